@@ -1,0 +1,446 @@
+"""What happened, one pair of structs a kind: facts (in the head, no personal data, decide state) and body (personal, erasable).
+
+Facts are arrays that only grow at their end; bodies are maps. Every fact about a dispute or a task begins with
+(office, term, seen): the office it was written for, the term it was written in, and for entries that move the hold the
+highest seq per origin of the case that they were decided on. Old shapes are upcast here when read; stored bytes stay.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from protocol.commands import Blob, Party
+from protocol.entry import Head
+
+Seen = tuple[tuple[str, int], ...]  # (origin, highest seq of the case in that lane), sorted by origin
+
+
+class Facts(msgspec.Struct, array_like=True, frozen=True):
+    """office "" stands for the node itself (LaneOpened and the like)."""
+
+    office: str
+    term: int
+    seen: Seen
+
+
+class Body(msgspec.Struct, omit_defaults=True):
+    """Only what may be erased."""
+
+
+class TextBody(Body):
+    text: str = ""
+
+
+# ── dispute ──
+
+
+class DisputeLogged(Facts):
+    code: str
+    type: str
+    intake: str
+    headcount: int
+    risk: str
+    amount_fen: int | None
+    happened_ms: int | None
+    visit: str
+
+
+class DisputeLoggedBody(Body):
+    title: str
+    account: str
+    parties: list[Party]
+    place_text: str = ""
+
+
+class DisputeCorrected(Facts):
+    """Facts carry the new value where the field is a fact (type, amount_fen, headcount), else the body does."""
+
+    field: str
+    value: str | int | None
+
+
+class DisputeCorrectedBody(Body):
+    reason: str
+    value: str | int | list[Party] | None = None
+
+
+class DisputeVoided(Facts):
+    pass
+
+
+class DisputeAccepted(Facts):
+    willing: bool
+
+
+class DisputeDeclined(Facts):
+    pass
+
+
+class DisputeDeclinedBody(Body):
+    reason: str
+    door: str
+
+
+class MediationRecorded(Facts):
+    result: str
+    held_ms: int
+
+
+class MediationRecordedBody(Body):
+    account: str
+    present: str = ""
+
+
+class AgreementSigned(Facts):
+    number: str
+    form: str
+    signed_ms: int
+    due: tuple[str, ...]
+    follow_up_by: str
+    amount_fen: int | None
+    copies: int
+
+
+class AgreementSignedBody(Body):
+    terms: list[str]
+    performance: str
+    facts: str = ""
+    responsibility: str = ""
+
+
+class MediationEnded(Facts):
+    pass
+
+
+class MediationEndedBody(Body):
+    reason: str
+    ways: str
+
+
+class DisputeEscalated(Facts):
+    to: str
+
+
+class DisputeEscalatedBody(Body):
+    reason: str
+    tried: str = ""
+
+
+class DisputeArrived(Facts):
+    """Written by the receiving office's node by itself, so that every node starts T30 at the same instant. offer: origin/seq."""
+
+    offer: str
+
+
+class DisputeTakenUp(Facts):
+    """term = the term it opens. offer: origin/seq of the offer taken up. handler: person id."""
+
+    offer: str
+    handler: str
+
+
+class DisputeReturned(Facts):
+    offer: str
+
+
+class DisputeCalledUp(Facts):
+    """term = the term it opens."""
+
+
+class DisputeHandedDown(Facts):
+    to: str
+    due: str
+
+
+class HandlerNamed(Facts):
+    person: str
+
+
+class UnitsConvened(Facts):
+    units: tuple[str, ...]
+    when_ms: int | None
+    due: str
+
+
+class DisputeClosed(Facts):
+    ending: str
+
+
+class DisputeReopened(Facts):
+    pass
+
+
+class FollowUpRecorded(Facts):
+    kept: str
+    satisfied: str
+
+
+class DisputeArchived(Facts):
+    retention: str
+
+
+class DisputeMerged(Facts):
+    into: str
+
+
+class NoteAdded(Facts):
+    pass
+
+
+class InstructionGiven(Facts):
+    pass
+
+
+class DisputeUrged(Facts):
+    due: str
+
+
+class RiskSet(Facts):
+    risk: str
+
+
+class EvidenceAdded(Facts):
+    what: str
+    size: int
+
+
+class EvidenceAddedBody(Body):
+    blob: Blob
+    note: str = ""
+
+
+class ReviewDecided(Facts):
+    item: str
+    decision: str
+
+
+# ── task ──
+
+
+class TaskAssigned(Facts):
+    """sort of task: visit (a cadre goes) or join (a unit joins the mediation). unit: office path for join."""
+
+    case: str
+    purpose_kind: str
+    cadre: str
+    home: str
+    unit: str
+    due_ms: int
+
+
+class TaskAssignedBody(Body):
+    purpose: str
+    bring: str = ""
+    summary: str = ""
+    address: str = ""
+    code: str = ""
+    contacts: list[Party] = []
+
+
+class TaskConfirmed(Facts):
+    pass
+
+
+class TaskDeclined(Facts):
+    pass
+
+
+class CadreArrived(Facts):
+    pass
+
+
+class CadreArrivedBody(Body):
+    latitude: float | None = None
+    longitude: float | None = None
+    accuracy_m: float | None = None
+
+
+class TaskReported(Facts):
+    result: str
+    photos: int
+    signatures: int
+
+
+class TaskEvidenceAdded(Facts):
+    what: str
+    size: int
+
+
+class TaskRecalled(Facts):
+    pass
+
+
+class TaskUrged(Facts):
+    pass
+
+
+# ── people ──
+
+
+class PersonRegistered(Facts):
+    pass
+
+
+class PersonRegisteredBody(Body):
+    name: str
+    phone: str = ""
+
+
+class PostGiven(Facts):
+    post: str
+    kind: str
+    home: str
+
+
+class PostGivenBody(Body):
+    title: str
+
+
+class PostEnded(Facts):
+    post: str
+
+
+# ── node, tables, law ──
+
+
+class LaneOpened(Facts):
+    """Entry 1 of every lane. certificate: bytes of protocol.certificate.Certificate, signed by the county."""
+
+    certificate: bytes
+
+
+class TableSet(Facts):
+    """A code table, calendar, template or notice of *common*: whole, with version and date. content: JSON bytes."""
+
+    name: str
+    version: str
+    valid_from: str
+    content: bytes
+
+
+class NodeEnrolled(Facts):
+    certificate: bytes
+
+
+class NodeRevoked(Facts):
+    """last: (ledger, origin, last good seq); what that node wrote after is set aside everywhere."""
+
+    node: str
+    last: tuple[tuple[str, str, int], ...]
+
+
+class BodyErased(Facts):
+    ledger: str
+    origin: str
+    seq: int
+    ground: str
+
+
+class Sealed(Facts):
+    """Outer entry of a sealed ledger; its body is a sealed box (X25519) to the hub, with head and body inside."""
+
+
+class SealedBody(Body):
+    box: bytes
+
+
+class Unknown(Facts):
+    """An event of a later version: stored and forwarded unharmed, shown as 未知条目."""
+
+
+EVENTS: Final[dict[str, tuple[type[Facts], type[Body] | None]]] = {
+    "DisputeLogged": (DisputeLogged, DisputeLoggedBody),
+    "DisputeCorrected": (DisputeCorrected, DisputeCorrectedBody),
+    "DisputeVoided": (DisputeVoided, TextBody),
+    "DisputeAccepted": (DisputeAccepted, None),
+    "DisputeDeclined": (DisputeDeclined, DisputeDeclinedBody),
+    "MediationRecorded": (MediationRecorded, MediationRecordedBody),
+    "AgreementSigned": (AgreementSigned, AgreementSignedBody),
+    "MediationEnded": (MediationEnded, MediationEndedBody),
+    "DisputeEscalated": (DisputeEscalated, DisputeEscalatedBody),
+    "DisputeArrived": (DisputeArrived, None),
+    "DisputeTakenUp": (DisputeTakenUp, None),
+    "DisputeReturned": (DisputeReturned, TextBody),
+    "DisputeCalledUp": (DisputeCalledUp, TextBody),
+    "DisputeHandedDown": (DisputeHandedDown, TextBody),
+    "HandlerNamed": (HandlerNamed, None),
+    "UnitsConvened": (UnitsConvened, TextBody),
+    "DisputeClosed": (DisputeClosed, TextBody),
+    "DisputeReopened": (DisputeReopened, TextBody),
+    "FollowUpRecorded": (FollowUpRecorded, TextBody),
+    "DisputeArchived": (DisputeArchived, None),
+    "DisputeMerged": (DisputeMerged, TextBody),
+    "NoteAdded": (NoteAdded, TextBody),
+    "InstructionGiven": (InstructionGiven, TextBody),
+    "DisputeUrged": (DisputeUrged, TextBody),
+    "RiskSet": (RiskSet, TextBody),
+    "EvidenceAdded": (EvidenceAdded, EvidenceAddedBody),
+    "ReviewDecided": (ReviewDecided, TextBody),
+    "TaskAssigned": (TaskAssigned, TaskAssignedBody),
+    "TaskConfirmed": (TaskConfirmed, None),
+    "TaskDeclined": (TaskDeclined, TextBody),
+    "CadreArrived": (CadreArrived, CadreArrivedBody),
+    "TaskReported": (TaskReported, TextBody),
+    "TaskEvidenceAdded": (TaskEvidenceAdded, EvidenceAddedBody),
+    "TaskRecalled": (TaskRecalled, TextBody),
+    "TaskUrged": (TaskUrged, TextBody),
+    "PersonRegistered": (PersonRegistered, PersonRegisteredBody),
+    "PostGiven": (PostGiven, PostGivenBody),
+    "PostEnded": (PostEnded, TextBody),
+    "LaneOpened": (LaneOpened, None),
+    "TableSet": (TableSet, None),
+    "NodeEnrolled": (NodeEnrolled, None),
+    "NodeRevoked": (NodeRevoked, TextBody),
+    "BodyErased": (BodyErased, None),
+    "Sealed": (Sealed, SealedBody),
+}
+
+_facts = {kind: msgspec.msgpack.Decoder(pair[0]) for kind, pair in EVENTS.items()}
+_bodies = {kind: msgspec.msgpack.Decoder(pair[1]) for kind, pair in EVENTS.items() if pair[1]}
+_unknown = msgspec.msgpack.Decoder(Unknown)
+
+
+def facts_of(head: Head) -> Facts:
+    """Total: an unknown kind, or facts that this version cannot read, come back as Unknown."""
+    try:
+        return _facts.get(head.kind, _unknown).decode(head.facts)
+    except msgspec.MsgspecError:
+        try:
+            return _unknown.decode(head.facts)
+        except msgspec.MsgspecError:
+            return Unknown("", 0, ())
+
+
+def body_of(kind: str, body: bytes | None) -> Any:
+    """The typed body, or None: none, erased, or of a kind or shape that this version cannot read."""
+    decoder = _bodies.get(kind)
+    if decoder is None or body is None:
+        return None
+    try:
+        return decoder.decode(body)
+    except msgspec.MsgspecError:
+        return None
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """What decide asks to be written: the desk adds lane, seq, turn, author, salt, chain and signature."""
+
+    ledger: str
+    subject: str
+    sort: str
+    facts: Facts
+    body: Body | None = None
+
+    @property
+    def kind(self) -> str:
+        return type(self.facts).__name__
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """Who acts: person and post id, the office acted for, and what the post may do (rows of table `posts`)."""
+
+    person: str
+    post: str
+    office: str
+    powers: frozenset[str]
+    name: str = ""

@@ -1,0 +1,78 @@
+"""Refusals are data: a code for programs, an HTTP status for pages, one plain sentence for the person at the desk.
+
+`Refused` is raised by whatever is strict (decide, parsers, admission); whoever shows it never invents another wording.
+"""
+
+from typing import Final
+
+SENTENCES: Final[dict[str, tuple[int, str]]] = {
+    # what a person at a page meets
+    "form_incomplete": (422, "还差 {count} 项，没有保存。"),
+    "field_missing": (422, "请填写{what}。"),
+    "field_impossible": (422, "{what}不对：{why}。"),
+    "text_too_long": (422, "{what}最多 {most} 个字，现在有 {have} 个。"),
+    "case_unknown": (404, "没有这件纠纷，或者不在您能看的范围内。"),
+    "task_unknown": (404, "没有这项任务，或者不是派给您的。"),
+    "page_unknown": (404, "没有这一页。请从上面的菜单再找一次。"),
+    "sign_in_needed": (401, "请先登录。"),
+    "sign_in_wrong": (401, "账号或密码不对。"),
+    "sign_in_throttled": (429, "输错次数太多，请 {minutes} 分钟后再试。"),
+    "not_allowed": (403, "您的岗位不能做这一步：{what}。"),
+    "not_served": (403, "这台机器不替“{office}”办事，请在它自己的机器上办。"),
+    "ledger_not_covered": (403, "这件事不归本级受理范围：{place}。"),
+    "cross_site": (403, "这个请求来自别的网站，已拒绝。"),
+    "not_holder": (409, "这件纠纷现在由{holder}承办，只有承办单位能做这一步。"),
+    "not_now": (409, "现在是“{status}”，不能{what}。"),
+    "no_offer": (409, "没有等您受领的上报或交办，可能别人已经受领。请看最新的情况。"),
+    "offer_pending": (409, "已经送给{to}、还没有受领，不能再送。要改送请先撤回。"),
+    "same_office": (422, "不能送给自己。"),
+    "not_above": (422, "只能上报给上一级：{what}。"),
+    "not_below": (422, "只能交办给下级或者窗口、部门：{what}。"),
+    "due_needed": (422, "交办要写明要求办结的日期（信访工作条例第22条）。"),
+    "due_past": (422, "期限已经过去，请改成以后的日期。"),
+    "type_unknown": (422, "没有这个纠纷类型：{type}。"),
+    "type_closed": (422, "类型“{type}”已经停用，请改选{successor}。"),
+    "sealed_type": (422, "检举控告要密封登记，不能当普通纠纷登记。请改用“密封转交”。"),
+    "task_not_yours": (403, "这项任务派给了别人。"),
+    "task_not_now": (409, "任务现在是“{status}”，不能{what}。请看最新的情况。"),
+    "cadre_unreachable": (422, "这位干部的手机不归能到达该村的节点管，请换一位。"),
+    "cadre_is_party": (422, "{name}与这件纠纷的当事人同名，请先确认是否需要回避。"),
+    "review_unknown": (409, "没有这条待核对事项，可能已经核对过。"),
+    "file_too_large": (413, "文件太大：最多 {most} 兆，这个有 {have} 兆。"),
+    "file_kind": (422, "只收照片、录音和 PDF，这个文件打不开：{what}。"),
+    "disk_full": (507, "磁盘满了，没有保存。您写的还在表格里：请清出空间后再点一次保存。"),
+    "store_busy": (503, "存储正忙，没有保存。您写的还在表格里：请过几秒再点一次保存。"),
+    "store_damaged": (503, "本机台账有损坏，已停止写入，正在从上级取回。请先记在纸上并告诉管理员。"),
+    "node_revoked": (403, "本机已被县里停用，不能再写。请联系县社会治理中心。"),
+    "command_invalid": (422, "请求的格式不对：{why}。"),
+    # what the operator meets on 连接与台账
+    "frame_broken": (400, "收到的数据包不完整或被改动。"),
+    "frame_too_large": (413, "收到的数据包超过上限。"),
+    "version_unknown": (400, "数据包的格式版本本机不认识：{version}。"),
+    "batch_malformed": (400, "数据包的内容不合格式：{why}。"),
+    "lane_foreign": (403, "数据包里有不归本机的台账：{ledger}。"),
+    "lane_gap": (409, "数据包接不上：本机到第 {have} 条，它从第 {got} 条开始。"),
+    "lane_fork": (409, "同一条号出现两份不同的内容：{lane} 第 {seq} 条，已隔离。"),
+    "signature_wrong": (403, "签名不对，拒收。"),
+    "certificate_wrong": (403, "发送方没有县里签发的有效证书，拒收。"),
+    "office_not_served": (403, "发送方替它不服务的单位写了条目：{office}。"),
+    "body_wrong": (400, "正文与摘要对不上：第 {seq} 条。"),
+    "origin_revoked": (403, "发送方已被停用。"),
+    "pull_refused": (403, "对方不在这个台账的范围内，没有给它。"),
+    "code_unknown_late_or_used": (403, "登记码不对、已过期或已用过，请向县里要一个新的。"),
+    "key_not_proven": (403, "登记请求没有证明持有密钥。"),
+    "bundle_wrong": (400, "这个文件不是本县的导出包，或者已经损坏：{why}。"),
+}
+
+
+class Refused(Exception):
+    """A refusal with its code; `status` and `sentence` come from SENTENCES, words fill the braces.
+
+    `field` names the form field that it concerns ("" = the whole form).
+    """
+
+    def __init__(self, code: str, *, field: str = "", **words: object) -> None:
+        self.code, self.field, self.words = code, field, words
+        self.status, template = SENTENCES[code]
+        self.sentence = template.format(**words)
+        super().__init__(f"{code}: {self.sentence}")
