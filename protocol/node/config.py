@@ -1,0 +1,167 @@
+"""One TOML file plus environment, checked whole before anything opens.
+
+A wrong value is refused with its line (or the name of its variable), what stands there, and what would be right; an unknown
+key likewise. Environment wins over the file: YIDI_HTTP_PORT=8400 sets `port` of `[http]`.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+ENV_PREFIX = "YIDI_"
+
+
+class Http(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """certificate, key: PEM files; with both the pages are served over HTTPS (phones need it, loopback does not)."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8330
+    certificate: str = ""
+    key: str = ""
+
+
+class Store(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """url: "sqlite" = an encrypted file in the folder; or postgresql+asyncpg://user@host/database."""
+
+    url: Annotated[str, msgspec.Meta(pattern=r"^(sqlite|sqlite:///.+|postgresql\+asyncpg://.+)$")] = "sqlite"
+
+
+class Link(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """servers: host:port of nats-servers, best first; empty = those named at enrolment."""
+
+    servers: list[Annotated[str, msgspec.Meta(pattern=r"^[^\s:/]+:\d{1,5}$")]] = []
+
+
+class Nats(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A nats-server that this node starts and keeps alive. port: clients; leaf_port: leaves dial in; leaf_remote: where a leaf dials."""
+
+    run: bool = False
+    host: str = "127.0.0.1"
+    port: Port = 4222
+    leaf_port: Port = 7422
+    leaf_remote: str = ""
+
+
+class Root(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Only where the ledger of all begins: the six-digit code of the place, what it serves besides, how others reach it."""
+
+    place: Annotated[str, msgspec.Meta(pattern=r"^\d{6}$")] = "330523"
+    serves: list[str] = []
+    address: str = ""
+
+
+class Session(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    idle_minutes: Annotated[int, msgspec.Meta(ge=5, le=1440)] = 120
+
+
+class Files(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    file_mb_max: Annotated[int, msgspec.Meta(ge=1, le=200)] = 20
+
+
+class Log(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    level: Annotated[str, msgspec.Meta(pattern=r"^(debug|info|warning|error)$")] = "info"
+
+
+class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    http: Http = msgspec.field(default_factory=Http)
+    store: Store = msgspec.field(default_factory=Store)
+    link: Link = msgspec.field(default_factory=Link)
+    nats: Nats = msgspec.field(default_factory=Nats)
+    root: Root = msgspec.field(default_factory=Root)
+    session: Session = msgspec.field(default_factory=Session)
+    files: Files = msgspec.field(default_factory=Files)
+    log: Log = msgspec.field(default_factory=Log)
+
+
+RIGHT: Final[dict[str, str]] = {
+    "http.host": '本机地址，例如 "127.0.0.1" 或 "0.0.0.0"',
+    "http.port": "1 到 65535 的整数，例如 8330",
+    "http.certificate": "证书文件的路径（PEM），不用 HTTPS 就写空",
+    "http.key": "私钥文件的路径（PEM），不用 HTTPS 就写空",
+    "store.url": '"sqlite" 或 "postgresql+asyncpg://用户@主机/库名"',
+    "link.servers": '一组 "主机:端口"，最近的写在前面，例如 ["127.0.0.1:4222"]',
+    "nats.run": "true 或 false",
+    "nats.host": '本机地址，例如 "127.0.0.1"',
+    "nats.port": "1 到 65535 的整数，例如 4222",
+    "nats.leaf_port": "1 到 65535 的整数，例如 7422",
+    "nats.leaf_remote": '上级的 "主机:端口"，例如 "10.0.0.1:7422"',
+    "root.place": '六位区划代码，例如 "330523"',
+    "root.serves": '一组路径，例如 ["330523/330523001/*"]',
+    "root.address": '别的机器怎样找到这里，例如 "10.0.0.1:8330"',
+    "session.idle_minutes": "5 到 1440 的整数（分钟），例如 120",
+    "files.file_mb_max": "1 到 200 的整数（兆），例如 20",
+    "log.level": '"debug"、"info"、"warning" 或 "error"',
+}
+
+
+class ConfigWrong(Exception):
+    """The argument is a whole Chinese sentence: where, what stands there, what would be right."""
+
+
+def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Config:
+    """Reads the file (None or absent: defaults) and the environment. Raises ConfigWrong."""
+    environ = os.environ if environ is None else environ
+    text = path.read_text("utf-8") if path and path.exists() else ""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigWrong(f"{path} 不是合格的 TOML：{error}") from error
+    variables = _overlay(values, environ)
+    try:
+        return msgspec.convert(values, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigWrong(_explain(str(error), path, text, values, variables)) from error
+
+
+def _overlay(values: dict[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
+    """Lays the environment over `values`; returns dotted key → variable name. Raises ConfigWrong for an unknown variable."""
+    used: dict[str, str] = {}
+    for name in sorted(n for n in environ if n.startswith(ENV_PREFIX)):
+        section, _, key = name[len(ENV_PREFIX) :].lower().partition("_")
+        dotted = f"{section}.{key}"
+        if dotted not in RIGHT:
+            continue  # YIDI_FOLDER and the like belong to the command line
+        values.setdefault(section, {})[key] = _parsed(environ[name])
+        used[dotted] = name
+    return used
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        return text  # a bare word is a string
+
+
+def _explain(error: str, path: Path | None, text: str, values: dict[str, Any], variables: dict[str, str]) -> str:
+    found = re.search(r"`\$\.?([\w.]*)", error)
+    dotted = found.group(1) if found else ""
+    if unknown := re.search(r"unknown field `(\w+)`", error):
+        name = f"{dotted}.{unknown.group(1)}".lstrip(".")
+        known = "、".join(k for k in RIGHT if k.startswith(dotted)) or "、".join(sorted({k.split(".")[0] for k in RIGHT}))
+        return f"{path} {_line(text, name)}：没有“{name}”这一项。可以写的有：{known}。"
+    have: Any = values
+    for part in dotted.split("."):
+        have = have.get(part) if isinstance(have, dict) else None
+    where = f"环境变量 {variables[dotted]}" if dotted in variables else f"{path} {_line(text, dotted)} {dotted}"
+    return f"{where}：现在是 {have!r}，应该是{RIGHT.get(dotted, error)}。"
+
+
+def _line(text: str, dotted: str) -> str:
+    """`第 7 行`: where the key stands in the file, "" if it cannot be found."""
+    section, _, key = dotted.rpartition(".")
+    here = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[([\w.]+)\]", line):
+            here = header.group(1)
+        if here == section and re.match(rf"\s*{re.escape(key)}\s*=", line) or here == dotted and not section:
+            return f"第 {number} 行"
+        if re.match(rf"\s*{re.escape(dotted)}\s*=", line):
+            return f"第 {number} 行"
+    return ""
