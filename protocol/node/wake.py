@@ -1,0 +1,71 @@
+"""After a commit, whoever shows or sends what changed is told: the pump at once, page streams by an event. Nothing is queued.
+
+wake.listen(pump.committed)                  called with the lanes of each commit, in the loop, must not block
+async with wake.watch() as event:            an asyncio.Event that also names what changed
+    await event.wait(); changed = event.take()
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+Lane = tuple[str, str]  # (ledger, origin)
+SUBJECTS_MAX = 1_000  # a stream that slept longer redraws everything anyway
+
+
+class Watched(asyncio.Event):
+    """Set after each commit; `take` clears it and returns the subjects that changed since (empty: redraw everything)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._subjects: set[str] = set()
+        self._all = False
+
+    def note(self, subjects: Iterable[str]) -> None:
+        self._subjects.update(subjects)
+        if len(self._subjects) > SUBJECTS_MAX:
+            self._subjects.clear()
+            self._all = True
+        self.set()
+
+    def note_all(self) -> None:
+        self._all = True
+        self.set()
+
+    def take(self) -> frozenset[str]:
+        taken = frozenset() if self._all else frozenset(self._subjects)
+        self._subjects.clear()
+        self._all = False
+        self.clear()
+        return taken
+
+
+class Wake:
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[list[Lane]], None]] = []
+        self._watched: set[Watched] = set()
+
+    def listen(self, committed: Callable[[list[Lane]], None]) -> None:
+        self._listeners.append(committed)
+
+    def commit(self, lanes: Iterable[Lane], subjects: Iterable[str]) -> None:
+        """Call after the commit, never inside the transaction."""
+        advanced, changed = sorted(set(lanes)), set(subjects)
+        for watched in self._watched:
+            watched.note(changed)
+        for committed in self._listeners:
+            committed(advanced)
+
+    def heard(self) -> None:
+        """Something that pages show changed without a commit of entries: a peer's Have, a peer that came or went."""
+        for watched in self._watched:
+            watched.note_all()
+
+    @asynccontextmanager
+    async def watch(self) -> AsyncIterator[Watched]:
+        watched = Watched()
+        self._watched.add(watched)
+        try:
+            yield watched
+        finally:
+            self._watched.discard(watched)
