@@ -81,9 +81,12 @@ def node() -> tuple[str, list[str]]:
 
 
 def run(*command: str | Path, cwd: Path = HERE, **environment: str) -> None:
-    done = subprocess.run(command, cwd=cwd, env={**os.environ, **environment}, check=False)
+    done = subprocess.run(command, cwd=cwd, env={**os.environ, **environment}, check=False, capture_output=True, text=True)
+    told = done.stdout + done.stderr.split("\nnode:child_process:")[0]  # esbuild's own message, without node's stack
+    if told.strip():
+        print(told.strip(), file=sys.stderr)
     if done.returncode:
-        raise SystemExit(f"bundle: {Path(command[1]).name} failed; what was there before is untouched")
+        raise SystemExit(f"bundle: {Path(command[1]).name} failed; what was built before is untouched")
 
 
 def lay_packages() -> str:
