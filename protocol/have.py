@@ -1,0 +1,96 @@
+"""A Have: what a node has COMMITTED of one ledger, signed. The receipt, the question, and a witness that history was not rewritten.
+
+    wire = 64 bytes of Ed25519 signature, then the MessagePack array [node, ledger, lanes, clock_ms, version, want]
+
+The signature covers the bytes as they came, so an array that grew at its end still verifies. Keep `wire` as it came: whoever
+holds an old Have can show that a lane no longer holds what its keeper once said it held.
+"""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Protocol
+
+import msgspec
+from nacl.exceptions import CryptoError
+from nacl.signing import SigningKey, VerifyKey
+
+from protocol.problem import Refused
+
+SIGNATURE_BYTES = 64
+HAVE_BYTES_MAX = 262_144  # some 3,000 lanes of one ledger
+HASH_BYTES = 32
+_SIGNED_AS = b"yidi have 1\0"
+
+Lanes = dict[str, tuple[int, bytes]]  # origin → (highest seq committed, chain hash there)
+
+
+class Have(msgspec.Struct, frozen=True):
+    """clock_ms: the speaker's wall clock when it spoke · version: of its program · want: asks all who hear it for theirs."""
+
+    node: str
+    ledger: str
+    lanes: Lanes
+    clock_ms: int
+    version: str = ""
+    want: bool = False
+    signature: bytes = b""
+
+
+class _Wire(msgspec.Struct, array_like=True, frozen=True):
+    node: str
+    ledger: str
+    lanes: Lanes
+    clock_ms: int
+    version: str = ""
+    want: bool = False
+
+
+class Head(Protocol):
+    """What a journal knows of a lane's end (protocol.lane.LaneHead)."""
+
+    @property
+    def seq(self) -> int: ...
+    @property
+    def hash(self) -> bytes: ...
+
+
+_encoder = msgspec.msgpack.Encoder(order="deterministic")
+_decoder = msgspec.msgpack.Decoder(_Wire)
+
+
+def sign(have: Have, key: SigningKey) -> bytes:
+    """The wire form. Say it only after the commit that it speaks of."""
+    raw = _encoder.encode(_Wire(have.node, have.ledger, have.lanes, have.clock_ms, have.version, have.want))
+    return key.sign(_SIGNED_AS + raw).signature + raw
+
+
+def read(wire: bytes) -> Have:
+    """Unverified: ask `is_signed` with the key of the certificate of `node`. Raises Refused frame_too_large, batch_malformed."""
+    if len(wire) > HAVE_BYTES_MAX:
+        raise Refused("frame_too_large")
+    try:
+        got = _decoder.decode(wire[SIGNATURE_BYTES:])
+    except msgspec.MsgspecError as error:
+        raise Refused("batch_malformed", why=str(error)) from error
+    if not all(0 < seq < 2**53 and len(hash_) == HASH_BYTES for seq, hash_ in got.lanes.values()) or not 0 <= got.clock_ms < 2**53:
+        raise Refused("batch_malformed", why="lanes or clock")
+    return Have(got.node, got.ledger, got.lanes, got.clock_ms, got.version[:40], got.want, wire[:SIGNATURE_BYTES])
+
+
+def is_signed(wire: bytes, key: bytes) -> bool:
+    """Claims that the holder of `key` (Ed25519 public) said exactly these bytes."""
+    try:
+        VerifyKey(key).verify(_SIGNED_AS + wire[SIGNATURE_BYTES:], wire[:SIGNATURE_BYTES])
+    except (CryptoError, ValueError, TypeError):
+        return False
+    return True
+
+
+def lanes_of(heads: Mapping[str, Head]) -> Lanes:
+    """origin → head, as a Have says it; lanes without an entry are left out."""
+    return {origin: (head.seq, bytes(head.hash)) for origin, head in heads.items() if head.seq}
+
+
+def digest(lanes: Mapping[str, tuple[int, bytes]]) -> str:
+    """64 hex digits: equal at two nodes exactly when they hold the same entries of the ledger, whatever the order they came in."""
+    return sha256(_encoder.encode(sorted((origin, seq, bytes(hash_)) for origin, (seq, hash_) in lanes.items() if seq))).hexdigest()

@@ -1,0 +1,220 @@
+"""A lane: the entries of one origin in one ledger, numbered 1, 2, 3 … without a gap, chained, signed at each commit.
+
+`next_entries` is how a node writes its own lane; `check` is what every other node asks before it admits a piece of one. Both
+are pure: keys, salts and times are arguments. Entry 1 is LaneOpened with the origin's certificate.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+import msgspec
+from nacl.signing import SigningKey
+
+from protocol import certificate as certificates
+from protocol import entry, events
+from protocol.batch import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, Batch
+from protocol.certificate import Certificate
+from protocol.entry import START, Entry, Head
+from protocol.events import Draft, LaneOpened
+from protocol.place import COMMON
+from protocol.problem import Refused
+
+OPENS = "LaneOpened"
+SORT = "lane"
+COMMON_ONLY: Final = frozenset({"NodeEnrolled", "NodeRevoked", "TableSet"})  # the county speaks for all: nowhere but in *common*
+COUNT_MAX = 2**53  # a turn, a seq, a time: what every store and every JSON reader keeps exactly
+_ID: Final = re.compile(r"[0-9A-Za-z._:/|-]{0,80}")
+_NAME: Final = re.compile(r"[0-9A-Za-z_]{1,40}")
+
+
+class LaneHead(msgspec.Struct, frozen=True):
+    """Where a lane stands: its last seq, the chain hash there, and the last seq whose signature is here (a batch may end there)."""
+
+    seq: int = 0
+    hash: bytes = START
+    signed_seq: int = 0
+
+
+EMPTY: Final = LaneHead()
+
+
+class Proven(msgspec.Struct, frozen=True):
+    """One entry with what was made or verified about it; signature only at the last of a commit."""
+
+    head: Head
+    entry: Entry
+    hash: bytes
+    signature: bytes | None
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """What one commit adds to one lane. `head` is the lane's head after it."""
+
+    ledger: str
+    origin: str
+    after: LaneHead
+    entries: tuple[Proven, ...]
+
+    @property
+    def head(self) -> LaneHead:
+        last = self.entries[-1]
+        return LaneHead(last.head.seq, last.hash, last.head.seq)
+
+    @property
+    def batch(self) -> Batch:
+        rows = [e.entry for e in self.entries]
+        bodies = tuple(None if e.salt is None or e.body is None else (e.salt, e.body) for e in rows)
+        heads = tuple(e.head_bytes for e in rows)
+        return Batch(self.ledger, self.origin, self.after.seq, self.after.hash, heads, bodies, self.entries[-1].signature or b"")
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """entries: only what is new after the lane's head here, in order; empty when all of the batch was known."""
+
+    certificate: Certificate
+    entries: tuple[Proven, ...]
+
+
+def open_lane_facts(certificate: Certificate) -> LaneOpened:
+    return LaneOpened("", 0, (), certificates.encode(certificate))
+
+
+def open_lane(ledger: str, origin: str, certificate: Certificate) -> Draft:
+    """The draft that must come first in a lane that is still empty."""
+    return Draft(ledger, entry.derive(origin, f"lane {ledger}"), SORT, open_lane_facts(certificate))
+
+
+def next_entries(
+    head: LaneHead | None,
+    drafts: Sequence[Draft],
+    *,
+    origin: str,
+    key: SigningKey,
+    author: tuple[str, str],
+    command: str,
+    occurred_ms: int,
+    offset_ms: int | None,
+    turns: Mapping[str, int],
+    salt: Callable[[], bytes],
+) -> Commit:
+    """Heads, chain and one signature for one commit to one lane.
+
+    drafts: all of one ledger, the first LaneOpened when `head` is None or seq 0 · turns: subject → highest turn known of it (0 when
+    absent) · salt: 16 fresh random bytes a call. Raises ValueError when the commit is larger than a batch may be: cut it before.
+    """
+    after = head or EMPTY
+    ledgers = {draft.ledger for draft in drafts}
+    if len(ledgers) != 1 or not 0 < len(drafts) <= BATCH_ENTRIES_MAX:
+        raise ValueError(f"{len(drafts)} drafts of ledgers {ledgers}: one commit writes 1 to {BATCH_ENTRIES_MAX} entries of one lane")
+    if (after.seq == 0) != (drafts[0].kind == OPENS):
+        raise ValueError("LaneOpened is entry 1 of a lane, and nothing else is")
+    made: list[tuple[Head, Entry, bytes]] = []
+    known, at, size = dict(turns), after.hash, 0
+    for seq, draft in enumerate(drafts, after.seq + 1):
+        known[draft.subject] = turn = known.get(draft.subject, 0) + 1
+        one_salt, body = (None, None) if draft.body is None else (salt(), msgspec.msgpack.encode(draft.body))
+        facts, digest = msgspec.Raw(msgspec.msgpack.encode(draft.facts)), entry.body_hash(one_salt, body)
+        who = (draft.ledger, origin, seq, draft.subject, draft.sort, turn, occurred_ms, offset_ms, author, command, draft.kind)
+        one = Head(entry.FORMAT, *who, facts, digest)
+        raw = entry.encode_head(one)
+        at = entry.chain(at, raw)
+        size += len(raw) + len(body or b"") + 64
+        made.append((one, Entry(raw, one_salt, body), at))
+    if size > BATCH_BYTES_MAX - 1_024:
+        raise ValueError(f"a commit of {size} bytes: at most {BATCH_BYTES_MAX}")
+    signature, last = entry.sign(key, at), len(made) - 1
+    entries = tuple(Proven(*one, signature if n == last else None) for n, one in enumerate(made))
+    return Commit(drafts[0].ledger, origin, after, entries)
+
+
+def hashes(batch: Batch) -> Iterator[bytes]:
+    """The chain hash of each entry, as the batch claims it."""
+    at = batch.prev
+    for head in batch.heads:
+        at = entry.chain(at, head)
+        yield at
+
+
+def check(batch: Batch, after: LaneHead | None, certificate: Certificate | None, county_public: bytes) -> Checked:
+    """Proves a batch, whole or not at all, against the lane's head here.
+
+    certificate: the origin's as known here (lane's entry 1, or a newer one of *common*); None only for a lane that begins in this
+    batch. What the lane already holds is cut off; whoever wants forks below the head noticed compares `hashes` with the journal.
+    Raises Refused: lane_gap, lane_fork, certificate_wrong, signature_wrong, lane_foreign, office_not_served, body_wrong,
+    version_unknown, batch_malformed.
+    """
+    here = after or EMPTY
+    if batch.after > here.seq:
+        raise Refused("lane_gap", have=here.seq, got=batch.after + 1)
+    heads = [_head(batch, seq, raw) for seq, raw in enumerate(batch.heads, batch.after + 1)]
+    chained = list(hashes(batch))
+    known = here.seq - batch.after  # how many of its entries the lane holds already
+    if known <= len(chained) and (batch.prev, *chained)[known] != here.hash:
+        raise Refused("lane_fork", lane=f"{batch.ledger} {batch.origin}", seq=here.seq)
+    ours = _certificates(batch, heads, certificate, county_public)
+    if not entry.is_signed(ours[0].key, chained[-1], batch.signature):
+        raise Refused("signature_wrong")
+    if not any(certificates.writes(c, batch.ledger) for c in ours):
+        raise Refused("lane_foreign", ledger=batch.ledger)
+    last = len(heads) - 1
+    proven = [
+        Proven(head, one, hash_, batch.signature if n == last else None)
+        for n, (head, one, hash_) in enumerate(zip(heads, batch.entries, chained, strict=True))
+    ]
+    for one in proven[max(known, 0) :]:
+        _judge(one, ours)
+    return Checked(ours[-1], tuple(proven[max(known, 0) :]))
+
+
+def _head(batch: Batch, seq: int, raw: bytes) -> Head:
+    """Decoded, and truly this lane's entry number `seq`."""
+    if len(raw) > entry.HEAD_BYTES_MAX:
+        raise Refused("batch_malformed", why=f"head {seq} of {len(raw)} bytes")
+    try:
+        head = entry.decode_head(raw)
+    except msgspec.MsgspecError as error:
+        raise Refused("batch_malformed", why=f"head {seq}: {error}") from error
+    if head.format != entry.FORMAT:
+        raise Refused("version_unknown", version=head.format)
+    if (head.ledger, head.origin) != (batch.ledger, batch.origin):
+        raise Refused("lane_foreign", ledger=head.ledger)
+    ids = (head.ledger, head.origin, head.subject, *head.author, head.command)
+    counts = (head.turn, head.occurred_ms + COUNT_MAX, (head.offset_ms or 0) + COUNT_MAX)  # times may lie before 1970
+    if head.seq != seq or not all(0 < n < 2 * COUNT_MAX for n in counts) or head.turn >= COUNT_MAX:
+        raise Refused("batch_malformed", why=f"head {seq}: seq {head.seq}, turn {head.turn}")
+    if not all(map(_ID.fullmatch, ids)) or not _NAME.fullmatch(head.sort) or not _NAME.fullmatch(head.kind):
+        raise Refused("batch_malformed", why=f"head {seq}: ids")
+    if (seq == 1) != (head.kind == OPENS):
+        raise Refused("batch_malformed", why=f"head {seq}: {head.kind}")
+    return head
+
+
+def _certificates(batch: Batch, heads: list[Head], known: Certificate | None, county_public: bytes) -> list[Certificate]:
+    """All certificates that speak for this origin here: that of entry 1 when it is in the batch, then the one known. One key."""
+    found = []
+    if heads[0].kind == OPENS:
+        facts = events.facts_of(heads[0])
+        if not isinstance(facts, LaneOpened):
+            raise Refused("certificate_wrong")
+        found.append(certificates.decode(facts.certificate))
+    if known is not None:
+        found.append(known)
+    node = entry.node_of(batch.origin)
+    if not found or not all(c.node == node and certificates.is_valid(c, county_public) for c in found) or len({c.key for c in found}) > 1:
+        raise Refused("certificate_wrong")
+    return found
+
+
+def _judge(one: Proven, ours: list[Certificate]) -> None:
+    """The office is served by its writer, the body fits its hash, and what only *common* may hold stands there."""
+    head, raw = one.head, one.entry
+    if head.kind in COMMON_ONLY and head.ledger != COMMON:
+        raise Refused("lane_foreign", ledger=head.ledger)
+    office = events.facts_of(head).office
+    if not any(certificates.serves(c, office) for c in ours):
+        raise Refused("office_not_served", office=office)
+    if raw.body is not None and (len(raw.body) > entry.BODY_BYTES_MAX or len(raw.salt or b"") != entry.SALT_BYTES):
+        raise Refused("body_wrong", seq=head.seq)
+    if raw.body is not None and entry.body_hash(raw.salt, raw.body) != head.body_hash:
+        raise Refused("body_wrong", seq=head.seq)
