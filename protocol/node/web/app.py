@@ -1,0 +1,84 @@
+"""One door for both programs: `make_app(node, routes, templates, dist, home)` gives the Litestar application.
+
+It holds what no page may forget: the strict content policy, the refusal of writes from other sites, the session,
+refusals as page or JSON, hashed static files, the stream, and the pages that both programs share (sign-in, list, case,
+attachments, link). A program brings its own routes and templates; a template of the same name wins over the shared one,
+so `_nav.html` of the program is its menu.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader
+from litestar import Litestar, Request, get
+from litestar.config.compression import CompressionConfig
+from litestar.datastructures import CacheControlHeader, State
+from litestar.exceptions import HTTPException
+from litestar.logging import LoggingConfig
+from litestar.static_files import create_static_files_router
+
+from protocol.node.web import cases, files, link, session, stream, words
+from protocol.node.web.page import failed, refused
+from protocol.problem import Refused
+
+HERE: Final = Path(__file__).parent
+POLICY: Final = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+BODY_BYTES_MAX: Final = 64 * 1024 * 1024  # a form with its photos; one file is limited by blobs
+YEAR_S: Final = 31_536_000
+
+View = Callable[[Request], Awaitable[str]]  # renders the partials of one kind of page, for the stream
+
+
+def environment_of(node: Any, templates: Sequence[Path], dist: Path, home: str) -> Environment:
+    """Jinja with our filters and names; `asset('desk.js')` is the hashed file of the bundle."""
+    environment = Environment(
+        loader=FileSystemLoader([*templates, HERE / "templates"]), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    manifest = dist / "manifest.json"
+    names = json.loads(manifest.read_text("utf-8"))["files"] if manifest.exists() else {}
+    environment.globals.update(asset=lambda name: f"/static/{names.get(name, name)}", home=home, node=node)
+    words.teach(environment, node)
+    return environment
+
+
+@get("/healthz", public=True)
+async def healthz() -> dict[str, str]:
+    """For the supervisor and the demo: the program answers."""
+    return {"status": "ok"}
+
+
+def make_app(
+    node: Any, routes: list, templates: list[Path], dist: Path, home: str, *, views: Mapping[str, View] | None = None
+) -> Litestar:
+    """The application of one node.
+
+    routes: the program's own handlers · templates: its template folders, searched before the shared one · dist: its
+    bundle (manifest.json and hashed files) · home: path of the page behind `/` for whoever may see cases · views: what
+    `GET /stream?view=NAME` renders, by name, besides the shared ones (frame, list, case).
+    """
+    environment = environment_of(node, templates, dist, home)
+    shared = [healthz, *session.routes(home), *cases.routes(), *files.routes(), *link.routes(), *stream.routes()]
+    dist.mkdir(parents=True, exist_ok=True)
+    static = create_static_files_router(
+        "/static", [dist], opt={"public": True}, cache_control=CacheControlHeader(max_age=YEAR_S, immutable=True)
+    )
+    state = State({"node": node, "environment": environment, "home": home, "link_state": lambda: link.state(node)})
+    state.views = {**stream.VIEWS, **(views or {})}
+    return Litestar(
+        [*shared, static, *routes],
+        state=state,
+        before_request=session.before,
+        exception_handlers={Refused: refused, HTTPException: failed, Exception: failed},
+        response_headers=POLICY,
+        compression_config=CompressionConfig(backend="gzip", exclude=["/files/", "/static/"]),
+        request_max_body_size=BODY_BYTES_MAX,
+        logging_config=LoggingConfig(log_exceptions="always"),
+        openapi_config=None,
+    )

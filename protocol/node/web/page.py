@@ -1,0 +1,104 @@
+"""What every page stands on: who asks, one way to render, one way to refuse.
+
+A handler reads `node_of(request)` and `actor_of(request)`, asks reads or the desk, and returns `await page(request,
+"name.html", …)`, `fragment(request, …)` for an htmx swap, or `twin(…)` when `wants_json(request)`. Personal pages are never
+kept by a browser (`no-store`): the next person at this PC must not find them by going back.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from protocol.events import Actor
+from protocol.problem import Refused
+
+HTML: Final = "text/html; charset=utf-8"
+KEPT_NOWHERE: Final = {"Cache-Control": "no-store"}
+
+
+def node_of(request: Request) -> Any:
+    """The node that serves this page (protocol/node/node.py: desk, reads, people, blobs, wake, pump, clock …)."""
+    return request.app.state.node
+
+
+def actor_of(request: Request) -> Actor:
+    """Who is signed in. Raises Refused sign_in_needed; the session middleware has normally answered before."""
+    if actor := getattr(request.state, "actor", None):
+        return actor
+    raise Refused("sign_in_needed")
+
+
+def may(request: Request, power: str) -> bool:
+    """Claims that the signed-in post has this power: for showing or hiding a door, never the permission itself."""
+    actor = getattr(request.state, "actor", None)
+    return actor is not None and power in actor.powers
+
+
+def wants_json(request: Request) -> bool:
+    accept = request.headers.get("accept", "")
+    return "application/json" in accept and "text/html" not in accept
+
+
+def is_htmx(request: Request) -> bool:
+    """Claims that htmx asked, so a fragment is answered instead of a page."""
+    return request.headers.get("hx-request") == "true"
+
+
+async def shell(request: Request) -> dict[str, Any]:
+    """What the frame of a page shows: office, counts of the menu, state of the link, who is signed in."""
+    node, actor = node_of(request), getattr(request.state, "actor", None)
+    counts = await node.reads.counts(actor) if actor else {}
+    return {"actor": actor, "counts": counts, "link": await request.app.state.link_state(), "path": request.url.path}
+
+
+def rendered(request: Request, template: str, context: dict[str, Any]) -> str:
+    """The template as text, with what every fragment may use: request, actor, now_ms, may."""
+    shared = {"request": request, "actor": getattr(request.state, "actor", None), "now_ms": node_of(request).clock()}
+    return request.app.state.environment.get_template(template).render({**shared, **context})
+
+
+async def page(request: Request, template: str, *, status: int = 200, **context: Any) -> Response[str]:
+    """A whole page in its frame. `live` names what the stream renders (`/stream?view=…`); "" = only the frame is live."""
+    text = rendered(request, template, {**await shell(request), **context})
+    return Response(text, media_type=HTML, status_code=status, headers=KEPT_NOWHERE)
+
+
+def fragment(request: Request, template: str, *, status: int = 200, headers: dict[str, str] | None = None, **context: Any) -> Response[str]:
+    """A piece of a page for htmx; headers such as HX-Retarget and HX-Reswap go along."""
+    return Response(rendered(request, template, context), media_type=HTML, status_code=status, headers={**KEPT_NOWHERE, **(headers or {})})
+
+
+def twin(data: Any, status: int = 200) -> Response[bytes]:
+    """The JSON answer of a page. Structs are taken apart by msgspec; never pass one that holds a key or a raw head."""
+    return Response(msgspec.json.encode(data), media_type="application/json", status_code=status, headers=KEPT_NOWHERE)
+
+
+def refused_twin(refusal: Refused) -> Response[bytes]:
+    return twin({"code": refusal.code, "field": refusal.field, "sentence": refusal.sentence}, refusal.status)
+
+
+def refused(request: Request, refusal: Refused) -> Response[Any]:
+    """A refusal as what the asker understands: JSON, a short fragment, or a page with a way onward."""
+    if wants_json(request):
+        return refused_twin(refusal)
+    context = {"sentence": refusal.sentence, "status": refusal.status, "code": refusal.code}
+    if is_htmx(request):
+        return fragment(request, "_refused.html", status=refusal.status, **context)
+    return fragment(request, "refused.html", status=refusal.status, counts={}, link=None, path=request.url.path, **context)
+
+
+def failed(request: Request, error: Exception) -> Response[Any]:
+    """An unknown address, or a fault of ours: logged with its trace by Litestar, said here without a code."""
+    if isinstance(error, HTTPException) and error.status_code in (404, 405):
+        return refused(request, Refused("page_unknown"))
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if wants_json(request):
+        return twin({"code": "fault", "field": "", "sentence": FAULT}, status)
+    name = "_refused.html" if is_htmx(request) else "refused.html"
+    more = {} if is_htmx(request) else {"counts": {}, "link": None, "path": request.url.path}
+    return fragment(request, name, status=status, sentence=FAULT, code="fault", **more)
+
+
+FAULT: Final = "这一步没有做成，本机程序遇到没有料到的情况，已经记下。请再试一次；还不行请告诉管理员发生的时间。"
