@@ -1,0 +1,68 @@
+"""Who may see what, as claims about an actor and a case (or its row); and how names and numbers look to the others."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from protocol.events import Actor
+from protocol.place import is_unit, parent, within
+
+CASE_POWERS: Final = frozenset(
+    {"log", "mediate", "move", "call_up", "convene", "assign", "close", "follow_up", "supervise", "note", "review", "read"}
+)  # who has none of these (a cadre, the sealed desk, the system's admin) sees no case
+MASK: Final = "*"
+
+
+def _field(thing: Any, name: str) -> Any:
+    return thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
+
+
+def office_covers(office: str, ledger: str) -> bool:
+    """Claims that an office's region holds the ledger. A unit's region is its own ledger."""
+    return within(ledger, office)
+
+
+def may_register_in(office: str, ledger: str) -> bool:
+    """Claims that an office may log into a ledger: its own region; a unit receives for the whole county it stands in."""
+    return within(ledger, office) or (is_unit(office) and within(ledger, parent(office) or office))
+
+
+def may_see_case(actor: Actor, case: Any) -> bool:
+    """`case`: a Case, a row of case_row or a mapping of it. Covers its ledger, or holds it, was offered it, joins or logged it."""
+    if not actor.powers & CASE_POWERS:
+        return False
+    office = actor.office
+    if within(_field(case, "ledger"), office) or office in (_field(case, "holder"), _field(case, "logged_office")):
+        return True
+    offer = _field(case, "offer")
+    if office == (offer.to if offer is not None else _field(case, "offer_to")):
+        return True
+    convened = _field(case, "convened") or ()
+    return office in (convened.split(" ") if isinstance(convened, str) else convened)
+
+
+def may_see_task(actor: Actor, task: Any) -> bool:
+    """`task`: a Task, a row of task_row or a mapping of it. The cadre it was given to; offices that cover the place, sent it or join."""
+    if "field" in actor.powers and actor.person == _field(task, "cadre"):
+        return True
+    if not actor.powers & CASE_POWERS:
+        return False
+    return within(_field(task, "ledger"), actor.office) or actor.office in (_field(task, "assigned_by"), _field(task, "unit"))
+
+
+def masked(name: str) -> str:
+    """张* of two characters, 张*三 of three and more."""
+    if len(name) < 2:
+        return name
+    return name[0] + MASK * (len(name) - 2) + name[-1] if len(name) > 2 else name[0] + MASK
+
+
+def masked_phone(phone: str) -> str:
+    """138****5678; short numbers keep their last two digits."""
+    if len(phone) >= 11:
+        return phone[:3] + MASK * (len(phone) - 7) + phone[-4:]
+    return MASK * max(len(phone) - 2, 0) + phone[-2:]
+
+
+def masked_id(number: str) -> str:
+    """First 3 and last 4 characters; all hidden below ten."""
+    return number[:3] + MASK * (len(number) - 7) + number[-4:] if len(number) >= 10 else MASK * len(number)

@@ -1,0 +1,291 @@
+"""What a fold yields: a case, a task, a person, as plain structs that pages and papers read.
+
+Times are Unix milliseconds. `at_ms` is the author's clock less its measured offset (head.occurred_ms is kept raw),
+`received_ms` this node's own. A key is (origin, seq): it names an entry inside its case; written as text it is `origin/seq`.
+Everything that decides (status, holder, terms, clock starts) comes from facts; what may be missing because a body was
+erased is "" or an empty list.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from protocol.commands import Blob, Party
+from protocol.entry import Head
+
+Key = tuple[str, int]
+
+STATUS_NAMES: Final[dict[str, str]] = {
+    "logged": "已登记",
+    "accepted": "已受理",
+    "mediating": "调解中",
+    "agreed": "已达成协议",
+    "ended": "已终止调解",
+    "closed": "已办结",
+    "archived": "已归档",
+    "declined": "不予受理",
+    "voided": "已作废",
+    "merged": "已并案",
+}
+OPEN: Final = ("logged", "accepted", "mediating", "agreed", "ended")
+
+TASK_STATUS_NAMES: Final[dict[str, str]] = {
+    "sent": "已派出",
+    "confirmed": "已接单",
+    "arrived": "已到场",
+    "reported": "已反馈",
+    "declined": "已谢绝",
+    "recalled": "已撤回",
+}
+TASK_OPEN: Final = ("sent", "confirmed", "arrived")
+
+RISK_NAMES: Final[dict[str, str]] = {"green": "绿", "yellow": "黄", "red": "红"}
+MEDIATION_NAMES: Final[dict[str, str]] = {"go_on": "继续调解", "failed": "本次未谈成"}
+FORM_NAMES: Final[dict[str, str]] = {"written": "书面协议", "oral": "口头协议"}
+KEPT_NAMES: Final[dict[str, str]] = {"yes": "已履行", "partly": "部分履行", "no": "未履行"}
+SATISFIED_NAMES: Final[dict[str, str]] = {"yes": "满意", "mostly": "基本满意", "no": "不满意"}
+DECISION_NAMES: Final[dict[str, str]] = {"adopt": "采纳", "reject": "不采纳"}
+RESULT_NAMES: Final[dict[str, str]] = {"settled": "已化解", "eased": "有缓和", "unsettled": "未化解", "absent": "未见到人"}
+RETENTION_NAMES: Final[dict[str, str]] = {"10": "10 年", "30": "30 年", "forever": "永久"}
+SIDE_NAMES: Final[dict[str, str]] = {"applicant": "申请人", "respondent": "被申请人", "third": "第三人"}
+
+
+def key_text(key: Key) -> str:
+    """`origin/seq`, as facts name an entry (offer, item)."""
+    return f"{key[0]}/{key[1]}"
+
+
+def key_of(text: str) -> Key | None:
+    """The inverse; None for anything else."""
+    origin, slash, seq = text.rpartition("/")
+    return (origin, int(seq)) if slash and origin and seq.isascii() and seq.isdigit() and len(seq) <= 18 else None
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """An escalation or hand-down that waits to be taken up; the holder stays responsible. kind: escalate, hand_down.
+
+    due: ISO date of a hand-down · arrived_ms: when the receiving office's node had it (starts T30), None before.
+    """
+
+    to: str
+    by: str
+    kind: str
+    reason: str
+    due: str
+    at_ms: int
+    key: Key
+    arrived_ms: int | None = None
+
+
+class Agreement(msgspec.Struct, frozen=True):
+    """A signed paper. late: signed in a term that had been closed elsewhere; the paper stands, the status waits for a review."""
+
+    number: str
+    form: str
+    signed_ms: int
+    due: tuple[str, ...]
+    follow_up_by: str
+    amount_fen: int | None
+    copies: int
+    terms: list[str]
+    performance: str
+    facts: str
+    responsibility: str
+    key: Key
+    office: str
+    late: bool = False
+
+
+class FollowUp(msgspec.Struct, frozen=True):
+    key: Key
+    office: str
+    at_ms: int
+    kept: str
+    satisfied: str
+    account: str
+
+
+class Move(msgspec.Struct, frozen=True):
+    """A recorded hand-over. kind: log, take_up, call_up · from_: "" for the first · by: (person, post) · offered_ms: when it was offered."""
+
+    term: int
+    kind: str
+    from_: str
+    to: str
+    by: tuple[str, str]
+    at_ms: int
+    received_ms: int
+    key: Key
+    offered_ms: int | None = None
+
+
+class Line(msgspec.Struct):
+    """One entry of the timeline. text: Chinese label → what is shown · set_aside: "" or the reason in words.
+
+    waiting: what it was decided on is not all here yet, so it does not count yet.
+    """
+
+    key: Key
+    head: Head
+    kind: str
+    office: str
+    at_ms: int
+    received_ms: int
+    text: dict[str, str]
+    set_aside: str = ""
+    erased: bool = False
+    waiting: bool = False
+
+
+class Review(msgspec.Struct, frozen=True):
+    """待核对: an entry that was set aside. item: `origin/seq` · owner: the holder's office · code: late, lost, unfit, foreign, revoked."""
+
+    item: str
+    owner: str
+    reason: str
+    due_ms: int
+    code: str = ""
+    kind: str = ""
+
+
+class Correction(msgspec.Struct, frozen=True):
+    """The old value stays readable. old and new are None when erased (parties: list[Party])."""
+
+    key: Key
+    field: str
+    old: Any
+    new: Any
+    reason: str
+    at_ms: int
+
+
+class Attachment(msgspec.Struct, frozen=True):
+    """A file and the key of its line; it vanishes with the line's body."""
+
+    key: Key
+    blob: Blob
+    note: str
+    office: str
+    at_ms: int
+
+
+class Case(msgspec.Struct, kw_only=True):
+    """One dispute as this node knows it. convened: office paths · aliases: codes of registrations merged into it.
+
+    seen: {origin: highest seq of the case here that waits for nothing} · turn: the highest here · due: ISO date asked of the
+    present holder by hand-down or urge · accepted_ms, logged_ms: the earliest, also of what was merged in.
+    """
+
+    id: str
+    ledger: str
+    code: str
+    type: str
+    status: str
+    holder: str
+    handler: str
+    term: int
+    term_since_ms: int
+    offer: Offer | None = None
+    title: str = ""
+    account: str = ""
+    parties: list[Party] = []
+    place_text: str = ""
+    intake: str = ""
+    headcount: int = 0
+    amount_fen: int | None = None
+    risk: str = "green"
+    visit: str = ""
+    happened_ms: int | None = None
+    logged_office: str = ""
+    logged_ms: int = 0
+    accepted_ms: int | None = None
+    willing: bool | None = None
+    agreement: Agreement | None = None
+    agreements: list[Agreement] = []
+    ended_ms: int | None = None
+    ending: str = ""
+    closed_ms: int | None = None
+    archived_ms: int | None = None
+    follow_ups: list[FollowUp] = []
+    follow_up_by: str = ""
+    convened: list[str] = []
+    moves: list[Move] = []
+    lines: list[Line] = []
+    reviews: list[Review] = []
+    corrections: list[Correction] = []
+    turn: int = 0
+    seen: dict[str, int] = {}
+    merged_into: str = ""
+    aliases: list[str] = []
+    retention: str = ""
+    blobs: list[Attachment] = []
+    due: str = ""
+    updated_ms: int = 0
+    last: Key = ("", 0)
+
+
+class Task(msgspec.Struct, kw_only=True):
+    """purpose_kind: visit (a cadre goes) or join (a unit joins the mediation, `unit` its office) · case: subject or ""."""
+
+    id: str
+    ledger: str
+    status: str
+    case: str = ""
+    case_code: str = ""
+    purpose_kind: str = "visit"
+    purpose: str = ""
+    bring: str = ""
+    summary: str = ""
+    address: str = ""
+    contacts: list[Party] = []
+    cadre: str = ""
+    home: str = ""
+    unit: str = ""
+    assigned_by: str = ""
+    assigned_person: str = ""
+    assigned_ms: int = 0
+    due_ms: int = 0
+    confirmed_ms: int | None = None
+    arrived_ms: int | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    accuracy_m: float | None = None
+    reported_ms: int | None = None
+    result: str = ""
+    words: str = ""
+    photos: int = 0
+    signatures: int = 0
+    declined_ms: int | None = None
+    recalled_ms: int | None = None
+    urged_ms: int | None = None
+    blobs: list[Attachment] = []
+    lines: list[Line] = []
+    turn: int = 0
+    seen: dict[str, int] = {}
+    updated_ms: int = 0
+    last: Key = ("", 0)
+
+
+class Post(msgspec.Struct, frozen=True):
+    """office: the ledger it was written in · home: node id that serves a cadre's phone."""
+
+    post: str
+    kind: str
+    office: str
+    title: str
+    home: str
+    given_ms: int
+    ended: bool = False
+    ended_ms: int | None = None
+
+
+class Person(msgspec.Struct, kw_only=True):
+    """ledger "" and name "": posts are here, the registration is not yet (or was erased)."""
+
+    id: str
+    ledger: str = ""
+    name: str = ""
+    phone: str = ""
+    posts: list[Post] = []
+    turn: int = 0
+    seen: dict[str, int] = {}

@@ -1,0 +1,38 @@
+"""What decide may know besides the case: the time, what this node serves and covers, tables, numbers drawn for it."""
+
+import msgspec
+
+from protocol.case import Case
+from protocol.tables import Tables
+
+
+class Cadre(msgspec.Struct, frozen=True):
+    """Whom a task is for. home_covers: what the node that serves his phone covers."""
+
+    person: str
+    name: str
+    home_covers: tuple[str, ...]
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """code, paper: a case code and a paper number drawn for this command (used only by LogDispute, SignAgreement).
+
+    cases: other cases a command names (MergeDispute.into, AssignTask.case), by subject.
+    """
+
+    now_ms: int
+    serves: tuple[str, ...]
+    covers: tuple[str, ...]
+    tables: Tables
+    code: str = ""
+    paper: str = ""
+    cadre: Cadre | None = None
+    cases: dict[str, Case] = {}
+
+
+class Step(msgspec.Struct, frozen=True):
+    """A command that may be asked for now. label: the button · sentence: what will happen to whom."""
+
+    command: str
+    label: str
+    sentence: str
