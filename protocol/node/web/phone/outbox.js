@@ -1,0 +1,87 @@
+// What the cadre did, kept until it is safe. Shared by the page and the service worker.
+//
+// Promise: an action is on the phone's disk before the screen says so; actions leave in the order of a stored counter, one
+// sender at a time over all tabs and the worker; each has an id made here, so sending twice is doing once; it stays after
+// it was sent until a second node has it, and is sent again when the first one lost it. A refusal is kept and shown, and
+// what follows it on the same task waits. Only its owner's session sends it.
+import { openDB } from "idb";
+
+export const WAITING = "waiting", SENT = "sent";
+const SEND_MS_MAX = 90_000; // a photo over a bad line; after that the lock is given back and it is tried again
+
+export const db = openDB("yidi-task", 1, {
+  upgrade(d) {
+    d.createObjectStore("outbox", { keyPath: "id" });
+    d.createObjectStore("tasks", { keyPath: "id" });
+    d.createObjectStore("drafts", { keyPath: "task" });
+    d.createObjectStore("state"); // counter, me, flow, signed_out
+  },
+});
+
+/** Keeps actions, all or none, numbered in the order given. An action: {task, kind, at_ms, …} or a file {task, of, what, name, mime, bytes, at_ms}. */
+export const put = (actions) => navigator.locks.request("yidi-counter", async () => {
+  const tx = (await db).transaction(["outbox", "state"], "readwrite");
+  const me = await tx.objectStore("state").get("me");
+  let n = (await tx.objectStore("state").get("counter")) ?? 0;
+  for (const action of actions) await tx.objectStore("outbox").put({ id: crypto.randomUUID(), ...action, n: ++n, person: me?.person ?? "", state: WAITING });
+  await tx.objectStore("state").put(n, "counter");
+  await tx.done;
+});
+
+export const kept = async () => (await (await db).getAll("outbox")).sort((a, b) => a.n - b.n);
+export const isUnsent = (a) => a.state === WAITING;
+
+/** Forgets actions: what a second node has, or a refused step that the cadre gives up together with its files. */
+export async function drop(ids) {
+  const tx = (await db).transaction("outbox", "readwrite");
+  for (const id of ids) await tx.store.delete(id);
+  await tx.done;
+}
+
+const change = async (action, more) => {
+  const tx = (await db).transaction("outbox", "readwrite"), now = await tx.store.get(action.id);
+  if (now) await tx.store.put({ ...now, ...more });
+  await tx.done;
+};
+export const again = (action) => change(action, { state: WAITING, refused: null });
+
+function formOf(action) {
+  const { n, person, state, refused, entries, bytes, of, label, ...command } = action, form = new FormData();
+  const { what, name, mime, ...file } = command;
+  form.set("person", person);
+  form.set("sent_ms", String(Date.now())); // the server sees by it how far this clock is off
+  form.set("command", JSON.stringify(bytes ? file : command));
+  if (bytes) { form.set("what", what); form.set("file", new Blob([bytes], { type: mime }), name); }
+  return form;
+}
+
+async function post(action) {
+  const stop = new AbortController(), timer = setTimeout(() => stop.abort(), SEND_MS_MAX);
+  const path = action.bytes ? "/task/files" : "/task/commands";
+  try {
+    const r = await fetch(path, { method: "POST", body: formOf(action), headers: { Accept: "application/json" }, signal: stop.signal });
+    return { status: r.status, said: await r.json().catch(() => ({})) };
+  } catch { return null; } finally { clearTimeout(timer); }
+}
+
+/** Sends what waits, in order. Returns how many still wait for a signal or a sign-in. */
+export const replay = () => navigator.locks.request("yidi-outbox", async () => {
+  const store = await db, me = await store.get("state", "me"), blocked = new Set();
+  if (!me) return 0;
+  const all = (await kept()).filter((a) => a.person === me.person);
+  for (const a of all) if (a.refused) blocked.add(a.task);
+  const due = all.filter((a) => isUnsent(a) && !blocked.has(a.task));
+  for (const [i, action] of due.entries()) {
+    if (blocked.has(action.task)) continue;
+    const answer = await post(action);
+    if (!answer || answer.status >= 500 || [401, 408, 429].includes(answer.status)) return due.length - i; // later; the order must hold
+    if (answer.status < 300) {
+      await change(action, { state: SENT, refused: null, entries: answer.said.entries ?? [] });
+      if (answer.said.task) await store.put("tasks", answer.said.task);
+    } else {
+      blocked.add(action.task);
+      await change(action, { refused: answer.said.sentence ?? answer.said.detail ?? `没有收下（${answer.status}）。` });
+    }
+  }
+  return 0;
+});

@@ -1,0 +1,240 @@
+"""The cadre's phone, served whole by the phone's own node: one origin for shell, worker, data, files (frontend.md §4).
+
+    GET /task                    the shell; holds no person's data, so a worker may keep it
+    GET /task/sw.js              the worker, allowed to serve all of /task
+    GET /task/app.webmanifest, /task/icon-192.png, /task/icon-512.png
+    GET /task/mine?kept=KEYS     {me, now_ms, flow, tasks, marks}: the visits of who is signed in, never the case
+    POST /task/commands          form: command (JSON, one of PHONE_COMMANDS), person, sent_ms → {entries, task}
+    POST /task/files             the same with what and file: the bytes become a blob, then AddTaskEvidence with the command's id
+
+An entry is named `ledger|origin|seq`. The phone keeps what it sent until `marks` says that it is `safe`: at another node
+too, or here when no other node covers its ledger; what is not `here` any more is sent again under the same id. `person` is
+who did it: another person's session is answered 401, so nothing is ever written under the wrong name. `sent_ms`, the
+phone's clock at sending, gives the offset of the times it reports.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.datastructures import UploadFile
+
+from protocol import calendar
+from protocol.case import TASK_OPEN, TASK_STATUS_NAMES, Line, Task
+from protocol.commands import PHONE_COMMANDS, AddTaskEvidence, Id, Party, Subject, TaskCommand
+from protocol.events import Actor
+from protocol.node.web.page import HTML, actor_of, node_of, twin
+from protocol.node.web.words import KINDS, SIDES
+from protocol.problem import Refused
+from protocol.tables import Tables
+
+HERE: Final = Path(__file__).parent
+TASKS_MAX: Final = 60  # a screen of a phone; the open ones come first
+KEPT_MAX: Final = 300  # a report with its photos is at most 20 entries
+OFFSET_MS_NOISE: Final = 2_000  # what a slow line alone can make of it
+FRESH: Final = {"Cache-Control": "no-cache"}
+WEEKDAYS: Final = "一二三四五六日"
+# Which steps a phone may offer while it can ask nobody; a test holds it against protocol.task.
+FLOW: Final[dict[str, tuple[tuple[str, str, str, bool], ...]]] = {
+    "sent": (("ConfirmTask", "接单", "confirmed", True), ("DeclineTask", "谢绝", "declined", False)),
+    "confirmed": (("ArriveTask", "已到现场", "arrived", True), ("DeclineTask", "谢绝", "declined", False)),
+    "arrived": (("ReportTask", "提交反馈", "reported", True),),
+}
+_command = msgspec.json.Decoder(type=PHONE_COMMANDS[0] | PHONE_COMMANDS[1] | PHONE_COMMANDS[2] | PHONE_COMMANDS[3])
+
+
+class FileCommand(msgspec.Struct, forbid_unknown_fields=True):
+    """AddTaskEvidence as the phone sends it: the blob is made here, of the bytes beside it."""
+
+    id: Id
+    task: Subject
+    kind: str
+    at_ms: int | None = None
+    note: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+_file_command = msgspec.json.Decoder(FileCommand)
+
+
+def moment(ms: int) -> str:
+    """'11月26日 周四 17:30': true on whatever day it is read, since the phone may be out of reach for days."""
+    day = calendar.local_date(ms)
+    return f"{day.month}月{day.day}日 周{WEEKDAYS[day.weekday()]} {calendar.local_time(ms)}"
+
+
+def key_text(key: tuple[str, str, int]) -> str:
+    return f"{key[0]}|{key[1]}|{key[2]}"
+
+
+def keys_of(text: str) -> list[tuple[str, str, int]]:
+    """Keys out of `ledger|origin|seq,…`; what is none is left out."""
+    found = []
+    for item in text.split(",")[:KEPT_MAX]:
+        ledger, _, rest = item.partition("|")
+        origin, _, seq = rest.partition("|")
+        if ledger and origin and seq.isascii() and seq.isdigit() and len(seq) <= 18:
+            found.append((ledger, origin, int(seq)))
+    return found
+
+
+def flow(tables: Tables) -> dict[str, Any]:
+    """What may be done in which status and how it is called: the phone offers steps by this while it is offline."""
+    steps = {
+        status: [{"kind": kind, "label": label, "after": after, "main": main} for kind, label, after, main in row]
+        for status, row in FLOW.items()
+    }
+    results = [{"code": code, "name": name} for code, name in tables.words("task_result")]
+    return {"steps": steps, "names": TASK_STATUS_NAMES, "results": results}
+
+
+def contact(party: Party) -> dict[str, str]:
+    return {"name": party.name, "phone": party.phone, "side": SIDES.get(party.side, "")}
+
+
+def history(line: Line) -> dict[str, str]:
+    text = "；".join(value for value in line.text.values() if value) if line.kind in ("TaskReported", "TaskDeclined", "TaskRecalled") else ""
+    return {"key": f"{line.key[0]}/{line.key[1]}", "words": KINDS.get(line.kind, "未知条目"), "at": moment(line.at_ms), "text": text}
+
+
+def marks_of(marks: Any) -> list[dict[str, Any]]:
+    return [{"text": mark.text, "reached": mark.reached} for mark in marks]
+
+
+def safety(marks: Any) -> dict[str, bool]:
+    """here: this node has it · safe: another one too, or there is no other."""
+    here, *others = [mark.reached for mark in marks] or [False]
+    return {"here": here, "safe": here and (not others or any(others))}
+
+
+def visit(task: Task, marks: Any, rank: int, tables: Tables) -> dict[str, Any]:
+    """Everything the phone gets to see: the visit. Of the case only its code and what was written for the cadre."""
+    return {
+        "id": task.id,
+        "rank": rank,
+        "status": task.status,
+        "open": task.status in TASK_OPEN,
+        "purpose": task.purpose,
+        "place": tables.place_full(task.ledger),
+        "address": task.address,
+        "due_ms": task.due_ms,
+        "due_at": moment(task.due_ms) if task.due_ms else "",
+        "bring": task.bring,
+        "summary": task.summary,
+        "code": task.case_code,
+        "assigned_by": tables.office_name(task.assigned_by) if task.assigned_by else "",
+        "contacts": [contact(party) for party in task.contacts],
+        "history": [history(line) for line in task.lines if line.kind not in ("TaskUrged", "TaskEvidenceAdded") and not line.set_aside],
+        "urges": [{"text": "；".join(x.text.values()), "at": moment(x.at_ms)} for x in task.lines if x.kind == "TaskUrged"],
+        "marks": marks_of(marks),
+    }
+
+
+async def visit_of(node: Any, actor: Actor, subject: str) -> dict[str, Any] | None:
+    """One visit as `mine` would show it, so that the phone is right before it asks again; None when it is no longer theirs."""
+    rows = await node.reads.my_tasks(actor)
+    for rank, row in enumerate(rows[:TASKS_MAX]):
+        if row.subject == subject:
+            return visit(await node.reads.task(actor, subject), row.marks, rank, node.tables())
+    return None
+
+
+@get("/task", public=True)
+async def shell(request: Request) -> Response[str]:
+    text = request.app.state.environment.from_string((HERE / "task.html").read_text("utf-8")).render()
+    return Response(text, media_type=HTML, headers=FRESH)
+
+
+@get("/task/app.webmanifest", public=True)
+async def app_manifest() -> Response[bytes]:
+    icons = [{"src": f"/task/icon-{n}.png", "sizes": f"{n}x{n}", "type": "image/png", "purpose": "any maskable"} for n in (192, 512)]
+    told = {
+        "name": "一地 · 下派任务",
+        "short_name": "一地任务",
+        "start_url": "/task",
+        "scope": "/task",
+        "display": "standalone",
+        "lang": "zh-CN",
+        "background_color": "#f4f6f8",
+        "theme_color": "#0b5394",
+        "icons": icons,
+    }
+    return Response(msgspec.json.encode(told), media_type="application/manifest+json", headers=FRESH)
+
+
+@get(["/task/icon-192.png", "/task/icon-512.png"], public=True)
+async def icon(request: Request) -> Response[bytes]:
+    picture = (HERE / "icons" / request.url.path.rpartition("/")[2]).read_bytes()
+    return Response(picture, media_type="image/png", headers={"Cache-Control": "max-age=86400"})
+
+
+@get("/task/mine")
+async def mine(request: Request, kept: str = "") -> Response[bytes]:
+    """kept: keys of entries that the phone still holds."""
+    node, actor = node_of(request), actor_of(request)
+    tables, rows = node.tables(), (await node.reads.my_tasks(actor))[:TASKS_MAX]
+    tasks = [visit(await node.reads.task(actor, row.subject), row.marks, rank, tables) for rank, row in enumerate(rows)]
+    known = await node.reads.marks(keys_of(kept)) if kept else {}
+    return twin(
+        {
+            "me": {"person": actor.person, "name": actor.name, "office": tables.office_name(actor.office)},
+            "now_ms": node.clock(),
+            "flow": flow(tables),
+            "tasks": tasks,
+            "marks": {key_text(key): safety(marks) for key, marks in known.items()},
+        }
+    )
+
+
+async def said(request: Request) -> tuple[dict[str, Any], Actor, int | None]:
+    """The form, who did it, and how far the phone's clock is ahead. Raises Refused sign_in_needed for another person's session."""
+    form, actor = dict(await request.form()), actor_of(request)
+    if form.get("person") not in ("", None, actor.person):
+        raise Refused("sign_in_needed")
+    sent = str(form.get("sent_ms", ""))
+    offset = int(sent) - node_of(request).clock() if sent.isascii() and sent.isdigit() and len(sent) <= 15 else None
+    return form, actor, 0 if offset is not None and abs(offset) < OFFSET_MS_NOISE else offset
+
+
+async def submitted(request: Request, command: TaskCommand, actor: Actor, offset_ms: int | None) -> Response[bytes]:
+    node = node_of(request)
+    outcome = await node.desk.submit(command, actor, at_ms=command.at_ms, offset_ms=offset_ms)
+    return twin({"entries": [key_text(key) for key in outcome.entries], "task": await visit_of(node, actor, command.task)})
+
+
+def decoded(decoder: Any, form: dict[str, Any]) -> Any:
+    """Raises Refused command_invalid."""
+    try:
+        return decoder.decode(str(form.get("command", "")))
+    except msgspec.MsgspecError as error:
+        raise Refused("command_invalid", why=str(error)) from error
+
+
+@post("/task/commands", status_code=200)
+async def command(request: Request) -> Response[bytes]:
+    form, actor, offset_ms = await said(request)
+    return await submitted(request, decoded(_command, form), actor, offset_ms)
+
+
+@post("/task/files", status_code=200)
+async def file(request: Request) -> Response[bytes]:
+    """The bytes are kept before the entry that names them. The same file twice is one blob, the same id twice one entry."""
+    form, actor, offset_ms = await said(request)
+    told, sent, node = decoded(_file_command, form), form.get("file"), node_of(request)
+    if not isinstance(sent, UploadFile) or told.kind != "AddTaskEvidence":
+        raise Refused("command_invalid", why="没有文件")
+    await node.reads.task(actor, told.task)  # nothing is kept for a task that is not theirs
+    blob = await node.blobs.put(await sent.read(), sent.filename or "附件", sent.content_type, str(form.get("what", "photo")))
+    evidence = AddTaskEvidence(id=told.id, task=told.task, at_ms=told.at_ms, blob=blob, note=told.note)
+    return await submitted(request, evidence, actor, offset_ms)
+
+
+def routes(dist: Path) -> list[Any]:
+    """The phone's handlers; dist: the bundle of the program that serves them (sw.js)."""
+
+    @get("/task/sw.js", public=True)
+    async def worker() -> Response[bytes]:
+        headers = {**FRESH, "Service-Worker-Allowed": "/task"}
+        return Response((dist / "sw.js").read_bytes(), media_type="text/javascript", headers=headers)
+
+    return [shell, worker, app_manifest, icon, mine, command, file]
