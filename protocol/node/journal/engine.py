@@ -1,0 +1,121 @@
+"""Two engines a journal: one writer, a few readers that cannot write. SQLCipher by file, PostgreSQL by URL.
+
+SQLite: WAL, synchronous=FULL, a raw key (a passphrase costs 0.1 s at each open), no checkpoint of its own since that one
+hides I/O errors. PostgreSQL: synchronous_commit on, readers in a read-only snapshot. Neither opens a transaction before
+the first statement, and SQLite's writer takes its lock at once (BEGIN IMMEDIATE).
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+from sqlalchemy import event
+from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_dbapi
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlcipher3 import dbapi2 as sqlcipher
+
+from protocol.node.journal.faults import is_fatal
+
+READERS_MAX = 4  # pages are short; more would only hold snapshots that keep the WAL from being reset
+BUSY_WAIT_MS = 5000  # another program on the same file (`rebuild`, `backup`) may hold the lock for a moment
+KEY_BYTES = 32
+WAIT_S = 30.0  # for a connection of the pool
+_ERRORS = (
+    "Error",
+    "DatabaseError",
+    "IntegrityError",
+    "NotSupportedError",
+    "OperationalError",
+    "ProgrammingError",
+    "DataError",
+    "InterfaceError",
+)
+
+
+def sqlite_path(url: str) -> Path:
+    path = Path(make_url(url).database or "")
+    if not path.is_absolute():
+        raise ValueError(f"an absolute path is needed: sqlite:///{path}")
+    return path
+
+
+def connect_sqlite(path: Path, key: bytes, writes: bool) -> Any:
+    """A plain connection; BEGIN is the caller's. Raises sqlcipher3's DatabaseError at the first read when the key is wrong."""
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"the key has {len(key)} bytes, not {KEY_BYTES}")
+    c = sqlcipher.connect(path, check_same_thread=False, isolation_level=None, timeout=BUSY_WAIT_MS / 1000, cached_statements=256)
+    pragmas = [
+        "cipher_log_level = none",  # a wrong key is our error to word, not lines on stderr
+        f"key = \"x'{key.hex()}'\"",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "wal_autocheckpoint = 0",
+        "temp_store = memory",  # a temporary file would be plain text
+        "secure_delete = ON",  # what was erased leaves no page behind
+        "cache_size = -16000",
+        f"query_only = {int(not writes)}",
+    ]
+    try:
+        for pragma in pragmas:
+            c.execute("PRAGMA " + pragma)
+    except BaseException:
+        c.close()
+        raise
+    return c
+
+
+def sqlite_engine(path: Path, key: bytes, writes: bool, fatal: Callable[[str], Any]) -> AsyncEngine:
+    """The writer's pool holds one connection; callers queue for it."""
+
+    def creator() -> aiosqlite.Connection:
+        made = aiosqlite.Connection(lambda: connect_sqlite(path, key, writes), iter_chunk_size=256)
+        made._thread.daemon = True  # SQLAlchemy does this only for connections it makes itself: a forgotten one hangs the exit
+        return made
+
+    dbapi = AsyncAdapt_aiosqlite_dbapi(aiosqlite, sqlcipher)
+    for name in _ERRORS:  # sqlcipher3's errors are not sqlite3's: without this they pass SQLAlchemy unwrapped
+        setattr(dbapi, name, getattr(sqlcipher, name))
+    # the path in the URL only chooses the queue pool: without it SQLAlchemy takes StaticPool, one connection for everybody
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}",
+        module=dbapi,
+        async_creator=creator,
+        pool_size=1 if writes else READERS_MAX,
+        max_overflow=0,
+        pool_timeout=WAIT_S,
+    )
+    begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+    event.listen(engine.sync_engine, "begin", lambda c: c.exec_driver_sql(begin))
+    event.listen(engine.sync_engine, "handle_error", lambda context: stop_if_fatal(context.original_exception, fatal))
+    return engine
+
+
+def postgres_engine(url: str, writes: bool) -> AsyncEngine:
+    options: dict[str, Any] = {} if writes else {"isolation_level": "REPEATABLE READ"}
+    engine = create_async_engine(
+        url,
+        pool_size=2 if writes else READERS_MAX,
+        max_overflow=0,
+        pool_timeout=WAIT_S,
+        pool_pre_ping=True,
+        connect_args={"server_settings": {"synchronous_commit": "on", "timezone": "UTC", "jit": "off"}},
+        **options,
+    )
+    return engine if writes else engine.execution_options(postgresql_readonly=True)
+
+
+def stop_if_fatal(error: BaseException | None, fatal: Callable[[str], Any]) -> None:
+    if error is not None and is_fatal(error):
+        fatal(f"input/output error: {error}")
+
+
+def sync_folder(folder: Path) -> None:
+    """SQLite does it too but ignores its failure, and then a power cut may take the file's very name. Raises OSError."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,252 @@
+"""The journal as a whole: opening, reading, the one writer, our own checkpoint, closing.
+
+Opening brings the tables to this program's version (migrations), makes the views again when their shape has changed, and
+refuses a journal of a later program. Reads are snapshots and never wait for the writer. Writers queue; the disk is synced
+before `writing` returns, so whatever is said after it is true after a power cut.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, NoReturn
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from protocol.node.journal import engine as engines
+from protocol.node.journal import faults, migrate, projection
+from protocol.node.journal.checkpoint import Checkpoint
+from protocol.node.journal.projection import Views
+from protocol.node.journal.search import matching
+from protocol.node.journal.stored import SELECT, LaneHead, Stored, stored
+from protocol.node.journal.writing import Writing
+from protocol.problem import Refused
+
+WRITE_WAIT_S_MAX = 30.0  # a save that waited longer is told so; the form keeps what was typed
+LANE_LIMIT_MAX = 5000
+SINCE_BARRIER = 0x79696469  # advisory lock of PostgreSQL: shared by writers, taken alone for a moment by `since`
+
+
+class Journal:
+    """Made by `Journal.open`. damaged: pages were found that are not what was written; writing is refused from then on."""
+
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, tables: Callable[[], Any], views: Views, index_later: bool) -> None:
+        self._writer, self._reader, self._tables, self._views, self._later = writer, reader, tables, views, index_later
+        self._turn = asyncio.Lock()
+        self._fatal: Callable[[str], Any] = faults.end_program
+        self._checkpoint: Checkpoint | None = None
+        self.damaged = False
+        self.url = ""
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        key: bytes | None,
+        tables: Callable[[], Any],
+        *,
+        views: Views | None = None,
+        index_later: bool = False,
+        fatal: Callable[[str], NoReturn] = faults.end_program,
+    ) -> "Journal":
+        """url: `sqlite:///abs/path.db` (key: 32 bytes) or `postgresql+asyncpg://…` (key None).
+
+        index_later: search rows are found by scanning until `index` is called; for the node that takes in whole counties.
+        Raises Refused store_damaged (wrong key, or no journal), store_busy, disk_full; migrate.JournalTooNew.
+        """
+        if views is None:
+            from protocol import views as folding
+
+            views = folding
+        sqlite = url.startswith("sqlite")
+        if sqlite:
+            path = engines.sqlite_path(url)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            writer, reader = (engines.sqlite_engine(path, key or b"", writes, fatal) for writes in (True, False))
+        else:
+            writer, reader = engines.postgres_engine(url, True), engines.postgres_engine(url, False)
+        journal = cls(writer, reader, tables, views, index_later)
+        journal.url, journal._fatal = url, fatal
+        try:
+            async with journal._guarded():
+                await migrate.bring_up(writer, views)
+            if sqlite:
+                engines.sync_folder(path.parent)
+                journal._checkpoint = Checkpoint(path, key or b"", fatal, journal._turn)
+            await journal._freshen()
+        except BaseException:
+            await journal._dispose()
+            raise
+        return journal
+
+    async def _freshen(self) -> None:
+        """Views whose shape is not this program's are empty now (`bring_up`): fold everything once more."""
+        from protocol.node.journal.rebuild import fill
+
+        async with self._guarded(), self._writer.connect() as c:
+            row = (await c.execute(text("select value from local where name = 'views'"))).first()
+            await c.rollback()
+        if row is None:
+            await fill(self)
+            async with self.writing() as w:
+                await w.set_local("views", migrate.shape_of(self._views))
+
+    async def close(self) -> None:
+        if self._checkpoint:
+            async with self._turn, self._guarded():
+                await self._checkpoint.close()
+        await self._dispose()
+
+    async def _dispose(self) -> None:
+        await self._reader.dispose()
+        await self._writer.dispose()
+
+    # ── transactions ──
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A snapshot that cannot write. Keep it short: SQLite's log grows while it is held."""
+        async with self._guarded(), self._reader.connect() as c:
+            yield c
+            await c.rollback()
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Writing]:
+        """One transaction, whole or not at all; on the disk when this returns. Writers of this program take turns.
+
+        Raises Refused disk_full, store_busy, store_damaged; whatever the body raises rolls back and rises.
+        """
+        if self.damaged:
+            raise Refused("store_damaged")
+        async with self._guarded(), self._own_turn(), self._writer.connect() as c:
+            if c.dialect.name == "postgresql":
+                await c.execute(text("select pg_advisory_xact_lock_shared(:key)"), {"key": SINCE_BARRIER})
+            yield Writing(c, self._views, self._tables(), self._later)
+            await _to_the_end(c.commit())
+        if self._checkpoint:
+            self._checkpoint.committed()
+
+    @asynccontextmanager
+    async def _own_turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(WRITE_WAIT_S_MAX):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise Refused("store_busy") from None
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    @asynccontextmanager
+    async def _guarded(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except Exception as error:
+            cause = getattr(error, "orig", error)
+            engines.stop_if_fatal(cause, self._fatal)
+            refused = faults.refusal(error)
+            if refused is None:
+                raise
+            self.damaged = self.damaged or refused.code == "store_damaged"
+            raise refused from error
+
+    # ── reading ──
+    async def heads(self, ledger: str | None = None) -> dict[tuple[str, str], LaneHead]:
+        """(ledger, origin) → head, of one ledger or of all. What a digest is made of."""
+        where = "where seq > 0" + (" and ledger = :ledger" if ledger is not None else "")
+        rows = await self._all(
+            f"select ledger, origin, seq, hash, signed_seq from lane {where} order by ledger, origin", {"ledger": ledger}
+        )
+        return {(r[0], r[1]): LaneHead(r[2], bytes(r[3]), r[4]) for r in rows}
+
+    async def lanes(self, ledger: str) -> dict[str, tuple[int, bytes]]:
+        """origin → (seq, hash) of one ledger: what a Have says and a digest hashes."""
+        return {origin: (head.seq, head.hash) for (_, origin), head in (await self.heads(ledger)).items()}
+
+    async def ledgers(self) -> list[str]:
+        return [r[0] for r in await self._all("select distinct ledger from lane where seq > 0 order by ledger", {})]
+
+    async def subject(self, id_: str) -> list[Stored]:
+        """All entries of a case, task, person …, in the order of their positions."""
+        return await self._entries("where subject = :subject order by position", {"subject": id_})
+
+    async def lane(self, ledger: str, origin: str, after: int, limit: int) -> list[Stored]:
+        """Up to `limit` entries of a lane from seq `after` + 1 on, in order. Cut at the last one whose `signature` is here."""
+        where = "where ledger = :ledger and origin = :origin and seq > :after and seq <= :upto order by seq"
+        upto = after + min(limit, LANE_LIMIT_MAX)
+        return await self._entries(where, {"ledger": ledger, "origin": origin, "after": after, "upto": upto})
+
+    async def entry(self, ledger: str, origin: str, seq: int) -> Stored | None:
+        found = await self.lane(ledger, origin, seq - 1, 1)
+        return found[0] if found else None
+
+    async def command(self, id_: str) -> list[Stored]:
+        """The entries that a command led to, here or elsewhere; empty when none has arrived."""
+        return await self._entries("where command = :command order by position", {"command": id_}) if id_ else []
+
+    async def outcome(self, command: str) -> bytes | None:
+        rows = await self._all("select outcome from command where id = :id", {"id": command})
+        return bytes(rows[0][0]) if rows else None
+
+    async def since(self, position: int, limit: int) -> list[Stored]:
+        """Up to `limit` entries after a position, in order; none will ever appear below the last one returned."""
+        upto = None
+        if self._writer.dialect.name == "postgresql":
+            async with self._guarded(), self._writer.connect() as c:
+                await c.execute(text("select pg_advisory_xact_lock(:key)"), {"key": SINCE_BARRIER})
+                upto = (await c.execute(text("select coalesce(max(position), 0) from entry"))).scalar_one()
+                await c.rollback()
+        until = "" if upto is None else " and position <= :upto"
+        return await self._entries(
+            f"where position > :after{until} order by position limit :limit", {"after": position, "upto": upto, "limit": limit}
+        )
+
+    async def local(self, name: str) -> bytes | None:
+        rows = await self._all("select value from local where name = :name", {"name": name})
+        return bytes(rows[0][0]) if rows else None
+
+    async def rows(
+        self, table: str, where: str = "1 = 1", values: Mapping[str, Any] | None = None, order: str = "", limit: int = -1, offset: int = 0
+    ) -> list[dict[str, Any]]:
+        """Rows of a view or a kept table. table, where and order are the program's own SQL, never a person's words: those are `values`."""
+        sql = f"select * from {table} where {where}" + (f" order by {order}" if order else "")
+        if limit >= 0:
+            sql += " limit :row_limit offset :row_offset"
+        rows = await self._all(sql, {**(values or {}), "row_limit": limit, "row_offset": offset})
+        return [dict(row._mapping) for row in rows]
+
+    async def search(self, question: str, limit: int = 50) -> list[str]:
+        """Subjects in whose text every word of the question occurs. `matching` gives the same as a condition for a `where`."""
+        condition, values = matching(self._reader.dialect.name, question)
+        sql = f"select subject from search where {condition} order by id desc limit :row_limit"
+        return [r[0] for r in await self._all(sql, {**values, "row_limit": limit})]
+
+    def matching(self, question: str) -> tuple[str, dict[str, str]]:
+        """(condition on a column `subject`, its values), for `rows` and for SQL of one's own."""
+        return matching(self._reader.dialect.name, question)
+
+    async def index(self, limit: int = 1000) -> int:
+        """Indexes up to `limit` search rows that are still pending; returns how many. Of use with index_later alone."""
+        async with self.writing() as w:
+            result = await w.connection.execute(text("select id, text from search where pending = 1 order by id limit :l"), {"l": limit})
+            rows = result.all()
+            await projection.index_rows(w.connection, rows)
+            return len(rows)
+
+    async def _all(self, sql: str, values: Mapping[str, Any]) -> list[Any]:
+        used = {name: value for name, value in values.items() if f":{name}" in sql}
+        async with self.read() as c:
+            return list((await c.execute(text(sql), used)).all())
+
+    async def _entries(self, where: str, values: Mapping[str, Any]) -> list[Stored]:
+        return [stored(row) for row in await self._all(SELECT + where, values)]
+
+
+async def _to_the_end(commit: Any) -> None:
+    """A page that is closed meanwhile must not leave a connection half way through a commit."""
+    task = asyncio.ensure_future(commit)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise

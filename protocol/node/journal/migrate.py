@@ -1,0 +1,77 @@
+"""Bringing a journal's tables to this program's version, in one transaction: killed half way it is the old one still.
+
+`kept` tables change by Alembic's migrations; the views are dropped and made anew whenever their shape differs. Alembic is
+loaded only when there is something to do, since a start must be quick.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from protocol.node.journal import schema
+from protocol.node.journal.projection import Views
+
+VERSION = "0001"  # the newest of migrations/versions; a test holds it so
+FOLDER = Path(__file__).parent / "migrations"
+_LOCK = 0x79696470  # advisory lock of PostgreSQL: several programs may start at once
+
+
+class JournalTooNew(Exception):
+    """本机台账是较新版本的程序写的，这个版本不能打开。"""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(f"journal is of version {found}, this program knows up to {VERSION}")
+
+
+async def bring_up(writer: AsyncEngine, views: Views) -> None:
+    """Tables of this version, and views of this shape (empty when they had to be made)."""
+    async with writer.begin() as c:
+        if c.dialect.name == "postgresql":
+            await c.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        await c.run_sync(_migrate)
+        await c.run_sync(_make_views, views)
+
+
+def _migrate(connection: Connection) -> None:
+    if not inspect(connection).has_table("alembic_version"):
+        found = None
+    else:
+        found = connection.execute(text("select version_num from alembic_version")).scalar()
+    if found == VERSION:
+        return
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if found is not None and found not in known:
+        raise JournalTooNew(found)
+    command.upgrade(config, "head")
+
+
+def shape_of(views: Views) -> bytes:
+    return schema.shape(views.TABLES, getattr(views, "VERSION", 0))
+
+
+def _make_views(connection: Connection, views: Views) -> None:
+    """`local` remembers the shape once the views are filled, and under 'view names' what to drop."""
+    now = connection.execute(text("select value from local where name = 'views'")).scalar()
+    if now is not None and bytes(now) == shape_of(views):
+        return
+    old = connection.execute(text("select value from local where name = 'view names'")).scalar()
+    made = schema.view_tables(views.TABLES)
+    for statement in schema.DROP_GRAMS[connection.dialect.name]:
+        connection.execute(text(statement))
+    for name in {*made.tables, *(bytes(old).decode().split() if old else ())}:
+        connection.execute(text(f"drop table if exists {name}"))
+    made.create_all(connection, checkfirst=False)
+    for statement in schema.GRAMS[connection.dialect.name]:
+        connection.exec_driver_sql(statement)
+    connection.execute(text("delete from local where name in ('views', 'view names')"))
+    names: dict[str, Any] = {"value": " ".join(made.tables).encode()}
+    connection.execute(text("insert into local (name, value) values ('view names', :value)"), names)

@@ -1,0 +1,85 @@
+"""Finding text: own bigrams, since a Chinese name has two characters and trigrams cannot find it.
+
+A text is normalised (NFKC, case folded), cut into runs of letters and digits, and each run gives its pairs of UTF-16
+units and its last unit, as hex: `张三丰` → 张三 三丰 丰. A word of two or more units asks for its pairs, one of a single unit for
+any gram that begins with it. What the index offers is then held against the text itself, so an answer is never a guess.
+Rows not indexed yet (`pending`) are held against the text alone: what was just saved is found.
+"""
+
+import unicodedata
+from functools import lru_cache
+from typing import Final
+
+WORDS_MAX: Final = 8  # of a question
+WORD_CHARS_MAX: Final = 100
+TEXT_CHARS_MAX: Final = 20_000  # of one subject: the longest accounts and all names of 40 parties
+_UNIT: Final = 4  # hex digits of a UTF-16 unit
+
+
+def normal(text: str) -> str:
+    """NFKC, case folded, white space to single spaces, no NUL (PostgreSQL takes none)."""
+    return " ".join(unicodedata.normalize("NFKC", text.replace("\0", " ")).casefold().split())[:TEXT_CHARS_MAX]
+
+
+def _runs(text: str) -> list[str]:
+    """Runs of letters, digits and marks, each as hex of its UTF-16 units."""
+    spaced = "".join(c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in text)
+    return [run.encode("utf-16-be", "replace").hex() for run in spaced.split()]
+
+
+def grams(text: str) -> str:
+    """The grams of a normal text, each once, joined by spaces."""
+    found: dict[str, None] = {}
+    for run in _runs(text):
+        for at in range(0, len(run) - _UNIT, _UNIT):
+            found[run[at : at + 2 * _UNIT]] = None
+        found[run[-_UNIT:]] = None
+    return " ".join(found)
+
+
+def words_of(question: str) -> list[str]:
+    """The words that must all occur; empty when nothing is asked."""
+    return [word[:WORD_CHARS_MAX] for word in normal(question).split()[:WORDS_MAX]]
+
+
+def _asked(words: list[str]) -> tuple[list[str], list[str]]:
+    """(whole grams, first units of grams) that the index must have for all of `words`."""
+    whole: dict[str, None] = {}
+    begun: dict[str, None] = {}
+    for word in words:
+        for run in _runs(word):
+            if len(run) == _UNIT:
+                begun[run] = None
+            for at in range(0, len(run) - _UNIT, _UNIT):
+                whole[run[at : at + 2 * _UNIT]] = None
+    return list(whole), list(begun)
+
+
+@lru_cache(maxsize=64)
+def _clause(postgres: bool, words: tuple[str, ...]) -> tuple[str, tuple[tuple[str, str], ...]]:
+    place = "position(:find_{n} in text) > 0" if postgres else "instr(text, :find_{n}) > 0"
+    exact = " and ".join(place.format(n=n) for n in range(len(words)))
+    values = tuple((f"find_{n}", word) for n, word in enumerate(words))
+    whole, begun = _asked(list(words))
+    if not whole and not begun:  # only punctuation was asked for
+        return f"subject in (select subject from search where {exact})", values
+    if postgres:
+        asked = " & ".join([f"'{g}'" for g in whole] + [f"'{g}':*" for g in begun])
+        indexed = "grams @@ cast(:find_grams as tsquery)"
+    else:
+        asked = " AND ".join([f'"{g}"' for g in whole] + [f'"{g}"*' for g in begun])
+        indexed = "id in (select rowid from search_gram where search_gram match :find_grams)"
+    sql = f"subject in (select subject from search where {indexed} and {exact} union all select subject from search where pending = 1 and {exact})"
+    return sql, (*values, ("find_grams", asked))
+
+
+def matching(dialect: str, question: str) -> tuple[str, dict[str, str]]:
+    """A condition on a column `subject` and its bound values, for a `where`. An empty question matches all: ("1 = 1", {}).
+
+    dialect: `connection.dialect.name`. The names of the values begin with `find_`.
+    """
+    words = words_of(question)
+    if not words:
+        return "1 = 1", {}
+    sql, values = _clause(dialect == "postgresql", tuple(words))
+    return sql, dict(values)

@@ -1,0 +1,90 @@
+"""What the journal hands out: an entry as a row, and the head of a lane."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from protocol.entry import START, Admitted, Entry, Head, chain, decode_head
+
+
+class LaneHead(msgspec.Struct, frozen=True, array_like=True):
+    """The last entry of a lane: its seq (0: nothing yet) and chain hash, and the last seq whose signature is here."""
+
+    seq: int = 0
+    hash: bytes = START
+    signed_seq: int = 0
+
+
+class Stored(msgspec.Struct, frozen=True, dict=True):
+    """An entry with what this node knows about it. position: its place in the order of commits here (0: not appended yet).
+
+    hash: chain hash at this entry · signature: the origin's over that hash, for the last entry of a commit · received_ms:
+    this node's clock · erased: it had a body and the body is gone.
+    """
+
+    position: int
+    ledger: str
+    origin: str
+    seq: int
+    subject: str
+    sort: str
+    command: str
+    head_bytes: bytes
+    salt: bytes | None
+    body: bytes | None
+    hash: bytes
+    signature: bytes | None
+    received_ms: int
+    erased: bool = False
+
+    @classmethod
+    def of(cls, entry: Entry, prev: bytes, signature: bytes | None, received_ms: int) -> "Stored":
+        """A row to append. prev: chain hash of the entry before. Raises msgspec.MsgspecError for a head that is none."""
+        h = decode_head(entry.head_bytes)
+        gone = entry.body is None and h.body_hash != b""
+        hash_ = chain(prev, entry.head_bytes)
+        made = cls(
+            0,
+            h.ledger,
+            h.origin,
+            h.seq,
+            h.subject,
+            h.sort,
+            h.command,
+            entry.head_bytes,
+            entry.salt,
+            entry.body,
+            hash_,
+            signature,
+            received_ms,
+            gone,
+        )
+        made.__dict__["head"] = h
+        return made
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        return (self.ledger, self.origin, self.seq)
+
+    @property
+    def entry(self) -> Entry:
+        return Entry(self.head_bytes, self.salt, self.body)
+
+    @cached_property
+    def head(self) -> Head:
+        return decode_head(self.head_bytes)
+
+    @cached_property
+    def admitted(self) -> Admitted:
+        return Admitted(self.head, self.body, self.received_ms, self.erased)
+
+
+COLUMNS = Stored.__struct_fields__
+SELECT = "select " + ", ".join(COLUMNS) + " from entry "
+
+
+def stored(row: Sequence[Any]) -> Stored:
+    """A row of SELECT. SQLite knows no boolean."""
+    return Stored(*row[:-1], bool(row[-1]))
