@@ -1,290 +1,51 @@
 """Code tables of ledger *common* as one frozen value: types, places, posts, units, clocks, calendar, texts. Lookups are dict lookups.
 
-A table is JSON bytes with `version`, `valid_from`, `rows`. Reading is total: a table that is missing or that this version
-cannot read falls back to the packaged one (`broken` names it), so a bad table never stops a node; whoever writes a table
-calls `check` first, which refuses. Unknown fields are ignored: older nodes read newer tables. An unknown code or path
-answers with itself, so that every page can be drawn. Dates in rows are ISO; "" = always, for ever.
+A table is JSON bytes with `version`, `valid_from`, `rows` (protocol.shapes). Reading is total: a table that is missing or
+that this version cannot read falls back to the packaged one (`broken` names it), so a bad table never stops a node;
+whoever writes a table calls `check` first, which refuses. An unknown code or path answers with itself, so that every page
+can be drawn.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
 
-from protocol import place
+from protocol import place, shapes
 from protocol.calendar import Calendar, days_of
 from protocol.data import PACKAGED
-from protocol.problem import Refused
+from protocol.shapes import ClockRule, Ending, Flag, Intake, Level, LevelTable, Notice, PlaceRow, Post, Template, TypeRow, Unit, check
 
-LENGTH_MAX: Final = 4_000  # days in a clock: eleven years
-Flag = bool | int | str
-
-
-class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """What every row of a table is: read-only, unknown fields ignored."""
+__all__ = ["PACKAGED", "Tables", "check"]
+_FOR_EVER: Final = "9999-12-31"
 
 
-class TypeRow(Row):
-    """code: 2 digits or 4 · first: who helps first · flags: see data/README.md · words: what people say, for suggestions."""
+class Tables(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """Built by `of` or `packaged`. versions: name -> (version, valid_from) · broken: tables that fell back to the packaged ones."""
 
-    code: str
-    name: str
-    first: tuple[str, ...] = ()
-    flags: dict[str, Flag] = {}
-    words: tuple[str, ...] = ()
-    gbt31000: str = ""
-    moj_form: str = ""
-    petition: str = ""
-    valid_from: str = ""
-    valid_to: str = ""
-    successor: str = ""
-
-
-class Intake(Row):
-    """source: applied, own, entrusted (list `source`) · petition: the clocks of the 信访工作条例 run."""
-
-    code: str
-    name: str
-    source: str = "applied"
-    petition: bool = False
-    words: str = ""
-
-
-class Ending(Row):
-    """ok: counts as resolved · paper: key of table `templates`."""
-
-    code: str
-    name: str
-    ok: bool = False
-    paper: str = ""
-
-
-class ListRow(Row):
-    list: str
-    code: str
-    name: str
-
-
-class Post(Row):
-    kind: str
-    name: str
-    powers: frozenset[str]
-
-
-class Unit(Row):
-    """kind: window, department, committee · types: codes it helps with first · flags: petition, discipline."""
-
-    path: str
-    name: str
-    short: str = ""
-    kind: str = "department"
-    types: tuple[str, ...] = ()
-    flags: dict[str, Flag] = {}
-
-
-class Level(Row):
-    """mark: what a receipt says · office: name pattern of the place's own office · limit: key of the clock of a term."""
-
-    tier: int
-    key: str
-    name: str
-    mark: str
-    office: str
-    limit: str
-
-
-class Limit(Row):
-    key: str
-    value: int
-
-
-class ClockRule(Row):
-    """from_: where it starts, in words · start: how it is counted ("" = only described) · right: of the parties, nobody is late.
-
-    stops: what meets it · lengths: several of the same start · more: extension · end: what happens at the end.
-    types, types_not: 2 or 4 digits · petition: only for petitions · risks, risks_not · tier: only for a holder of that tier.
-    """
-
-    key: str
-    name: str
-    length: int
-    unit: str
-    basis: str
-    from_: str = msgspec.field(name="from", default="")
-    start: str = ""
-    stops: str = ""
-    lengths: tuple[int, ...] = ()
-    move: bool = True
-    right: bool = False
-    end: str = ""
-    more: str = ""
-    types: frozenset[str] = frozenset()
-    types_not: frozenset[str] = frozenset()
-    petition: bool = False
-    risks: frozenset[str] = frozenset()
-    risks_not: frozenset[str] = frozenset()
-    tier: int | None = None
-
-
-class Year(Row):
-    year: int
-    rest: tuple[tuple[date, date, str], ...] = ()
-    work: tuple[date, ...] = ()
-
-
-class Notice(Row):
-    key: str
-    title: str
-    text: tuple[str, ...]
-    basis: str = ""
-
-
-class Template(Row):
-    """A paper: must = yes, any, one · mark: words of its number · notice: key of the text it carries · words: fixed sentences."""
-
-    no: str
-    key: str
-    name: str
-    signs: str = ""
-    must: str = "any"
-    mark: str = ""
-    notice: str = ""
-    words: tuple[str, ...] = ()
-
-
-class PlaceRow(msgspec.Struct, frozen=True, array_like=True):
-    """successor: code after a merge."""
-
-    code: str
-    name: str
-    level: str
-    parent: str
-    valid_from: str = ""
-    valid_to: str = ""
-    successor: str = ""
-
-
-class LevelTable(Row):
-    """suffixes: (written, shown) pairs cut from the names of places; the rest names what is no place of the county."""
-
-    rows: tuple[Level, ...]
-    suffixes: tuple[tuple[str, str], ...] = ()
-    common: str = ""
-    sealed: str = ""
-
-
-class ClockTable(Row):
-    """quiet_kinds: events that are no progress of the holder."""
-
-    rows: tuple[ClockRule, ...]
-    quiet_kinds: frozenset[str] = frozenset()
-
-
-class CalendarTable(Row):
-    rows: tuple[Year, ...]
-    opens: str = "08:30"
-    closes: str = "17:30"
-
-
-def _rows(row: type) -> type:
-    return msgspec.defstruct(f"{row.__name__}Table", [("rows", tuple[row, ...])], frozen=True)  # type: ignore[valid-type]
-
-
-SHAPES: Final[dict[str, Any]] = {
-    "types": _rows(TypeRow),
-    "intake": _rows(Intake),
-    "outcomes": _rows(Ending),
-    "lists": _rows(ListRow),
-    "posts": _rows(Post),
-    "units": _rows(Unit),
-    "levels": LevelTable,
-    "limits": _rows(Limit),
-    "clocks": ClockTable,
-    "calendar": CalendarTable,
-    "notices": _rows(Notice),
-    "templates": _rows(Template),
-    "places": _rows(PlaceRow),
-}
-_decoders: Final = {name: msgspec.json.Decoder(shape) for name, shape in SHAPES.items()}
-
-
-def check(name: str, content: bytes) -> None:
-    """Refuses (table_wrong) what no node could read: an unknown name, a wrong shape, a clock that can't be counted."""
-    if name not in SHAPES:
-        raise Refused("field_impossible", field="name", what="代码表", why=f"没有名为 {name} 的代码表")
-    try:
-        _read(name, content)
-    except (msgspec.MsgspecError, ValueError) as wrong:
-        raise Refused("field_impossible", field="content", what=f"代码表 {name}", why=str(wrong)) from wrong
-
-
-def _read(name: str, content: bytes) -> Any:
-    """Raises msgspec.MsgspecError or ValueError."""
-    table = _decoders[name].decode(content)
-    if name == "clocks":
-        for rule in table.rows:
-            if rule.unit not in ("hour", "day", "workday", "month", "year"):
-                raise ValueError(f"{rule.key}: no unit {rule.unit}")
-            if any(not 0 <= n <= LENGTH_MAX for n in (rule.length, *rule.lengths)):
-                raise ValueError(f"{rule.key}: length beyond {LENGTH_MAX}")
-    if name == "calendar":
-        for year in table.rows:
-            if any((last - first).days not in range(60) for first, last, _ in year.rest):
-                raise ValueError(f"{year.year}: a rest of more than 60 days, or backwards")
-    if name == "levels" and [row.tier for row in table.rows] != list(range(place.DEPTH_MAX)):
-        raise ValueError("levels are tiers 0, 1, 2 in this order")
-    return table
-
-
-def _calendar(table: CalendarTable) -> Calendar:
-    rest = [day for year in table.rows for first, last, _ in year.rest for day in days_of(first, last)]
-    return Calendar(rest, [day for year in table.rows for day in year.work], [year.year for year in table.rows], table.closes)
-
-
-def _paths(rows: tuple[PlaceRow, ...]) -> dict[str, PlaceRow]:
-    """path -> row; a row whose parents are missing, or in a circle, is left out."""
-    by_code = {row.code: row for row in rows}
-    found = {}
-    for row in rows:
-        parts, above = [row.code], by_code.get(row.parent)
-        while above and len(parts) < place.DEPTH_MAX:
-            parts.insert(0, above.code)
-            above = by_code.get(above.parent)
-        if not above and by_code[parts[0]].parent == "":
-            found["/".join(parts)] = row
-    return found
-
-
-class Tables:
-    """Built by `of` or `packaged`; nothing in it changes afterwards. versions: name -> (version, valid_from)."""
-
-    def __init__(self, read: Mapping[str, Any], versions: dict[str, tuple[str, str]], broken: tuple[str, ...]) -> None:
-        self.versions, self.broken = versions, broken
-        self.types = {row.code: row for row in read["types"].rows}
-        self.intakes = {row.code: row for row in read["intake"].rows}
-        self.endings = {row.code: row for row in read["outcomes"].rows}
-        self.lists: dict[str, dict[str, str]] = {}
-        for row in read["lists"].rows:
-            self.lists.setdefault(row.list, {})[row.code] = row.name
-        self.posts = {row.kind: row for row in read["posts"].rows}
-        self.units = {row.path: row for row in read["units"].rows}
-        self.levels = read["levels"].rows
-        self.limits = {row.key: row.value for row in read["limits"].rows}
-        self.clocks = {row.key: row for row in read["clocks"].rows}
-        self.quiet_kinds = read["clocks"].quiet_kinds
-        self.calendar = _calendar(read["calendar"])
-        self.notices = {row.key: row for row in read["notices"].rows}
-        self.templates = {row.key: row for row in read["templates"].rows}
-        self.places = _paths(read["places"].rows)
-        self.rules: dict[object, object] = {}  # protocol.clocks keeps here which rules a kind of case has
-        self._level_table = read["levels"]
-        self._names = {path: self._shown(row.name) for path, row in self.places.items()}
-        self._children: dict[str, tuple[str, ...]] = {}
-        for path in self.places:
-            above = place.parent(path) or ""
-            self._children[above] = (*self._children.get(above, ()), path)
+    versions: Mapping[str, tuple[str, str]]
+    broken: tuple[str, ...]
+    types: Mapping[str, TypeRow]
+    intakes: Mapping[str, Intake]
+    endings: Mapping[str, Ending]
+    lists: Mapping[str, Mapping[str, str]]
+    posts: Mapping[str, Post]
+    units: Mapping[str, Unit]
+    levels: tuple[Level, ...]
+    limits: Mapping[str, int]
+    clocks: Mapping[str, ClockRule]
+    clocks_from: Mapping[str, tuple[ClockRule, ...]]  # by what starts them
+    quiet_kinds: frozenset[str]
+    calendar: Calendar
+    notices: Mapping[str, Notice]
+    templates: Mapping[str, Template]
+    places: Mapping[str, PlaceRow]  # by path
+    place_names: Mapping[str, str]
+    place_children: Mapping[str, tuple[str, ...]]
+    level_table: LevelTable
 
     @classmethod
     def of(cls, contents: Mapping[str, bytes]) -> "Tables":
@@ -293,13 +54,13 @@ class Tables:
         for name, (version, valid_from, packaged) in PACKAGED.items():
             content = contents.get(name, packaged)
             try:
-                read[name] = _read(name, content)
-                head = msgspec.json.decode(content, type=_Head)
+                read[name] = shapes.read(name, content)
+                head = msgspec.json.decode(content, type=shapes.Version)
                 versions[name] = (head.version, head.valid_from)
             except (msgspec.MsgspecError, ValueError):
                 broken.append(name)
-                read[name], versions[name] = _read(name, packaged), (version, valid_from)
-        return cls(read, versions, tuple(broken))
+                read[name], versions[name] = shapes.read(name, packaged), (version, valid_from)
+        return cls(versions=MappingProxyType(versions), broken=tuple(broken), **_fields(read))
 
     @classmethod
     def packaged(cls) -> "Tables":
@@ -349,13 +110,13 @@ class Tables:
 
     def place_name(self, path: str) -> str:
         """'高禹村', '天子湖镇', '安吉县'; of a unit its short name."""
-        if path in self._names:
-            return self._names[path]
+        if path in self.place_names:
+            return self.place_names[path]
         if path in self.units:
             return self.units[path].short or self.units[path].name
         if path == place.COMMON:
-            return self._level_table.common
-        return self._level_table.sealed if place.is_sealed(path) else place.code_of(path)
+            return self.level_table.common
+        return self.level_table.sealed if place.is_sealed(path) else place.code_of(path)
 
     def place_full(self, path: str) -> str:
         """'天子湖镇高禹村': from below the root down; the root is only itself."""
@@ -366,12 +127,13 @@ class Tables:
 
     def children(self, path: str) -> tuple[str, ...]:
         """Paths of the places one level down, in the order of their codes; units are not among them."""
-        return self._children.get(path, ())
+        return self.place_children.get(path, ())
 
     def units_of(self, path: str) -> tuple[str, ...]:
         return tuple(unit for unit in self.units if place.parent(unit) == path)
 
     def is_place(self, path: str) -> bool:
+        """Claims that the path is a place or unit of these tables."""
         return path in self.places or path in self.units
 
     def level(self, path: str) -> str:
@@ -381,16 +143,12 @@ class Tables:
         """'已到县': what a receipt of a node that serves this path says."""
         return self._level(path).mark
 
-    def level_limit(self, path: str) -> str:
-        """Key of the clock that limits a term of an office here."""
-        return self._level(path).limit
-
     def office_name(self, path: str) -> str:
         """'高禹村人民调解委员会', '天子湖镇综治中心', a unit's full name."""
         if path in self.units:
             return self.units[path].name
         if path in self.places:
-            return self._level(path).office.format(place=self.place_name(path))
+            return self._level(path).office.replace("{place}", self.place_name(path))
         return self.place_name(path)
 
     def unit_flag(self, path: str, flag: str) -> Flag:
@@ -398,12 +156,6 @@ class Tables:
 
     def _level(self, path: str) -> Level:
         return self.levels[min(place.tier(path), len(self.levels) - 1)]
-
-    def _shown(self, name: str) -> str:
-        for written, shown in self._level_table.suffixes:
-            if name.endswith(written):
-                return name[: -len(written)] + shown
-        return name
 
     # ── codes, texts, numbers ──
 
@@ -417,15 +169,16 @@ class Tables:
         return self.endings[code].name if code in self.endings else code
 
     def ending_ok(self, code: str) -> bool:
+        """Claims that the ending counts as resolved (化解率)."""
         return code in self.endings and self.endings[code].ok
 
     def word(self, list_: str, code: str) -> str:
         """The name of a code in a small list: word('risk', 'red') = '红'."""
-        return self.lists.get(list_, {}).get(code, code)
+        return self.lists[list_].get(code, code) if list_ in self.lists else code
 
     def words(self, list_: str) -> tuple[tuple[str, str], ...]:
         """(code, name) pairs of a small list, for a choice on a page."""
-        return tuple(self.lists.get(list_, {}).items())
+        return tuple(self.lists[list_].items()) if list_ in self.lists else ()
 
     def post_name(self, kind: str) -> str:
         return self.posts[kind].name if kind in self.posts else kind
@@ -442,16 +195,77 @@ class Tables:
         return self.notices[key] if key in self.notices else _packaged().notices[key]
 
     def template(self, key: str) -> Template:
+        """Likewise."""
         return self.templates[key] if key in self.templates else _packaged().templates[key]
 
 
-class _Head(Row):
-    version: str = ""
-    valid_from: str = ""
+def _fields(read: Mapping[str, Any]) -> dict[str, Any]:
+    lists: dict[str, dict[str, str]] = {}
+    for row in read["lists"].rows:
+        lists.setdefault(row.list, {})[row.code] = row.name
+    starts: dict[str, tuple[ClockRule, ...]] = {}
+    for row in read["clocks"].rows:
+        starts[row.start] = (*starts.get(row.start, ()), row)
+    places = _paths(read["places"].rows)
+    children: dict[str, tuple[str, ...]] = {}
+    for path in places:
+        above = place.parent(path) or ""
+        children[above] = (*children.get(above, ()), path)
+    suffixes = read["levels"].suffixes
+    return {
+        "types": _by(read["types"].rows, "code"),
+        "intakes": _by(read["intake"].rows, "code"),
+        "endings": _by(read["outcomes"].rows, "code"),
+        "lists": MappingProxyType({name: MappingProxyType(words) for name, words in lists.items()}),
+        "posts": _by(read["posts"].rows, "kind"),
+        "units": _by(read["units"].rows, "path"),
+        "levels": read["levels"].rows,
+        "limits": MappingProxyType({row.key: row.value for row in read["limits"].rows}),
+        "clocks": _by(read["clocks"].rows, "key"),
+        "clocks_from": MappingProxyType(starts),
+        "quiet_kinds": read["clocks"].quiet_kinds,
+        "calendar": _calendar(read["calendar"]),
+        "notices": _by(read["notices"].rows, "key"),
+        "templates": _by(read["templates"].rows, "key"),
+        "places": MappingProxyType(places),
+        "place_names": MappingProxyType({path: _shown(row.name, suffixes) for path, row in places.items()}),
+        "place_children": MappingProxyType(children),
+        "level_table": read["levels"],
+    }
+
+
+def _by(rows: Iterable[Any], field: str) -> Mapping[str, Any]:
+    return MappingProxyType({getattr(row, field): row for row in rows})
+
+
+def _calendar(table: shapes.CalendarTable) -> Calendar:
+    rest = [day for year in table.rows for first, last, _ in year.rest for day in days_of(first, last)]
+    return Calendar(rest, [day for year in table.rows for day in year.work], [year.year for year in table.rows], table.closes)
+
+
+def _paths(rows: tuple[PlaceRow, ...]) -> dict[str, PlaceRow]:
+    """path -> row; a row whose parents are missing, or in a circle, is left out."""
+    by_code = {row.code: row for row in rows}
+    found = {}
+    for row in rows:
+        parts, at = [row.code], row
+        while at.parent in by_code and len(parts) < place.DEPTH_MAX:
+            at = by_code[at.parent]
+            parts.insert(0, at.code)
+        if not at.parent:
+            found["/".join(parts)] = row
+    return found
+
+
+def _shown(name: str, suffixes: tuple[tuple[str, str], ...]) -> str:
+    for written, shown in suffixes:
+        if name.endswith(written):
+            return name[: -len(written)] + shown
+    return name
 
 
 def _is_open(row: TypeRow, day: date) -> bool:
-    return (row.valid_from or "0") <= day.isoformat() and (not row.valid_to or day.isoformat() <= row.valid_to)
+    return row.valid_from <= day.isoformat() <= (row.valid_to or _FOR_EVER)
 
 
 @cache
