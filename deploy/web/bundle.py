@@ -109,7 +109,16 @@ def build(side: str, version: str) -> str:
     esbuild = [program, HERE / "node_modules/esbuild/bin/esbuild", "--log-level=warning", "--bundle", "--minify", f"--target={OLDEST}"]
     esbuild += ["--jsx=automatic", "--jsx-import-source=preact", f"--define:SHELL={json.dumps(version)}"]
     modules = {"NODE_PATH": str(HERE / "node_modules")}  # the sources lie outside deploy/web
-    run(*esbuild, *there, f"--outdir={new}", "--entry-names=[name]-[hash]", "--asset-names=[name]-[hash]", "--format=esm", cwd=ROOT, **modules)
+    run(
+        *esbuild,
+        *there,
+        f"--outdir={new}",
+        "--entry-names=[name]-[hash]",
+        "--asset-names=[name]-[hash]",
+        "--format=esm",
+        cwd=ROOT,
+        **modules,
+    )
     if worker:
         run(*esbuild, worker, f"--outfile={new / 'sw.js'}", "--format=iife", cwd=ROOT, **modules)
     names = {f"{f.stem.rsplit('-', 1)[0]}{f.suffix}": f.name for f in sorted(new.iterdir())}
