@@ -1,0 +1,320 @@
+"""The clocks of a case and of a task (domain.md §5.2), counted by protocol.calendar from rules that are data (table `clocks`).
+
+`of_case` says when each clock ends and whether it still runs; it knows no present, so every node that has the same entries
+shows the same dates. Whether it is late is asked of `warn` with a time. A clock runs from the author's time (occurred), not
+from receipt; one that starts on arrival starts at the Arrived entry. Total: a date that can't be read has no clock.
+
+What starts a rule: logged, accepted, signed (each agreement, also a late one: the paper stands), due (each day of
+performance; none given: the day of signing), pledge (closing by pledge), offer (arrival at the office asked), term (the hold),
+written (the last progress), asked (the date of a hand-down or urge), task. A reopened case is mediated anew: clocks that
+mediation stops start again, those of the petition law don't. Escalation restarts only the inner ones (term, offer).
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from datetime import date
+from typing import Final
+
+import msgspec
+
+from protocol.calendar import HOUR_MS, Calendar, day_end_ms, day_number, local_date, local_time, to_date, to_number
+from protocol.case import Agreement, Case, Line, Task
+from protocol.place import tier
+from protocol.shapes import ClockRule
+from protocol.tables import Tables
+
+RUNNING: Final = "running"
+MET: Final = "met"
+STOPPED: Final = "stopped"
+
+_DROPPED: Final = frozenset({"voided", "merged", "declined"})
+_UNSETTLED: Final = frozenset({"logged", "accepted", "mediating"})  # no agreement in force, mediation not ended
+_MS_MAX: Final = 2**62  # a column of a store holds it
+
+
+class Clock(msgspec.Struct, frozen=True, kw_only=True):
+    """id: T2, T10 …, village, township, county, asked, task · due_ms: the last millisecond in time · state: running, met, stopped.
+
+    right: the parties' own (nobody at a desk is late) · end: what happens at the end · soon_ms, late_ms: when a warning begins.
+    provisional: counted through a year whose rest days are not yet known.
+    """
+
+    id: str
+    name: str
+    starts_ms: int
+    due_ms: int
+    state: str
+    basis: str
+    soon_ms: int
+    late_ms: int
+    provisional: bool = False
+    note: str = ""
+    right: bool = False
+    end: str = ""
+
+
+def of_case(case: Case, tables: Tables) -> list[Clock]:
+    """Every clock that has started, the one that ends first in front; (id, starts_ms) names one."""
+    found = [*_outer(case, tables), *_inner(case, tables), *_of_agreements(case, tables), *_of_pledge(case, tables)]
+    return sorted({(c.id, c.starts_ms): c for c in found}.values(), key=_order)
+
+
+def of_task(task: Task, tables: Tables) -> list[Clock]:
+    """The date given on assignment; met by the report, stopped when declined or recalled."""
+    state = {"reported": MET, "declined": STOPPED, "recalled": STOPPED}.get(task.status, RUNNING)
+    if task.due_ms <= 0:
+        return []
+    return [_timed(rule, tables, task.assigned_ms, task.due_ms, state) for rule in tables.clocks_from.get("task", ())]
+
+
+def first_due(clocks: Iterable[Clock]) -> Clock | None:
+    """The running duty that ends first; a right of the parties is none."""
+    return min((c for c in clocks if c.state == RUNNING and not c.right), key=_order, default=None)
+
+
+def follow_up_due_ms(clocks: Iterable[Clock]) -> int | None:
+    """When the next follow-up (T12) must be done at the latest; None when none is due."""
+    return min((c.due_ms for c in clocks if c.id == "T12" and c.state == RUNNING), default=None)
+
+
+def is_overdue(clock: Clock, now_ms: int) -> bool:
+    return clock.state == RUNNING and now_ms > clock.due_ms
+
+
+def warn(clock: Clock, now_ms: int) -> str:
+    """'' · 'soon' from half of the time · 'late' from four fifths on and when overdue (limits). A right that is over warns no more."""
+    if clock.state != RUNNING or (clock.right and now_ms > clock.due_ms):
+        return ""
+    return "late" if now_ms >= clock.late_ms else "soon" if now_ms >= clock.soon_ms else ""
+
+
+def due_words(due_ms: int, now_ms: int, calendar: Calendar) -> str:
+    """'还剩 2 个工作日', '今天 17:30' (the closing time, when the day's end is meant), '超期 1 天'; '（暂定）' where the calendar is."""
+    today, last = day_number(now_ms), day_number(due_ms)
+    if now_ms > due_ms:
+        over = today - last
+        return f"超期 {over} 天" if over else f"超期 {max((now_ms - due_ms) // HOUR_MS, 1)} 小时"
+    if today == last:
+        return f"今天 {_time_of_day(due_ms, now_ms, calendar)}"
+    left = calendar.working_days_between(to_date(today), to_date(last)) if last - today < _COUNTED_MAX else 0
+    words = f"还剩 {left} 个工作日" if left else f"还剩 {last - today} 天"
+    return words + ("（暂定）" if left and calendar.is_provisional(to_date(today), to_date(last)) else "")
+
+
+_COUNTED_MAX: Final = 366  # beyond a year calendar days say enough
+
+
+def _time_of_day(due_ms: int, now_ms: int, calendar: Calendar) -> str:
+    if due_ms != day_end_ms(day_number(due_ms)):
+        return local_time(due_ms)
+    return calendar.closes if local_time(now_ms) < calendar.closes else "24:00"
+
+
+# ── the kinds of start ──
+
+
+def _outer(case: Case, tables: Tables) -> Iterator[Clock]:
+    """The law's clocks of registering and accepting; escalation does not touch them."""
+    petition = _is_petition(case, tables)
+    reopened = _reopened_ms(case)
+    for start, ms in (("logged", case.logged_ms), ("accepted", case.accepted_ms)):
+        if ms is None:
+            continue
+        for rule in tables.clocks_from.get(start, ()):
+            if _fits(rule, case, petition):
+                anew = reopened if rule.stops == "mediation" else 0
+                yield _counted(rule, tables, max(ms, anew), _state(rule.stops, case))
+
+
+def _inner(case: Case, tables: Tables) -> Iterator[Clock]:
+    """The county's own: take up, the term, no progress, the date asked."""
+    state = _state("mediation", case)
+    term_ms = max(case.term_since_ms, _reopened_ms(case))
+    holder_tier = tier(case.holder)
+    for rule in tables.clocks_from.get("term", ()):
+        if rule.tier in (None, holder_tier) and _fits(rule, case, False):
+            yield _counted(rule, tables, term_ms, state)
+    if case.offer is not None and case.offer.arrived_ms is not None and case.status not in _DROPPED:
+        for rule in tables.clocks_from.get("offer", ()):
+            yield _counted(rule, tables, case.offer.arrived_ms, RUNNING)
+    if case.status in _UNSETTLED or case.status == "ended":
+        last_ms = _last_progress_ms(case, tables.quiet_kinds)
+        for rule in tables.clocks_from.get("written", ()):
+            if _fits(rule, case, False):
+                yield _counted(rule, tables, last_ms, RUNNING)
+    asked = _day(case.due)
+    if asked is not None:
+        for rule in tables.clocks_from.get("asked", ()):
+            yield _timed(rule, tables, case.term_since_ms, day_end_ms(asked), state)
+
+
+def _of_agreements(case: Case, tables: Tables) -> Iterator[Clock]:
+    papers = _papers(case)
+    for paper in papers:
+        note = str(tables.type_flag(case.type, "not_confirmable") or "")
+        for rule in tables.clocks_from.get("signed", ()):
+            state = STOPPED if case.status == "voided" else RUNNING
+            yield _counted(rule, tables, paper.signed_ms, state, note)
+    alive = [paper for paper in papers if _in_force(paper, case)]
+    days = sorted({day for paper in alive for day in _performance(paper)})
+    dead = sorted({day for paper in papers for day in _performance(paper)} - set(days))
+    signed = min((day_number(paper.signed_ms) for paper in alive), default=0)
+    visits = sorted(day for day in (day_number(visit.at_ms) for visit in case.follow_ups) if day >= signed)
+    met = _visited(days, visits)
+    for rule in tables.clocks_from.get("due", ()):
+        for n, day in enumerate(days):
+            yield _counted(rule, tables, day_end_ms(day), MET if n in met else _after(case))
+        for day in dead:
+            yield _counted(rule, tables, day_end_ms(day), STOPPED)
+
+
+def _of_pledge(case: Case, tables: Tables) -> Iterator[Clock]:
+    """A pledge is followed up several times; each round starts where the one before ended."""
+    if case.ending != "pledge" or case.closed_ms is None or case.status not in ("closed", "archived"):
+        return
+    closed = day_number(case.closed_ms)
+    visits = sorted(day_number(visit.at_ms) for visit in case.follow_ups if visit.at_ms >= case.closed_ms)
+    for rule in tables.clocks_from.get("pledge", ()):
+        lengths = rule.lengths or (rule.length,)
+        met = _visited([closed + length for length in lengths], visits)
+        before = case.closed_ms
+        for n, length in enumerate(lengths):
+            last = tables.calendar.last_day(closed, length, rule.unit, rule.move)
+            yield _timed(rule, tables, before, day_end_ms(last), MET if n in met else _after(case), _moved_note(closed + length, last))
+            before = day_end_ms(closed + length)
+
+
+# ── what a case says ──
+
+
+def _is_petition(case: Case, tables: Tables) -> bool:
+    return bool(
+        tables.intake_is_petition(case.intake)
+        or tables.type_flag(case.type, "petition")
+        or tables.unit_flag(case.logged_office, "petition")
+    )
+
+
+def _fits(rule: ClockRule, case: Case, petition: bool) -> bool:
+    if rule.petition and not petition:
+        return False
+    if (rule.risks and case.risk not in rule.risks) or case.risk in rule.risks_not:
+        return False
+    codes = (case.type, case.type[:2])
+    if rule.types and not rule.types.intersection(codes):
+        return False
+    return not rule.types_not.intersection(codes)
+
+
+def _state(stops: str, case: Case) -> str:
+    """stops: mediation (agreed or ended), told (accepted or answered), closed, none."""
+    status = case.status
+    if status in _DROPPED:
+        return MET if stops == "told" and status == "declined" else STOPPED
+    if stops == "told":
+        return RUNNING if case.accepted_ms is None and status == "logged" else MET
+    if stops == "mediation":
+        return RUNNING if status in _UNSETTLED else MET
+    return MET if stops == "closed" and status in ("closed", "archived") else RUNNING
+
+
+def _after(case: Case) -> str:
+    """The state of a follow-up nobody has made."""
+    return STOPPED if case.status in _DROPPED or case.status == "archived" else RUNNING
+
+
+def _reopened_ms(case: Case) -> int:
+    return max((line.at_ms for line in case.lines if line.kind == "DisputeReopened" and _counts(line)), default=0)
+
+
+def _last_progress_ms(case: Case, quiet: frozenset[str]) -> int:
+    written = (line.at_ms for line in case.lines if line.kind not in quiet and not line.waiting)
+    return max(written, default=case.logged_ms)
+
+
+def _counts(line: Line) -> bool:
+    return not line.set_aside and not line.waiting
+
+
+def _papers(case: Case) -> list[Agreement]:
+    papers = list(case.agreements)
+    if case.agreement is not None and all(paper.number != case.agreement.number for paper in papers):
+        papers.append(case.agreement)
+    return papers
+
+
+def _in_force(paper: Agreement, case: Case) -> bool:
+    """The paper that stands, and a late one that waits to be reviewed; one that was reopened or replaced is followed up no more."""
+    if paper.late:
+        return True
+    return case.agreement is not None and paper.number == case.agreement.number and case.status not in _UNSETTLED
+
+
+def _performance(paper: Agreement) -> list[int]:
+    """Days of performance; an agreement without one is performed on the day of signing."""
+    days = [day for day in map(_day, paper.due) if day is not None]
+    return days or [day_number(paper.signed_ms)]
+
+
+def _day(text: str) -> int | None:
+    try:
+        return max(to_number(date.fromisoformat(text)), 0)
+    except ValueError:
+        return None
+
+
+def _visited(days: list[int], visits: list[int]) -> set[int]:
+    """Which of the sorted days a follow-up has dealt with: a visit covers every day up to its own; one that comes early, the next day open."""
+    met: set[int] = set()
+    for visit in visits:
+        reached = bisect_left(days, visit + 1)
+        still = [n for n in range(reached) if n not in met]
+        if not still:
+            still = [n for n in range(len(days)) if n not in met][:1]
+        met.update(still)
+    return met
+
+
+# ── making one ──
+
+
+def _counted(rule: ClockRule, tables: Tables, starts_ms: int, state: str, note: str = "") -> Clock:
+    if rule.unit == "hour":
+        return _timed(rule, tables, starts_ms, starts_ms + rule.length * HOUR_MS, state, note)
+    first = day_number(starts_ms)
+    last = tables.calendar.last_day(first, rule.length, rule.unit, rule.move)
+    if rule.move and rule.unit != "workday":
+        note = note or _moved_note(tables.calendar.last_day(first, rule.length, rule.unit, False), last)
+    return _timed(rule, tables, starts_ms, day_end_ms(last), state, note)
+
+
+def _timed(rule: ClockRule, tables: Tables, starts_ms: int, due_ms: int, state: str, note: str = "") -> Clock:
+    starts_ms = min(max(starts_ms, 0), _MS_MAX)
+    due_ms = min(max(due_ms, 0), _MS_MAX)
+    length = max(due_ms - starts_ms, 0)
+    provisional = tables.calendar.is_provisional(local_date(starts_ms), local_date(due_ms))
+    return Clock(
+        id=rule.key.partition(".")[0],
+        name=rule.name,
+        starts_ms=starts_ms,
+        due_ms=due_ms,
+        state=state,
+        basis=rule.basis,
+        soon_ms=due_ms - length * (100 - tables.limit("warn_soon_percent")) // 100,
+        late_ms=due_ms - length * (100 - tables.limit("warn_late_percent")) // 100,
+        provisional=provisional,
+        note=("；".join(filter(None, (note, "放假安排还没有公布，日期暂定")))) if provisional else note,
+        right=rule.right,
+        end=rule.end,
+    )
+
+
+def _moved_note(unmoved: int, last: int) -> str:
+    if unmoved == last:
+        return ""
+    day = to_date(unmoved)
+    return f"{day.month}月{day.day}日逢休息日，顺延"
+
+
+def _order(clock: Clock) -> tuple[int, str, int]:
+    return (clock.due_ms, clock.id, clock.starts_ms)
