@@ -1,0 +1,57 @@
+"""A real Chromium that complains: a test using `open_page` fails on every console error of its pages (this finds CSP breaches).
+
+`look` keeps a picture in out/ (git-ignored; look at it) and holds the page to WCAG 2.1 AA and to no sideways scroll.
+Mark such a test `@needs_chromium`. The server under test runs in another thread or process.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kit.machine import CHROMIUM
+from tests.kit.source import ROOT
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+OUT = ROOT / "out"
+DESK, OLD_PC, PHONE, HALL = ({"width": w, "height": h} for w, h in ((1440, 900), (1366, 768), (390, 844), (1920, 1080)))
+EXPECTED = re.compile("ERR_|status of 422|network error|Failed to fetch")  # links cut on purpose, forms that come back
+TOUCH = {"has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+
+
+@pytest.fixture
+def open_page() -> Iterator[Callable[..., "Page"]]:
+    """open_page(url, size, **context options) → a page in a context of its own, which has answered with our CSP."""
+    from playwright.sync_api import sync_playwright  # a slow import, only for who needs it
+
+    playwright, complaints = sync_playwright().start(), []
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])  # Debian's: nothing is downloaded
+
+    def opened(url: str, size: dict[str, int], **more: object) -> "Page":
+        page = browser.new_context(viewport=size, locale="zh-CN", timezone_id="Asia/Shanghai", **more).new_page()
+        page.on("console", lambda m: m.type == "error" and not EXPECTED.search(m.text) and complaints.append(f"{page.url}: {m.text}"))
+        page.on("pageerror", lambda e: complaints.append(f"{page.url}: {e}"))
+        answer = page.goto(url)
+        assert answer, f"{url} gave no answer"
+        assert "default-src 'self'" in answer.headers.get("content-security-policy", ""), f"{url} has no CSP"
+        return page
+
+    try:
+        yield opened
+    finally:
+        browser.close()
+        playwright.stop()
+    assert complaints == []
+
+
+def look(page: "Page", name: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    OUT.mkdir(exist_ok=True)
+    page.screenshot(path=OUT / f"{name}.png", caret="initial")  # else playwright leaves style="" on inputs, which CSP reports
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]})
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} scrolls sideways"
