@@ -17,6 +17,7 @@ from protocol.node.journal import engine as engines
 from protocol.node.journal import faults, migrate, projection
 from protocol.node.journal.checkpoint import Checkpoint
 from protocol.node.journal.projection import Views
+from protocol.node.journal.rows import fetch, is_postgres
 from protocol.node.journal.search import matching
 from protocol.node.journal.stored import SELECT, LaneHead, Stored, stored
 from protocol.node.journal.writing import Writing
@@ -84,9 +85,9 @@ class Journal:
         from protocol.node.journal.rebuild import fill
 
         async with self._guarded(), self._writer.connect() as c:
-            row = (await c.execute(text("select value from local where name = 'views'"))).first()
+            filled = await fetch(c, "select value from local where name = 'views'")
             await c.rollback()
-        if row is None:
+        if not filled:
             await fill(self)
             async with self.writing() as w:
                 await w.set_local("views", migrate.shape_of(self._views))
@@ -118,9 +119,10 @@ class Journal:
         if self.damaged:
             raise Refused("store_damaged")
         async with self._guarded(), self._own_turn(), self._writer.connect() as c:
-            if c.dialect.name == "postgresql":
-                await c.execute(text("select pg_advisory_xact_lock_shared(:key)"), {"key": SINCE_BARRIER})
-            yield Writing(c, self._views, self._tables(), self._later)
+            await c.begin()
+            if is_postgres(c):
+                await fetch(c, "select pg_advisory_xact_lock_shared(:key)", {"key": SINCE_BARRIER})
+            yield Writing(c, self._views, self._tables, self._later)
             await _to_the_end(c.commit())
         if self._checkpoint:
             self._checkpoint.committed()
@@ -212,8 +214,9 @@ class Journal:
         sql = f"select * from {table} where {where}" + (f" order by {order}" if order else "")
         if limit >= 0:
             sql += " limit :row_limit offset :row_offset"
-        rows = await self._all(sql, {**(values or {}), "row_limit": limit, "row_offset": offset})
-        return [dict(row._mapping) for row in rows]
+            values = {**(values or {}), "row_limit": limit, "row_offset": offset}
+        async with self.read() as c:
+            return [dict(row) for row in (await c.execute(text(sql), dict(values or {}))).mappings()]
 
     async def search(self, question: str, limit: int = 50) -> list[str]:
         """Subjects in whose text every word of the question occurs. `matching` gives the same as a condition for a `where`."""
@@ -228,15 +231,14 @@ class Journal:
     async def index(self, limit: int = 1000) -> int:
         """Indexes up to `limit` search rows that are still pending; returns how many. Of use with index_later alone."""
         async with self.writing() as w:
-            result = await w.connection.execute(text("select id, text from search where pending = 1 order by id limit :l"), {"l": limit})
-            rows = result.all()
-            await projection.index_rows(w.connection, rows)
+            rows = await fetch(w.connection, "select id, text from search where pending = 1 order by id limit :most", {"most": limit})
+            await projection.index(w.connection, rows)
             return len(rows)
 
     async def _all(self, sql: str, values: Mapping[str, Any]) -> list[Any]:
         used = {name: value for name, value in values.items() if f":{name}" in sql}
         async with self.read() as c:
-            return list((await c.execute(text(sql), used)).all())
+            return await fetch(c, sql, used)
 
     async def _entries(self, where: str, values: Mapping[str, Any]) -> list[Stored]:
         return [stored(row) for row in await self._all(SELECT + where, values)]

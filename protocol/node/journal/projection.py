@@ -2,24 +2,25 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, Protocol
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.entry import Admitted
-from protocol.node.journal.rows import among, bound, chunks, driver_of, insert, is_postgres
+from protocol.node.journal.rows import among, bound, chunks, driver_of, fetch, insert, is_postgres, run
 from protocol.node.journal.search import grams, normal
 from protocol.node.journal.stored import SELECT, Stored, stored
 
 SUBJECTS_AT_ONCE_MAX = 500
+INDEXED_CHARS_MAX = 200  # an index row of PostgreSQL holds 2,704 bytes; no honest code, path or id is longer
 _INT_MAX = 2**63 - 1  # facts of a hostile node may hold more than a column takes
 
 
 class Views(Protocol):
     """What this folder needs of protocol.views."""
 
-    TABLES: dict[str, Any]
+    TABLES: Any
 
     def rows(self, sort: str, admitted: list[Admitted], tables: Any) -> dict[str, list[dict[str, Any]]]: ...
 
@@ -27,33 +28,41 @@ class Views(Protocol):
 
 
 class Projected:
-    """Rows of some subjects as the journal makes them: table → rows as tuples, and subject → search text."""
+    """What the entries of some subjects come to: rows by table, each a tuple in the order of `columns`, and search texts."""
 
     def __init__(self, views: Views) -> None:
+        self._views = views
         self.columns = {name: [c.name for c in columns] for name, columns in views.TABLES.items()}
         self.rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in self.columns}
         self.texts: dict[str, str] = {}
 
-    def add(self, views: Views, entries: Sequence[Stored], tables: Any) -> None:
+    def add(self, entries: Sequence[Stored], tables: Any) -> None:
         """All entries of one subject, in the order of their positions."""
         sorts: dict[str, list[Admitted]] = defaultdict(list)
         for e in entries:
             sorts[e.sort].append(e.admitted)
-        words = []
+        words, found = [], defaultdict(dict)
         for sort, admitted in sorts.items():
-            for table, rows in views.rows(sort, admitted, tables).items():
-                columns = self.columns[table]
-                self.rows[table].extend(tuple([cell(row.get(c)) for c in columns]) for row in rows)
-            words.append(views.search_text(sort, admitted))
-        found = normal(" ".join(w for w in words if w))
-        if found:
-            self.texts[entries[0].subject] = found
+            for table, rows in self._views.rows(sort, admitted, tables).items():
+                for row in rows:
+                    cells = tuple([cell(row.get(c.name), c.key or c.index) for c in self._views.TABLES[table]])
+                    found[table][self._key(table, cells)] = cells  # two rows of one key cannot stand: the later one does
+            words.append(self._views.search_text(sort, admitted))
+        for table, some in found.items():
+            self.rows[table].extend(some.values())
+        text = normal(" ".join(w for w in words if w))
+        if text:
+            self.texts[entries[0].subject] = text
+
+    def _key(self, table: str, cells: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple([value for value, c in zip(cells, self._views.TABLES[table], strict=True) if c.key])
 
 
-def cell(value: Any) -> Any:
+def cell(value: Any, indexed: bool) -> Any:
     """What every backend takes and gives back alike: no NUL in texts, whole numbers of 64 bits, no truth values."""
     if isinstance(value, str):
-        return value.replace("\0", "") if "\0" in value else value
+        value = value.replace("\0", "") if "\0" in value else value
+        return value[:INDEXED_CHARS_MAX] if indexed else value
     if isinstance(value, int):
         return max(-_INT_MAX, min(_INT_MAX, int(value)))
     return value
@@ -62,9 +71,8 @@ def cell(value: Any) -> Any:
 async def entries_of(connection: AsyncConnection, subjects: Sequence[str]) -> dict[str, list[Stored]]:
     """Subject → its entries here, in the order of their positions."""
     found: dict[str, list[Stored]] = defaultdict(list)
-    where = among(connection, "subject", "subjects")
-    result = await connection.execute(text(f"{SELECT} where {where} order by position"), {"subjects": bound(connection, subjects)})
-    for row in result:
+    sql = f"{SELECT} where {among(connection, 'subject', 'subjects')} order by position"
+    for row in await fetch(connection, sql, {"subjects": bound(connection, subjects)}):
         e = stored(row)
         found[e.subject].append(e)
     return found
@@ -75,65 +83,62 @@ async def project(connection: AsyncConnection, views: Views, tables: Any, subjec
     for some in chunks(sorted(set(subjects)), SUBJECTS_AT_ONCE_MAX):
         made = Projected(views)
         for entries in (await entries_of(connection, some)).values():
-            made.add(views, entries, tables)
+            made.add(entries, tables)
         await replace(connection, made, some)
-        await replace_texts(connection, made.texts, some, later)
+        await _replace_texts(connection, made.texts, some, later)
 
 
 async def replace(connection: AsyncConnection, made: Projected, subjects: Sequence[str]) -> None:
-    where, values = among(connection, "subject", "subjects"), {"subjects": bound(connection, subjects)}
-    for table, rows in made.rows.items():
-        await connection.execute(text(f"delete from {table} where {where}"), values)
+    """Asks first where anything stands: a subject has rows in two or three tables of eight."""
+    values = {"subjects": bound(connection, subjects)}
+    (stands,) = await fetch(connection, _stands(tuple(made.rows), among(connection, "subject", "subjects")), values)
+    for (table, rows), old in zip(made.rows.items(), stands, strict=True):
+        if old:
+            await fetch(connection, f"delete from {table} where {among(connection, 'subject', 'subjects')}", values)
         await insert(connection, table, made.columns[table], rows)
 
 
-async def replace_texts(connection: AsyncConnection, texts: dict[str, str], subjects: Sequence[str], later: bool) -> None:
+@cache
+def _stands(tables: tuple[str, ...], where: str) -> str:
+    return "select " + ", ".join(f"exists (select 1 from {table} where {where})" for table in tables)
+
+
+async def _replace_texts(connection: AsyncConnection, texts: dict[str, str], subjects: Sequence[str], later: bool) -> None:
     """Touches only what changed: most entries change no name, title or account, and taking grams out costs 10 µs each."""
-    where, values = among(connection, "subject", "subjects"), {"subjects": bound(connection, subjects)}
-    result = await connection.execute(text(f"select id, subject, text, pending from search where {where}"), values)
-    old = {row.subject: row for row in result}
-    changed = [s for s in subjects if texts.get(s, "") != (old[s].text if s in old else "")]
-    if not changed:
-        return
-    await forget(connection, [old[s] for s in changed if s in old])
-    fresh = [(s, texts[s]) for s in changed if s in texts]
-    await insert(connection, "search", ("subject", "text", "pending"), [(s, t, 1) for s, t in fresh])
-    if not later:
-        await _index(connection, [s for s, _ in fresh])
+    sql = f"select id, text, pending, subject from search where {among(connection, 'subject', 'subjects')}"
+    old = {row[3]: row for row in await fetch(connection, sql, {"subjects": bound(connection, subjects)})}
+    changed = [s for s in subjects if texts.get(s, "") != (old[s][1] if s in old else "")]
+    await forget(connection, [old[s][:3] for s in changed if s in old])
+    fresh = [s for s in changed if s in texts]
+    await insert(connection, "search", ("subject", "text", "pending"), [(s, texts[s], 1) for s in fresh])
+    if fresh and not later:
+        where = f"pending = 1 and {among(connection, 'subject', 'subjects')}"
+        await index(
+            connection, await fetch(connection, f"select id, text from search where {where}", {"subjects": bound(connection, fresh)})
+        )
 
 
-async def forget(connection: AsyncConnection, rows: Sequence[Any]) -> None:
+async def forget(connection: AsyncConnection, rows: Sequence[Sequence[Any]]) -> None:
     """Takes rows (id, text, pending) out of search. SQLite's index keeps no text, so it must be told what stood there."""
-    if not rows:
-        return
     if not is_postgres(connection):
-        gone = [(row.id, grams(row.text)) for row in rows if not row.pending]
-        if gone:
-            await connection.exec_driver_sql("insert into search_gram(search_gram, rowid, grams) values ('delete', ?, ?)", gone)
-    await connection.execute(text("delete from search where id = :id"), [{"id": row.id} for row in rows])
+        gone = [{"id": id_, "grams": grams(text)} for id_, text, pending in rows if not pending]
+        await run(connection, "insert into search_gram(search_gram, rowid, grams) values ('delete', :id, :grams)", gone)
+    await run(connection, "delete from search where id = :id", [{"id": row[0]} for row in rows])
 
 
-async def _index(connection: AsyncConnection, subjects: Sequence[str]) -> None:
-    where = among(connection, "subject", "subjects")
-    result = await connection.execute(
-        text(f"select id, text from search where pending = 1 and {where}"), {"subjects": bound(connection, subjects)}
-    )
-    await index_rows(connection, result.all())
-
-
-async def index_rows(connection: AsyncConnection, rows: Sequence[Any]) -> None:
+async def index(connection: AsyncConnection, rows: Sequence[Sequence[Any]]) -> None:
     """Puts pending rows (id, text) into the index."""
     if not rows:
         return
-    made = [(row.id, grams(row.text)) for row in rows]
-    if is_postgres(connection):
-        driver = await driver_of(connection)
-        await driver.execute(
-            "update search s set pending = 0, grams = array_to_tsvector(string_to_array(n.grams, ' '))"
-            " from unnest($1::bigint[], $2::text[]) as n(id, grams) where s.id = n.id",
-            [id_ for id_, _ in made],
-            [g for _, g in made],
-        )
+    made = [{"id": id_, "grams": grams(text)} for id_, text in rows]
+    if not is_postgres(connection):
+        await run(connection, "insert into search_gram(rowid, grams) values (:id, :grams)", made)
+        await run(connection, "update search set pending = 0 where id = :id", made)
         return
-    await connection.exec_driver_sql("insert into search_gram(rowid, grams) values (?, ?)", made)
-    await connection.exec_driver_sql("update search set pending = 0 where id = ?", [(id_,) for id_, _ in made])
+    driver = await driver_of(connection)
+    await driver.execute(
+        "update search s set pending = 0, grams = array_to_tsvector(string_to_array(n.grams, ' '))"
+        " from unnest($1::bigint[], $2::text[]) as n(id, grams) where s.id = n.id",
+        [row["id"] for row in made],
+        [row["grams"] for row in made],
+    )

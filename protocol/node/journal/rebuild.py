@@ -7,12 +7,10 @@ differs is replaced.
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from sqlalchemy import text
-
 from protocol.node.journal import projection
 from protocol.node.journal.journal import Journal
 from protocol.node.journal.projection import Projected
-from protocol.node.journal.rows import among, bound
+from protocol.node.journal.rows import among, bound, fetch
 from protocol.node.journal.writing import Writing
 
 SUBJECTS_MAX = 200  # of one transaction: about 0.1 s
@@ -27,7 +25,7 @@ async def rebuild(journal: Journal) -> bool:
     async with journal.writing() as w:
         for table in [*journal._views.TABLES, "search"]:
             sql = f"delete from {table} where not exists (select 1 from entry e where e.subject = {table}.subject)"
-            same = (await w.connection.execute(text(sql))).rowcount == 0 and same
+            same = not await fetch(w.connection, sql + " returning subject") and same
     return same
 
 
@@ -43,7 +41,7 @@ async def _subjects(journal: Journal) -> AsyncIterator[list[str]]:
     while True:
         sql = "select distinct subject from entry where subject > :after order by subject limit :limit"
         async with journal.read() as c:
-            found = [r[0] for r in await c.execute(text(sql), {"after": after, "limit": SUBJECTS_MAX})]
+            found = [r[0] for r in await fetch(c, sql, {"after": after, "limit": SUBJECTS_MAX})]
         if not found:
             return
         yield found
@@ -54,14 +52,14 @@ async def _mend(journal: Journal, w: Writing, subjects: Sequence[str]) -> bool:
     c = w.connection
     made = Projected(journal._views)
     for entries in (await projection.entries_of(c, subjects)).values():
-        made.add(journal._views, entries, journal._tables())
+        made.add(entries, journal._tables())
     where, values = among(c, "subject", "subjects"), {"subjects": bound(c, subjects)}
     wrong = set()
     for table, columns in made.columns.items():
-        result = await c.execute(text(f"select {', '.join(columns)} from {table} where {where}"), values)
-        here, fresh = _by_subject([tuple(map(_plain, r)) for r in result]), _by_subject(made.rows[table])
+        rows = await fetch(c, f"select {', '.join(columns)} from {table} where {where}", values)
+        here, fresh = _by_subject([tuple(r) for r in rows]), _by_subject(made.rows[table])
         wrong |= {s for s in here.keys() | fresh.keys() if here.get(s) != fresh.get(s)}
-    texts = {r.subject: r.text for r in await c.execute(text(f"select subject, text from search where {where}"), values)}
+    texts = {r[0]: r[1] for r in await fetch(c, f"select subject, text from search where {where}", values)}
     wrong |= {s for s in subjects if texts.get(s) != made.texts.get(s)}
     if wrong:
         await w.project(wrong)
@@ -73,7 +71,3 @@ def _by_subject(rows: Sequence[tuple[Any, ...]]) -> dict[str, list[tuple[Any, ..
     for row in rows:
         found.setdefault(row[0], []).append(row)
     return {subject: sorted(some, key=repr) for subject, some in found.items()}
-
-
-def _plain(value: Any) -> Any:
-    return bytes(value) if isinstance(value, memoryview) else value

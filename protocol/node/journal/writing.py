@@ -5,30 +5,27 @@ dropped; other bytes under the same number are a fork and refused. On PostgreSQL
 read here, so that two programs on one database take turns at a lane.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from protocol.entry import chain
+from protocol.entry import START, chain
 from protocol.node.journal import projection
 from protocol.node.journal.projection import Views
-from protocol.node.journal.rows import among, bound, insert, is_postgres
+from protocol.node.journal.rows import among, bound, fetch, insert, is_postgres, run
 from protocol.node.journal.stored import COLUMNS, SELECT, LaneHead, Stored, stored
 from protocol.problem import Refused
 
 _APPENDED = COLUMNS[1:]  # the position is the store's
-_UPSERT_LANE = text(
-    "insert into lane (ledger, origin, seq, hash, signed_seq) values (:ledger, :origin, :seq, :hash, :signed_seq)"
-    " on conflict (ledger, origin) do update set seq = excluded.seq, hash = excluded.hash, signed_seq = excluded.signed_seq"
-)
+NAME_CHARS_MAX = 200  # ids, paths and sorts; an index row of PostgreSQL holds 2,704 bytes
+SEQ_MAX = 2**53  # whole numbers that every reader of JSON holds too
 
 
 class Writing:
     """Handed out by `Journal.writing`; of no use after it. `connection` is for tables of `schema.kept` that have no verb here."""
 
-    def __init__(self, connection: AsyncConnection, views: Views, tables: Any, index_later: bool) -> None:
+    def __init__(self, connection: AsyncConnection, views: Views, tables: Callable[[], Any], index_later: bool) -> None:
         self.connection, self._views, self._tables, self._later = connection, views, tables, index_later
         self._heads: dict[tuple[str, str], LaneHead] = {}
 
@@ -41,24 +38,26 @@ class Writing:
     async def append(self, entries: Sequence[Stored]) -> list[Stored]:
         """Each lane's entries in order; lanes may be mixed. Returns what was new: the same bytes again are dropped.
 
-        Raises Refused lane_gap (not the next of its lane), lane_fork (other bytes here, or another history before it).
+        Signatures are taken as they are: whoever appends has verified them. Raises Refused lane_gap (not the next of its
+        lane), lane_fork (other bytes here, or another history before it), batch_malformed (a name no store can index).
         """
+        for e in entries:
+            _check_names(e)
         await self._lock({(e.ledger, e.origin) for e in entries})
-        fresh, again = self._next(entries)
-        await self._compare(again)
+        fresh, again, heads = self._next(entries)
+        await self._compare(again, fresh)
         if not fresh:
             return []
         fresh = await self._without_erased(fresh)
         await insert(self.connection, "entry", _APPENDED, [_row(e) for e in fresh])
-        moved = {(e.ledger, e.origin) for e in fresh}
-        heads = [(key, self._heads[key]) for key in sorted(moved)]
-        await self.connection.execute(
-            _UPSERT_LANE, [{"ledger": k[0], "origin": k[1], "seq": h.seq, "hash": h.hash, "signed_seq": h.signed_seq} for k, h in heads]
-        )
+        self._heads = heads
+        moved = [(key, heads[key]) for key in sorted({(e.ledger, e.origin) for e in fresh})]
+        rows = [{"ledger": k[0], "origin": k[1], "seq": h.seq, "hash": h.hash, "signed_seq": h.signed_seq} for k, h in moved]
+        await run(self.connection, _UPSERT_LANE, rows)
         return fresh
 
-    def _next(self, entries: Sequence[Stored]) -> tuple[list[Stored], list[Stored]]:
-        """(what goes on from the heads, what lies behind them); moves the heads."""
+    def _next(self, entries: Sequence[Stored]) -> tuple[list[Stored], list[Stored], dict[tuple[str, str], LaneHead]]:
+        """(what goes on from the heads, what lies behind them, the heads after)."""
         fresh, again, heads = [], [], dict(self._heads)
         for e in entries:
             head = heads[e.ledger, e.origin]
@@ -71,63 +70,53 @@ class Writing:
                 raise Refused("lane_fork", lane=f"{e.ledger} {e.origin}", seq=e.seq)
             heads[e.ledger, e.origin] = LaneHead(e.seq, e.hash, e.seq if e.signature else head.signed_seq)
             fresh.append(e)
-        self._heads = heads
-        return fresh, again
+        return fresh, again, heads
 
-    async def _compare(self, again: Sequence[Stored]) -> None:
-        """What is here already must be the same: equal chain hashes vouch for all before them, so each is compared once."""
-        fresh_here = {}
+    async def _compare(self, again: Sequence[Stored], fresh: Sequence[Stored]) -> None:
+        """What is here already must be the same bytes: the chain hash vouches for the head and for all before it."""
+        if not again:
+            return
+        here = {e.key: e.hash for e in fresh}
+        by_lane: dict[tuple[str, str], list[Stored]] = {}
         for e in again:
-            fresh_here.setdefault((e.ledger, e.origin), []).append(e)
-        for (ledger, origin), some in fresh_here.items():
-            result = await self.connection.execute(
-                text("select seq, hash from entry where ledger = :ledger and origin = :origin and seq between :first and :last"),
-                {"ledger": ledger, "origin": origin, "first": min(e.seq for e in some), "last": max(e.seq for e in some)},
-            )
-            here = {row.seq: bytes(row.hash) for row in result}
-            for e in sorted(some, key=lambda e: e.seq):
-                if e.seq in here and here[e.seq] != e.hash:
-                    raise Refused("lane_fork", lane=f"{ledger} {origin}", seq=e.seq)
+            by_lane.setdefault((e.ledger, e.origin), []).append(e)
+        for (ledger, origin), some in by_lane.items():
+            sql = "select seq, hash from entry where ledger = :ledger and origin = :origin and seq between :first and :last"
+            span = {"first": min(e.seq for e in some), "last": max(e.seq for e in some)}
+            for seq, hash_ in await fetch(self.connection, sql, {"ledger": ledger, "origin": origin, **span}):
+                here[ledger, origin, seq] = bytes(hash_)
+        for e in sorted(again, key=lambda e: e.seq):
+            if e.key not in here:
+                raise Refused("store_damaged")  # below its lane's head, and not here
+            if here[e.key] != e.hash:
+                raise Refused("lane_fork", lane=f"{e.ledger} {e.origin}", seq=e.seq)
 
     async def _lock(self, keys: Iterable[tuple[str, str]]) -> None:
         wanted = sorted(set(keys) - self._heads.keys())
         if not wanted:
             return
-        ledgers, origins = [k[0] for k in wanted], [k[1] for k in wanted]
-        if is_postgres(self.connection):
+        c = self.connection
+        values = {"ledgers": bound(c, [k[0] for k in wanted]), "origins": bound(c, [k[1] for k in wanted])}
+        if is_postgres(c):
             names = "unnest(cast(:ledgers as text[]), cast(:origins as text[])) as n(ledger, origin)"
-            values = {"ledgers": ledgers, "origins": origins}
-            await self.connection.execute(
-                text(f"insert into lane (ledger, origin, seq, hash) select ledger, origin, 0, :start from {names} on conflict do nothing"),
-                {**values, "start": bytes(32)},
-            )
-            sql = f"select l.* from lane l join {names} using (ledger, origin) order by ledger, origin for update of l"
+            empty = f"insert into lane (ledger, origin, seq, hash) select ledger, origin, 0, :start from {names} on conflict do nothing"
+            await fetch(c, empty, {**values, "start": START})
+            where = f"join {names} using (ledger, origin) order by ledger, origin for update of lane"
         else:
-            values = {"ledgers": bound(self.connection, ledgers), "origins": bound(self.connection, origins)}
-            sql = (
-                f"select * from lane where {among(self.connection, 'ledger', 'ledgers')} and {among(self.connection, 'origin', 'origins')}"
-            )
-        found = {
-            (r.ledger, r.origin): LaneHead(r.seq, bytes(r.hash), r.signed_seq) for r in await self.connection.execute(text(sql), values)
-        }
+            where = f"where {among(c, 'ledger', 'ledgers')} and {among(c, 'origin', 'origins')}"
+        rows = await fetch(c, f"select ledger, origin, seq, hash, signed_seq from lane {where}", values)
+        found = {(r[0], r[1]): LaneHead(r[2], bytes(r[3]), r[4]) for r in rows}
         for key in wanted:
             self._heads[key] = found.get(key, LaneHead())
 
     async def _without_erased(self, fresh: list[Stored]) -> list[Stored]:
         """Bodies whose erasure came before them (a stick, an old peer) never reach the disk."""
-        asked = {"ledgers": bound(self.connection, {e.ledger for e in fresh})}
-        result = await self.connection.execute(
-            text(f"select ledger, origin, seq from erasure where {among(self.connection, 'ledger', 'ledgers')}"), asked
-        )
-        due = {tuple(row) for row in result}
-        if not due:
-            return fresh
+        c = self.connection
+        sql = f"select ledger, origin, seq from erasure where {among(c, 'ledger', 'ledgers')}"
+        due = {tuple(row) for row in await fetch(c, sql, {"ledgers": bound(c, {e.ledger for e in fresh})})}
         met = [e.key for e in fresh if e.key in due]
-        if met:
-            await self.connection.execute(
-                text("delete from erasure where ledger = :l and origin = :o and seq = :s"), [{"l": k[0], "o": k[1], "s": k[2]} for k in met]
-            )
-        return [_bare(e) if e.key in due else e for e in fresh]
+        await run(c, f"delete from erasure {_ONE}", [dict(zip(("ledger", "origin", "seq"), key, strict=True)) for key in met])
+        return [_bare(e) if e.key in due else e for e in fresh] if met else fresh
 
     # ── reading what this transaction sees ──
     async def subject(self, id_: str) -> list[Stored]:
@@ -138,103 +127,101 @@ class Writing:
         return await projection.entries_of(self.connection, sorted(set(ids)))
 
     async def entry(self, ledger: str, origin: str, seq: int) -> Stored | None:
-        where = "where ledger = :ledger and origin = :origin and seq = :seq"
-        row = (await self.connection.execute(text(SELECT + where), {"ledger": ledger, "origin": origin, "seq": seq})).first()
-        return stored(row) if row else None
+        rows = await fetch(self.connection, SELECT + _ONE, {"ledger": ledger, "origin": origin, "seq": seq})
+        return stored(rows[0]) if rows else None
 
     # ── views ──
     async def project(self, subjects: Iterable[str]) -> None:
         """Folds each subject anew and replaces its rows in every view and in search."""
-        await projection.project(self.connection, self._views, self._tables, subjects, self._later)
+        await projection.project(self.connection, self._views, self._tables(), subjects, self._later)
 
     async def erase(self, ledger: str, origin: str, seq: int) -> str:
         """Body, salt, search text and drafts go, now or, when the entry is not here yet, before it is written.
 
         Returns the subject ("" = not here yet): project it in this transaction. The chain still verifies.
         """
+        c, key = self.connection, {"ledger": ledger, "origin": origin, "seq": seq}
         e = await self.entry(ledger, origin, seq)
-        key = {"ledger": ledger, "origin": origin, "seq": seq}
         if e is None:
-            await self.connection.execute(
-                text("insert into erasure (ledger, origin, seq) values (:ledger, :origin, :seq) on conflict do nothing"), key
-            )
+            await run(c, "insert into erasure (ledger, origin, seq) values (:ledger, :origin, :seq) on conflict do nothing", [key])
             return ""
-        where = "where ledger = :ledger and origin = :origin and seq = :seq"
-        await self.connection.execute(text(f"update entry set body = null, salt = null, erased = 1 {where}"), key)
-        result = await self.connection.execute(
-            text("select id, text, pending from search where subject = :subject"), {"subject": e.subject}
-        )
-        await projection.forget(self.connection, result.all())
-        await self.connection.execute(text("delete from draft where subject = :subject"), {"subject": e.subject})
+        await run(c, f"update entry set body = null, salt = null, erased = 1 {_ONE}", [key])
+        subject = {"subject": e.subject}
+        await projection.forget(c, await fetch(c, "select id, text, pending from search where subject = :subject", subject))
+        await run(c, "delete from draft where subject = :subject", [subject])
         return e.subject
 
     # ── commands, counters, names ──
     async def outcome(self, command: str) -> bytes | None:
         """What `remember` was given for an accepted command."""
-        row = (await self.connection.execute(text("select outcome from command where id = :id"), {"id": command})).first()
-        return bytes(row[0]) if row else None
+        rows = await fetch(self.connection, "select outcome from command where id = :id", {"id": command})
+        return bytes(rows[0][0]) if rows else None
 
     async def remember(self, command: str, outcome: bytes) -> None:
         """For ever. Raises Refused store_busy when another program accepted it meanwhile: tried again, it answers the same."""
-        result = await self.connection.execute(
-            text("insert into command (id, outcome) values (:id, :outcome) on conflict do nothing"), {"id": command, "outcome": outcome}
-        )
-        if result.rowcount != 1:
+        sql = "insert into command (id, outcome) values (:id, :outcome) on conflict do nothing returning id"
+        if not await fetch(self.connection, sql, {"id": command, "outcome": outcome}):
             raise Refused("store_busy")
 
     async def counter(self, name: str) -> int:
         """1, 2, 3 … A transaction that is rolled back gives its number back."""
-        sql = (
-            "insert into counter (name, value) values (:name, 1) on conflict (name) do update set value = counter.value + 1 returning value"
-        )
-        return (await self.connection.execute(text(sql), {"name": name})).scalar_one()
+        (row,) = await fetch(self.connection, _COUNT, {"name": name})
+        return row[0]
 
     async def set_local(self, name: str, value: bytes) -> None:
         sql = "insert into local (name, value) values (:name, :value) on conflict (name) do update set value = excluded.value"
-        await self.connection.execute(text(sql), {"name": name, "value": value})
+        await run(self.connection, sql, [{"name": name, "value": value}])
 
     # ── other nodes ──
     async def set_have(self, node: str, ledger: str, lanes: Mapping[str, tuple[int, bytes]], at_ms: int, signed: bytes) -> None:
         """What `node` now says it has of `ledger`, all of it: lanes it no longer names fall to 0, `highest` stays."""
-        c = self.connection
-        await c.execute(
-            text("update peer_have set seq = 0, at_ms = :at where node = :node and ledger = :ledger"),
-            {"node": node, "ledger": ledger, "at": at_ms},
-        )
-        rows = [{"n": node, "l": ledger, "o": o, "s": seq, "h": hash_, "at": at_ms} for o, (seq, hash_) in sorted(lanes.items())]
-        if rows:
-            await c.execute(
-                text(
-                    "insert into peer_have (node, ledger, origin, seq, hash, highest, at_ms) values (:n, :l, :o, :s, :h, :s, :at)"
-                    " on conflict (node, ledger, origin) do update set seq = excluded.seq, hash = excluded.hash, at_ms = excluded.at_ms,"
-                    " highest = case when excluded.seq > peer_have.highest then excluded.seq else peer_have.highest end"
-                ),
-                rows,
-            )
-        sql = (
-            "insert into peer (node, ledger, at_ms, signed) values (:n, :l, :at, :signed)"
-            " on conflict (node, ledger) do update set at_ms = excluded.at_ms, signed = excluded.signed"
-        )
-        await c.execute(text(sql), {"n": node, "l": ledger, "at": at_ms, "signed": signed})
+        c, said = self.connection, {"node": node, "ledger": ledger, "at": at_ms}
+        await run(c, "update peer_have set seq = 0, at_ms = :at where node = :node and ledger = :ledger", [said])
+        await run(c, _HAVE, [{**said, "origin": o, "seq": seq, "hash": hash_} for o, (seq, hash_) in sorted(lanes.items())])
+        await run(c, _PEER, [{**said, "signed": signed}])
 
     async def set_own_have(self, ledger: str, at_ms: int, signed: bytes) -> None:
         """The last Have this node said of a ledger: a start that finds less than it here has lost something."""
-        sql = (
-            "insert into own_have (ledger, at_ms, signed) values (:l, :at, :signed)"
-            " on conflict (ledger) do update set at_ms = excluded.at_ms, signed = excluded.signed"
-        )
-        await self.connection.execute(text(sql), {"l": ledger, "at": at_ms, "signed": signed})
+        await run(self.connection, _OWN_HAVE, [{"ledger": ledger, "at": at_ms, "signed": signed}])
 
     async def quarantine(self, node: str, ledger: str, origin: str, refused: Refused, at_ms: int, sample: bytes | None = None) -> None:
         """Counts what was refused, one row for each (node, ledger, origin, code). sample: the bytes, if they are to be kept."""
-        sql = (
-            "insert into quarantine (node, ledger, origin, code, sentence, count, first_ms, last_ms, sample)"
-            " values (:n, :l, :o, :code, :sentence, 1, :at, :at, :sample) on conflict (node, ledger, origin, code) do update set"
-            " sentence = excluded.sentence, count = quarantine.count + 1, last_ms = excluded.last_ms,"
-            " sample = coalesce(excluded.sample, quarantine.sample)"
-        )
-        values = {"n": node, "l": ledger, "o": origin, "code": refused.code, "sentence": refused.sentence, "at": at_ms, "sample": sample}
-        await self.connection.execute(text(sql), values)
+        said = {"node": node, "ledger": ledger, "origin": origin, "at": at_ms, "sample": sample}
+        await run(self.connection, _QUARANTINE, [{**said, "code": refused.code, "sentence": refused.sentence}])
+
+
+_ONE = " where ledger = :ledger and origin = :origin and seq = :seq"
+_UPSERT_LANE = (
+    "insert into lane (ledger, origin, seq, hash, signed_seq) values (:ledger, :origin, :seq, :hash, :signed_seq)"
+    " on conflict (ledger, origin) do update set seq = excluded.seq, hash = excluded.hash, signed_seq = excluded.signed_seq"
+)
+_COUNT = "insert into counter (name, value) values (:name, 1) on conflict (name) do update set value = counter.value + 1 returning value"
+_HAVE = (
+    "insert into peer_have (node, ledger, origin, seq, hash, highest, at_ms) values (:node, :ledger, :origin, :seq, :hash, :seq, :at)"
+    " on conflict (node, ledger, origin) do update set seq = excluded.seq, hash = excluded.hash, at_ms = excluded.at_ms,"
+    " highest = case when excluded.seq > peer_have.highest then excluded.seq else peer_have.highest end"
+)
+_PEER = (
+    "insert into peer (node, ledger, at_ms, signed) values (:node, :ledger, :at, :signed)"
+    " on conflict (node, ledger) do update set at_ms = excluded.at_ms, signed = excluded.signed"
+)
+_OWN_HAVE = (
+    "insert into own_have (ledger, at_ms, signed) values (:ledger, :at, :signed)"
+    " on conflict (ledger) do update set at_ms = excluded.at_ms, signed = excluded.signed"
+)
+_QUARANTINE = (
+    "insert into quarantine (node, ledger, origin, code, sentence, count, first_ms, last_ms, sample)"
+    " values (:node, :ledger, :origin, :code, :sentence, 1, :at, :at, :sample) on conflict (node, ledger, origin, code) do update set"
+    " sentence = excluded.sentence, count = quarantine.count + 1, last_ms = excluded.last_ms, sample = coalesce(excluded.sample, quarantine.sample)"
+)
+
+
+def _check_names(e: Stored) -> None:
+    for name, value in (("ledger", e.ledger), ("origin", e.origin), ("subject", e.subject), ("sort", e.sort), ("command", e.command)):
+        if len(value) > NAME_CHARS_MAX or "\0" in value:
+            raise Refused("batch_malformed", why=f"{name} of entry {e.seq}")
+    if not 0 < e.seq <= SEQ_MAX:
+        raise Refused("batch_malformed", why=f"seq {e.seq}")
 
 
 def _row(e: Stored) -> tuple[Any, ...]:
