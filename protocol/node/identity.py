@@ -1,0 +1,106 @@
+"""Who this node is, kept in its folder: an id, an epoch, keys that only its user reads, and what enrolment gave it.
+
+    folder/identity/node.json    id, epoch, name, servers, public keys of the root, certificate (nothing secret)
+    folder/identity/*.key        signing seed (Ed25519), store key, blob secret, box key (X25519): 32 bytes each, mode 0600
+    folder/mark.json             how far our own lanes had got: kept outside the database, so that a restored one is noticed
+
+Writing is whole or not at all: a new file beside, synced, renamed, folder synced.
+"""
+
+import base64
+import os
+import secrets
+from pathlib import Path
+
+import msgspec
+from nacl.public import PrivateKey
+from nacl.signing import SigningKey
+
+from protocol import certificate
+from protocol.certificate import Certificate
+from protocol.node.signer import Signer
+
+KEYS = ("sign", "store", "blob", "box")
+
+
+class About(msgspec.Struct, kw_only=True):
+    """certificate: bytes signed by the root · branch: token of our pulls and inboxes · servers: host:port, best first."""
+
+    node: str
+    epoch: int = 1
+    name: str = ""
+    root_node: str = ""
+    root_public: bytes = b""
+    sealing_public: bytes = b""
+    certificate: bytes = b""
+    branch: str = "_"
+    servers: list[str] = []
+    origins_closed: list[str] = []
+
+
+def new_node_id() -> str:
+    return "n" + base64.b32encode(secrets.token_bytes(5)).decode().lower()
+
+
+def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Durable once it returns. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".new")
+    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as f:
+        f.write(content)
+        f.flush()
+        os.fsync(f.fileno())
+    beside.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class Identity:
+    """Of one folder. `exists` before enrolment is False."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "identity"
+        self.file = self.folder / "node.json"
+
+    @property
+    def exists(self) -> bool:
+        return self.file.exists()
+
+    def about(self) -> About:
+        return msgspec.json.decode(self.file.read_bytes(), type=About)
+
+    def save(self, about: About) -> None:
+        write_whole(self.file, msgspec.json.format(msgspec.json.encode(about), indent=1))
+
+    def key(self, name: str) -> bytes:
+        """32 bytes, made at first use and never again."""
+        path = self.folder / f"{name}.key"
+        if not path.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.chmod(0o700)
+            write_whole(path, secrets.token_bytes(32))
+        return path.read_bytes()
+
+    def signing_key(self) -> SigningKey:
+        return SigningKey(self.key("sign"))
+
+    def box_key(self) -> PrivateKey:
+        return PrivateKey(self.key("box"))
+
+    def certificate(self) -> Certificate:
+        return certificate.decode(self.about().certificate)
+
+    def signer(self) -> Signer:
+        about = self.about()
+        return Signer(about.node, about.epoch, self.signing_key(), certificate.decode(about.certificate))
+
+    def new_epoch(self) -> int:
+        """After a restore: the old origin is closed, the next entries open lanes of a new one."""
+        about = self.about()
+        about.origins_closed = [*about.origins_closed, f"{about.node}:{about.epoch}"]
+        about.epoch += 1
+        self.save(about)
+        return about.epoch
