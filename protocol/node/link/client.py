@@ -1,0 +1,226 @@
+"""A node's connection to NATS: hears refusals, keeps what it subscribed to, prefers the first of its servers, never gives up.
+
+    link = Link(node, branch, creds, servers, authority)
+    await link.subscribe(subject, cb) · link.on_connect(cb) · await link.run()      (subscribe before or while it runs)
+
+nats-py returns normally from a publish or subscribe that the server refuses, so `refusals` keeps what its error callback heard.
+Any other error of the server (revoked!) closes its client for good; then a new one is tried each `RETRY_S`, for the node may have
+been let in again. A half-open wire is noticed after 3 pings. While `is_connected` is False nothing is sent: what would be
+published into a dying connection is lost without a word, and the pull heals it.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+
+from protocol.node import log
+from protocol.node.link import subjects
+
+PING_S, PROBE_S = 2, 0.25
+CONNECT_S_MAX = 5.0  # the first attempt never returns by itself when it is refused
+RETRY_S = 5.0  # after the server closed on us: revoked nodes ask seldom
+REFUSALS_MAX = 50
+PENDING_BYTES_MAX = 8_388_608  # of one subscription; what overflows is pulled again
+PENDING_MESSAGES_MAX = 8_192
+
+Heard = Callable[[Msg], Awaitable[None]]
+
+
+class LinkState(msgspec.Struct, frozen=True):
+    """server: host:port · closed: the server ended it for good, revoked for example · refusals: newest last, in the server's words."""
+
+    connected: bool
+    server: str
+    closed: bool
+    reconnects: int
+    refusals: tuple[str, ...]
+
+
+class Link:
+    def __init__(self, node: str, branch: str, creds: Path, servers: Sequence[str], authority: Path | None = None) -> None:
+        """servers: host:port, best first · authority: PEM of whoever signed their certificates; None: no TLS."""
+        self.node, self.branch, self.creds, self.servers = node, branch, creds, tuple(servers)
+        self._tls = None if authority is None else ssl.create_default_context(cafile=str(authority))
+        self._subscribed: list[tuple[str, Heard]] = []
+        self._greeted: list[Callable[[], None]] = []
+        self._nc: Client | None = None
+        self._over = asyncio.Event()
+        self._refusals: deque[str] = deque(maxlen=REFUSALS_MAX)
+        self._reconnects, self._closed = 0, False
+
+    @property
+    def is_connected(self) -> bool:
+        return self._nc is not None and self._nc.is_connected
+
+    def state(self) -> LinkState:
+        return LinkState(self.is_connected, self._server() or "", self._closed, self._reconnects, tuple(self._refusals))
+
+    def on_connect(self, greeted: Callable[[], None]) -> None:
+        """Called after each connection and reconnection, also to another server. Must not block."""
+        self._greeted.append(greeted)
+
+    async def subscribe(self, subject: str, cb: Heard) -> None:
+        """Held for the life of the link, through every reconnection."""
+        self._subscribed.append((subject, cb))
+        if self._nc is not None and self._nc.is_connected:
+            await self._listen(self._nc, subject, cb)
+
+    async def publish(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> bool:
+        """False: not connected, nothing was sent. True says only that it was handed to the socket."""
+        if self._nc is None or not self._nc.is_connected:
+            return False
+        try:
+            await self._nc.publish(subject, body, headers=headers)
+        except NatsError:
+            return False
+        return True
+
+    async def request(self, subject: str, body: bytes, timeout_s: float) -> Msg | None:
+        """None: not connected, nobody listens there, or no answer in time."""
+        if self._nc is None or not self._nc.is_connected:
+            return None
+        try:
+            return await self._nc.request(subject, body, timeout=timeout_s)
+        except (NatsError, TimeoutError):
+            return None
+
+    async def confirm(self) -> None:
+        """Returns when the server has judged everything sent before. nats-py's PING overtakes what is pending, hence twice."""
+        if self._nc is not None and self._nc.is_connected:
+            for _ in range(2):
+                await self._nc.flush()
+
+    def refused(self, subject: str) -> bool:
+        """Claims that the server refused this subject; nats-py lowers the whole message."""
+        return any(f'"{subject.lower()}"' in said for said in self._refusals)
+
+    async def run(self) -> None:
+        """Until cancelled: connects, stays, goes home to the first server, begins again when it was closed for good."""
+        home = asyncio.create_task(self._go_home())
+        try:
+            while True:
+                await self._live_once()
+                await asyncio.sleep(RETRY_S if self._closed else 0.2)
+        finally:
+            home.cancel()
+            await asyncio.gather(home, return_exceptions=True)
+            await self._close()
+
+    # ── the rest is private ──
+
+    async def _live_once(self) -> None:
+        """One client, from its first attempt to its end."""
+        self._over.clear()
+        nc = Client()
+        try:
+            async with asyncio.timeout(CONNECT_S_MAX):
+                await nc.connect([self._url(s) for s in self.servers], **self._options(nc))
+        except (NatsError, OSError, TimeoutError):
+            await _shut(nc)
+            return
+        self._nc, self._closed = nc, False
+        try:
+            for subject, cb in list(self._subscribed):
+                await self._listen(nc, subject, cb)
+        except NatsError:
+            await _shut(nc)
+            return
+        self._greet()
+        await self._over.wait()
+
+    def _options(self, nc: Client) -> dict[str, Any]:
+        async def refused(error: Exception) -> None:
+            if not isinstance(error, OSError):
+                self._refusals.append(str(error))
+
+        async def again() -> None:
+            self._reconnects += 1
+            self._greet()
+
+        async def gone() -> None:
+            if nc is self._nc:
+                self._closed = True
+                self._over.set()
+                log.event("link closed by the server", node=self.node, server=self._server() or "")
+
+        return {
+            "user_credentials": self.creds,
+            "inbox_prefix": subjects.inbox(self.branch, self.node).encode(),
+            "dont_randomize": True,
+            "no_echo": True,
+            "reconnect_time_wait": 0.1,
+            "max_reconnect_attempts": -1,
+            "connect_timeout": 2,
+            "ping_interval": PING_S,
+            "max_outstanding_pings": 2,
+            "error_cb": refused,
+            "reconnected_cb": again,
+            "closed_cb": gone,
+            **({"tls": self._tls} if self._tls else {}),
+        }
+
+    def _url(self, server: str) -> str:
+        return f"{'tls' if self._tls else 'nats'}://{server}"
+
+    async def _listen(self, nc: Client, subject: str, cb: Heard) -> None:
+        await nc.subscribe(subject, cb=cb, pending_msgs_limit=PENDING_MESSAGES_MAX, pending_bytes_limit=PENDING_BYTES_MAX)
+
+    def _greet(self) -> None:
+        for greeted in self._greeted:
+            greeted()
+
+    def _server(self) -> str | None:
+        url = self._nc.connected_url if self._nc is not None and self._nc.is_connected else None
+        return url.netloc if url is not None else None
+
+    async def _go_home(self) -> None:
+        """nats-py stays where it fell over to: when the first server answers again, move there."""
+        while True:
+            await asyncio.sleep(PROBE_S)
+            nc, at = self._nc, self._server()
+            if nc is None or at is None or at == self.servers[0] or not await _answers(self.servers[0]):
+                continue
+            try:
+                await nc.flush(2)
+                nc.set_server_pool([self._url(s) for s in self.servers])
+                await nc.force_reconnect()
+            except (NatsError, OSError, TimeoutError):
+                continue
+
+    async def _close(self) -> None:
+        if self._nc is not None:
+            nc, self._nc = self._nc, None
+            await _shut(nc)
+
+
+async def _answers(server: str) -> bool:
+    """An open port is no server: it must say its INFO, which comes before TLS."""
+    host, _, port = server.rpartition(":")
+    try:
+        async with asyncio.timeout(1):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            try:
+                return (await reader.readline()).startswith(b"INFO")
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return False
+
+
+async def _shut(nc: Client) -> None:
+    try:
+        async with asyncio.timeout(2):
+            await nc.close()
+    except (NatsError, OSError, TimeoutError):
+        return
+
+
+__all__: Final = ["Link", "LinkState"]

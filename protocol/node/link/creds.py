@@ -1,0 +1,46 @@
+"""A node's own keys for the link: an nkey seed that never leaves its folder, and the credentials file NATS clients read.
+
+The credentials file holds the token that the enrolment gave (a JWT, public in itself) and the seed that proves it.
+"""
+
+import os
+from pathlib import Path
+
+import nkeys
+
+from protocol.node.identity import write_whole
+
+CREDS = "link.creds"  # of the node's client
+BRANCH_CREDS = "leaf.creds"  # of the server that a node may run for the nodes below it
+SEED = "link.seed"
+BRANCH_SEED = "leaf.seed"
+AUTHORITY = "ca.pem"
+TLS_CERTIFICATE, TLS_KEY = "tls.pem", "tls.key"
+
+
+def new_key(kind: str) -> nkeys.KeyPair:
+    """kind: operator, account, user."""
+    return nkeys.from_seed(bytearray(nkeys.encode_seed(os.urandom(32), getattr(nkeys, f"PREFIX_BYTE_{kind.upper()}"))))
+
+
+def public(key: nkeys.KeyPair) -> str:
+    return bytes(key.public_key).decode()
+
+
+def seed_text(key: nkeys.KeyPair) -> str:
+    return bytes(key.seed).decode()
+
+
+def kept_key(path: Path, kind: str = "user") -> nkeys.KeyPair:
+    """Made once, readable by this user alone, then always the same."""
+    if not path.exists():
+        write_whole(path, bytes(new_key(kind).seed))
+    return nkeys.from_seed(bytearray(path.read_bytes().strip()))
+
+
+def write_creds(path: Path, token: str, key: nkeys.KeyPair) -> None:
+    parts = [
+        f"-----BEGIN {title}-----\n{value}\n------END {title}------\n\n"
+        for title, value in (("NATS USER JWT", token), ("USER NKEY SEED", seed_text(key)))
+    ]
+    write_whole(path, "".join(parts).encode())

@@ -1,0 +1,190 @@
+"""What all parts of the pump stand on: the neighbours, the lane heads as committed, the peers, and what is to be kept of them.
+
+Heads are read from the journal after each commit, never taken from what was sent or received: a Have speaks of the disk.
+Receipts and refusals are written together, at once when there is time and in one transaction when there is not. A fault of a
+loop is logged, counted, shown on the page, and the loop begins again: the pump never stops.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from nats.aio.msg import Msg
+
+from protocol import certificate as certificates
+from protocol import entry, events, place
+from protocol.certificate import Certificate
+from protocol.lane import EMPTY
+from protocol.node import log
+from protocol.node.link.client import Heard, Link
+from protocol.node.link.parts import Admission, Blobs, Head, Journal, Signs, Wake
+from protocol.node.link.peers import Peers
+from protocol.problem import Refused
+
+LOCAL = frozenset({"disk_full", "store_busy", "store_damaged"})  # refusals that are our own store's, never the batch's fault
+AGAIN_S = 1.0
+WITNESS_MS = 60_000  # an unchanged Have is written again so seldom
+SAMPLE_BYTES_MAX = 65_536
+KEEP_MAX = 10_000  # refusals and receipts waiting for a disk that is full
+
+
+class Ground:
+    def __init__(
+        self,
+        journal: Journal,
+        admission: Admission,
+        link: Link,
+        signer: Signs,
+        certificate: Certificate,
+        wake: Wake,
+        clock: Callable[[], int],
+        blobs: Blobs | None,
+        version: str,
+    ) -> None:
+        self.journal, self.admission, self.link, self.signer, self.certificate = journal, admission, link, signer, certificate
+        self.wake, self.clock, self.blobs, self.version = wake, clock, blobs, version
+        self.peers = Peers(certificate)
+        self.heads: dict[str, dict[str, Head]] = {}
+        self.faults: Counter[str] = Counter()
+        self.refused = 0
+        self.calm = asyncio.Event()  # cleared while something live is being admitted: catch-up waits for it
+        self.calm.set()
+        self._live = 0
+        self._haves: dict[tuple[str, str], tuple[dict[str, tuple[int, bytes]], int, bytes]] = {}
+        self._own: dict[str, tuple[int, bytes]] = {}
+        self._refusals: dict[tuple[str, str, str, str], tuple[Refused, int, bytes | None, int]] = {}
+        self._written_ms: dict[tuple[str, str], int] = {}
+        self._keep = asyncio.Event()
+
+    # ── what we have ──
+
+    async def load(self) -> None:
+        self.heads = {}
+        for (ledger, origin), head in (await self.journal.heads()).items():
+            self.heads.setdefault(ledger, {})[origin] = head
+        await self.load_nodes()
+
+    async def refresh(self, ledgers: Iterable[str]) -> None:
+        for ledger in ledgers:
+            self.heads[ledger] = {origin: head for (_, origin), head in (await self.journal.heads(ledger)).items()}
+
+    async def load_nodes(self) -> None:
+        """Who is enrolled and who is revoked, as *common* says."""
+        for row in await self.journal.rows("node_row"):
+            try:
+                self.peers.learn(certificates.decode(bytes(row["certificate"])), bool(row["revoked"]))
+            except Refused:
+                continue  # revoked before its certificate arrived: nothing is known that could be used
+
+    async def vouch(self, node: str, ledger: str) -> bool:
+        """Looks for the node's certificate in a lane of its that was admitted; True when the node is known now."""
+        if self.peers.get(node):
+            return True
+        for origin in self.heads.get(ledger, {}):
+            if entry.node_of(origin) == node and (rows := await self.journal.lane(ledger, origin, 0, 1)):
+                facts = events.facts_of(entry.decode_head(rows[0].head_bytes))
+                if isinstance(facts, events.LaneOpened):
+                    self.peers.learn(certificates.decode(facts.certificate))
+        return self.peers.get(node) is not None
+
+    def head(self, ledger: str, origin: str) -> Head:
+        return self.heads.get(ledger, {}).get(origin, EMPTY)
+
+    def hears(self, ledger: str) -> bool:
+        return certificates.hears(self.certificate, ledger)
+
+    def ledgers(self) -> set[str]:
+        """All whose Have we say: those with entries, those we cover by name, *common*, our own sealed one if it was ever used."""
+        named = {path.removesuffix("/*") for path in self.certificate.covers if place.SEALED not in place.segments(path)}
+        return {place.COMMON} | named | {ledger for ledger in self.heads if self.hears(ledger)}
+
+    # ── what is kept of others ──
+
+    def keep_have(self, node: str, ledger: str, lanes: dict[str, tuple[int, bytes]], wire: bytes, changed: bool) -> None:
+        """The last signed Have of each node is a witness. An unchanged one is not worth a write each time."""
+        now_ms = self.clock()
+        if changed or now_ms - self._written_ms.get((node, ledger), 0) > WITNESS_MS:
+            self._written_ms[node, ledger] = now_ms
+            self._haves[node, ledger] = (lanes, now_ms, wire)
+            self._keep.set()
+
+    def keep_own(self, ledger: str, wire: bytes) -> None:
+        """Written along with the next receipt, never for itself: it is a witness, not a promise."""
+        self._own[ledger] = (self.clock(), wire)
+
+    def quarantine(self, node: str, ledger: str, origin: str, refused: Refused, sample: bytes | None = None) -> None:
+        """Counts a refused batch or Have, one row a kind."""
+        refused.sentence = _printable(refused.sentence, 300)  # it may quote what a stranger sent
+        key = (_printable(node, 80), _printable(ledger, 80), _printable(origin, 80), refused.code)
+        if key not in self._refusals and len(self._refusals) >= KEEP_MAX:
+            return
+        count = self._refusals[key][3] if key in self._refusals else 0
+        self.refused += 1
+        self._refusals[key] = (refused, self.clock(), sample[:SAMPLE_BYTES_MAX] if sample else None, count + 1)
+        self._keep.set()
+        log.event("refused", node=node, ledger=ledger, origin=origin, reason_code=refused.code)
+
+    async def keep(self) -> None:
+        """Runs for ever: whatever has gathered goes into one transaction; then pages are told."""
+        while True:
+            await self._keep.wait()
+            self._keep.clear()
+            haves, own, refusals = self._haves, self._own, self._refusals
+            self._haves, self._own, self._refusals = {}, {}, {}
+            try:
+                await self._write(haves, own, refusals)
+            except Refused:  # disk full or busy: nothing was written, nothing is forgotten
+                self._haves, self._own, self._refusals = haves | self._haves, own | self._own, refusals | self._refusals
+                await asyncio.sleep(AGAIN_S)
+                self._keep.set()
+                continue
+            self.wake.heard()
+            await asyncio.sleep(AGAIN_S if not haves else 0)  # a flood of refused messages costs one write a second
+
+    async def _write(self, haves: dict, own: dict, refusals: dict) -> None:
+        async with self.journal.writing() as w:
+            for (node, ledger), (lanes, at_ms, wire) in haves.items():
+                await w.set_have(node, ledger, lanes, at_ms, wire)
+            for ledger, (at_ms, wire) in own.items():
+                await w.set_own_have(ledger, at_ms, wire)
+            for (node, ledger, origin, _), (refused, at_ms, sample, count) in refusals.items():
+                for _ in range(min(count, 100)):
+                    await w.quarantine(node, ledger, origin, refused, at_ms, sample)
+
+    @contextmanager
+    def hearing_live(self) -> Iterator[None]:
+        self._live += 1
+        self.calm.clear()
+        try:
+            yield
+        finally:
+            self._live -= 1
+            if not self._live:
+                self.calm.set()
+
+    def guarded(self, name: str, heard: Heard) -> Heard:
+        """One message must not stop the others: its fault is logged and counted."""
+
+        async def one(msg: Msg) -> None:
+            try:
+                await heard(msg)
+            except Exception as error:  # noqa: BLE001, said aloud and counted
+                self.faults[name] += 1
+                log.event("message failed", kind=name, exception=error)
+
+        return one
+
+    async def for_ever(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await loop()
+            except Exception as error:  # noqa: BLE001, said aloud and counted: a part of the pump begins again, the others never noticed
+                self.faults[name] += 1
+                log.event("pump part failed", kind=name, exception=error)
+                self.wake.heard()
+                await asyncio.sleep(AGAIN_S)
+
+
+def _printable(text: str, most: int) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text[:most])

@@ -1,0 +1,115 @@
+"""What is heard without having been asked for: live batches and Haves.
+
+A live batch that follows what is here is admitted at once and answered by a Have; one that does not follow shows a gap, and the gap
+is pulled. A batch that is malformed, foreign or wrongly signed is refused whole, counted, and nothing else happens; where a part of
+it may be good, smaller pulls fetch that part. A Have is believed as a receipt only with its speaker's signature.
+"""
+
+from collections.abc import Callable
+
+from nats.aio.msg import Msg
+
+from protocol import batch as batches
+from protocol import certificate as certificates
+from protocol import entry, have
+from protocol.batch import Batch
+from protocol.have import Have
+from protocol.node.link import subjects
+from protocol.node.link.catchup import CatchUp
+from protocol.node.link.ground import LOCAL, Ground
+from protocol.problem import Refused
+
+WHOLE = frozenset({"lane_foreign", "certificate_wrong", "lane_fork", "origin_revoked", "version_unknown"})  # no part of it can be good
+
+
+class Hearing:
+    def __init__(self, ground: Ground, catchup: CatchUp, say: Callable[[str], None], came: Callable[[str], None]) -> None:
+        """say: puts a Have of this ledger on the way · came: a peer was heard of, tell it what it lacks."""
+        self._ground, self._catchup, self._say, self._came = ground, catchup, say, came
+        self.overtaken: set[str] = set()  # ledgers of which others hold more of OUR lane than we do: our disk lost something
+
+    async def live(self, msg: Msg) -> None:
+        ground = self._ground
+        try:
+            ledger, speaker = subjects.read(msg.subject)
+        except ValueError:
+            return
+        if speaker == ground.certificate.node or not ground.hears(ledger):
+            return
+        with ground.hearing_live():
+            try:
+                got = batches.unpack(msg.data)
+                if got.ledger != ledger or entry.node_of(got.origin) != speaker:
+                    raise Refused("lane_foreign", ledger=got.ledger)
+                await self._admit(got, speaker, msg.data)
+            except Refused as refused:
+                ground.quarantine(speaker, ledger, "", refused, msg.data)
+            except Exception as error:
+                ground.quarantine(speaker, ledger, "", Refused("batch_malformed", why=type(error).__name__), msg.data)
+                raise
+
+    async def _admit(self, got: Batch, speaker: str, wire: bytes) -> None:
+        ground, lane = self._ground, (got.ledger, got.origin)
+        if got.after > ground.head(*lane).seq:
+            await ground.refresh([got.ledger])  # the journal may be ahead of what we remember
+        if got.after > ground.head(*lane).seq:
+            self._catchup.need(*lane, got.last, speaker)
+            return
+        try:
+            await ground.admission.admit(got, speaker)
+        except Refused as refused:
+            if refused.code in LOCAL or refused.code == "lane_gap":
+                self._catchup.need(*lane, got.last, speaker)
+                return
+            ground.quarantine(speaker, *lane, refused, wire)
+            if refused.code not in WHOLE and len(got.heads) > 1:
+                self._catchup.need(*lane, got.last, speaker, limit=len(got.heads) // 2)
+
+    async def have(self, msg: Msg) -> None:
+        ground = self._ground
+        try:
+            ledger, speaker = subjects.read(msg.subject)
+        except ValueError:
+            return
+        if speaker == ground.certificate.node or not ground.hears(ledger):
+            return
+        try:
+            got = have.read(msg.data)
+            if (got.ledger, got.node) != (ledger, speaker):
+                raise Refused("lane_foreign", ledger=got.ledger)
+            await self._weigh(got, msg.data)
+        except Refused as refused:
+            ground.quarantine(speaker, ledger, "", refused, msg.data)
+
+    async def _weigh(self, got: Have, wire: bytes) -> None:
+        """Receipt first, then what it shows us to lack, then what it lacks itself."""
+        ground = self._ground
+        known = ground.peers.get(got.node) or (await ground.vouch(got.node, got.ledger) and ground.peers.get(got.node)) or None
+        if known is not None:
+            if known.revoked:
+                return
+            if not have.is_signed(wire, known.certificate.key):
+                raise Refused("signature_wrong")
+            if not certificates.hears(known.certificate, got.ledger):
+                raise Refused("lane_foreign", ledger=got.ledger)
+            changed = ground.peers.note(got, ground.clock())
+            if ground.peers.counts(got.ledger):
+                ground.keep_have(got.node, got.ledger, got.lanes, wire, changed)
+        await self._compare(got, wire)
+        ours = ground.heads.get(got.ledger, {})
+        ahead = any(got.lanes.get(origin, (0, b""))[0] < head.seq for origin, head in ours.items())
+        if got.want and (ahead or ground.peers.counts(got.ledger)):
+            self._say(got.ledger)
+        self._came(got.node)
+
+    async def _compare(self, got: Have, wire: bytes) -> None:
+        ground = self._ground
+        for origin, (seq, hash_) in got.lanes.items():
+            here = ground.head(got.ledger, origin)
+            if seq > here.seq:
+                if origin == ground.signer.origin:
+                    self.overtaken.add(got.ledger)
+                ground.peers.hint(got.node, (got.ledger, origin), seq)
+                self._catchup.need(got.ledger, origin, seq, got.node)
+            elif seq == here.seq and hash_ != here.hash:
+                ground.quarantine(got.node, got.ledger, origin, Refused("lane_fork", lane=f"{got.ledger} {origin}", seq=seq), wire)

@@ -1,0 +1,146 @@
+"""What this node knows of the others: their certificates, what they last said they have, how far our clocks are apart.
+
+Only a signed Have of an enrolled node counts as a receipt. Who is expected to receive a ledger follows from the certificates:
+every node that hears it; of *common* only its writer keeps count, else each node would count all others.
+
+Clock offset: what a Have says of its speaker's clock is at least the wire's delay old when it is heard. The smallest difference of
+the last few is therefore the best, and at most that delay too high; a message that was held up does not spoil it.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from protocol import certificate as certificates
+from protocol import place
+from protocol.certificate import Certificate
+from protocol.have import Have, Lanes
+from protocol.node.link.parts import Head
+
+SAMPLES_MAX = 16
+STRANGERS_MAX = 1_000  # nodes heard of that nobody vouched for yet
+
+Heads = Mapping[str, Mapping[str, Head]]  # ledger → origin → head
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """For the page 连接与台账. lacks: ledgers of which it has not all we have · leads: ledgers of which it has more than we do.
+
+    offset_ms: how far OUR clock is ahead of its (None: never heard) · last_seen_ms: our clock.
+    """
+
+    node: str
+    name: str
+    lacks: tuple[str, ...]
+    leads: tuple[str, ...]
+    last_seen_ms: int | None
+    offset_ms: int | None
+    version: str
+    revoked: bool
+
+
+class Known:
+    """Another node, as this one knows it."""
+
+    def __init__(self, certificate: Certificate) -> None:
+        self.certificate = certificate
+        self.revoked = False
+        self.lanes: dict[str, Lanes] = {}
+        self.seen_ms: int | None = None
+        self.version = ""
+        self.samples: deque[int] = deque(maxlen=SAMPLES_MAX)
+        self.failures = 0
+
+    @property
+    def offset_ms(self) -> int | None:
+        return min(self.samples, default=None)
+
+    def lacks(self, ledger: str, ours: Mapping[str, Head]) -> bool:
+        said = self.lanes.get(ledger, {})
+        return any(said.get(origin, (0, b""))[0] < head.seq for origin, head in ours.items())
+
+    def leads(self, ledger: str, ours: Mapping[str, Head]) -> bool:
+        return any(origin not in ours or ours[origin].seq < seq for origin, (seq, _) in self.lanes.get(ledger, {}).items())
+
+
+class Peers:
+    def __init__(self, mine: Certificate) -> None:
+        self.mine = mine
+        self._known: dict[str, Known] = {}
+        self._hints: dict[tuple[str, str], dict[str, int]] = {}  # lane → node → seq, of nodes whose word is not proven yet
+
+    def __iter__(self) -> Iterator[Known]:
+        return iter(self._known.values())
+
+    def get(self, node: str) -> Known | None:
+        return self._known.get(node)
+
+    def learn(self, certificate: Certificate, revoked: bool = False) -> None:
+        """From *common*, or from a lane that was admitted. A newer certificate takes the older one's place."""
+        if certificate.node == self.mine.node:
+            return
+        known = self._known.setdefault(certificate.node, Known(certificate))
+        known.revoked = known.revoked or revoked
+        if certificate.valid_from_ms >= known.certificate.valid_from_ms:
+            known.certificate = certificate
+
+    def note(self, have: Have, now_ms: int) -> bool:
+        """Takes over a Have whose signature was verified. True when it says something else than the last one."""
+        known = self._known[have.node]
+        known.seen_ms, known.version = now_ms, have.version
+        known.samples.append(now_ms - have.clock_ms)
+        changed = known.lanes.get(have.ledger) != have.lanes
+        known.lanes[have.ledger] = have.lanes
+        return changed
+
+    def hint(self, node: str, lane: tuple[str, str], seq: int) -> None:
+        """Somebody, proven or not, seems to hold the lane up to seq: good enough to ask, since what comes is proven by itself."""
+        if len(self._hints) > STRANGERS_MAX:
+            self._hints.clear()
+        self._hints.setdefault(lane, {})[node] = seq
+
+    def holders(self, ledger: str, origin: str, after: int) -> list[str]:
+        """Nodes worth asking for what follows `after`, best first: those that answer, then the origin itself."""
+        found = {n: k for n, k in self._known.items() if k.lanes.get(ledger, {}).get(origin, (0, b""))[0] > after and not k.revoked}
+        hinted = [n for n, seq in self._hints.get((ledger, origin), {}).items() if seq > after and n not in found]
+        own = origin.partition(":")[0]
+        return sorted(found, key=lambda n: (found[n].failures, n != own, n)) + sorted(hinted)
+
+    def branch(self, node: str, ledger: str) -> str:
+        """The token of its pull subject; for a node nobody vouched for yet, that of the ledger's place."""
+        if known := self._known.get(node):
+            return known.certificate.branch
+        parts = place.segments(ledger)
+        return place.FILL if len(parts) < 2 or place.is_unit(ledger) or place.is_sealed(ledger) else parts[1]
+
+    def counts(self, ledger: str) -> bool:
+        """Claims that this node keeps count of who has the ledger: of *common* only its writer."""
+        return ledger != place.COMMON or certificates.writes(self.mine, place.COMMON)
+
+    def expected(self, ledger: str) -> list[Known]:
+        """Who should have all of this ledger."""
+        if not self.counts(ledger):
+            return []
+        return [k for k in self._known.values() if not k.revoked and certificates.hears(k.certificate, ledger)]
+
+    def is_unreceived(self, ledger: str, ours: Mapping[str, Head]) -> bool:
+        return any(known.lacks(ledger, ours) for known in self.expected(ledger))
+
+    def offset_ms(self) -> int | None:
+        """How far our clock is ahead of the node above: of those that cover all we cover, the one heard last."""
+        reach = [p.removesuffix("/*") for p in self.mine.covers if p != place.COMMON]
+        above = [
+            k for k in self._known.values()
+            if k.seen_ms is not None and not k.revoked and all(place.covers(k.certificate.covers, p) for p in reach)
+        ]  # fmt: skip
+        wider = [k for k in above if set(k.certificate.covers) != set(self.mine.covers)]
+        return max(wider, key=lambda k: k.seen_ms or 0).offset_ms if wider else None
+
+    def shown(self, heads: Heads) -> list[Peer]:
+        made = []
+        for node, k in sorted(self._known.items()):
+            lacks = tuple(ledger for ledger in sorted(heads) if k in self.expected(ledger) and k.lacks(ledger, heads[ledger]))
+            leads = tuple(ledger for ledger in sorted(k.lanes) if k.leads(ledger, heads.get(ledger, {})))
+            made.append(Peer(node, k.certificate.name, lacks, leads, k.seen_ms, k.offset_ms, k.version, k.revoked))
+        return made

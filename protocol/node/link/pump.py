@@ -1,0 +1,222 @@
+"""The pump: sends what commits here, fetches what is missing here, and says what is on this disk. It never stops.
+
+    pump = Pump(journal, admission, link, signer, certificate, wake, clock, blobs=blobs, version="0.1.0")
+    await pump.run()      for ever, until cancelled; runs the link too
+
+- **Live.** After a commit its entries go out at once, once; what commits meanwhile goes together. Never inside a transaction.
+- **Have.** A receiver commits, then says Have of the ledger (gathered for at most 50 ms): that is the receipt. At each connection
+  Have of every ledger is said, with the question for the others'. While a node that should have a ledger lacks entries of it, its
+  Have is repeated after 1 s, then more seldom, at most each 5 s; else each 30 s. A peer that is heard of again is told at once.
+- **Catch-up.** A gap, or a Have that shows more, is pulled (catchup.py); live goes first, files last (fetching.py).
+- Clients never notice that the link between two servers broke or healed: only the repeated Have does.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from protocol import batch as batches
+from protocol import have, place
+from protocol.batch import BATCH_ENTRIES_MAX
+from protocol.certificate import Certificate
+from protocol.have import Have
+from protocol.node.link import parts, subjects
+from protocol.node.link.answers import Answers, piece
+from protocol.node.link.catchup import WORKERS, CatchUp
+from protocol.node.link.client import Link, LinkState
+from protocol.node.link.fetching import Fetching
+from protocol.node.link.ground import Ground
+from protocol.node.link.hearing import Hearing
+from protocol.node.link.peers import Peer
+
+GATHER_S = 0.05  # Haves of one ledger within this time are one
+TICK_S = 0.2
+REPEAT_S_MIN, REPEAT_S_MAX, REPEAT_GROWTH = 1.0, 5.0, 1.5
+QUIET_S = 30.0
+TOLD_S_MIN = 1.0  # a peer that lacks something is told so at most this often
+BACKLOG_MAX = 5_000  # own entries beyond this are not published one by one: they are pulled
+
+
+class PumpState(msgspec.Struct, frozen=True):
+    """behind: ledger → entries known to be missing here · overtaken: ledgers of which others hold more of OUR lane than we do."""
+
+    link: LinkState
+    behind: dict[str, int]
+    overtaken: tuple[str, ...]
+    refused: int
+    faults: dict[str, int]
+
+
+class _Repeat:
+    """When the Have of one ledger is said again."""
+
+    def __init__(self, now: float) -> None:
+        self.last, self.pause = now, REPEAT_S_MIN
+
+
+class Pump:
+    def __init__(
+        self,
+        journal: parts.Journal,
+        admission: parts.Admission,
+        link: Link,
+        signer: parts.Signs,
+        certificate: Certificate,
+        wake: parts.Wake,
+        clock: Callable[[], int],
+        *,
+        blobs: parts.Blobs | None = None,
+        version: str = "",
+    ) -> None:
+        """clock: Unix milliseconds. Listens to `wake` by itself."""
+        self._ground = Ground(journal, admission, link, signer, certificate, wake, clock, blobs, version)
+        self._catchup = CatchUp(self._ground)
+        self._fetching = Fetching(self._ground, self._catchup)
+        self._hearing = Hearing(self._ground, self._catchup, self.say, self._came)
+        self._answers = Answers(self._ground)
+        self._advanced: set[str] = set()
+        self._poke, self._due = asyncio.Event(), asyncio.Event()
+        self._says: dict[str, bool] = {}  # ledger → with the question
+        self._repeats: dict[str, _Repeat] = {}
+        self._told: dict[str, float] = {}
+        self._published: dict[str, int] = {}  # ledger → seq of our own lane that went out
+        wake.listen(self.committed)
+        link.on_connect(self._connected)
+
+    # ── what others call ──
+
+    def committed(self, lanes: Iterable[tuple[str, str]]) -> None:
+        """These lanes have advanced, on the disk. Does not block."""
+        self._advanced.update(ledger for ledger, *_ in lanes)
+        self._poke.set()
+        self._fetching.poke()
+
+    def say(self, ledger: str, want: bool = False) -> None:
+        """A Have of this ledger goes out within GATHER_S."""
+        self._says[ledger] = self._says.get(ledger, False) or want
+        self._due.set()
+
+    def want_blob(self, address: str) -> None:
+        """Somebody looks at a page that shows it: it is fetched before others."""
+        self._fetching.want(address)
+
+    def peers(self) -> list[Peer]:
+        return self._ground.peers.shown(self._ground.heads)
+
+    def offset_ms(self) -> int | None:
+        """How far our clock is ahead of the node above (None: not known)."""
+        return self._ground.peers.offset_ms()
+
+    def state(self) -> PumpState:
+        behind: dict[str, int] = {}
+        for (ledger, _), count in self._catchup.behind.items():
+            behind[ledger] = behind.get(ledger, 0) + max(count, 0)
+        ground = self._ground
+        return PumpState(ground.link.state(), behind, tuple(sorted(self._hearing.overtaken)), ground.refused, dict(ground.faults))
+
+    async def run(self) -> None:
+        """Raises only what the journal cannot survive."""
+        ground = self._ground
+        await ground.load()
+        self._published = {
+            ledger: lanes[ground.signer.origin].seq for ledger, lanes in ground.heads.items() if ground.signer.origin in lanes
+        }
+        me = ground.certificate
+        for subject in subjects.heard_subjects(me):
+            name, heard = ("live", self._hearing.live) if subject.startswith("y1.live.") else ("have", self._hearing.have)
+            await ground.link.subscribe(subject, ground.guarded(name, heard))
+        await ground.link.subscribe(subjects.pull(me.branch, me.node), ground.guarded("answer", self._answers.pull))
+        await ground.link.subscribe(subjects.blob(me.branch, me.node), ground.guarded("answer", self._answers.blob))
+        loops = {
+            "link": ground.link.run, "live": self._speak, "have": self._say_haves, "repeat": self._repeat, "keep": ground.keep,
+            "files": self._fetching.work, **{f"pull {n}": self._catchup.work for n in range(WORKERS)},
+        }  # fmt: skip
+        async with asyncio.TaskGroup() as group:
+            for name, loop in loops.items():
+                group.create_task(ground.for_ever(name, loop), name=f"pump {name}")
+
+    # ── speaking ──
+
+    def _connected(self) -> None:
+        """What was published into the dying connection is lost: say what is here and ask what is there."""
+        for ledger in self._ground.ledgers():
+            self.say(ledger, want=True)
+
+    async def _speak(self) -> None:
+        while True:
+            await self._poke.wait()
+            self._poke.clear()
+            advanced, self._advanced = self._advanced, set()
+            await self._ground.refresh(advanced)
+            if place.COMMON in advanced:
+                await self._ground.load_nodes()
+            for ledger in advanced:
+                await self._publish(ledger)
+                repeat = self._repeats.setdefault(ledger, _Repeat(0.0))
+                repeat.pause = REPEAT_S_MIN
+                self.say(ledger)
+
+    async def _publish(self, ledger: str) -> None:
+        """Our own lane from where it last went out. A backlog too long to be live is left to the pulls of the others."""
+        ground, origin = self._ground, self._ground.signer.origin
+        upto = ground.head(ledger, origin).seq
+        after = self._published.get(ledger, 0)
+        self._published[ledger] = upto
+        if not ground.link.is_connected or upto - after > BACKLOG_MAX:
+            return
+        while after < upto:
+            got = await piece(ground.journal, ledger, origin, after, BATCH_ENTRIES_MAX)
+            if got is None or not await ground.link.publish(subjects.live(ledger, ground.certificate.node), batches.pack(got)):
+                return
+            after = got.last
+        self._published[ledger] = max(self._published[ledger], after)
+
+    async def _say_haves(self) -> None:
+        while True:
+            await self._due.wait()
+            await asyncio.sleep(GATHER_S)
+            self._due.clear()
+            says, self._says = self._says, {}
+            if not self._ground.link.is_connected:
+                continue  # at the next connection every ledger is said
+            for ledger, want in says.items():
+                await self._say(ledger, want)
+
+    async def _say(self, ledger: str, want: bool) -> None:
+        ground = self._ground
+        lanes = have.lanes_of(ground.heads.get(ledger, {}))
+        wire = have.sign(Have(ground.certificate.node, ledger, lanes, ground.clock(), ground.version, want), ground.signer.key)
+        await ground.link.publish(subjects.have(ledger, ground.certificate.node), wire)
+        if lanes:
+            ground.keep_own(ledger, wire)
+        repeat = self._repeats.setdefault(ledger, _Repeat(0.0))
+        repeat.last = asyncio.get_running_loop().time()
+
+    async def _repeat(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            if not self._ground.link.is_connected:
+                continue
+            now = asyncio.get_running_loop().time()
+            for ledger in self._ground.ledgers():
+                repeat = self._repeats.setdefault(ledger, _Repeat(now))
+                if now - repeat.last < repeat.pause:
+                    continue
+                unreceived = self._ground.peers.is_unreceived(ledger, self._ground.heads.get(ledger, {}))
+                if unreceived:
+                    repeat.pause = min(repeat.pause * REPEAT_GROWTH, REPEAT_S_MAX)
+                elif now - repeat.last < QUIET_S:
+                    continue
+                repeat.last = now
+                self.say(ledger, want=unreceived)
+
+    def _came(self, node: str) -> None:
+        """A peer was heard of: what it lacks is said at once, for it may have been away."""
+        known, now = self._ground.peers.get(node), asyncio.get_running_loop().time()
+        if known is None or now - self._told.get(node, 0.0) < TOLD_S_MIN:
+            return
+        self._told[node] = now
+        for ledger, lanes in self._ground.heads.items():
+            if known in self._ground.peers.expected(ledger) and known.lacks(ledger, lanes):
+                self.say(ledger, want=True)
