@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sqlcipher3 import dbapi2 as sqlcipher
+
 from protocol.node.journal.engine import connect_sqlite, stop_if_fatal
 
 IDLE_S = 1.0
@@ -53,7 +55,7 @@ class Checkpoint:
     def _checkpoint(self, mode: str) -> None:
         try:
             self._connection.execute(f"pragma wal_checkpoint({mode})").fetchall()
-        except Exception as error:
+        except sqlcipher.Error as error:  # busy or full: the next round tries again
             stop_if_fatal(error, self._fatal)
 
     async def close(self) -> None:

@@ -44,8 +44,10 @@ class Writing:
         for e in entries:
             _check_names(e)
         await self._lock({(e.ledger, e.origin) for e in entries})
-        fresh, again, heads = self._next(entries)
+        fresh, again, heads, fork = self._next(entries)
         await self._compare(again, fresh)
+        if fork:
+            raise _fork(fork)
         if not fresh:
             return []
         fresh = await self._without_erased(fresh)
@@ -56,8 +58,8 @@ class Writing:
         await run(self.connection, _UPSERT_LANE, rows)
         return fresh
 
-    def _next(self, entries: Sequence[Stored]) -> tuple[list[Stored], list[Stored], dict[tuple[str, str], LaneHead]]:
-        """(what goes on from the heads, what lies behind them, the heads after)."""
+    def _next(self, entries: Sequence[Stored]) -> tuple[list[Stored], list[Stored], dict[tuple[str, str], LaneHead], Stored | None]:
+        """(what goes on from the heads, what lies behind them, the heads after, the first that follows another history)."""
         fresh, again, heads = [], [], dict(self._heads)
         for e in entries:
             head = heads[e.ledger, e.origin]
@@ -67,10 +69,10 @@ class Writing:
             if e.seq > head.seq + 1:
                 raise Refused("lane_gap", have=head.seq, got=e.seq)
             if chain(head.hash, e.head_bytes) != e.hash:
-                raise Refused("lane_fork", lane=f"{e.ledger} {e.origin}", seq=e.seq)
+                return fresh, again, heads, e  # `again` may name an earlier one
             heads[e.ledger, e.origin] = LaneHead(e.seq, e.hash, e.seq if e.signature else head.signed_seq)
             fresh.append(e)
-        return fresh, again, heads
+        return fresh, again, heads, None
 
     async def _compare(self, again: Sequence[Stored], fresh: Sequence[Stored]) -> None:
         """What is here already must be the same bytes: the chain hash vouches for the head and for all before it."""
@@ -89,7 +91,7 @@ class Writing:
             if e.key not in here:
                 raise Refused("store_damaged")  # below its lane's head, and not here
             if here[e.key] != e.hash:
-                raise Refused("lane_fork", lane=f"{e.ledger} {e.origin}", seq=e.seq)
+                raise _fork(e)
 
     async def _lock(self, keys: Iterable[tuple[str, str]]) -> None:
         wanted = sorted(set(keys) - self._heads.keys())
@@ -214,6 +216,10 @@ _QUARANTINE = (
     " values (:node, :ledger, :origin, :code, :sentence, 1, :at, :at, :sample) on conflict (node, ledger, origin, code) do update set"
     " sentence = excluded.sentence, count = quarantine.count + 1, last_ms = excluded.last_ms, sample = coalesce(excluded.sample, quarantine.sample)"
 )
+
+
+def _fork(e: Stored) -> Refused:
+    return Refused("lane_fork", lane=f"{e.ledger} {e.origin}", seq=e.seq)
 
 
 def _check_names(e: Stored) -> None:

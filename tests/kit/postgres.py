@@ -1,0 +1,87 @@
+"""A PostgreSQL of the tests' own: in a temporary folder, on a free loopback port, run by the user postgres since it refuses root.
+
+`postgres_server` starts one for the whole run; `postgres_url` is a fresh, empty database on it for one test. Import both in
+the conftest of the folder that uses them. Without PostgreSQL the tests that ask for it are skipped, and say what to install.
+"""
+
+import asyncio
+import itertools
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from tests.kit.machine import free_port
+
+MISSING = "no PostgreSQL here: apt-get install -y postgresql"
+_numbers = itertools.count(1)
+
+
+class Server:
+    """One cluster. `url` names its maintenance database; crash() is a power cut as far as the server can tell."""
+
+    def __init__(self, programs: Path, folder: Path, port: int) -> None:
+        self._programs, self._folder = programs, folder
+        self.port = port
+
+    def _run(self, program: str, *words: str) -> None:
+        user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        command = [*user, str(self._programs / program), "-D", str(self._folder / "data"), *words]
+        subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL)  # a pipe would stay open in the server: hang
+
+    def make(self) -> None:
+        self._run("initdb", "-A", "trust", "-U", "yidi", "--locale=C.UTF-8", "--encoding=UTF8", "--data-checksums", "-N")
+
+    def start(self) -> None:
+        settings = f"-p {self.port} -h 127.0.0.1 -k {self._folder} -c shared_buffers=32MB -c max_connections=50"
+        self._run("pg_ctl", "-w", "-l", str(self._folder / "log"), "-o", settings, "start")
+
+    def crash(self) -> None:
+        self._run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql+asyncpg://yidi@127.0.0.1:{self.port}/{database}"
+
+    def new_database(self) -> str:
+        name = f"t{next(_numbers)}"
+
+        async def create() -> None:
+            c = await asyncpg.connect(user="yidi", host="127.0.0.1", port=self.port, database="postgres")
+            await c.execute(f"create database {name}")
+            await c.close()
+
+        asyncio.run(create())
+        return self.url(name)
+
+
+def programs() -> Path | None:
+    """The newest PostgreSQL of this machine (Debian's folders, else the PATH)."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[-3]))
+    other = shutil.which("initdb")
+    return found[-1].parent if found else Path(other).parent if other else None
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    bin_ = programs()
+    if bin_ is None or (os.geteuid() == 0 and not shutil.which("runuser")):
+        pytest.skip(MISSING)
+    folder = tmp_path_factory.mktemp("pg")
+    if os.geteuid() == 0:
+        for parent in (folder, folder.parent, folder.parent.parent):
+            parent.chmod(0o755)
+        shutil.chown(folder, "postgres")
+    server = Server(bin_, folder, free_port())
+    server.make()
+    server.start()
+    yield server
+    server.crash()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Server) -> str:
+    return postgres_server.new_database()
