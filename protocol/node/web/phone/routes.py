@@ -25,9 +25,9 @@ from protocol.case import TASK_OPEN, TASK_STATUS_NAMES, Line, Task
 from protocol.commands import PHONE_COMMANDS, AddTaskEvidence, Id, Party, Subject, TaskCommand
 from protocol.events import Actor
 from protocol.node.web.page import HTML, actor_of, node_of, twin
-from protocol.node.web.words import KINDS, SIDES
 from protocol.problem import Refused
 from protocol.tables import Tables
+from protocol.words import EVENT_NAMES
 
 HERE: Final = Path(__file__).parent
 TASKS_MAX: Final = 60  # a screen of a phone; the open ones come first
@@ -88,13 +88,18 @@ def flow(tables: Tables) -> dict[str, Any]:
     return {"steps": steps, "names": TASK_STATUS_NAMES, "results": results}
 
 
-def contact(party: Party) -> dict[str, str]:
-    return {"name": party.name, "phone": party.phone, "side": SIDES.get(party.side, "")}
+def contact(party: Party, tables: Tables) -> dict[str, str]:
+    return {"name": party.name, "phone": party.phone, "side": tables.word("side", party.side)}
 
 
 def history(line: Line) -> dict[str, str]:
-    text = "；".join(value for value in line.text.values() if value) if line.kind in ("TaskReported", "TaskDeclined", "TaskRecalled") else ""
-    return {"key": f"{line.key[0]}/{line.key[1]}", "words": KINDS.get(line.kind, "未知条目"), "at": moment(line.at_ms), "text": text}
+    told = line.kind in ("TaskReported", "TaskDeclined", "TaskRecalled")
+    text = "；".join(f"{label}：{value}" for label, value in line.text.items() if value) if told else ""
+    return {"key": key_of(line), "words": EVENT_NAMES.get(line.kind, "未知条目"), "at": moment(line.at_ms), "text": text}
+
+
+def key_of(line: Line) -> str:
+    return f"{line.key[0]}/{line.key[1]}"
 
 
 def marks_of(marks: Any) -> list[dict[str, Any]]:
@@ -123,7 +128,7 @@ def visit(task: Task, marks: Any, rank: int, tables: Tables) -> dict[str, Any]:
         "summary": task.summary,
         "code": task.case_code,
         "assigned_by": tables.office_name(task.assigned_by) if task.assigned_by else "",
-        "contacts": [contact(party) for party in task.contacts],
+        "contacts": [contact(party, tables) for party in task.contacts],
         "history": [history(line) for line in task.lines if line.kind not in ("TaskUrged", "TaskEvidenceAdded") and not line.set_aside],
         "urges": [{"text": "；".join(x.text.values()), "at": moment(x.at_ms)} for x in task.lines if x.kind == "TaskUrged"],
         "marks": marks_of(marks),
@@ -139,13 +144,13 @@ async def visit_of(node: Any, actor: Actor, subject: str) -> dict[str, Any] | No
     return None
 
 
-@get("/task", public=True)
+@get("/task", public="file")
 async def shell(request: Request) -> Response[str]:
     text = request.app.state.environment.from_string((HERE / "task.html").read_text("utf-8")).render()
     return Response(text, media_type=HTML, headers=FRESH)
 
 
-@get("/task/app.webmanifest", public=True)
+@get("/task/app.webmanifest", public="file")
 async def app_manifest() -> Response[bytes]:
     icons = [{"src": f"/task/icon-{n}.png", "sizes": f"{n}x{n}", "type": "image/png", "purpose": "any maskable"} for n in (192, 512)]
     told = {
@@ -162,7 +167,7 @@ async def app_manifest() -> Response[bytes]:
     return Response(msgspec.json.encode(told), media_type="application/manifest+json", headers=FRESH)
 
 
-@get(["/task/icon-192.png", "/task/icon-512.png"], public=True)
+@get(["/task/icon-192.png", "/task/icon-512.png"], public="file")
 async def icon(request: Request) -> Response[bytes]:
     picture = (HERE / "icons" / request.url.path.rpartition("/")[2]).read_bytes()
     return Response(picture, media_type="image/png", headers={"Cache-Control": "max-age=86400"})
@@ -232,7 +237,7 @@ async def file(request: Request) -> Response[bytes]:
 def routes(dist: Path) -> list[Any]:
     """The phone's handlers; dist: the bundle of the program that serves them (sw.js)."""
 
-    @get("/task/sw.js", public=True)
+    @get("/task/sw.js", public="file")
     async def worker() -> Response[bytes]:
         headers = {**FRESH, "Service-Worker-Allowed": "/task"}
         return Response((dist / "sw.js").read_bytes(), media_type="text/javascript", headers=headers)

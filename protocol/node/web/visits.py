@@ -1,0 +1,294 @@
+"""派单 and what comes of it: who can go, the task sent, and each task from 已派 to 已报 with what was brought back.
+
+    GET /cases/{id}/dispatch?place=     who can go there, by when, what to bring; with htmx the form alone, for a pane
+    POST /cases/{id}/AssignTask         form → AssignTask; 422 gives the form back as typed
+    GET /tasks?show=open|all            every task this office may see, live (stream view `tasks`)
+    GET /tasks/{id}                     one task: its steps with times and receipts, words, photos, signatures, position (view `task`)
+    POST /tasks/{id}/UrgeTask, RecallTask
+    GET /tasks/{id}/files/{address}     what the cadre brought back, for whoever may see the task
+
+The cadre will see what is written here and nothing else of the case. `due` is one of the offered times or `other`, which
+reads `due_ms`. Whom the rules forbid is refused by the desk; this page only says beforehand why somebody cannot go.
+"""
+
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Request, Response, get, post
+
+from protocol import calendar
+from protocol.case import TASK_OPEN, Case, Task
+from protocol.commands import AssignTask, Party, RecallTask, TaskCommand, UrgeTask
+from protocol.node.web import forms
+from protocol.node.web.cases import context_of
+from protocol.node.web.files import sent_file
+from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, page, rendered, twin, wants_json
+from protocol.node.web.register import ledgers_to_choose, outcome_twin
+from protocol.problem import Refused
+from protocol.task import steps_task
+
+CADRES_SHOWN_MAX: Final = 60
+TASKS_SHOWN_MAX: Final = 200
+SUMMARY_CHARS: Final = 200
+WORKING_DAYS_OFFERED: Final = (1, 3, 5)
+STEPS: Final = (("assigned_ms", "已派"), ("confirmed_ms", "已接单"), ("arrived_ms", "已到场"), ("reported_ms", "已报"))
+OVER: Final = {"declined": "已谢绝", "recalled": "已撤回"}
+COMMANDS: Final[dict[str, type[TaskCommand]]] = {"UrgeTask": UrgeTask, "RecallTask": RecallTask}
+
+
+# ── 派单 ──
+
+
+def times_offered(now_ms: int, days: calendar.Calendar) -> list[tuple[str, str]]:
+    """(milliseconds as text, words): the closing time of some of the next working days, today's while it lasts."""
+    today, (hour, minute) = calendar.local_date(now_ms), (int(part) for part in days.closes.split(":"))
+    closing_ms = (hour * 60 + minute) * 60_000
+    found = []
+    if days.is_working(today) and calendar.start_of_day_ms(today) + closing_ms > now_ms:
+        found.append((calendar.start_of_day_ms(today) + closing_ms, f"今天 {days.closes}"))
+    for n in WORKING_DAYS_OFFERED:
+        day = days.add_working_days(today, n)
+        found.append((calendar.start_of_day_ms(day) + closing_ms, f"{n} 个工作日内（{day.month}月{day.day}日）"))
+    return [(str(ms), words) for ms, words in found]
+
+
+async def dispatch_context(request: Request, subject: str, form: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What the form shows, empty or as typed. Raises Refused case_unknown."""
+    node, actor = node_of(request), actor_of(request)
+    case: Case = await node.reads.case(actor, subject)
+    tables = node.tables()
+    place = (form or {}).get("place") or request.query_params.get("place") or case.ledger
+    cadres = await node.reads.cadres(actor, place)
+    names = {party.name for party in case.parties}
+    first = {
+        "purpose": f"上门走访：{case.title or tables.type_name(case.type)}"[:100],
+        "address": case.place_text,
+        "summary": case.account[:SUMMARY_CHARS],
+        "contact": [str(i) for i in range(len(case.parties))],
+    }
+    places = ledgers_to_choose(request)
+    if case.ledger not in {path for entry in places for path in _paths(entry)}:
+        places.insert(0, (case.ledger, tables.place_full(case.ledger)))
+    times = times_offered(node.clock(), tables.calendar)
+    return {
+        "case": case,
+        "places": places,
+        "place": place,
+        "cadres": [(choice, choice.name in names) for choice in cadres[:CADRES_SHOWN_MAX]],
+        "cadres_total": len(cadres),
+        "times": times,
+        "units": [(path, tables.office_name(path)) for path in tables.units_of(case.ledger.split("/")[0]) if path != actor.office],
+        "may_convene": "convene" in actor.powers and case.holder == actor.office,
+        "may_assign": "assign" in actor.powers,
+        "form": {**first, "due": times[min(1, len(times) - 1)][0], **(form or {}), "place": place},
+        "wrong": {},
+        "convened": {"units": [], "purpose": ""},
+    }
+
+
+def _paths(entry: tuple[str, Any]) -> list[str]:
+    return [entry[0]] if isinstance(entry[1], str) else [path for path, _ in entry[1]]
+
+
+@get("/cases/{subject:str}/dispatch")
+async def dispatch_page(request: Request, subject: str) -> Response[Any]:
+    context = await dispatch_context(request, subject)
+    if wants_json(request):
+        return twin({"case": subject, "place": context["place"], "cadres": [choice for choice, _ in context["cadres"]]})
+    if is_htmx(request):
+        name = "visits/_cadres.html" if request.query_params.get("only") == "cadres" else "visits/_dispatch.html"
+        return fragment(request, name, **context)
+    return await page(request, "visits/dispatch.html", **context)
+
+
+def contacts_of(case: Case, chosen: list[str]) -> list[Party]:
+    """Whom the cadre may ring: name, side, phone and address of the parties ticked, nothing else of them."""
+    ticked = [case.parties[int(i)] for i in chosen if i.isdigit() and int(i) < len(case.parties)]
+    return [Party(name=p.name, side=p.side, kind=p.kind, phone=p.phone, address=p.address) for p in ticked][:10]
+
+
+async def assignment(request: Request, subject: str, form: forms.Typed) -> forms.Filled:
+    """The command of a filled form, or what is wrong. Raises Refused case_unknown."""
+    node, actor = node_of(request), actor_of(request)
+    case: Case = await node.reads.case(actor, subject)
+    place, cadre = ((form.get(name) or [""])[0] for name in ("place", "cadre"))
+    due = (form.get("due") or [""])[0]
+    form = {**form, "due_ms": form.get("due_ms", [""]) if due in ("other", "") else [due]}
+    wrong = {}
+    chosen = next((c for c in await node.reads.cadres(actor, place or case.ledger) if c.person == cadre), None)
+    if chosen is None:
+        wrong["cadre"] = "请选一位干部。"
+    if not form["due_ms"][0]:
+        wrong["due"] = "请选一个期限。"
+    fixed: dict[str, Any] = {"case": subject, "place": place or case.ledger, "contacts": contacts_of(case, form.get("contact", []))}
+    fixed |= {"cadre": cadre, "home": (form.get("home") or [chosen.home if chosen else ""])[0]}
+    filled = forms.fill(AssignTask, form, fixed)
+    filled.wrong.update(wrong)
+    filled.form["contact"] = form.get("contact", [])
+    return forms.Filled(None if filled.wrong else filled.command, filled.form, filled.wrong)
+
+
+@post("/cases/{subject:str}/AssignTask", status_code=200)
+async def assign(request: Request, subject: str) -> Response[Any]:
+    """派单. The same form sent twice is one task."""
+    node, actor = node_of(request), actor_of(request)
+    if request.content_type[0] == "application/json":
+        command = forms.from_json(AssignTask, await request.body(), {"case": subject})
+        return twin(outcome_twin(await node.desk.submit(command, actor)), 201)
+    filled = await assignment(request, subject, forms.typed((await request.form()).multi_items()))
+    if filled.command is None:
+        return await _again(request, subject, filled, Refused("form_incomplete", count=len(filled.wrong)))
+    try:
+        outcome = await node.desk.submit(filled.command, actor)
+    except Refused as refusal:
+        if refusal.field:
+            filled.wrong[refusal.field] = refusal.sentence
+        return await _again(request, subject, filled, refusal)
+    if wants_json(request):
+        return twin(outcome_twin(outcome), 201)
+    if is_htmx(request):
+        name = await node.reads.person_name(filled.command.cadre)
+        return fragment(request, "visits/_assigned.html", task=outcome.subject, subject=subject, name=name)
+    return Response("", status_code=303, headers={"Location": f"/tasks/{outcome.subject}"})
+
+
+async def _again(request: Request, subject: str, filled: forms.Filled, refusal: Refused) -> Response[Any]:
+    if wants_json(request):
+        return twin({"code": refusal.code, "sentence": refusal.sentence, "wrong": filled.wrong}, refusal.status)
+    context = {**await dispatch_context(request, subject, filled.form), "wrong": filled.wrong, "sentence": refusal.sentence}
+    if is_htmx(request):
+        return fragment(request, "visits/_dispatch.html", status=refusal.status, **context)
+    return await page(request, "visits/dispatch.html", status=refusal.status, **context)
+
+
+# ── tasks ──
+
+
+class Track(msgspec.Struct, frozen=True):
+    """A task as a list shows it. steps: (words, when it was reached or None) · over: how it ended before the report, else ""."""
+
+    row: Any
+    name: str
+    steps: tuple[tuple[str, int | None], ...]
+    over: str
+    late: bool
+
+
+async def track(request: Request, row: Any) -> Track:
+    """row: a TaskRow, or a Task."""
+    node = node_of(request)
+    steps = tuple((words, getattr(row, field) or None) for field, words in STEPS)
+    name = await node.reads.person_name(row.cadre) if row.cadre else ""
+    late = bool(row.due_ms) and row.status in TASK_OPEN and row.due_ms < node.clock()
+    return Track(row, name, steps, OVER.get(row.status, ""), late)
+
+
+async def tracks(request: Request, open_only: bool, case: str = "") -> list[Track]:
+    """Those that end first in front; what is over, newest first."""
+    rows = await node_of(request).reads.tasks(actor_of(request), case=case, open_only=open_only)
+    going = sorted((row for row in rows if row.status in TASK_OPEN), key=lambda row: row.due_ms or row.assigned_ms)
+    done = sorted((row for row in rows if row.status not in TASK_OPEN), key=lambda row: -row.updated_ms)
+    return [await track(request, row) for row in [*going, *done][:TASKS_SHOWN_MAX]]
+
+
+async def tasks_context(request: Request) -> dict[str, Any]:
+    show = "all" if request.query_params.get("show") == "all" else "open"
+    return {"tracks": await tracks(request, show == "open"), "show": show}
+
+
+@get("/tasks")
+async def tasks_page(request: Request) -> Response[Any]:
+    context = await tasks_context(request)
+    if wants_json(request):
+        return twin({"tasks": [one.row for one in context["tracks"]]})
+    return await page(request, "visits/tasks.html", live=urlencode({"view": "tasks", "show": context["show"]}), **context)
+
+
+async def tasks_live(request: Request) -> str:
+    return rendered(request, "visits/_tasks_live.html", await tasks_context(request))
+
+
+async def task_context(request: Request, subject: str) -> dict[str, Any]:
+    """Raises Refused task_unknown."""
+    node, actor = node_of(request), actor_of(request)
+    task: Task = await node.reads.task(actor, subject)
+    keys = [(line.head.ledger, *line.key) for line in task.lines]
+    writers = {line.head.author[0] for line in task.lines}
+    offered = {step.command for step in steps_task(task, actor, context_of(request))}
+    return {
+        "task": task,
+        "track": await track(request, task),
+        "marks": await node.reads.marks(keys),
+        "here": {attachment.blob.address: node.blobs.has(attachment.blob.address) for attachment in task.blobs},
+        "names": {person: await node.reads.person_name(person) for person in writers if person},
+        "may_urge": "UrgeTask" in offered,
+        "may_recall": "RecallTask" in offered,
+        "form": {},
+        "wrong": {},
+    }
+
+
+def task_twin(context: dict[str, Any]) -> dict[str, Any]:
+    """The task for programs: no raw heads, no keys of files."""
+    task: Task = context["task"]
+    plain = {name: getattr(task, name) for name in task.__struct_fields__ if name not in ("lines", "blobs")}
+    files = [
+        {"address": a.blob.address, "name": a.blob.name, "mime": a.blob.mime, "size": a.blob.size, "what": a.blob.what, "at_ms": a.at_ms}
+        for a in task.blobs
+    ]
+    lines = [
+        {"kind": line.kind, "at_ms": line.at_ms, "received_ms": line.received_ms, "marks": context["marks"].get((line.head.ledger, *line.key), ())}
+        for line in task.lines
+    ]
+    return {**plain, "files": files, "lines": lines}
+
+
+@get("/tasks/{subject:str}")
+async def task_page(request: Request, subject: str) -> Response[Any]:
+    context = await task_context(request, subject)
+    if wants_json(request):
+        return twin(task_twin(context))
+    return await page(request, "visits/task.html", live=urlencode({"view": "task", "task": subject}), **context)
+
+
+async def task_live(request: Request) -> str:
+    return rendered(request, "visits/_task_live.html", await task_context(request, request.query_params.get("task", "")))
+
+
+@post("/tasks/{subject:str}/{command:str}", status_code=200)
+async def act(request: Request, subject: str, command: str) -> Response[Any]:
+    kind = COMMANDS.get(command)
+    if kind is None:
+        raise Refused("page_unknown")
+    filled = forms.fill(kind, forms.typed((await request.form()).multi_items()), {"task": subject, "at_ms": None})
+    try:
+        if filled.command is None:
+            raise Refused("form_incomplete", count=len(filled.wrong))
+        outcome = await node_of(request).desk.submit(filled.command, actor_of(request))
+    except Refused as refusal:
+        if wants_json(request):
+            return twin({"code": refusal.code, "sentence": refusal.sentence, "wrong": filled.wrong}, refusal.status)
+        context = await task_context(request, subject)
+        again = {"form": filled.form, "wrong": filled.wrong, "sentence": refusal.sentence, "asked": command}
+        return await page(request, "visits/task.html", status=refusal.status, **{**context, **again})
+    if wants_json(request):
+        return twin(outcome_twin(outcome))
+    return Response("", status_code=303, headers={"Location": f"/tasks/{subject}"})
+
+
+@get("/tasks/{subject:str}/files/{address:str}")
+async def show_file(request: Request, subject: str, address: str) -> Response[Any]:
+    """The plain bytes; never by an address alone."""
+    task: Task = await node_of(request).reads.task(actor_of(request), subject)
+    held = next((attachment.blob for attachment in task.blobs if attachment.blob.address == address), None)
+    if held is None:
+        raise Refused("page_unknown")
+    return await sent_file(request, held)
+
+
+VIEWS: Final = {"tasks": tasks_live, "task": task_live}
+
+
+def routes() -> list[Any]:
+    return [dispatch_page, assign, tasks_page, task_page, act, show_file]
