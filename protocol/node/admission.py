@@ -1,32 +1,106 @@
 """The one door for entries of other nodes: `new = await admission.admit(batch, from_node)`.
 
-A batch is admitted whole or refused whole. Refused are: a ledger outside our reach (lane_foreign), a gap, broken chain, body,
+A batch is admitted whole or refused whole. Refused are: a ledger that we do not hear (lane_foreign), a gap, broken chain, body,
 signature or certificate, a lane that its author may not write, anything a revoked origin wrote after its last good entry
-(origin_revoked), and other bytes where we already have an entry (lane_fork: a quarantine row is left, ours stays). What we
-already have is cut away first, so a batch may come as often as it likes. Unknown events are kept and passed on.
+(origin_revoked), and other bytes where we already have an entry (lane_fork: ours stays; who carries batches keeps a sample in
+quarantine). What we already have is cut away first, so a batch may come as often as it likes. Unknown events are kept and
+passed on. Erasures are applied, files that evidence names are expected, views follow, all in one transaction; then whoever
+waits is woken, and offers to offices served here are answered with their arrival.
 """
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from protocol import certificate as certificates
+from protocol import entry, lane
 from protocol.batch import Batch
+from protocol.certificate import Certificate
+from protocol.events import LaneOpened, facts_of
+from protocol.node.bodies import erase_bodies, expect_files
+from protocol.node.desk import row_of
+from protocol.node.journal import Journal, Stored, Writing
+from protocol.node.journal.rebuild import fill
+from protocol.node.shelf import Shelf
 from protocol.node.wake import Wake
-from protocol.tables import Tables
+from protocol.place import COMMON
+from protocol.problem import Refused
 
 
 class Admission:
     def __init__(
         self,
-        journal: Any,
+        journal: Journal,
         county_public: bytes,
-        reach: Iterable[str],
-        tables: Callable[[], Tables],
+        certificate: Certificate,
+        shelf: Shelf,
         clock: Callable[[], int],
         wake: Wake,
-        arrivals: Callable[[], Any] | None = None,
+        arrivals: Callable[[], Awaitable[Any]] | None = None,
     ) -> None:
-        """reach: what this node covers (*common* always belongs to it) · arrivals: `desk.arrivals`, awaited after an admission."""
+        """county_public: the pinned Ed25519 key · certificate: our own, says what we hear · arrivals: `desk.arrivals`."""
+        self._journal, self._public, self._own, self._shelf = journal, county_public, certificate, shelf
+        self._clock, self._wake, self._arrivals = clock, wake, arrivals
+        self._folding: set[asyncio.Task[None]] = set()
 
     async def admit(self, batch: Batch, from_node: str) -> int:
         """How many entries were new. Raises Refused; then nothing was written."""
-        raise NotImplementedError
+        if not certificates.hears(self._own, batch.ledger):
+            raise Refused("lane_foreign", ledger=batch.ledger)
+        async with self._journal.writing() as w:
+            fresh = await self._write(w, batch, from_node)
+        if not fresh:
+            return 0
+        if batch.ledger == COMMON and await self._shelf.load(self._journal):
+            self._fold_again()
+        self._wake.commit([(batch.ledger, batch.origin)], {e.subject for e in fresh})
+        if self._arrivals and any(e.sort == "dispute" for e in fresh):
+            await self._arrivals()
+        return len(fresh)
+
+    async def settled(self) -> None:
+        """Returns when views that a change of tables made old are folded again."""
+        await asyncio.gather(*self._folding)
+
+    # ── the rest is private ──
+
+    async def _write(self, w: Writing, batch: Batch, from_node: str) -> list[Stored]:
+        head = await w.lane_head(batch.ledger, batch.origin)
+        here = lane.LaneHead(head.seq, head.hash, head.signed_seq)
+        checked = lane.check(batch, here, await self._certificate(w, batch, head.seq), self._public)
+        await _compare(w, batch, head.seq)
+        last_good = self._shelf.last_good(batch.ledger, batch.origin)
+        if last_good is not None and any(one.head.seq > last_good for one in checked.entries):
+            raise Refused("origin_revoked")
+        now_ms = self._clock()
+        fresh = await w.append([row_of(one, now_ms) for one in checked.entries])
+        await expect_files(w, fresh, from_node, now_ms)
+        subjects = {e.subject for e in fresh if e.sort != lane.SORT} | await erase_bodies(w, fresh)
+        await w.project(subjects)
+        return fresh
+
+    async def _certificate(self, w: Writing, batch: Batch, seq: int) -> Certificate | None:
+        """The newest of *common*, else the one the lane began with; None for a lane that begins here."""
+        newest = self._shelf.certificates.get(entry.node_of(batch.origin))
+        if newest is not None and certificates.is_valid(newest, self._public):
+            return newest
+        opening = await w.entry(batch.ledger, batch.origin, 1) if seq else None
+        facts = facts_of(opening.head) if opening else None
+        return certificates.decode(facts.certificate) if isinstance(facts, LaneOpened) else None
+
+    def _fold_again(self) -> None:
+        """Beside everything else, in short transactions: a change of the calendar touches every case there is."""
+        task = asyncio.create_task(fill(self._journal))
+        self._folding.add(task)
+        task.add_done_callback(self._folding.discard)
+
+
+async def _compare(w: Writing, batch: Batch, seq: int) -> None:
+    """Where a batch overlaps with what is here its last common entry must be the same one. Raises Refused lane_fork."""
+    shared = min(batch.last, seq)
+    if shared <= batch.after:
+        return
+    ours: Sequence[bytes] = [e.hash for e in [await w.entry(batch.ledger, batch.origin, shared)] if e]
+    theirs = list(lane.hashes(batch))[shared - batch.after - 1]
+    if ours and ours[0] != theirs:
+        raise Refused("lane_fork", lane=f"{batch.ledger} {batch.origin}", seq=shared)

@@ -9,14 +9,44 @@ A blob is whole or absent: written beside, synced, renamed, folder synced. Piece
 address at the end. Disk methods are coroutines and work off the loop.
 """
 
+import asyncio
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b, sha256
 from pathlib import Path
 
 import msgspec
+from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_decrypt as unlock
+from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_encrypt as lock
+from nacl.exceptions import CryptoError
 
 from protocol.commands import Blob
+from protocol.problem import Refused
 
-FILE_BYTES_MAX = 20 * 1024 * 1024
+FORMAT = b"\x01"  # first byte of a cipher text: 1 = XChaCha20-Poly1305, 2 is kept for SM4
+FILE_BYTES_MAX = 20 * 1024 * 1024  # a scanned contract or ten minutes of voice; photos are shrunk on the phone
+CIPHER_EXTRA_BYTES = 17  # format byte and tag
+CIPHER_BYTES_MAX = FILE_BYTES_MAX + CIPHER_EXTRA_BYTES
 CHUNK_BYTES = 262_144
+MEGABYTE = 1024 * 1024
+NAME_CHARS_MAX = 100
+_NONCE = bytes(24)  # a key is used for one content only, so one nonce is enough
+_ADDRESS = re.compile(r"[0-9a-f]{64}")
+
+# what a file begins with → its type; `ftyp` brands are looked at in `kind_of`
+_MAGIC = (
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"%PDF-", "application/pdf"),
+    (b"ID3", "audio/mpeg"),
+    (b"OggS", "audio/ogg"),
+    (b"#!AMR", "audio/amr"),
+    (b"\x1aE\xdf\xa3", "audio/webm"),
+)
+_BRANDS = {b"M4A ": "audio/mp4", b"mp42": "audio/mp4", b"isom": "audio/mp4", b"heic": "image/heic", b"mif1": "image/heic"}
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -30,31 +60,255 @@ class Progress(msgspec.Struct, frozen=True):
         return self.total > 0 and self.have == self.total
 
 
+class _Piece(msgspec.Struct, array_like=True, frozen=True):
+    address: str
+    offset: int
+    total: int
+    data: bytes
+    sum: bytes
+
+
+_decoder = msgspec.msgpack.Decoder(_Piece)
+
+
 class Blobs:
-    def __init__(self, folder: Path, secret: bytes) -> None: ...
+    def __init__(self, folder: Path, secret: bytes) -> None:
+        self._folder, self._secret = folder, secret
+        self._locks: dict[str, asyncio.Lock] = {}
+        folder.mkdir(parents=True, exist_ok=True)
 
     async def put(self, plain: bytes, name: str, mime: str, what: str = "photo") -> Blob:
-        """Raises Refused file_too_large, file_kind (judged by content, not by name), disk_full."""
-        raise NotImplementedError
+        """Raises Refused file_too_large, file_kind (judged by content; `mime` only serves the drawn `image/svg+xml`), disk_full."""
+        if len(plain) > FILE_BYTES_MAX:
+            raise Refused("file_too_large", field="file", most=FILE_BYTES_MAX // MEGABYTE, have=-(-len(plain) // MEGABYTE))
+        kind = kind_of(plain, mime)
+        if not kind:
+            raise Refused("file_kind", field="file", what=shown_name(name))
+        key, cipher = await asyncio.to_thread(self._encrypt, plain)
+        address = sha256(cipher).hexdigest()
+        async with self._held(address):
+            if not self.has(address):
+                await asyncio.to_thread(self._write_whole, address, cipher)
+        return Blob(address=address, key=key, name=shown_name(name), mime=kind, size=len(plain), what=what)
 
     async def get(self, blob: Blob) -> bytes | None:
         """The plain bytes; None while they are not here. Raises Refused frame_broken when the file is damaged (it is set apart)."""
-        raise NotImplementedError
+        if not self.has(blob.address):
+            return None
+        return await asyncio.to_thread(self._read, blob)
 
     def has(self, address: str) -> bool:
-        raise NotImplementedError
+        return self._path(address).exists()
 
     def progress(self, address: str) -> Progress:
         """Where to resume: (0, 0) when nothing is here."""
-        raise NotImplementedError
+        path = self._path(address)
+        if path.exists():
+            size = path.stat().st_size
+            return Progress(size, size)
+        part = self._part(address)
+        return Progress(part.stat().st_size, _total_of(part)) if part else Progress(0, 0)
 
     async def chunk(self, address: str, offset: int) -> bytes | None:
         """A packed piece of at most CHUNK_BYTES from `offset`; None: not here or past the end."""
-        raise NotImplementedError
+        path = self._path(address)
+        return await asyncio.to_thread(_read_piece, path, address, offset) if path.exists() else None
 
     async def write_chunk(self, address: str, packed: bytes) -> Progress:
         """A piece that is not the next one changes nothing (the answer says where to go on). Raises Refused frame_broken."""
-        raise NotImplementedError
+        piece = unpack(packed)
+        if piece.address != address:
+            raise Refused("frame_broken")
+        async with self._held(address):
+            return await asyncio.to_thread(self._append, piece)
 
     async def remove(self, address: str) -> None:
-        raise NotImplementedError
+        async with self._held(address):
+            for path in (self._path(address), self._part(address)):
+                if path:
+                    path.unlink(missing_ok=True)
+
+    # ── the rest is private ──
+
+    def _path(self, address: str) -> Path:
+        if not is_address(address):
+            raise Refused("command_invalid", why="附件地址")
+        return self._folder / address[:2] / address
+
+    def _part(self, address: str) -> Path | None:
+        folder = self._path(address).parent
+        return next(folder.glob(f"{address}.*.part"), None)
+
+    def _held(self, address: str) -> asyncio.Lock:
+        """One writer an address. Locks of finished addresses are dropped now and then, else the table only grows."""
+        if len(self._locks) > 1_000:
+            self._locks = {a: held for a, held in self._locks.items() if held.locked()}
+        return self._locks.setdefault(address, asyncio.Lock())
+
+    def _encrypt(self, plain: bytes) -> tuple[bytes, bytes]:
+        key = blake2b(plain, key=self._secret, digest_size=32, person=b"yidi blob key").digest()
+        return key, FORMAT + lock(plain, FORMAT, _NONCE, key)
+
+    def _read(self, blob: Blob) -> bytes:
+        path = self._path(blob.address)
+        cipher = path.read_bytes()
+        if sha256(cipher).hexdigest() != blob.address:
+            path.rename(path.with_suffix(".damaged"))
+            raise Refused("frame_broken")
+        try:
+            return unlock(cipher[1:], cipher[:1], _NONCE, blob.key)
+        except CryptoError:
+            raise Refused("frame_broken") from None
+
+    def _write_whole(self, address: str, cipher: bytes) -> None:
+        path = self._path(address)
+        with _disk():
+            _make_folder(path.parent)
+            beside = path.with_suffix(".new")
+            with beside.open("wb") as file:
+                file.write(cipher)
+                _sync(file.fileno())
+            _settle(beside, path)
+
+    def _append(self, piece: _Piece) -> Progress:
+        here = self.progress(piece.address)
+        if here.is_whole:
+            return here
+        if here.total not in (0, piece.total):  # two peers say different lengths: one of them is wrong, begin anew
+            self._drop(piece.address)
+            here = Progress(0, 0)
+        if piece.offset != here.have:
+            return here
+        path = self._path(piece.address)
+        part = path.with_name(f"{piece.address}.{piece.total}.part")
+        with _disk():
+            _make_folder(path.parent)
+            with part.open("ab") as file:
+                file.write(piece.data)
+                if here.have + len(piece.data) == piece.total:
+                    file.flush()
+                    _sync(file.fileno())
+        done = Progress(here.have + len(piece.data), piece.total)
+        if done.is_whole:
+            if not _is_file(part, piece.address):
+                part.unlink()
+                raise Refused("frame_broken")
+            with _disk():
+                _settle(part, path)
+        return done
+
+    def _drop(self, address: str) -> None:
+        part = self._part(address)
+        if part:
+            part.unlink(missing_ok=True)
+
+
+def is_address(text: str) -> bool:
+    return _ADDRESS.fullmatch(text) is not None
+
+
+def unpack(packed: bytes) -> _Piece:
+    """Raises Refused frame_broken: not a piece, altered, or beyond what a blob may be."""
+    try:
+        piece = _decoder.decode(packed)
+    except msgspec.MsgspecError:
+        raise Refused("frame_broken") from None
+    end = piece.offset + len(piece.data)
+    fits = piece.offset >= 0 and 0 < len(piece.data) <= CHUNK_BYTES and end <= piece.total <= CIPHER_BYTES_MAX
+    if not fits or piece.sum != _sum(piece.address, piece.offset, piece.total, piece.data) or not is_address(piece.address):
+        raise Refused("frame_broken")
+    return piece
+
+
+def kind_of(plain: bytes, mime: str) -> str:
+    """The media type that the content itself shows; "" for what is not taken. A drawn signature is SVG without script."""
+    for magic, kind in _MAGIC:
+        if plain.startswith(magic):
+            return kind
+    if plain[:4] == b"RIFF":
+        return {b"WEBP": "image/webp", b"WAVE": "audio/wav"}.get(plain[8:12], "")
+    if plain[4:8] == b"ftyp":
+        return _BRANDS.get(plain[8:12], "")
+    if len(plain) > 1 and plain[0] == 0xFF and plain[1] & 0xE0 == 0xE0:
+        return "audio/mpeg"
+    if mime == "image/svg+xml" and _is_drawn(plain):
+        return mime
+    return ""
+
+
+def shown_name(name: str) -> str:
+    """The last part of a file's name, printable, short enough for a list."""
+    last = re.split(r"[\\/]", name)[-1]
+    kept = "".join(c for c in last if c.isprintable()).strip()
+    return kept[-NAME_CHARS_MAX:] or "附件"
+
+
+def _is_drawn(plain: bytes) -> bool:
+    """Paths and groups only: an SVG may carry script, style, links and foreign content, and a page would run them."""
+    try:
+        text = plain.decode().strip().lower()
+    except UnicodeDecodeError:
+        return False
+    tags = set(re.findall(r"<\s*/?\s*([^\s/>]+)", text))
+    return text.startswith("<svg") and tags <= {"svg", "g", "path", "circle", "rect"} and not re.search(r"\bon\w+\s*=|href|url\(", text)
+
+
+def _sum(address: str, offset: int, total: int, data: bytes) -> bytes:
+    return blake2b(f"{address}\0{offset}\0{total}\0".encode() + data, digest_size=16).digest()
+
+
+def _read_piece(path: Path, address: str, offset: int) -> bytes | None:
+    with path.open("rb") as file:
+        total = os.fstat(file.fileno()).st_size
+        if not 0 <= offset < total:
+            return None
+        file.seek(offset)
+        data = file.read(CHUNK_BYTES)
+    return msgspec.msgpack.encode(_Piece(address, offset, total, data, _sum(address, offset, total, data)))
+
+
+def _is_file(path: Path, address: str) -> bool:
+    hash_ = sha256()
+    with path.open("rb") as file:
+        while block := file.read(MEGABYTE):
+            hash_.update(block)
+    return hash_.hexdigest() == address
+
+
+def _total_of(part: Path) -> int:
+    return int(part.name.split(".")[1])
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    """A full disk is said in words; any other error of the disk is a fault and goes up."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Refused("disk_full") from error
+        raise
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _sync_folder(folder.parent)
+
+
+def _settle(beside: Path, path: Path) -> None:
+    """The synced file gets its name, then the folder is synced: without that a power cut may forget the name."""
+    beside.rename(path)
+    _sync_folder(path.parent)
+
+
+def _sync(descriptor: int) -> None:
+    os.fsync(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -5,28 +5,43 @@
 - The same accepted command id answers again with the same Outcome and writes nothing; a Refused writes nothing either, and
   the same id may be tried again, mended. An id that another person used is refused.
 - State is read, decided and written in one transaction: entries (a lane is opened where needed), views, counters, the
-  accepted command. One signature a lane. After the commit, and only then, pump and page streams are woken.
+  accepted command. One signature a lane, one sync of the disk. After the commit, and only then, pump and streams are woken.
 - What the node writes by itself (arrivals, tables, nodes) goes the same way, with ids derived from what caused it.
+- A sealed report leaves nothing but its box: no person, no subject, no place in any list; the Outcome is a receipt number.
 """
 
-from collections.abc import Callable
-from typing import Any
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
+from itertools import groupby
 
 import msgspec
+from sqlalchemy import text
 
+from protocol import certificate as certificates
+from protocol import dispute, entry, lane, tables
 from protocol.certificate import Certificate
-from protocol.commands import Command
-from protocol.events import Actor
+from protocol.commands import Command, SealDispute
+from protocol.events import Actor, DisputeLogged, Draft, NodeEnrolled, NodeRevoked, TableSet, TextBody, facts_of
+from protocol.node import sealing
+from protocol.node.bodies import erase_bodies, expect_files
+from protocol.node.deciding import Asked, decide
+from protocol.node.journal import Journal, Stored, Writing
+from protocol.node.journal.rebuild import fill
+from protocol.node.journal.stored import SELECT, stored
+from protocol.node.shelf import Shelf
 from protocol.node.signer import Signer
 from protocol.node.wake import Wake
-from protocol.tables import Tables
+from protocol.place import COMMON
+from protocol.problem import Refused
 
 NODE = ("", "node")  # author of what the node writes by itself
+ARRIVALS_MAX = 200  # of one call; the rest comes with the next
 
 
 class Outcome(msgspec.Struct, frozen=True):
     """command: its id · subjects: cases, tasks, persons touched, the first is the one acted on · entries: (ledger, origin, seq)
-    · code: case code of a new dispute ("" else) · receipt: number of a sealed report ("" else; then there are no subjects)."""
+    · code: case code of a new dispute ("" else) · receipt: number of a sealed report ("" else; then there is nothing else)."""
 
     command: str
     subjects: tuple[str, ...]
@@ -40,34 +55,178 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Desk:
+    """offset: how far this node's clock is known to be ahead of the node above (set by whoever measures it)."""
+
     def __init__(
         self,
-        journal: Any,
+        journal: Journal,
         signer: Signer,
-        tables: Callable[[], Tables],
+        shelf: Shelf,
         clock: Callable[[], int],
         wake: Wake,
         sealing_key: bytes | None = None,
-        chance: Callable[[int], bytes] | None = None,
+        chance: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         """sealing_key: X25519 public key, 32 bytes (None: SealDispute is refused) · chance: random bytes (salts)."""
-        self.journal, self.signer, self.tables, self.clock, self.wake = journal, signer, tables, clock, wake
+        self.journal, self.signer, self.shelf, self.clock, self.wake = journal, signer, shelf, clock, wake
+        self.offset: Callable[[], int | None] = lambda: None
+        self._sealing_key, self._chance = sealing_key, chance
 
     async def submit(self, command: Command, actor: Actor, at_ms: int | None = None, offset_ms: int | None = None) -> Outcome:
         """at_ms: when it was done by the clock of whoever did it (a phone), offset_ms: how far that clock is ahead. Raises Refused."""
-        raise NotImplementedError
+        occurred_ms = at_ms or getattr(command, "at_ms", None) or self.clock()
+        if not 0 < occurred_ms < lane.COUNT_MAX:
+            raise Refused("command_invalid", why="时间")
+        async with self.journal.writing() as w:
+            known = await _accepted(w, command.id, actor.person)
+            if known:
+                return known
+            self._may_write(actor.office)
+            if isinstance(command, SealDispute):
+                drafts, author = [self._sealed(command, actor, occurred_ms)], NODE
+            else:
+                drafts, author = await decide(Asked(w, self.signer, self.shelf, self.clock()), command, actor), (actor.person, actor.post)
+            outcome = await self._write(w, drafts, author, command.id, occurred_ms, self.offset() if at_ms is None else offset_ms)
+        self._told(outcome, drafts)
+        return outcome
 
     async def arrivals(self) -> list[Outcome]:
         """Writes DisputeArrived for every offer to a served office that has not arrived yet. Call at start and after admissions."""
-        raise NotImplementedError
+        waiting = await self.journal.rows("case_row", "offer_to > '' and arrived_ms is null", limit=ARRIVALS_MAX)
+        served = [row["subject"] for row in waiting if certificates.serves(self.signer.certificate, row["offer_to"])]
+        written = [await self._arrive(subject) for subject in served]
+        return [outcome for outcome in written if outcome]
 
     async def set_table(self, name: str, version: str, valid_from: str, content: bytes) -> Outcome:
-        """Only where the certificate covers *common*. The same name and version again changes nothing."""
-        raise NotImplementedError
+        """Only where the certificate covers *common*. The same again changes nothing. Raises Refused field_impossible."""
+        tables.check(name, content)
+        facts = TableSet("", 0, (), name, version, valid_from, content)
+        id_ = entry.derive(f"{name} {version} {valid_from} {sha256(content).hexdigest()}", "set table")
+        return await self._say(Draft(COMMON, entry.derive("table", name), "common", facts), id_)
 
     async def enrol_node(self, certificate: Certificate) -> Outcome:
-        raise NotImplementedError
+        """Announces a certificate, a first one or a wider one of the same node."""
+        raw = certificates.encode(certificate)
+        facts = NodeEnrolled("", 0, (), raw)
+        return await self._say(Draft(COMMON, certificate.node, "common", facts), entry.derive(sha256(raw).hexdigest(), "enrol node"))
 
-    async def revoke_node(self, node: str, last: tuple[tuple[str, str, int], ...], reason: str = "") -> Outcome:
-        """last: (ledger, origin, last good seq); what that node wrote after is refused everywhere."""
-        raise NotImplementedError
+    async def revoke_node(self, node: str, last: Iterable[tuple[str, str, int]], reason: str = "") -> Outcome:
+        """last: (ledger, origin, last good seq); what that node wrote after counts nowhere until the holder adopts it."""
+        facts = NodeRevoked("", 0, (), node, tuple(sorted(last)))
+        id_ = entry.derive(sha256(msgspec.msgpack.encode(facts)).hexdigest(), "revoke node")
+        return await self._say(Draft(COMMON, node, "common", facts, TextBody(reason)), id_)
+
+    # ── the rest is private ──
+
+    def _may_write(self, office: str) -> None:
+        if self.signer.node in self.shelf.revoked:
+            raise Refused("node_revoked")
+        if not office or not certificates.serves(self.signer.certificate, office):
+            raise Refused("not_served", office=self.shelf().office_name(office))
+
+    def _sealed(self, command: SealDispute, actor: Actor, at_ms: int) -> Draft:
+        if "log" not in actor.powers:
+            raise Refused("not_allowed", what="密封转交")
+        if not self.shelf().type_flag(command.type, "sealed"):
+            raise Refused("type_unknown", field="type", type=command.type)
+        if self._sealing_key is None:
+            raise Refused("ledger_not_covered", place="密封台账")
+        return sealing.seal(command, actor, certificates.sealed_ledger(self.signer.certificate), at_ms, self._sealing_key)
+
+    async def _arrive(self, subject: str) -> Outcome | None:
+        async with self.journal.writing() as w:
+            case = await Asked(w, self.signer, self.shelf, self.clock()).case(subject)
+            draft = dispute.arrival(case, self.signer.serves) if case else None
+            if draft is None or case is None or case.offer is None:
+                return None
+            id_ = entry.derive("/".join(map(str, case.offer.key)), f"arrived {self.signer.node}")
+            if await _accepted(w, id_, NODE[0], self.signer.node):
+                return None
+            outcome = await self._write(w, [draft], NODE, id_, self.clock(), self.offset())
+        self._told(outcome, [draft])
+        return outcome
+
+    async def _say(self, draft: Draft, id_: str) -> Outcome:
+        """What the node itself has to say in *common*; then the tables in force are looked at again."""
+        async with self.journal.writing() as w:
+            known = await _accepted(w, id_, NODE[0], self.signer.node)
+            if known:
+                return known
+            outcome = await self._write(w, [draft], NODE, id_, self.clock(), self.offset())
+        if await self.shelf.load(self.journal):
+            await fill(self.journal)
+        self._told(outcome, [draft])
+        return outcome
+
+    async def _write(
+        self, w: Writing, drafts: Sequence[Draft], author: tuple[str, str], id_: str, occurred_ms: int, offset_ms: int | None
+    ) -> Outcome:
+        """One commit a lane. What is acted on comes first in `drafts`, so its subject is the first of the outcome."""
+        highest = await w.subjects({draft.subject for draft in drafts})
+        turns = {subject: max(e.head.turn for e in entries) for subject, entries in highest.items()}
+        written: list[Stored] = []
+        for ledger, some in groupby(sorted(drafts, key=lambda d: d.ledger), key=lambda d: d.ledger):
+            if not certificates.writes(self.signer.certificate, ledger):
+                raise Refused("ledger_not_covered", place=self.shelf().place_full(ledger))
+            head = await w.lane_head(ledger, self.signer.origin)
+            opening = [] if head.seq else [lane.open_lane(ledger, self.signer.origin, self.signer.certificate)]
+            commit = lane.next_entries(
+                lane.LaneHead(head.seq, head.hash, head.signed_seq),
+                [*opening, *some],
+                origin=self.signer.origin,
+                key=self.signer.key,
+                author=author,
+                command=id_,
+                occurred_ms=occurred_ms,
+                offset_ms=offset_ms,
+                turns=turns,
+                salt=lambda: self._chance(entry.SALT_BYTES),
+            )
+            written += [row_of(one, self.clock()) for one in commit.entries]
+        await w.append(written)
+        await expect_files(w, written, "", self.clock())
+        await w.project({draft.subject for draft in drafts} | await erase_bodies(w, written))
+        outcome = _outcome(id_, [d.subject for d in drafts], written)
+        await w.remember(id_, msgspec.msgpack.encode((author[0], outcome)))
+        return outcome
+
+    def _told(self, outcome: Outcome, drafts: Sequence[Draft]) -> None:
+        lanes = {(draft.ledger, self.signer.origin) for draft in drafts}
+        self.wake.commit(lanes, outcome.subjects)
+
+
+def row_of(one: lane.Proven, received_ms: int) -> Stored:
+    """A proven entry as the journal takes it."""
+    h, e = one.head, one.entry
+    gone = e.body is None and h.body_hash != b""
+    ids = (h.ledger, h.origin, h.seq, h.subject, h.sort, h.command)
+    return Stored(0, *ids, e.head_bytes, e.salt, e.body, one.hash, one.signature, received_ms, gone)
+
+
+async def _accepted(w: Writing, id_: str, person: str, node: str = "") -> Outcome | None:
+    """What an accepted command led to, here or, as its entries tell, at another node. Raises Refused for somebody else's id.
+
+    node: only what this node wrote counts. Ids that a node derives can be foreseen, so another could use them up.
+    """
+    raw = await w.outcome(id_)
+    if raw is not None:
+        author, outcome = msgspec.msgpack.decode(raw, type=tuple[str, Outcome])
+    else:
+        rows = await w.connection.execute(text(f"{SELECT} where command = :id order by position"), {"id": id_})
+        written = [e for e in map(stored, rows) if e.sort != lane.SORT and node in ("", entry.node_of(e.origin))]
+        if not written:
+            return None
+        author, outcome = written[0].head.author[0], _outcome(id_, [e.subject for e in written], written)
+    if author != person and not outcome.receipt:
+        raise Refused("command_invalid", why="这个请求编号已经用过")
+    return outcome
+
+
+def _outcome(id_: str, subjects: Sequence[str], written: Sequence[Stored]) -> Outcome:
+    """The opening of a lane is no part of it; of a sealed report only the number of its slip."""
+    said = [e for e in written if e.sort != lane.SORT]
+    if any(e.sort == sealing.SORT for e in said):
+        return Outcome(id_, (), (), receipt=sealing.receipt_of(said[0].subject))
+    logged = [facts_of(e.head) for e in said if e.head.kind == "DisputeLogged"]
+    code = next((facts.code for facts in logged if isinstance(facts, DisputeLogged)), "")
+    return Outcome(id_, tuple(dict.fromkeys(subjects)), tuple(e.key for e in said), code)

@@ -1,167 +1,55 @@
 """What pages may read. Every question is asked by an actor and answered within what `access` lets that actor see.
 
 Rows carry the columns of their view (protocol/views.py) under the same names; `marks` says how far the newest entry got.
+A case or task itself is folded from its entries, so that what a revoked node wrote is set aside on the page at once.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import msgspec
+from nacl.bindings import crypto_scalarmult_base
+from sqlalchemy import text as sql_text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from protocol import access, codes, place
+from protocol import certificate as certificates
+from protocol.case import TASK_OPEN, Case, Task
 from protocol.events import Actor
+from protocol.fold import fold_case, fold_task
+from protocol.node import listing, marks, sealing
+from protocol.node.deciding import home_covers, last_good
+from protocol.node.journal import Journal
+from protocol.node.journal.rows import among, bound
+from protocol.node.journal.stored import SELECT, stored
+from protocol.node.listing import VIEWS
 from protocol.node.sealing import SealedReport
+from protocol.node.shelf import Shelf
+from protocol.node.shown import CadreChoice, CasePage, CaseRow, Key, Mark, PersonRow, PlaceRow, QuarantineRow, TaskRow, row_as
 from protocol.node.signer import Signer
-from protocol.tables import Tables
+from protocol.place import covers as covers_place
+from protocol.problem import Refused
 
-VIEWS = ("all", "open", "held", "incoming", "outgoing", "came_down", "follow_up", "review", "overdue")
+__all__ = [
+    "VIEWS", "CadreChoice", "CasePage", "CaseRow", "Key", "Mark", "PersonRow", "PlaceRow", "QuarantineRow", "Reads", "SealedReport", "TaskRow",
+]  # fmt: skip
 PER_MAX = 200
-Key = tuple[str, str, int]  # (ledger, origin, seq)
-
-
-class Mark(msgspec.Struct, frozen=True):
-    """One level's receipt. text: what it reads (已存本机, 已到…, 未到…, 重新送达中) · state: here, waiting, again."""
-
-    level: str
-    text: str
-    reached: bool
-    at_ms: int | None
-    state: str
-
-
-class CaseRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of case_row plus `marks`."""
-
-    subject: str
-    ledger: str
-    code: str
-    title: str
-    type: str
-    status: str
-    holder: str
-    handler: str
-    term: int
-    offer_to: str
-    offer_by: str
-    offer_kind: str
-    offer_ms: int | None
-    arrived_ms: int | None
-    risk: str
-    headcount: int
-    amount_fen: int | None
-    parties: str
-    account: str
-    intake: str
-    place_text: str
-    logged_office: str
-    logged_ms: int
-    accepted_ms: int | None
-    agreed_ms: int | None
-    closed_ms: int | None
-    updated_ms: int
-    due_ms: int | None
-    due_clock: str
-    follow_up_by: str
-    follow_up_due_ms: int | None
-    reviews: int
-    convened: str
-    merged_into: str
-    visit: str
-    last_origin: str
-    last_seq: int
-    marks: tuple[Mark, ...] = ()
-
-
-class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of task_row plus `marks`."""
-
-    subject: str
-    case_subject: str
-    case_code: str
-    ledger: str
-    purpose_kind: str
-    purpose: str
-    cadre: str
-    home: str
-    unit: str
-    assigned_by: str
-    assigned_ms: int
-    due_ms: int | None
-    status: str
-    confirmed_ms: int | None
-    arrived_ms: int | None
-    reported_ms: int | None
-    result: str
-    bring: str
-    address: str
-    words: str
-    updated_ms: int
-    last_origin: str
-    last_seq: int
-    marks: tuple[Mark, ...] = ()
-
-
-class CasePage(msgspec.Struct, frozen=True):
-    rows: tuple[CaseRow, ...]
-    total: int
-    page: int
-    per: int
-
-
-class CadreChoice(msgspec.Struct, frozen=True):
-    """home_covers: what the node of the cadre's phone covers · reachable: it covers the place asked for."""
-
-    person: str
-    name: str
-    title: str
-    office: str
-    home: str
-    home_covers: tuple[str, ...]
-    open_tasks: int
-    reachable: bool
-
-
-class PlaceRow(msgspec.Struct, frozen=True):
-    """open, overdue, incoming: cases · last_heard_ms: newest Have of a node that serves it (None: no node, or never)."""
-
-    path: str
-    name: str
-    open: int
-    overdue: int
-    incoming: int
-    last_heard_ms: int | None
-
-
-class PersonRow(msgspec.Struct, frozen=True):
-    """posts: (post, kind, title, office, home, ended)."""
-
-    person: str
-    name: str
-    phone: str
-    office: str
-    posts: tuple[tuple[str, str, str, str, str, bool], ...]
-
-
-class QuarantineRow(msgspec.Struct, frozen=True):
-    node: str
-    ledger: str
-    origin: str
-    code: str
-    sentence: str
-    count: int
-    first_ms: int
-    last_ms: int
+TASKS_MAX = 500  # of one list; an office that has more open at once looks case by case
+PEOPLE_MAX = 2_000
+QUARANTINE_MAX = 200
+_OPEN_TASK = "status in (" + ", ".join(f"'{status}'" for status in TASK_OPEN) + ")"
 
 
 class Reads:
     def __init__(
-        self,
-        journal: Any,
-        tables: Callable[[], Tables],
-        signer: Signer,
-        clock: Callable[[], int],
-        sealing_secret: bytes | None = None,
+        self, journal: Journal, shelf: Shelf, signer: Signer, clock: Callable[[], int], sealing_secret: bytes | None = None
     ) -> None:
         """sealing_secret: X25519 secret key, 32 bytes, only where sealed reports may be read."""
+        self._journal, self._shelf, self._signer, self._clock = journal, shelf, signer, clock
+        self._secret = sealing_secret
+        if sealing_secret is not None:
+            crypto_scalarmult_base(sealing_secret)  # raises at once for a key that is none
+
+    # ── cases ──
 
     async def cases(
         self,
@@ -175,59 +63,215 @@ class Reads:
         per: int = 50,
     ) -> CasePage:
         """Newest change first; `overdue` and `follow_up` by their date. type: 2 or 4 digits · place: with its subtree."""
-        raise NotImplementedError
+        view, page, per = view if view in VIEWS else "all", max(page, 1), min(max(per, 1), PER_MAX)
+        wheres = [listing.where(actor, view, self._clock())]
+        if status:
+            wheres.append(("status = :status", {"status": status}))
+        if place:
+            wheres.append(listing.subtree("ledger", "place", place))
+        if type:
+            wheres.append(listing.of_type(type))
+        if text.strip():
+            tidied = codes.tidy(text)
+            wheres.append(self._journal.matching(tidied if codes.is_code(tidied) else text))
+        condition = " and ".join(sql for sql, _ in wheres)
+        values: dict[str, Any] = {name: value for _, some in wheres for name, value in some.items()}
+        async with self._journal.read() as c:
+            total = (await _all(c, f"select count(*) from case_row where {condition}", values))[0][0]
+            rows = await _page(c, condition, values, listing.order(view), page, per)
+            known = await self._marks(c, [_last(row) for row in rows])
+        return CasePage(tuple(row_as(CaseRow, row, known[_last(row)]) for row in rows), total, page, per)
 
     async def counts(self, actor: Actor) -> dict[str, int]:
         """How many cases each of VIEWS holds for this actor."""
-        raise NotImplementedError
+        parts, values = [], {}
+        for view in VIEWS:
+            condition, some = listing.where(actor, view, self._clock())
+            parts.append(f"(select count(*) from case_row where {condition}) as {view}_")
+            values.update(some)
+        async with self._journal.read() as c:
+            row = (await _all(c, "select " + ", ".join(parts), values))[0]
+        return dict(zip(VIEWS, row, strict=True))
 
-    async def case(self, actor: Actor, subject: str) -> Any:
-        """protocol.case.Case. Raises Refused case_unknown, also when the actor may not see it."""
-        raise NotImplementedError
+    async def case(self, actor: Actor, subject: str) -> Case:
+        """Raises Refused case_unknown, also when the actor may not see it."""
+        entries = [e for e in await self._journal.subject(subject) if e.sort == "dispute"]
+        case = fold_case([e.admitted for e in entries], self._shelf(), last_good(self._shelf, entries)) if entries else None
+        if case is None or not access.may_see_case(actor, case):
+            raise Refused("case_unknown")
+        return case
 
     async def case_row(self, actor: Actor, subject: str) -> CaseRow:
-        raise NotImplementedError
+        """Raises Refused case_unknown."""
+        async with self._journal.read() as c:
+            rows = await _dicts(c, "select * from case_row where subject = :subject", {"subject": subject})
+            if not rows or not access.may_see_case(actor, rows[0]):
+                raise Refused("case_unknown")
+            known = await self._marks(c, [_last(rows[0])])
+        return row_as(CaseRow, rows[0], known[_last(rows[0])])
 
     async def marks(self, keys: Iterable[Key]) -> dict[Key, tuple[Mark, ...]]:
-        """How far each entry got: this node first, then each level that has a node covering its ledger, nearest first."""
-        raise NotImplementedError
+        """How far each entry got: this node first, then each level that has a node which hears its ledger, nearest first."""
+        async with self._journal.read() as c:
+            return await self._marks(c, keys)
+
+    # ── tasks ──
 
     async def tasks(self, actor: Actor, case: str = "", open_only: bool = False) -> list[TaskRow]:
         """Tasks in places the actor's office covers, asked of its unit, or assigned by it. case: only those of this case."""
-        raise NotImplementedError
+        if not actor.powers & access.CASE_POWERS:
+            return []
+        inside, values = listing.subtree("ledger", "own", actor.office)
+        condition = f"({inside} or assigned_by = :own or unit = :own)"
+        if case:
+            condition, values = f"case_subject = :case and {condition}", {**values, "case": case}
+        if open_only:
+            condition = f"{condition} and {_OPEN_TASK}"
+        return await self._task_rows(condition, values, "assigned_ms desc, subject")
 
     async def my_tasks(self, actor: Actor) -> list[TaskRow]:
-        """Those of the cadre who asks, open ones first."""
-        raise NotImplementedError
+        """Those of the cadre who asks, open ones first, by date."""
+        if "field" not in actor.powers or not actor.person:
+            return []
+        order = f"case when {_OPEN_TASK} then 0 else 1 end, due_ms, subject"
+        return await self._task_rows("cadre = :person", {"person": actor.person}, order)
 
-    async def task(self, actor: Actor, subject: str) -> Any:
-        """protocol.task (or case) Task. Raises Refused task_unknown."""
-        raise NotImplementedError
+    async def task(self, actor: Actor, subject: str) -> Task:
+        """Raises Refused task_unknown."""
+        entries = [e for e in await self._journal.subject(subject) if e.sort == "task"]
+        task = fold_task([e.admitted for e in entries], self._shelf(), last_good(self._shelf, entries)) if entries else None
+        if task is None or not access.may_see_task(actor, task):
+            raise Refused("task_unknown")
+        return task
 
-    async def cadres(self, actor: Actor, place: str) -> list[CadreChoice]:
-        """Reachable ones first, then by fewest open tasks."""
-        raise NotImplementedError
+    # ── places and people ──
 
     async def places(self, actor: Actor) -> list[PlaceRow]:
         """The actor's own place and the places right below it."""
-        raise NotImplementedError
+        tables, office = self._shelf(), actor.office
+        seen, values = listing.visible(actor)
+        sql = (
+            "select ledger, count(*) as opened, sum(case when due_ms < :now_ms then 1 else 0 end) as late,"
+            " sum(case when offer_to = :office then 1 else 0 end) as coming"
+            f" from case_row where {listing.is_open()} and {seen} group by ledger"
+        )
+        async with self._journal.read() as c:
+            counted = await _all(c, sql, {**values, "office": office, "now_ms": self._clock()})
+            heard = {(r.node, r.ledger): r.at_ms for r in await _all(c, "select node, ledger, at_ms from peer", {})}
+        made = []
+        for path in (office, *tables.children(office)):
+            # the own row counts what lies in its own ledger only: its children stand below it
+            own = [r for r in counted if (r.ledger == path if path == office else place.within(r.ledger, path))]
+            nodes = {n for n, known in self._shelf.certificates.items() if certificates.serves(known, path)}
+            heard_ms = max((at_ms for (node, _), at_ms in heard.items() if node in nodes), default=None)
+            numbers = (sum(r.opened for r in own), sum(r.late for r in own), sum(r.coming for r in own))
+            made.append(PlaceRow(path, tables.place_name(path), *map(int, numbers), heard_ms))
+        return made
+
+    async def cadres(self, actor: Actor, place: str) -> list[CadreChoice]:
+        """Reachable ones first, then by fewest open tasks. Raises Refused not_allowed."""
+        if "assign" not in actor.powers:
+            raise Refused("not_allowed", what="派单")
+        kinds = [kind for kind, row in self._shelf().posts.items() if "field" in row.powers]
+        async with self._journal.read() as c:
+            posts = await _all(
+                c, "select subject, kind, ledger, title, home from post_row where ended = 0 and home > '' order by subject", {}
+            )
+            posts = [p for p in posts if p.kind in kinds]
+            names = await self._names(c, [p.subject for p in posts])
+            busy = await _all(c, f"select cadre, count(*) from task_row where {_OPEN_TASK} and cadre > '' group by cadre", {})
+        open_tasks = {row[0]: row[1] for row in busy}
+        made = []
+        for p in posts:
+            covers = home_covers(self._signer, self._shelf, p.home)
+            reachable = covers_place(covers, place)
+            made.append(
+                CadreChoice(p.subject, names.get(p.subject, ""), p.title, p.ledger, p.home, covers, open_tasks.get(p.subject, 0), reachable)
+            )
+        return sorted(made, key=lambda m: (not m.reachable, m.open_tasks, m.office, m.name))
 
     async def people(self, actor: Actor) -> list[PersonRow]:
-        """Persons registered with the actor's office or below; for the power `people` or `admin`, else Refused not_allowed."""
-        raise NotImplementedError
+        """Persons registered with the actor's office or below. Raises Refused not_allowed without the power people or admin."""
+        if not actor.powers & {"people", "admin"}:
+            raise Refused("not_allowed", what="查看人员")
+        inside, values = listing.subtree("ledger", "own", actor.office)
+        async with self._journal.read() as c:
+            sql = f"select subject, name, phone, ledger from person_row where {inside} order by ledger, name, subject limit {PEOPLE_MAX}"
+            persons = await _all(c, sql, values)
+            posts = await _all(c, f"select * from post_row where {inside} order by ended, post", values)
+        made = []
+        for person in persons:
+            own = [(p.post, p.kind, p.title or "", p.ledger, p.home or "", bool(p.ended)) for p in posts if p.subject == person.subject]
+            made.append(PersonRow(person.subject, person.name or "", person.phone or "", person.ledger, tuple(own)))
+        return made
 
     async def handlers(self, actor: Actor) -> list[tuple[str, str]]:
-        """(person, name) of those with a post in the actor's own office: who may be named to handle a case."""
-        raise NotImplementedError
+        """(person, name) of those with a post in the actor's own office that handles cases: who may be named."""
+        kinds = {kind for kind, row in self._shelf().posts.items() if "mediate" in row.powers}
+        async with self._journal.read() as c:
+            posts = await _all(c, "select subject, kind from post_row where ledger = :office and ended = 0", {"office": actor.office})
+            names = await self._names(c, [p.subject for p in posts if p.kind in kinds])
+        return sorted(names.items(), key=lambda named: (named[1], named[0]))
 
     async def person_name(self, person: str) -> str:
         """ "" when unknown here. The node itself ("") is 系统."""
-        raise NotImplementedError
+        if not person:
+            return "系统"
+        async with self._journal.read() as c:
+            return (await self._names(c, [person])).get(person, "")
+
+    # ── for few ──
 
     async def sealed(self, actor: Actor) -> list[SealedReport]:
         """Only for the power `sealed` where the secret is; else Refused not_allowed. Newest first."""
-        raise NotImplementedError
+        if "sealed" not in actor.powers or self._secret is None:
+            raise Refused("not_allowed", what="查看密封件")
+        root = certificates.sealed_ledger(self._signer.certificate).rpartition("/")[0]
+        condition, values = listing.subtree("ledger", "root", root)
+        async with self._journal.read() as c:
+            rows = await c.execute(sql_text(f"{SELECT} where {condition} and sort = 'sealed' order by position desc"), values)
+            return [sealing.opened(e.head, e.body, e.received_ms, self._secret) for e in map(stored, rows)]
 
     async def quarantine(self, actor: Actor) -> list[QuarantineRow]:
-        """What was refused from other nodes, newest first; for the power `admin` or `supervise`."""
-        raise NotImplementedError
+        """What was refused from other nodes, newest first. Raises Refused not_allowed without the power admin or supervise."""
+        if not actor.powers & {"admin", "supervise"}:
+            raise Refused("not_allowed", what="查看拒收的数据包")
+        rows = await self._journal.rows("quarantine", order="last_ms desc", limit=QUARANTINE_MAX)
+        fields = QuarantineRow.__struct_fields__
+        return [QuarantineRow(**{name: row[name] for name in fields}) for row in rows if not place.is_sealed(row["ledger"])]
+
+    # ── the rest is private ──
+
+    async def _marks(self, c: AsyncConnection, keys: Iterable[Key]) -> dict[Key, tuple[Mark, ...]]:
+        return await marks.marks(c, keys, self._shelf, self._signer.certificate)
+
+    async def _task_rows(self, condition: str, values: dict[str, Any], order: str) -> list[TaskRow]:
+        async with self._journal.read() as c:
+            rows = await _dicts(c, f"select * from task_row where {condition} order by {order} limit {TASKS_MAX}", values)
+            known = await self._marks(c, [_last(row) for row in rows])
+        return [row_as(TaskRow, row, known[_last(row)]) for row in rows]
+
+    async def _names(self, c: AsyncConnection, persons: Sequence[str]) -> dict[str, str]:
+        if not persons:
+            return {}
+        values = {"persons": bound(c, sorted(set(persons)))}
+        rows = await _all(c, f"select subject, name from person_row where {among(c, 'subject', 'persons')}", values)
+        return {row.subject: row.name or "" for row in rows}
+
+
+def _last(row: Any) -> Key:
+    return (row["ledger"], row["last_origin"] or "", row["last_seq"] or 0)
+
+
+async def _page(c: AsyncConnection, condition: str, values: dict[str, Any], order: str, page: int, per: int) -> list[dict[str, Any]]:
+    sql = f"select * from case_row where {condition} order by {order} limit :per offset :skip"
+    return await _dicts(c, sql, {**values, "per": per, "skip": (page - 1) * per})
+
+
+async def _all(c: AsyncConnection, sql: str, values: dict[str, Any]) -> list[Any]:
+    used = {name: value for name, value in values.items() if f":{name}" in sql}
+    return list((await c.execute(sql_text(sql), used)).all())
+
+
+async def _dicts(c: AsyncConnection, sql: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+    return [dict(row._mapping) for row in await _all(c, sql, values)]

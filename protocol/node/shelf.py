@@ -1,25 +1,85 @@
-"""The tables in force: what *common* says, else what came in the package.
+"""The tables in force, and who was revoked: what *common* says, else what came in the package.
 
     shelf = Shelf(clock); journal = await Journal.open(url, key, shelf); await shelf.load(journal)
 
 `shelf()` never waits. Of several versions of a table the one with the latest `valid_from` that has begun is in force (then
-the highest version). Desk and admission load again after a commit on *common*.
+the highest version). Desk and admission load again after a commit on *common*; when the tables changed, they fold the
+views again (`journal.rebuild.fill`), since clocks stand in them.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
+from sqlalchemy import text
+
+from protocol import certificate as certificates
+from protocol import entry
+from protocol.calendar import local_date
+from protocol.certificate import Certificate
+from protocol.data import PACKAGED
+from protocol.events import NodeRevoked, facts_of
+from protocol.node.journal import Journal
+from protocol.place import COMMON
+from protocol.problem import Refused
 from protocol.tables import Tables
+
+_REVOKING = text(
+    "select e.head_bytes from entry e where e.ledger = :common and e.subject in (select subject from node_row where revoked = 1)"
+    " order by e.position"
+)
 
 
 class Shelf:
+    """revoked: node → {(ledger, origin): last good seq} · certificates: node → its newest certificate of *common*."""
+
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
+        self._contents: dict[str, bytes] = {name: content for name, (_, _, content) in PACKAGED.items()}
         self._tables = Tables.packaged()
+        self.revoked: Mapping[str, Mapping[tuple[str, str], int]] = {}
+        self.certificates: Mapping[str, Certificate] = {}
 
     def __call__(self) -> Tables:
         return self._tables
 
-    async def load(self, journal: Any) -> bool:
-        """Reads table_row; returns whether the tables in force changed."""
-        raise NotImplementedError
+    async def load(self, journal: Journal) -> bool:
+        """Reads *common* from the views; returns whether the tables in force changed."""
+        today = local_date(self._clock()).isoformat()
+        async with journal.read() as c:
+            rows = (await c.execute(text("select name, version, valid_from, content from table_row"))).all()
+            nodes = (await c.execute(text("select subject, certificate from node_row"))).all()
+            revoking = [bytes(row[0]) for row in await c.execute(_REVOKING, {"common": COMMON})]
+        self.certificates = _certificates([(row[0], row[1]) for row in nodes])
+        self.revoked = _revoked(revoking)
+        contents = {name: content for name, (_, _, content) in PACKAGED.items()}
+        begun = [row for row in rows if (row.valid_from or "") <= today]
+        for row in sorted(begun, key=lambda r: (r.valid_from or "", r.version)):
+            contents[row.name] = bytes(row.content)
+        if contents == self._contents:
+            return False
+        self._contents, self._tables = contents, Tables.of(contents)
+        return True
+
+    def last_good(self, ledger: str, origin: str) -> int | None:
+        """The last seq of a lane that counts; None: its writer was not revoked."""
+        lanes = self.revoked.get(entry.node_of(origin))
+        return None if lanes is None else lanes.get((ledger, origin), 0)
+
+
+def _certificates(rows: list[tuple[str, bytes | None]]) -> dict[str, Certificate]:
+    """Total: what this version cannot read is left out."""
+    found = {}
+    for node, raw in rows:
+        try:
+            found[node] = certificates.decode(bytes(raw or b""))
+        except Refused:
+            continue
+    return found
+
+
+def _revoked(heads: list[bytes]) -> dict[str, dict[tuple[str, str], int]]:
+    found: dict[str, dict[tuple[str, str], int]] = {}
+    for raw in heads:
+        facts = facts_of(entry.decode_head(raw))
+        if isinstance(facts, NodeRevoked):
+            found[facts.node] = {(ledger, origin): seq for ledger, origin, seq in facts.last}
+    return found

@@ -1,0 +1,187 @@
+"""A command with all that its rules must know, read inside the transaction it will be written in.
+
+On PostgreSQL the lane to be written is locked first and the subject read after it, so that two programs on one database
+decide one after the other. Numbers for codes and papers are drawn in the transaction: a refusal gives them back.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import text
+
+from protocol import access, codes, dispute, people_rules, task
+from protocol.calendar import local_date
+from protocol.case import Case, Task
+from protocol.commands import (
+    AddEvidence,
+    AddTaskEvidence,
+    AssignTask,
+    Blob,
+    CaseCommand,
+    Command,
+    EndPost,
+    EraseBody,
+    GivePost,
+    LogDispute,
+    MergeDispute,
+    NameHandler,
+    RegisterPerson,
+    SignAgreement,
+    TakeUpDispute,
+    TaskCommand,
+)
+from protocol.context import Cadre, Context
+from protocol.events import Actor, Draft
+from protocol.fold import fold_case, fold_person, fold_task
+from protocol.node.blobs import is_address
+from protocol.node.journal import Stored, Writing
+from protocol.node.journal.rows import is_postgres
+from protocol.node.shelf import Shelf
+from protocol.node.signer import Signer
+from protocol.people_rules import Known
+from protocol.problem import Refused
+
+KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    w: Writing
+    signer: Signer
+    shelf: Shelf
+    now_ms: int
+
+    async def case(self, id_: str) -> Case | None:
+        entries = await self._entries(id_, "dispute")
+        return fold_case([e.admitted for e in entries], self.shelf(), last_good(self.shelf, entries))
+
+    async def task(self, id_: str) -> Task | None:
+        entries = await self._entries(id_, "task")
+        return fold_task([e.admitted for e in entries], self.shelf(), last_good(self.shelf, entries))
+
+    async def is_in(self, person: str, office: str) -> bool:
+        """Claims that the person holds a post of the office."""
+        sql = text("select 1 from post_row where subject = :person and ledger = :office and ended = 0")
+        return (await self.w.connection.execute(sql, {"person": person, "office": office})).first() is not None
+
+    async def cadre(self, person: str, home: str) -> Cadre:
+        """Raises Refused cadre_unreachable for whoever has no field post with this home."""
+        entries = await self._entries(person, "person")
+        known = fold_person([e.admitted for e in entries])
+        posts = [p for p in known.posts if p.home == home and not p.ended] if known else []
+        if not known or not any("field" in self.shelf().post_powers(p.kind) for p in posts):
+            raise Refused("cadre_unreachable", field="cadre")
+        return Cadre(person, known.name, home_covers(self.signer, self.shelf, home))
+
+    def context(self, *, code: str = "", paper: str = "", cadre: Cadre | None = None, cases: dict[str, Case] | None = None) -> Context:
+        return Context(
+            now_ms=self.now_ms,
+            serves=self.signer.serves,
+            covers=self.signer.covers,
+            tables=self.shelf(),
+            code=code,
+            paper=paper,
+            cadre=cadre,
+            cases=cases or {},
+        )
+
+    async def number(self, kind: str) -> int:
+        """1, 2, 3 … a year and epoch."""
+        return await self.w.counter(f"{kind} {self.year} {self.signer.epoch}")
+
+    @property
+    def year(self) -> int:
+        return local_date(self.now_ms).year
+
+    async def _entries(self, id_: str, sort: str) -> list[Stored]:
+        found = await self.w.subject(id_)
+        if found and is_postgres(self.w.connection):
+            await self.w.lane_head(found[0].ledger, self.signer.origin)
+            found = await self.w.subject(id_)
+        return [e for e in found if e.sort == sort]
+
+
+async def decide(asked: Asked, command: Command, actor: Actor) -> list[Draft]:
+    """Raises Refused. What the actor may not see is unknown to him."""
+    if isinstance(command, AddEvidence | AddTaskEvidence):
+        _check_file(command.blob)
+    if isinstance(command, LogDispute | CaseCommand):
+        return await _dispute(asked, command, actor)
+    if isinstance(command, AssignTask | TaskCommand):
+        return await _task(asked, command, actor)
+    if isinstance(command, people_rules.PEOPLE_COMMANDS):
+        return await _people(asked, command, actor)
+    raise Refused("command_invalid", why=type(command).__name__)
+
+
+def last_good(shelf: Shelf, entries: Sequence[Stored]) -> Mapping[tuple[str, str], int]:
+    """For the lanes of these entries whose writer was revoked: the last seq that counts."""
+    found = {(e.ledger, e.origin): shelf.last_good(e.ledger, e.origin) for e in entries} if shelf.revoked else {}
+    return {lane: seq for lane, seq in found.items() if seq is not None}
+
+
+def home_covers(signer: Signer, shelf: Shelf, home: str) -> tuple[str, ...]:
+    """What the node that serves a phone covers; () for a node that *common* does not name."""
+    if home == signer.node:
+        return signer.covers
+    return tuple(shelf.certificates[home].covers) if home in shelf.certificates else ()
+
+
+async def _dispute(asked: Asked, command: LogDispute | CaseCommand, actor: Actor) -> list[Draft]:
+    year, short, epoch = asked.year, asked.signer.short, asked.signer.epoch
+    if isinstance(command, LogDispute):
+        code = codes.case_code(year, short, epoch, await asked.number("case"))
+        return dispute.decide(None, command, actor, asked.context(code=code))
+    case = await asked.case(command.case)
+    if case is None or not access.may_see_case(actor, case):
+        raise Refused("case_unknown")
+    paper, cases = "", {}
+    if isinstance(command, SignAgreement):
+        template = "oral" if command.form == "oral" else "agreement"
+        mark = asked.shelf().template(template).mark
+        paper = codes.paper_number(year, short, epoch, await asked.number(template), mark)
+    if isinstance(command, MergeDispute):
+        into = await asked.case(command.into)
+        if into is not None and access.may_see_case(actor, into):
+            cases[into.id] = into
+    named = command.person if isinstance(command, NameHandler) else command.handler if isinstance(command, TakeUpDispute) else ""
+    if named and named != actor.person and not await asked.is_in(named, actor.office):
+        raise Refused("field_impossible", field="handler", what="承办人", why="不在本单位的岗位上")
+    return dispute.decide(case, command, actor, asked.context(paper=paper, cases=cases))
+
+
+async def _task(asked: Asked, command: AssignTask | TaskCommand, actor: Actor) -> list[Draft]:
+    if isinstance(command, TaskCommand):
+        known = await asked.task(command.task)
+        if known is None or not access.may_see_task(actor, known):
+            raise Refused("task_unknown")
+        return task.decide_task(known, command, actor, asked.context())
+    cases = {}
+    if command.case:
+        case = await asked.case(command.case)
+        if case is None or not access.may_see_case(actor, case):
+            raise Refused("case_unknown")
+        cases[case.id] = case
+    cadre = await asked.cadre(command.cadre, command.home)
+    return task.decide_task(None, command, actor, asked.context(cadre=cadre, cases=cases))
+
+
+async def _people(asked: Asked, command: Command, actor: Actor) -> list[Draft]:
+    known = Known()
+    c = asked.w.connection
+    if isinstance(command, GivePost | EndPost):
+        sql = text("select subject, ledger, kind from post_row where post = :post and ended = 0")
+        row = (await c.execute(sql, {"post": command.post})).first()
+        known = Known(post=(row[0], row[1], row[2]) if row else None)
+    if isinstance(command, RegisterPerson | GivePost):
+        rows = await c.execute(text("select ledger from person_row where subject = :person"), {"person": command.person})
+        known = Known(tuple(row[0] for row in rows), known.post)
+    if isinstance(command, EraseBody):
+        e = await asked.w.entry(*people_rules.item_of(command))
+        known = Known(item=(e.subject, e.head.kind, e.ledger) if e and e.head.body_hash else None)
+    return people_rules.decide_people(command, actor, known, asked.shelf())
+
+
+def _check_file(blob: Blob) -> None:
+    if not is_address(blob.address) or len(blob.key) != KEY_BYTES or blob.size < 0:
+        raise Refused("command_invalid", why="附件")

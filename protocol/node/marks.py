@@ -1,0 +1,83 @@
+"""How far an entry got: independent marks, one a level, from what other nodes signed that they have (peer_have).
+
+This node comes first; then each level that has a node which hears the ledger, nearest first. A level is reached when one of
+its nodes has the entry, or wrote it. A node that once had it and now says less is being served again: 重新送达中.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from protocol import certificate as certificates
+from protocol import entry, place
+from protocol.certificate import Certificate
+from protocol.node.journal.rows import among, bound
+from protocol.node.shelf import Shelf
+from protocol.node.shown import Key, Mark
+from protocol.tables import Tables
+
+OWN = Mark("本机", "已存本机", True, None, "here")
+
+
+class _Said(NamedTuple):
+    seq: int
+    highest: int
+    at_ms: int
+
+
+class _Level(NamedTuple):
+    path: str  # what the mark is named after
+    nodes: tuple[str, ...]
+
+
+async def marks(c: AsyncConnection, keys: Iterable[Key], shelf: Shelf, mine: Certificate) -> dict[Key, tuple[Mark, ...]]:
+    wanted = sorted(set(keys))
+    levels = {ledger: _levels(ledger, shelf, mine) for ledger in {key[0] for key in wanted}}
+    nodes = {node for some in levels.values() for level in some for node in level.nodes}
+    said = await _said(c, nodes, set(levels))
+    return {key: (OWN, *[_mark(key, level, said, shelf()) for level in levels[key[0]]]) for key in wanted}
+
+
+def tier_of(certificate: Certificate) -> tuple[int, str]:
+    """(tier, path): the highest place that the node covers; lower numbers are higher up."""
+    paths = [p.removesuffix("/*") for p in (*certificate.covers, *certificate.serves)]
+    return min((place.tier(p), p) for p in paths if p != place.COMMON and not p.endswith(f"/{place.SEALED}") and not place.is_sealed(p))
+
+
+def _levels(ledger: str, shelf: Shelf, mine: Certificate) -> list[_Level]:
+    if ledger == place.COMMON:
+        return []
+    found: dict[int, list[tuple[str, str]]] = defaultdict(list)
+    for node, known in shelf.certificates.items():
+        if node != mine.node and node not in shelf.revoked and certificates.hears(known, ledger):
+            tier, path = tier_of(known)
+            found[tier].append((path, node))
+    own = tier_of(mine)[0]
+    nearest = sorted(found, key=lambda tier: (abs(tier - own), tier))
+    return [_Level(min(found[tier])[0], tuple(sorted(node for _, node in found[tier]))) for tier in nearest]
+
+
+async def _said(c: AsyncConnection, nodes: set[str], ledgers: set[str]) -> Mapping[tuple[str, str, str], _Said]:
+    if not nodes:
+        return {}
+    where = f"{among(c, 'node', 'nodes')} and {among(c, 'ledger', 'ledgers')}"
+    values: dict[str, Any] = {"nodes": bound(c, sorted(nodes)), "ledgers": bound(c, sorted(ledgers))}
+    rows = await c.execute(text(f"select node, ledger, origin, seq, highest, at_ms from peer_have where {where}"), values)
+    return {(r.node, r.ledger, r.origin): _Said(r.seq, r.highest, r.at_ms) for r in rows}
+
+
+def _mark(key: Key, level: _Level, said: Mapping[tuple[str, str, str], _Said], tables: Tables) -> Mark:
+    ledger, origin, seq = key
+    name = tables.level(level.path)
+    if entry.node_of(origin) in level.nodes:
+        return Mark(name, tables.mark(level.path), True, None, "here")
+    heard = [said[node, ledger, origin] for node in level.nodes if (node, ledger, origin) in said]
+    at_ms = max((s.at_ms for s in heard), default=None)
+    if any(s.seq >= seq for s in heard):
+        return Mark(name, tables.mark(level.path), True, at_ms, "here")
+    if any(s.highest >= seq for s in heard):
+        return Mark(name, "重新送达中", False, at_ms, "again")
+    return Mark(name, f"未到{name}", False, at_ms, "waiting")

@@ -1,0 +1,102 @@
+"""Who may register persons, give and end posts, and erase a body. Strict, pure; what it is decided on comes as arguments.
+
+A person and their posts are entries of their office's ledger, subject = person id. Posts that open what is sealed are given only
+at the top, by its `admin`: whoever is reported on must not be able to make himself the reader.
+"""
+
+import re
+from typing import Final
+
+import msgspec
+
+from protocol import place
+from protocol.commands import Command, EndPost, EraseBody, GivePost, RegisterPerson
+from protocol.events import Actor, BodyErased, Draft, PersonRegistered, PersonRegisteredBody, PostEnded, PostGiven, PostGivenBody, TextBody
+from protocol.problem import Refused
+from protocol.tables import Tables
+
+PEOPLE_COMMANDS: Final = (RegisterPerson, GivePost, EndPost, EraseBody)
+_POST: Final = re.compile(r"([a-z_]{1,20})\.[0-9a-f]{8}")
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What the ledger says about the thing acted on. registered: offices where the person stands · post: (person, office, kind) of a
+    post not yet ended, None else · item: (subject, kind of event, its office) of the entry to erase, None when not here."""
+
+    registered: tuple[str, ...] = ()
+    post: tuple[str, str, str] | None = None
+    item: tuple[str, str, str] | None = None
+
+
+def decide_people(command: Command, actor: Actor, known: Known, tables: Tables) -> list[Draft]:
+    """Raises Refused not_allowed, field_impossible, ledger_not_covered."""
+    if isinstance(command, RegisterPerson):
+        return [_register(command, actor)]
+    if isinstance(command, GivePost):
+        return [_give(command, actor, known, tables)]
+    if isinstance(command, EndPost):
+        return [_end(command, actor, known)]
+    if isinstance(command, EraseBody):
+        return [_erase(command, actor, known)]
+    raise TypeError(f"no command about people: {type(command).__name__}")
+
+
+def item_of(command: EraseBody) -> tuple[str, str, int]:
+    """(ledger, origin, seq). Raises Refused field_impossible."""
+    parts = command.item.split("|")
+    if len(parts) != 3 or not parts[2].isdigit() or len(parts[2]) > 15:
+        raise Refused("field_impossible", field="item", what="条目", why="写法不对")
+    return parts[0], parts[1], int(parts[2])
+
+
+def _register(command: RegisterPerson, actor: Actor) -> Draft:
+    _may(actor, "people", "登记人员")
+    _own(actor, command.office)
+    facts = PersonRegistered(actor.office, 0, ())
+    return Draft(command.office, command.person, "person", facts, PersonRegisteredBody(command.name.strip(), command.phone.strip()))
+
+
+def _give(command: GivePost, actor: Actor, known: Known, tables: Tables) -> Draft:
+    _may(actor, "people", "安排岗位")
+    _own(actor, command.office)
+    matched = _POST.fullmatch(command.post)
+    powers = frozenset(tables.post_powers(matched[1])) if matched else frozenset()
+    if not matched or not powers:
+        raise Refused("field_impossible", field="post", what="岗位", why="没有这种岗位")
+    if "sealed" in powers and not ("admin" in actor.powers and place.tier(actor.office) == 0):
+        raise Refused("not_allowed", what="安排能看密封件的岗位")
+    if command.office not in known.registered:
+        raise Refused("field_impossible", field="person", what="人员", why="还没有在这个单位登记")
+    if known.post is not None:
+        raise Refused("field_impossible", field="post", what="岗位", why="这个编号已经用过")
+    facts = PostGiven(actor.office, 0, (), command.post, matched[1], command.home)
+    return Draft(command.office, command.person, "person", facts, PostGivenBody(command.title.strip()))
+
+
+def _end(command: EndPost, actor: Actor, known: Known) -> Draft:
+    _may(actor, "people", "终止岗位")
+    if known.post is None or known.post[1] != command.office:
+        raise Refused("field_impossible", field="post", what="岗位", why="没有这个岗位，或者已经终止")
+    _own(actor, command.office)
+    return Draft(command.office, known.post[0], "person", PostEnded(actor.office, 0, (), command.post), TextBody(command.reason))
+
+
+def _erase(command: EraseBody, actor: Actor, known: Known) -> Draft:
+    _may(actor, "erase", "依法删除正文")
+    ledger, origin, seq = item_of(command)
+    _own(actor, ledger)
+    if known.item is None:
+        raise Refused("field_impossible", field="item", what="条目", why="本机没有这一条")
+    facts = BodyErased(actor.office, 0, (), ledger, origin, seq, command.ground)
+    return Draft(ledger, known.item[0], "erasure", facts)
+
+
+def _may(actor: Actor, power: str, what: str) -> None:
+    if power not in actor.powers:
+        raise Refused("not_allowed", what=what)
+
+
+def _own(actor: Actor, office: str) -> None:
+    """The actor's own office or one below it; a top office's own units count as below."""
+    if not place.within(office, actor.office):
+        raise Refused("not_allowed", what=f"管 {office} 的人和事")
