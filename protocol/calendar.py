@@ -68,13 +68,14 @@ def add_hours_ms(ms: int, hours: int) -> int:
 class Calendar:
     """Immutable but for a memo of its own answers. rest and work are the days of the notices; years those that have one."""
 
-    __slots__ = ("_memo", "_rest", "_work", "closes", "years")
+    __slots__ = ("_known", "_memo", "_rest", "_work", "closes", "years")
 
     def __init__(self, rest: Iterable[date] = (), work: Iterable[date] = (), years: Iterable[int] = (), closes: str = "17:30") -> None:
         self._rest = frozenset(to_number(d) for d in rest)
         self._work = frozenset(to_number(d) for d in work)
         self.years = frozenset(years)
         self.closes = closes
+        self._known = _longest_run(self.years)
         self._memo: dict[tuple[int, int, str, bool], int] = {}
 
     def is_working(self, day: date) -> bool:
@@ -83,6 +84,12 @@ class Calendar:
     def is_provisional(self, first: date, last: date | None = None) -> bool:
         """Claims that a year from `first` to `last` has no notice yet."""
         return any(year not in self.years for year in range(first.year, (last or first).year + 1))
+
+    def is_known(self, first: int, last: int) -> bool:
+        """The contrary, on day numbers."""
+        if self._known[0] <= first <= last <= self._known[1]:
+            return True
+        return first > last or not self.is_provisional(to_date(first), to_date(last))
 
     def moved(self, day: date) -> date:
         """The day itself, or the first working day after it."""
@@ -147,6 +154,16 @@ class Calendar:
 
     def _works(self, number: int) -> bool:
         return number in self._work or (number not in self._rest and (number + _FIRST_WEEKDAY) % 7 < 5)
+
+
+def _longest_run(years: frozenset[int]) -> tuple[int, int]:
+    """First and last day number of the newest years in a row that have a notice."""
+    if not years or not 1970 <= max(years) < 9000:
+        return (0, -1)
+    first = last = max(years)
+    while first - 1 in years and first > 1970:
+        first -= 1
+    return to_number(date(first, 1, 1)), to_number(date(last, 12, 31))
 
 
 def _same_day(number: int, months: int) -> int:

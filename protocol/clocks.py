@@ -17,8 +17,8 @@ from typing import Final
 
 import msgspec
 
-from protocol.calendar import HOUR_MS, Calendar, day_end_ms, day_number, local_date, local_time, to_date, to_number
-from protocol.case import Agreement, Case, Line, Task
+from protocol.calendar import HOUR_MS, Calendar, day_end_ms, day_number, local_time, to_date, to_number
+from protocol.case import Agreement, Case, Task
 from protocol.place import tier
 from protocol.shapes import ClockRule
 from protocol.tables import Tables
@@ -55,7 +55,12 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
 
 def of_case(case: Case, tables: Tables) -> list[Clock]:
     """Every clock that has started, the one that ends first in front; (id, starts_ms) names one."""
-    found = [*_outer(case, tables), *_inner(case, tables), *_of_agreements(case, tables), *_of_pledge(case, tables)]
+    reopened_ms, last_ms = _marks(case, tables.quiet_kinds)
+    found = [*_outer(case, tables, reopened_ms), *_inner(case, tables, reopened_ms, last_ms)]
+    if case.agreements or case.agreement is not None:
+        found += _of_agreements(case, tables)
+    if case.ending == "pledge":
+        found += _of_pledge(case, tables)
     return sorted({(c.id, c.starts_ms): c for c in found}.values(), key=_order)
 
 
@@ -113,36 +118,34 @@ def _time_of_day(due_ms: int, now_ms: int, calendar: Calendar) -> str:
 # ── the kinds of start ──
 
 
-def _outer(case: Case, tables: Tables) -> Iterator[Clock]:
+def _outer(case: Case, tables: Tables, reopened_ms: int) -> Iterator[Clock]:
     """The law's clocks of registering and accepting; escalation does not touch them."""
     petition = _is_petition(case, tables)
-    reopened = _reopened_ms(case)
     for start, ms in (("logged", case.logged_ms), ("accepted", case.accepted_ms)):
         if ms is None:
             continue
         for rule in tables.clocks_from.get(start, ()):
             if _fits(rule, case, petition):
-                anew = reopened if rule.stops == "mediation" else 0
-                yield _counted(rule, tables, max(ms, anew), _state(rule.stops, case))
+                from_ms = reopened_ms if rule.stops == "mediation" and reopened_ms > ms else ms
+                yield _counted(rule, tables, from_ms, _state(rule.stops, case))
 
 
-def _inner(case: Case, tables: Tables) -> Iterator[Clock]:
+def _inner(case: Case, tables: Tables, reopened_ms: int, last_ms: int) -> Iterator[Clock]:
     """The county's own: take up, the term, no progress, the date asked."""
     state = _state("mediation", case)
-    term_ms = max(case.term_since_ms, _reopened_ms(case))
+    term_ms = max(case.term_since_ms, reopened_ms)
     holder_tier = tier(case.holder)
     for rule in tables.clocks_from.get("term", ()):
-        if rule.tier in (None, holder_tier) and _fits(rule, case, False):
+        if (rule.tier is None or rule.tier == holder_tier) and _fits(rule, case, False):
             yield _counted(rule, tables, term_ms, state)
     if case.offer is not None and case.offer.arrived_ms is not None and case.status not in _DROPPED:
         for rule in tables.clocks_from.get("offer", ()):
             yield _counted(rule, tables, case.offer.arrived_ms, RUNNING)
     if case.status in _UNSETTLED or case.status == "ended":
-        last_ms = _last_progress_ms(case, tables.quiet_kinds)
         for rule in tables.clocks_from.get("written", ()):
             if _fits(rule, case, False):
                 yield _counted(rule, tables, last_ms, RUNNING)
-    asked = _day(case.due)
+    asked = _day(case.due) if case.due else None
     if asked is not None:
         for rule in tables.clocks_from.get("asked", ()):
             yield _timed(rule, tables, case.term_since_ms, day_end_ms(asked), state)
@@ -200,10 +203,9 @@ def _fits(rule: ClockRule, case: Case, petition: bool) -> bool:
         return False
     if (rule.risks and case.risk not in rule.risks) or case.risk in rule.risks_not:
         return False
-    codes = (case.type, case.type[:2])
-    if rule.types and not rule.types.intersection(codes):
+    if rule.types and case.type not in rule.types and case.type[:2] not in rule.types:
         return False
-    return not rule.types_not.intersection(codes)
+    return not rule.types_not or (case.type not in rule.types_not and case.type[:2] not in rule.types_not)
 
 
 def _state(stops: str, case: Case) -> str:
@@ -223,17 +225,16 @@ def _after(case: Case) -> str:
     return STOPPED if case.status in _DROPPED or case.status == "archived" else RUNNING
 
 
-def _reopened_ms(case: Case) -> int:
-    return max((line.at_ms for line in case.lines if line.kind == "DisputeReopened" and _counts(line)), default=0)
-
-
-def _last_progress_ms(case: Case, quiet: frozenset[str]) -> int:
-    written = (line.at_ms for line in case.lines if line.kind not in quiet and not line.waiting)
-    return max(written, default=case.logged_ms)
-
-
-def _counts(line: Line) -> bool:
-    return not line.set_aside and not line.waiting
+def _marks(case: Case, quiet: frozenset[str]) -> tuple[int, int]:
+    """When it was last reopened (0: never), and when its holder or a helper last wrote."""
+    reopened = last = 0
+    for line in case.lines:
+        if line.waiting or line.kind in quiet:
+            continue
+        last = max(last, line.at_ms)
+        if line.kind == "DisputeReopened" and not line.set_aside:
+            reopened = max(reopened, line.at_ms)
+    return reopened, last or case.logged_ms
 
 
 def _papers(case: Case) -> list[Agreement]:
@@ -283,18 +284,20 @@ def _counted(rule: ClockRule, tables: Tables, starts_ms: int, state: str, note: 
         return _timed(rule, tables, starts_ms, starts_ms + rule.length * HOUR_MS, state, note)
     first = day_number(starts_ms)
     last = tables.calendar.last_day(first, rule.length, rule.unit, rule.move)
-    if rule.move and rule.unit != "workday":
-        note = note or _moved_note(tables.calendar.last_day(first, rule.length, rule.unit, False), last)
+    if rule.move and rule.unit != "workday" and not note:
+        note = _moved_note(tables.calendar.last_day(first, rule.length, rule.unit, False), last)
     return _timed(rule, tables, starts_ms, day_end_ms(last), state, note)
 
 
 def _timed(rule: ClockRule, tables: Tables, starts_ms: int, due_ms: int, state: str, note: str = "") -> Clock:
-    starts_ms = min(max(starts_ms, 0), _MS_MAX)
-    due_ms = min(max(due_ms, 0), _MS_MAX)
-    length = max(due_ms - starts_ms, 0)
-    provisional = tables.calendar.is_provisional(local_date(starts_ms), local_date(due_ms))
+    if not 0 <= starts_ms <= _MS_MAX or not 0 <= due_ms <= _MS_MAX:
+        starts_ms, due_ms = min(max(starts_ms, 0), _MS_MAX), min(max(due_ms, 0), _MS_MAX)
+    length = due_ms - starts_ms if due_ms > starts_ms else 0
+    provisional = not tables.calendar.is_known(day_number(starts_ms), day_number(due_ms))
+    if provisional:
+        note = "；".join(filter(None, (note, "放假安排还没有公布，日期暂定")))
     return Clock(
-        id=rule.key.partition(".")[0],
+        id=rule.id or rule.key,
         name=rule.name,
         starts_ms=starts_ms,
         due_ms=due_ms,
@@ -303,7 +306,7 @@ def _timed(rule: ClockRule, tables: Tables, starts_ms: int, due_ms: int, state: 
         soon_ms=due_ms - length * (100 - tables.limit("warn_soon_percent")) // 100,
         late_ms=due_ms - length * (100 - tables.limit("warn_late_percent")) // 100,
         provisional=provisional,
-        note=("；".join(filter(None, (note, "放假安排还没有公布，日期暂定")))) if provisional else note,
+        note=note,
         right=rule.right,
         end=rule.end,
     )

@@ -16,7 +16,7 @@ _PLACES: Final = ("", "拾", "佰", "仟")
 _GROUPS: Final = ("", "万", "亿", "兆")
 _UNITS: Final = {"十": 10, "百": 100, "千": 1_000, "万": 10_000, "亿": 100_000_000}
 _WORDS: Final = {c: str(n) for n, c in enumerate("零一二三四五六七八九")} | {"〇": "0", "两": "2"}
-_OLD: Final = str.maketrans(dict(zip("壹贰叁肆伍陆柒捌玖拾佰仟圆", "一二三四五六七八九十百千元", strict=True)))
+_OLD: Final = str.maketrans("壹贰叁肆伍陆柒捌玖拾佰仟圆", "一二三四五六七八九十百千元")
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)?([十百千]?)")
 _WHY: Final = "请写成 41260.50 或 4.5万 这样的数"
 

@@ -94,7 +94,7 @@ class Limit(Row):
 
 
 class ClockRule(Row):
-    """from_: where it starts, in words · start: how it is counted ("" = only described) · right: of the parties, nobody is late.
+    """id: of the clock, when several rules make one ("" = the key) · from_: where it starts, in words · start: how it is counted ("" = only described) · right: of the parties, nobody is late.
 
     stops: what meets it · lengths: several of the same start · more: extension · end: what happens at the end.
     types, types_not: 2 or 4 digits · petition: only for petitions · risks, risks_not · tier: only for a holder of that tier.
@@ -105,6 +105,7 @@ class ClockRule(Row):
     length: int
     unit: str
     basis: str
+    id: str = ""
     from_: str = msgspec.field(name="from", default="")
     start: str = ""
     stops: str = ""

@@ -15,7 +15,7 @@ _PLACES_FROM: Final = "2023-06-30"
 
 def _places() -> bytes:
     """Table `places` from the CSV: rows [code, name, level, parent], as the bureau writes them."""
-    text = (files(__package__) / "places_anji.csv").read_text("utf-8")
+    text = (files("protocol.data") / "places_anji.csv").read_text("utf-8")
     rows = [[r["code"], r["name"], r["level"], r["parent"]] for r in csv.DictReader(text.splitlines())]
     table = {"version": _PLACES_VERSION, "valid_from": _PLACES_FROM, "rows": rows}
     return json.dumps(table, ensure_ascii=False, separators=(",", ":")).encode()
@@ -25,7 +25,7 @@ def _load() -> dict[str, tuple[str, str, bytes]]:
     """name -> (version, valid_from, JSON bytes without the white space of the file)."""
     found = {"places": (_PLACES_VERSION, _PLACES_FROM, _places())}
     for name in NAMES:
-        table = json.loads((files(__package__) / f"{name}.json").read_bytes())
+        table = json.loads((files("protocol.data") / f"{name}.json").read_bytes())
         compact = json.dumps(table, ensure_ascii=False, separators=(",", ":")).encode()
         found[name] = (table["version"], table["valid_from"], compact)
     return found
