@@ -11,11 +11,26 @@ What was refused wrote nothing. A full disk, a busy or a damaged store come as `
 since after a failed sync nobody knows what the disk holds: start again, verify, heal from peers.
 """
 
-from protocol.node.journal.backup import backup, restore
+from protocol.node.journal.backup import BackupBroken, NotEmpty, backup, restore
 from protocol.node.journal.journal import Journal
+from protocol.node.journal.migrate import JournalTooNew
 from protocol.node.journal.rebuild import rebuild
 from protocol.node.journal.search import matching
 from protocol.node.journal.stored import LaneHead, Stored
+from protocol.node.journal.witness import Witness
 from protocol.node.journal.writing import Writing
 
-__all__ = ["Journal", "LaneHead", "Stored", "Writing", "backup", "matching", "rebuild", "restore"]
+__all__ = [
+    "BackupBroken",
+    "Journal",
+    "JournalTooNew",
+    "LaneHead",
+    "NotEmpty",
+    "Stored",
+    "Witness",
+    "Writing",
+    "backup",
+    "matching",
+    "rebuild",
+    "restore",
+]

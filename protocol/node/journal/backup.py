@@ -1,5 +1,137 @@
-"""stand-in"""
+"""A consistent copy of a journal while it is in use, and the way back.
+
+A backup is always one SQLCipher file, whichever store it was taken from: it can be restored to either. It is verified page
+by page and synced before it gets its name, and written beside the journal, never into it. What it was not told: the keys
+of the node, the blobs, the configuration.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+from sqlcipher3 import dbapi2 as sqlcipher
+
+from protocol.node.journal import schema
+from protocol.node.journal.engine import connect_sqlite, sqlite_path, sync_folder
+from protocol.node.journal.faults import refusal
+from protocol.node.journal.journal import Journal
+from protocol.node.journal.projection import Views
+from protocol.node.journal.rows import fetch, insert, is_postgres
+
+ROWS_AT_ONCE = 5000
 
 
-async def backup(*a): ...
-async def restore(*a): ...
+class BackupBroken(Exception):
+    """备份文件不完整或已损坏，不能使用。"""
+
+
+class NotEmpty(Exception):
+    """目标里已经有台账，不能恢复到它上面。"""
+
+
+async def backup(journal: Journal, path: Path, key: bytes) -> None:
+    """Writes the file `path`, encrypted with `key` (32 bytes). Raises FileExistsError, OSError, BackupBroken; Refused as reads do."""
+    if path.exists():
+        raise FileExistsError(path)
+    if journal.url.startswith("sqlite"):
+        await asyncio.to_thread(_copy_file, sqlite_path(journal.url), journal.key, path, key)
+        return
+    work = path.with_name(path.name + ".work")
+    _remove(work)
+    try:
+        copy = await Journal.open(f"sqlite:///{work}", key, journal.tables, views=journal.views)
+        try:
+            await _copy_tables(journal, copy)
+        finally:
+            await copy.close()
+        await asyncio.to_thread(_copy_file, work, key, path, key)
+    finally:
+        _remove(work)
+
+
+async def restore(
+    path: Path, key: bytes, url: str, new_key: bytes | None, tables: Callable[[], Any], *, views: Views | None = None
+) -> None:
+    """Makes a journal at `url` out of a backup; opening it brings it to this program's version. Raises NotEmpty, BackupBroken.
+
+    Who restores begins a new epoch before anything is written: other nodes may hold what the backup does not.
+    """
+    if url.startswith("sqlite"):
+        target = sqlite_path(url)
+        if target.exists():
+            raise NotEmpty(str(target))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(_copy_file, path, key, target, new_key or b"")
+        return
+    work = path.with_name(path.name + ".work")
+    _remove(work)
+    await asyncio.to_thread(_copy_file, path, key, work, key)
+    try:
+        source = await Journal.open(f"sqlite:///{work}", key, tables, views=views)
+        target_journal = await Journal.open(url, new_key, tables, views=views)
+        try:
+            await _copy_tables(source, target_journal)
+        finally:
+            await target_journal.close()
+            await source.close()
+    finally:
+        _remove(work)
+
+
+def _copy_file(source: Path, source_key: bytes, target: Path, target_key: bytes) -> None:
+    if not source.exists():
+        raise FileNotFoundError(source)
+    part = target.with_name(target.name + ".part")
+    _remove(part)
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        with closing(connect_sqlite(source, source_key, False)) as from_, closing(connect_sqlite(part, target_key, True)) as to:
+            to.execute("pragma synchronous = OFF")  # synced below, once and as a whole
+            from_.backup(to)
+            to.execute("pragma journal_mode = delete")  # one file, nothing beside it
+            wrong = to.execute("pragma cipher_integrity_check").fetchall() or [r for r in to.execute("pragma quick_check") if r[0] != "ok"]
+        if wrong:
+            raise BackupBroken(str(wrong[0]))
+    except sqlcipher.Error as error:
+        _remove(part)
+        raise _meaning(error) from error
+    except BaseException:
+        _remove(part)
+        raise
+    with part.open("rb") as f:
+        os.fsync(f.fileno())
+    part.rename(target)
+    sync_folder(target.parent)
+
+
+def _meaning(error: BaseException) -> Exception:
+    """A full disk is said as such; pages that are not what was written, or another key, make the file of no use."""
+    refused = refusal(error)
+    return BackupBroken(str(error)) if refused is None or refused.code == "store_damaged" else refused
+
+
+async def _copy_tables(source: Journal, target: Journal) -> None:
+    """Every kept table, as of one moment, in one transaction of the target."""
+    async with target.writing() as w, source.read() as c:
+        if await fetch(w.connection, "select 1 from lane limit 1"):
+            raise NotEmpty(target.url)
+        for table in schema.kept.sorted_tables:
+            names = [column.name for column in table.columns]
+            # two rows of `local` tell of the views beside them, which are not copied
+            where = " where name not in ('views', 'view names')" if table.name == "local" else ""
+            rows = await c.stream(text(f"select {', '.join(names)} from {table.name}{where}"))
+            async for some in rows.partitions(ROWS_AT_ONCE):
+                await insert(w.connection, table.name, names, some)
+        await fetch(w.connection, "delete from local where name = 'views'")  # they are empty: the next opening fills them
+        if is_postgres(w.connection):
+            highest = "coalesce((select max(position) from entry), 0) + 1"
+            await fetch(w.connection, f"select setval(pg_get_serial_sequence('entry', 'position'), {highest}, false)")
+
+
+def _remove(path: Path) -> None:
+    for name in (path.name, path.name + "-wal", path.name + "-shm", path.name + "-journal"):
+        path.with_name(name).unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from protocol.node.journal.faults import is_fatal
 READERS_MAX = 4  # pages are short; more would only hold snapshots that keep the WAL from being reset
 BUSY_WAIT_MS = 5000  # another program on the same file (`rebuild`, `backup`) may hold the lock for a moment
 KEY_BYTES = 32
+LOCK_WAIT = "30s"  # of PostgreSQL: another program that holds a lane for longer is stuck
 WAIT_S = 30.0  # for a connection of the pool
 _ERRORS = (
     "Error",
@@ -50,7 +51,7 @@ def connect_sqlite(path: Path, key: bytes, writes: bool) -> Any:
     pragmas = [
         "cipher_log_level = none",  # a wrong key is our error to word, not lines on stderr
         f"key = \"x'{key.hex()}'\"",
-        "journal_mode = WAL",
+        *(["journal_mode = WAL"] if writes else []),  # it stays in the file; a backup that is read must not change
         "synchronous = FULL",
         "wal_autocheckpoint = 0",
         "temp_store = memory",  # a temporary file would be plain text
@@ -102,7 +103,7 @@ def postgres_engine(url: str, writes: bool) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=WAIT_S,
         pool_pre_ping=True,
-        connect_args={"server_settings": {"synchronous_commit": "on", "timezone": "UTC", "jit": "off"}},
+        connect_args={"server_settings": {"synchronous_commit": "on", "lock_timeout": LOCK_WAIT, "timezone": "UTC", "jit": "off"}},
         **options,
     )
     return engine if writes else engine.execution_options(postgresql_readonly=True)

@@ -32,12 +32,12 @@ class Journal:
     """Made by `Journal.open`. damaged: pages were found that are not what was written; writing is refused from then on."""
 
     def __init__(self, writer: AsyncEngine, reader: AsyncEngine, tables: Callable[[], Any], views: Views, index_later: bool) -> None:
-        self._writer, self._reader, self._tables, self._views, self._later = writer, reader, tables, views, index_later
+        self._writer, self._reader, self.tables, self.views, self._later = writer, reader, tables, views, index_later
         self._turn = asyncio.Lock()
         self._fatal: Callable[[str], Any] = faults.end_program
         self._checkpoint: Checkpoint | None = None
         self.damaged = False
-        self.url = ""
+        self.url, self.key = "", b""
 
     @classmethod
     async def open(
@@ -67,7 +67,7 @@ class Journal:
         else:
             writer, reader = engines.postgres_engine(url, True), engines.postgres_engine(url, False)
         journal = cls(writer, reader, tables, views, index_later)
-        journal.url, journal._fatal = url, fatal
+        journal.url, journal.key, journal._fatal = url, key or b"", fatal
         try:
             async with journal._guarded():
                 await migrate.bring_up(writer, views)
@@ -90,7 +90,7 @@ class Journal:
         if not filled:
             await fill(self)
             async with self.writing() as w:
-                await w.set_local("views", migrate.shape_of(self._views))
+                await w.set_local("views", migrate.shape_of(self.views))
 
     async def close(self) -> None:
         if self._checkpoint:
@@ -122,7 +122,7 @@ class Journal:
             await c.begin()
             if is_postgres(c):
                 await fetch(c, "select pg_advisory_xact_lock_shared(:key)", {"key": SINCE_BARRIER})
-            yield Writing(c, self._views, self._tables, self._later)
+            yield Writing(c, self.views, self.tables, self._later)
             await _to_the_end(c.commit())
         if self._checkpoint:
             self._checkpoint.committed()

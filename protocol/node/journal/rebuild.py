@@ -23,7 +23,7 @@ async def rebuild(journal: Journal) -> bool:
         async with journal.writing() as w:
             same = await _mend(journal, w, subjects) and same
     async with journal.writing() as w:
-        for table in [*journal._views.TABLES, "search"]:
+        for table in [*journal.views.TABLES, "search"]:
             sql = f"delete from {table} where not exists (select 1 from entry e where e.subject = {table}.subject)"
             same = not await fetch(w.connection, sql + " returning subject") and same
     return same
@@ -50,9 +50,9 @@ async def _subjects(journal: Journal) -> AsyncIterator[list[str]]:
 
 async def _mend(journal: Journal, w: Writing, subjects: Sequence[str]) -> bool:
     c = w.connection
-    made = Projected(journal._views)
+    made = Projected(journal.views)
     for entries in (await projection.entries_of(c, subjects)).values():
-        made.add(entries, journal._tables())
+        made.add(entries, journal.tables())
     where, values = among(c, "subject", "subjects"), {"subjects": bound(c, subjects)}
     wrong = set()
     for table, columns in made.columns.items():
