@@ -141,6 +141,10 @@ def _inner(case: Case, tables: Tables, reopened_ms: int, last_ms: int) -> Iterat
     if case.offer is not None and case.offer.arrived_ms is not None and case.status not in _DROPPED:
         for rule in tables.clocks_from.get("offer", ()):
             yield _counted(rule, tables, case.offer.arrived_ms, RUNNING)
+    for move in case.moves:
+        if move.arrived_ms is not None:
+            for rule in tables.clocks_from.get("offer", ()):
+                yield _taken_up(_counted(rule, tables, move.arrived_ms, MET), move.at_ms)
     if case.status in _UNSETTLED or case.status == "ended":
         for rule in tables.clocks_from.get("written", ()):
             if _fits(rule, case, False):
@@ -149,6 +153,10 @@ def _inner(case: Case, tables: Tables, reopened_ms: int, last_ms: int) -> Iterat
     if asked is not None:
         for rule in tables.clocks_from.get("asked", ()):
             yield _timed(rule, tables, case.term_since_ms, day_end_ms(asked), state)
+
+
+def _taken_up(clock: Clock, at_ms: int) -> Clock:
+    return clock if at_ms <= clock.due_ms else msgspec.structs.replace(clock, note="超期后才受领")
 
 
 def _of_agreements(case: Case, tables: Tables) -> Iterator[Clock]:

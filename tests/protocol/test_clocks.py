@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol import clocks
-from protocol.case import STATUS_NAMES, TASK_STATUS_NAMES, Case, Task
+from protocol.case import STATUS_NAMES, TASK_STATUS_NAMES, Case, Move, Task
 from protocol.clocks import MET, RUNNING, STOPPED, due_words, is_overdue, warn
 from protocol.tables import PACKAGED, Tables
 from tests.protocol.clock_cases import (
@@ -109,6 +109,17 @@ def test_taking_up_is_due_one_working_day_after_arrival_not_after_sending() -> N
     assert "T30" not in ids(case)
     case.offer = an_offer("2026-02-14 16:00")  # a Saturday that is worked, before nine days of rest
     assert ends(case, "T30") == "2026-02-24"
+
+
+def test_what_was_taken_up_keeps_its_clock_and_says_when_it_was_late() -> None:
+    def taken(at: str) -> tuple[str, str]:
+        move = Move(2, "take_up", VILLAGE, TOWNSHIP, ("", ""), ms(at), ms(at), ("nabc:1", 1), ms("2026-01-19"), ms("2026-01-19"))
+        (clock,) = of(a_case("2026-01-19", holder=TOWNSHIP, moves=[move]), "T30")
+        assert day(clock.due_ms) == "2026-01-20"
+        return clock.state, clock.note
+
+    assert taken("2026-01-20 17:00") == (MET, "")
+    assert taken("2026-01-21 08:00") == (MET, "超期后才受领")
 
 
 def test_silence_counts_from_the_last_progress_and_an_urge_is_none() -> None:
