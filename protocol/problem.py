@@ -16,6 +16,7 @@ SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "page_unknown": (404, "没有这一页。请从上面的菜单再找一次。"),
     "sign_in_needed": (401, "请先登录。"),
     "sign_in_wrong": (401, "账号或密码不对。"),
+    "post_needed": (403, "账号和密码都对，但是这个账号现在没有岗位。请找本单位管理员。"),
     "sign_in_throttled": (429, "输错次数太多，请 {minutes} 分钟后再试。"),
     "not_allowed": (403, "您的岗位不能做这一步：{what}。"),
     "not_served": (403, "这台机器不替“{office}”办事，请在它自己的机器上办。"),

@@ -7,20 +7,22 @@ so `_nav.html` of the program is its menu.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader
-from litestar import Litestar, Request, get
+from litestar import Litestar, get
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import CacheControlHeader, State
 from litestar.exceptions import HTTPException
 from litestar.logging import LoggingConfig
 from litestar.static_files import create_static_files_router
 
-from protocol.node.web import cases, files, link, session, stream, words
+from protocol.node.web import cases, files, link, lists, register, session, stream, words
 from protocol.node.web.page import failed, refused
+from protocol.node.web.stream import View
 from protocol.problem import Refused
 
 HERE: Final = Path(__file__).parent
@@ -32,8 +34,6 @@ POLICY: Final = {
 }
 BODY_BYTES_MAX: Final = 64 * 1024 * 1024  # a form with its photos; one file is limited by blobs
 YEAR_S: Final = 31_536_000
-
-View = Callable[[Request], Awaitable[str]]  # renders the partials of one kind of page, for the stream
 
 
 def environment_of(node: Any, templates: Sequence[Path], dist: Path, home: str) -> Environment:
@@ -55,21 +55,30 @@ async def healthz() -> dict[str, str]:
 
 
 def make_app(
-    node: Any, routes: list, templates: list[Path], dist: Path, home: str, *, views: Mapping[str, View] | None = None
+    node: Any,
+    routes: list,
+    templates: list[Path],
+    dist: Path,
+    home: str,
+    *,
+    views: Mapping[str, View] | None = None,
+    new_id: Callable[[], str] = lambda: secrets.token_hex(16),
 ) -> Litestar:
     """The application of one node.
 
     routes: the program's own handlers · templates: its template folders, searched before the shared one · dist: its
     bundle (manifest.json and hashed files) · home: path of the page behind `/` for whoever may see cases · views: what
-    `GET /stream?view=NAME` renders, by name, besides the shared ones (frame, list, case).
+    `GET /stream?view=NAME` renders, by name, besides the shared ones (frame, list, case) · new_id: makes the command
+    ids that go out with the forms.
     """
     environment = environment_of(node, templates, dist, home)
-    shared = [healthz, *session.routes(home), *cases.routes(), *files.routes(), *link.routes(), *stream.routes()]
+    pages = (lists, register, cases, files, link, stream)
+    shared = [healthz, *session.routes(home), *(route for module in pages for route in module.routes())]
     dist.mkdir(parents=True, exist_ok=True)
     static = create_static_files_router(
-        "/static", [dist], opt={"public": True}, cache_control=CacheControlHeader(max_age=YEAR_S, immutable=True)
+        "/static", [dist], opt={"public": "file"}, cache_control=CacheControlHeader(max_age=YEAR_S, immutable=True)
     )
-    state = State({"node": node, "environment": environment, "home": home, "link_state": lambda: link.state(node)})
+    state = State({"node": node, "environment": environment, "home": home, "link_state": link.Watch(node).state, "new_id": new_id})
     state.views = {**stream.VIEWS, **(views or {})}
     return Litestar(
         [*shared, static, *routes],

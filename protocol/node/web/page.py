@@ -15,6 +15,7 @@ from protocol.events import Actor
 from protocol.problem import Refused
 
 HTML: Final = "text/html; charset=utf-8"
+COOKIE: Final = "yidi"
 KEPT_NOWHERE: Final = {"Cache-Control": "no-store"}
 
 
@@ -49,13 +50,21 @@ def is_htmx(request: Request) -> bool:
 async def shell(request: Request) -> dict[str, Any]:
     """What the frame of a page shows: office, counts of the menu, state of the link, who is signed in."""
     node, actor = node_of(request), getattr(request.state, "actor", None)
-    counts = await node.reads.counts(actor) if actor else {}
-    return {"actor": actor, "counts": counts, "link": await request.app.state.link_state(), "path": request.url.path}
+    if actor is None:
+        return {"counts": {}, "link": None, "posts": [], "path": request.url.path}
+    posts = await node.people.posts(request.cookies.get(COOKIE, ""))
+    counts, link = await node.reads.counts(actor), await request.app.state.link_state()
+    return {"counts": counts, "link": link, "posts": posts, "path": request.url.path}
 
 
 def rendered(request: Request, template: str, context: dict[str, Any]) -> str:
-    """The template as text, with what every fragment may use: request, actor, now_ms, may."""
-    shared = {"request": request, "actor": getattr(request.state, "actor", None), "now_ms": node_of(request).clock()}
+    """The template as text, with what every fragment may use: request, actor, now_ms, new_id (of a command)."""
+    shared = {
+        "request": request,
+        "actor": getattr(request.state, "actor", None),
+        "now_ms": node_of(request).clock(),
+        "new_id": getattr(request.state, "new_id", None) or (lambda _name="": request.app.state.new_id()),
+    }
     return request.app.state.environment.get_template(template).render({**shared, **context})
 
 

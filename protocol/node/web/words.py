@@ -2,9 +2,9 @@
 
     {{ ms | moment }} 今天 17:30   {{ ms | day }} 11月22日   {{ due_ms | due }} 还剩 2 个工作日   {{ due_ms | due_tone }} late | soon | ""
     {{ fen | money }} 41,260.00 元   {{ path | office }}   {{ path | place }}   {{ path | place_full }}   {{ code | type }}
-    {{ 'accepted' | status }}   {{ 'DisputeLogged' | kind }}   {{ name | masked }}
+    {{ 'accepted' | status }}   {{ 'DisputeLogged' | kind }}   {{ name | masked }}   and task_status, result, risk, side, intake, ending
 
-Everything that a county may change (types, places, offices) is asked of the tables in force at that moment.
+Everything that may change by a table (types, places, offices) is asked of the tables in force at that moment.
 """
 
 from datetime import UTC, datetime, timedelta, timezone
@@ -12,60 +12,17 @@ from typing import Any, Final
 
 from jinja2 import Environment
 
+from protocol import access
+from protocol.case import STATUS_NAMES, TASK_STATUS_NAMES
+from protocol.clocks import due_words
 from protocol.events import Actor
+from protocol.tables import Tables
+from protocol.words import EVENT_NAMES, FIELD_NAMES, PERSON_LABELS, UNKNOWN_NAME, value_text, yuan
 
 LOCAL: Final = timezone(timedelta(hours=8))
 DAY_MS: Final = 86_400_000
 SOON_MS: Final = DAY_MS
-
-KINDS: Final[dict[str, str]] = {
-    "DisputeLogged": "登记",
-    "DisputeCorrected": "更正",
-    "DisputeVoided": "作废",
-    "DisputeAccepted": "受理",
-    "DisputeDeclined": "不予受理",
-    "MediationRecorded": "调解记录",
-    "AgreementSigned": "签订协议",
-    "MediationEnded": "终止调解",
-    "DisputeEscalated": "上报",
-    "DisputeArrived": "送达",
-    "DisputeTakenUp": "受领",
-    "DisputeReturned": "退回",
-    "DisputeCalledUp": "提级",
-    "DisputeHandedDown": "交办",
-    "HandlerNamed": "定承办人",
-    "UnitsConvened": "联调",
-    "DisputeClosed": "办结",
-    "DisputeReopened": "重开",
-    "FollowUpRecorded": "回访",
-    "DisputeArchived": "归档",
-    "DisputeMerged": "并案",
-    "NoteAdded": "备注",
-    "InstructionGiven": "批示",
-    "DisputeUrged": "催办",
-    "RiskSet": "风险等级",
-    "EvidenceAdded": "附件",
-    "ReviewDecided": "核对结论",
-    "TaskAssigned": "派单",
-    "TaskConfirmed": "接单",
-    "TaskDeclined": "谢绝",
-    "CadreArrived": "到场",
-    "TaskReported": "反馈",
-    "TaskEvidenceAdded": "任务附件",
-    "TaskRecalled": "撤回派单",
-    "TaskUrged": "催办任务",
-}
-RISKS: Final = {"green": "绿", "yellow": "黄", "red": "红"}
-SIDES: Final = {"applicant": "申请人", "respondent": "被申请人", "third": "第三人"}
-RESULTS: Final = {"settled": "已化解", "eased": "有缓和", "unsettled": "未化解", "absent": "人不在"}
-TASK_STATUSES: Final = {
-    "sent": "已派出",
-    "confirmed": "已接单",
-    "arrived": "已到场",
-    "reported": "已反馈",
-    "declined": "已谢绝",
-    "recalled": "已撤回",
-}
+OFFSET_S_NOISE: Final = 3  # what two messages on a slow line can make of a right clock
 
 
 def local(ms: int) -> datetime:
@@ -92,6 +49,21 @@ def due_tone(due_ms: int | None, now_ms: int) -> str:
     return "late" if due_ms < now_ms else "soon" if due_ms - now_ms < SOON_MS else ""
 
 
+def offset(ms: int | None) -> str:
+    """How far another machine's clock is from ours, as said on 连接与台账."""
+    if ms is None:
+        return "不知道"
+    minutes, seconds = divmod(abs(ms) // 1000, 60)
+    if minutes == 0 and seconds < OFFSET_S_NOISE:
+        return "准"
+    return f"{'快' if ms > 0 else '慢'} {minutes} 分钟" if minutes else f"{'快' if ms > 0 else '慢'} {seconds} 秒"
+
+
+def _reach(path: str, tables: Tables) -> str:
+    """A path of a certificate: `/*` at its end takes in what lies below."""
+    return f"{tables.place_full(path[:-2])}和下辖各处" if path.endswith("/*") else tables.place_full(path)
+
+
 def sees_cases(actor: Actor | None) -> bool:
     """A post that only goes out to visits sees no case, so it gets no search and no list."""
     return actor is not None and bool(actor.powers - {"field"})
@@ -99,26 +71,31 @@ def sees_cases(actor: Actor | None) -> bool:
 
 def teach(environment: Environment, node: Any) -> None:
     """Gives the templates their filters, bound to the node's clock and to its tables in force."""
-    from protocol import access, money
-    from protocol.case import STATUS_NAMES
-    from protocol.clocks import due_words
-
     environment.filters.update(
         moment=lambda ms: moment(ms, node.clock()),
         day=lambda ms: day(ms, node.clock()),
         due=lambda ms: due_words(ms, node.clock(), node.tables().calendar) if ms else "",
         due_tone=lambda ms: due_tone(ms, node.clock()),
-        money=lambda fen: "" if fen is None else f"{money.plain(fen)} 元",
+        money=yuan,
         office=lambda path: node.tables().office_name(path) if path else "",
         place=lambda path: node.tables().place_name(path) if path else "",
         place_full=lambda path: node.tables().place_full(path) if path else "",
         type=lambda code: node.tables().type_name(code) if code else "",
         status=lambda code: STATUS_NAMES.get(code, code),
-        task_status=lambda code: TASK_STATUSES.get(code, code),
-        result=lambda code: RESULTS.get(code, code),
-        kind=lambda kind: KINDS.get(kind, "未知条目"),
+        task_status=lambda code: TASK_STATUS_NAMES.get(code, code),
+        result=lambda code: node.tables().word("task_result", code),
+        risk=lambda code: node.tables().word("risk", code),
+        side=lambda code: node.tables().word("side", code),
+        intake=lambda code: node.tables().intake_name(code),
+        ending=lambda code: node.tables().ending_name(code),
+        kind=lambda kind: EVENT_NAMES.get(kind, UNKNOWN_NAME),
+        office_short=lambda path: node.tables().place_name(path) if path else "",
+        reach=lambda path: _reach(path, node.tables()),
+        offset=offset,
+        correction=lambda correction, which: value_text(correction.field, getattr(correction, which), node.tables()),
         masked=access.masked,
+        masked_phone=access.masked_phone,
+        masked_id=access.masked_id,
     )
-    environment.globals.update(
-        office_name=lambda: node.name, tables=node.tables, sees_cases=sees_cases, RISKS=RISKS, SIDES=SIDES
-    )
+    environment.globals.update(office_name=lambda: node.name, tables=node.tables, sees_cases=sees_cases)
+    environment.globals.update(PERSON_LABELS=PERSON_LABELS, FIELD_NAMES=FIELD_NAMES)

@@ -1,0 +1,107 @@
+"""The desk of an edge: a village logs and works, a township takes up what comes and sees every village below.
+
+One program, two shapes of one page, told apart by whether places lie below the office: `/desk` and `/inbox`. The rest of
+the pages is shared (protocol/node/web).
+
+    app = edge_app(node)       the Litestar application, ready for uvicorn
+"""
+
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from litestar import Litestar, Request, Response, get
+
+from protocol.node.web import lists, visits
+from protocol.node.web.app import make_app
+from protocol.node.web.page import actor_of, node_of, page, rendered
+from protocol.node.web.phone import routes as phone
+from protocol.node.web.register import form_context
+
+HERE: Final = Path(__file__).parent
+DIST: Final = HERE / "dist"
+HOME: Final = "/desk"
+SHOWN: Final = 20  # rows on the desk; the rest is one click away in the list
+SILENT_MS: Final = 86_400_000  # a village that said nothing for a day is shown with its last word
+
+TABS: Final = (("all", "最近"), ("held", "我承办"), ("came_down", "上面交办"), ("follow_up", "要回访"), ("overdue", "超期"))
+TABS_ABOVE: Final = (
+    ("incoming", "待受领"),
+    ("held", "办理中"),
+    ("outgoing", "送出待受领"),
+    ("follow_up", "要回访"),
+    ("review", "待核对"),
+    ("overdue", "超期"),
+    ("all", "全部"),
+)
+
+
+NONE: Final = {
+    "all": "还没有纠纷。登记的和送来的会马上出现在这里。",
+    "held": "现在没有要办的纠纷。",
+    "incoming": "没有等您受领的纠纷。",
+    "outgoing": "没有送出去还没受领的纠纷。",
+    "came_down": "上面没有交办的纠纷。",
+    "follow_up": "现在没有要回访的。",
+    "review": "没有要核对的。",
+    "overdue": "没有超期的。",
+}
+
+
+def has_below(request: Request) -> bool:
+    """Claims that places lie below the office of who asks: a township's desk."""
+    return bool(node_of(request).tables().children(actor_of(request).office))
+
+
+async def desk_context(request: Request) -> dict[str, Any]:
+    """List, tabs and, where there are places below, how each of them stands."""
+    below = has_below(request)
+    tabs = TABS_ABOVE if below else TABS
+    query = lists.query_of(request, tabs[0][0])
+    if query.view not in dict(tabs):
+        query = lists.Query(tabs[0][0])
+    context = await lists.list_context(request, query, SHOWN)
+    if query.view == "incoming":
+        context["rows"] = oldest_first(context["rows"])
+    places = await node_of(request).reads.places(actor_of(request)) if below else []
+    return {**context, "tabs": tabs, "below": below, "places": places, "silent_ms": SILENT_MS, "peeks": below, "none": NONE[query.view]}
+
+
+def oldest_first(rows: Any) -> list[Any]:
+    """What waits longest stands on top."""
+    return sorted(rows, key=lambda row: row.offer_ms or row.updated_ms)
+
+
+@get("/desk")
+async def desk(request: Request) -> Response[str]:
+    context = await desk_context(request)
+    live = urlencode({"view": "desk", "list": context["query"].view})
+    return await page(request, "desk.html", live=live, **form_context(request), **context)
+
+
+async def desk_live(request: Request) -> str:
+    context = await desk_context(request)
+    counts = await node_of(request).reads.counts(actor_of(request))
+    return rendered(request, "_desk_live.html", {**context, "counts": counts})
+
+
+async def inbox_context(request: Request) -> dict[str, Any]:
+    context = await lists.list_context(request, lists.Query("incoming"), lists.PER)
+    return {**context, "rows": oldest_first(context["rows"])}
+
+
+@get("/inbox")
+async def inbox(request: Request) -> Response[str]:
+    """待受领: what others sent to this office, oldest first, each with a pane to read, take up or return it."""
+    return await page(request, "inbox.html", live="view=inbox", **await inbox_context(request))
+
+
+async def inbox_live(request: Request) -> str:
+    return rendered(request, "_inbox_live.html", await inbox_context(request))
+
+
+def edge_app(node: Any) -> Litestar:
+    """Everything an edge serves: its desk, the shared pages, the phones at home here, the papers."""
+    routes = [desk, inbox, *visits.routes(), *phone.routes(DIST)]
+    views = {**visits.VIEWS, "desk": desk_live, "inbox": inbox_live}
+    return make_app(node, routes, [HERE / "templates"], DIST, HOME, views=views)

@@ -1,0 +1,233 @@
+"""A case: its whole timeline with receipt marks, who holds it, what may be done next and to whom it will happen.
+
+    GET /cases/{id}              the page; JSON for programs
+    GET /cases/{id}/peek         the same in short, for a pane beside a list
+    POST /cases/{id}/{command}   a step: form → command → desk; 422 gives the form back as typed
+
+What may be done comes from the rules (`steps`) alone; this page only asks for what a step needs and says what happened.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+from litestar import Request, Response, get, post
+
+from protocol import clocks, dispute, office, place
+from protocol.case import Case, Line, key_text
+from protocol.commands import CASE_COMMANDS, AddEvidence, CaseCommand
+from protocol.context import Context, Step
+from protocol.events import Actor
+from protocol.node.web import forms
+from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, page, refused, rendered, twin, wants_json
+from protocol.node.web.register import outcome_twin
+from protocol.problem import Refused
+from protocol.words import COMMAND_NAMES, PERSON_LABELS
+
+COMMANDS: Final[dict[str, type[CaseCommand]]] = {kind.__name__: kind for kind in CASE_COMMANDS if kind is not AddEvidence}
+PEEK_LINES: Final = 4
+NOT_STEPS: Final = ("AddEvidence", "DecideReview", "AssignTask")  # have their own places on the page
+MERGE_FOUND_MAX: Final = 10
+
+
+def context_of(request: Request) -> Context:
+    """What the rules may know when a page asks them which steps there are."""
+    node = node_of(request)
+    return Context(now_ms=node.clock(), serves=tuple(node.certificate.serves), covers=tuple(node.certificate.covers), tables=node.tables())
+
+
+async def names_of(request: Request, case: Case) -> dict[str, str]:
+    """Person id → name, of everyone the page mentions."""
+    reads = node_of(request).reads
+    persons = {line.head.author[0] for line in case.lines} | {case.handler}
+    persons |= {text for line in case.lines for label, text in line.text.items() if label in PERSON_LABELS}
+    return {person: await reads.person_name(person) or "未知人员" for person in persons if person}
+
+
+async def case_context(request: Request, subject: str) -> dict[str, Any]:
+    """Everything the case page shows. Raises Refused case_unknown."""
+    node, actor = node_of(request), actor_of(request)
+    case: Case = await node.reads.case(actor, subject)
+    tasks = await node.reads.tasks(actor, case=subject)
+    keys = [(line.head.ledger, *line.key) for line in case.lines]
+    offered = dispute.steps(case, actor, context_of(request))
+    steps = [step for step in offered if step.command not in NOT_STEPS]
+    running = [clock for clock in clocks.of_case(case, node.tables()) if clock.state == clocks.RUNNING]
+    return {
+        "case": case,
+        "marks": await node.reads.marks(keys),
+        "names": await names_of(request, case),
+        "steps": steps,
+        "others": {step.command: step for step in offered if step.command in NOT_STEPS},
+        "tasks": [(task, await node.reads.person_name(task.cadre) if task.cadre else "") for task in tasks],
+        "clocks": [(clock, clocks.warn(clock, node.clock())) for clock in running],
+        "choices": await choices(request, case, actor, steps),
+        "reviewed": {review.item: review for review in case.reviews},
+        "may_review": any(step.command == "DecideReview" for step in offered),
+        "open_phone": actor.office in (case.holder, case.logged_office),
+        "form": {},
+        "wrong": {},
+    }
+
+
+async def choices(request: Request, case: Case, actor: Actor, steps: list[Step]) -> dict[str, Any]:
+    """What the fields of the steps offer: offices above and below, units, persons, endings."""
+    node, tables = node_of(request), node_of(request).tables()
+    offered = {step.command for step in steps}
+    parts = place.segments(case.ledger)
+    on_the_way = ["/".join(parts[: n + 1]) for n in range(len(parts))]
+    top = place.segments(actor.office)[0]
+
+    def named(offices: Iterable[str]) -> list[tuple[str, str]]:
+        return [(path, tables.office_name(path)) for path in offices]
+
+    return {
+        "up": named(office.receivers_up(case.holder)),
+        "down": named(office.receivers_down(case.holder, case.ledger, tables)),
+        "units": named(unit for unit in tables.units_of(top) if unit != actor.office),
+        "handlers": await node.reads.handlers(actor) if offered & {"NameHandler", "TakeUpDispute"} else [],
+        "endings": [(code, row.name) for code, row in tables.endings.items()],
+        "follow_up": named(path for path in reversed(on_the_way) if tables.is_place(path)),
+        "types": [(code, tables.type_name(code)) for code in tables.types if not tables.type_flag(code, "sealed")],
+        "words": tables.words,
+        "parties": [msgspec.to_builtins(party) for party in case.parties],
+    }
+
+
+def case_twin(context: dict[str, Any]) -> dict[str, Any]:
+    """The case for programs: no raw heads, no keys of files."""
+    case: Case = context["case"]
+    plain = {name: getattr(case, name) for name in case.__struct_fields__ if name not in ("lines", "blobs")}
+    files = [
+        {
+            "key": key_text(a.key),
+            "address": a.blob.address,
+            "name": a.blob.name,
+            "mime": a.blob.mime,
+            "size": a.blob.size,
+            "what": a.blob.what,
+        }
+        for a in case.blobs
+    ]
+    lines = [line_twin(line, context) for line in case.lines]
+    clock_rows = [
+        {"id": c.id, "name": c.name, "due_ms": c.due_ms, "starts_ms": c.starts_ms, "basis": c.basis} for c, _ in context["clocks"]
+    ]
+    return {
+        **plain,
+        "lines": lines,
+        "files": files,
+        "steps": [*context["steps"], *context["others"].values()],
+        "clocks": clock_rows,
+        "tasks": [t for t, _ in context["tasks"]],
+    }
+
+
+def line_twin(line: Line, context: dict[str, Any]) -> dict[str, Any]:
+    shown = {name: getattr(line, name) for name in ("kind", "office", "at_ms", "received_ms", "text", "set_aside", "erased", "waiting")}
+    marks = context["marks"].get((line.head.ledger, *line.key), ())
+    return {"key": key_text(line.key), "by": context["names"].get(line.head.author[0], ""), **shown, "marks": marks}
+
+
+@get("/cases/{subject:str}")
+async def case_page(request: Request, subject: str) -> Response[Any]:
+    context = await case_context(request, subject)
+    if wants_json(request):
+        return twin(case_twin(context))
+    asked = request.query_params.get("step", "")
+    said = request.query_params.get("said", "")
+    return await page(request, "case.html", live=f"view=case&case={subject}", asked=asked, said=COMMAND_NAMES.get(said, ""), **context)
+
+
+@get("/cases/{subject:str}/peek")
+async def peek(request: Request, subject: str) -> Response[Any]:
+    return fragment(request, "_peek.html", peek_lines=PEEK_LINES, asked="", **await case_context(request, subject))
+
+
+async def case_live(request: Request) -> str:
+    """The regions of the case page again, for the stream."""
+    context = await case_context(request, request.query_params.get("case", ""))
+    return rendered(request, "_case_live.html", {"asked": "", **context})
+
+
+@post("/cases/{subject:str}/{command:str}", status_code=200)
+async def act(request: Request, subject: str, command: str) -> Response[Any]:
+    """One step. What is refused changes nothing and comes back with the form as typed."""
+    kind, actor = COMMANDS.get(command), actor_of(request)
+    if kind is None:
+        raise Refused("page_unknown")
+    if request.content_type[0] == "application/json":
+        outcome = await node_of(request).desk.submit(forms.from_json(kind, await request.body(), {"case": subject}), actor)
+        return twin(outcome_twin(outcome))
+    form = forms.typed((await request.form()).multi_items())
+    filled = forms.Filled(None, forms.shown(form), {})
+    try:
+        fixed = {"case": subject, **await _resolved(request, kind, form)}
+        filled = forms.fill(kind, form, fixed)
+        if filled.command is None:
+            return await _again(request, subject, kind, filled, None)
+        outcome = await node_of(request).desk.submit(filled.command, actor)
+    except Refused as refusal:
+        if refusal.field:
+            filled.wrong[refusal.field] = refusal.sentence
+        return await _again(request, subject, kind, filled, refusal)
+    if wants_json(request):
+        return twin(outcome_twin(outcome))
+    if is_htmx(request):
+        return await _done(request, subject, kind, form)
+    return Response("", status_code=303, headers={"Location": f"/cases/{subject}?said={command}"})
+
+
+async def _resolved(request: Request, kind: type[CaseCommand], form: forms.Typed) -> dict[str, Any]:
+    """What people type as a code and the command wants as an id: the case to merge into. Raises Refused (field into)."""
+    code = (form.get("into") or [""])[0]
+    if "into" not in kind.__struct_fields__ or not code or len(code) == 32:
+        return {}
+    found = await node_of(request).reads.cases(actor_of(request), text=code, per=MERGE_FOUND_MAX)
+    match = [row.subject for row in found.rows if row.code == code]
+    if not match:
+        raise Refused("field_impossible", field="into", what="编号", why=f"没有找到 {code}，请从列表里抄一遍")
+    return {"into": match[0]}
+
+
+async def _again(request: Request, subject: str, kind: type[CaseCommand], filled: forms.Filled, refusal: Refused | None) -> Response[Any]:
+    """The form of this one step, or for a browser without htmx the whole page with it open; values as typed."""
+    status, code = (refusal.status, refusal.code) if refusal else (422, "form_incomplete")
+    sentence = refusal.sentence if refusal else Refused("form_incomplete", count=len(filled.wrong)).sentence
+    if wants_json(request):
+        return twin({"code": code, "sentence": sentence, "wrong": filled.wrong}, status)
+    try:
+        context = await case_context(request, subject)
+    except Refused as gone:
+        return refused(request, gone)
+    again = {"form": filled.form, "wrong": filled.wrong, "sentence": sentence, "asked": kind.__name__}
+    if not is_htmx(request):
+        return await page(request, "case.html", status=status, live=f"view=case&case={subject}", said="", **{**context, **again})
+    offered = {step.command: step for step in context["steps"]}
+    step = offered.get(kind.__name__) or Step(kind.__name__, COMMAND_NAMES[kind.__name__], "")
+    return fragment(request, "_step_form.html", status=status, **{**context, **again}, step=step)
+
+
+async def _done(request: Request, subject: str, kind: type[CaseCommand], form: forms.Typed) -> Response[Any]:
+    """What was done, said at the top of the steps, and every region of the page as it is now."""
+    context = {"said": COMMAND_NAMES[kind.__name__], "subject": subject}
+    if form.get("from") == ["peek"]:
+        return fragment(request, "_peek_done.html", headers={"HX-Retarget": "#peek", "HX-Reswap": "innerHTML"}, **context)
+    try:
+        context |= await case_context(request, subject)
+    except Refused:  # it left what this office may see
+        return Response("", headers={"HX-Redirect": "/"})
+    return fragment(request, "_said.html", headers={"HX-Retarget": "#said", "HX-Reswap": "innerHTML"}, asked="", **context)
+
+
+async def form_page(request: Request, subject: str, command: str, form: forms.Typed) -> Response[Any]:
+    """The case page with one step open and filled with what was typed before the sign-in ran out."""
+    context = await case_context(request, subject)
+    note = "您登录前写的内容已经放回来，请检查后再保存。"
+    filled = {"form": forms.shown(form), "asked": command, "note": note, "said": ""}
+    return await page(request, "case.html", live=f"view=case&case={quote(subject)}", **{**context, **filled})
+
+
+def routes() -> list:
+    return [case_page, peek, act]

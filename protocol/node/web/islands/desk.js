@@ -1,0 +1,123 @@
+// What every page of a desk needs: htmx, its stream, the keys a clerk uses all day, and care for what is being typed.
+import "htmx.org/dist/htmx.esm.js"; // puts window.htmx in place before the extension looks for it
+import "htmx.org/dist/ext/hx-sse.js";
+
+const one = (selector, root = document) => root.querySelector(selector);
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+const live = (element) => element?.id === "live";
+
+// ── what is being typed is never redrawn ──
+const GUARDED = "form[data-dirty], form[data-busy]";
+const turn = (root) => root && one("[data-turn]", root)?.dataset.turn;
+addEventListener("input", (e) => { const form = e.target.closest?.("form[data-guard]"); if (form) form.dataset.dirty = ""; });
+addEventListener("htmx:before:swap", ({ detail: { ctx, tasks } }) => {
+  if (!live(ctx?.sourceElement)) return;
+  for (let i = tasks.length - 1; i >= 0; i--) {
+    const { target, fragment } = tasks[i];
+    if (!target || !one(GUARDED, target)) continue;
+    if (target.id === "steps" && turn(fragment) !== turn(target)) one("#steps-note").hidden = false;
+    tasks.splice(i, 1);
+  }
+});
+window.htmx.registerExtension("yidi", { // a form that somebody opened stays open when the page is redrawn
+  htmx_before_morph_attr: (element, { attrName }) => !(attrName === "open" && element.matches("details, dialog")),
+});
+addEventListener("beforeunload", (e) => { if (one("form[data-guard][data-dirty]")) e.preventDefault(); });
+
+// ── sending a form ──
+let waiting = null; // the form that was sent when the session had ended
+const notice = (form, kind, words) => {
+  one("[data-notice]", form)?.remove();
+  const box = document.createElement("p");
+  box.dataset.notice = "";
+  box.className = kind;
+  box.setAttribute("role", kind === "saved" ? "status" : "alert");
+  box.textContent = words;
+  form.prepend(box);
+};
+const formOf = (e) => (e.detail?.ctx?.sourceElement ?? e.target)?.closest?.("form[data-guard]");
+addEventListener("htmx:before:request", (e) => { const form = formOf(e); if (form) { form.dataset.busy = ""; one("[data-notice]", form)?.remove(); } });
+addEventListener("htmx:after:request", (e) => {
+  const form = formOf(e), status = e.detail.ctx?.response?.status;
+  if (!form) return;
+  delete form.dataset.busy;
+  if (status === 401) waiting = form;
+  if (status !== 200) return;
+  delete form.dataset.dirty;
+  form.reset();
+  form.closest("details.step")?.removeAttribute("open");
+});
+addEventListener("htmx:error", (e) => {
+  const form = formOf(e);
+  if (form) notice(form, "problem", "没有连上本机的程序，没有保存。您写的还在，请再点一次保存。");
+});
+addEventListener("htmx:finally:request", (e) => {
+  const form = formOf(e), status = e.detail.ctx?.response?.status;
+  if (form) delete form.dataset.busy;
+  if (status === 401 && one("#again")?.children.length) one("#again-box").showModal();
+  else if (status >= 400 && form) (one("[aria-invalid=true]", one(`#${form.id}`) ?? form) ?? one("[data-summary]", form))?.focus();
+});
+addEventListener("yidi:signed-in", () => {
+  one("#again-box").close();
+  one("#again").replaceChildren();
+  one("#stale").replaceChildren();
+  if (!waiting?.isConnected) return;
+  notice(waiting, "saved", "已登录，请再点一次保存。");
+  one("button.main", waiting)?.focus();
+});
+
+// ── the stream to this node's own program, in words; the link to the others is said by the server ──
+const say = (words) => { const place = one("#stale"); if (place) place.textContent = words; };
+addEventListener("htmx:sse:after:connection", () => say(""));
+addEventListener("htmx:sse:error", (e) => {
+  if (e.detail.status !== 401) return say("正在重连…");
+  const link = Object.assign(document.createElement("a"), { href: "/sign-in", textContent: "登录已过期，点这里重新登录" });
+  one("#stale")?.replaceChildren(link);
+});
+
+// ── the form of a new case ──
+const sealedChosen = (form) => (form.dataset.sealed ?? "").split(" ").includes(form.elements.type?.value);
+addEventListener("change", (e) => {
+  const form = e.target.closest?.("form[data-sealed]");
+  if (form && e.target.name === "type") one("[data-sealed-note]", form).hidden = !sealedChosen(form);
+});
+addEventListener("submit", (e) => {
+  if (!e.target.matches("form[data-sealed]") || !sealedChosen(e.target)) return;
+  e.preventDefault();
+  e.stopImmediatePropagation();
+  one("[data-sealed-note] a", e.target).focus();
+}, true);
+addEventListener("click", (e) => {
+  if (e.target.closest?.("[data-keys]")) one("#keys").showModal();
+  if (e.target.closest?.("[data-sealed-note] a")) { const form = e.target.closest("form"); form.reset(); delete form.dataset.dirty; }
+  const add = e.target.closest?.("[data-add-party]");
+  if (!add) return;
+  const last = all(".party", add.form).at(-1), number = all(".party", add.form).length, more = one("[data-party]", add.form).cloneNode(true);
+  all("input:not([type=hidden])", more).forEach((input) => { input.value = ""; input.id = `${input.name}-${number}`; });
+  all("label", more).forEach((label, i) => { label.htmlFor = `${i ? "party_phone" : "party_name"}-${number}`; if (!i) label.textContent = "还有"; });
+  delete more.dataset.party;
+  last.after(more);
+  one("input", more).focus();
+});
+addEventListener("click", (e) => { // a menu closes when one looks elsewhere
+  for (const menu of all("details.who[open]")) if (!menu.contains(e.target)) menu.removeAttribute("open");
+});
+
+// ── keys ──
+const typing = (element) => element?.matches?.("input:not([type=radio], [type=checkbox], [type=button]), textarea, select");
+const toggle = (dialog) => (dialog.open ? dialog.close() : dialog.showModal());
+const step = (by) => {
+  const rows = all("[data-row]"), at = rows.indexOf(document.activeElement);
+  rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(Math.max(at + by, 0), rows.length - 1)]?.focus();
+};
+addEventListener("keydown", (e) => {
+  if (e.isComposing || e.defaultPrevented) return; // the input method has the keys
+  const take = (act) => { e.preventDefault(); act(); };
+  if (e.key === "F1") return take(() => toggle(one("#keys")));
+  if (e.key === "F2") return take(() => { const first = one("[data-first]"); if (first) first.focus(); else if (one("[data-search]")) location.href = "/cases/new"; });
+  if (e.ctrlKey && e.key === "Enter" && e.target.form) return take(() => e.target.form.requestSubmit());
+  if (e.key === "Escape" && typing(e.target) && !one("dialog[open]")) return e.target.blur();
+  if (typing(e.target) || e.ctrlKey || e.altKey || e.metaKey || one("dialog[open]")) return;
+  if (e.key === "/") take(() => one("[data-search]")?.select());
+  else if ((e.key === "ArrowDown" || e.key === "ArrowUp") && one("[data-row]")) take(() => step(e.key === "ArrowDown" ? 1 : -1));
+});

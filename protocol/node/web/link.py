@@ -1,0 +1,129 @@
+"""连接与台账: is this node in touch, what has nobody else yet, which ledgers it has and what it refused.
+
+Offline is calm: what was saved is saved. The words in the frame and the page come from the same figures: own entries that
+no other node has said it holds (from the last Have of each), and the peers that the pump hears.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, Response, get
+
+from protocol import place
+from protocol.have import digest
+from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
+from protocol.node.web.words import sees_cases
+from protocol.problem import Refused
+
+DIGEST_SHOWN: Final = 12  # characters that people compare over the telephone
+LEDGERS_SHOWN_MAX: Final = 400
+FRESH_MS: Final = 300  # many streams ask at once after a commit; one answer serves them
+
+
+class LinkState(msgspec.Struct, frozen=True):
+    """tone: good, or "" (grey: offline is no alarm) · waiting: own entries that no other node has."""
+
+    online: bool
+    waiting: int
+    text: str
+    tone: str
+
+
+class Ledger(msgspec.Struct, frozen=True):
+    path: str
+    entries: int
+    lanes: int
+    digest: str
+
+
+class Watch:
+    """`await watch.state()`: the words of the bar. Every page and stream asks, so an answer stays good for FRESH_MS."""
+
+    def __init__(self, node: Any) -> None:
+        self._node, self._at_ms, self._last = node, 0, LinkState(False, 0, "", "")
+
+    async def state(self) -> LinkState:
+        now_ms = self._node.clock()
+        if not self._last.text or not 0 <= now_ms - self._at_ms < FRESH_MS:
+            self._last, self._at_ms = await state(self._node), now_ms
+        return self._last
+
+
+async def state(node: Any) -> LinkState:
+    online, count = is_online(node), await waiting(node)
+    text = "已连接" if online else "离线"
+    if count:
+        text += f" · {count} 条{'正在送出' if online else '待送出'}"
+    elif online:
+        text += " · 全部送达"
+    return LinkState(online, count, text, "good" if online and not count else "")
+
+
+def is_online(node: Any) -> bool:
+    """Claims that the link is up: what is written now goes out now."""
+    pump = getattr(node, "pump", None)
+    return bool(pump and pump.state().link.connected)
+
+
+async def waiting(node: Any) -> int:
+    """Own entries that no other node has yet, in ledgers that another node keeps too; sealed ones are not counted."""
+    journal, origin = node.desk.journal, node.desk.signer.origin
+    own = {row["ledger"]: row["seq"] for row in await journal.rows("lane", "origin = :origin and seq > 0", {"origin": origin})}
+    had: dict[str, int] = {}
+    for row in await journal.rows("peer_have", "origin = :origin", {"origin": origin}):
+        had[row["ledger"]] = max(had.get(row["ledger"], 0), row["seq"])
+    shared = had if is_first(node) else own  # where nobody above keeps a copy, only what somebody asked for is owed
+    return sum(max(0, own.get(ledger, 0) - had.get(ledger, 0)) for ledger in shared if not place.is_sealed(ledger))
+
+
+def is_first(node: Any) -> bool:
+    """Claims that no node stands above this one."""
+    return any(place.tier(path.removesuffix("/*")) == 0 and not place.is_unit(path) for path in node.certificate.serves)
+
+
+async def ledgers_of(node: Any) -> list[Ledger]:
+    """Every ledger that may be named, with what two nodes compare: the digest of its lanes."""
+    lanes: dict[str, dict[str, tuple[int, bytes]]] = {}
+    for (ledger, origin), head in (await node.desk.journal.heads()).items():
+        if not place.is_sealed(ledger):
+            lanes.setdefault(ledger, {})[origin] = (head.seq, head.hash)
+    return [Ledger(path, sum(seq for seq, _ in own.values()), len(own), digest(own)) for path, own in sorted(lanes.items())]
+
+
+def peers_of(node: Any) -> list[Any]:
+    return list(node.pump.peers()) if getattr(node, "pump", None) else []
+
+
+@get("/link")
+async def link_page(request: Request) -> Response[Any]:
+    node, actor = node_of(request), actor_of(request)
+    if not sees_cases(actor):
+        raise Refused("page_unknown")
+    ledgers, link = await ledgers_of(node), await state(node)
+    if wants_json(request):
+        return twin({**_own(node), "online": link.online, "waiting": link.waiting, "ledgers": ledgers, "peers": peers_of(node)})
+    refusals = await node.reads.quarantine(actor) if actor.powers & {"admin", "supervise"} else []
+    return await page(
+        request, "link.html", own=_own(node), ledgers=ledgers[:LEDGERS_SHOWN_MAX], peers=peers_of(node), refusals=refusals, live="view=link"
+    )
+
+
+async def link_live(request: Request) -> str:
+    node = node_of(request)
+    return rendered(request, "_link_live.html", {"peers": peers_of(node), "ledgers": (await ledgers_of(node))[:LEDGERS_SHOWN_MAX]})
+
+
+def _own(node: Any) -> Mapping[str, Any]:
+    certificate = node.certificate
+    return {
+        "node": certificate.node,
+        "origin": node.desk.signer.origin,
+        "short": certificate.short,
+        "serves": list(certificate.serves),
+        "covers": list(certificate.covers),
+    }
+
+
+def routes() -> list:
+    return [link_page]

@@ -1,0 +1,188 @@
+"""Who is at this screen: the cookie, signing in and out, choosing a post and a password, and no writes from other sites.
+
+The cookie holds a token that only this node knows by its hash; HttpOnly, SameSite=Lax. A page asked for without a session
+leads to the sign-in page and back. A *form* sent without one loses nothing: with htmx it stays where it is while a dialog asks
+for the password; without, the sign-in page carries what was typed and the form comes back filled after it.
+"""
+
+import json
+from typing import Any, Final
+from urllib.parse import quote
+
+from litestar import Request, Response, get, post
+from litestar.datastructures import Cookie
+from litestar.response import Redirect
+
+from protocol.node.web import cases, forms, register
+from protocol.node.web.page import COOKIE, fragment, is_htmx, node_of, page, refused_twin, twin, wants_json
+from protocol.node.web.words import sees_cases
+from protocol.problem import Refused
+
+PHONE_S_MAX: Final = 14 * 86_400  # a phone keeps its cookie; a desk's ends with the browser, the node decides anyway
+CARRY_CHARS_MAX: Final = 200_000
+
+
+async def before(request: Request) -> Response[Any] | None:
+    """Before every handler: same origin, then the session. Handlers marked `public=True` need none."""
+    origin = request.headers.get("origin")
+    if request.method not in ("GET", "HEAD") and origin and origin.split("://")[-1] != request.headers.get("host"):
+        raise Refused("cross_site")
+    node, token = node_of(request), request.cookies.get(COOKIE, "")
+    public = request.route_handler.opt.get("public")
+    request.state.actor = None
+    if public == "file" or not token:
+        return None if public else await sign_in_first(request)
+    request.state.actor = await node.people.actor(token, node.clock())
+    if request.state.actor is None and not public:
+        if await node.people.must_choose_password(token):
+            return Redirect("/password", status_code=303)
+        return await sign_in_first(request)
+    return None
+
+
+async def sign_in_first(request: Request) -> Response[Any]:
+    """Nobody is signed in: say so in the form in which it was asked, and lose nothing that was typed."""
+    refusal = Refused("sign_in_needed")
+    if wants_json(request):
+        return refused_twin(refusal)
+    if request.url.path == "/stream":
+        return fragment(request, "_expired.html", status=401)
+    if request.method == "GET":
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        if is_htmx(request):
+            return Response("", status_code=401, headers={"HX-Redirect": "/sign-in"})
+        return Redirect(f"/sign-in?next={_quoted(here)}", status_code=303)
+    if is_htmx(request):
+        again = {"HX-Retarget": "#again", "HX-Reswap": "innerHTML"}
+        return fragment(request, "_sign_in_again.html", status=401, headers=again, form={}, sentence="")
+    carried = json.dumps({"path": request.url.path, "form": forms.typed((await request.form()).multi_items())}, ensure_ascii=False)
+    sentence = "登录已经过期。您写的内容还在，登录后会原样回来。"
+    return await page(request, "sign_in.html", status=401, form={}, sentence=sentence, carry=carried[:CARRY_CHARS_MAX], next="")
+
+
+@get("/sign-in", public=True)
+async def sign_in_page(request: Request, next: str = "") -> Response[str]:
+    return await page(request, "sign_in.html", form={}, sentence="", next=_inside(next), carry="")
+
+
+@post("/sign-in", public=True, status_code=200)
+async def sign_in(request: Request) -> Response[Any]:
+    form = {name: values[0] for name, values in forms.typed((await request.form()).multi_items()).items()}
+    node = node_of(request)
+    address = request.client.host if request.client else ""
+    try:
+        token = await node.people.sign_in(form.get("name", ""), form.get("password", ""), node.clock(), address)
+    except Refused as refusal:
+        return await _not_signed_in(request, form, refusal)
+    request.state.actor = actor = await node.people.actor(token, node.clock())
+    if actor is not None:
+        return _with_cookie(request, await _signed_in(request, form), token, not sees_cases(actor))
+    if await node.people.must_choose_password(token):
+        answer: Response[Any] = twin({"must_choose_password": True}) if wants_json(request) else Redirect("/password", status_code=303)
+        return _with_cookie(request, answer, token, False)
+    return await _not_signed_in(request, form, Refused("post_needed"))
+
+
+async def _not_signed_in(request: Request, form: dict[str, str], refusal: Refused) -> Response[Any]:
+    if wants_json(request):
+        return refused_twin(refusal)
+    shown = {"name": form.get("name", "")}
+    if is_htmx(request):
+        return fragment(request, "_sign_in_again.html", status=refusal.status, form=shown, sentence=refusal.sentence)
+    more = {"next": _inside(form.get("next", "")), "carry": form.get("carry", "")}
+    return await page(request, "sign_in.html", status=refusal.status, form=shown, sentence=refusal.sentence, **more)
+
+
+async def _signed_in(request: Request, form: dict[str, str]) -> Response[Any]:
+    """Back to where the person was: the JSON twin, the waiting form on this page, the carried form, or the page asked for."""
+    actor = request.state.actor
+    if wants_json(request):
+        return twin({"person": actor.person, "name": actor.name, "office": actor.office, "powers": sorted(actor.powers)})
+    if is_htmx(request):
+        return fragment(request, "_signed_in.html", headers={"HX-Trigger": "yidi:signed-in"})
+    if carried := form.get("carry"):
+        try:
+            kept = json.loads(carried)
+            return await _reopened(request, str(kept["path"]), forms.typed((n, v) for n, vs in kept["form"].items() for v in vs))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            pass  # a carry that was cut short or tampered with: go on without it
+    return Redirect(_inside(form.get("next", "")) or "/", status_code=303)
+
+
+async def _reopened(request: Request, path: str, form: forms.Typed) -> Response[Any]:
+    """The form that was being sent when the session had ended, filled again; nothing is written by this."""
+    match path.strip("/").split("/"):
+        case ["cases"]:
+            return await register.form_page(request, form)
+        case ["cases", subject, command] if command in cases.COMMANDS:
+            return await cases.form_page(request, subject, command, form)
+    return Redirect("/", status_code=303)
+
+
+@post("/sign-out", public=True)
+async def sign_out(request: Request) -> Redirect:
+    if token := request.cookies.get(COOKIE):
+        await node_of(request).people.sign_out(token)
+    response = Redirect("/sign-in", status_code=303)
+    response.delete_cookie(COOKIE)
+    return response
+
+
+@get("/password", public=True)
+async def password_page(request: Request) -> Response[Any]:
+    token = request.cookies.get(COOKIE, "")
+    first = bool(token) and await node_of(request).people.must_choose_password(token)
+    if not first and request.state.actor is None:
+        return await sign_in_first(request)
+    return await page(request, "password.html", wrong={}, first=first)
+
+
+@post("/password", public=True, status_code=200)
+async def change_password(request: Request) -> Response[Any]:
+    node, token = node_of(request), request.cookies.get(COOKIE, "")
+    form = {name: values[0] for name, values in forms.typed((await request.form()).multi_items()).items()}
+    try:
+        if form.get("password") != form.get("again"):
+            raise Refused("field_impossible", field="again", what="第二次输入的密码", why="和第一次不一样")
+        await node.people.change_password(token, form.get("password", ""), node.clock())
+    except Refused as refusal:
+        if wants_json(request):
+            return refused_twin(refusal)
+        first = await node.people.must_choose_password(token)
+        return await page(
+            request, "password.html", status=refusal.status, wrong={refusal.field or "password": refusal.sentence}, first=first
+        )
+    return twin({"status": "ok"}) if wants_json(request) else Redirect("/", status_code=303)
+
+
+@post("/post")
+async def choose_post(request: Request) -> Redirect:
+    """Acts from now on by another of one's posts."""
+    chosen = (forms.typed((await request.form()).multi_items()).get("post") or [""])[0]
+    await node_of(request).people.choose_post(request.cookies.get(COOKIE, ""), chosen)
+    return Redirect("/", status_code=303)
+
+
+def routes(home: str) -> list:
+    @get("/")
+    async def front(request: Request) -> Redirect:
+        """The page where this person's day begins."""
+        return Redirect(home if sees_cases(request.state.actor) else "/task", status_code=303)
+
+    return [front, sign_in_page, sign_in, sign_out, password_page, change_password, choose_post]
+
+
+def _with_cookie(request: Request, response: Response[Any], token: str, keep: bool) -> Response[Any]:
+    secure = request.url.scheme == "https"
+    age = PHONE_S_MAX if keep else None
+    response.set_cookie(Cookie(COOKIE, token, path="/", httponly=True, samesite="lax", secure=secure, max_age=age))
+    return response
+
+
+def _inside(path: str) -> str:
+    """Only a path of this node: an address that leads elsewhere becomes ""."""
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else ""
+
+
+def _quoted(path: str) -> str:
+    return quote(path, safe="")
