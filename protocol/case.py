@@ -39,16 +39,6 @@ TASK_STATUS_NAMES: Final[dict[str, str]] = {
 }
 TASK_OPEN: Final = ("sent", "confirmed", "arrived")
 
-RISK_NAMES: Final[dict[str, str]] = {"green": "绿", "yellow": "黄", "red": "红"}
-MEDIATION_NAMES: Final[dict[str, str]] = {"go_on": "继续调解", "failed": "本次未谈成"}
-FORM_NAMES: Final[dict[str, str]] = {"written": "书面协议", "oral": "口头协议"}
-KEPT_NAMES: Final[dict[str, str]] = {"yes": "已履行", "partly": "部分履行", "no": "未履行"}
-SATISFIED_NAMES: Final[dict[str, str]] = {"yes": "满意", "mostly": "基本满意", "no": "不满意"}
-DECISION_NAMES: Final[dict[str, str]] = {"adopt": "采纳", "reject": "不采纳"}
-RESULT_NAMES: Final[dict[str, str]] = {"settled": "已化解", "eased": "有缓和", "unsettled": "未化解", "absent": "未见到人"}
-RETENTION_NAMES: Final[dict[str, str]] = {"10": "10 年", "30": "30 年", "forever": "永久"}
-SIDE_NAMES: Final[dict[str, str]] = {"applicant": "申请人", "respondent": "被申请人", "third": "第三人"}
-
 
 def key_text(key: Key) -> str:
     """`origin/seq`, as facts name an entry (offer, item)."""
@@ -106,7 +96,9 @@ class FollowUp(msgspec.Struct, frozen=True):
 
 
 class Move(msgspec.Struct, frozen=True):
-    """A recorded hand-over. kind: log, take_up, call_up · from_: "" for the first · by: (person, post) · offered_ms: when it was offered."""
+    """A recorded hand-over. kind: log, take_up, call_up · from_: "" for the first · by: (person, post) · offered_ms, arrived_ms: of
+    the offer that was taken up.
+    """
 
     term: int
     kind: str
@@ -117,6 +109,7 @@ class Move(msgspec.Struct, frozen=True):
     received_ms: int
     key: Key
     offered_ms: int | None = None
+    arrived_ms: int | None = None
 
 
 class Line(msgspec.Struct):

@@ -1,28 +1,223 @@
-"""What may be done with a dispute, when and by whom: one table. (Stub: signatures are final.)"""
+"""What may be done with a dispute, when and by whom. TABLE is all there is: decide, steps, the fold and the diagram read it.
 
-from protocol.case import Case
-from protocol.commands import Command
+An office holds a dispute; only the holder changes its outcome. An offer (escalate, hand down) leaves the hold where it is;
+taking up and calling up move it and open a term. Others append: notes and files by whoever may see it, instructions and
+urges by an office above the holder, follow-ups by the office named for them. This file asks what an actor *may*; what
+entries *count* once they meet those of other nodes is decided in `hold`.
+
+Drafts that change or move something carry `seen`, so that elsewhere they wait for all they were decided on.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from protocol import place, words
+from protocol.access import may_see_case
+from protocol.case import OPEN, STATUS_NAMES, Case, key_text
+from protocol.commands import AssignTask, Command, LogDispute
 from protocol.context import Cadre, Context, Step
-from protocol.events import Actor, Draft
+from protocol.drafts import DRAFTS, assign_drafts, log_drafts, seen_of
+from protocol.events import Actor, DisputeArrived, Draft
+from protocol.office import is_above, lowest, receivers_down, receivers_up
+from protocol.problem import Refused
 
-__all__ = ["Cadre", "Context", "Step", "arrival", "decide", "mermaid", "steps"]
+__all__ = ["TABLE", "Cadre", "Context", "Step", "arrival", "decide", "is_above", "mermaid", "receivers_down", "receivers_up", "steps"]
+
+BACK: Final = "accepted|logged"  # after a reopening: accepted if it ever was, else logged
+NONE, PENDING = "none", "pending"  # what an offer must be
+# who: the office that holds; was offered; stands above the holder; follows up; may see the case. `node` writes by itself.
+HOLDER, OFFERED, ABOVE, FOLLOW, COVERS, NODE = "holder", "offered", "above", "follow", "covers", "node"
+# effect in the fold: an outcome belongs to its term; an append never is late
+OUTCOME, OFFER, RETURN, HOLD, REVIEW, APPEND, ARRIVE, OTHER = "outcome", "offer", "return", "hold", "review", "append", "arrive", "other"
+
+
+class Row(msgspec.Struct, frozen=True):
+    """moves: status → status after it; a status that is not in it refuses. event "": written in another subject."""
+
+    command: str
+    event: str
+    power: str
+    who: tuple[str, ...]
+    effect: str
+    moves: Mapping[str, str]
+    offer: str = ""
+    sentence: str = ""
+
+
+def _stay(*statuses: str) -> dict[str, str]:
+    return {status: status for status in statuses}
+
+
+def _to(target: str, *statuses: str) -> dict[str, str]:
+    return dict.fromkeys(statuses, target)
+
+
+_ANY: Final = tuple(STATUS_NAMES)
+_MEDIABLE: Final = ("accepted", "mediating")
+_H: Final = (HOLDER,)
+
+# fmt: off
+TABLE: Final[tuple[Row, ...]] = (
+    Row("CorrectDispute", "DisputeCorrected", "log", _H, OUTCOME, _stay(*OPEN, "closed", "declined"), "", "改正登记的内容，原来的内容仍可查到。"),
+    Row("VoidDispute", "DisputeVoided", "log", _H, OUTCOME, _to("voided", "logged"), NONE, "登错了才作废；编号保留，不再计入统计。"),
+    Row("AcceptDispute", "DisputeAccepted", "mediate", _H, OUTCOME, _to("accepted", "logged"), "", "受理后开始计算法定期限，由{holder}负责。"),
+    Row("DeclineDispute", "DisputeDeclined", "mediate", _H, OUTCOME, _to("declined", "logged"), NONE, "书面告知当事人理由和该找的部门。"),
+    Row("RecordMediation", "MediationRecorded", "mediate", _H, OUTCOME, _to("mediating", *_MEDIABLE), "", "每调解一次记一次；没谈成可以再调、上报或终止。"),
+    Row("SignAgreement", "AgreementSigned", "mediate", _H, OUTCOME, _to("agreed", *_MEDIABLE), "", "生成协议书和编号，开始计算司法确认和回访期限。"),
+    Row("EndMediation", "MediationEnded", "mediate", _H, OUTCOME, _to("ended", *_MEDIABLE), "", "终止调解，告知当事人仲裁、行政、诉讼等其他途径。"),
+    Row("EscalateDispute", "DisputeEscalated", "move", _H, OFFER, _stay(*OPEN), NONE, "送给{up}；对方受领之前仍由{holder}负责。"),
+    Row("HandDownDispute", "DisputeHandedDown", "move", _H, OFFER, _stay(*OPEN), NONE, "交给下级或窗口、部门，写明期限；对方受领之前仍由{holder}负责。"),
+    Row("TakeUpDispute", "DisputeTakenUp", "move", (OFFERED,), HOLD, _stay(*OPEN), PENDING, "{by}送来；受领后由{me}负责，{holder}不能再改结果。"),
+    Row("ReturnDispute", "DisputeReturned", "move", (OFFERED, HOLDER), RETURN, _stay(*OPEN), PENDING, "不受领；仍由{holder}负责。"),
+    Row("CallUpDispute", "DisputeCalledUp", "call_up", (ABOVE,), HOLD, _stay(*OPEN, "closed"), "", "直接由{me}承办，{holder}不能再改结果。"),
+    Row("NameHandler", "HandlerNamed", "move", _H, OUTCOME, _stay(*OPEN, "closed"), "", "定{holder}里具体承办的人。"),
+    Row("ConveneUnits", "UnitsConvened", "convene", _H, OUTCOME, _stay(*OPEN), "", "由{holder}牵头，每个单位收到一项联调任务。"),
+    Row("AssignTask", "", "assign", _H, OTHER, _stay(*OPEN, "closed"), "", "派干部上门；任务送到他的手机，期限从现在算。"),
+    Row("CloseDispute", "DisputeClosed", "close", _H, OUTCOME, _to("closed", *OPEN), NONE, "写明结果办结；以后由{follow}回访。"),
+    Row("ReopenDispute", "DisputeReopened", "close", _H, OUTCOME, _to(BACK, "ended", "closed", "archived", "declined"), "", "重新办理；签过的协议仍然有效。"),
+    Row("RecordFollowUp", "FollowUpRecorded", "follow_up", (HOLDER, FOLLOW), OUTCOME, _stay("agreed", "closed"), "", "记双方履行和满意的情况。"),
+    Row("ArchiveDispute", "DisputeArchived", "close", _H, OUTCOME, _to("archived", "closed", "declined"), NONE, "归入案卷，以后只能查阅、备注或重开。"),
+    Row("MergeDispute", "DisputeMerged", "close", _H, OUTCOME, _to("merged", *OPEN), NONE, "并入另一件同一件事；两个编号都查得到，期限按早的算。"),
+    Row("SetRisk", "RiskSet", "note", (HOLDER, ABOVE), OUTCOME, _stay(*OPEN, "closed"), "", "改风险等级，写明理由；红色当天告知派出所。"),
+    Row("DecideReview", "ReviewDecided", "review", _H, REVIEW, _stay(*_ANY), "", "逐条决定被搁置的内容采纳还是不采纳。"),
+    Row("AddNote", "NoteAdded", "note", (COVERS,), APPEND, _stay(*_ANY), "", "写在时间线上，各级都看得到。"),
+    Row("AddEvidence", "EvidenceAdded", "note", (COVERS,), APPEND, _stay(*_ANY), "", "加照片、录音或书面材料。"),
+    Row("GiveInstruction", "InstructionGiven", "supervise", (ABOVE,), APPEND, _stay(*OPEN, "closed"), "", "批示送到{holder}，承办单位不变。"),
+    Row("UrgeDispute", "DisputeUrged", "supervise", (ABOVE,), APPEND, _stay(*OPEN), "", "催{holder}抓紧办，可以写新的期限。"),
+    Row("", "DisputeArrived", "", (NODE,), ARRIVE, _stay(*OPEN), PENDING),
+    Row("", "DisputeLogged", "log", (NODE,), HOLD, {}),
+)
+# fmt: on
+
+BY_COMMAND: Final[dict[str, Row]] = {row.command: row for row in TABLE if row.command}
+BY_EVENT: Final[dict[str, Row]] = {row.event: row for row in TABLE if row.event}
+
+
+def _is(who: str, case: Case, actor: Actor) -> bool:
+    if who == HOLDER:
+        return actor.office == case.holder
+    if who == OFFERED:
+        return case.offer is not None and actor.office == case.offer.to
+    if who == ABOVE:
+        return is_above(actor.office, case.holder)
+    if who == FOLLOW:
+        return actor.office == case.follow_up_by
+    return who == COVERS
+
+
+def _not_who(row: Row, case: Case, context: Context) -> Refused:
+    holder = context.tables.office_name(case.holder)
+    if OFFERED in row.who and (case.offer is None or HOLDER not in row.who):
+        return Refused("no_offer")
+    if ABOVE in row.who:
+        return Refused("only_above", what=words.COMMAND_NAMES[row.command], holder=holder)
+    if FOLLOW in row.who and case.follow_up_by:
+        return Refused("not_follow_up", office=context.tables.office_name(case.follow_up_by), holder=holder)
+    return Refused("not_holder", holder=holder)
+
+
+def _refusal(row: Row, case: Case, actor: Actor, context: Context) -> Refused | None:
+    """Why the actor may not do this now, whatever he would fill in; None when he may."""
+    tables, what = context.tables, words.COMMAND_NAMES[row.command]
+    if not may_see_case(actor, case):
+        return Refused("case_unknown")
+    if not place.covers(context.serves, actor.office):
+        return Refused("not_served", office=tables.office_name(actor.office))
+    if not place.covers(context.covers, case.ledger):
+        return Refused("ledger_not_covered", place=tables.place_full(case.ledger))
+    if row.power not in actor.powers:
+        return Refused("not_allowed", what=what)
+    if not any(_is(who, case, actor) for who in row.who):
+        return _not_who(row, case, context)
+    if case.status not in row.moves:
+        return Refused("not_now", status=STATUS_NAMES.get(case.status, case.status), what=what)
+    if row.offer == PENDING and case.offer is None:
+        return Refused("no_offer")
+    if row.offer == NONE and case.offer is not None:
+        code = "offer_pending" if row.effect == OFFER else "offer_open"
+        return Refused(code, to=tables.office_name(case.offer.to), what=what)
+    if row.command == "EscalateDispute" and not receivers_up(case.holder):
+        return Refused("not_above", what="这件已经在最高一级")
+    if row.command == "HandDownDispute" and not receivers_down(case.holder, case.ledger, tables):
+        return Refused("not_below", what="本级下面没有可以交办的单位")
+    if row.effect == REVIEW and not case.reviews:
+        return Refused("review_unknown")
+    return None
 
 
 def decide(case: Case | None, command: Command, actor: Actor, context: Context) -> list[Draft]:
-    """What the command would write. Raises Refused. Takes LogDispute (case None) and every CaseCommand; AssignTask → task.decide_task."""
-    raise NotImplementedError
+    """What the command would write. Raises Refused. Takes LogDispute (case None), every CaseCommand, and AssignTask for its case."""
+    if isinstance(command, LogDispute):
+        refused = _may_log(actor, context)
+        if refused:
+            raise refused
+        return log_drafts(command, actor, context)
+    row = BY_COMMAND.get(type(command).__name__)
+    if row is None:
+        raise Refused("command_invalid", why=type(command).__name__)
+    if case is None:
+        raise Refused("case_unknown")
+    refused = _refusal(row, case, actor, context)
+    if refused:
+        raise refused
+    if isinstance(command, AssignTask):
+        return assign_drafts(case, command, actor, context)
+    return DRAFTS[row.command](case, command, actor, context)
+
+
+def _may_log(actor: Actor, context: Context) -> Refused | None:
+    if not place.covers(context.serves, actor.office):
+        return Refused("not_served", office=context.tables.office_name(actor.office))
+    return None if "log" in actor.powers else Refused("not_allowed", what=words.COMMAND_NAMES["LogDispute"])
 
 
 def steps(case: Case | None, actor: Actor, context: Context) -> list[Step]:
     """Exactly the commands that `decide` would not refuse because of status, holder or power. None: what starts a case."""
-    raise NotImplementedError
+    if case is None:
+        if _may_log(actor, context):
+            return []
+        return [
+            Step("LogDispute", "登记", f"登记后生成编号，由{context.tables.office_name(actor.office)}负责。"),
+            Step("SealDispute", "密封转交", "检举控告当场加密交给专岗，本机不留内容。"),
+        ]
+    found = []
+    for row in BY_COMMAND.values():
+        if _refusal(row, case, actor, context) is None:
+            withdraws = row.effect == RETURN and actor.office == case.holder
+            label = "撤回" if withdraws else words.COMMAND_NAMES[row.command]
+            sentence = "撤回送出的，仍由{holder}负责。" if withdraws else row.sentence
+            found.append(Step(row.command, label, sentence.format(**_names(case, actor, context))))
+    return found
+
+
+def _names(case: Case, actor: Actor, context: Context) -> dict[str, str]:
+    name = context.tables.office_name
+    held = [move.to for move in case.moves]
+    return {
+        "me": name(actor.office),
+        "holder": name(case.holder),
+        "up": "、".join(name(office) for office in receivers_up(case.holder)),
+        "by": name(case.offer.by) if case.offer else "",
+        "follow": name(case.follow_up_by or lowest(held) or case.holder),
+    }
 
 
 def arrival(case: Case, serves: tuple[str, ...]) -> Draft | None:
     """DisputeArrived, which the node of the office that was offered the case writes by itself; None when nothing is to be written."""
-    raise NotImplementedError
+    offer = case.offer
+    if offer is None or offer.arrived_ms is not None or not place.covers(serves, offer.to):
+        return None
+    if case.status not in BY_EVENT["DisputeArrived"].moves:
+        return None
+    facts = DisputeArrived(offer.to, case.term, seen_of(case), key_text(offer.key))
+    return Draft(case.ledger, case.id, "dispute", facts)
 
 
 def mermaid() -> str:
-    """The state diagram of the README, from the table."""
-    raise NotImplementedError
+    """The state diagram of the README, from the table: statuses in Chinese, an arrow for each command that changes one."""
+    lines = ["stateDiagram-v2", *(f"    {status}: {name}" for status, name in STATUS_NAMES.items()), "    [*] --> logged: 登记"]
+    arrows = [(status, target, row.event) for row in TABLE for status, after in row.moves.items() for target in after.split("|")]
+    lines += [f"    {status} --> {target}: {words.EVENT_NAMES[event]}" for status, target, event in arrows if status != target]
+    return "\n".join(lines) + "\n"

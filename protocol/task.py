@@ -1,16 +1,194 @@
-"""What may be done with a task, when and by whom: one table. (Stub: signatures are final.)"""
+"""What may be done with a task, when and by whom: one table, for a cadre's visit and for a unit that joins.
 
-from protocol.case import Task
-from protocol.commands import Command
+The one it was given to confirms, arrives and reports; the office that sent it recalls and urges. A visit that was made
+is a fact: arriving and reporting are taken even when a recall crossed them on the way, and a report outweighs it.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from protocol import commands as c
+from protocol import dispute, place, words
+from protocol import events as e
+from protocol.access import may_see_task
+from protocol.case import TASK_OPEN, TASK_STATUS_NAMES, Task
 from protocol.context import Context, Step
+from protocol.drafts import assign_drafts
 from protocol.events import Actor, Draft
+from protocol.office import is_above
+from protocol.problem import Refused
+
+# who: the cadre it was given to; the unit that joins; the office that sent it; one above that; whoever may see it
+CADRE, UNIT, SENDER, ABOVE, SEES = "cadre", "unit", "sender", "above", "sees"
+POWERS: Final[dict[str, frozenset[str]]] = {
+    CADRE: frozenset({"field"}),
+    UNIT: frozenset({"note"}),
+    SENDER: frozenset({"assign", "convene"}),
+    ABOVE: frozenset({"supervise"}),
+    SEES: frozenset({"note", "field"}),
+}  # one of them is enough
 
 
-def decide_task(task: Task | None, command: Command, actor: Actor, context: Context) -> list[Draft]:
+class Row(msgspec.Struct, frozen=True):
+    """moves: status → status after it; a status that is not in it refuses."""
+
+    command: str
+    event: str
+    who: tuple[str, ...]
+    moves: Mapping[str, str]
+    sentence: str
+
+
+def _to(target: str, *statuses: str) -> dict[str, str]:
+    return dict.fromkeys(statuses, target)
+
+
+def _stay(*statuses: str) -> dict[str, str]:
+    return {status: status for status in statuses}
+
+
+_DOER: Final = (CADRE, UNIT)
+
+TABLE: Final[tuple[Row, ...]] = (
+    Row("ConfirmTask", "TaskConfirmed", _DOER, _to("confirmed", "sent"), "告诉派单的单位：收到，按期去。"),
+    Row("DeclineTask", "TaskDeclined", _DOER, _to("declined", "sent", "confirmed"), "写明为什么去不了，由派单的单位另派。"),
+    Row(
+        "ArriveTask", "CadreArrived", _DOER, _to("arrived", "sent", "confirmed") | _stay("recalled"), "记下到场的时间；位置由您决定给不给。"
+    ),
+    Row("ReportTask", "TaskReported", _DOER, _to("reported", *TASK_OPEN, "recalled"), "写明结果；照片和签名随后补传。"),
+    Row("AddTaskEvidence", "TaskEvidenceAdded", (*_DOER, SEES), _stay(*TASK_STATUS_NAMES), "加照片、签名、录音或书面材料。"),
+    Row("RecallTask", "TaskRecalled", (SENDER,), _to("recalled", "sent", "confirmed"), "撤回派单；已经到场的不能撤回。"),
+    Row("UrgeTask", "TaskUrged", (SENDER, ABOVE), _stay(*TASK_OPEN), "催一催接单的人。"),
+)
+BY_COMMAND: Final[dict[str, Row]] = {row.command: row for row in TABLE}
+BY_EVENT: Final[dict[str, Row]] = {row.event: row for row in TABLE}
+
+
+def _is(who: str, task: Task, actor: Actor) -> bool:
+    if who == CADRE:
+        return task.purpose_kind != "join" and actor.person == task.cadre
+    if who == UNIT:
+        return task.purpose_kind == "join" and actor.office == task.unit
+    if who == SENDER:
+        return actor.office == task.assigned_by
+    if who == ABOVE:
+        return is_above(actor.office, task.assigned_by)
+    return who == SEES
+
+
+def _refusal(row: Row, task: Task, actor: Actor, context: Context) -> Refused | None:
+    what = words.COMMAND_NAMES[row.command]
+    if not may_see_task(actor, task):
+        return Refused("task_unknown")
+    if not place.covers(context.serves, actor.office):
+        return Refused("not_served", office=context.tables.office_name(actor.office))
+    if not place.covers(context.covers, task.ledger):
+        return Refused("ledger_not_covered", place=context.tables.place_full(task.ledger))
+    mine = [who for who in row.who if _is(who, task, actor)]
+    if not mine:
+        return Refused("task_not_yours") if row.who == _DOER else Refused("not_allowed", what=what)
+    if not any(POWERS[who] & actor.powers for who in mine):
+        return Refused("not_allowed", what=what)
+    if task.status not in row.moves:
+        return Refused("task_not_now", status=TASK_STATUS_NAMES[task.status], what=what)
+    return None
+
+
+def decide_task(task: Task | None, command: c.Command, actor: Actor, context: Context) -> list[Draft]:
     """What the command would write. Raises Refused. AssignTask: task None, its case (if any) in context.cases, context.cadre set."""
-    raise NotImplementedError
+    if isinstance(command, c.AssignTask):
+        return _assign(command, actor, context)
+    row = BY_COMMAND.get(type(command).__name__)
+    if row is None:
+        raise Refused("command_invalid", why=type(command).__name__)
+    if task is None:
+        raise Refused("task_unknown")
+    refused = _refusal(row, task, actor, context)
+    if refused:
+        raise refused
+    facts, body = _MAKE[row.command](command, (actor.office, 0, tuple(sorted(task.seen.items()))), context)
+    return [Draft(task.ledger, task.id, "task", facts, body)]
+
+
+def _assign(command: c.AssignTask, actor: Actor, context: Context) -> list[Draft]:
+    if command.case:
+        return dispute.decide(context.cases.get(command.case), command, actor, context)
+    if not place.covers(context.serves, actor.office):
+        raise Refused("not_served", office=context.tables.office_name(actor.office))
+    if "assign" not in actor.powers:
+        raise Refused("not_allowed", what=words.COMMAND_NAMES["AssignTask"])
+    if not place.within(command.place, actor.office):
+        raise Refused("ledger_not_covered", field="place", place=context.tables.place_full(command.place))
+    return assign_drafts(None, command, actor, context)
 
 
 def steps_task(task: Task, actor: Actor, context: Context) -> list[Step]:
     """Exactly the commands that `decide_task` would not refuse because of status, person, office or power."""
-    raise NotImplementedError
+    rows = [row for row in TABLE if _refusal(row, task, actor, context) is None]
+    return [Step(row.command, words.COMMAND_NAMES[row.command], row.sentence) for row in rows]
+
+
+Start = tuple[str, int, e.Seen]
+Made = tuple[e.Facts, e.Body | None]
+
+
+def _text(text: str, field: str, what: str) -> e.TextBody:
+    if not text.strip():
+        raise Refused("field_missing", field=field, what=what)
+    return e.TextBody(text.strip())
+
+
+def _confirm(_: c.ConfirmTask, start: Start, __: Context) -> Made:
+    return e.TaskConfirmed(*start), None
+
+
+def _decline(command: c.DeclineTask, start: Start, _: Context) -> Made:
+    return e.TaskDeclined(*start), _text(command.reason, "reason", "去不了的原因")
+
+
+def _arrive(command: c.ArriveTask, start: Start, _: Context) -> Made:
+    given = command.latitude is not None and command.longitude is not None
+    body = e.CadreArrivedBody(command.latitude, command.longitude, command.accuracy_m) if given else None
+    return e.CadreArrived(*start), body
+
+
+def _report(command: c.ReportTask, start: Start, context: Context) -> Made:
+    if command.result not in context.tables.lists.get("task_result", {}):
+        raise Refused("field_impossible", field="result", what="结果", why=f"没有“{command.result}”这一项")
+    facts = e.TaskReported(*start, command.result, command.photos, command.signatures)
+    return facts, _text(command.words, "words", "反馈的内容")
+
+
+def _evidence(command: c.AddTaskEvidence, start: Start, context: Context) -> Made:
+    what = command.blob.what
+    if what not in context.tables.lists.get("evidence", {}):
+        raise Refused("field_impossible", field="blob", what="附件种类", why=f"没有“{what}”这一项")
+    return e.TaskEvidenceAdded(start[0], 0, (), what, command.blob.size), e.EvidenceAddedBody(command.blob, command.note)
+
+
+def _recall(command: c.RecallTask, start: Start, _: Context) -> Made:
+    return e.TaskRecalled(*start), _text(command.reason, "reason", "撤回的原因")
+
+
+def _urge(command: c.UrgeTask, start: Start, _: Context) -> Made:
+    return e.TaskUrged(start[0], 0, ()), _text(command.text, "text", "催办的话")
+
+
+_MAKE: Final[dict[str, Callable[[Any, Start, Context], Made]]] = {
+    "ConfirmTask": _confirm,
+    "DeclineTask": _decline,
+    "ArriveTask": _arrive,
+    "ReportTask": _report,
+    "AddTaskEvidence": _evidence,
+    "RecallTask": _recall,
+    "UrgeTask": _urge,
+}
+
+
+def mermaid() -> str:
+    """The state diagram of a task, from the table."""
+    lines = ["stateDiagram-v2", *(f"    {status}: {name}" for status, name in TASK_STATUS_NAMES.items()), "    [*] --> sent: 派单"]
+    arrows = [(status, after, row.event) for row in TABLE for status, after in row.moves.items() if status != after]
+    return "\n".join([*lines, *(f"    {status} --> {after}: {words.EVENT_NAMES[event]}" for status, after, event in arrows)]) + "\n"

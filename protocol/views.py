@@ -9,8 +9,17 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from protocol import clocks
+from protocol.case import Case, Person, Task
 from protocol.entry import Admitted
+from protocol.events import DisputeCorrected, DisputeLogged, NodeEnrolled, NodeRevoked, TableSet, body_of
+from protocol.fold import LastGood, fold_case, fold_person, fold_task
+from protocol.hold import gathered
 from protocol.tables import Tables
+from protocol.words import party_names
+
+ACCOUNT_CHARS: Final = 200
+INT_MAX: Final = (1 << 63) - 1
 
 Type = Literal["text", "int", "real", "blob"]
 
@@ -54,11 +63,130 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
 }
 
 
-def rows(sort: str, admitted: list[Admitted], tables: Tables) -> dict[str, list[dict[str, Any]]]:
-    """Every row of one subject, by table; {} for sorts without a view."""
-    raise NotImplementedError
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def rows(sort: str, admitted: list[Admitted], tables: Tables, last_good: LastGood | None = None) -> Rows:
+    """Every row of one subject, by table; {} for sorts without a view. last_good: see `hold.judge`."""
+    if sort == "dispute":
+        case = fold_case(admitted, tables, last_good)
+        found = {} if case is None else _of_case(case, tables)
+    elif sort == "task":
+        task = fold_task(admitted, tables, last_good)
+        found = {} if task is None else _of_task(task, tables)
+    elif sort == "person":
+        person = fold_person(admitted)
+        found = {} if person is None else _of_person(person)
+    elif sort == "common":
+        found = _of_common(admitted)
+    else:
+        return {}
+    return {table: [_storable(row) for row in kept] for table, kept in found.items() if kept}
+
+
+def _storable(row: dict[str, Any]) -> dict[str, Any]:
+    """What every store can hold: whole numbers of 64 bits, texts without NUL. Facts may be anything a hostile node wrote."""
+    for name, value in row.items():
+        if type(value) is int:
+            if not -INT_MAX <= value <= INT_MAX:
+                row[name] = INT_MAX if value > 0 else -INT_MAX
+        elif type(value) is str and "\0" in value:
+            row[name] = value.replace("\0", "")
+    return row
+
+
+def _of_case(case: Case, tables: Tables) -> Rows:
+    found = clocks.of_case(case, tables)
+    first = clocks.first_due(found)
+    offer = case.offer
+    row = {
+        "subject": case.id, "ledger": case.ledger, "code": case.code, "title": case.title, "type": case.type, "status": case.status,
+        "holder": case.holder, "handler": case.handler, "term": case.term,
+        "offer_to": offer.to if offer else None, "offer_by": offer.by if offer else None, "offer_kind": offer.kind if offer else None,
+        "offer_ms": offer.at_ms if offer else None, "arrived_ms": offer.arrived_ms if offer else None,
+        "risk": case.risk, "headcount": case.headcount, "amount_fen": case.amount_fen, "parties": party_names(case.parties),
+        "account": case.account[:ACCOUNT_CHARS], "intake": case.intake, "place_text": case.place_text,
+        "logged_office": case.logged_office, "logged_ms": case.logged_ms, "accepted_ms": case.accepted_ms,
+        "agreed_ms": case.agreement.signed_ms if case.agreement else None, "closed_ms": case.closed_ms, "updated_ms": case.updated_ms,
+        "due_ms": first.due_ms if first else None, "due_clock": first.id if first else None,
+        "follow_up_by": case.follow_up_by, "follow_up_due_ms": clocks.follow_up_due_ms(found), "reviews": len(case.reviews),
+        "convened": " ".join(case.convened), "merged_into": case.merged_into, "visit": case.visit,
+        "last_origin": case.last[0], "last_seq": case.last[1],
+    }  # fmt: skip
+    reviews = [{"subject": case.id, "item": r.item, "owner": r.owner, "reason": r.reason, "due_ms": r.due_ms} for r in case.reviews]
+    return {"case_row": [row], "clock_row": _clock_rows(case.id, found), "review_row": reviews}
+
+
+def _clock_rows(subject: str, found: list[clocks.Clock]) -> list[dict[str, Any]]:
+    unique = {(c.id, c.starts_ms): c for c in found}
+    return [
+        {"subject": subject, "clock": c.id, "starts_ms": c.starts_ms, "due_ms": c.due_ms, "state": c.state, "note": c.note}
+        for c in unique.values()
+    ]
+
+
+def _of_task(task: Task, tables: Tables) -> Rows:
+    row = {
+        "subject": task.id, "case_subject": task.case, "case_code": task.case_code, "ledger": task.ledger,
+        "purpose_kind": task.purpose_kind, "purpose": task.purpose, "cadre": task.cadre, "home": task.home, "unit": task.unit,
+        "assigned_by": task.assigned_by, "assigned_ms": task.assigned_ms, "due_ms": task.due_ms, "status": task.status,
+        "confirmed_ms": task.confirmed_ms, "arrived_ms": task.arrived_ms, "reported_ms": task.reported_ms, "result": task.result,
+        "bring": task.bring, "address": task.address, "words": task.words, "updated_ms": task.updated_ms,
+        "last_origin": task.last[0], "last_seq": task.last[1],
+    }  # fmt: skip
+    return {"task_row": [row], "clock_row": _clock_rows(task.id, clocks.of_task(task, tables))}
+
+
+def _of_person(person: Person) -> Rows:
+    row = {"subject": person.id, "ledger": person.ledger, "name": person.name, "phone": person.phone}
+    posts = [
+        {"subject": person.id, "post": p.post, "ledger": p.office, "kind": p.kind, "title": p.title, "home": p.home, "ended": int(p.ended)}
+        for p in person.posts
+    ]
+    return {"person_row": [row], "post_row": posts}
+
+
+def _of_common(admitted: list[Admitted]) -> Rows:
+    """Every version of a table (readers take the newest in force), and the last certificate of a node."""
+    tables: dict[tuple[str, str], dict[str, Any]] = {}
+    node: dict[str, Any] = {}
+    for item in gathered(admitted):
+        facts, subject = item.facts, item.head.subject
+        if isinstance(facts, TableSet):
+            tables[facts.name, facts.version] = {
+                "subject": subject, "name": facts.name, "version": facts.version, "valid_from": facts.valid_from, "content": facts.content,
+            }  # fmt: skip
+        elif isinstance(facts, NodeEnrolled):
+            node = {"subject": subject, "certificate": facts.certificate, "revoked": node.get("revoked", 0)}
+        elif isinstance(facts, NodeRevoked):
+            node = {"subject": subject, "certificate": node.get("certificate", b""), "revoked": 1}
+    return {"table_row": list(tables.values()), "node_row": [node] if node else []}
 
 
 def search_text(sort: str, admitted: list[Admitted]) -> str:
-    """What a search finds the subject by: names, code, account, place. "" for sealed and whatever has no such text."""
-    raise NotImplementedError
+    """What a search finds the subject by: codes, title, names, place, account. "" for sealed and whatever has no such text."""
+    if sort == "dispute":
+        return _search_case(admitted)
+    if sort == "task":
+        bodies = [body_of(a.head.kind, a.body) for a in admitted if a.head.kind == "TaskAssigned"]
+        return "\n".join(f"{b.code}\n{b.purpose}\n{b.address}\n{b.summary}" for b in bodies if b is not None)
+    if sort == "person":
+        person = fold_person(admitted)
+        return person.name if person else ""
+    return ""
+
+
+def _search_case(admitted: list[Admitted]) -> str:
+    """Without the fold: a corrected value is found, and so is the one before it, as long as its body is here."""
+    words: dict[str, None] = {}
+    for item in gathered(admitted):
+        facts, body = item.facts, body_of(item.kind, item.admitted.body)
+        if isinstance(facts, DisputeLogged):
+            words[facts.code] = None
+            if body is not None:
+                words |= dict.fromkeys((body.title, party_names(body.parties), body.place_text, body.account))
+        elif isinstance(facts, DisputeCorrected):
+            value = facts.value if facts.field == "alias" else (None if body is None else body.value)
+            if value is not None:
+                words[party_names(value) if isinstance(value, list) else str(value)] = None
+    return "\n".join(word for word in words if word).replace("\0", "")

@@ -1,0 +1,349 @@
+"""Who holds, which entries count, what is set aside and what still waits: the judgement of a set of entries of one case.
+
+The entries of a case are a set; nothing here asks in which order they came. Four questions, in this order:
+
+1. *Waits* — what an entry was decided on (`seen`) is not all here, or an earlier entry of its own lane waits. It is left out:
+   nothing is judged by what is missing. So what counts is closed under causes, and `seen` of a case is its frontier.
+2. *Terms* — term 1 is opened by the registration, n + 1 by taking up an offer of term n's holder or by calling up from above.
+   A move counts only if it was decided on the move that opened term n. Of two: higher tier, lower turn, origin, seq.
+3. *Late* — the move that opens n + 1 closes n. An outcome of term n outside its `seen` is set aside, whatever its turn.
+4. *Fit* — the rest of a term, by (turn, tier, origin, seq), walks the one transition table of `dispute`; what the table has
+   no row for is set aside.
+
+Set aside is not undone: a legal fact (a signed agreement, an acceptance) of an office that did hold in its own branch stands
+as a fact, only its status does not count until the present holder adopts it. A review decided by the holder adopts or rejects.
+"""
+
+from collections.abc import Iterable, Mapping
+from copy import copy
+from typing import Final
+
+import msgspec
+
+from protocol import place
+from protocol.case import OPEN, Key, key_of
+from protocol.dispute import ABOVE, APPEND, BACK, BY_EVENT, COVERS, FOLLOW, HOLD, HOLDER, NONE, OFFER, OFFERED, OUTCOME, RETURN, REVIEW, Row
+from protocol.drafts import LINK_FIELDS
+from protocol.entry import Admitted, Head, encode_head
+from protocol.events import Facts, facts_of
+from protocol.office import is_above, lowest
+
+LATE, LOST, UNFIT, FOREIGN, REVOKED = "late", "lost", "unfit", "foreign", "revoked"
+LEGAL: Final = ("AgreementSigned", "DisputeAccepted")  # facts of the law: they stand even when set aside
+FORCED: Final = {"AgreementSigned": "agreed", "MediationEnded": "ended", "DisputeClosed": "closed"}  # adopted from any open status
+_OUTSIDE: Final = Row("", "", "", (), "", {})  # an event of a later version, or of another sort
+
+_IN_TERMS: Final = (OUTCOME, OFFER, RETURN, REVIEW, HOLD)
+
+LastGood = Mapping[tuple[str, str], int]
+
+
+class Item(msgspec.Struct):
+    """An entry with what is read from it once. effect: of its row; "" for an event that the table does not know."""
+
+    admitted: Admitted
+    head: Head
+    facts: Facts
+    row: Row
+    effect: str
+    key: Key
+    order: tuple[int, int, str, int]
+
+    @property
+    def kind(self) -> str:
+        return self.head.kind
+
+
+def read(admitted: Admitted) -> Item:
+    head = admitted.head
+    facts = facts_of(head)
+    known = type(facts).__name__ == head.kind
+    row = BY_EVENT.get(head.kind, _OUTSIDE) if known else _OUTSIDE
+    links = head.kind == "DisputeCorrected" and getattr(facts, "field", "") in LINK_FIELDS
+    effect = APPEND if links else row.effect
+    return Item(admitted, head, facts, row, effect, (head.origin, head.seq), (head.turn, place.tier(facts.office), head.origin, head.seq))
+
+
+def gathered(admitted: Iterable[Admitted]) -> list[Item]:
+    """Each entry once, in order (turn, tier of its office, origin, seq). Two of one name: the same at every node, whatever came first."""
+    found: dict[tuple[str, str, int], Item] = {}
+    for one in admitted:
+        item = read(one)
+        key = (item.head.ledger, *item.key)
+        other = found.get(key)
+        if other is None or _tie(item) < _tie(other):
+            found[key] = item
+    return sorted(found.values(), key=lambda item: item.order)
+
+
+def _tie(item: Item) -> tuple[bytes, bool, bytes, int]:
+    one = item.admitted
+    return encode_head(item.head), not one.erased, one.body or b"", one.received_ms
+
+
+def waiting_of(items: list[Item]) -> set[Key]:
+    """The least set with: names an entry that is not here or waits; its term was never opened here; or comes after one that waits."""
+    present = {item.key for item in items}
+    first: dict[str, int] = {}  # origin → lowest seq that waits
+    for item in items:
+        if any((origin, seq) not in present for origin, seq in item.facts.seen):
+            _hold_back(first, item)
+    while True:
+        before = dict(first)
+        deepest = _deepest([item for item in items if item.effect == HOLD and not _waits(first, item)])
+        for item in items:
+            unopened = item.effect in _IN_TERMS and item.facts.term > deepest
+            if unopened or any(seq >= first[origin] for origin, seq in item.facts.seen if origin in first):
+                _hold_back(first, item)
+        if first == before:
+            return {item.key for item in items if _waits(first, item)} if first else set()
+
+
+def _hold_back(first: dict[str, int], item: Item) -> None:
+    origin, seq = item.key
+    first[origin] = min(seq, first.get(origin, seq))
+
+
+def _waits(first: dict[str, int], item: Item) -> bool:
+    return item.key[0] in first and item.key[1] >= first[item.key[0]]
+
+
+def _deepest(moves: list[Item]) -> int:
+    """The highest term with an opening move for it and for each before."""
+    terms = {item.facts.term for item in moves}
+    deepest = 1
+    while deepest + 1 in terms:
+        deepest += 1
+    return deepest
+
+
+class Verdict(msgspec.Struct):
+    """items: all of the case, in order · opened: the moves that opened terms 1, 2, … · effects: what counts, in the order in which it
+    took effect, each with the review decision that adopted it (None: it counts by itself) · standing: legal facts set aside.
+    aside: key → code · decided: key of what was set aside → decision · waiting: keys.
+    """
+
+    items: list[Item]
+    opened: list[Item]
+    status: str
+    offer: Item | None
+    follow: str
+    effects: list[tuple[Item, Item | None]]
+    standing: list[Item]
+    aside: dict[Key, str]
+    decided: dict[Key, str]
+    waiting: set[Key]
+
+
+def judge(items: list[Item], last_good: LastGood | None = None) -> Verdict | None:
+    """The verdict on the entries of one subject, as `gathered` gives them; None while its registration is not here."""
+    first = next((item for item in items if item.kind == "DisputeLogged" and item.effect), None)
+    if first is None:
+        return None
+    items = [item for item in items if item.head.ledger == first.head.ledger]
+    waiting = waiting_of(items)
+    if first.key in waiting:
+        return None
+    live = [item for item in items if item.key not in waiting and item is not first]
+    walk = _Walk(first)
+    walk.aside |= {item.key: REVOKED for item in live if is_revoked(item, last_good)}
+    walk.set_aside |= {item.key: item for item in live if item.key in walk.aside}
+    walk = _Terms(walk, [item for item in live if item.key not in walk.aside]).walked()
+    if is_revoked(first, last_good):
+        walk.aside[first.key] = REVOKED  # the case is there all the same: somebody has to look at it
+    return Verdict(
+        items, walk.opened, walk.status, walk.offer, walk.follow_office(), walk.effects, walk.standing, walk.aside,
+        {key: decision for key, decision in walk.decided.items() if key in walk.aside}, waiting,
+    )  # fmt: skip
+
+
+def is_revoked(item: Item, last_good: LastGood | None) -> bool:
+    return bool(last_good) and item.key[1] > last_good.get((item.head.ledger, item.key[0]), item.key[1])
+
+
+def _covered(move: Item, item: Item) -> bool:
+    """Claims that `move` was decided on `item`."""
+    origin, seq = item.key
+    return (origin == move.key[0] and seq < move.key[1]) or any(o == origin and s >= seq for o, s in move.facts.seen)
+
+
+class _Walk:
+    """The state of the case between two entries; `fork` gives one that may be thrown away."""
+
+    def __init__(self, first: Item) -> None:
+        self.opened, self.status, self.offer = [first], "logged", None
+        self.returned: set[Key] = set()
+        self.claims = {(1, first.facts.office)}  # (term, office): held in its own branch, even if another prevailed
+        self.accepted, self.signed, self.follow = False, False, ""
+        self.effects: list[tuple[Item, Item | None]] = []
+        self.standing: list[Item] = []
+        self.aside: dict[Key, str] = {}
+        self.set_aside: dict[Key, Item] = {}
+        self.decided: dict[Key, str] = {}
+
+    def fork(self) -> "_Walk":
+        twin = copy(self)
+        for name in ("opened", "returned", "effects", "standing", "aside", "set_aside", "decided"):
+            setattr(twin, name, copy(getattr(self, name)))
+        return twin
+
+    @property
+    def holder(self) -> str:
+        return self.opened[-1].facts.office
+
+    def follow_office(self) -> str:
+        return self.follow or lowest(move.facts.office for move in self.opened)
+
+    def run(self, items: Iterable[Item]) -> None:
+        for item in items:
+            code = self._take(item)
+            if code:
+                self.put_aside(item, code)
+
+    def put_aside(self, item: Item, code: str) -> None:
+        self.aside[item.key], self.set_aside[item.key] = code, item
+        if item.kind in LEGAL and code != FOREIGN and (item.facts.term, item.facts.office) in self.claims:
+            self.standing.append(item)
+            if item.kind == "DisputeAccepted":
+                self.accepted = True
+            elif not self.signed:
+                self.follow = item.facts.follow_up_by
+
+    def _take(self, item: Item) -> str:
+        """Lets an entry count; else says why it can't."""
+        row, facts = item.row, item.facts
+        if item.effect == RETURN and key_of(facts.offer) in self.returned:
+            return ""  # both sides took it back: nothing is left to do
+        if not any(self._is(who, facts.office) for who in row.who):
+            return LOST if (facts.term, facts.office) in self.claims else FOREIGN
+        if item.effect == REVIEW:
+            self._decide(item)
+            return ""
+        if self.status not in row.moves or (row.offer == NONE and self.offer is not None):
+            return UNFIT
+        if item.effect == OFFER:
+            self.offer = item
+        if item.effect == RETURN:
+            if self.offer is None or self.offer.key != key_of(facts.offer):
+                return UNFIT
+            self.returned.add(self.offer.key)
+            self.offer = None
+        self._count(item, None)
+        return ""
+
+    def _is(self, who: str, office: str) -> bool:
+        if who == HOLDER:
+            return office == self.holder
+        if who == OFFERED:
+            return self.offer is not None and office == self.offer.facts.to
+        if who == ABOVE:
+            return is_above(office, self.holder)
+        return office == self.follow_office() if who == FOLLOW else who == COVERS
+
+    def _count(self, item: Item, adopted_by: Item | None) -> None:
+        after = item.row.moves.get(self.status)
+        if after is None and self.status in OPEN:
+            after = FORCED.get(item.kind)
+        self.status = ("accepted" if self.accepted else "logged") if after == BACK else after or self.status
+        if item.kind == "DisputeAccepted":
+            self.accepted = True
+        if item.kind == "AgreementSigned":
+            self.signed, self.follow = True, item.facts.follow_up_by
+        if self.status not in OPEN:
+            self.offer = None
+        self.effects.append((item, adopted_by))
+
+    def _decide(self, review: Item) -> None:
+        key = key_of(review.facts.item)
+        if key is None or key not in self.aside or key in self.decided:
+            return  # decided already, or what it was about counts by now
+        self.decided[key] = review.facts.decision
+        item = self.set_aside.get(key)
+        if review.facts.decision == "adopt" and item is not None and item.effect == OUTCOME:
+            self._count(item, review)
+
+    def open(self, move: Item) -> None:
+        self.opened.append(move)
+        self.offer = None
+
+
+class _Terms:
+    """Walks the terms: of each, the move that closes it is found first, then what it was decided on counts and the rest is late."""
+
+    def __init__(self, walk: _Walk, items: list[Item]) -> None:
+        self.walk, self.by_key = walk, {item.key: item for item in items}
+        self.outcomes: dict[int, list[Item]] = {}
+        self.moves: dict[int, list[Item]] = {}
+        for item in items:
+            if item.effect in _IN_TERMS:
+                by_term = self.moves if item.effect == HOLD else self.outcomes
+                by_term.setdefault(item.facts.term, []).append(item)
+
+    def walked(self) -> _Walk:
+        term, alive = 1, True
+        while True:
+            outcomes, moves = self.outcomes.pop(term, []), self.moves.pop(term + 1, [])
+            winner = self._closed(term, outcomes, moves) if alive else None
+            for move in moves:
+                if move is not winner:
+                    code = LOST if self._is_claim(move, term) else UNFIT
+                    self.walk.put_aside(move, code)
+                    if code == LOST:
+                        self.walk.claims.add((term + 1, move.facts.office))
+            if winner is None and alive:
+                self.walk.run(outcomes)
+            elif winner is None:
+                self._all_aside(outcomes, LOST)
+            alive = winner is not None
+            if not moves:
+                break
+            term += 1
+        for rest in (*self.outcomes.values(), *self.moves.values()):
+            self._all_aside(rest, UNFIT)
+        return self.walk
+
+    def _all_aside(self, items: list[Item], code: str) -> None:
+        for item in items:
+            self.walk.put_aside(item, code)
+
+    def _closed(self, term: int, outcomes: list[Item], moves: list[Item]) -> Item | None:
+        """The move that closes the term, once what it was decided on counts and the rest of the term is set aside as late."""
+        for move in sorted(moves, key=lambda item: (item.order[1], item.order[0], item.key)):
+            if not self._is_claim(move, term):
+                continue
+            trial = self.walk.fork()
+            trial.run(item for item in outcomes if _covered(move, item))
+            if self._may_open(move, trial):
+                self.walk = trial
+                for item in outcomes:
+                    if not _covered(move, item) and not self._is_answered(item, move):
+                        trial.put_aside(item, LATE)
+                trial.open(move)
+                trial.claims.add((term + 1, move.facts.office))
+                return move
+        return None
+
+    def _is_claim(self, move: Item, term: int) -> bool:
+        """Claims that the move is right in its own branch: an offer to it by, or an office below it that is, one that held the term."""
+        if move.kind == "DisputeCalledUp":
+            return any(t == term and is_above(move.facts.office, office) for t, office in self.walk.claims)
+        offer = self._offer(move)
+        return offer is not None and offer.facts.term == term and (term, offer.facts.office) in self.walk.claims
+
+    def _offer(self, move: Item) -> Item | None:
+        offer = self.by_key.get(key_of(getattr(move.facts, "offer", "")) or ("", 0))
+        fits = offer is not None and offer.effect == OFFER and offer.facts.to == move.facts.office and _covered(move, offer)
+        return offer if fits else None
+
+    def _may_open(self, move: Item, walk: _Walk) -> bool:
+        if not _covered(move, walk.opened[-1]) or walk.status not in move.row.moves:
+            return False
+        if move.kind == "DisputeCalledUp":
+            return is_above(move.facts.office, walk.holder)
+        offer = self._offer(move)
+        return offer is not None and offer.facts.office == walk.holder and offer.key not in walk.returned
+
+    @staticmethod
+    def _is_answered(item: Item, move: Item) -> bool:
+        """Claims that a late offer asked for what has happened: the office it was for, or one above it, holds now."""
+        return item.effect == OFFER and (item.facts.to == move.facts.office or is_above(move.facts.office, item.facts.to))

@@ -1,0 +1,124 @@
+"""From the entries of a task to its state: total, and independent of the order in which entries arrived.
+
+Who may write is asked of the entry's office and author; what no longer fits is set aside and shown, nothing is lost.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from protocol.case import TASK_STATUS_NAMES, Attachment, Task
+from protocol.entry import Admitted
+from protocol.events import body_of
+from protocol.hold import Item, LastGood, gathered, is_revoked, waiting_of
+from protocol.office import is_above
+from protocol.tables import Tables
+from protocol.task import ABOVE, BY_EVENT, CADRE, SENDER, UNIT
+from protocol.words import at_ms, line_of
+
+
+def fold_task(admitted: Iterable[Admitted], tables: Tables, last_good: LastGood | None = None) -> Task | None:
+    """The task of one subject; None while its assignment is not here. last_good: see `hold.judge`."""
+    items = gathered(admitted)
+    first = next((i for i in items if i.kind == "TaskAssigned" and type(i.facts).__name__ == i.kind), None)
+    if first is None:
+        return None
+    items = [item for item in items if item.head.ledger == first.head.ledger]
+    waiting = waiting_of(items)
+    task = _assigned(first, body_of(first.kind, first.admitted.body))
+    for item in items:
+        body = body_of(item.kind, item.admitted.body)
+        line = line_of(item.admitted, item.facts, body, tables)
+        line.waiting = item.key in waiting
+        task.lines.append(line)
+        task.turn = max(task.turn, item.head.turn)
+        if line.waiting:
+            continue
+        origin, seq = item.key
+        task.seen[origin] = max(seq, task.seen.get(origin, 0))
+        if is_revoked(item, last_good):
+            line.set_aside = "写这一条的机器已被停用，没有改变任务的状态。"
+        elif item is not first:
+            line.set_aside = _evolve(task, item, body)
+    task.updated_ms = max(line.at_ms for line in task.lines)
+    task.last = items[-1].key
+    return task
+
+
+def _assigned(item: Item, body: Any) -> Task:
+    facts, head = item.facts, item.head
+    task = Task(
+        id=head.subject, ledger=head.ledger, status="sent", case=facts.case, purpose_kind=facts.purpose_kind, cadre=facts.cadre,
+        home=facts.home, unit=facts.unit, assigned_by=facts.office, assigned_person=head.author[0], assigned_ms=at_ms(head),
+        due_ms=facts.due_ms,
+    )  # fmt: skip
+    if body is not None:
+        task.purpose, task.bring, task.summary, task.address = body.purpose, body.bring, body.summary, body.address
+        task.case_code, task.contacts = body.code, body.contacts
+    return task
+
+
+def _evolve(task: Task, item: Item, body: Any) -> str:
+    """Lets an entry count; else says in words why it does not."""
+    row = BY_EVENT.get(item.kind)
+    if row is None or type(item.facts).__name__ != item.kind:
+        return "" if row is None and item.kind != "TaskAssigned" else "这一条和任务对不上，没有改变任务的状态。"
+    if item.kind == "TaskEvidenceAdded":
+        if body is not None:
+            task.blobs.append(Attachment(item.key, body.blob, body.note, item.facts.office, at_ms(item.head)))
+        return ""
+    if not any(_is(who, task, item) for who in row.who):
+        return "写这一条的人不是接单的人，也不是派单的单位，没有改变任务的状态。"
+    if task.status not in row.moves:
+        return f"任务当时是“{TASK_STATUS_NAMES[task.status]}”，这一条没有改变任务的状态。"
+    task.status = row.moves[task.status]
+    _FILL[item.kind](task, item, body)
+    return ""
+
+
+def _is(who: str, task: Task, item: Item) -> bool:
+    if who == CADRE:
+        return task.purpose_kind != "join" and item.head.author[0] == task.cadre
+    if who == UNIT:
+        return task.purpose_kind == "join" and item.facts.office == task.unit
+    if who == SENDER:
+        return item.facts.office == task.assigned_by
+    return who == ABOVE and is_above(item.facts.office, task.assigned_by)
+
+
+def _confirmed(task: Task, item: Item, _: Any) -> None:
+    task.confirmed_ms = at_ms(item.head)
+
+
+def _declined(task: Task, item: Item, body: Any) -> None:
+    task.declined_ms, task.words = at_ms(item.head), "" if body is None else body.text
+
+
+def _arrived(task: Task, item: Item, body: Any) -> None:
+    if task.arrived_ms is None:
+        task.arrived_ms = at_ms(item.head)
+        if body is not None:
+            task.latitude, task.longitude, task.accuracy_m = body.latitude, body.longitude, body.accuracy_m
+
+
+def _reported(task: Task, item: Item, body: Any) -> None:
+    facts = item.facts
+    task.reported_ms, task.result, task.photos, task.signatures = at_ms(item.head), facts.result, facts.photos, facts.signatures
+    task.words = "" if body is None else body.text
+
+
+def _recalled(task: Task, item: Item, _: Any) -> None:
+    task.recalled_ms = at_ms(item.head)
+
+
+def _urged(task: Task, item: Item, _: Any) -> None:
+    task.urged_ms = at_ms(item.head)
+
+
+_FILL: Final[dict[str, Callable[[Task, Item, Any], None]]] = {
+    "TaskConfirmed": _confirmed,
+    "TaskDeclined": _declined,
+    "CadreArrived": _arrived,
+    "TaskReported": _reported,
+    "TaskRecalled": _recalled,
+    "TaskUrged": _urged,
+}

@@ -1,0 +1,266 @@
+"""Plain words for a timeline: what an event and a command are called, and what of an entry is shown.
+
+`shown(kind, facts, body, tables)` gives Chinese label → text, from facts and body; nothing of an erased body. Values under
+定的承办人 and 派给 are person ids: whoever shows the line puts the name there.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from protocol.calendar import local_date, local_time
+from protocol.case import Line
+from protocol.commands import Party
+from protocol.entry import Admitted, Head
+from protocol.events import Facts
+from protocol.tables import Tables
+
+TIME_MAX_MS: Final = 1 << 53  # a clock gone mad still fits every store
+PERSON_LABELS: Final = frozenset({"定的承办人", "派给"})
+
+EVENT_NAMES: Final[dict[str, str]] = {
+    "DisputeLogged": "登记",
+    "DisputeCorrected": "更正",
+    "DisputeVoided": "作废",
+    "DisputeAccepted": "受理",
+    "DisputeDeclined": "不予受理",
+    "MediationRecorded": "调解记录",
+    "AgreementSigned": "签订调解协议",
+    "MediationEnded": "终止调解",
+    "DisputeEscalated": "上报",
+    "DisputeArrived": "送达",
+    "DisputeTakenUp": "受领",
+    "DisputeReturned": "退回",
+    "DisputeCalledUp": "提级",
+    "DisputeHandedDown": "交办",
+    "HandlerNamed": "定承办人",
+    "UnitsConvened": "联调",
+    "DisputeClosed": "办结",
+    "DisputeReopened": "重开",
+    "FollowUpRecorded": "回访",
+    "DisputeArchived": "归档",
+    "DisputeMerged": "并案",
+    "NoteAdded": "备注",
+    "InstructionGiven": "批示",
+    "DisputeUrged": "催办",
+    "RiskSet": "风险定级",
+    "EvidenceAdded": "附件",
+    "ReviewDecided": "核对",
+    "TaskAssigned": "派单",
+    "TaskConfirmed": "接单",
+    "TaskDeclined": "谢绝",
+    "CadreArrived": "到场",
+    "TaskReported": "反馈",
+    "TaskEvidenceAdded": "现场附件",
+    "TaskRecalled": "撤回派单",
+    "TaskUrged": "催办",
+    "PersonRegistered": "登记人员",
+    "PostGiven": "任岗",
+    "PostEnded": "离岗",
+    "LaneOpened": "启用台账",
+    "TableSet": "更新代码表",
+    "NodeEnrolled": "节点入网",
+    "NodeRevoked": "节点停用",
+    "BodyErased": "删除正文",
+    "Sealed": "密封转交",
+}
+UNKNOWN_NAME: Final = "未知条目"
+
+COMMAND_NAMES: Final[dict[str, str]] = {
+    "LogDispute": "登记",
+    "SealDispute": "密封转交",
+    "CorrectDispute": "更正",
+    "VoidDispute": "作废",
+    "AcceptDispute": "受理",
+    "DeclineDispute": "不予受理",
+    "RecordMediation": "记一次调解",
+    "SignAgreement": "签订协议",
+    "EndMediation": "终止调解",
+    "EscalateDispute": "上报",
+    "TakeUpDispute": "受领",
+    "ReturnDispute": "退回",
+    "CallUpDispute": "提级",
+    "HandDownDispute": "交办",
+    "NameHandler": "定承办人",
+    "ConveneUnits": "联调",
+    "CloseDispute": "办结",
+    "ReopenDispute": "重开",
+    "RecordFollowUp": "记回访",
+    "ArchiveDispute": "归档",
+    "MergeDispute": "并案",
+    "AddNote": "备注",
+    "GiveInstruction": "批示",
+    "UrgeDispute": "催办",
+    "SetRisk": "风险定级",
+    "AddEvidence": "加附件",
+    "DecideReview": "核对",
+    "AssignTask": "派干部",
+    "ConfirmTask": "接单",
+    "DeclineTask": "谢绝",
+    "ArriveTask": "到场",
+    "ReportTask": "反馈",
+    "AddTaskEvidence": "加现场附件",
+    "RecallTask": "撤回派单",
+    "UrgeTask": "催办",
+    "RegisterPerson": "登记人员",
+    "GivePost": "任岗",
+    "EndPost": "离岗",
+    "EraseBody": "删除正文",
+}
+
+FIELD_NAMES: Final[dict[str, str]] = {
+    "title": "标题",
+    "account": "事情经过",
+    "place_text": "发生地点",
+    "type": "类型",
+    "amount_fen": "金额",
+    "headcount": "人数",
+    "parties": "当事人",
+    "alias": "并入的编号",
+    "logged_ms": "登记时间",
+    "accepted_ms": "受理时间",
+}
+
+
+def moment(ms: int) -> str:
+    """'2026-03-18 14:20' in UTC+8."""
+    return f"{local_date(ms).isoformat()} {local_time(ms)}"
+
+
+def yuan(fen: int | None) -> str:
+    return "" if fen is None else f"{fen // 100:,}.{fen % 100:02d} 元"
+
+
+def party_names(parties: list[Party]) -> str:
+    return "、".join(p.name for p in parties)
+
+
+def value_text(field: str, value: Any, tables: Tables) -> str:
+    """A corrected value as it is shown."""
+    if value is None:
+        return ""
+    if field == "amount_fen" and isinstance(value, int):
+        return yuan(value)
+    if field == "type":
+        return tables.type_name(str(value))
+    if field in ("logged_ms", "accepted_ms") and isinstance(value, int):
+        return moment(value)
+    return party_names(value) if isinstance(value, list) else str(value)
+
+
+def size_text(size: int) -> str:
+    return f"{size / 1_048_576:.1f} 兆" if size >= 1_048_576 else f"{max(size, 0) // 1024 + 1} 千字节"
+
+
+def _terms(terms: list[str]) -> str:
+    return terms[0] if len(terms) == 1 else "".join(f"（{n}）{term}" for n, term in enumerate(terms, 1))
+
+
+Convert = Callable[[Any, Tables], str]
+
+_CONVERT: Final[dict[str, Convert]] = {
+    "text": lambda value, _: value,
+    "number": lambda value, _: str(value),
+    "moment": lambda value, _: moment(value),
+    "yuan": lambda value, _: yuan(value),
+    "size": lambda value, _: size_text(value),
+    "parties": lambda value, _: party_names(value),
+    "terms": lambda value, _: _terms(value),
+    "dates": lambda value, _: "、".join(value),
+    "blob": lambda value, _: value.name,
+    "willing": lambda value, _: "愿意调解" if value else "没有都同意调解",
+    "degrees": lambda value, _: f"{value:.5f}",
+    "photos": lambda value, _: f"{value} 张" if value else "",
+    "signatures": lambda value, _: f"{value} 个" if value else "",
+    "field": lambda value, _: FIELD_NAMES.get(value, value),
+    "type": lambda value, tables: tables.type_name(value),
+    "intake": lambda value, tables: tables.intake_name(value),
+    "ending": lambda value, tables: tables.ending_name(value),
+    "office": lambda value, tables: tables.office_name(value) if value else "",
+    "offices": lambda value, tables: "、".join(tables.office_name(office) for office in value),
+}
+
+# kind: label, f (facts) or b (body) with its field, how it is written; `word:` is a list of the tables
+_LINES: Final[dict[str, str]] = {
+    "DisputeLogged": """标题 b.title text · 当事人 b.parties parties · 事情经过 b.account text · 地点 b.place_text text · 编号 f.code text
+        · 类型 f.type type · 来源 f.intake intake · 人数 f.headcount number · 金额 f.amount_fen yuan · 风险 f.risk word:risk""",
+    "DisputeCorrected": "更正 f.field field · 原因 b.reason text",
+    "DisputeVoided": "原因 b.text text",
+    "DisputeAccepted": "双方 f.willing willing",
+    "DisputeDeclined": "原因 b.reason text · 应找 b.door text",
+    "MediationRecorded": "经过 b.account text · 在场 b.present text · 结果 f.result word:session · 时间 f.held_ms moment",
+    "AgreementSigned": """主要事实 b.facts text · 责任 b.responsibility text · 协议内容 b.terms terms · 履行方式 b.performance text
+        · 协议编号 f.number text · 形式 f.form word:form · 签订 f.signed_ms moment · 金额 f.amount_fen yuan · 履行日期 f.due dates
+        · 回访单位 f.follow_up_by office · 份数 f.copies number""",
+    "MediationEnded": "原因 b.reason text · 其他途径 b.ways text",
+    "DisputeEscalated": "报给 f.to office · 原因 b.reason text · 做过的工作 b.tried text",
+    "DisputeArrived": "已到 f.office office",
+    "DisputeTakenUp": "受领 f.office office · 定的承办人 f.handler text",
+    "DisputeReturned": "原因 b.text text",
+    "DisputeCalledUp": "提级到 f.office office · 原因 b.text text",
+    "DisputeHandedDown": "交给 f.to office · 要求办结 f.due text · 原因 b.text text",
+    "HandlerNamed": "定的承办人 f.person text",
+    "UnitsConvened": "单位 f.units offices · 目的 b.text text · 时间 f.when_ms moment · 要求 f.due text",
+    "DisputeClosed": "结案方式 f.ending ending · 结果 b.text text",
+    "DisputeReopened": "原因 b.text text",
+    "FollowUpRecorded": "履行 f.kept word:kept · 满意 f.satisfied word:satisfied · 情况 b.text text",
+    "DisputeArchived": "保管期限 f.retention word:retention",
+    "DisputeMerged": "原因 b.text text",
+    "NoteAdded": "备注 b.text text",
+    "InstructionGiven": "批示 b.text text",
+    "DisputeUrged": "催办 b.text text · 新的期限 f.due text",
+    "RiskSet": "风险 f.risk word:risk · 原因 b.text text",
+    "EvidenceAdded": "文件 b.blob blob · 说明 b.note text · 附件 f.what word:evidence · 大小 f.size size",
+    "ReviewDecided": "核对 f.decision word:review · 原因 b.text text",
+    "TaskAssigned": """目的 b.purpose text · 带上 b.bring text · 地址 b.address text · 情况 b.summary text · 任务 f.purpose_kind word:purpose
+        · 单位 f.unit office · 派给 f.cadre text · 期限 f.due_ms moment""",
+    "TaskDeclined": "原因 b.text text",
+    "CadreArrived": "北纬 b.latitude degrees · 东经 b.longitude degrees",
+    "TaskReported": "反馈 b.text text · 结果 f.result word:task_result · 照片 f.photos photos · 签名 f.signatures signatures",
+    "TaskEvidenceAdded": "文件 b.blob blob · 说明 b.note text · 附件 f.what word:evidence · 大小 f.size size",
+    "TaskRecalled": "原因 b.text text",
+    "TaskUrged": "催办 b.text text",
+}
+
+
+def _word(list_: str) -> Convert:
+    return lambda value, tables: tables.word(list_, value)
+
+
+def _parsed(line: str) -> tuple[tuple[str, bool, str, Convert], ...]:
+    out = []
+    for part in line.split("·"):
+        label, source, how = part.split()
+        convert = _word(how.removeprefix("word:")) if how.startswith("word:") else _CONVERT[how]
+        out.append((label, source.startswith("f."), source[2:], convert))
+    return tuple(out)
+
+
+_SHOWN: Final = {kind: _parsed(line) for kind, line in _LINES.items()}
+
+
+def shown(kind: str, facts: Any, body: Any, tables: Tables) -> dict[str, str]:
+    """Only labels that have a text. {} for an event of a later version; without its personal part when the body is gone."""
+    if type(facts).__name__ != kind:
+        return {}
+    out = {}
+    for label, in_facts, name, convert in _SHOWN.get(kind, ()):
+        source = facts if in_facts else body
+        value = None if source is None else getattr(source, name)
+        if value is not None and (text := convert(value, tables)):
+            out[label] = text
+    if kind == "DisputeCorrected":
+        value = facts.value if facts.value is not None or body is None else body.value
+        out["改为"] = value_text(facts.field, value, tables)
+    return out
+
+
+def at_ms(head: Head) -> int:
+    """When the author did it: his clock less its measured offset."""
+    return min(max(head.occurred_ms - (head.offset_ms or 0), 0), TIME_MAX_MS)
+
+
+def line_of(admitted: Admitted, facts: Facts, body: Any, tables: Tables) -> Line:
+    """A line of a timeline, not yet set aside."""
+    head = admitted.head
+    text = shown(head.kind, facts, body, tables)
+    return Line((head.origin, head.seq), head, head.kind, facts.office, at_ms(head), admitted.received_ms, text, "", admitted.erased)
