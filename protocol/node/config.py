@@ -41,7 +41,7 @@ class Link(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class Nats(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A nats-server that this node starts and keeps alive. port: clients; leaf_port: leaves dial in; leaf_remote: where a leaf dials."""
 
-    run: bool = False
+    run: bool = True
     host: str = "127.0.0.1"
     port: Port = 4222
     leaf_port: Port = 7422

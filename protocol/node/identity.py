@@ -104,3 +104,8 @@ class Identity:
         about.epoch += 1
         self.save(about)
         return about.epoch
+
+    def sealing_secret(self) -> bytes | None:
+        """X25519 secret, 32 bytes, only where sealed reports may be read."""
+        path = self.folder / "sealing.key"
+        return path.read_bytes() if path.exists() else None

@@ -1,0 +1,202 @@
+"""The command `yidi`: one node of a folder at a time. Help in Chinese and English; refusals are one plain sentence, exit 1."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from protocol.node.config import Config, ConfigWrong, load
+from protocol.problem import Refused
+
+FOLDER = "./yidi-data"
+DESCRIPTION = """一地：村、镇、县三级矛盾纠纷台账。村里断网也能登记，联上自动送到镇、县；县里派干部下去，群众最多跑一地。
+Yidi: a dispute ledger for village, township and county that works offline and syncs over NATS."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = _parser()
+    given = parser.parse_args(argv)
+    if not hasattr(given, "call"):
+        parser.print_help()
+        raise SystemExit(2)
+    try:
+        config_path = Path(given.config) if given.config else Path(given.folder) / "yidi.toml"
+        raise SystemExit(given.call(given, load(config_path)) or 0)
+    except (ConfigWrong, Refused) as wrong:
+        print(getattr(wrong, "sentence", wrong), file=sys.stderr)
+        raise SystemExit(1) from None
+    except (OSError, RuntimeError) as error:
+        print(f"没有做成：{error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--folder", default=FOLDER, help=f"数据目录，默认 {FOLDER}（data folder）")
+    common.add_argument("--config", default="", help="配置文件，默认是数据目录里的 yidi.toml（TOML file）")
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("yidi", description=DESCRIPTION, formatter_class=formatter)
+    commands = parser.add_subparsers(metavar="命令 COMMAND")
+
+    def command(name: str, call: Callable[..., Any], help_: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, parents=[common], help=help_, description=help_)
+        made.set_defaults(call=call)
+        return made
+
+    command("hub", _hub, "运行县中心节点；空目录会先建县（run the county hub）")
+    edge = command("edge", _edge, "运行村、镇节点；edge enrol CODE 先登记（run an edge, or enrol it）")
+    edge.add_argument("words", nargs="*", metavar="enrol CODE", help="用登记码加入本县（join with a one-time code）")
+    command("enrol", _enrol, "用登记码加入本县（join a county with a one-time code）").add_argument("code")
+    _people_parsers(command)
+    _keeping_parsers(command)
+    demo = command("demo", _demo, "在一台机器上演示全县（a whole county on this machine）")
+    demo.add_argument("scene", nargs="?", default="", choices=["", "centre"], help="centre：县中心大厅（后续版本）")
+    demo.add_argument("--check", action="store_true", help="不开页面，把整个故事跑一遍并逐步核对（play and assert the story）")
+    demo.add_argument("--json", action="store_true", help="最后一行输出 JSON（JSON as the last line）")
+    demo.set_defaults(folder="./.demo")
+    return parser
+
+
+def _people_parsers(command: Callable[..., argparse.ArgumentParser]) -> None:
+    invite = command("invite", _invite, "县里给新节点发一次性登记码（one-time code for a new node; at the hub）")
+    invite.add_argument("--place", required=True, help="辖区路径，例如 330523/330523111/330523111217（path of the office）")
+    invite.add_argument("--name", default="", help="节点名称，默认取地名（name of the node）")
+    invite.add_argument("--person", default="", help="第一个使用人的姓名（first person）")
+    invite.add_argument("--account", default="", help="他的登录账号（account name）")
+    invite.add_argument("--post", default="", help="岗位种类，默认村 clerk、镇 officer（kind of post）")
+    invite.add_argument("--leaf", default="", help="乡镇自带 NATS 的 主机:端口（host:port of the township's own nats-server）")
+    invite.add_argument("--host", action="append", default=[], help="别人访问它页面用的主机名（host name for its certificate）")
+    invite.add_argument("--serves", action="append", default=[], help="另外代办的单位路径（further offices it serves）")
+    revoke = command("revoke", _revoke, "停用一个节点（revoke a node; at the hub）")
+    revoke.add_argument("node")
+    revoke.add_argument("--reason", default="")
+    passwd = command("passwd", _passwd, "改密码，或发一次性密码（new password or one-time code）")
+    passwd.add_argument("account")
+    passwd.add_argument("--ask", action="store_true", help="现在输入新密码；不加则给一次性密码（type it now）")
+    person = command("person", _person, "登记一个人、给岗位和账号（register a person with a post and an account）")
+    person.add_argument("account")
+    person.add_argument("--name", required=True)
+    person.add_argument("--post", required=True, help="岗位种类：clerk、officer、operator、cadre、department、admin、discipline …")
+    person.add_argument("--office", default="", help="单位路径，默认本节点（office path）")
+    person.add_argument("--title", default="")
+    person.add_argument("--phone", default="")
+    person.add_argument("--person", default="", help="已登记人员的编号：再给一个岗位（person id, for a further post）")
+
+
+def _keeping_parsers(command: Callable[..., argparse.ArgumentParser]) -> None:
+    command("backup", _backup, "备份到一个文件（consistent backup）").add_argument("file")
+    command("restore", _restore, "从备份恢复；恢复后开新纪元（restore; opens a new epoch）").add_argument("file")
+    export = command("export", _export, "导出到优盘文件：签名、加密（signed, encrypted bundle）")
+    export.add_argument("file")
+    export.add_argument("--to", default="", help="收件节点编号；不写则给县中心（node id; default the hub）")
+    command("import", _import, "导入优盘文件，重复导入无妨（import a bundle; idempotent）").add_argument("file")
+    rebuild = command("rebuild", _rebuild, "由台账重算所有视图并核对（fold every view again and compare）")
+    rebuild.add_argument("--json", action="store_true")
+    digest = command("digest", _digest, "每个台账的摘要，两处相同即内容相同（digest of every ledger）")
+    digest.add_argument("--json", action="store_true")
+
+
+def _hub(given: argparse.Namespace, config: Config) -> None:
+    from deploy import running
+
+    running.run(running.run_hub, Path(given.folder), config)
+
+
+def _edge(given: argparse.Namespace, config: Config) -> int | None:
+    if given.words:
+        if len(given.words) != 2 or given.words[0] != "enrol":
+            print("写法：yidi edge，或 yidi edge enrol 登记码", file=sys.stderr)
+            return 2
+        given.code = given.words[1]
+        return _enrol(given, config)
+    from deploy import running
+    from protocol.node.identity import Identity
+
+    if not Identity(Path(given.folder)).exists:
+        print(f"{given.folder} 还没有登记。请先向县里要登记码，再运行：yidi edge enrol 登记码 --folder {given.folder}", file=sys.stderr)
+        return 1
+    running.run(running.run_edge, Path(given.folder), config)
+    return None
+
+
+def _enrol(given: argparse.Namespace, config: Config) -> int:
+    from deploy import keeping
+
+    return asyncio.run(keeping.enrol(given.code, Path(given.folder), config))
+
+
+def _invite(given: argparse.Namespace, config: Config) -> int:
+    from deploy import keeping
+
+    return asyncio.run(keeping.invite(Path(given.folder), config, given))
+
+
+def _revoke(given: argparse.Namespace, config: Config) -> int:
+    from deploy import keeping
+
+    return asyncio.run(keeping.revoke(Path(given.folder), config, given.node, given.reason))
+
+
+def _passwd(given: argparse.Namespace, config: Config) -> int:
+    from deploy import keeping
+
+    return asyncio.run(keeping.passwd(Path(given.folder), config, given.account, given.ask))
+
+
+def _person(given: argparse.Namespace, config: Config) -> int:
+    from deploy import keeping
+
+    return asyncio.run(keeping.person(Path(given.folder), config, given))
+
+
+def _backup(given: argparse.Namespace, config: Config) -> int:
+    from deploy import keeping
+
+    return asyncio.run(keeping.backup(Path(given.folder), config, Path(given.file)))
+
+
+def _restore(given: argparse.Namespace, config: Config) -> int:
+    from deploy import keeping
+
+    return asyncio.run(keeping.restore(Path(given.folder), config, Path(given.file)))
+
+
+def _export(given: argparse.Namespace, config: Config) -> int:
+    from deploy import sticks
+
+    return asyncio.run(sticks.export(Path(given.folder), config, Path(given.file), given.to))
+
+
+def _import(given: argparse.Namespace, config: Config) -> int:
+    from deploy import sticks
+
+    return asyncio.run(sticks.import_(Path(given.folder), config, Path(given.file)))
+
+
+def _rebuild(given: argparse.Namespace, config: Config) -> int:
+    from deploy import keeping
+
+    return asyncio.run(keeping.rebuild(Path(given.folder), config, given.json))
+
+
+def _digest(given: argparse.Namespace, config: Config) -> int:
+    from deploy import keeping
+
+    return asyncio.run(keeping.digest(Path(given.folder), config, given.json))
+
+
+def _demo(given: argparse.Namespace, config: Config) -> int:
+    if given.scene:
+        print("县中心大厅的演示还没有做：yidi demo centre 属于后续版本。", file=sys.stderr)
+        return 2
+    from deploy.demo import county
+
+    return county.main(Path(given.folder), check=given.check, as_json=given.json)
+
+
+if __name__ == "__main__":
+    main()

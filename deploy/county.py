@@ -1,0 +1,124 @@
+"""The county itself, founded once in a folder: its keys, its authority over NATS and certificates, the hub's own identity.
+
+    county = County.open(folder, config, now_ms)     founds it when the folder is empty
+    folder/county/      county.key (signs certificates of nodes), NATS seeds and ca.key: whoever has them is the county
+    folder/identity/    the hub as a node, with sealing.key (reads sealed reports)
+"""
+
+from pathlib import Path
+
+from nacl.public import PrivateKey
+from nacl.signing import SigningKey
+
+from deploy.nats.certificates import CertificateAuthority
+from deploy.nats.identity import Authority
+from hub.enrolment import Enrolment, node_id_of
+from protocol import certificate as certificates
+from protocol.data import PACKAGED
+from protocol.node.config import Config
+from protocol.node.identity import About, Identity, write_whole
+from protocol.node.link import creds
+from protocol.node.node import Node
+from protocol.place import COMMON, SEALED
+from protocol.tables import Tables
+
+SHORT = 1  # the hub's number in case codes; every node that joins gets the next
+
+
+class County:
+    def __init__(self, folder: Path, config: Config, now_ms: int) -> None:
+        self.folder, self.config, self.home = folder, config, folder / "county"
+        self.identity = Identity(folder)
+        self.key = SigningKey(self._kept("county.key"))
+        self.authority = Authority(self.home, now_ms // 1_000)
+        place = config.root.place
+        self.name = Tables.packaged().office_name(place)
+        self.ca = CertificateAuthority(self.home, f"{self.name} CA", now_ms // 1_000)
+
+    @classmethod
+    def open(cls, folder: Path, config: Config, now_ms: int) -> "County":
+        folder.mkdir(parents=True, exist_ok=True)
+        county = cls(folder, config, now_ms)
+        if not county.identity.exists:
+            county._found(now_ms)
+        return county
+
+    @property
+    def servers(self) -> list[str]:
+        nats = self.config.nats
+        return self.config.link.servers or [f"{_reach(nats.host, self.address)}:{nats.port}"]
+
+    @property
+    def address(self) -> str:
+        http = self.config.http
+        return self.config.root.address or f"{http.host}:{http.port}"
+
+    @property
+    def leaf_remote(self) -> str:
+        nats = self.config.nats
+        return f"tls://{nats.leaf_remote or f'{_reach(nats.host, self.address)}:{nats.leaf_port}'}"
+
+    def enrolment(self, node: Node, applied) -> Enrolment:  # noqa: ANN001, a coroutine function without arguments
+        return Enrolment(
+            node.journal,
+            node.desk,
+            node.certificate,
+            self.key,
+            node.about.sealing_public,
+            self.authority,
+            self.ca,
+            node.clock,
+            address=self.address,
+            servers=self.servers,
+            leaf_remote=self.leaf_remote,
+            applied=applied,
+        )
+
+    async def furnish(self, node: Node) -> None:
+        """What *common* must hold from the first day: the packaged tables, unless the county has set its own, and the hub itself."""
+        have = {row["name"] for row in await node.journal.rows("table_row")}
+        for name, (version, valid_from, content) in PACKAGED.items():
+            if name not in have:
+                await node.desk.set_table(name, version, valid_from, content)
+        await node.desk.enrol_node(node.certificate)
+
+    # ── the rest is private ──
+
+    def _kept(self, name: str) -> bytes:
+        path = self.home / name
+        if not path.exists():
+            write_whole(path, bytes(SigningKey.generate()))
+            self.home.chmod(0o700)
+        return path.read_bytes()
+
+    def _found(self, now_ms: int) -> None:
+        root, home = self.config.root, self.identity.folder
+        key, sealing = self.identity.signing_key(), PrivateKey.generate()
+        write_whole(home / "sealing.key", bytes(sealing))
+        units = Tables.packaged().units_of(root.place)
+        certificate = certificates.issue(
+            self.key,
+            node=node_id_of(bytes(key.verify_key)),
+            name=self.name,
+            key=bytes(key.verify_key),
+            serves=(root.place, *units, *root.serves),
+            covers=(f"{root.place}/*", f"{root.place}/{SEALED}/*", COMMON),
+            short=SHORT,
+            valid_from_ms=now_ms,
+        )
+        self.authority.write_node_creds(certificate, home / creds.CREDS, home / creds.SEED, now_ms // 1_000)
+        self.ca.write_own(home, certificate.node, [_reach(self.config.nats.host, self.address)], now_ms // 1_000)
+        about = About(
+            node=certificate.node,
+            name=self.name,
+            root_node=certificate.node,
+            root_public=bytes(self.key.verify_key),
+            sealing_public=bytes(sealing.public_key),
+            certificate=certificates.encode(certificate),
+        )
+        self.identity.save(about)
+
+
+def _reach(host: str, address: str) -> str:
+    """A host that others can dial: where a server listens on every address, the one by which its pages are reached."""
+    return address.rpartition(":")[0] if host in ("", "0.0.0.0", "::") else host  # noqa: S104, compared, not bound

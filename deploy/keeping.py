@@ -1,0 +1,233 @@
+"""What an administrator does to one node's folder: people, enrolment, backup, restore, rebuild, digest. Works beside the running node.
+
+Each function opens the folder, does one thing, says in Chinese what it did, and returns the exit code. A running node notices
+entries that are written here within a second and sends them on.
+"""
+
+import argparse
+import getpass
+import json
+import os
+import secrets
+import shutil
+import tarfile
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from deploy.county import County
+from edge import enrol as joining
+from protocol import batch as batches
+from protocol import have
+from protocol.commands import GivePost, RegisterPerson
+from protocol.events import Actor
+from protocol.node.config import Config
+from protocol.node.identity import Identity, write_whole
+from protocol.node.journal import backup as copy_journal
+from protocol.node.journal import rebuild as fold_again
+from protocol.node.journal import restore as restore_journal
+from protocol.node.node import Node, now_ms, store_key, store_url
+from protocol.node.shelf import Shelf
+from protocol.place import is_unit, tier
+from protocol.problem import Refused
+
+DEFAULT_POSTS = ("operator", "officer", "clerk")  # by tier of the office
+BACKUP_KEY = "backup.key"
+SECRETS = ("identity", "county")
+
+
+@asynccontextmanager
+async def opened(folder: Path, config: Config) -> AsyncIterator[Node]:
+    """Raises Refused store_damaged when the folder was never enrolled."""
+    if not Identity(folder).exists:
+        raise FileNotFoundError(f"{folder} 里还没有节点。先运行 yidi hub，或 yidi edge enrol 登记码")
+    node = await Node.open(folder, config)
+    try:
+        yield node
+    finally:
+        await node.close()
+
+
+def warden(node: Node) -> Actor:
+    """Who acts at the command line of this folder: whoever can read its keys may register people of its office and below."""
+    return Actor("", "node", node.office, frozenset({"people", "admin"}))
+
+
+async def enrol(code: str, folder: Path, config: Config) -> int:
+    joined = await joining.enrol(code, folder)
+    async with opened(folder, config) as node:
+        for packed in joined.batches:
+            await node.admission.admit(batches.unpack(packed), node.about.root_node)
+        await node.admission.settled()
+        print(f"已登记：{node.name}（节点 {node.about.node}）")
+        if joined.account:
+            once = await node.people.add_account(joined.account, joined.person, None, now_ms())
+            print(f"第一个账号：{joined.account}\n一次性密码：{once}（首次登录后请改掉）")
+    if joined.leaf:
+        print(f"本节点自带 NATS，监听 {joined.leaf.listen}")
+    print(f"现在运行：yidi edge --folder {folder}")
+    return 0
+
+
+async def register(node: Node, *, name: str, kind: str, office: str, title: str = "", phone: str = "", person: str = "", home: str = "") -> str:
+    """Registers a person (unless `person` is given) and gives the post. Returns the person id. Raises Refused."""
+    person_id = person or secrets.token_hex(16)
+    actor = warden(node)
+    if not person:
+        await node.desk.submit(RegisterPerson(id=secrets.token_hex(8), person=person_id, office=office, name=name, phone=phone), actor)
+    post = f"{kind}.{secrets.token_hex(4)}"
+    shown = title or node.tables().post_name(kind)
+    given = GivePost(id=secrets.token_hex(8), post=post, person=person_id, office=office, title=shown, home=home or node.about.node)
+    await node.desk.submit(given, actor)
+    return person_id
+
+
+async def person(folder: Path, config: Config, given: argparse.Namespace) -> int:
+    async with opened(folder, config) as node:
+        office = given.office or node.office
+        id_ = await register(
+            node, name=given.name, kind=given.post, office=office, title=given.title, phone=given.phone, person=given.person
+        )
+        print(f"已登记 {given.name}，岗位：{node.tables().post_name(given.post)}（人员编号 {id_}）")
+        if given.account not in {name for name, _ in await node.people.accounts()}:
+            once = await node.people.add_account(given.account, id_, None, now_ms())
+            print(f"账号：{given.account}\n一次性密码：{once}（首次登录后请改掉）")
+    return 0
+
+
+async def invite(folder: Path, config: Config, given: argparse.Namespace) -> int:
+    county = County.open(folder, config, now_ms())
+    async with opened(folder, config) as node:
+        name = given.name or node.tables().place_name(given.place)
+        if not node.tables().is_place(given.place) and not is_unit(given.place):
+            raise Refused("field_impossible", field="place", what="辖区", why=f"没有 {given.place} 这个地方")
+        who = ""
+        if given.account:
+            kind = given.post or DEFAULT_POSTS[tier(given.place)]
+            who = await register(node, name=given.person or given.account, kind=kind, office=given.place)
+
+        async def nothing() -> None:
+            """The running hub applies what it must by itself."""
+
+        enrolment = county.enrolment(node, nothing)
+        code = await enrolment.invite(
+            place=given.place,
+            name=name,
+            serves=given.serves,
+            covers=given.serves,
+            hosts=given.host,
+            leaf=given.leaf,
+            account=given.account,
+            person=who,
+        )
+    print(f"登记码（三天内有效，只能用一次）：{code}\n在 {name} 的机器上运行：yidi edge enrol {code}")
+    return 0
+
+
+async def revoke(folder: Path, config: Config, node_id: str, reason: str) -> int:
+    county = County.open(folder, config, now_ms())
+    async with opened(folder, config) as node:
+
+        async def nothing() -> None:
+            """The running hub reads the new trust from *common* and applies it to its server."""
+
+        done = await county.enrolment(node, nothing).revoke(node_id, reason)
+    print(f"已停用 {node_id}：{done.cut} 个连接凭证作废，它此后写的条目不再计入，等承办单位核对。")
+    return 0
+
+
+async def passwd(folder: Path, config: Config, account: str, ask: bool) -> int:
+    typed = getpass.getpass("新密码（至少 8 位）：") if ask else None
+    if ask and typed != getpass.getpass("再输一次："):
+        raise Refused("field_impossible", field="password", what="密码", why="两次输入不一样")
+    async with opened(folder, config) as node:
+        once = await node.people.passwd(account, typed, now_ms())
+    print("密码已改。" if ask else f"一次性密码：{once}（首次登录后请改掉）")
+    return 0
+
+
+async def backup(folder: Path, config: Config, file: Path) -> int:
+    """One tar: the journal as an encrypted file, blobs (cipher text), configuration. Keys stay here: keep a copy of them apart."""
+    if file.exists():
+        raise FileExistsError(f"{file} 已经存在")
+    async with opened(folder, config) as node:
+        with tempfile.TemporaryDirectory(dir=file.resolve().parent) as work:
+            copy = Path(work) / "journal.backup"
+            await copy_journal(node.journal, copy, _backup_key(node.identity))
+            with tarfile.open(Path(work) / "backup.tar", "w") as tar:
+                tar.add(copy, "journal.backup")
+                for extra in ("blobs", "yidi.toml"):
+                    if (folder / extra).exists():
+                        tar.add(folder / extra, extra)
+            with open(Path(work) / "backup.tar", "rb") as f:
+                os.fsync(f.fileno())
+            shutil.move(Path(work) / "backup.tar", file)
+    print(f"已备份到 {file}（台账加密，附件本来就是密文）。密钥不在里面：请另存 {folder}/identity（县中心还有 {folder}/county）。")
+    return 0
+
+
+async def restore(folder: Path, config: Config, file: Path) -> int:
+    """Puts the backup in the journal's place. The node goes on under a new epoch and takes its own later entries back from peers."""
+    identity = Identity(folder)
+    if not identity.exists:
+        raise FileNotFoundError(f"{folder}/identity 不在：先把另存的密钥放回去，再恢复")
+    aside = folder / f"before-restore-{int(time.time())}"
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        with tarfile.open(file) as tar:
+            tar.extractall(work, filter="data")
+        copy = Path(work) / "journal.backup"
+        if not copy.exists():
+            raise Refused("bundle_wrong", why="里面没有台账")
+        for old in folder.glob("journal.db*"):
+            aside.mkdir(exist_ok=True)
+            old.rename(aside / old.name)
+        await restore_journal(copy, _backup_key(identity), store_url(folder, config), store_key(identity, config), Shelf(now_ms))
+        if (Path(work) / "blobs").exists():
+            shutil.copytree(Path(work) / "blobs", folder / "blobs", dirs_exist_ok=True)
+    epoch = identity.new_epoch()
+    (folder / "mark.json").unlink(missing_ok=True)
+    print(f"已恢复。本机从第 {epoch} 纪元继续写，备份之后的条目联上后从别的节点取回。")
+    if aside.exists():
+        print(f"原来的台账留在 {aside}")
+    return 0
+
+
+async def rebuild(folder: Path, config: Config, as_json: bool) -> int:
+    began = time.monotonic()
+    async with opened(folder, config) as node:
+        same = await fold_again(node.journal)
+    if as_json:
+        print(json.dumps({"command": "rebuild", "ok": same, "seconds": round(time.monotonic() - began, 2), "figures": {"same": int(same)}}))
+    else:
+        print("重算完成：每一张视图都与台账一致。" if same else "重算完成：有视图与台账不一致，已改正。")
+    return 0 if same else 1
+
+
+async def digest(folder: Path, config: Config, as_json: bool) -> int:
+    async with opened(folder, config) as node:
+        found = await digests(node)
+    if as_json:
+        print(json.dumps({"command": "digest", "ok": True, "ledgers": found}, ensure_ascii=False))
+    else:
+        for ledger, (hash_, entries) in found.items():
+            print(f"{hash_[:16]}  {entries:>7} 条  {ledger}")
+    return 0
+
+
+async def digests(node: Node) -> dict[str, tuple[str, int]]:
+    """ledger → (digest, entries), of every ledger this node holds."""
+    found = {}
+    for ledger in await node.journal.ledgers():
+        lanes = await node.journal.lanes(ledger)
+        found[ledger] = (have.digest(lanes), sum(seq for seq, _ in lanes.values()))
+    return found
+
+
+def _backup_key(identity: Identity) -> bytes:
+    return identity.key("backup")
+
+
+def save_config(folder: Path, text: str) -> None:
+    write_whole(folder / "yidi.toml", text.encode(), 0o644)

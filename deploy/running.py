@@ -1,0 +1,109 @@
+"""Starts a node and keeps it going until it is told to stop: nats-server, node, pages, in this order; and back.
+
+    await run_hub(folder, config)      founds the county in an empty folder
+    await run_edge(folder, config)     a folder that was enrolled
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvicorn
+
+from deploy.county import County
+from deploy.nats.identity import Trust
+from deploy.nats.servers import Listen, Server
+from edge.enrol import leaf_of
+from hub.enrolment import TRUST_TABLE
+from protocol import entry, events
+from protocol.node import log
+from protocol.node.config import Config
+from protocol.node.identity import Identity
+from protocol.node.node import VERSION, Node, now_ms
+
+GRACEFUL_S = 1  # open streams would else be waited for
+
+
+async def run_hub(folder: Path, config: Config) -> None:
+    """Raises Refused, RuntimeError (nats-server), OSError (a port is taken)."""
+    from hub.web.enrol import enrol_route
+    from hub.web.pages import app
+
+    county = County.open(folder, config, now_ms())
+    server = None
+    if config.nats.run:
+        listen = Listen(config.nats.port, config.nats.leaf_port, config.nats.host)
+        server = await Server(county.identity.folder, "county", listen, county.authority.trust()).start()
+    node = await Node.open(folder, _with_servers(config, county.servers))
+
+    async def applied() -> None:
+        if server:
+            await server.apply(county.authority.trust())
+
+    enrolment = county.enrolment(node, applied)
+    await county.furnish(node)
+    await enrolment.announce_trust()
+    application = app(node)
+    application.register(enrol_route(enrolment))
+    watching = asyncio.create_task(_apply_trust(node, server)) if server else None
+    await _serve(node, application, server, watching)
+
+
+async def run_edge(folder: Path, config: Config) -> None:
+    """A township's edge also runs the leaf that its enrolment provided for. Raises as run_hub does."""
+    from edge.web.pages import edge_app
+
+    server, leaf = None, leaf_of(folder)
+    if leaf and config.nats.run:
+        host, _, port = leaf.listen.rpartition(":")
+        trust = msgspec.json.decode(leaf.trust, type=Trust)
+        remote = f"tls://{config.nats.leaf_remote}" if config.nats.leaf_remote else leaf.remote
+        server = await Server(Identity(folder).folder, "leaf", Listen(int(port), host=host), trust, remote).start()
+    node = await Node.open(folder, config)
+    watching = asyncio.create_task(_apply_trust(node, server)) if server else None
+    await _serve(node, edge_app(node), server, watching)
+
+
+def _with_servers(config: Config, servers: list[str]) -> Config:
+    """The node that runs the county's server finds it where it was told to listen."""
+    link = msgspec.structs.replace(config.link, servers=servers)
+    return msgspec.structs.replace(config, link=link)
+
+
+async def _apply_trust(node: Node, server: Server) -> None:
+    """Who may connect is said in *common*; our server takes it over without cutting anybody who still may."""
+    async with node.wake.watch() as changed:
+        while True:
+            said = await node.journal.subject(entry.derive("table", TRUST_TABLE))
+            if said and isinstance(facts := events.facts_of(said[-1].head), events.TableSet):
+                await server.apply(msgspec.json.decode(facts.content, type=Trust))
+            await changed.wait()
+            changed.take()
+
+
+async def _serve(node: Node, application: Any, server: Server | None, watching: asyncio.Task[None] | None) -> None:
+    http = node.config.http
+    if server:
+        node.servers.append(server.state)
+    tls = {"ssl_certfile": http.certificate, "ssl_keyfile": http.key} if http.certificate and http.key else {}
+    settings = uvicorn.Config(
+        application, host=http.host, port=http.port, log_config=None, access_log=False, timeout_graceful_shutdown=GRACEFUL_S, **tls
+    )
+    try:
+        await node.start()
+        log.event("started", node=node.about.node, port=http.port, version=VERSION)
+        await uvicorn.Server(settings).serve()
+    finally:
+        if watching:
+            watching.cancel()
+        await node.close()
+        if server:
+            await server.stop()
+        log.event("stopped", node=node.about.node)
+
+
+def run(main: Callable[[Path, Config], Awaitable[None]], folder: Path, config: Config) -> None:
+    log.start(config.log.level)
+    asyncio.run(main(folder, config))  # type: ignore[arg-type]

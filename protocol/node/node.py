@@ -1,0 +1,172 @@
+"""One node, wired: journal, desk, link and pump of one folder. Time and chance enter the program here and nowhere below.
+
+    node = await Node.open(folder, config)       identity must exist (enrolment made it)
+    await node.start()                           link and pump in the background; pages work with or without them
+    await node.close()
+
+Opening holds the mark (folder/mark.json, outside the database) against our own lanes: a mark that is ahead means that the
+database is older than what we once signed, a restored backup for example. Then a new epoch is opened at once, offline too:
+the old lane is closed and comes back from peers, and no number is ever given twice.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from importlib import metadata
+from pathlib import Path
+
+import msgspec
+
+from protocol.certificate import Certificate
+from protocol.node import log
+from protocol.node.admission import Admission
+from protocol.node.blobs import Blobs
+from protocol.node.config import Config
+from protocol.node.desk import Desk
+from protocol.node.identity import Identity, write_whole
+from protocol.node.journal import Journal
+from protocol.node.link.client import Link
+from protocol.node.link.creds import AUTHORITY, CREDS
+from protocol.node.link.pump import Pump
+from protocol.node.people import People
+from protocol.node.reads import Reads
+from protocol.node.shelf import Shelf
+from protocol.node.signer import Signer
+from protocol.node.wake import Wake
+from protocol.tables import Tables
+
+MARK_S = 0.5  # the mark follows a commit within this time; a mark that lags is harmless
+ELSEWHERE_S = 1.0  # how often we look whether another program (the command line) wrote to our journal
+VERSION = metadata.version("yidi")
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Node:
+    """journal, shelf, wake, desk, admission, people, blobs, reads, link, pump · name: of its office, for the bar of each page."""
+
+    def __init__(self, folder: Path, config: Config, identity: Identity, journal: Journal, shelf: Shelf, clock: Callable[[], int]) -> None:
+        self.folder, self.config, self.identity, self.journal, self.shelf, self.clock = folder, config, identity, journal, shelf, clock
+        self.about = identity.about()
+        self.signer: Signer = identity.signer()
+        self.wake = Wake()
+        self.desk = Desk(journal, self.signer, shelf, clock, self.wake, self.about.sealing_public or None)
+        self.admission = Admission(
+            journal, self.about.root_public, self.certificate, shelf, clock, self.wake, arrivals=self.desk.arrivals
+        )
+        self.people = People(journal, shelf, secrets.token_bytes)
+        self.blobs = Blobs(folder / "blobs", identity.key("blob"))
+        self.reads = Reads(journal, shelf, self.signer, clock, identity.sealing_secret())
+        servers = config.link.servers or self.about.servers
+        authority = identity.folder / AUTHORITY
+        self.link = Link(
+            self.about.node, self.about.branch, identity.folder / CREDS, servers, authority if authority.exists() else None
+        )
+        self.pump = Pump(
+            journal, self.admission, self.link, self.signer, self.certificate, self.wake, clock, blobs=self.blobs, version=VERSION
+        )
+        self.desk.offset = self.pump.offset_ms
+        self.servers: list[Callable[[], object]] = []  # states of nats-servers that this program runs, for the page
+        self._tasks: list[asyncio.Task[None]] = []
+        self._marked = asyncio.Event()
+        self.wake.listen(self._note)
+
+    @classmethod
+    async def open(cls, folder: Path, config: Config, clock: Callable[[], int] = now_ms) -> "Node":
+        """Raises Refused store_damaged, store_busy, disk_full."""
+        identity, shelf = Identity(folder), Shelf(clock)
+        journal = await Journal.open(store_url(folder, config), store_key(identity, config), shelf)
+        try:
+            await shelf.load(journal)
+            await _hold_against_mark(folder, identity, journal)
+            return cls(folder, config, identity, journal, shelf, clock)
+        except BaseException:
+            await journal.close()
+            raise
+
+    @property
+    def certificate(self) -> Certificate:
+        return self.signer.certificate
+
+    @property
+    def name(self) -> str:
+        return self.tables().office_name(self.office)
+
+    @property
+    def office(self) -> str:
+        """The office that it serves first."""
+        return self.certificate.serves[0].removesuffix("/*")
+
+    def tables(self) -> Tables:
+        return self.shelf()
+
+    async def start(self) -> None:
+        await self.desk.arrivals()
+        for name, loop in {"pump": self.pump.run, "mark": self._mark, "elsewhere": self._elsewhere}.items():
+            self._tasks.append(asyncio.create_task(loop(), name=name))
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.save_mark()
+        await self.journal.close()
+
+    async def save_mark(self) -> None:
+        heads = await self.journal.heads()
+        own = {ledger: head.seq for (ledger, origin), head in heads.items() if origin == self.signer.origin}
+        write_whole(self.folder / "mark.json", msgspec.json.encode({"origin": self.signer.origin, "lanes": own}))
+
+    # ── background ──
+
+    def _note(self, lanes: Iterable[tuple[str, str]]) -> None:
+        if any(origin == self.signer.origin for _, origin in lanes):
+            self._marked.set()
+
+    async def _mark(self) -> None:
+        while True:
+            await self._marked.wait()
+            await asyncio.sleep(MARK_S)
+            self._marked.clear()
+            try:
+                await self.save_mark()
+            except OSError as error:
+                log.event("mark not saved", exception=error)  # a full disk: the save itself has been refused or not, and was told
+
+    async def _elsewhere(self) -> None:
+        """The command line works on the same journal: what it wrote goes out and is shown like anything else."""
+        known = await self.journal.heads()
+        while True:
+            await asyncio.sleep(ELSEWHERE_S)
+            heads = await self.journal.heads()
+            changed = [lane for lane, head in heads.items() if known.get(lane) != head]
+            known = heads
+            if changed:
+                if any(ledger == "_" for ledger, _ in changed):
+                    await self.shelf.load(self.journal)
+                self.wake.commit(changed, ())
+                self.wake.heard()
+
+
+def store_url(folder: Path, config: Config) -> str:
+    return f"sqlite:///{folder.resolve() / 'journal.db'}" if config.store.url == "sqlite" else config.store.url
+
+
+def store_key(identity: Identity, config: Config) -> bytes | None:
+    return identity.key("store") if config.store.url.startswith("sqlite") else None
+
+
+async def _hold_against_mark(folder: Path, identity: Identity, journal: Journal) -> None:
+    path, about = folder / "mark.json", identity.about()
+    origin = f"{about.node}:{about.epoch}"
+    if not path.exists():
+        return
+    mark = msgspec.json.decode(path.read_bytes())
+    heads = await journal.heads()
+    behind = {ledger: seq for ledger, seq in mark["lanes"].items() if (heads[ledger, origin].seq if (ledger, origin) in heads else 0) < seq}
+    if mark["origin"] == origin and behind:
+        identity.new_epoch()
+        log.event("new epoch", origin=origin, lanes=len(behind))
