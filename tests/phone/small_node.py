@@ -80,8 +80,8 @@ class SmallNode:
         self.files: dict[str, bytes] = {}
         self.offsets: list[int | None] = []
         self.refuse: Refused | None = None
-        self.seq, self.lost = 0, False
-        self.reads = self.desk = self.blobs = self
+        self.seq = 0
+        self.reads = self.desk = self.blobs = self.journal = self
         self.name = "天子湖镇综治中心"
 
     def clock(self) -> int:
@@ -91,10 +91,16 @@ class SmallNode:
         return Tables.packaged()
 
     def _marks(self) -> tuple[Mark, ...]:
-        return Mark("here", "已存本机", not self.lost), Mark("330523", "已到县", self.second)
+        return Mark("here", "已存本机", True), Mark("330523", "已到县" if self.second else "未到县", self.second)
 
     async def counts(self, actor: Actor) -> dict[str, int]:
         return {}
+
+    async def command(self, id_: str) -> list[Any]:
+        """The journal's: entries that the command led to."""
+        outcome, head = self.accepted.get(id_), msgspec.defstruct("Head", [("author", tuple)])((CADRE.person, CADRE.post))
+        stored = msgspec.defstruct("Stored", [("ledger", str), ("origin", str), ("seq", int), ("head", Any)])
+        return [stored(*key, head) for key in outcome.entries] if outcome else []
 
     async def marks(self, keys: Any) -> dict[Any, tuple[Mark, ...]]:
         return {key: self._marks() for key in keys}

@@ -7,8 +7,8 @@
     POST /tasks/{id}/UrgeTask, RecallTask
     GET /tasks/{id}/files/{address}     what the cadre brought back, for whoever may see the task
 
-The cadre will see what is written here and nothing else of the case. `due` is one of the offered times or `other`, which
-reads `due_ms`. Whom the rules forbid is refused by the desk; this page only says beforehand why somebody cannot go.
+The cadre will see what is written here and nothing else of the case. `by` is one of the offered times or `other`, which
+reads `due_ms` (so does a form without `by`). Whom the rules forbid is refused by the desk; this page only says beforehand why somebody cannot go.
 """
 
 from typing import Any, Final
@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import msgspec
 from litestar import Request, Response, get, post
 
-from protocol import calendar
+from protocol import calendar, dispute
 from protocol.case import TASK_OPEN, Case, Task
 from protocol.commands import AssignTask, Party, RecallTask, TaskCommand, UrgeTask
 from protocol.node.web import forms
@@ -71,6 +71,7 @@ async def dispatch_context(request: Request, subject: str, form: dict[str, Any] 
     if case.ledger not in {path for entry in places for path in _paths(entry)}:
         places.insert(0, (case.ledger, tables.place_full(case.ledger)))
     times = times_offered(node.clock(), tables.calendar)
+    offered = {step.command for step in dispute.steps(case, actor, context_of(request))}
     return {
         "case": case,
         "places": places,
@@ -79,9 +80,9 @@ async def dispatch_context(request: Request, subject: str, form: dict[str, Any] 
         "cadres_total": len(cadres),
         "times": times,
         "units": [(path, tables.office_name(path)) for path in tables.units_of(case.ledger.split("/")[0]) if path != actor.office],
-        "may_convene": "convene" in actor.powers and case.holder == actor.office,
-        "may_assign": "assign" in actor.powers,
-        "form": {**first, "due": times[min(1, len(times) - 1)][0], **(form or {}), "place": place},
+        "may_convene": "ConveneUnits" in offered,
+        "may_assign": "AssignTask" in offered,
+        "form": {**first, "by": times[min(1, len(times) - 1)][0], **(form or {}), "place": place},
         "wrong": {},
         "convened": {"units": [], "purpose": ""},
     }
@@ -98,7 +99,7 @@ async def dispatch_page(request: Request, subject: str) -> Response[Any]:
         return twin({"case": subject, "place": context["place"], "cadres": [choice for choice, _ in context["cadres"]]})
     if is_htmx(request):
         name = "visits/_cadres.html" if request.query_params.get("only") == "cadres" else "visits/_dispatch.html"
-        return fragment(request, name, **context)
+        return fragment(request, name, pane=True, **context)
     return await page(request, "visits/dispatch.html", **context)
 
 
@@ -113,20 +114,19 @@ async def assignment(request: Request, subject: str, form: forms.Typed) -> forms
     node, actor = node_of(request), actor_of(request)
     case: Case = await node.reads.case(actor, subject)
     place, cadre = ((form.get(name) or [""])[0] for name in ("place", "cadre"))
-    due = (form.get("due") or [""])[0]
-    form = {**form, "due_ms": form.get("due_ms", [""]) if due in ("other", "") else [due]}
+    by = (form.get("by") or [""])[0]
+    read = {**form, "due_ms": form.get("due_ms", []) if by in ("other", "") else [by]}
     wrong = {}
     chosen = next((c for c in await node.reads.cadres(actor, place or case.ledger) if c.person == cadre), None)
     if chosen is None:
         wrong["cadre"] = "请选一位干部。"
-    if not form["due_ms"][0]:
-        wrong["due"] = "请选一个期限。"
     fixed: dict[str, Any] = {"case": subject, "place": place or case.ledger, "contacts": contacts_of(case, form.get("contact", []))}
     fixed |= {"cadre": cadre, "home": (form.get("home") or [chosen.home if chosen else ""])[0]}
-    filled = forms.fill(AssignTask, form, fixed)
-    filled.wrong.update(wrong)
-    filled.form["contact"] = form.get("contact", [])
-    return forms.Filled(None if filled.wrong else filled.command, filled.form, filled.wrong)
+    filled = forms.fill(AssignTask, read, fixed)
+    if "due_ms" in filled.wrong:
+        wrong["by"] = "请选一个期限，或者把另定的日期和时间填全。"
+    wrong |= {name: sentence for name, sentence in filled.wrong.items() if name != "due_ms"}
+    return forms.Filled(None if wrong else filled.command, {**forms.shown(form), "contact": form.get("contact", [])}, wrong)
 
 
 @post("/cases/{subject:str}/AssignTask", status_code=200)
@@ -238,7 +238,12 @@ def task_twin(context: dict[str, Any]) -> dict[str, Any]:
         for a in task.blobs
     ]
     lines = [
-        {"kind": line.kind, "at_ms": line.at_ms, "received_ms": line.received_ms, "marks": context["marks"].get((line.head.ledger, *line.key), ())}
+        {
+            "kind": line.kind,
+            "at_ms": line.at_ms,
+            "received_ms": line.received_ms,
+            "marks": context["marks"].get((line.head.ledger, *line.key), ()),
+        }
         for line in task.lines
     ]
     return {**plain, "files": files, "lines": lines}

@@ -46,7 +46,7 @@ const change = async (action, more) => {
 export const again = (action) => change(action, { state: WAITING, refused: null });
 
 function formOf(action) {
-  const { n, person, state, refused, entries, bytes, of, label, ...command } = action, form = new FormData();
+  const { n, person, state, refused, bytes, of, label, ...command } = action, form = new FormData();
   const { what, name, mime, ...file } = command;
   form.set("person", person);
   form.set("sent_ms", String(Date.now())); // the server sees by it how far this clock is off
@@ -76,7 +76,7 @@ export const replay = () => navigator.locks.request("yidi-outbox", async () => {
     const answer = await post(action);
     if (!answer || answer.status >= 500 || [401, 408, 429].includes(answer.status)) return due.length - i; // later; the order must hold
     if (answer.status < 300) {
-      await change(action, { state: SENT, refused: null, entries: answer.said.entries ?? [] });
+      await change(action, { state: SENT, refused: null });
       if (answer.said.task) await store.put("tasks", answer.said.task);
     } else {
       blocked.add(action.task);

@@ -3,16 +3,18 @@
     GET /task                    the shell; holds no person's data, so a worker may keep it
     GET /task/sw.js              the worker, allowed to serve all of /task
     GET /task/app.webmanifest, /task/icon-192.png, /task/icon-512.png
-    GET /task/mine?kept=KEYS     {me, now_ms, flow, tasks, marks}: the visits of who is signed in, never the case
-    POST /task/commands          form: command (JSON, one of PHONE_COMMANDS), person, sent_ms → {entries, task}
+    GET /task/mine?kept=IDS      {me, now_ms, flow, tasks, marks}: the visits of who is signed in, never the case
+    POST /task/commands          form: command (JSON, one of PHONE_COMMANDS), person, sent_ms → {command, task}
     POST /task/files             the same with what and file: the bytes become a blob, then AddTaskEvidence with the command's id
 
-An entry is named `ledger|origin|seq`. The phone keeps what it sent until `marks` says that it is `safe`: at another node
-too, or here when no other node covers its ledger; what is not `here` any more is sent again under the same id. `person` is
-who did it: another person's session is answered 401, so nothing is ever written under the wrong name. `sent_ms`, the
-phone's clock at sending, gives the offset of the times it reports.
+The phone keeps what it sent until `marks` (by command id) says that it is `safe`: at another node too, or here when no other
+node covers its ledger; what is not `here` any more is sent again under the same id. `person` is who did it: another
+person's session is answered 401, so nothing is ever written under the wrong name. `sent_ms`, the phone's clock at sending,
+gives the offset of the times it reports.
 """
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -27,20 +29,18 @@ from protocol.events import Actor
 from protocol.node.web.page import HTML, actor_of, node_of, twin
 from protocol.problem import Refused
 from protocol.tables import Tables
-from protocol.words import EVENT_NAMES
+from protocol.task import BY_COMMAND
+from protocol.words import COMMAND_NAMES, EVENT_NAMES
 
 HERE: Final = Path(__file__).parent
 TASKS_MAX: Final = 60  # a screen of a phone; the open ones come first
-KEPT_MAX: Final = 300  # a report with its photos is at most 20 entries
+KEPT_MAX: Final = 100  # the phone asks for the oldest first
 OFFSET_MS_NOISE: Final = 2_000  # what a slow line alone can make of it
 FRESH: Final = {"Cache-Control": "no-cache"}
+ID: Final = re.compile(r"[0-9a-z-]{8,64}")
 WEEKDAYS: Final = "一二三四五六日"
-# Which steps a phone may offer while it can ask nobody; a test holds it against protocol.task.
-FLOW: Final[dict[str, tuple[tuple[str, str, str, bool], ...]]] = {
-    "sent": (("ConfirmTask", "接单", "confirmed", True), ("DeclineTask", "谢绝", "declined", False)),
-    "confirmed": (("ArriveTask", "已到现场", "arrived", True), ("DeclineTask", "谢绝", "declined", False)),
-    "arrived": (("ReportTask", "提交反馈", "reported", True),),
-}
+ORDER: Final = ("ConfirmTask", "ArriveTask", "ReportTask")  # of these the first that moves a task on is the main button
+LABELS: Final = {"ArriveTask": "已到现场", "ReportTask": "提交反馈"}  # at the thumb; elsewhere as COMMAND_NAMES has them
 _command = msgspec.json.Decoder(type=PHONE_COMMANDS[0] | PHONE_COMMANDS[1] | PHONE_COMMANDS[2] | PHONE_COMMANDS[3])
 
 
@@ -63,29 +63,41 @@ def moment(ms: int) -> str:
     return f"{day.month}月{day.day}日 周{WEEKDAYS[day.weekday()]} {calendar.local_time(ms)}"
 
 
-def key_text(key: tuple[str, str, int]) -> str:
-    return f"{key[0]}|{key[1]}|{key[2]}"
+async def kept_marks(node: Any, actor: Actor, kept: str) -> dict[str, dict[str, bool]]:
+    """By command id: `here` this node has it · `safe` another one too, or there is no other. Only of the asker's own commands."""
+    keys: dict[str, list[tuple[str, str, int]]] = {}
+    for command_id in [text for text in kept.split(",") if ID.fullmatch(text)][:KEPT_MAX]:
+        written = await node.desk.journal.command(command_id)
+        keys[command_id] = [(e.ledger, e.origin, e.seq) for e in written if e.head.author[0] == actor.person]
+    known = await node.reads.marks({key for some in keys.values() for key in some})
+    return {
+        command_id: {"here": bool(some), "safe": bool(some) and all(is_safe(known[key]) for key in some)}
+        for command_id, some in keys.items()
+    }
 
 
-def keys_of(text: str) -> list[tuple[str, str, int]]:
-    """Keys out of `ledger|origin|seq,…`; what is none is left out."""
-    found = []
-    for item in text.split(",")[:KEPT_MAX]:
-        ledger, _, rest = item.partition("|")
-        origin, _, seq = rest.partition("|")
-        if ledger and origin and seq.isascii() and seq.isdigit() and len(seq) <= 18:
-            found.append((ledger, origin, int(seq)))
-    return found
+def is_safe(marks: Any) -> bool:
+    """Claims that a second node has the entry, or that no other node would: marks begin with this node's own."""
+    others = [mark.reached for mark in marks][1:]
+    return not others or any(others)
 
 
 def flow(tables: Tables) -> dict[str, Any]:
-    """What may be done in which status and how it is called: the phone offers steps by this while it is offline."""
-    steps = {
-        status: [{"kind": kind, "label": label, "after": after, "main": main} for kind, label, after, main in row]
-        for status, row in FLOW.items()
-    }
+    """The rules of protocol.task as data, for a phone that can ask nobody.
+
+    steps: status → what to offer, the main one first · moves: command → status → status after it.
+    """
+    kinds = [kind.__name__ for kind in PHONE_COMMANDS]
+    moves = {kind: dict(BY_COMMAND[kind].moves) for kind in kinds}
+    steps = {status: offered(status, moves) for status in TASK_OPEN}
     results = [{"code": code, "name": name} for code, name in tables.words("task_result")]
-    return {"steps": steps, "names": TASK_STATUS_NAMES, "results": results}
+    return {"steps": steps, "moves": moves, "names": TASK_STATUS_NAMES, "results": results}
+
+
+def offered(status: str, moves: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
+    main = next((kind for kind in ORDER if moves[kind].get(status, status) != status), None)
+    chosen = [kind for kind in (main, "DeclineTask") if kind and status in moves[kind]]
+    return [{"kind": kind, "label": LABELS.get(kind, COMMAND_NAMES[kind]), "main": kind == main} for kind in chosen]
 
 
 def contact(party: Party, tables: Tables) -> dict[str, str]:
@@ -102,17 +114,13 @@ def key_of(line: Line) -> str:
     return f"{line.key[0]}/{line.key[1]}"
 
 
-def marks_of(marks: Any) -> list[dict[str, Any]]:
-    return [{"text": mark.text, "reached": mark.reached} for mark in marks]
+def marks_of(marks: Any, office: str) -> list[dict[str, Any]]:
+    """This node's own mark is named after its office: on a phone 本机 would be the phone."""
+    here = [{"text": f"已到{office}", "reached": mark.reached} for mark in marks[:1]]
+    return here + [{"text": mark.text, "reached": mark.reached} for mark in marks[1:]]
 
 
-def safety(marks: Any) -> dict[str, bool]:
-    """here: this node has it · safe: another one too, or there is no other."""
-    here, *others = [mark.reached for mark in marks] or [False]
-    return {"here": here, "safe": here and (not others or any(others))}
-
-
-def visit(task: Task, marks: Any, rank: int, tables: Tables) -> dict[str, Any]:
+def visit(task: Task, marks: list[dict[str, Any]], rank: int, tables: Tables) -> dict[str, Any]:
     """Everything the phone gets to see: the visit. Of the case only its code and what was written for the cadre."""
     return {
         "id": task.id,
@@ -131,7 +139,7 @@ def visit(task: Task, marks: Any, rank: int, tables: Tables) -> dict[str, Any]:
         "contacts": [contact(party, tables) for party in task.contacts],
         "history": [history(line) for line in task.lines if line.kind not in ("TaskUrged", "TaskEvidenceAdded") and not line.set_aside],
         "urges": [{"text": "；".join(x.text.values()), "at": moment(x.at_ms)} for x in task.lines if x.kind == "TaskUrged"],
-        "marks": marks_of(marks),
+        "marks": marks,
     }
 
 
@@ -140,7 +148,7 @@ async def visit_of(node: Any, actor: Actor, subject: str) -> dict[str, Any] | No
     rows = await node.reads.my_tasks(actor)
     for rank, row in enumerate(rows[:TASKS_MAX]):
         if row.subject == subject:
-            return visit(await node.reads.task(actor, subject), row.marks, rank, node.tables())
+            return visit(await node.reads.task(actor, subject), marks_of(row.marks, node.name), rank, node.tables())
     return None
 
 
@@ -175,18 +183,19 @@ async def icon(request: Request) -> Response[bytes]:
 
 @get("/task/mine")
 async def mine(request: Request, kept: str = "") -> Response[bytes]:
-    """kept: keys of entries that the phone still holds."""
+    """kept: ids of the commands that the phone has sent and still holds."""
     node, actor = node_of(request), actor_of(request)
     tables, rows = node.tables(), (await node.reads.my_tasks(actor))[:TASKS_MAX]
-    tasks = [visit(await node.reads.task(actor, row.subject), row.marks, rank, tables) for rank, row in enumerate(rows)]
-    known = await node.reads.marks(keys_of(kept)) if kept else {}
+    tasks = [
+        visit(await node.reads.task(actor, row.subject), marks_of(row.marks, node.name), rank, tables) for rank, row in enumerate(rows)
+    ]
     return twin(
         {
             "me": {"person": actor.person, "name": actor.name, "office": tables.office_name(actor.office)},
             "now_ms": node.clock(),
             "flow": flow(tables),
             "tasks": tasks,
-            "marks": {key_text(key): safety(marks) for key, marks in known.items()},
+            "marks": await kept_marks(node, actor, kept),
         }
     )
 
@@ -204,7 +213,7 @@ async def said(request: Request) -> tuple[dict[str, Any], Actor, int | None]:
 async def submitted(request: Request, command: TaskCommand, actor: Actor, offset_ms: int | None) -> Response[bytes]:
     node = node_of(request)
     outcome = await node.desk.submit(command, actor, at_ms=command.at_ms, offset_ms=offset_ms)
-    return twin({"entries": [key_text(key) for key in outcome.entries], "task": await visit_of(node, actor, command.task)})
+    return twin({"command": outcome.command, "task": await visit_of(node, actor, command.task)})
 
 
 def decoded(decoder: Any, form: dict[str, Any]) -> Any:

@@ -1,0 +1,181 @@
+"""The board: figures that filter the list, a tile for each township, the list with the worst clock first, and who is out.
+
+Every filter is in the address (`figure`, `place`, `page`), so a board can be kept and gone back to; the stream renders the
+same address. Where a post sees no case, the board leads to the page that it is for. Statistics are the tiles as bars, with
+the same numbers in a table.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.response import Redirect
+
+from protocol import place
+from protocol.access import CASE_POWERS
+from protocol.node.web import visits
+from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
+from protocol.node.web.words import due_tone
+from protocol.tables import Tables
+
+PER: Final = 30
+READ_MAX: Final = 200  # rows a question to the store
+SORTED_MAX: Final = 2_000  # open cases that are put in order; a county of 7,000 disputes a year has some 600
+SILENT_MS: Final = 86_400_000
+OUT_SHOWN: Final = 12
+FIGURES: Final = (
+    ("incoming", "待受领"),
+    ("held", "本中心承办"),
+    ("soon", "将到期"),
+    ("overdue", "超期"),
+    ("review", "待核对"),
+    ("follow_up", "要回访"),
+    ("open", "全县未办结"),
+)
+
+
+class Query(msgspec.Struct, frozen=True):
+    figure: str = "open"
+    place: str = ""
+    page: int = 1
+
+    def address(self, **change: Any) -> str:
+        """The board with one thing changed; what is at its default stays out of the address."""
+        asked = {"figure": self.figure, "place": self.place, "page": self.page, **change}
+        kept = {k: v for k, v in asked.items() if (k, v) not in (("figure", "open"), ("place", ""), ("page", 1))}
+        return "/board" + (f"?{urlencode(kept)}" if kept else "")
+
+
+def query_of(request: Request) -> Query:
+    asked = request.query_params
+    figure, number = asked.get("figure", ""), asked.get("page", "1")
+    return Query(
+        figure if figure in dict(FIGURES) else "open",
+        asked.get("place", "")[:40],
+        max(1, int(number)) if number.isdigit() and len(number) < 6 else 1,
+    )
+
+
+class Tile(msgspec.Struct, frozen=True):
+    """A place on the map. column, row: where it lies roughly, 0 = wherever there is room · silent_ms: last heard, when too long ago."""
+
+    path: str
+    name: str
+    open: int
+    overdue: int
+    incoming: int
+    column: int
+    row: int
+    silent_ms: int | None
+
+
+@cache
+def positions() -> dict[str, tuple[int, int]]:
+    """code → (column, row), rough places of the townships on the map; a drawing of ours, no border."""
+    told: dict[str, list[int]] = json.loads((Path(__file__).parent / "tiles.json").read_text("utf-8"))
+    return {code: (at[0], at[1]) for code, at in told.items()}
+
+
+async def tiles(request: Request) -> list[Tile]:
+    node, now_ms = node_of(request), node_of(request).clock()
+    made = []
+    for row in await node.reads.places(actor_of(request)):
+        if row.path == actor_of(request).office:
+            continue
+        column, line = positions().get(place.code_of(row.path), (0, 0))
+        silent = row.last_heard_ms if row.last_heard_ms and now_ms - row.last_heard_ms > SILENT_MS else None
+        made.append(Tile(row.path, row.name, row.open, row.overdue, row.incoming, column, line, silent))
+    return made
+
+
+async def every_row(request: Request, view: str, inside: str) -> list[Any]:
+    """All rows of a view, so that they can be put in order of their clocks."""
+    reads, actor, rows = node_of(request).reads, actor_of(request), []
+    for number in range(1, SORTED_MAX // READ_MAX + 1):
+        found = await reads.cases(actor, view, place=inside, page=number, per=READ_MAX)
+        rows += found.rows
+        if len(rows) >= found.total:
+            break
+    return rows
+
+
+def worst_first(rows: list[Any]) -> list[Any]:
+    """By the date that ends first; what has no clock running comes last, oldest first."""
+    return sorted(rows, key=lambda row: (row.due_ms is None, row.due_ms or row.logged_ms, row.subject))
+
+
+async def board_context(request: Request) -> dict[str, Any]:
+    node, actor, query = node_of(request), actor_of(request), query_of(request)
+    now_ms = node.clock()
+    counts = await node.reads.counts(actor)
+    open_rows = await every_row(request, "open", "")
+    soon = [row for row in open_rows if due_tone(row.due_ms, now_ms) == "soon"]
+    if query.figure in ("open", "soon"):
+        rows = [row for row in (soon if query.figure == "soon" else open_rows) if not query.place or place.within(row.ledger, query.place)]
+    else:
+        rows = await every_row(request, query.figure, query.place)
+    rows = worst_first(rows)
+    out = [one for one in await visits.tracks(request, open_only=True) if one.row.cadre]
+    counts = {**counts, "soon": len(soon)}
+    map_tiles = await tiles(request)
+    return {
+        "query": query,
+        "figures": [(name, words, counts.get(name, 0)) for name, words in FIGURES],
+        "tiles": map_tiles,
+        "place_name": node.tables().place_name(query.place) if query.place else "",
+        "rows": rows[(query.page - 1) * PER : query.page * PER],
+        "total": len(rows),
+        "per": PER,
+        "clock_names": clock_names(node.tables()),
+        "out": out[:OUT_SHOWN],
+        "out_total": len(out),
+        "numbers": numbers(map_tiles),
+    }
+
+
+def clock_names(tables: Tables) -> dict[str, str]:
+    """What a clock is and which law it comes from, by its id: T30 in front of T30.hall."""
+    named: dict[str, str] = {}
+    for rule in tables.clocks.values():
+        named.setdefault(rule.key.partition(".")[0], f"{rule.name}（{rule.basis}）" if rule.basis else rule.name)
+    return named
+
+
+def numbers(map_tiles: list[Tile]) -> dict[str, Any]:
+    """What the chart draws, which the table beside it says too."""
+    shown = [tile for tile in map_tiles if tile.open]
+    return {
+        "places": [tile.name for tile in shown],
+        "series": [
+            {"name": "超期", "tone": "late", "data": [tile.overdue for tile in shown]},
+            {"name": "没有超期", "tone": "act", "data": [tile.open - tile.overdue for tile in shown]},
+        ],
+    }
+
+
+@get("/board")
+async def board(request: Request) -> Response[Any] | Redirect:
+    actor = actor_of(request)
+    if not actor.powers & CASE_POWERS:
+        return Redirect("/sealed" if "sealed" in actor.powers else "/people", status_code=303)
+    context = await board_context(request)
+    if wants_json(request):
+        return twin({name: context[name] for name in ("figures", "tiles", "rows", "total")} | {"out": [one.row for one in context["out"]]})
+    query = context["query"]
+    live = urlencode({"view": "board", **{k: v for k, v in msgspec.structs.asdict(query).items() if v}})
+    return await page(request, "board.html", live=live, **context)
+
+
+async def board_live(request: Request) -> str:
+    return rendered(request, "_board_live.html", await board_context(request))
+
+
+VIEWS: Final = {"board": board_live}
+
+
+def routes() -> list[Any]:
+    return [board]

@@ -1,0 +1,55 @@
+"""The county's pages: `app(node)` is its whole Litestar application, the shared pages and these.
+
+/board        home of the operator (hub/web/board.py)
+/people       persons, posts and first sign-ins (hub/web/people.py)
+/quarantine   what was refused from other nodes, with the reason
+/sealed       密封件, only for the power `sealed`; they show on no board, list, count or stream
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+from litestar import Litestar, Request, Response, get
+
+from hub.web import board, people
+from protocol.access import CASE_POWERS
+from protocol.events import Actor
+from protocol.node.web import visits
+from protocol.node.web.app import make_app
+from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
+from protocol.node.web.phone import routes as phone
+
+HERE: Final = Path(__file__).parent
+DIST: Final = HERE / "dist"
+
+
+@get("/quarantine")
+async def quarantine(request: Request) -> Response[Any]:
+    """Raises Refused not_allowed without the power admin or supervise."""
+    rows = await node_of(request).reads.quarantine(actor_of(request))
+    if wants_json(request):
+        return twin({"rows": rows})
+    peers = {peer.node: peer.name for peer in node_of(request).pump.peers()} if node_of(request).pump else {}
+    return await page(request, "quarantine.html", rows=rows, peers=peers)
+
+
+@get("/sealed")
+async def sealed(request: Request) -> Response[Any]:
+    """Raises Refused not_allowed for everyone else, whatever else they may do."""
+    reports = await node_of(request).reads.sealed(actor_of(request))
+    if wants_json(request):
+        return twin({"reports": reports})
+    return await page(request, "sealed.html", reports=reports, still=True)
+
+
+def app(node: Any, dist: Path = DIST) -> Litestar:
+    """dist: the bundle that deploy/web/bundle.py made."""
+    routes = [*board.routes(), *people.routes(), quarantine, sealed, *visits.routes(), *phone.routes(dist)]
+    application = make_app(node, routes, [HERE / "templates"], dist, "/board", views={**board.VIEWS, **visits.VIEWS})
+    application.state.environment.globals["has_power"] = has_power
+    return application
+
+
+def has_power(actor: Actor, kind: str) -> bool:
+    """For the menu: kind is `cases` (any power over cases) or the name of a power."""
+    return bool(actor.powers & (CASE_POWERS if kind == "cases" else {kind}))

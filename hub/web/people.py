@@ -1,0 +1,222 @@
+"""人员: who works where. A person, a post and, on this machine, a first sign-in by one-time code, made in one step.
+
+    GET /people?office=&text=            persons of the office and below
+    POST /people                         RegisterPerson + GivePost (+ an account here); JSON gives {person, post, account, code}
+    POST /people/{person}/post           a further post for a person who is there
+    POST /people/{person}/end            EndPost
+    POST /people/{person}/code           a new one-time code for an account of this machine; the old password is void
+
+A code is shown once, on the page that answers. An account belongs to one machine: who works at another node gets theirs
+there (`yidi passwd`), so this page offers one only for posts that this node serves. Ids are derived from the form's
+command id, so the same form sent twice is one person.
+"""
+
+import re
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, Response, get, post
+
+from protocol import place
+from protocol.commands import Command, EndPost, GivePost, RegisterPerson
+from protocol.entry import derive
+from protocol.node.web import forms
+from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
+from protocol.problem import Refused
+
+SHOWN_MAX: Final = 200
+ACCOUNT: Final = re.compile(r"[\w.@-]{2,40}")
+
+
+class Made(msgspec.Struct, frozen=True):
+    """What came of a form. code: the one-time code, to be told once ("" = no account here)."""
+
+    person: str
+    post: str
+    name: str
+    account: str = ""
+    code: str = ""
+
+
+def offices_to_choose(request: Request) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The own office with its units, then every place below with its own."""
+    tables, office = node_of(request).tables(), actor_of(request).office
+    first = [(office, tables.office_name(office)), *((path, tables.office_name(path)) for path in tables.units_of(office))]
+    groups = [("本级和部门", first)]
+    for child in tables.children(office):
+        below = [(child, tables.office_name(child)), *((path, tables.office_name(path)) for path in tables.children(child))]
+        groups.append((tables.place_name(child), below))
+    return groups
+
+
+def posts_to_choose(request: Request) -> list[tuple[str, str]]:
+    """Kinds of post; those that open what is sealed only for an admin of the top."""
+    tables, actor = node_of(request).tables(), actor_of(request)
+    may_seal = "admin" in actor.powers and place.tier(actor.office) == 0
+    return [(kind, row.name) for kind, row in tables.posts.items() if may_seal or "sealed" not in row.powers]
+
+
+def homes_to_choose(request: Request) -> list[tuple[str, str]]:
+    """Nodes whose address a phone may use: this one first."""
+    node = node_of(request)
+    peers = node.pump.peers() if node.pump else []
+    own = (node.certificate.node, f"本机（{node.name}）")
+    return [own, *((peer.node, peer.name or peer.node) for peer in peers if peer.node != node.certificate.node)]
+
+
+async def people_context(request: Request) -> dict[str, Any]:
+    """Raises Refused not_allowed without the power people or admin."""
+    node, actor, asked = node_of(request), actor_of(request), request.query_params
+    text, office = asked.get("text", "").strip()[:40], asked.get("office", "")[:40]
+    rows = [
+        row
+        for row in await node.reads.people(actor)
+        if (not text or text in row.name or text in row.phone) and (not office or place.within(row.office, office))
+    ]
+    accounts: dict[str, list[str]] = {}
+    for name, person in await node.people.accounts():
+        accounts.setdefault(person, []).append(name)
+    return {
+        "people": rows[:SHOWN_MAX],
+        "total": len(rows),
+        "accounts": accounts,
+        "asked_text": text,
+        "asked_office": office,
+        "offices": offices_to_choose(request),
+        "kinds": posts_to_choose(request),
+        "homes": homes_to_choose(request),
+        "form": {},
+        "wrong": {},
+    }
+
+
+@get("/people")
+async def people_page(request: Request) -> Response[Any]:
+    context = await people_context(request)
+    if wants_json(request):
+        return twin({"people": context["people"], "total": context["total"]})
+    return await page(request, "people.html", **context)
+
+
+async def _form(request: Request) -> dict[str, str]:
+    return {name: values[0] for name, values in forms.typed((await request.form()).multi_items()).items()}
+
+
+async def _again(request: Request, form: dict[str, str], refusal: Refused) -> Response[Any]:
+    wrong = {refusal.field: refusal.sentence} if refusal.field else {}
+    if wants_json(request):
+        return twin({"code": refusal.code, "sentence": refusal.sentence, "wrong": wrong}, refusal.status)
+    context = {**await people_context(request), "form": form, "wrong": wrong}
+    return await page(request, "people.html", status=refusal.status, sentence=refusal.sentence, **context)
+
+
+def _built(kind: type[Command], **values: Any) -> Any:
+    """A command of what a form said. Raises Refused with the field that is wrong."""
+    labels = {"name": "姓名", "phone": "电话", "office": "单位", "title": "职务", "post": "岗位", "reason": "原因", "id": "表格编号"}
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        field = (re.search(r"\$\.(\w+)", str(error)) or ["", "name"])[1]
+        code = "field_missing" if "length >= 1" in str(error) else "field_impossible"
+        raise Refused(code, field=field, what=labels.get(field, field), why="请重新填写") from error
+
+
+def _post_of(request: Request, form: dict[str, str], person: str) -> GivePost:
+    """A post that goes out needs a home node for its phone: this one unless another is named."""
+    node, kind, command_id = node_of(request), form.get("kind", ""), form.get("command_id", "")
+    if not kind:
+        raise Refused("field_missing", field="kind", what="岗位")
+    in_field = "field" in node.tables().post_powers(kind)
+    return _built(
+        GivePost,
+        id=derive(command_id, "give"),
+        post=f"{kind}.{derive(command_id, 'post')[:8]}",
+        person=person,
+        office=form.get("office", ""),
+        title=form.get("title") or node.tables().post_name(kind),
+        home=(form.get("home") or node.certificate.node) if in_field else "",
+    )
+
+
+async def _checked(request: Request, form: dict[str, str], person: str) -> None:
+    """An account that could not be made is said before the person is written. Raises Refused (field account)."""
+    node, name = node_of(request), form.get("account", "")
+    if not name:
+        return
+    if not ACCOUNT.fullmatch(name):
+        raise Refused("field_impossible", field="account", what="登录账号", why="2 到 40 个字，可以用汉字、字母、数字")
+    if "field" in node.tables().post_powers(form.get("kind", "")) and form.get("home") not in ("", None, node.certificate.node):
+        raise Refused("field_impossible", field="account", what="登录账号", why="手机归别的机器，账号要在那台机器上开")
+    if any(known == name and whose != person for known, whose in await node.people.accounts()):
+        raise Refused("field_impossible", field="account", what="登录账号", why="已经有人用了，请换一个")
+
+
+@post("/people", status_code=200)
+async def register(request: Request) -> Response[Any]:
+    node, actor, form = node_of(request), actor_of(request), await _form(request)
+    command_id = form.get("command_id", "")
+    person = derive(command_id, "person")
+    try:
+        registered = _built(
+            RegisterPerson,
+            id=command_id,
+            person=person,
+            office=form.get("office", ""),
+            name=form.get("name", ""),
+            phone=form.get("phone", ""),
+        )
+        given = _post_of(request, form, person)
+        await _checked(request, form, person)
+        await node.desk.submit(registered, actor)
+        await node.desk.submit(given, actor)
+        account = form.get("account", "")
+        code = await node.people.add_account(account, person, None, node.clock()) if account else ""
+    except Refused as refusal:
+        return await _again(request, form, refusal)
+    return await _made(request, Made(person, given.post, registered.name, account, code))
+
+
+async def _made(request: Request, made: Made) -> Response[Any]:
+    if wants_json(request):
+        return twin(made, 201)
+    return await page(request, "people.html", made=made, **await people_context(request))
+
+
+@post("/people/{person:str}/post", status_code=200)
+async def give(request: Request, person: str) -> Response[Any]:
+    form = await _form(request)
+    try:
+        given = _post_of(request, form, person)
+        await node_of(request).desk.submit(given, actor_of(request))
+    except Refused as refusal:
+        return await _again(request, form, refusal)
+    return await _made(request, Made(person, given.post, await node_of(request).reads.person_name(person)))
+
+
+@post("/people/{person:str}/end", status_code=200)
+async def end(request: Request, person: str) -> Response[Any]:
+    form = await _form(request)
+    told = {"post": form.get("post", ""), "office": form.get("office", ""), "reason": form.get("reason", "")}
+    try:
+        ended = _built(EndPost, id=form.get("command_id", ""), **told)
+        await node_of(request).desk.submit(ended, actor_of(request))
+    except Refused as refusal:
+        return await _again(request, form, refusal)
+    return await _made(request, Made(person, ended.post, await node_of(request).reads.person_name(person)))
+
+
+@post("/people/{person:str}/code", status_code=200)
+async def new_code(request: Request, person: str) -> Response[Any]:
+    """Only for accounts of persons that the asker may see, and only for who may register people."""
+    node, actor, form = node_of(request), actor_of(request), await _form(request)
+    name = form.get("account", "")
+    if not actor.powers & {"people", "admin"}:
+        raise Refused("not_allowed", what="发登录码")
+    if person not in {row.person for row in await node.reads.people(actor)} or (name, person) not in await node.people.accounts():
+        raise Refused("page_unknown")
+    code = await node.people.passwd(name, None, node.clock())
+    return await _made(request, Made(person, "", await node.reads.person_name(person), name, code))
+
+
+def routes() -> list[Any]:
+    return [people_page, register, give, end, new_code]

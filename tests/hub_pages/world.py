@@ -1,0 +1,162 @@
+"""A real small county behind the pages: SQLCipher journals, the real desk and reads, people who sign in with passwords.
+
+    async with world(tmp_path) as hub: …                hub.client is an httpx client; await hub.sign_in("operator")
+    with served(build) as url: …                        the same app behind a real port, for a browser
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from litestar import Litestar
+
+from hub.web.pages import app
+from protocol.commands import AcceptDispute, EscalateDispute, LogDispute, Party, RecordMediation, TakeUpDispute
+from protocol.events import Actor
+from tests.kit.machine import free_port
+from tests.kit.source import ROOT
+from tests.node.desk_kit import ROOT as TOP
+from tests.node.desk_kit import TOWN, VILLAGE, County, Node, add_person, exchange, new_id, person_id
+
+PASSWORD = "长一点的口令 2026"
+DIST = ROOT / "hub/web/dist"
+OTHER_VILLAGE = "330523/330523110/330523110201"
+MATTERS = (
+    ("0204", "田埂地界", "两家的菜地中间一条田埂，一家说往东挪了半尺，吵了两回。", "叶根土", "叶根水"),
+    ("1002", "工钱没结清", "去年秋天在工地做小工四十天，包工头说甲方没付款，一直拖着。", "查小满", "卫建工"),
+    ("0202", "空调外机对着窗", "楼下装的空调外机正对卧室窗，夏天热风直吹，说了几次不肯移。", "屠秀兰", "晏家强"),
+    ("0301", "老宅地基", "兄弟分家后老宅翻建，弟弟多占了约二十平米宅基地。", "游长根", "游长青"),
+    ("1501", "物业费三年没交", "业主嫌电梯老坏，三年没交物业费，物业停了门禁卡。", "安居物业", "柏大海"),
+    ("0701", "承包地互换", "十年前口头换的承包地，现在一方要种白茶想换回来。", "储来发", "冉阿毛"),
+)
+
+
+class HubNode:
+    """A node of the test county as the pages want one; no pump, so it reads 离线."""
+
+    def __init__(self, node: Node, name: str) -> None:
+        self.node, self.name, self.pump, self.servers = node, name, None, []
+        self.desk, self.reads, self.people, self.blobs, self.wake = node.desk, node.reads, node.people, node.blobs, node.wake
+        self.journal, self.certificate, self.config = node.journal, node.signer.certificate, None
+
+    def tables(self) -> Any:
+        return self.node.shelf()
+
+    def clock(self) -> int:
+        return self.node.clock()
+
+
+class Hub:
+    """county, root, village: real nodes · app: the hub's application · cases: subjects by title."""
+
+    def __init__(self, county: County, root: Node, town: Node, village: Node) -> None:
+        self.county, self.root, self.town, self.village = county, root, town, village
+        self.pages = HubNode(root, "安吉县社会治理中心")
+        self.app = app(self.pages, DIST)
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app=self.app), base_url="http://hub.test")
+        self.cases: dict[str, str] = {}
+
+    async def sign_in(self, name: str) -> None:
+        said = await self.client.post("/sign-in", data={"name": name, "password": PASSWORD}, headers={"accept": "application/json"})
+        assert said.status_code == 200, said.text
+
+    def actor(self, kind: str = "operator") -> Actor:
+        return self.root.actor(kind, TOP, person_id(f"{kind}-person"))
+
+
+async def register(node: Node, name: str, kind: str, office: str, home: str = "", account: str = "") -> str:
+    person, _ = await add_person(node, name, kind, office=office, home=home)
+    if account:
+        await node.people.add_account(account, person, PASSWORD, node.clock())
+    return person
+
+
+async def nodes_known(*nodes: Node) -> None:
+    """Every node's certificate stands in *common*, as enrolment leaves it."""
+    root = next(node for node in nodes if node.kind == "root")
+    for node in nodes:
+        await root.desk.enrol_node(node.signer.certificate)
+    await exchange(*nodes)
+
+
+async def settle(hub: Hub) -> None:
+    """The matters: logged in two townships, some taken up, one offered to the county, one held by it."""
+    root, officer = hub.root, hub.root.actor("operator", TOP)
+    for n, (type_, title, account, first, second) in enumerate(MATTERS):
+        ledger = VILLAGE if n % 2 == 0 else OTHER_VILLAGE
+        parties = [Party(first, phone="13800000000", sex="1", birth_year=1970), Party(second, side="respondent", phone="13900000000")]
+        logged = LogDispute(id=new_id(), ledger=ledger, type=type_, account=account, parties=parties, title=title, place_text="三组")
+        hub.cases[title] = (await root.say(logged, officer)).subject
+    await root.say(AcceptDispute(id=new_id(), case=hub.cases["田埂地界"]), officer)
+    await root.say(RecordMediation(id=new_id(), case=hub.cases["田埂地界"], account="头一回谈，各说各的。", result="go_on"), officer)
+
+
+async def offer_from_below(hub: Hub) -> str:
+    """A village's case that was offered as far as the county and waits to be taken up."""
+    village, town, root = hub.village, hub.town, hub.root
+    clerk, officer = village.actor(), town.actor()
+    logged = LogDispute(id=new_id(), ledger=VILLAGE, type="0204", account="水渠堵了，两家为清淤费争执。", parties=[Party("宣小宝")], title="水渠清淤")
+    subject = (await village.say(logged, clerk)).subject
+    await village.say(EscalateDispute(id=new_id(), case=subject, to=TOWN, reason="谈了两回没谈拢"), clerk)
+    await exchange(village, town)
+    await town.say(TakeUpDispute(id=new_id(), case=subject), officer)
+    await town.say(EscalateDispute(id=new_id(), case=subject, to=TOP, reason="牵涉水利站"), officer)
+    await exchange(village, town, root)
+    await root.desk.arrivals()
+    hub.cases["水渠清淤"] = subject
+    return subject
+
+
+@asynccontextmanager
+async def world(folder: Path) -> AsyncIterator[Hub]:
+    county = County(folder)
+    root, town, village = await county.node("root"), await county.node("town"), await county.node("village")
+    try:
+        await nodes_known(root, town, village)
+        hub = Hub(county, root, town, village)
+        await register(root, "卞主任", "operator", TOP, account="operator")
+        await register(root, "管理员", "admin", TOP, account="admin")
+        await register(root, "纪检专岗", "discipline", TOP, account="discipline")
+        hub.cadre = await register(root, "陈立新", "cadre", TOWN, home="nroot2222", account="cadre")  # type: ignore[attr-defined]
+        await register(root, "周敏", "cadre", "330523/330523110", home="nroot2222")
+        await register(root, "沙远行", "cadre", "330523/330523001", home="nvill2222")
+        await settle(hub)
+        await offer_from_below(hub)
+        yield hub
+        await hub.client.aclose()
+    finally:
+        await county.close()
+
+
+@contextmanager
+def served(build: Callable[[], Awaitable[tuple[Litestar, Any, Callable[[], Awaitable[None]]]]]) -> Iterator[tuple[str, Any, Any]]:
+    """(url, what build made, run): the app on a port of the loopback, in a loop of its own; run(coroutine) goes into that loop.
+
+    build gives (app, anything, close)."""
+    port, ready, made, loop = free_port(), threading.Event(), [], asyncio.new_event_loop()
+
+    async def main() -> None:
+        application, thing, close = await build()
+        server = uvicorn.Server(uvicorn.Config(application, port=port, log_level="warning", timeout_graceful_shutdown=1))
+        made.extend([server, thing])
+        serving = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.02)
+        ready.set()
+        await serving
+        await close()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(main(),), daemon=True)
+    thread.start()
+    assert ready.wait(30), "the server did not start"
+    try:
+        yield f"http://127.0.0.1:{port}", made[1], lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, loop).result(30)
+    finally:
+        made[0].should_exit = True
+        thread.join(10)
+        loop.close()
