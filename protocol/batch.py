@@ -9,7 +9,7 @@ signature the sender holds (`cut`). Sum, stated size and dictionary are checked 
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 import zstandard
@@ -20,6 +20,8 @@ from protocol.problem import Refused
 BATCH_ENTRIES_MAX = 500
 BATCH_BYTES_MAX = 524_288  # unpacked; half of what a nats-server takes in one message, so a packed one always passes
 SUM_BYTES = 8
+# what msgspec raises for bytes that are not what they should be: broken UTF-8 comes as UnicodeDecodeError, depth as RecursionError
+UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 LEVEL = 3  # zstd: higher costs the sender more than it saves the wire
 
 
@@ -73,7 +75,7 @@ def decode(raw: bytes) -> Batch:
         raise Refused("frame_too_large")
     try:
         batch = _decoder.decode(raw)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise Refused("batch_malformed", why=str(error)) from error
     if not 0 < len(batch.heads) == len(batch.bodies) <= BATCH_ENTRIES_MAX:
         raise Refused("batch_malformed", why=f"{len(batch.heads)} heads, {len(batch.bodies)} bodies")

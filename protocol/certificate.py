@@ -20,6 +20,7 @@ from nacl.exceptions import CryptoError
 from nacl.signing import SigningKey, VerifyKey
 
 from protocol import place
+from protocol.batch import UNREADABLE
 from protocol.problem import Refused
 
 KEY_BYTES = 32
@@ -77,7 +78,7 @@ def decode(raw: bytes) -> Certificate:
     """Unverified: ask `is_valid` next. Raises Refused certificate_wrong."""
     try:
         return _decoder.decode(raw)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise Refused("certificate_wrong") from error
 
 

@@ -14,6 +14,7 @@ import msgspec
 from nacl.exceptions import CryptoError
 from nacl.signing import SigningKey, VerifyKey
 
+from protocol.batch import UNREADABLE
 from protocol.problem import Refused
 
 SIGNATURE_BYTES = 64
@@ -70,7 +71,7 @@ def read(wire: bytes) -> Have:
         raise Refused("frame_too_large")
     try:
         got = _decoder.decode(wire[SIGNATURE_BYTES:])
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise Refused("batch_malformed", why=str(error)) from error
     if not all(0 < seq < 2**53 and len(hash_) == HASH_BYTES for seq, hash_ in got.lanes.values()) or not 0 <= got.clock_ms < 2**53:
         raise Refused("batch_malformed", why="lanes or clock")

@@ -13,7 +13,7 @@ from nacl.signing import SigningKey
 
 from protocol import certificate as certificates
 from protocol import entry, events
-from protocol.batch import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, Batch
+from protocol.batch import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, UNREADABLE, Batch
 from protocol.certificate import Certificate
 from protocol.entry import START, Entry, Head
 from protocol.events import Draft, LaneOpened
@@ -173,8 +173,10 @@ def _head(batch: Batch, seq: int, raw: bytes) -> Head:
         raise Refused("batch_malformed", why=f"head {seq} of {len(raw)} bytes")
     try:
         head = entry.decode_head(raw)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise Refused("batch_malformed", why=f"head {seq}: {error}") from error
+    if not _is_readable(bytes(head.facts)):
+        raise Refused("batch_malformed", why=f"head {seq}: facts")
     if head.format != entry.FORMAT:
         raise Refused("version_unknown", version=head.format)
     if (head.ledger, head.origin) != (batch.ledger, batch.origin):
@@ -216,5 +218,22 @@ def _judge(one: Proven, ours: list[Certificate]) -> None:
         raise Refused("office_not_served", office=office)
     if raw.body is not None and (len(raw.body) > entry.BODY_BYTES_MAX or len(raw.salt or b"") != entry.SALT_BYTES):
         raise Refused("body_wrong", seq=head.seq)
-    if raw.body is not None and entry.body_hash(raw.salt, raw.body) != head.body_hash:
+    if raw.body is not None and (entry.body_hash(raw.salt, raw.body) != head.body_hash or not _is_readable(raw.body)):
         raise Refused("body_wrong", seq=head.seq)
+
+
+def _is_readable(raw: bytes) -> bool:
+    """Claims that it is MessagePack with texts every store can keep: valid UTF-8 and no U+0000. What it means is asked elsewhere."""
+    try:
+        read = msgspec.msgpack.decode(raw)
+    except UNREADABLE:
+        return False
+    return b"\0" not in raw or not _holds_nul(read)
+
+
+def _holds_nul(value: object) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_holds_nul(k) or _holds_nul(v) for k, v in value.items())
+    return isinstance(value, (list, tuple)) and any(map(_holds_nul, value))

@@ -1,6 +1,6 @@
 """The county's certificate authority: servers, leaves and the pages of edges show certificates that it signed.
 
-A private key is made where it is used and stays there: a node sends a request (`request`), the authority signs it (`sign`) for the
+A private key is made where it is used and stays there: a node sends a request (`creds.tls_request`), the authority signs it (`sign`) for the
 hosts named in the invitation, never for those that the request would like. ECDSA P-256, X.509 v3 (RFC 5280).
 """
 
@@ -13,23 +13,15 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from protocol.node.identity import write_whole
+from protocol.node.link.creds import kept_tls_key, tls_request
 from protocol.problem import Refused
 
 CA_DAYS, LEAF_DAYS = 3_650, 1_825
 LOOPBACK = ("127.0.0.1", "localhost")
-
-
-def kept_private_key(path: Path) -> ec.EllipticCurvePrivateKey:
-    if not path.exists():
-        made = ec.generate_private_key(ec.SECP256R1())
-        write_whole(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    key = load_pem_private_key(path.read_bytes(), None)
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    return key
 
 
 class CertificateAuthority:
@@ -37,7 +29,7 @@ class CertificateAuthority:
 
     def __init__(self, folder: Path, name: str, now_s: int) -> None:
         self.folder, self.pem_file = folder, folder / "ca.pem"
-        self._key = kept_private_key(folder / "ca.key")
+        self._key = kept_tls_key(folder / "ca.key")
         if not self.pem_file.exists():
             subject = _named(name)
             made = _builder(subject, subject, self._key.public_key(), now_s, CA_DAYS)
@@ -74,14 +66,8 @@ class CertificateAuthority:
     def write_own(self, folder: Path, name: str, hosts: Sequence[str], now_s: int) -> None:
         """tls.key, tls.pem and ca.pem for the machine that runs the authority itself."""
         if not (folder / "tls.pem").exists():
-            write_whole(folder / "tls.pem", self.sign(request(folder / "tls.key"), name, hosts, now_s), 0o644)
+            write_whole(folder / "tls.pem", self.sign(tls_request(folder / "tls.key"), name, hosts, now_s), 0o644)
         write_whole(folder / "ca.pem", self.pem, 0o644)
-
-
-def request(key_file: Path) -> bytes:
-    """A signing request (PEM) for the key in this file, which is made when it is not there."""
-    key = kept_private_key(key_file)
-    return x509.CertificateSigningRequestBuilder().subject_name(_named("yidi")).sign(key, SHA256()).public_bytes(Encoding.PEM)
 
 
 def _named(name: str) -> x509.Name:

@@ -33,9 +33,13 @@ def node_may(certificate: Certificate) -> May:
 
 
 def leaf_may(township: str) -> May:
-    """township: its path, `330523/330523111`. pub: what the county takes from this leaf; sub: what it lets in."""
+    """township: its path, `330523/330523111`. pub: what the county takes from this leaf; sub: what it lets in.
+
+    Its patterns end in `>`, not in `*.*`: nats-server 2.15 tells a leaf of a wider subscription (the county's `330523.*.*.*`) only when
+    it finds a pattern of the leaf within it, and that search (Sublist.ReverseMatch) misses every pattern whose last token is `*`.
+    """
     county, code = place.segments(township)
-    ledgers = [f"{county}.{code}.*.*", f"{county}.{place.SEALED}.*.*"]
+    ledgers = [f"{county}.{code}.>", f"{county}.{place.SEALED}.>"]
     own = [f"y1.{kind}.{where}" for kind in KINDS for where in ledgers]
     asked = [f"y1.{kind}.{code}.*" for kind in ("pull", "blob")]
     said = [*own, "y1.have._._._.*", *asked, "y1.pull._.*", "y1.blob._.*", f"_INBOX.{code}.>", f"_INBOX.{place.FILL}.>"]

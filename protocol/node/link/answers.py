@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 
 from protocol import batch as batches
 from protocol import certificate as certificates
-from protocol.batch import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, Batch
+from protocol.batch import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, UNREADABLE, Batch
 from protocol.entry import START
 from protocol.node.link import subjects
 from protocol.node.link.ground import Ground
@@ -51,7 +51,7 @@ class Answers:
             await self._may(msg.reply, ask.ledger)
             got = await piece(self._ground.journal, ask.ledger, ask.origin, ask.after, ask.limit)
             await self._respond(msg, b"" if got is None else batches.pack(got))
-        except (Refused, msgspec.MsgspecError) as error:
+        except (Refused, *UNREADABLE) as error:
             await self._refuse(msg, error)
 
     async def blob(self, msg: Msg) -> None:
@@ -65,7 +65,7 @@ class Answers:
                 return
             await self._may(msg.reply, rows[0]["ledger"])
             await self._respond(msg, await ground.blobs.chunk(ask.address, ask.offset) or b"")
-        except (Refused, msgspec.MsgspecError) as error:
+        except (Refused, *UNREADABLE) as error:
             await self._refuse(msg, error)
 
     async def _may(self, reply: str, ledger: str) -> None:

@@ -7,6 +7,11 @@ import os
 from pathlib import Path
 
 import nkeys
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.x509.oid import NameOID
 
 from protocol.node.identity import write_whole
 
@@ -14,6 +19,7 @@ CREDS = "link.creds"  # of the node's client
 BRANCH_CREDS = "leaf.creds"  # of the server that a node may run for the nodes below it
 SEED = "link.seed"
 BRANCH_SEED = "leaf.seed"
+BRANCH_FILE = "leaf.bin"
 AUTHORITY = "ca.pem"
 TLS_CERTIFICATE, TLS_KEY = "tls.pem", "tls.key"
 
@@ -36,6 +42,22 @@ def kept_key(path: Path, kind: str = "user") -> nkeys.KeyPair:
     if not path.exists():
         write_whole(path, bytes(new_key(kind).seed))
     return nkeys.from_seed(bytearray(path.read_bytes().strip()))
+
+
+def kept_tls_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """PEM, made once; it never leaves this file."""
+    if not path.exists():
+        made = ec.generate_private_key(ec.SECP256R1())
+        write_whole(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    key = load_pem_private_key(path.read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return key
+
+
+def tls_request(key_file: Path) -> bytes:
+    """A signing request (PEM) for the key in this file."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "yidi")])
+    return x509.CertificateSigningRequestBuilder().subject_name(name).sign(kept_tls_key(key_file), SHA256()).public_bytes(Encoding.PEM)
 
 
 def write_creds(path: Path, token: str, key: nkeys.KeyPair) -> None:

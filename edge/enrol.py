@@ -1,0 +1,115 @@
+"""Joining a county: `joined = await enrol(code, folder, …)`. Makes the keys, asks once, checks the answer, writes the folder.
+
+Everything is written before `identity/node.json`, so a folder is either enrolled or not. Asked again after a lost answer it gets the
+same one, since the keys are kept. What is left to the caller: admit `batches` (tables, nodes, the first person) and make the first
+account with a one-time code (`people.add_account(account, person, None, now_ms)`).
+"""
+
+import asyncio
+import http.client
+import secrets
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from protocol import certificate as certificates
+from protocol import enrolment as joining
+from protocol.certificate import Certificate
+from protocol.enrolment import Answer, Leaf
+from protocol.node.identity import About, Identity, write_whole
+from protocol.node.link import creds
+from protocol.problem import SENTENCES, Refused
+
+ENROL_PATH = "/enrol"
+ANSWER_S_MAX = 30.0
+
+Post = Callable[[str, bytes], Awaitable[tuple[int, bytes]]]
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """batches: packed, in order, to be admitted · account, person: the first account ("" = none) · leaf: of a township's own server."""
+
+    certificate: Certificate
+    batches: tuple[bytes, ...]
+    account: str
+    person: str
+    leaf: Leaf | None
+
+
+async def enrol(code: str, folder: Path, post: Post | None = None, chance: Callable[[int], bytes] = secrets.token_bytes) -> Joined:
+    """Raises Refused: the code's own reasons, key_not_proven, certificate_wrong, frame_broken; OSError when nobody answers there."""
+    identity = Identity(folder)
+    if identity.exists:
+        raise Refused("not_now", status="已登记", what="再登记一次（先换一个空的数据目录）")
+    read, key, home = joining.read_code(code), identity.signing_key(), identity.folder
+    user, leaf_user = creds.kept_key(home / creds.SEED), creds.kept_key(home / creds.BRANCH_SEED)
+    tls = creds.tls_request(home / creds.TLS_KEY)
+    body = joining.ask(read, key, creds.public(user), creds.public(leaf_user), tls, chance(24))
+    status, answered = await (post or post_http)(read.address, body)
+    if status != 200:
+        raise _refusal(answered)
+    got = joining.open_answer(read.secret, answered)
+    certificate = certificates.decode(got.certificate)
+    if not certificates.is_valid(certificate, got.county_public) or certificate.key != bytes(key.verify_key):
+        raise Refused("certificate_wrong")
+    creds.write_creds(home / creds.CREDS, got.jwt, user)
+    write_whole(home / creds.AUTHORITY, got.authority, 0o644)
+    write_whole(home / creds.TLS_CERTIFICATE, got.tls, 0o644)
+    if got.leaf is not None:
+        creds.write_creds(home / creds.BRANCH_CREDS, got.leaf.jwt, leaf_user)
+        write_whole(home / creds.BRANCH_FILE, msgspec.msgpack.encode(got.leaf))
+    identity.save(_about(certificate, got))
+    return Joined(certificate, got.batches, got.account, got.person, got.leaf)
+
+
+def leaf_of(folder: Path) -> Leaf | None:
+    """What a township's own server needs, as the enrolment gave it; None: this node runs none."""
+    path = Identity(folder).folder / creds.BRANCH_FILE
+    return msgspec.msgpack.decode(path.read_bytes(), type=Leaf) if path.exists() else None
+
+
+def _about(certificate: Certificate, got: Answer) -> About:
+    return About(
+        node=certificate.node,
+        name=certificate.name,
+        root_node=got.county_node,
+        root_public=got.county_public,
+        sealing_public=got.sealing_public,
+        certificate=got.certificate,
+        branch=certificate.branch,
+        servers=list(got.servers),
+    )
+
+
+def _refusal(answered: bytes) -> Refused:
+    """The hub says why as JSON {code, …}; anything else did not come from a hub."""
+    try:
+        code = msgspec.json.decode(answered).get("code", "")
+    except (msgspec.MsgspecError, AttributeError):
+        code = ""
+    return Refused(code if code in ("code_unknown_late_or_used", "key_not_proven") and code in SENTENCES else "frame_broken")
+
+
+async def post_http(address: str, body: bytes) -> tuple[int, bytes]:
+    """(status, body). Plain HTTP, or TLS where the other side wants it; the code seals both ways, so no certificate is asked for."""
+    return await asyncio.to_thread(_post, address, body)
+
+
+def _post(address: str, body: bytes) -> tuple[int, bytes]:
+    try:
+        return _send(http.client.HTTPConnection(address, timeout=ANSWER_S_MAX), body)
+    except (http.client.HTTPException, ConnectionResetError):
+        open_to_all = ssl.create_default_context()
+        open_to_all.check_hostname, open_to_all.verify_mode = False, ssl.CERT_NONE  # sealed by the code: see protocol.enrolment
+        return _send(http.client.HTTPSConnection(address, timeout=ANSWER_S_MAX, context=open_to_all), body)
+
+
+def _send(connection: http.client.HTTPConnection, body: bytes) -> tuple[int, bytes]:
+    try:
+        connection.request("POST", ENROL_PATH, body, {"Content-Type": "application/octet-stream"})
+        answered = connection.getresponse()
+        return answered.status, answered.read(joining.ANSWER_BYTES_MAX + 1)
+    finally:
+        connection.close()

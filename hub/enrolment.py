@@ -1,0 +1,245 @@
+"""Who joins the county and who is put out: invite, redeem, revoke. The hub's half of protocol.enrolment.
+
+    code = await enrolment.invite(place="330523/330523111/330523111217", name="高禹村", account="gaoyu", person=…)
+    answer = await enrolment.redeem(body)          POST /enrol: bytes in, bytes out (application/octet-stream), Refused with its status
+    await enrolment.revoke("nabcdefgh", "笔记本丢失")
+
+A code is good for three days and one key. What a node may say on the wire (`authority`) and which certificates its servers show
+(`ca`) is made elsewhere and comes as an argument; the node becomes known to all by an entry in *common*, written through the desk.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from hashlib import sha256
+from typing import Any, Protocol
+
+import msgspec
+from nacl.signing import SigningKey
+from sqlalchemy import text
+
+from protocol import batch as batches
+from protocol import certificate as certificates
+from protocol import enrolment as joining
+from protocol import entry, place
+from protocol.certificate import Certificate
+from protocol.enrolment import Answer, Ask, Code, Leaf
+from protocol.node.link.answers import piece
+from protocol.problem import Refused
+
+KIND = "node"
+TRUST_TABLE = "trust"  # of *common*: what every server of the county holds; a leaf applies it when it changes
+FIRST_BYTES_MAX = 2_000_000  # more than this of the office's own ledger is left to the link
+
+
+class Authority(Protocol):
+    """deploy.nats.identity.Authority."""
+
+    def node_jwt(self, certificate: Certificate, user: str, now_s: int) -> str: ...
+    def leaf_jwt(self, node: str, township: str, user: str, now_s: int) -> str: ...
+    def trust(self) -> msgspec.Struct: ...
+    def revoke(self, node: str, now_s: int) -> int: ...
+
+
+class Signing(Protocol):
+    """deploy.nats.certificates.CertificateAuthority."""
+
+    @property
+    def pem(self) -> bytes: ...
+    def sign(self, request_pem: bytes, name: str, hosts: Sequence[str], now_s: int) -> bytes: ...
+
+
+class Invitation(msgspec.Struct):
+    """hosts: names and addresses by which others reach the node's pages · leaf: host:port of the server it runs ("" = none).
+
+    node, short, key: filled at redemption.
+    """
+
+    secret: bytes
+    name: str
+    serves: tuple[str, ...]
+    covers: tuple[str, ...]
+    branch: str
+    hosts: tuple[str, ...]
+    leaf: str
+    account: str
+    person: str
+    node: str = ""
+    short: int = 0
+    key: bytes = b""
+    used_ms: int = 0
+
+
+class Revocation(msgspec.Struct, frozen=True):
+    """cut: how many users of the node no server lets in any more · last: (ledger, origin, last good seq) as the hub has it."""
+
+    node: str
+    cut: int
+    last: tuple[tuple[str, str, int], ...]
+
+
+class Enrolment:
+    def __init__(
+        self,
+        journal: Any,
+        desk: Any,
+        certificate: Certificate,
+        county_key: SigningKey,
+        sealing_public: bytes,
+        authority: Authority,
+        ca: Signing,
+        clock: Callable[[], int],
+        *,
+        address: str,
+        servers: Sequence[str],
+        leaf_remote: str,
+        applied: Callable[[], Awaitable[Any]],
+        chance: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        """certificate: the hub's own · address: host:port of the hub's pages, as a village reaches it · servers: of NATS.
+
+        leaf_remote: where leaves dial, `tls://host:port` · applied: gives the county's own server the new `authority.trust()`.
+        """
+        self._journal, self._desk, self._own, self._key, self._sealing = journal, desk, certificate, county_key, sealing_public
+        self._authority, self._ca, self._clock, self._chance, self._applied = authority, ca, clock, chance, applied
+        self._address, self._servers, self._remote = address, tuple(servers), leaf_remote
+
+    async def invite(
+        self,
+        *,
+        place: str,
+        name: str,
+        serves: Sequence[str] = (),
+        covers: Sequence[str] = (),
+        hosts: Sequence[str] = (),
+        leaf: str = "",
+        account: str = "",
+        person: str = "",
+    ) -> str:
+        """The code, told once. place: the office's path; serves and covers besides it.
+
+        A township covers its subtree. leaf: host:port at which its nats-server will be found by its villages. Raises Refused.
+        """
+        branch = branch_of(place)
+        reach = (f"{place}/*" if is_branch(place) else place, *covers)
+        if leaf and not is_branch(place):
+            raise Refused("field_impossible", field="leaf", what="分支服务器", why="只有乡镇一级可以带")
+        code = Code(self._address, self._chance(joining.SECRET_BYTES))
+        made = Invitation(code.secret, name, (place, *serves), reach, branch, tuple(hosts), leaf, account, person)
+        now_ms = self._clock()
+        try:  # impossible paths are refused now, not in the village
+            self._certificate(msgspec.structs.replace(made, node="naaaaaaaa", short=1, key=bytes(32), used_ms=now_ms))
+        except ValueError as error:
+            raise Refused("field_impossible", field="place", what="辖区", why=str(error)) from error
+        row = {"h": joining.lookup(code.secret), "kind": KIND, "c": msgspec.msgpack.encode(made), "now": now_ms}
+        async with self._journal.writing() as w:
+            await w.connection.execute(_INVITE, {**row, "until": now_ms + joining.CODE_MS_MAX})
+        return code.text
+
+    async def redeem(self, body: bytes) -> bytes:
+        """Raises Refused code_unknown_late_or_used, key_not_proven. Asked again with the same keys, it answers the same."""
+        hash_ = joining.name_of(body)
+        async with self._journal.writing() as w:
+            row = (await w.connection.execute(_FIND, {"h": hash_, "kind": KIND})).first()
+            if row is None or row.until_ms < self._clock():
+                raise Refused("code_unknown_late_or_used")
+            invited = msgspec.msgpack.decode(row.content, type=Invitation)
+            asked = joining.open_ask(invited.secret, body)
+            if row.used_by not in ("", asked.key.hex()):
+                raise Refused("code_unknown_late_or_used")
+            if not row.used_by:
+                invited.key, invited.node, invited.used_ms = asked.key, node_id_of(asked.key), self._clock()
+                invited.short = self._own.short + await w.counter("node short")
+                used = {"h": hash_, "now": invited.used_ms, "by": asked.key.hex(), "c": msgspec.msgpack.encode(invited)}
+                await w.connection.execute(_USE, used)
+                if invited.leaf:
+                    await w.set_local(f"leaf {invited.branch}", invited.leaf.encode())
+        made = self._certificate(invited)
+        await self._desk.enrol_node(made)
+        return joining.answer(invited.secret, await self._answer(invited, asked, made), self._chance(24))
+
+    async def announce_trust(self) -> None:
+        """Writes into *common* what every server must hold; a leaf that was away finds it there. Call at start."""
+        trust = msgspec.json.encode(self._authority.trust())
+        await self._desk.set_table(TRUST_TABLE, sha256(trust).hexdigest()[:12], "2000-01-01", trust)
+
+    async def revoke(self, node: str, reason: str = "") -> Revocation:
+        """Cuts its connections and says so to all. What it writes after `last` counts nowhere until a holder adopts it."""
+        last = tuple(
+            (ledger, origin, head.seq) for (ledger, origin), head in (await self._journal.heads()).items() if entry.node_of(origin) == node
+        )
+        cut = self._authority.revoke(node, self._clock() // 1_000)
+        await self._applied()
+        await self._desk.revoke_node(node, last, reason)
+        await self.announce_trust()
+        return Revocation(node, cut, last)
+
+    # ── the rest is private ──
+
+    def _certificate(self, invited: Invitation) -> Certificate:
+        return certificates.issue(
+            self._key,
+            node=invited.node,
+            name=invited.name,
+            key=invited.key,
+            serves=invited.serves,
+            covers=invited.covers,
+            short=invited.short,
+            valid_from_ms=invited.used_ms,
+            branch=invited.branch,
+        )
+
+    async def _answer(self, invited: Invitation, asked: Ask, made: Certificate) -> Answer:
+        now_s = self._clock() // 1_000
+        leaf = None
+        if invited.leaf:
+            jwt = self._authority.leaf_jwt(made.node, invited.serves[0], asked.leaf_user, now_s)
+            leaf = Leaf(jwt, msgspec.json.encode(self._authority.trust()), self._remote, invited.leaf)
+        near = invited.leaf.encode() or (await self._journal.local(f"leaf {invited.branch}") or b"")
+        hosts = [*invited.hosts, *([near.decode().rpartition(":")[0]] if invited.leaf else [])]
+        return Answer(
+            certificate=certificates.encode(made),
+            county_public=bytes(self._key.verify_key),
+            sealing_public=self._sealing,
+            county_node=self._own.node,
+            jwt=self._authority.node_jwt(made, asked.user, now_s),
+            servers=tuple(dict.fromkeys([*([near.decode()] if near else []), *self._servers])),
+            authority=self._ca.pem,
+            tls=self._ca.sign(asked.tls, made.node, hosts, now_s),
+            batches=tuple(await self._batches(place.COMMON) + await self._batches(invited.serves[0], FIRST_BYTES_MAX)),
+            account=invited.account,
+            person=invited.person,
+            leaf=leaf,
+        )
+
+    async def _batches(self, ledger: str, bytes_max: int = joining.ANSWER_BYTES_MAX) -> list[bytes]:
+        """All lanes of a ledger, packed; nothing when they are larger than that."""
+        packed: list[bytes] = []
+        for (_, origin), head in (await self._journal.heads(ledger)).items():
+            after = 0
+            while after < head.signed_seq and (got := await piece(self._journal, ledger, origin, after, batches.BATCH_ENTRIES_MAX)):
+                packed.append(batches.pack(got))
+                after = got.last
+        return packed if sum(map(len, packed)) <= bytes_max else []
+
+
+def node_id_of(key: bytes) -> str:
+    """Follows from the key: a key belongs to a node id for ever."""
+    number = int.from_bytes(sha256(b"yidi node\0" + key).digest()[:5])
+    return "n" + "".join("abcdefghijklmnopqrstuvwxyz234567"[number >> 5 * n & 31] for n in range(8))
+
+
+def is_branch(path: str) -> bool:
+    """Claims that the place may have nodes of its own below it and a server for them."""
+    return place.tier(path) == 1
+
+
+def branch_of(path: str) -> str:
+    parts = place.segments(path)
+    return parts[1] if place.tier(path) > 0 else place.FILL
+
+
+_INVITE = text(
+    "insert into invitation (code_hash, kind, content, made_ms, until_ms, used_ms, used_by) values (:h, :kind, :c, :now, :until, 0, '')"
+)
+_FIND = text("select content, until_ms, used_by from invitation where code_hash = :h and kind = :kind")
+_USE = text("update invitation set used_ms = :now, used_by = :by, content = :c where code_hash = :h and used_by = ''")

@@ -1,0 +1,280 @@
+"""Who may say and hear what, on real nats-servers; each row goes red when its permission is loosened."""
+
+import asyncio
+
+import pytest
+
+from deploy.nats.permissions import allows, leaf_may
+from protocol import place
+from protocol.node.link import subjects
+from tests.link.kit import COUNTY, HALL, HUB, N1, N2, N9, OTHER, T1, TOWN, V1, V2, V9, now_s, soon
+
+
+class Wire:
+    """A bare connection of one node: what it got, and whether the server refused."""
+
+    def __init__(self, link) -> None:
+        self.link, self.got = link, []
+        self.task = asyncio.create_task(link.run())
+
+    async def up(self) -> "Wire":
+        await soon(lambda: self.link.is_connected)
+        return self
+
+    async def hears(self, subject: str) -> bool:
+        """Subscribes; False: the server said no."""
+
+        async def heard(msg) -> None:
+            self.got.append((msg.subject, msg.data))
+
+        await self.link.subscribe(subject, heard)
+        await self.link.confirm()
+        return not self.link.refused(subject)
+
+    async def says(self, subject: str, body: bytes = b"x") -> bool:
+        await self.link.publish(subject, body)
+        await self.link.confirm()
+        return not self.link.refused(subject)
+
+    async def down(self) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+@pytest.fixture
+async def wire(town):
+    opened: list[Wire] = []
+
+    async def connect(node: str, *servers: str) -> Wire:
+        opened.append(Wire(town.link(node, *servers)))
+        return await opened[-1].up()
+
+    yield connect
+    await asyncio.gather(*(one.down() for one in opened))
+
+
+PLACES = {HUB: COUNTY, T1: TOWN, N1: V1, N2: V2, N9: V9}
+HEARS = {HUB: set(PLACES.values()), T1: {TOWN, V1, V2}, N1: {V1}, N2: {V2}, N9: {V9}}
+
+
+@pytest.mark.parametrize("kind", ["live", "have"])
+async def test_a_node_speaks_only_as_itself_and_hears_only_what_it_covers(wire, kind):
+    wires = {node: await wire(node) for node in PLACES}
+    for node, one in wires.items():
+        for ledger in PLACES.values():
+            subject = f"y1.{kind}.{place.tokens(ledger)}"
+            assert await one.hears(f"{subject}.*") == (ledger in HEARS[node]), (node, ledger)
+            for speaker in PLACES:
+                assert await one.says(f"{subject}.{speaker}") == (speaker == node), (node, speaker)
+        for other in PLACES:
+            for subject in (subjects.pull("*", other), subjects.blob("*", other), subjects.inbox("*", other) + ".x"):
+                assert not await one.hears(subject), (node, subject)
+        assert await one.hears(f"y1.{kind}._._._.*")
+        assert not await one.hears(">")
+        assert not await one.hears("$SYS.>")
+        assert not await one.says("$SYS.REQ.CLAIMS.UPDATE")
+
+
+async def test_an_answer_goes_once_to_the_asker_and_nobody_else_may_write_there(town, wire):
+    v1, v2 = await wire(N1), await wire(N2)
+    branch = town.certificates[N2].branch
+
+    async def answer(msg) -> None:
+        await msg.respond(b"one")
+
+    await v2.link.subscribe(subjects.pull(branch, N2), answer)
+    await v2.link.confirm()
+    got = await v1.link.request(subjects.pull(branch, N2), b"", 2)
+    assert got is not None
+    assert got.data == b"one"
+    assert not await v2.says(subjects.inbox(branch, N1) + ".unasked")
+
+
+async def test_sealed_ledgers_are_in_no_wildcard_of_those_who_do_not_list_them(town, wire):
+    hub, hall, t1, v1, v2 = [await wire(node) for node in (HUB, HALL, T1, N1, N2)]
+    sealed = f"{COUNTY}/sealed/{N1}"
+    assert await hub.hears("y1.live.330523.*.*.*")
+    assert await hall.hears("y1.live.330523.*.*.*")  # the wildcard is taken, what is sealed is kept out of it
+    assert not await hall.hears(f"y1.live.{place.tokens(sealed)}.*")
+    for other in (t1, v2):
+        assert not await other.hears(f"y1.live.{place.tokens(sealed)}.*")
+        assert not await other.hears("y1.live.330523.sealed.*.*")
+    assert await v1.hears(f"y1.have.{place.tokens(sealed)}.*")
+    await v1.says(subjects.live(sealed, N1), b"sealed")
+    await v1.says(subjects.live(V1, N1), b"open")
+    await soon(lambda: len(hub.got) == 2)
+    await asyncio.sleep(0.1)
+    assert [body for _, body in hall.got] == [b"open"]
+    assert not t1.got
+    assert not v2.got
+
+
+async def test_a_township_goes_on_while_the_county_is_dead(town, wire):
+    hub, v9, t1, v1 = await wire(HUB), await wire(N9), await wire(T1, town.branch), await wire(N1, town.branch)
+    assert await hub.hears("y1.live.330523.*.*.*")
+    assert await t1.hears(f"y1.live.{TOWN.replace('/', '.')}.*.*")
+    sealed = f"{COUNTY}/sealed/{N1}"
+
+    async def answer(msg) -> None:
+        await msg.respond(b"answer")
+
+    await v1.link.subscribe(subjects.pull("330523111", N1), answer)
+    await soon_heard(v1, hub, subjects.live(V1, N1), b"one")
+    assert await v1.says(subjects.live(sealed, N1), b"sealed")  # passes the leaf, is heard by the hub alone
+    await soon(lambda: b"sealed" in bodies(hub))
+    assert (await hub.link.request(subjects.pull("330523111", N1), b"", 2)).data == b"answer"
+    assert await v9.link.request(subjects.pull("330523111", N1), b"", 0.5) is None  # a leaf answers its branch and the county alone
+    town.server.kill()
+    await soon(lambda: not hub.link.is_connected)
+    await v1.says(subjects.live(V1, N1), b"two")
+    await soon(lambda: b"two" in bodies(t1))
+    assert (await t1.link.request(subjects.pull("330523111", N1), b"", 2)).data == b"answer"
+    assert b"sealed" not in bodies(t1)
+    await soon(lambda: town.server.state().restarts == 1)
+    await soon(lambda: hub.link.is_connected)
+    took = await soon_heard(v1, hub, subjects.live(V1, N1), b"three")
+    print(f"\ncounty killed and restarted by its watch: flows again after {took:.2f} s more")
+    assert town.server.state().last_exit == -9
+
+
+def bodies(wire: Wire) -> list[bytes]:
+    return [body for _, body in wire.got]
+
+
+async def soon_heard(speaker: Wire, hearer: Wire, subject: str, body: bytes) -> float:
+    """Says it until it is heard: interest crosses the leaf some moments after the subscription."""
+    waited = 0.0
+    while body not in bodies(hearer):
+        assert waited < 15
+        await speaker.link.publish(subject, body)
+        await asyncio.sleep(0.02)
+        waited += 0.02
+    return waited
+
+
+async def test_a_village_falls_over_to_the_county_and_comes_home(town, wire):
+    hub, v1 = await wire(HUB), await wire(N1, town.branch, town.county)
+    assert await hub.hears("y1.live.330523.*.*.*")
+    assert v1.link.state().server == town.branch
+    await town.leaf.stop()
+    took = await soon(lambda: v1.link.state().server == town.county)
+    await soon_heard(v1, hub, subjects.live(V1, N1), b"by the county")
+    await town.leaf.start()
+    back = await soon(lambda: v1.link.state().server == town.branch)
+    print(f"\nleaf stopped: village at the county after {took:.2f} s; leaf started: home after {back:.2f} s")
+    await soon_heard(v1, hub, subjects.live(V1, N1), b"by the leaf again")
+    assert v1.link.state().reconnects == 2
+
+
+async def test_a_dead_leaf_comes_back_by_itself_and_its_state_says_so(town, wire):
+    v1 = await wire(N1, town.branch)
+    first = town.leaf.state()
+    assert first.running
+    assert first.restarts == 0
+    assert first.pid
+    town.leaf.kill()
+    await soon(lambda: town.leaf.state().restarts == 1)
+    await soon(lambda: v1.link.is_connected)
+    again = town.leaf.state()
+    assert again.running
+    assert again.pid != first.pid
+    assert again.last_exit == -9
+
+
+async def test_a_leaf_in_strangers_hands_hears_and_forges_nothing_of_another_township(town, wire):
+    """Its creds still good, its own rules gone: what the county's server lets through is all that guards."""
+    hub, v9 = await wire(HUB), await wire(N9)
+    assert await hub.hears("y1.live.330523.*.*.*")
+    await town.leaf.stop()
+    config = town.leaf.file.read_text()
+    head = "\n".join(line for line in config.splitlines() if line.startswith(("server_name", "listen", "ping", "max_")))
+    remote = f'url: "tls://127.0.0.1:{town.county_listen.leaf_port}", credentials: leaf.creds'
+    tls = "tls { cert_file: tls.pem, key_file: tls.key, ca_file: ca.pem }"
+    stolen = f'{head}\nleafnodes {{ reconnect: "200ms", remotes [ {{ {remote}, {tls} }} ] }}\n'
+    town.leaf._write = lambda: town.leaf.file.write_text(stolen)
+    await town.leaf.start()
+    thief = await wire_without_creds(town)
+    try:
+        got: list[bytes] = []
+
+        async def heard(msg) -> None:
+            got.append(msg.data)
+
+        for subject in (f"y1.live.{V9.replace('/', '.')}.*", "y1.live.>", "_INBOX.>", f"y1.pull.330523002.{N9}"):
+            await thief.subscribe(subject, cb=heard)
+        await thief.flush()
+        await asyncio.sleep(0.5)
+        await v9.says(subjects.live(V9, N9), b"of another township")
+        await thief.publish(subjects.live(V9, N9), b"forged")
+        await thief.publish(subjects.live(V1, N1), b"of its own branch")
+        await soon(lambda: b"of its own branch" in bodies(hub))
+        await asyncio.sleep(0.2)
+        assert got == []
+        assert bodies(hub) == [b"of another township", b"of its own branch"]
+    finally:
+        await thief.close()
+
+
+async def wire_without_creds(town):
+    import ssl
+
+    import nats
+
+    return await nats.connect(f"tls://{town.branch}", tls=ssl.create_default_context(cafile=str(town.folder / "ca.pem")), no_echo=True)
+
+
+async def test_a_leaf_without_a_certificate_of_the_county_is_not_parsed(town):
+    await town.leaf.stop()
+    whole = town.leaf.file.read_text()
+    start, end = whole.index("leafnodes"), whole.index("leaf.creds, tls")
+    bare = whole[: end + len("leaf.creds")] + ", tls { ca_file: ca.pem } } ] }\n"
+    assert start < end
+    town.leaf._write = lambda: town.leaf.file.write_text(bare)
+    await town.leaf.start()
+    await soon(lambda: "client didn't provide a certificate" in town.server.log_file.read_text())
+
+
+async def test_revoked_is_cut_at_once_at_every_server_that_was_told(town, wire):
+    hub, v1, v2, by_leaf = await wire(HUB), await wire(N1), await wire(N2, town.branch), await wire(N1, town.branch)
+    assert await hub.hears("y1.live.330523.*.*.*")
+    assert town.authority.revoke(N1, now_s()) == 1
+    assert await town.server.apply(town.authority.trust())
+    took = await soon(lambda: v1.link.state().closed)
+    await soon_heard(by_leaf, hub, subjects.live(V1, N1), b"by a leaf that has not heard")  # why an entry in *common* is needed too
+    assert await town.leaf.apply(town.authority.trust())
+    leaf_took = await soon(lambda: by_leaf.link.state().closed)
+    print(f"\nrevoked: cut after {took:.3f} s; at the leaf, once told, after {leaf_took:.3f} s")
+    assert hub.link.state().reconnects == v2.link.state().reconnects == 0  # nobody else noticed
+    assert not await town.server.apply(town.authority.trust())  # the same again is nothing to apply
+
+
+async def test_a_server_left_over_is_ended_and_another_program_is_not(town):
+    pid = town.server.state().pid
+    other = type(town.server)(town.server.folder, "county", town.county_listen, town.authority.trust())
+    await town.server.stop()
+    other._pid_file.write_text("1")  # not ours
+    await other.start()
+    assert other.state().pid not in (pid, 1)
+    await other.stop()
+
+
+def test_permissions_name_the_branch_once_and_no_node():
+    may = leaf_may(TOWN)
+    assert not any(
+        word.startswith("n") for rule in (may["pub"], may["sub"]) for subject in rule["allow"] for word in subject.split(".")[2:]
+    )
+    assert allows(may["pub"]["allow"], f"y1.live.330523.330523111.330523111299.{N1}")
+    assert allows(may["pub"]["allow"], f"y1.live.330523.sealed.{N1}.{N1}")
+    assert not allows(may["pub"]["allow"], f"y1.live.{place.tokens(V9)}.{N9}")
+    assert not allows(may["pub"]["allow"], f"y1.live._._._.{N1}")  # nobody behind a leaf writes *common*
+    assert not allows(may["sub"]["allow"], f"_INBOX.330523002.{N9}.x")
+    assert allows(may["pub"]["allow"], f"_INBOX._.{HUB}.x")
+    assert not allows(may["pub"]["allow"], f"_INBOX.330523002.{N9}.x")
+    assert OTHER not in str(may)
+
+
+def test_allows_knows_wildcards():
+    assert allows(["a.*.c", "b.>"], "a.x.c")
+    assert allows(["b.>"], "b.x.y")
+    assert not allows(["a.*.c", "b.>"], "a.x.y.c")
+    assert not allows(["b.>"], "b")
