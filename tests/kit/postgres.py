@@ -7,15 +7,16 @@ the conftest of the folder that uses them. Without PostgreSQL the tests that ask
 import asyncio
 import itertools
 import os
+import random
 import shutil
+import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
-
-from tests.kit.machine import free_port
 
 MISSING = "no PostgreSQL here: apt-get install -y postgresql"
 _numbers = itertools.count(1)
@@ -41,7 +42,8 @@ class Server:
         self._run("pg_ctl", "-w", "-l", str(self._folder / "log"), "-o", settings, "start")
 
     def crash(self) -> None:
-        self._run("pg_ctl", "-w", "-m", "immediate", "stop")
+        if (self._folder / "data" / "postmaster.pid").exists():
+            self._run("pg_ctl", "-w", "-m", "immediate", "stop")
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql+asyncpg://yidi@127.0.0.1:{self.port}/{database}"
@@ -65,21 +67,35 @@ def programs() -> Path | None:
     return found[-1].parent if found else Path(other).parent if other else None
 
 
+def _port() -> int:
+    """Below the range that outgoing connections draw from: a server that is stopped for a test must find its port free again."""
+    for port in random.sample(range(15000, 32000), 50):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no free port of the loopback")
+
+
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def postgres_server() -> Iterator[Server]:
     bin_ = programs()
     if bin_ is None or (os.geteuid() == 0 and not shutil.which("runuser")):
         pytest.skip(MISSING)
-    folder = tmp_path_factory.mktemp("pg")
+    # not below pytest's own temporary folder: each run that starts closes that one to all but its user
+    folder = Path(tempfile.mkdtemp(prefix="yidi-pg-"))
     if os.geteuid() == 0:
-        for parent in (folder, folder.parent, folder.parent.parent):
-            parent.chmod(0o755)
         shutil.chown(folder, "postgres")
-    server = Server(bin_, folder, free_port())
-    server.make()
-    server.start()
-    yield server
-    server.crash()
+    server = Server(bin_, folder, _port())
+    try:
+        server.make()
+        server.start()
+        yield server
+    finally:
+        server.crash()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
