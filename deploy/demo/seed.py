@@ -99,13 +99,12 @@ async def _one(nodes: Sequence[Node], play_: Play, act: Act, staff: Staff) -> in
     first = play_.acts[0]
     if node is not node_for(nodes, first.office) or any(a.office != first.office for a in play_.acts):
         await bring(nodes, node, play_.ledger)
-    actor = staff.actors[act.office, act.kind]
     case = entry.derive(first.name, "case")
     command = _command(act, case, staff)
-    if command is None:
-        return 0
-    if isinstance(command, TaskCommand):
-        actor = next(a for a in staff.actors.values() if a.person == _cadre(act.fields["task"], act.office, staff)[0])
+    if act.kind == "cadre":
+        actor = staff.actors[act.office, f"cadre {_cadre(act.fields['task'], act.office, staff)[0]}"]
+    else:
+        actor = staff.actors[act.office, act.kind]
     await node.desk.submit(command, actor, at_ms=act.at_ms, offset_ms=0)
     to = act.fields.get("to", "")
     if to:  # the receiving office's node sees it arrive, so that its clock starts that day
@@ -121,7 +120,7 @@ def _cadre(task: str, township: str, staff: Staff) -> tuple[str, str]:
     return choices[int(entry.derive(task, "cadre")[:6], 16) % len(choices)]
 
 
-def _command(act: Act, case: str, staff: Staff) -> Command | None:
+def _command(act: Act, case: str, staff: Staff) -> Command:
     kind: type[Command] = getattr(commands, act.command)
     fields: dict[str, Any] = {**act.fields, "id": act.name}
     if issubclass(kind, CaseCommand):
@@ -129,9 +128,7 @@ def _command(act: Act, case: str, staff: Staff) -> Command | None:
     if issubclass(kind, TaskCommand):
         fields["task"] = entry.derive(act.fields["task"], "task")
     if kind is commands.AssignTask:
-        township = next((t for t in staff.cadres if within(act.fields["place"], t)), "")
-        if not township:
-            return None
+        township = next(t for t in staff.cadres if within(act.fields["place"], t))
         person, home = _cadre(act.name, township, staff)
         fields |= {"case": case, "cadre": person, "home": home}
     return msgspec.convert(fields, kind)
