@@ -1,11 +1,14 @@
 """The one door for entries of other nodes: `new = await admission.admit(batch, from_node)`.
 
 A batch is admitted whole or refused whole. Refused are: a ledger that we do not hear (lane_foreign), a gap, broken chain, body,
-signature or certificate, a lane that its author may not write, anything a revoked origin wrote after its last good entry
-(origin_revoked), and other bytes where we already have an entry (lane_fork: ours stays; who carries batches keeps a sample in
-quarantine). What we already have is cut away first, so a batch may come as often as it likes. Unknown events are kept and
-passed on. Erasures are applied, files that evidence names are expected, views follow, all in one transaction; then whoever
-waits is woken, and offers to offices served here are answered with their arrival.
+signature or certificate, a lane that its author may not write, and other bytes where we already have an entry (lane_fork:
+ours stays; who carries batches keeps a sample in quarantine). What we already have is cut away first, so a batch may come
+as often as it likes. Unknown events are kept and passed on. Erasures are applied, files that evidence names are expected, views
+follow, all in one transaction; then whoever waits is woken, and offers to offices served here are answered with their arrival.
+
+A revoked node is not listened to (origin_revoked). What it wrote after its last good entry is taken when another node brings
+it, since that one may have had it before the revocation came: so every node ends with the same entries, and every fold
+sets them aside until the holder has reviewed them. An erasure among them takes nothing away.
 """
 
 import asyncio
@@ -19,9 +22,9 @@ from protocol.certificate import Certificate
 from protocol.events import LaneOpened, facts_of
 from protocol.node.bodies import erase_bodies, expect_files
 from protocol.node.desk import row_of
+from protocol.node.folding import fold_again
 from protocol.node.journal import Journal, Stored, Writing
-from protocol.node.journal.rebuild import fill
-from protocol.node.shelf import Shelf
+from protocol.node.shelf import Shelf, Stale
 from protocol.node.wake import Wake
 from protocol.place import COMMON
 from protocol.problem import Refused
@@ -47,12 +50,14 @@ class Admission:
         """How many entries were new. Raises Refused; then nothing was written."""
         if not certificates.hears(self._own, batch.ledger):
             raise Refused("lane_foreign", ledger=batch.ledger)
+        if from_node in self._shelf.revoked:
+            raise Refused("origin_revoked")
         async with self._journal.writing() as w:
             fresh = await self._write(w, batch, from_node)
         if not fresh:
             return 0
-        if batch.ledger == COMMON and await self._shelf.load(self._journal):
-            self._fold_again()
+        if batch.ledger == COMMON:
+            self._fold_again(await self._shelf.load(self._journal))
         self._wake.commit([(batch.ledger, batch.origin)], {e.subject for e in fresh})
         if self._arrivals and any(e.sort == "dispute" for e in fresh):
             await self._arrivals()
@@ -70,12 +75,12 @@ class Admission:
         checked = lane.check(batch, here, await self._certificate(w, batch, head.seq), self._public)
         await _compare(w, batch, head.seq)
         last_good = self._shelf.last_good(batch.ledger, batch.origin)
-        if last_good is not None and any(one.head.seq > last_good for one in checked.entries):
-            raise Refused("origin_revoked")
         now_ms = self._clock()
         fresh = await w.append([row_of(one, now_ms) for one in checked.entries])
         await expect_files(w, fresh, from_node, now_ms)
-        subjects = {e.subject for e in fresh if e.sort != lane.SORT} | await erase_bodies(w, fresh)
+        subjects = {e.subject for e in fresh if e.sort != lane.SORT} | await erase_bodies(
+            w, [e for e in fresh if last_good is None or e.seq <= last_good]
+        )
         await w.project(subjects)
         return fresh
 
@@ -88,11 +93,14 @@ class Admission:
         facts = facts_of(opening.head) if opening else None
         return certificates.decode(facts.certificate) if isinstance(facts, LaneOpened) else None
 
-    def _fold_again(self) -> None:
-        """Beside everything else, in short transactions: a change of the calendar touches every case there is."""
-        task = asyncio.create_task(fill(self._journal))
+    def _fold_again(self, stale: Stale) -> None:
+        """Beside everything else: it may take minutes where there are many cases."""
+        if not stale.tables and not stale.nodes:
+            return
+        task = asyncio.create_task(fold_again(self._journal, self._shelf, stale))
         self._folding.add(task)
         task.add_done_callback(self._folding.discard)
+        task.add_done_callback(lambda _: self._wake.heard())
 
 
 async def _compare(w: Writing, batch: Batch, seq: int) -> None:

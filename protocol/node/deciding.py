@@ -4,7 +4,6 @@ On PostgreSQL the lane to be written is locked first and the subject read after 
 decide one after the other. Numbers for codes and papers are drawn in the transaction: a refusal gives them back.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import text
@@ -53,11 +52,11 @@ class Asked:
 
     async def case(self, id_: str) -> Case | None:
         entries = await self._entries(id_, "dispute")
-        return fold_case([e.admitted for e in entries], self.shelf(), last_good(self.shelf, entries))
+        return fold_case([e.admitted for e in entries], self.shelf(), self.shelf.good_until((e.ledger, e.origin) for e in entries))
 
     async def task(self, id_: str) -> Task | None:
         entries = await self._entries(id_, "task")
-        return fold_task([e.admitted for e in entries], self.shelf(), last_good(self.shelf, entries))
+        return fold_task([e.admitted for e in entries], self.shelf(), self.shelf.good_until((e.ledger, e.origin) for e in entries))
 
     async def is_in(self, person: str, office: str) -> bool:
         """Claims that the person holds a post of the office."""
@@ -112,12 +111,6 @@ async def decide(asked: Asked, command: Command, actor: Actor) -> list[Draft]:
     if isinstance(command, people_rules.PEOPLE_COMMANDS):
         return await _people(asked, command, actor)
     raise Refused("command_invalid", why=type(command).__name__)
-
-
-def last_good(shelf: Shelf, entries: Sequence[Stored]) -> Mapping[tuple[str, str], int]:
-    """For the lanes of these entries whose writer was revoked: the last seq that counts."""
-    found = {(e.ledger, e.origin): shelf.last_good(e.ledger, e.origin) for e in entries} if shelf.revoked else {}
-    return {lane: seq for lane, seq in found.items() if seq is not None}
 
 
 def home_covers(signer: Signer, shelf: Shelf, home: str) -> tuple[str, ...]:

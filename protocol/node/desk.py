@@ -26,8 +26,8 @@ from protocol.events import Actor, DisputeLogged, Draft, NodeEnrolled, NodeRevok
 from protocol.node import sealing
 from protocol.node.bodies import erase_bodies, expect_files
 from protocol.node.deciding import Asked, decide
+from protocol.node.folding import fold_again
 from protocol.node.journal import Journal, Stored, Writing
-from protocol.node.journal.rebuild import fill
 from protocol.node.journal.stored import SELECT, stored
 from protocol.node.shelf import Shelf
 from protocol.node.signer import Signer
@@ -153,8 +153,7 @@ class Desk:
             if known:
                 return known
             outcome = await self._write(w, [draft], NODE, id_, self.clock(), self.offset())
-        if await self.shelf.load(self.journal):
-            await fill(self.journal)
+        await fold_again(self.journal, self.shelf, await self.shelf.load(self.journal))
         self._told(outcome, [draft])
         return outcome
 

@@ -17,7 +17,7 @@ from protocol.case import TASK_OPEN, Case, Task
 from protocol.events import Actor
 from protocol.fold import fold_case, fold_task
 from protocol.node import listing, marks, sealing
-from protocol.node.deciding import home_covers, last_good
+from protocol.node.deciding import home_covers
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import among, bound
 from protocol.node.journal.stored import SELECT, stored
@@ -64,39 +64,42 @@ class Reads:
     ) -> CasePage:
         """Newest change first; `overdue` and `follow_up` by their date. type: 2 or 4 digits · place: with its subtree."""
         view, page, per = view if view in VIEWS else "all", max(page, 1), min(max(per, 1), PER_MAX)
-        wheres = [listing.where(actor, view, self._clock())]
+        wheres: list[listing.Where] = []
         if status:
-            wheres.append(("status = :status", {"status": status}))
+            wheres.append(listing.of_status(status))
         if place:
-            wheres.append(listing.subtree("ledger", "place", place))
+            wheres.append(listing.subtree("(ledger || '')", "place", place))
         if type:
             wheres.append(listing.of_type(type))
         if text.strip():
             tidied = codes.tidy(text)
             wheres.append(self._journal.matching(tidied if codes.is_code(tidied) else text))
-        condition = " and ".join(sql for sql, _ in wheres)
-        values: dict[str, Any] = {name: value for _, some in wheres for name, value in some.items()}
         async with self._journal.read() as c:
-            total = (await _all(c, f"select count(*) from case_row where {condition}", values))[0][0]
-            rows = await _page(c, condition, values, listing.order(view), page, per)
+            seen = await listing.visible(c, actor)
+            wheres.insert(0, listing.view(view, actor, self._clock(), seen))
+            condition = " and ".join(sql for sql, _ in wheres)
+            values: dict[str, Any] = {name: value for _, some in wheres for name, value in some.items()}
+            if view == "all" and len(wheres) == 1:
+                total = (await self._counted(c, actor, ("all",)))["all"]
+            else:
+                total = (await _all(c, f"select count(*) from case_row where {condition}", values))[0][0]
+            rows = await _dicts(c, listing.page(condition, listing.order(view)), {**values, "per": per, "skip": (page - 1) * per})
             known = await self._marks(c, [_last(row) for row in rows])
         return CasePage(tuple(row_as(CaseRow, row, known[_last(row)]) for row in rows), total, page, per)
 
     async def counts(self, actor: Actor) -> dict[str, int]:
         """How many cases each of VIEWS holds for this actor."""
-        parts, values = [], {}
-        for view in VIEWS:
-            condition, some = listing.where(actor, view, self._clock())
-            parts.append(f"(select count(*) from case_row where {condition}) as {view}_")
-            values.update(some)
         async with self._journal.read() as c:
-            row = (await _all(c, "select " + ", ".join(parts), values))[0]
-        return dict(zip(VIEWS, row, strict=True))
+            return await self._counted(c, actor, VIEWS)
 
     async def case(self, actor: Actor, subject: str) -> Case:
         """Raises Refused case_unknown, also when the actor may not see it."""
         entries = [e for e in await self._journal.subject(subject) if e.sort == "dispute"]
-        case = fold_case([e.admitted for e in entries], self._shelf(), last_good(self._shelf, entries)) if entries else None
+        case = (
+            fold_case([e.admitted for e in entries], self._shelf(), self._shelf.good_until((e.ledger, e.origin) for e in entries))
+            if entries
+            else None
+        )
         if case is None or not access.may_see_case(actor, case):
             raise Refused("case_unknown")
         return case
@@ -139,7 +142,11 @@ class Reads:
     async def task(self, actor: Actor, subject: str) -> Task:
         """Raises Refused task_unknown."""
         entries = [e for e in await self._journal.subject(subject) if e.sort == "task"]
-        task = fold_task([e.admitted for e in entries], self._shelf(), last_good(self._shelf, entries)) if entries else None
+        task = (
+            fold_task([e.admitted for e in entries], self._shelf(), self._shelf.good_until((e.ledger, e.origin) for e in entries))
+            if entries
+            else None
+        )
         if task is None or not access.may_see_task(actor, task):
             raise Refused("task_unknown")
         return task
@@ -149,13 +156,13 @@ class Reads:
     async def places(self, actor: Actor) -> list[PlaceRow]:
         """The actor's own place and the places right below it."""
         tables, office = self._shelf(), actor.office
-        seen, values = listing.visible(actor)
-        sql = (
-            "select ledger, count(*) as opened, sum(case when due_ms < :now_ms then 1 else 0 end) as late,"
-            " sum(case when offer_to = :office then 1 else 0 end) as coming"
-            f" from case_row where {listing.is_open()} and {seen} group by ledger"
-        )
         async with self._journal.read() as c:
+            seen, values = await listing.visible(c, actor)
+            sql = (
+                "select ledger, count(*) as opened, sum(case when due_ms < :now_ms then 1 else 0 end) as late,"
+                " sum(case when offer_to = :office then 1 else 0 end) as coming"
+                f" from case_row where {listing.IS_OPEN} and {seen} group by (ledger || ''), ledger"
+            )
             counted = await _all(c, sql, {**values, "office": office, "now_ms": self._clock()})
             heard = {(r.node, r.ledger): r.at_ms for r in await _all(c, "select node, ledger, at_ms from peer", {})}
         made = []
@@ -242,6 +249,17 @@ class Reads:
 
     # ── the rest is private ──
 
+    async def _counted(self, c: AsyncConnection, actor: Actor, views: Sequence[str]) -> dict[str, int]:
+        """A walk along an index each; only the whole region is counted by its own index."""
+        seen, region = await listing.visible(c, actor), await listing.visible(c, actor, "ledger")
+        parts, values = [], {}
+        for name in views:
+            condition, some = listing.view(name, actor, self._clock(), region if name == "all" else seen)
+            parts.append(f"(select count(*) from case_row where {condition})")
+            values.update(some)
+        row = (await _all(c, "select " + ", ".join(parts), values))[0]
+        return dict(zip(views, row, strict=True))
+
     async def _marks(self, c: AsyncConnection, keys: Iterable[Key]) -> dict[Key, tuple[Mark, ...]]:
         return await marks.marks(c, keys, self._shelf, self._signer.certificate)
 
@@ -261,11 +279,6 @@ class Reads:
 
 def _last(row: Any) -> Key:
     return (row["ledger"], row["last_origin"] or "", row["last_seq"] or 0)
-
-
-async def _page(c: AsyncConnection, condition: str, values: dict[str, Any], order: str, page: int, per: int) -> list[dict[str, Any]]:
-    sql = f"select * from case_row where {condition} order by {order} limit :per offset :skip"
-    return await _dicts(c, sql, {**values, "per": per, "skip": (page - 1) * per})
 
 
 async def _all(c: AsyncConnection, sql: str, values: dict[str, Any]) -> list[Any]:

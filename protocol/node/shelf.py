@@ -1,13 +1,14 @@
 """The tables in force, and who was revoked: what *common* says, else what came in the package.
 
-    shelf = Shelf(clock); journal = await Journal.open(url, key, shelf); await shelf.load(journal)
+    shelf = Shelf(clock); journal = await folding.open_journal(url, key, shelf)
 
 `shelf()` never waits. Of several versions of a table the one with the latest `valid_from` that has begun is in force (then
-the highest version). Desk and admission load again after a commit on *common*; when the tables changed, they fold the
-views again (`journal.rebuild.fill`), since clocks stand in them.
+the highest version). Desk and admission load again after a commit on *common* and fold again what that made old, since
+clocks stand in the views.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from sqlalchemy import text
 
@@ -28,6 +29,13 @@ _REVOKING = text(
 )
 
 
+class Stale(NamedTuple):
+    """What a load found changed. tables: those in force · nodes: whose revocation is new or reads otherwise."""
+
+    tables: bool = False
+    nodes: frozenset[str] = frozenset()
+
+
 class Shelf:
     """revoked: node → {(ledger, origin): last good seq} · certificates: node → its newest certificate of *common*."""
 
@@ -41,28 +49,34 @@ class Shelf:
     def __call__(self) -> Tables:
         return self._tables
 
-    async def load(self, journal: Journal) -> bool:
-        """Reads *common* from the views; returns whether the tables in force changed."""
+    async def load(self, journal: Journal) -> Stale:
+        """Reads *common* from the views. At once in force; views are for `folding.fold_again`."""
         today = local_date(self._clock()).isoformat()
         async with journal.read() as c:
             rows = (await c.execute(text("select name, version, valid_from, content from table_row"))).all()
             nodes = (await c.execute(text("select subject, certificate from node_row"))).all()
             revoking = [bytes(row[0]) for row in await c.execute(_REVOKING, {"common": COMMON})]
         self.certificates = _certificates([(row[0], row[1]) for row in nodes])
-        self.revoked = _revoked(revoking)
+        before, self.revoked = self.revoked, _revoked(revoking)
+        nodes = frozenset(node for node, lanes in self.revoked.items() if before.get(node) != lanes)
         contents = {name: content for name, (_, _, content) in PACKAGED.items()}
         begun = [row for row in rows if (row.valid_from or "") <= today]
         for row in sorted(begun, key=lambda r: (r.valid_from or "", r.version)):
             contents[row.name] = bytes(row.content)
         if contents == self._contents:
-            return False
+            return Stale(nodes=nodes)
         self._contents, self._tables = contents, Tables.of(contents)
-        return True
+        return Stale(True, nodes)
 
     def last_good(self, ledger: str, origin: str) -> int | None:
         """The last seq of a lane that counts; None: its writer was not revoked."""
         lanes = self.revoked.get(entry.node_of(origin))
         return None if lanes is None else lanes.get((ledger, origin), 0)
+
+    def good_until(self, lanes: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """Those of these lanes whose writer was revoked, with the last seq that counts; what a fold asks for."""
+        found = {lane: self.last_good(*lane) for lane in lanes} if self.revoked else {}
+        return {lane: seq for lane, seq in found.items() if seq is not None}
 
 
 def _certificates(rows: list[tuple[str, bytes | None]]) -> dict[str, Certificate]:

@@ -20,6 +20,7 @@ from protocol.events import Actor
 from protocol.node.admission import Admission
 from protocol.node.blobs import Blobs
 from protocol.node.desk import Desk, Outcome
+from protocol.node.folding import open_journal
 from protocol.node.journal import Journal
 from protocol.node.people import People
 from protocol.node.reads import Reads
@@ -106,8 +107,7 @@ class County:
         certificate = self.certificate(kind)
         signer = Signer(certificate.node, epoch, signing_key(kind), certificate)
         shelf, wake = Shelf(self.clock), Wake()
-        journal = await Journal.open(f"sqlite:///{where}/journal.db", sha256(kind.encode()).digest(), shelf)
-        await shelf.load(journal)
+        journal = await open_journal(f"sqlite:///{where}/journal.db", sha256(kind.encode()).digest(), shelf)
         desk = Desk(journal, signer, shelf, self.clock, wake, bytes(self.secret.public_key), chance(kind))
         admission = Admission(journal, bytes(self.key.verify_key), certificate, shelf, self.clock, wake, desk.arrivals)
         people = People(journal, shelf, chance(f"people {kind}"))
