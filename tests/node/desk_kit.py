@@ -89,8 +89,9 @@ class Node:
 
 
 class County:
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.clock = folder, Clock()
+    def __init__(self, folder: Path, urls: dict[str, str] | None = None) -> None:
+        """urls: kind → store, where it is not SQLCipher in the folder."""
+        self.folder, self.clock, self.urls = folder, Clock(), urls or {}
         self.key = SigningKey(sha256(b"county").digest())
         self.secret = PrivateKey(sha256(b"sealing").digest())
         self.nodes: list[Node] = []
@@ -107,7 +108,8 @@ class County:
         certificate = self.certificate(kind)
         signer = Signer(certificate.node, epoch, signing_key(kind), certificate)
         shelf, wake = Shelf(self.clock), Wake()
-        journal = await open_journal(f"sqlite:///{where}/journal.db", sha256(kind.encode()).digest(), shelf)
+        url = self.urls.get(kind, f"sqlite:///{where}/journal.db")
+        journal = await open_journal(url, sha256(kind.encode()).digest() if url.startswith("sqlite") else None, shelf)
         desk = Desk(journal, signer, shelf, self.clock, wake, bytes(self.secret.public_key), chance(kind))
         admission = Admission(journal, bytes(self.key.verify_key), certificate, shelf, self.clock, wake, desk.arrivals)
         people = People(journal, shelf, chance(f"people {kind}"))
