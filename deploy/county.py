@@ -1,8 +1,8 @@
 """The county itself, founded once in a folder: its keys, its authority over NATS and certificates, the hub's own identity.
 
-    county = County.open(folder, config, now_ms)     founds it when the folder is empty
-    folder/county/      county.key (signs certificates of nodes), NATS seeds and ca.key: whoever has them is the county
-    folder/identity/    the hub as a node, with sealing.key (reads sealed reports)
+county = County.open(folder, config, now_ms)     founds it when the folder is empty
+folder/county/      county.key (signs certificates of nodes), NATS seeds and ca.key: whoever has them is the county
+folder/identity/    the hub as a node, with sealing.key (reads sealed reports)
 """
 
 from pathlib import Path

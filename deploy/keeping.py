@@ -71,7 +71,9 @@ async def enrol(code: str, folder: Path, config: Config) -> int:
     return 0
 
 
-async def register(node: Node, *, name: str, kind: str, office: str, title: str = "", phone: str = "", person: str = "", home: str = "") -> str:
+async def register(
+    node: Node, *, name: str, kind: str, office: str, title: str = "", phone: str = "", person: str = "", home: str = ""
+) -> str:
     """Registers a person (unless `person` is given) and gives the post. Returns the person id. Raises Refused."""
     person_id = person or secrets.token_hex(16)
     actor = warden(node)

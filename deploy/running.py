@@ -1,7 +1,7 @@
 """Starts a node and keeps it going until it is told to stop: nats-server, node, pages, in this order; and back.
 
-    await run_hub(folder, config)      founds the county in an empty folder
-    await run_edge(folder, config)     a folder that was enrolled
+await run_hub(folder, config)      founds the county in an empty folder
+await run_edge(folder, config)     a folder that was enrolled
 """
 
 import asyncio

@@ -56,7 +56,10 @@ async def import_(folder: Path, config: Config, file: Path) -> int:
             if node.blobs.progress(address).have <= offset:
                 await node.blobs.write_chunk(address, one)
         await node.admission.settled()
-    print(f"来自 {got.certificate.name}：新入账 {new} 条，附件 {len(got.pieces)} 块" + (f"，拒收 {refused} 批（见 连接与台账）" if refused else "。"))
+    print(
+        f"来自 {got.certificate.name}：新入账 {new} 条，附件 {len(got.pieces)} 块"
+        + (f"，拒收 {refused} 批（见 连接与台账）" if refused else "。")
+    )
     return 1 if refused else 0
 
 

@@ -70,6 +70,7 @@ async def build(folder: Path, ports: "Ports", disputes: int, seed_: int, bar: Ba
             stack.push_async_callback(nodes[place.folder].close)
         await seed.share(list(nodes.values()))
         staff = await _hire(nodes, seed_, disputes, bar)
+        await seed.share(list(nodes.values()))  # who may be sent must be known where tasks are assigned
         drawn = list(history.plays(seed_, now_ms(), villages(seed_, disputes), DAYS))
         played = await seed.play(list(nodes.values()), clock, drawn, staff, lambda done, total: bar("写入一年的纠纷", done, total))
         clock.ms = now_ms()
@@ -102,7 +103,9 @@ def villages(seed_: int, disputes: int) -> list[tuple[str, int]]:
     near = [v for v in tables.children(TOWNSHIP) if v not in (VILLAGE, NEIGHBOUR)]
     far = [v for t in tables.children(COUNTY) if t != TOWNSHIP for v in tables.children(t)]
     counts = {VILLAGE: disputes * 14 // 100, NEIGHBOUR: disputes * 10 // 100}
-    for path in chance.choices(near, k=disputes * 24 // 100) + chance.choices(chance.sample(far, min(len(far), 70)), k=disputes * 52 // 100):
+    for path in chance.choices(near, k=disputes * 24 // 100) + chance.choices(
+        chance.sample(far, min(len(far), 70)), k=disputes * 52 // 100
+    ):
         counts[path] = counts.get(path, 0) + 1
     return sorted(counts.items())
 

@@ -178,7 +178,10 @@ def invitation(demo: Demo) -> str:
     for node in NODES:
         who = [p for p in PEOPLE if p.node == node.folder]
         lines.append(f"  {tables.office_name(node.path)}   {demo.url(node.folder)}{node.home}")
-        lines += [f"      账号 {p.account:<12} {p.name}（{p.title}）{'  手机页 ' + demo.url(node.folder) + '/task' if p.kind == 'cadre' else ''}" for p in who]
+        lines += [
+            f"      账号 {p.account:<12} {p.name}（{p.title}）{'  手机页 ' + demo.url(node.folder) + '/task' if p.kind == 'cadre' else ''}"
+            for p in who
+        ]
     return "\n".join([*lines, "", f"  密码都是 {PASSWORD}", "", HELP, ""])
 
 
