@@ -6,10 +6,20 @@ import msgspec
 import pytest
 
 from protocol import codes, entry, events
-from protocol.commands import AcceptDispute, AddEvidence, AddNote, EraseBody, EscalateDispute, RecordMediation, SealDispute, SetRisk
+from protocol.commands import (
+    AcceptDispute,
+    AddEvidence,
+    AddNote,
+    ConveneUnits,
+    EraseBody,
+    EscalateDispute,
+    RecordMediation,
+    SealDispute,
+    SetRisk,
+)
 from protocol.node.journal import rebuild
 from protocol.problem import Refused
-from tests.node.desk_kit import ROOT, TOWN, VILLAGE, County, Node, add_person, dispute, exchange, new_id, person_id
+from tests.node.desk_kit import ROOT, TOWN, UNIT, VILLAGE, County, Node, add_person, dispute, exchange, new_id, person_id
 
 
 @pytest.fixture
@@ -74,6 +84,17 @@ async def test_the_answer_is_the_same_when_the_memory_of_commands_was_lost(villa
     async with village.journal.writing() as w:
         await w.connection.exec_driver_sql("delete from command")
     assert await village.say(command) == first
+
+
+async def test_the_answer_names_the_case_first_also_when_units_were_asked_to_join(county: County):
+    root = await county.node("root")
+    case = (await root.say(dispute(VILLAGE))).subject
+    await root.say(AcceptDispute(id=new_id(), case=case))
+    await root.say(RecordMediation(id=new_id(), case=case, account="要看地籍图。", result="go_on"))
+    command = ConveneUnits(id=new_id(), case=case, units=[UNIT], purpose="带地籍图来")
+    first = await root.say(command)
+    assert (first.subject, len(first.subjects)) == (case, 2)
+    assert await root.say(command) == first
 
 
 async def test_an_id_that_another_person_used_is_refused(village: Node):
