@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from deploy.lock import licences
-from tests.kit.source import files, functions, imports, lines_without_comments, modules, reached, words
+from tests.kit.source import files, functions, imports, lines_without_comments, modules, reached, tree_of, words
 
 FUNCTION_LINES_MAX, FILE_LINES_MAX = 60, 500
 SOURCES = {".py", ".js", ".jsx", ".css", ".html", ".typ", ".sh", ""}
@@ -79,7 +79,7 @@ def impurities(texts: dict[str, str]) -> Iterator[str]:
     for path, text in texts.items():
         if not re.fullmatch(r"protocol/(data/)?[^/]+\.py", path):
             continue
-        tree = ast.parse(text)
+        tree = tree_of(text, path)
         for target, line in imports(tree):
             if target.split(".")[0] not in PURE and not any(target.startswith(p) or p.startswith(target) for p in PURE if "." in p):
                 yield f"{path}:{line} imports {target}"
@@ -153,7 +153,7 @@ def roles(texts: dict[str, str]) -> Iterator[str]:
         if not path.startswith("protocol/node/"):
             continue
         yield from (f"{path}: its name says {word}" for word in roles_in(path.removeprefix("protocol/node/")))
-        found = words(ast.parse(text)) if path.endswith(".py") else lines_without_comments(path, text)
+        found = words(tree_of(text, path)) if path.endswith(".py") else lines_without_comments(path, text)
         for line_text, line in found:
             yield from (f"{path}:{line} says {word}: {line_text.strip()[:60]}" for word in roles_in(line_text))
 
@@ -200,7 +200,7 @@ def too_long(texts: dict[str, str]) -> Iterator[str]:
         if Path(path).suffix in SOURCES and path not in PROSE and (count := text.count("\n")) > FILE_LINES_MAX:
             yield f"{path} has {count} lines"
         if path.endswith(".py"):
-            for name, line, count in functions(ast.parse(text)):
+            for name, line, count in functions(tree_of(text, path)):
                 if count > FUNCTION_LINES_MAX:
                     yield f"{path}:{line} {name} has {count} lines"
 

@@ -34,13 +34,19 @@ def files() -> dict[str, str]:
     return found
 
 
+@cache
+def tree_of(text: str, path: str = "<text>") -> ast.Module:
+    """A module's tree; kept, since every rule reads it."""
+    return ast.parse(text, path)
+
+
 def modules(texts: dict[str, str]) -> dict[str, ast.Module]:
     """module name → its tree, for the product's packages."""
     named = {}
     for path, text in texts.items():
         parts = Path(path).with_suffix("").parts
         if path.endswith(".py") and parts[0] in PACKAGES:
-            named[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = ast.parse(text, path)
+            named[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = tree_of(text, path)
     return named
 
 
@@ -58,13 +64,14 @@ def reached(start: str, trees: dict[str, ast.Module]) -> set[str]:
     """Every module that the package `start` leads to: by import, by dotted name in a string (`-m a.b`), or by the name of a
     file beside it (`"child.py"`); a migration is reached with the package that holds it."""
     todo, seen = [name for name in trees if name.split(".")[0] == start], set()
+    packages = {name.rpartition(".")[0] for name in trees}
     while todo:
         name = todo.pop()
         if name in seen:
             continue
         seen.add(name)
         parents = [name.rsplit(".", n)[0] for n in range(1, name.count(".") + 1)]
-        beside = name if f"{name}." in " ".join(trees) else name.rpartition(".")[0]
+        beside = name if name in packages else name.rpartition(".")[0]
         named = [n.value for n in ast.walk(trees[name]) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
         led = [*parents, *(n for n, _ in imports(trees[name])), *named, *(f"{beside}.{n[:-3]}" for n in named if n.endswith(".py"))]
         led += [other for other in trees if other.startswith(f"{name}.migrations.") or other == f"{name}.migrations"]
