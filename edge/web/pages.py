@@ -36,7 +36,7 @@ TABS_ABOVE: Final = (
 )
 
 
-NONE: Final = {
+NOTHING: Final = {
     "all": "还没有纠纷。登记的和送来的会马上出现在这里。",
     "held": "现在没有要办的纠纷。",
     "incoming": "没有等您受领的纠纷。",
@@ -64,7 +64,15 @@ async def desk_context(request: Request) -> dict[str, Any]:
     if query.view == "incoming":
         context["rows"] = oldest_first(context["rows"])
     places = await node_of(request).reads.places(actor_of(request)) if below else []
-    return {**context, "tabs": tabs, "below": below, "places": places, "silent_ms": SILENT_MS, "peeks": below, "none": NONE[query.view]}
+    return {
+        **context,
+        "tabs": tabs,
+        "below": below,
+        "places": places,
+        "silent_ms": SILENT_MS,
+        "peeks": below,
+        "nothing": NOTHING[query.view],
+    }
 
 
 def oldest_first(rows: Any) -> list[Any]:

@@ -17,21 +17,14 @@ from litestar import Litestar, get
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import CacheControlHeader, State
 from litestar.exceptions import HTTPException
-from litestar.logging import LoggingConfig
 from litestar.static_files import create_static_files_router
 
 from protocol.node.web import cases, files, link, lists, register, session, stream, words
-from protocol.node.web.page import failed, refused
+from protocol.node.web.page import POLICY, failed, refused
 from protocol.node.web.stream import View
 from protocol.problem import Refused
 
 HERE: Final = Path(__file__).parent
-POLICY: Final = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-}
 BODY_BYTES_MAX: Final = 64 * 1024 * 1024  # a form with its photos; one file is limited by blobs
 YEAR_S: Final = 31_536_000
 
@@ -88,6 +81,6 @@ def make_app(
         response_headers=POLICY,
         compression_config=CompressionConfig(backend="gzip", exclude=["/files/", "/static/"]),
         request_max_body_size=BODY_BYTES_MAX,
-        logging_config=LoggingConfig(log_exceptions="always"),
+        logging_config=None,  # refusals are answers, no faults; `failed` writes down what is one
         openapi_config=None,
     )

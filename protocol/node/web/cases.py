@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.params import FromPath
 
 from protocol import clocks, dispute, office, place
 from protocol.case import Case, Line, key_text
@@ -26,6 +27,12 @@ from protocol.problem import Refused
 from protocol.words import COMMAND_NAMES, PERSON_LABELS
 
 COMMANDS: Final[dict[str, type[CaseCommand]]] = {kind.__name__: kind for kind in CASE_COMMANDS if kind is not AddEvidence}
+# how they stand on the page: what moves the case on first, what is seldom done or only looks after it last
+FIRST: Final = (
+    "TakeUpDispute", "ReturnDispute", "AcceptDispute", "RecordMediation", "SignAgreement", "RecordFollowUp", "CloseDispute", "EscalateDispute",
+    "HandDownDispute", "CallUpDispute", "ConveneUnits", "EndMediation", "ReopenDispute", "ArchiveDispute", "UrgeDispute", "GiveInstruction",
+)  # fmt: skip
+LATER: Final = ("AddNote", "NameHandler", "SetRisk", "CorrectDispute", "MergeDispute", "DeclineDispute", "VoidDispute")
 PEEK_LINES: Final = 4
 NOT_STEPS: Final = ("AddEvidence", "DecideReview", "AssignTask")  # have their own places on the page
 MERGE_FOUND_MAX: Final = 10
@@ -52,13 +59,14 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
     tasks = await node.reads.tasks(actor, case=subject)
     keys = [(line.head.ledger, *line.key) for line in case.lines]
     offered = dispute.steps(case, actor, context_of(request))
-    steps = [step for step in offered if step.command not in NOT_STEPS]
+    steps = sorted((step for step in offered if step.command not in NOT_STEPS), key=lambda step: _place_of(step.command))
     running = [clock for clock in clocks.of_case(case, node.tables()) if clock.state == clocks.RUNNING]
     return {
         "case": case,
         "marks": await node.reads.marks(keys),
         "names": await names_of(request, case),
         "steps": steps,
+        "LATER": LATER,
         "others": {step.command: step for step in offered if step.command in NOT_STEPS},
         "tasks": [(task, await node.reads.person_name(task.cadre) if task.cadre else "") for task in tasks],
         "clocks": [(clock, clocks.warn(clock, node.clock())) for clock in running],
@@ -69,6 +77,11 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
         "form": {},
         "wrong": {},
     }
+
+
+def _place_of(command: str) -> int:
+    order = (*FIRST, *LATER)
+    return order.index(command) if command in order else len(FIRST)
 
 
 async def choices(request: Request, case: Case, actor: Actor, steps: list[Step]) -> dict[str, Any]:
@@ -131,7 +144,7 @@ def line_twin(line: Line, context: dict[str, Any]) -> dict[str, Any]:
 
 
 @get("/cases/{subject:str}")
-async def case_page(request: Request, subject: str) -> Response[Any]:
+async def case_page(request: Request, subject: FromPath[str]) -> Response[Any]:
     context = await case_context(request, subject)
     if wants_json(request):
         return twin(case_twin(context))
@@ -141,7 +154,7 @@ async def case_page(request: Request, subject: str) -> Response[Any]:
 
 
 @get("/cases/{subject:str}/peek")
-async def peek(request: Request, subject: str) -> Response[Any]:
+async def peek(request: Request, subject: FromPath[str]) -> Response[Any]:
     return fragment(request, "_peek.html", peek_lines=PEEK_LINES, asked="", **await case_context(request, subject))
 
 
@@ -152,7 +165,7 @@ async def case_live(request: Request) -> str:
 
 
 @post("/cases/{subject:str}/{command:str}", status_code=200)
-async def act(request: Request, subject: str, command: str) -> Response[Any]:
+async def act(request: Request, subject: FromPath[str], command: FromPath[str]) -> Response[Any]:
     """One step. What is refused changes nothing and comes back with the form as typed."""
     kind, actor = COMMANDS.get(command), actor_of(request)
     if kind is None:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from litestar import Request, Response, get, post
 from litestar.datastructures import UploadFile
+from litestar.params import FromPath
 
 from protocol.commands import AddEvidence, Blob
 from protocol.entry import derive
@@ -52,7 +53,7 @@ async def attach(node: Any, actor: Actor, case: str, command: str, blobs: list[B
 
 
 @post("/cases/{subject:str}/files", status_code=200)
-async def add_files(request: Request, subject: str) -> Response[Any]:
+async def add_files(request: Request, subject: FromPath[str]) -> Response[Any]:
     node, actor = node_of(request), actor_of(request)
     sent = await request.form()
     form = forms.typed(sent.multi_items())
@@ -73,7 +74,7 @@ async def add_files(request: Request, subject: str) -> Response[Any]:
 
 
 @get("/files/{case:str}/{address:str}")
-async def show_file(request: Request, case: str, address: str) -> Response[Any]:
+async def show_file(request: Request, case: FromPath[str], address: FromPath[str]) -> Response[Any]:
     """The plain bytes. Only files of a case that the asker may see; never an address alone."""
     node = node_of(request)
     seen = await node.reads.case(actor_of(request), case)

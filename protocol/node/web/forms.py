@@ -208,7 +208,7 @@ def _sentence(label: str, field: str, value: Any, error: str) -> Refused:
         return Refused(
             "field_impossible", field=field, what=label, why=f"要{'至少' if bound.group(1) == '>=' else '不超过'} {bound.group(2)}"
         )
-    if r"\d{4}-\d{2}" in error:
+    if "regex" in error and "d{4}-" in error:
         return Refused("field_impossible", field=field, what=label, why="请写成 2026-11-30 这样的日期")
     if "Expected `int" in error or "Expected `float" in error:
         return Refused("field_impossible", field=field, what=label, why="请只填数字")

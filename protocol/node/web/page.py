@@ -5,6 +5,7 @@ A handler reads `node_of(request)` and `actor_of(request)`, asks reads or the de
 kept by a browser (`no-store`): the next person at this PC must not find them by going back.
 """
 
+import logging
 from typing import Any, Final
 
 import msgspec
@@ -12,11 +13,18 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from protocol.events import Actor
+from protocol.node import log
 from protocol.problem import Refused
 
 HTML: Final = "text/html; charset=utf-8"
 COOKIE: Final = "yidi"
-KEPT_NOWHERE: Final = {"Cache-Control": "no-store"}
+POLICY: Final = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+KEPT_NOWHERE: Final = {"Cache-Control": "no-store", **POLICY}  # also where no handler was found, so nothing else adds them
 
 
 def node_of(request: Request) -> Any:
@@ -92,17 +100,20 @@ def refused(request: Request, refusal: Refused) -> Response[Any]:
     """A refusal as what the asker understands: JSON, a short fragment, or a page with a way onward."""
     if wants_json(request):
         return refused_twin(refusal)
-    context = {"sentence": refusal.sentence, "status": refusal.status, "code": refusal.code}
+    context = {"sentence": refusal.sentence, "missing": refusal.status == 404, "code": refusal.code}
     if is_htmx(request):
         return fragment(request, "_refused.html", status=refusal.status, **context)
     return fragment(request, "refused.html", status=refusal.status, counts={}, link=None, path=request.url.path, **context)
 
 
 def failed(request: Request, error: Exception) -> Response[Any]:
-    """An unknown address, or a fault of ours: logged with its trace by Litestar, said here without a code."""
+    """An unknown address, or a fault of ours: logged (no words of people), said here without a code."""
     if isinstance(error, HTTPException) and error.status_code in (404, 405):
         return refused(request, Refused("page_unknown"))
     status = error.status_code if isinstance(error, HTTPException) else 500
+    if status >= 500:
+        route, method = request.scope.get("path_template", ""), request.method
+        log.event("page failed", level=logging.ERROR, exception=error, route=route, method=method)
     if wants_json(request):
         return twin({"code": "fault", "field": "", "sentence": FAULT}, status)
     name = "_refused.html" if is_htmx(request) else "refused.html"

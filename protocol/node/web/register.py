@@ -84,8 +84,7 @@ async def log_case(request: Request) -> Response[Any]:
     sent = await request.form()
     form = forms.typed(sent.multi_items())
     form.setdefault("ledger", [actor.office])
-    form["type"] = [t for t in form.get("type", []) if t] or [OTHER]
-    filled = forms.fill(LogDispute, form)
+    filled = forms.fill(LogDispute, form, {} if any(form.get("type", [])) else {"type": OTHER})
     if filled.command is None:
         return await _again(request, filled.form, filled.wrong)
     try:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from litestar import Request, Response, get, post
 from litestar.datastructures import Cookie
+from litestar.params import FromQuery
 from litestar.response import Redirect
 
 from protocol.node.web import cases, forms, register
@@ -61,7 +62,7 @@ async def sign_in_first(request: Request) -> Response[Any]:
 
 
 @get("/sign-in", public=True)
-async def sign_in_page(request: Request, next: str = "") -> Response[str]:
+async def sign_in_page(request: Request, next: FromQuery[str] = "") -> Response[str]:
     return await page(request, "sign_in.html", form={}, sentence="", next=_inside(next), carry="")
 
 
@@ -175,7 +176,7 @@ def routes(home: str) -> list:
 def _with_cookie(request: Request, response: Response[Any], token: str, keep: bool) -> Response[Any]:
     secure = request.url.scheme == "https"
     age = PHONE_S_MAX if keep else None
-    response.set_cookie(Cookie(COOKIE, token, path="/", httponly=True, samesite="lax", secure=secure, max_age=age))
+    response.set_cookie(Cookie(key=COOKIE, value=token, path="/", httponly=True, samesite="lax", secure=secure, max_age=age))
     return response
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from litestar import Request, get
+from litestar.params import FromQuery
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from protocol.node.web import cases, link, lists
@@ -56,7 +57,7 @@ async def changes(request: Request, view: View) -> AsyncIterator[ServerSentEvent
 
 
 @get("/stream", media_type="text/event-stream")
-async def live(request: Request, view: str = "frame") -> ServerSentEvent:
+async def live(request: Request, view: FromQuery[str] = "frame") -> ServerSentEvent:
     views: Mapping[str, Any] = request.app.state.views
     if view not in views:
         raise Refused("page_unknown")

@@ -78,6 +78,10 @@ addEventListener("htmx:sse:error", (e) => {
 // ── the form of a new case ──
 const sealedChosen = (form) => (form.dataset.sealed ?? "").split(" ").includes(form.elements.type?.value);
 addEventListener("change", (e) => {
+  if (e.target.matches?.("input[type=file]")) {
+    const names = [...e.target.files].map((file) => file.name), said = one(`[data-picked="${e.target.id}"]`);
+    if (said) said.textContent = names.length > 2 ? `已选 ${names.length} 个` : names.join("、");
+  }
   const form = e.target.closest?.("form[data-sealed]");
   if (form && e.target.name === "type") one("[data-sealed-note]", form).hidden = !sealedChosen(form);
 });
@@ -114,7 +118,7 @@ addEventListener("keydown", (e) => {
   if (e.isComposing || e.defaultPrevented) return; // the input method has the keys
   const take = (act) => { e.preventDefault(); act(); };
   if (e.key === "F1") return take(() => toggle(one("#keys")));
-  if (e.key === "F2") return take(() => { const first = one("[data-first]"); if (first) first.focus(); else if (one("[data-search]")) location.href = "/cases/new"; });
+  if (e.key === "F2") return take(() => { const first = one("[data-first]"); first?.closest("details")?.setAttribute("open", ""); if (first) first.focus(); else if (one("[data-search]")) location.href = "/cases/new"; });
   if (e.ctrlKey && e.key === "Enter" && e.target.form) return take(() => e.target.form.requestSubmit());
   if (e.key === "Escape" && typing(e.target) && !one("dialog[open]")) return e.target.blur();
   if (typing(e.target) || e.ctrlKey || e.altKey || e.metaKey || one("dialog[open]")) return;
