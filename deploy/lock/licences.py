@@ -34,12 +34,15 @@ def locked(lock: str) -> dict[str, bool]:
 
 def stated(package: metadata.Distribution) -> str:
     """What the package says of itself, as an SPDX expression where it can be read as one; '' when it says nothing."""
-    fields = package.metadata
-    if expression := fields.get("License-Expression"):
-        return expression
-    classifiers = [c.rsplit(" :: ", 1)[1] for c in fields.get_all("Classifier") or [] if c.startswith("License :: OSI Approved ::")]
-    words = classifiers or [fields.get("License") or ""]
-    if all(len(word) < 60 for word in words) and any(words):
+
+    def field(name: str) -> list[str]:
+        return package.metadata.get_all(name) or []
+
+    if expression := field("License-Expression"):
+        return expression[0]
+    classifiers = [c.rsplit(" :: ", 1)[1] for c in field("Classifier") if c.startswith("License :: OSI Approved ::")]
+    words = classifiers or field("License")
+    if any(words) and all(len(word) < 60 for word in words):
         return " OR ".join(SAME.get(word.lower(), word) for word in words)
     for file in package.files or []:
         if re.search(r"licen[cs]e|copying", file.name, re.IGNORECASE):
