@@ -75,7 +75,7 @@ def _registered(verdict: Verdict, bodies: dict[Key, Any]) -> Case:
         id=first.head.subject, ledger=first.head.ledger, code=facts.code, type=facts.type, status=verdict.status,
         holder=verdict.opened[-1].facts.office, handler=first.head.author[0], term=len(verdict.opened), term_since_ms=at,
         intake=facts.intake, headcount=facts.headcount, amount_fen=facts.amount_fen, risk=facts.risk, visit=facts.visit,
-        happened_ms=facts.happened_ms, logged_office=facts.office, logged_ms=at, turn=max(item.head.turn for item in verdict.items),
+        happened_ms=facts.happened_ms, logged_office=facts.office, logged_ms=at, turn=max(item.order[0] for item in verdict.items),
         last=last.key, updated_ms=max(at_ms(item.head) for item in verdict.items), seen=_frontier(verdict),
     )  # fmt: skip
     if body is not None:

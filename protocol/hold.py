@@ -16,7 +16,7 @@ as a fact, only its status does not count until the present holder adopts it. A 
 
 from collections.abc import Iterable, Mapping
 from copy import copy
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -24,8 +24,8 @@ from protocol import place
 from protocol.case import OPEN, Key, key_of
 from protocol.dispute import ABOVE, APPEND, BACK, BY_EVENT, COVERS, FOLLOW, HOLD, HOLDER, NONE, OFFER, OFFERED, OUTCOME, RETURN, REVIEW, Row
 from protocol.drafts import LINK_FIELDS
-from protocol.entry import Admitted, Head, encode_head
-from protocol.events import Facts, facts_of
+from protocol.entry import Admitted, Head, derive, encode_head
+from protocol.events import facts_of
 from protocol.office import is_above, lowest
 
 LATE, LOST, UNFIT, FOREIGN, REVOKED = "late", "lost", "unfit", "foreign", "revoked"
@@ -43,7 +43,7 @@ class Item(msgspec.Struct):
 
     admitted: Admitted
     head: Head
-    facts: Facts
+    facts: Any  # the struct of its kind, or Unknown
     row: Row
     effect: str
     key: Key
@@ -65,7 +65,10 @@ def read(admitted: Admitted) -> Item:
 
 
 def gathered(admitted: Iterable[Admitted]) -> list[Item]:
-    """Each entry once, in order (turn, tier of its office, origin, seq). Two of one name: the same at every node, whatever came first."""
+    """Each entry once, in order (turn, tier of its office, origin, seq). Two of one name: the same at every node, whatever came first.
+
+    A turn that is lower than what the entry was decided on, or than one before it in its lane, was forged: it is raised.
+    """
     found: dict[tuple[str, str, int], Item] = {}
     for one in admitted:
         item = read(one)
@@ -73,7 +76,18 @@ def gathered(admitted: Iterable[Admitted]) -> list[Item]:
         other = found.get(key)
         if other is None or _tie(item) < _tie(other):
             found[key] = item
+    _raise_turns(found)
     return sorted(found.values(), key=lambda item: item.order)
+
+
+def _raise_turns(found: dict[tuple[str, str, int], Item]) -> None:
+    highest: dict[tuple[str, str], int] = {}
+    for (ledger, origin, _), item in sorted(found.items()):
+        causes = [found[ledger, o, s].head.turn + 1 for o, s in item.facts.seen if (ledger, o, s) in found]
+        turn = max(item.head.turn, highest.get((ledger, origin), 0), *causes)
+        highest[ledger, origin] = turn
+        if turn > item.head.turn:
+            item.order = (turn, *item.order[1:])
 
 
 def _tie(item: Item) -> tuple[bytes, bool, bytes, int]:
@@ -137,7 +151,7 @@ class Verdict(msgspec.Struct):
 
 def judge(items: list[Item], last_good: LastGood | None = None) -> Verdict | None:
     """The verdict on the entries of one subject, as `gathered` gives them; None while its registration is not here."""
-    first = next((item for item in items if item.kind == "DisputeLogged" and item.effect), None)
+    first = min((item for item in items if item.kind == "DisputeLogged" and item.effect), key=_first_rank, default=None)
     if first is None:
         return None
     items = [item for item in items if item.head.ledger == first.head.ledger]
@@ -157,6 +171,11 @@ def judge(items: list[Item], last_good: LastGood | None = None) -> Verdict | Non
     )  # fmt: skip
 
 
+def _first_rank(item: Item) -> tuple[bool, tuple[int, int, str, int]]:
+    """Of two registrations of one subject, the one whose command gave the subject its name."""
+    return derive(item.head.command, "case") != item.head.subject, item.order
+
+
 def is_revoked(item: Item, last_good: LastGood | None) -> bool:
     return bool(last_good) and item.key[1] > last_good.get((item.head.ledger, item.key[0]), item.key[1])
 
@@ -171,9 +190,10 @@ class _Walk:
     """The state of the case between two entries; `fork` gives one that may be thrown away."""
 
     def __init__(self, first: Item) -> None:
-        self.opened, self.status, self.offer = [first], "logged", None
+        self.opened, self.status = [first], "logged"
+        self.offer: Item | None = None
         self.returned: set[Key] = set()
-        self.claims = {(1, first.facts.office)}  # (term, office): held in its own branch, even if another prevailed
+        self.claims = {1: [first]}  # term → moves to it that were right in their own branch, even if another prevailed
         self.accepted, self.signed, self.follow = False, False, ""
         self.effects: list[tuple[Item, Item | None]] = []
         self.standing: list[Item] = []
@@ -202,12 +222,17 @@ class _Walk:
 
     def put_aside(self, item: Item, code: str) -> None:
         self.aside[item.key], self.set_aside[item.key] = code, item
-        if item.kind in LEGAL and code != FOREIGN and (item.facts.term, item.facts.office) in self.claims:
+        if item.kind in LEGAL and self._held(item):
             self.standing.append(item)
             if item.kind == "DisputeAccepted":
                 self.accepted = True
             elif not self.signed:
                 self.follow = item.facts.follow_up_by
+
+    def _held(self, item: Item) -> bool:
+        """Claims that its office held the term in the branch that it was written in."""
+        moves = self.claims.get(item.facts.term, ())
+        return any(move.facts.office == item.facts.office and _covered(item, move) for move in moves)
 
     def _take(self, item: Item) -> str:
         """Lets an entry count; else says why it can't."""
@@ -215,7 +240,9 @@ class _Walk:
         if item.effect == RETURN and key_of(facts.offer) in self.returned:
             return ""  # both sides took it back: nothing is left to do
         if not any(self._is(who, facts.office) for who in row.who):
-            return LOST if (facts.term, facts.office) in self.claims else FOREIGN
+            return LOST if self._held(item) else FOREIGN
+        if not any(_covered(item, move) for move in self.claims[facts.term]):
+            return UNFIT  # not decided on any move that opened its term
         if item.effect == REVIEW:
             self._decide(item)
             return ""
@@ -289,7 +316,7 @@ class _Terms:
                     code = LOST if self._is_claim(move, term) else UNFIT
                     self.walk.put_aside(move, code)
                     if code == LOST:
-                        self.walk.claims.add((term + 1, move.facts.office))
+                        self.walk.claims.setdefault(term + 1, []).append(move)
             if winner is None and alive:
                 self.walk.run(outcomes)
             elif winner is None:
@@ -319,16 +346,19 @@ class _Terms:
                     if not _covered(move, item) and not self._is_answered(item, move):
                         trial.put_aside(item, LATE)
                 trial.open(move)
-                trial.claims.add((term + 1, move.facts.office))
+                trial.claims[term + 1] = [move]
                 return move
         return None
 
     def _is_claim(self, move: Item, term: int) -> bool:
         """Claims that the move is right in its own branch: an offer to it by, or an office below it that is, one that held the term."""
         if move.kind == "DisputeCalledUp":
-            return any(t == term and is_above(move.facts.office, office) for t, office in self.walk.claims)
+            return any(is_above(move.facts.office, held) and _covered(move, claim) for held, claim in self._claims(term))
         offer = self._offer(move)
-        return offer is not None and offer.facts.term == term and (term, offer.facts.office) in self.walk.claims
+        return offer is not None and offer.facts.term == term and any(held == offer.facts.office for held, _ in self._claims(term))
+
+    def _claims(self, term: int) -> list[tuple[str, Item]]:
+        return [(claim.facts.office, claim) for claim in self.walk.claims.get(term, ())]
 
     def _offer(self, move: Item) -> Item | None:
         offer = self.by_key.get(key_of(getattr(move.facts, "offer", "")) or ("", 0))

@@ -30,7 +30,7 @@ def fold_task(admitted: Iterable[Admitted], tables: Tables, last_good: LastGood 
         line = line_of(item.admitted, item.facts, body, tables)
         line.waiting = item.key in waiting
         task.lines.append(line)
-        task.turn = max(task.turn, item.head.turn)
+        task.turn = max(task.turn, item.order[0])
         if line.waiting:
             continue
         origin, seq = item.key

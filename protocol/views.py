@@ -19,7 +19,6 @@ from protocol.tables import Tables
 from protocol.words import party_names
 
 ACCOUNT_CHARS: Final = 200
-INT_MAX: Final = (1 << 63) - 1
 
 Type = Literal["text", "int", "real", "blob"]
 
@@ -81,18 +80,7 @@ def rows(sort: str, admitted: list[Admitted], tables: Tables, last_good: LastGoo
         found = _of_common(admitted)
     else:
         return {}
-    return {table: [_storable(row) for row in kept] for table, kept in found.items() if kept}
-
-
-def _storable(row: dict[str, Any]) -> dict[str, Any]:
-    """What every store can hold: whole numbers of 64 bits, texts without NUL. Facts may be anything a hostile node wrote."""
-    for name, value in row.items():
-        if type(value) is int:
-            if not -INT_MAX <= value <= INT_MAX:
-                row[name] = INT_MAX if value > 0 else -INT_MAX
-        elif type(value) is str and "\0" in value:
-            row[name] = value.replace("\0", "")
-    return row
+    return {table: kept for table, kept in found.items() if kept}
 
 
 def _of_case(case: Case, tables: Tables) -> Rows:
@@ -168,7 +156,7 @@ def search_text(sort: str, admitted: list[Admitted]) -> str:
     if sort == "dispute":
         return _search_case(admitted)
     if sort == "task":
-        bodies = [body_of(a.head.kind, a.body) for a in admitted if a.head.kind == "TaskAssigned"]
+        bodies = [body_of(item.kind, item.admitted.body) for item in gathered(admitted) if item.kind == "TaskAssigned"]
         return "\n".join(f"{b.code}\n{b.purpose}\n{b.address}\n{b.summary}" for b in bodies if b is not None)
     if sort == "person":
         person = fold_person(admitted)
@@ -189,4 +177,4 @@ def _search_case(admitted: list[Admitted]) -> str:
             value = facts.value if facts.field == "alias" else (None if body is None else body.value)
             if value is not None:
                 words[party_names(value) if isinstance(value, list) else str(value)] = None
-    return "\n".join(word for word in words if word).replace("\0", "")
+    return "\n".join(word for word in words if word)

@@ -1,0 +1,543 @@
+"""Who holds when nodes did not know of one another: terms, late entries, two moves to one term, waiting, reviews."""
+
+import msgspec
+import pytest
+
+from protocol import commands as c
+from protocol import dispute, events
+from protocol.case import Case, key_text
+from protocol.entry import Admitted
+from protocol.fold import fold_case
+from protocol.problem import Refused
+from tests.protocol.county import COUNTY, EVERYTHING, HOUR_MS, TABLES, TOWNSHIP, UNIT, VILLAGE, County, Node, actor, ask
+
+PRIVATE_VILLAGE = ("nvillageb", (VILLAGE,), (VILLAGE,))
+
+
+def kinds(case: Case) -> list[tuple[str, str]]:
+    """(kind, code) of what is to be reviewed."""
+    return [(review.kind, review.code) for review in case.reviews]
+
+
+def line(case: Case, kind: str, n: int = 0):
+    return [one for one in case.lines if one.kind == kind][n]
+
+
+def same_everywhere(world: County, subject: str, *nodes: Node) -> Case:
+    """After syncing, every node that covers the case tells the same; received times are each node's own."""
+    world.sync()
+    told = {
+        (case.status, case.holder, case.handler, case.term, case.accepted_ms, tuple(r.item for r in case.reviews), str(case.agreement))
+        for case in (node.case(subject) for node in nodes or world.nodes)
+    }
+    assert len(told) == 1
+    return world.county.case(subject)
+
+
+def test_an_offer_leaves_the_hold_and_taking_up_moves_it() -> None:
+    world = County()
+    subject = world.escalated()
+    case = world.county.case(subject)
+    assert (case.holder, case.term, case.offer.to, case.offer.by, case.offer.kind) == (VILLAGE, 1, TOWNSHIP, VILLAGE, "escalate")
+    assert case.offer.arrived_ms is None
+    world.township.arrive(subject)
+    world.township.arrive(subject)  # it is written once
+    assert [one.kind for one in world.township.case(subject).lines].count("DisputeArrived") == 1
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)
+    case = same_everywhere(world, subject)
+    assert (case.holder, case.term, case.offer, case.status) == (TOWNSHIP, 2, None, "mediating")
+    first, second = case.moves
+    assert (first.kind, first.from_, first.to, first.term) == ("log", "", VILLAGE, 1)
+    assert (second.kind, second.from_, second.to, second.term) == ("take_up", VILLAGE, TOWNSHIP, 2)
+    assert second.by == (actor(TOWNSHIP).person, actor(TOWNSHIP).post)
+    assert first.at_ms < second.offered_ms < second.arrived_ms < second.at_ms
+    assert case.term_since_ms == second.at_ms
+    assert case.reviews == []
+
+
+def test_the_holder_stays_responsible_until_the_offer_is_taken_up() -> None:
+    world = County()
+    subject = world.escalated()
+    world.act(world.village, c.RecordMediation, subject, VILLAGE)
+    world.act(world.village, c.SignAgreement, subject, VILLAGE)
+    case = same_everywhere(world, subject)
+    assert (case.status, case.holder, case.offer.to) == ("agreed", VILLAGE, TOWNSHIP)
+
+
+@pytest.mark.parametrize("who", ["village", "township"])
+def test_an_offer_is_taken_back_by_either_side_and_the_holder_stays(who: str) -> None:
+    world = County()
+    subject = world.escalated()
+    node, office = (world.village, VILLAGE) if who == "village" else (world.township, TOWNSHIP)
+    world.act(node, c.ReturnDispute, subject, office)
+    case = same_everywhere(world, subject)
+    assert (case.holder, case.term, case.offer) == (VILLAGE, 1, None)
+    world.act(world.village, c.EscalateDispute, subject, VILLAGE, to=TOWNSHIP)
+    world.sync()
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)
+    assert same_everywhere(world, subject).holder == TOWNSHIP
+
+
+def test_both_sides_take_the_offer_back_at_once_and_nothing_is_left_to_review() -> None:
+    world = County()
+    subject = world.escalated()
+    world.act(world.village, c.ReturnDispute, subject, VILLAGE)
+    world.act(world.township, c.ReturnDispute, subject, TOWNSHIP)
+    case = same_everywhere(world, subject)
+    assert (case.holder, case.offer, case.reviews) == (VILLAGE, None, [])
+
+
+def test_a_withdrawal_that_crosses_the_taking_up_is_late() -> None:
+    world = County()
+    subject = world.escalated()
+    world.act(world.village, c.ReturnDispute, subject, VILLAGE)
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)
+    case = same_everywhere(world, subject)
+    assert (case.holder, case.term) == (TOWNSHIP, 2)
+    assert kinds(case) == [("DisputeReturned", "late")]
+
+
+def test_a_late_settlement_is_set_aside_not_lost() -> None:
+    """The village signs offline while the township takes up: the paper stands, the status waits for the township."""
+    world = County()
+    subject = world.escalated()
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)
+    for _ in range(5):  # a high turn does not help
+        world.act(world.village, c.AddNote, subject, VILLAGE)
+    world.act(world.village, c.SignAgreement, subject, VILLAGE)
+    case = same_everywhere(world, subject)
+    assert (case.status, case.holder, case.term) == ("mediating", TOWNSHIP, 2)
+    assert kinds(case) == [("AgreementSigned", "late")]
+    (review,) = case.reviews
+    signed = line(case, "AgreementSigned")
+    assert (review.owner, review.item) == (TOWNSHIP, key_text(signed.key))
+    assert signed.set_aside.startswith("天子湖镇综治中心已受领，你的协议待天子湖镇综治中心核对")
+    assert signed.text["协议内容"] == "拆到滴水巷外"
+    assert case.agreement is not None
+    assert (case.agreement.late, case.agreement.office, case.agreement.key) == (True, VILLAGE, signed.key)
+    assert case.follow_up_by == VILLAGE
+
+
+def test_a_review_is_due_one_working_day_after_the_node_knew() -> None:
+    world = County()
+    subject = world.escalated()
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)
+    world.act(world.village, c.SignAgreement, subject, VILLAGE)
+    friday = world.township.now_ms = 1773622800000 + 4 * 24 * HOUR_MS
+    world.sync()
+    (review,) = world.township.case(subject).reviews
+    monday_end = friday + 3 * 24 * HOUR_MS + 15 * HOUR_MS - 1
+    assert review.due_ms == monday_end
+
+
+def test_the_holder_adopts_a_late_agreement() -> None:
+    world = County()
+    subject = world.escalated()
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)
+    world.act(world.village, c.SignAgreement, subject, VILLAGE)
+    world.sync()
+    with pytest.raises(Refused, match="not_holder"):
+        world.act(world.village, c.DecideReview, subject, VILLAGE, decision="adopt")
+    world.act(world.township, c.DecideReview, subject, TOWNSHIP, decision="adopt")
+    case = same_everywhere(world, subject)
+    assert (case.status, case.holder, case.reviews) == ("agreed", TOWNSHIP, [])
+    assert (case.agreement.late, len(case.agreements)) == (False, 1)
+    signed = line(case, "AgreementSigned")
+    assert (signed.set_aside, signed.text["核对"]) == ("", "采纳")
+
+
+def test_the_holder_contests_a_late_agreement_and_the_paper_still_stands() -> None:
+    world = County()
+    subject = world.escalated()
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)
+    world.act(world.village, c.SignAgreement, subject, VILLAGE)
+    world.sync()
+    world.act(world.township, c.DecideReview, subject, TOWNSHIP)
+    case = same_everywhere(world, subject)
+    assert (case.status, case.reviews, case.agreement.late) == ("mediating", [], True)
+    assert line(case, "AgreementSigned").set_aside.endswith("核对结果：不采纳。")
+    world.act(world.township, c.SignAgreement, subject, TOWNSHIP, follow_up_by=TOWNSHIP)
+    case = same_everywhere(world, subject)
+    assert (case.status, case.agreement.office, case.follow_up_by) == ("agreed", TOWNSHIP, TOWNSHIP)
+    assert [paper.late for paper in case.agreements] == [False, True]
+
+
+def test_a_late_acceptance_starts_the_legal_clock_but_not_the_status() -> None:
+    world = County()
+    subject = world.log()
+    world.sync()
+    world.act(world.township, c.CallUpDispute, subject, TOWNSHIP)
+    (accepted,) = world.act(world.village, c.AcceptDispute, subject, VILLAGE)
+    case = same_everywhere(world, subject)
+    assert (case.status, case.accepted_ms) == ("logged", accepted.head.occurred_ms)
+    assert kinds(case) == [("DisputeAccepted", "late")]
+    world.act(world.township, c.AcceptDispute, subject, TOWNSHIP)
+    case = same_everywhere(world, subject)
+    assert (case.status, case.accepted_ms) == ("accepted", accepted.head.occurred_ms)
+
+
+def test_what_the_taker_had_seen_counts_however_late_it_arrives_elsewhere() -> None:
+    world = County()
+    subject = world.escalated()
+    world.act(world.village, c.SignAgreement, subject, VILLAGE)
+    world.township.pull(world.village)
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)
+    world.county.pull(world.township)
+    world.county.pull(world.village)
+    case = same_everywhere(world, subject)
+    assert (case.status, case.holder, case.reviews) == ("agreed", TOWNSHIP, [])
+
+
+def test_notes_and_files_are_never_late() -> None:
+    world = County()
+    subject = world.escalated()
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)
+    world.act(world.village, c.AddNote, subject, VILLAGE)
+    world.act(world.village, c.AddEvidence, subject, VILLAGE)
+    case = same_everywhere(world, subject)
+    assert case.reviews == []
+    assert [blob.blob.name for blob in case.blobs] == ["现场.jpg"]
+    assert line(case, "NoteAdded").set_aside == ""
+
+
+def test_a_late_escalation_to_whoever_took_it_anyway_is_answered() -> None:
+    world = County()
+    subject = world.accepted()
+    world.sync()
+    world.act(world.village, c.EscalateDispute, subject, VILLAGE, to=TOWNSHIP)
+    world.act(world.county, c.CallUpDispute, subject, COUNTY)
+    case = same_everywhere(world, subject)
+    assert (case.holder, case.term, case.offer, case.reviews) == (COUNTY, 2, None, [])
+
+
+def test_two_moves_to_one_term_the_higher_tier_prevails_whatever_the_turns() -> None:
+    world = County()
+    subject = world.escalated()
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)  # turn 5
+    world.act(world.county, c.AddNote, subject, COUNTY)
+    world.act(world.county, c.CallUpDispute, subject, COUNTY)  # turn 6
+    world.act(world.township, c.SignAgreement, subject, TOWNSHIP)
+    case = same_everywhere(world, subject)
+    assert (case.holder, case.term, case.status) == (COUNTY, 2, "mediating")
+    assert kinds(case) == [("DisputeTakenUp", "lost"), ("AgreementSigned", "lost")]
+    assert {review.owner for review in case.reviews} == {COUNTY}
+    assert case.agreement.late  # it held in its own branch: the paper stands
+    assert [move.kind for move in case.moves] == ["log", "call_up"]
+
+
+def test_two_takings_up_of_one_tier_the_lower_turn_then_the_origin_prevails() -> None:
+    world = County()
+    subject = world.log(world.township, VILLAGE, TOWNSHIP)
+    world.act(world.township, c.AcceptDispute, subject, TOWNSHIP)
+    world.act(world.township, c.EscalateDispute, subject, TOWNSHIP)
+    world.sync()
+    for node, person in ((world.county, "a" * 32), (world.hall, "b" * 32)):
+        node.do(c.TakeUpDispute(id=world.id(), case=subject), actor(COUNTY, person=person))
+    case = same_everywhere(world, subject)
+    assert (case.holder, case.handler, case.term) == (COUNTY, "a" * 32, 2)  # ncountyaa before nhallaaaa
+    assert kinds(case) == [("DisputeTakenUp", "lost")]
+    world.act(world.hall, c.AddNote, subject, COUNTY)
+
+    later = County()
+    subject = later.log(later.township, VILLAGE, TOWNSHIP)
+    later.act(later.township, c.EscalateDispute, subject, TOWNSHIP)
+    later.sync()
+    later.act(later.county, c.AddNote, subject, COUNTY)
+    for node, person in ((later.county, "a" * 32), (later.hall, "b" * 32)):
+        node.do(c.TakeUpDispute(id=later.id(), case=subject), actor(COUNTY, person=person))
+    assert same_everywhere(later, subject).handler == "b" * 32  # the lower turn
+
+
+def test_two_nodes_of_the_office_that_prevails_both_write_its_outcomes() -> None:
+    """An office holds, a node does not: what the other node of the same office wrote in the term counts."""
+    world = County()
+    subject = world.log(world.township, VILLAGE, TOWNSHIP)
+    world.act(world.township, c.AcceptDispute, subject, TOWNSHIP)
+    world.act(world.township, c.EscalateDispute, subject, TOWNSHIP)
+    world.sync()
+    world.act(world.county, c.TakeUpDispute, subject, COUNTY)
+    world.act(world.hall, c.TakeUpDispute, subject, COUNTY)
+    world.act(world.hall, c.RecordMediation, subject, COUNTY)
+    case = same_everywhere(world, subject)
+    assert (case.status, kinds(case)) == ("mediating", [("DisputeTakenUp", "lost")])
+
+
+def test_a_branch_that_lost_stays_lost_however_long_it_grows() -> None:
+    """The township took up, handed down to the village and that took up too, while the county had called the case up."""
+    world = County()
+    subject = world.escalated()
+    world.act(world.county, c.CallUpDispute, subject, COUNTY)
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)
+    world.act(world.township, c.HandDownDispute, subject, TOWNSHIP, to=VILLAGE)
+    world.village.pull(world.township)
+    world.act(world.village, c.TakeUpDispute, subject, VILLAGE)  # term 3 of the branch
+    world.act(world.village, c.SignAgreement, subject, VILLAGE)
+    case = same_everywhere(world, subject)
+    assert (case.holder, case.term, case.status) == (COUNTY, 2, "mediating")
+    assert kinds(case) == [(k, "lost") for k in ("DisputeTakenUp", "DisputeHandedDown", "DisputeTakenUp", "AgreementSigned")]
+    assert (case.agreement.office, case.agreement.late) == (VILLAGE, True)
+    world.act(world.county, c.HandDownDispute, subject, COUNTY, to=TOWNSHIP)
+    world.sync()
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)  # the true term 3
+    case = same_everywhere(world, subject)
+    assert (case.holder, case.term) == (TOWNSHIP, 3)
+    assert [move.to for move in case.moves] == [VILLAGE, COUNTY, TOWNSHIP]
+    assert len(case.reviews) == 4
+
+
+def test_a_handing_down_carries_its_date_to_the_one_who_takes_it_up() -> None:
+    world = County()
+    subject = world.log(world.county, VILLAGE, COUNTY)
+    world.act(world.county, c.HandDownDispute, subject, COUNTY, to=VILLAGE, due="2026-04-01")
+    world.sync()
+    assert world.village.case(subject).offer.due == "2026-04-01"
+    world.act(world.village, c.TakeUpDispute, subject, VILLAGE, handler="d" * 32)
+    case = same_everywhere(world, subject)
+    assert (case.holder, case.due, case.handler) == (VILLAGE, "2026-04-01", "d" * 32)
+    world.act(world.county, c.UrgeDispute, subject, COUNTY, due="2026-03-20")
+    assert same_everywhere(world, subject).due == "2026-03-20"
+    world.act(world.village, c.EscalateDispute, subject, VILLAGE, to=TOWNSHIP)
+    world.sync()
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)
+    assert same_everywhere(world, subject).due == ""  # it was asked of the holder before
+
+
+def test_a_unit_takes_up_and_passes_to_another_unit() -> None:
+    world = County()
+    subject = world.log(world.county, VILLAGE, COUNTY)
+    world.act(world.county, c.HandDownDispute, subject, COUNTY, to=UNIT)
+    world.act(world.county, c.TakeUpDispute, subject, UNIT)
+    assert same_everywhere(world, subject).holder == UNIT
+    assert UNIT not in dispute.receivers_down(UNIT, VILLAGE, TABLES)
+    world.act(world.county, c.EscalateDispute, subject, UNIT, to=COUNTY)
+    world.act(world.county, c.TakeUpDispute, subject, COUNTY)
+    assert same_everywhere(world, subject).moves[-1].from_ == UNIT
+
+
+# ── waiting ──
+
+
+def test_an_entry_waits_for_all_it_was_decided_on() -> None:
+    world = County()
+    subject = world.log()
+    world.sync()
+    world.act(world.village, c.AcceptDispute, subject, VILLAGE)
+    world.act(world.village, c.EscalateDispute, subject, VILLAGE, to=TOWNSHIP)
+    world.township.pull(world.village)
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)
+    world.act(world.township, c.RecordMediation, subject, TOWNSHIP)
+    world.county.pull(world.township)
+    del world.county.entries[VILLAGE, "nvillagea:1", 4], world.county.entries[VILLAGE, "nvillagea:1", 3]
+    case = world.county.case(subject)
+    assert (case.holder, case.term, case.status, case.reviews) == (VILLAGE, 1, "logged", [])
+    assert [one.kind for one in case.lines if one.waiting] == ["DisputeTakenUp", "MediationRecorded"]
+    assert case.seen == {"nvillagea:1": 2}
+    assert case.turn == 5
+    world.county.pull(world.village)
+    case = world.county.case(subject)
+    assert (case.holder, case.status, [one for one in case.lines if one.waiting]) == (TOWNSHIP, "mediating", [])
+
+
+def test_a_case_is_unknown_until_its_registration_is_here() -> None:
+    world = County()
+    subject = world.escalated()
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)
+    mine = [one for one in world.township.of(subject) if one.head.origin == "ntownship:1"]
+    assert fold_case(mine, TABLES) is None
+    assert fold_case([], TABLES) is None
+
+
+def test_an_outcome_of_a_term_that_nobody_opened_here_waits_even_without_seen() -> None:
+    world = County()
+    subject = world.accepted()
+    (mediated,) = world.act(world.village, c.RecordMediation, subject, VILLAGE)
+    facts = events.MediationRecorded(TOWNSHIP, 2, (), "go_on", 1)
+    foreign = msgspec.structs.replace(
+        mediated.head, origin="nolder:1", facts=msgspec.Raw(msgspec.msgpack.encode(facts)), turn=1, command="command-x"
+    )
+    case = fold_case([*world.village.of(subject), Admitted(foreign, None, 1)], TABLES)
+    assert [one.key for one in case.lines if one.waiting] == [("nolder:1", mediated.head.seq)]
+    assert case.reviews == []
+
+
+# ── what does not fit ──
+
+
+def test_two_nodes_of_one_office_close_twice_the_second_is_set_aside() -> None:
+    world = County()
+    subject = world.log(world.county, VILLAGE, COUNTY)
+    world.sync()
+    world.act(world.county, c.CloseDispute, subject, COUNTY, ending="withdrawn")
+    world.act(world.hall, c.CloseDispute, subject, COUNTY, ending="law")
+    case = same_everywhere(world, subject)
+    assert (case.status, case.ending) == ("closed", "withdrawn")
+    assert kinds(case) == [("DisputeClosed", "unfit")]
+
+
+def forged(world: County, subject: str, facts: events.Facts, *, origin: str = "nvillageb:1", seq: int = 9, turn: int = 1) -> Admitted:
+    head = world.village.of(subject)[0].head
+    made = msgspec.structs.replace(
+        head,
+        origin=origin,
+        seq=seq,
+        turn=turn,
+        kind=type(facts).__name__,
+        facts=msgspec.Raw(msgspec.msgpack.encode(facts)),
+        command="forged",
+    )
+    return Admitted(made, None, world.village.now_ms)
+
+
+SEEN = (("nvillagea:1", 4),)
+FORGERIES = [
+    events.DisputeClosed(TOWNSHIP, 1, (), "law"),
+    events.DisputeEscalated(TOWNSHIP, 1, (), COUNTY),
+    events.DisputeTakenUp(TOWNSHIP, 2, SEEN, "nvillagea:1/2", "x" * 32),  # nobody offered
+    events.DisputeTakenUp(TOWNSHIP, 2, SEEN, "nonsense", "x" * 32),
+    events.DisputeCalledUp("330523/330523100", 2, SEEN),  # another township
+    events.DisputeCalledUp(VILLAGE, 2, SEEN),
+    events.DisputeCalledUp(TOWNSHIP, 1, SEEN),
+    events.DisputeCalledUp(TOWNSHIP, -3, SEEN),
+    events.RiskSet("330523/330523100", 1, (), "red"),
+    events.AgreementSigned("330523/330523100", 1, (), "n", "written", 1, (), VILLAGE, None, 3),
+    events.AgreementSigned(VILLAGE, 0, (), "n", "written", 1, (), VILLAGE, None, 3),
+    events.DisputeLogged(TOWNSHIP, 1, (), "2026-017-99999K", "0204", "visit", 2, "green", None, None, ""),
+    events.ReviewDecided(TOWNSHIP, 1, (), "nvillagea:1/2", "adopt"),
+    events.DisputeVoided(VILLAGE, 1, ()),  # too late for that
+]
+
+
+@pytest.mark.parametrize("facts", FORGERIES, ids=lambda facts: type(facts).__name__)
+def test_what_a_hostile_node_writes_changes_nothing_and_is_reviewed(facts: events.Facts) -> None:
+    world = County()
+    subject = world.accepted()
+    world.act(world.village, c.RecordMediation, subject, VILLAGE)
+    before = world.village.case(subject)
+    for turn in (1, 1000):
+        case = fold_case([*world.village.of(subject), forged(world, subject, facts, turn=turn)], TABLES)
+        told = (case.status, case.holder, case.term, case.code, case.offer, case.risk, case.agreement, case.accepted_ms, case.follow_up_by)
+        assert told == (before.status, before.holder, before.term, before.code, None, "green", None, before.accepted_ms, "")
+        assert [review.kind for review in case.reviews] == [type(facts).__name__]
+        assert case.reviews[0].owner == VILLAGE
+
+
+def test_a_take_up_of_an_offer_that_its_author_knew_was_taken_back_counts_for_nothing() -> None:
+    world = County()
+    subject = world.escalated()
+    offer = key_text(world.village.case(subject).offer.key)
+    world.act(world.village, c.ReturnDispute, subject, VILLAGE)
+    facts = events.DisputeTakenUp(TOWNSHIP, 2, (("nvillagea:1", 6),), offer, "x" * 32)
+    case = fold_case([*world.village.of(subject), forged(world, subject, facts)], TABLES)
+    assert (case.holder, [review.kind for review in case.reviews]) == (VILLAGE, ["DisputeTakenUp"])
+
+
+def test_a_set_aside_move_cannot_be_adopted_only_refused() -> None:
+    world = County()
+    subject = world.escalated()
+    world.act(world.county, c.CallUpDispute, subject, COUNTY)
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)
+    world.sync()
+    with pytest.raises(Refused, match="谁承办不能靠核对改变"):
+        world.act(world.county, c.DecideReview, subject, COUNTY, decision="adopt")
+    world.act(world.county, c.DecideReview, subject, COUNTY)
+    assert same_everywhere(world, subject).reviews == []
+
+
+def test_adopting_what_a_branch_mediated_brings_it_into_the_record() -> None:
+    world = County()
+    subject = world.log()
+    world.act(world.village, c.AcceptDispute, subject, VILLAGE)
+    world.sync()
+    world.act(world.township, c.CallUpDispute, subject, TOWNSHIP)
+    world.act(world.village, c.RecordMediation, subject, VILLAGE)
+    world.sync()
+    assert world.township.case(subject).status == "accepted"
+    world.act(world.township, c.DecideReview, subject, TOWNSHIP, decision="adopt")
+    assert same_everywhere(world, subject).status == "mediating"
+
+
+def test_a_review_is_decided_once() -> None:
+    world = County()
+    subject = world.escalated()
+    world.act(world.county, c.CallUpDispute, subject, COUNTY)
+    world.act(world.village, c.SignAgreement, subject, VILLAGE)
+    world.sync()
+    world.act(world.county, c.DecideReview, subject, COUNTY, decision="reject")
+    world.act(world.hall, c.DecideReview, subject, COUNTY, decision="adopt")  # at once, at the other node of the office
+    case = same_everywhere(world, subject)
+    assert (case.status, case.reviews) == ("mediating", [])
+    with pytest.raises(Refused, match="review_unknown"):
+        world.act(world.county, c.DecideReview, subject, COUNTY)
+
+
+def test_what_a_revoked_node_wrote_after_its_last_good_entry_is_set_aside() -> None:
+    world = County()
+    subject = world.accepted()
+    (last,) = world.act(world.village, c.RecordMediation, subject, VILLAGE)
+    world.act(world.village, c.SignAgreement, subject, VILLAGE)
+    world.act(world.village, c.AddNote, subject, VILLAGE)
+    good = {(VILLAGE, "nvillagea:1"): last.head.seq}
+    case = fold_case(world.village.of(subject), TABLES, good)
+    assert (case.status, case.agreement) == ("mediating", None)
+    assert kinds(case) == [("AgreementSigned", "revoked"), ("NoteAdded", "revoked")]
+    case = fold_case(world.village.of(subject), TABLES, {(VILLAGE, "nvillagea:1"): 0})
+    assert case.status == "logged"
+    assert next(review.kind for review in case.reviews) == "DisputeLogged"
+
+
+def test_the_hold_of_a_closed_case_can_be_called_up_and_the_case_reopened() -> None:
+    world = County()
+    subject = world.accepted()
+    world.act(world.village, c.SignAgreement, subject, VILLAGE)
+    world.act(world.village, c.CloseDispute, subject, VILLAGE)
+    world.sync()
+    world.act(world.township, c.CallUpDispute, subject, TOWNSHIP)
+    world.act(world.township, c.ReopenDispute, subject, TOWNSHIP)
+    case = same_everywhere(world, subject)
+    assert (case.status, case.holder, case.closed_ms, case.ending) == ("accepted", TOWNSHIP, None, "")
+    assert case.agreement is not None  # a legal fact is never undone by a status
+
+
+def test_a_kept_promise_written_in_an_old_term_is_shown_to_the_holder() -> None:
+    """S8: the village wrote 已履行 offline in its old term."""
+    world = County()
+    subject = world.accepted()
+    world.act(world.village, c.SignAgreement, subject, VILLAGE)
+    world.act(world.village, c.CloseDispute, subject, VILLAGE)
+    world.sync()
+    world.act(world.township, c.CallUpDispute, subject, TOWNSHIP)
+    world.act(world.township, c.ReopenDispute, subject, TOWNSHIP)
+    world.act(world.village, c.RecordFollowUp, subject, VILLAGE)
+    case = same_everywhere(world, subject)
+    assert (case.status, case.follow_ups, kinds(case)) == ("accepted", [], [("FollowUpRecorded", "late")])
+    world.act(world.township, c.DecideReview, subject, TOWNSHIP, decision="adopt")
+    assert [follow.office for follow in same_everywhere(world, subject).follow_ups] == [VILLAGE]
+
+
+def test_steps_offer_the_review_only_while_there_is_one() -> None:
+    world = County()
+    subject = world.escalated()
+    world.act(world.county, c.CallUpDispute, subject, COUNTY)
+
+    def offered() -> bool:
+        case = world.county.case(subject)
+        return "DecideReview" in {step.command for step in dispute.steps(case, actor(COUNTY, EVERYTHING), world.county.context())}
+
+    assert not offered()
+    world.act(world.village, c.RecordMediation, subject, VILLAGE)
+    world.sync()
+    assert offered()
+
+
+def test_an_unknown_event_is_kept_as_a_line_and_changes_nothing() -> None:
+    world = County()
+    subject = world.accepted()
+    head = world.village.of(subject)[0].head
+    later = msgspec.structs.replace(head, kind="DisputeDreamt", seq=99, turn=9, facts=msgspec.Raw(msgspec.msgpack.encode([VILLAGE, 1, []])))
+    case = fold_case([*world.village.of(subject), Admitted(later, b"\x80", 1)], TABLES)
+    assert (case.status, case.lines[-1].kind, case.lines[-1].text, case.reviews) == ("accepted", "DisputeDreamt", {}, [])
+    assert case.seen["nvillagea:1"] == 99
+
+
+def test_ask_fills_every_command() -> None:
+    assert all(ask(kind, "0" * 32, "command-1").id for kind in c.CASE_COMMANDS)
