@@ -180,6 +180,19 @@ async def test_two_programs_take_turns_at_a_lane(postgres_url: str) -> None:
         await journal.close()
 
 
+async def test_since_waits_for_what_may_still_come_before(postgres_url: str) -> None:
+    early, late = await opened(postgres_url), await opened(postgres_url)
+    async with early.writing() as w:
+        await w.append([Lane(origin="nearly:1").say("position 1, committed last")])
+        await add(late, Lane(origin="nlate:1").say("position 2, committed first"))
+        asking = asyncio.create_task(late.since(0, 10))
+        await asyncio.sleep(0.1)
+        assert not asking.done()
+    assert [e.position for e in await asking] == [1, 2]
+    await early.close()
+    await late.close()
+
+
 async def test_a_wrong_key_and_a_file_that_is_no_journal(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/journal.db"
     await (await opened(url)).close()

@@ -7,6 +7,7 @@ page checksum guards the log, so it is emptied as soon as nothing has been writt
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from sqlcipher3 import dbapi2 as sqlcipher
@@ -15,6 +16,7 @@ from protocol.node.journal.engine import connect_sqlite, stop_if_fatal
 
 IDLE_S = 1.0
 LOG_BYTES = 8 * 2**20  # do not wait for an idle moment beyond this
+PAUSE_S = 0.1  # between rounds while writing goes on: each syncs the database
 LOG_BYTES_MAX = 128 * 2**20  # beyond this the writer waits, so that the log can start again from its beginning
 
 
@@ -24,7 +26,7 @@ class Checkpoint:
     def __init__(self, path: Path, key: bytes, fatal: Callable[[str], Any], turn: asyncio.Lock) -> None:
         self._log = path.with_name(path.name + "-wal")
         self._fatal, self._turn = fatal, turn
-        self._connection = connect_sqlite(path, key, True)
+        self._connection, self._mutex = connect_sqlite(path, key, True), Lock()
         self._task: asyncio.Task[None] | None = None
         self._again = False
 
@@ -45,6 +47,7 @@ class Checkpoint:
                     await self._run("truncate")
             else:
                 await self._run("passive")
+                await asyncio.sleep(PAUSE_S)
 
     def _size(self) -> int:
         return self._log.stat().st_size if self._log.exists() else 0
@@ -54,7 +57,8 @@ class Checkpoint:
 
     def _checkpoint(self, mode: str) -> None:
         try:
-            self._connection.execute(f"pragma wal_checkpoint({mode})").fetchall()
+            with self._mutex:  # closing may come while a round is in its thread
+                self._connection.execute(f"pragma wal_checkpoint({mode})").fetchall()
         except sqlcipher.Error as error:  # busy or full: the next round tries again
             stop_if_fatal(error, self._fatal)
 

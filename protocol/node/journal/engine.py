@@ -54,6 +54,7 @@ def connect_sqlite(path: Path, key: bytes, writes: bool) -> Any:
         *(["journal_mode = WAL"] if writes else []),  # it stays in the file; a backup that is read must not change
         "synchronous = FULL",
         "wal_autocheckpoint = 0",
+        "journal_size_limit = 4194304",  # once emptied the log gives its space back
         "temp_store = memory",  # a temporary file would be plain text
         "secure_delete = ON",  # what was erased leaves no page behind
         "cache_size = -16000",
