@@ -118,8 +118,11 @@ def test_planted_input_or_output_is_found(text):
 
 
 def one_sided(texts: dict[str, str]) -> Iterator[str]:
-    trees = modules(texts)
-    sides = {side: reached(side, trees) for side in ("hub", "edge")}
+    trees, demo = modules(texts), "deploy.demo"  # the demo reaches everything
+    sides = {
+        "hub": reached({"hub", "deploy.cli"}, trees, never={"edge", demo}),
+        "edge": reached({"edge", "deploy.cli"}, trees, never={"hub", demo}),
+    }
     for name in sorted(trees):
         if name.startswith("protocol.node"):
             missing = [side for side, seen in sides.items() if name not in seen]
@@ -134,7 +137,13 @@ def test_both_sides_reach_every_module_of_the_shared_shell():
 def test_a_module_that_one_side_alone_reaches_is_found():
     shared = {"protocol/__init__.py": "", "protocol/node/__init__.py": "", "protocol/node/a/__init__.py": "CHILD = 'child.py'",
               "protocol/node/a/child.py": "import protocol.node.b", "protocol/node/b.py": "", "protocol/node/c.py": ""}  # fmt: skip
-    texts = {**shared, "hub/main.py": "from protocol.node import a, c", "edge/main.py": "def main():\n    from protocol.node import a"}
+    wiring = {"deploy/__init__.py": "", "deploy/cli.py": "def main():\n    import hub.main, edge.main"}
+    texts = {
+        **shared,
+        **wiring,
+        "hub/main.py": "from protocol.node import a, c",
+        "edge/main.py": "def main():\n    from protocol.node import a",
+    }
     assert list(one_sided(texts)) == ["protocol.node.c is not reached from edge"]
 
 

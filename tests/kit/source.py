@@ -60,21 +60,25 @@ def imports(tree: ast.AST) -> Iterator[tuple[str, int]]:
             yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
 
 
-def reached(start: str, trees: dict[str, ast.Module]) -> set[str]:
-    """Every module that the package `start` leads to: by import, by dotted name in a string (`-m a.b`), or by the name of a
-    file beside it (`"child.py"`); a migration is reached with the package that holds it."""
-    todo, seen = [name for name in trees if name.split(".")[0] == start], set()
+def reached(starts: set[str], trees: dict[str, ast.Module], never: set[str]) -> set[str]:
+    """Every module that the packages or modules `starts` lead to, without entering those of `never`: by import, by dotted name
+    in a string (`-m a.b`), or by the name of a file beside it (`"child.py"`); a migration comes with the package that holds it."""
+
+    def of(name: str, those: set[str]) -> bool:
+        return any(name == one or name.startswith(f"{one}.") for one in those)
+
+    todo, seen = [name for name in trees if of(name, starts)], set()
     packages = {name.rpartition(".")[0] for name in trees}
     while todo:
         name = todo.pop()
-        if name in seen:
+        if name in seen or of(name, never):
             continue
         seen.add(name)
         parents = [name.rsplit(".", n)[0] for n in range(1, name.count(".") + 1)]
         beside = name if name in packages else name.rpartition(".")[0]
         named = [n.value for n in ast.walk(trees[name]) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
         led = [*parents, *(n for n, _ in imports(trees[name])), *named, *(f"{beside}.{n[:-3]}" for n in named if n.endswith(".py"))]
-        led += [other for other in trees if other.startswith(f"{name}.migrations.") or other == f"{name}.migrations"]
+        led += [other for other in trees if of(other, {f"{name}.migrations"})]
         todo += [other for other in led if other in trees]
     return seen
 
