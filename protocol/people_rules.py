@@ -31,7 +31,7 @@ class Known(msgspec.Struct, frozen=True):
 def decide_people(command: Command, actor: Actor, known: Known, tables: Tables) -> list[Draft]:
     """Raises Refused not_allowed, field_impossible, ledger_not_covered."""
     if isinstance(command, RegisterPerson):
-        return [_register(command, actor)]
+        return [_register(command, actor, known)]
     if isinstance(command, GivePost):
         return [_give(command, actor, known, tables)]
     if isinstance(command, EndPost):
@@ -49,9 +49,11 @@ def item_of(command: EraseBody) -> tuple[str, str, int]:
     return parts[0], parts[1], int(parts[2])
 
 
-def _register(command: RegisterPerson, actor: Actor) -> Draft:
+def _register(command: RegisterPerson, actor: Actor, known: Known) -> Draft:
+    """Again means a new name or phone; whoever stands with an office elsewhere is renamed there, not here."""
     _may(actor, "people", "登记人员")
-    _own(actor, command.office)
+    for office in (command.office, *known.registered):
+        _own(actor, office)
     facts = PersonRegistered(actor.office, 0, ())
     return Draft(command.office, command.person, "person", facts, PersonRegisteredBody(command.name.strip(), command.phone.strip()))
 
@@ -63,10 +65,10 @@ def _give(command: GivePost, actor: Actor, known: Known, tables: Tables) -> Draf
     powers = frozenset(tables.post_powers(matched[1])) if matched else frozenset()
     if not matched or not powers:
         raise Refused("field_impossible", field="post", what="岗位", why="没有这种岗位")
-    if "sealed" in powers and not ("admin" in actor.powers and place.tier(actor.office) == 0):
+    if "sealed" in powers and not ("admin" in actor.powers and place.parent(actor.office) is None):
         raise Refused("not_allowed", what="安排能看密封件的岗位")
-    if command.office not in known.registered:
-        raise Refused("field_impossible", field="person", what="人员", why="还没有在这个单位登记")
+    if not known.registered:
+        raise Refused("field_impossible", field="person", what="人员", why="还没有登记")
     if known.post is not None:
         raise Refused("field_impossible", field="post", what="岗位", why="这个编号已经用过")
     facts = PostGiven(actor.office, 0, (), command.post, matched[1], command.home)
