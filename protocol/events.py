@@ -5,6 +5,7 @@ Facts are arrays that only grow at their end; bodies are maps. Every fact about 
 highest seq per origin of the case that they were decided on. Old shapes are upcast here when read; stored bytes stay.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -395,16 +396,23 @@ EVENTS: Final[dict[str, tuple[type[Facts], type[Body] | None]]] = {
     "Sealed": (Sealed, SealedBody),
 }
 
+# Shapes that were written by an earlier version: old kind → (kind now, its old facts array → the array now). Empty until a released
+# event changes; a field added at the end with a default needs no row. Stored bytes never change, and a fold sees only what is here.
+OLD_SHAPES: Final[dict[str, tuple[str, Callable[[list[Any]], list[Any]]]]] = {}
+
 _facts = {kind: msgspec.msgpack.Decoder(pair[0]) for kind, pair in EVENTS.items()}
 _bodies = {kind: msgspec.msgpack.Decoder(pair[1]) for kind, pair in EVENTS.items() if pair[1]}
 _unknown = msgspec.msgpack.Decoder(Unknown)
 
 
 def facts_of(head: Head) -> Facts:
-    """Total: an unknown kind, or facts that this version cannot read, come back as Unknown."""
+    """Total: an unknown kind, or facts that this version cannot read, come back as Unknown; old shapes come back as today's."""
     try:
+        if head.kind in OLD_SHAPES:
+            kind, upcast = OLD_SHAPES[head.kind]
+            return msgspec.convert(upcast(msgspec.msgpack.decode(head.facts)), EVENTS[kind][0])
         return _facts.get(head.kind, _unknown).decode(head.facts)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, LookupError, TypeError):
         try:
             return _unknown.decode(head.facts)
         except msgspec.MsgspecError:

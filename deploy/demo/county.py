@@ -185,19 +185,18 @@ def invitation(demo: Demo) -> str:
     return "\n".join([*lines, "", f"  密码都是 {PASSWORD}", "", HELP, ""])
 
 
-async def play(folder: Path) -> int:
+async def play(folder: Path, disputes: int) -> int:
     demo = Demo(folder)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     try:
-        await demo.prepare(near=True, disputes=build.DISPUTES, seed=build.SEED)
+        await demo.prepare(near=True, disputes=disputes or build.DISPUTES, seed=build.SEED)
         say("正在启动县、镇、村四个节点 …")
         await demo.start()
         say(invitation(demo))
-        if sys.stdin.isatty():
-            loop.add_reader(sys.stdin, lambda: order(demo, sys.stdin.readline().split()))
+        listen(demo, loop)
         dead = asyncio.create_task(watch(demo))
         await asyncio.wait({dead, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
         if dead.done():
@@ -208,6 +207,22 @@ async def play(folder: Path) -> int:
         await demo.stop()
     say(f"已停止。数据留在 {folder}，下次接着用。")
     return 0
+
+
+def listen(demo: Demo, loop: asyncio.AbstractEventLoop) -> None:
+    """Takes commands, typed or piped; without an input there are none."""
+
+    def heard() -> None:
+        line = sys.stdin.readline()
+        if line:
+            order(demo, line.split())
+        else:
+            loop.remove_reader(sys.stdin)
+
+    try:
+        loop.add_reader(sys.stdin, heard)
+    except (OSError, ValueError):
+        return  # no input that can be waited for
 
 
 async def watch(demo: Demo) -> str:
@@ -226,7 +241,7 @@ def order(demo: Demo, words: list[str]) -> None:
     say(HELP)
 
 
-async def prove(as_json: bool) -> int:
+async def prove(as_json: bool, disputes: int) -> int:
     """`--check`: the same programs on free ports in a folder of their own, which is thrown away."""
     from deploy.demo.check import story
 
@@ -235,7 +250,7 @@ async def prove(as_json: bool) -> int:
         demo = Demo(Path(folder))
         ok, figures = False, {}
         try:
-            await demo.prepare(near=False, disputes=build.DISPUTES_CHECK, seed=random.SystemRandom().randrange(10**6))
+            await demo.prepare(near=False, disputes=disputes or build.DISPUTES_CHECK, seed=random.SystemRandom().randrange(10**6))
             say("正在启动县、镇、村四个节点 …")
             await demo.start()
             figures = await story(demo, say)
@@ -256,11 +271,11 @@ async def prove(as_json: bool) -> int:
     return 0 if ok else 1
 
 
-def main(folder: Path, *, check: bool, as_json: bool) -> int:
+def main(folder: Path, *, check: bool, as_json: bool, disputes: int = 0) -> int:
     if check:
-        return asyncio.run(prove(as_json))
+        return asyncio.run(prove(as_json, disputes))
     folder.mkdir(parents=True, exist_ok=True)
-    return asyncio.run(play(folder.resolve()))
+    return asyncio.run(play(folder.resolve(), disputes))
 
 
 assert NODES[0].path == COUNTY
