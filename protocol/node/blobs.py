@@ -72,15 +72,16 @@ _decoder = msgspec.msgpack.Decoder(_Piece)
 
 
 class Blobs:
-    def __init__(self, folder: Path, secret: bytes) -> None:
-        self._folder, self._secret = folder, secret
+    def __init__(self, folder: Path, secret: bytes, file_bytes_max: int = FILE_BYTES_MAX) -> None:
+        """file_bytes_max: of a file taken here; from other nodes FILE_BYTES_MAX is the limit."""
+        self._folder, self._secret, self._file_bytes_max = folder, secret, min(file_bytes_max, FILE_BYTES_MAX)
         self._locks: dict[str, asyncio.Lock] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     async def put(self, plain: bytes, name: str, mime: str, what: str = "photo") -> Blob:
         """Raises Refused file_too_large, file_kind (judged by content; `mime` only serves the drawn `image/svg+xml`), disk_full."""
-        if len(plain) > FILE_BYTES_MAX:
-            raise Refused("file_too_large", field="file", most=FILE_BYTES_MAX // MEGABYTE, have=-(-len(plain) // MEGABYTE))
+        if len(plain) > self._file_bytes_max:
+            raise Refused("file_too_large", field="file", most=self._file_bytes_max // MEGABYTE, have=-(-len(plain) // MEGABYTE))
         kind = kind_of(plain, mime)
         if not kind:
             raise Refused("file_kind", field="file", what=shown_name(name))

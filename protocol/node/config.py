@@ -57,11 +57,11 @@ class Root(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Session(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    idle_minutes: Annotated[int, msgspec.Meta(ge=5, le=1440)] = 120
+    idle_minutes: Annotated[int, msgspec.Meta(ge=5, le=1440)] = 30
 
 
 class Files(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    file_mb_max: Annotated[int, msgspec.Meta(ge=1, le=200)] = 20
+    file_mb_max: Annotated[int, msgspec.Meta(ge=1, le=20)] = 20
 
 
 class Log(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -94,8 +94,8 @@ RIGHT: Final[dict[str, str]] = {
     "root.place": '六位区划代码，例如 "330523"',
     "root.serves": '一组路径，例如 ["330523/330523001/*"]',
     "root.address": '别的机器怎样找到这里，例如 "10.0.0.1:8330"',
-    "session.idle_minutes": "5 到 1440 的整数（分钟），例如 120",
-    "files.file_mb_max": "1 到 200 的整数（兆），例如 20",
+    "session.idle_minutes": "5 到 1440 的整数（分钟），例如 30",
+    "files.file_mb_max": "1 到 20 的整数（兆），例如 20",
     "log.level": '"debug"、"info"、"warning" 或 "error"',
 }
 

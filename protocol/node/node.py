@@ -24,6 +24,7 @@ from protocol.node.admission import Admission
 from protocol.node.blobs import Blobs
 from protocol.node.config import Config
 from protocol.node.desk import Desk
+from protocol.node.folding import fold_again, open_journal
 from protocol.node.identity import Identity, write_whole
 from protocol.node.journal import Journal
 from protocol.node.link.client import Link
@@ -34,6 +35,7 @@ from protocol.node.reads import Reads
 from protocol.node.shelf import Shelf
 from protocol.node.signer import Signer
 from protocol.node.wake import Wake
+from protocol.place import COMMON
 from protocol.tables import Tables
 
 MARK_S = 0.5  # the mark follows a commit within this time; a mark that lags is harmless
@@ -57,8 +59,8 @@ class Node:
         self.admission = Admission(
             journal, self.about.root_public, self.certificate, shelf, clock, self.wake, arrivals=self.desk.arrivals
         )
-        self.people = People(journal, shelf, secrets.token_bytes)
-        self.blobs = Blobs(folder / "blobs", identity.key("blob"))
+        self.people = People(journal, shelf, secrets.token_bytes, config.session.idle_minutes * 60_000)
+        self.blobs = Blobs(folder / "blobs", identity.key("blob"), config.files.file_mb_max * 1_048_576)
         self.reads = Reads(journal, shelf, self.signer, clock, identity.sealing_secret())
         servers = config.link.servers or self.about.servers
         authority = identity.folder / AUTHORITY
@@ -78,9 +80,8 @@ class Node:
     async def open(cls, folder: Path, config: Config, clock: Callable[[], int] = now_ms) -> "Node":
         """Raises Refused store_damaged, store_busy, disk_full."""
         identity, shelf = Identity(folder), Shelf(clock)
-        journal = await Journal.open(store_url(folder, config), store_key(identity, config), shelf)
+        journal = await open_journal(store_url(folder, config), store_key(identity, config), shelf)
         try:
-            await shelf.load(journal)
             await _hold_against_mark(folder, identity, journal)
             return cls(folder, config, identity, journal, shelf, clock)
         except BaseException:
@@ -112,6 +113,7 @@ class Node:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.admission.settled()
         await self.save_mark()
         await self.journal.close()
 
@@ -145,8 +147,8 @@ class Node:
             changed = [lane for lane, head in heads.items() if known.get(lane) != head]
             known = heads
             if changed:
-                if any(ledger == "_" for ledger, _ in changed):
-                    await self.shelf.load(self.journal)
+                if any(ledger == COMMON for ledger, _ in changed):
+                    await fold_again(self.journal, self.shelf, await self.shelf.load(self.journal))
                 self.wake.commit(changed, ())
                 self.wake.heard()
 

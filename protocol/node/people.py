@@ -73,9 +73,15 @@ class Post(msgspec.Struct, frozen=True):
 
 
 class People:
-    def __init__(self, journal: Journal, tables: Callable[[], Tables], chance: Callable[[int], bytes] = secrets.token_bytes) -> None:
-        """chance: random bytes for tokens and codes."""
-        self._journal, self._tables, self._chance = journal, tables, chance
+    def __init__(
+        self,
+        journal: Journal,
+        tables: Callable[[], Tables],
+        chance: Callable[[int], bytes] = secrets.token_bytes,
+        idle_ms_max: int = IDLE_MS_MAX,
+    ) -> None:
+        """chance: random bytes for tokens and codes · idle_ms_max: how long a desk may be left alone before it asks anew."""
+        self._journal, self._tables, self._chance, self._idle_ms_max = journal, tables, chance, idle_ms_max
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)  # OWASP's row for Argon2id
         self._checks = asyncio.Semaphore(CHECKS_AT_ONCE_MAX)
         self._nobody = self._hasher.hash(chance(16))  # checked for unknown names, so that they take as long
@@ -118,7 +124,7 @@ class People:
             person = await _one(c, text("select name from person_row where subject = :person"), person=session["person"])
         post = next((p for p in posts if p.post == session["post"]), None)
         powers = self._powers(post) if post else frozenset()
-        idle_ms_max = FIELD_IDLE_MS_MAX if powers == FIELD else IDLE_MS_MAX
+        idle_ms_max = FIELD_IDLE_MS_MAX if powers == FIELD else self._idle_ms_max
         if post is None or now_ms - session["seen_ms"] > idle_ms_max or session["until_ms"] < now_ms:
             await self.sign_out(token)
             return None
