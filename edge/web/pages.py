@@ -17,6 +17,7 @@ from protocol.node.web.app import make_app
 from protocol.node.web.page import actor_of, node_of, page, rendered
 from protocol.node.web.phone import routes as phone
 from protocol.node.web.register import form_context
+from protocol.node.web.stream import shared
 
 HERE: Final = Path(__file__).parent
 DIST: Final = HERE / "dist"
@@ -87,6 +88,7 @@ async def desk(request: Request) -> Response[str]:
     return await page(request, "desk.html", live=live, **form_context(request), **context)
 
 
+@shared
 async def desk_live(request: Request) -> str:
     context = await desk_context(request)
     counts = await node_of(request).reads.counts(actor_of(request))
@@ -104,6 +106,7 @@ async def inbox(request: Request) -> Response[str]:
     return await page(request, "inbox.html", live="view=inbox", **await inbox_context(request))
 
 
+@shared
 async def inbox_live(request: Request) -> str:
     return rendered(request, "_inbox_live.html", await inbox_context(request))
 

@@ -71,7 +71,7 @@ def make_app(
     static = create_static_files_router(
         "/static", [dist], opt={"public": "file"}, cache_control=CacheControlHeader(max_age=YEAR_S, immutable=True)
     )
-    state = State({"node": node, "environment": environment, "home": home, "link_state": link.Watch(node).state, "new_id": new_id})
+    state = State({"node": node, "environment": environment, "home": home, "new_id": new_id, "link_state": link.state, "channels": {}})
     state.views = {**stream.VIEWS, **(views or {})}
     return Litestar(
         [*shared, static, *routes],

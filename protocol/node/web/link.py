@@ -18,7 +18,6 @@ from protocol.problem import Refused
 
 DIGEST_SHOWN: Final = 12  # characters that people compare over the telephone
 LEDGERS_SHOWN_MAX: Final = 400
-FRESH_MS: Final = 300  # many streams ask at once after a commit; one answer serves them
 
 
 class LinkState(msgspec.Struct, frozen=True):
@@ -37,17 +36,11 @@ class Ledger(msgspec.Struct, frozen=True):
     digest: str
 
 
-class Watch:
-    """`await watch.state()`: the words of the bar. Every page and stream asks, so an answer stays good for FRESH_MS."""
-
-    def __init__(self, node: Any) -> None:
-        self._node, self._at_ms, self._last = node, 0, LinkState(False, 0, "", "")
-
-    async def state(self) -> LinkState:
-        now_ms = self._node.clock()
-        if not self._last.text or not 0 <= now_ms - self._at_ms < FRESH_MS:
-            self._last, self._at_ms = await state(self._node), now_ms
-        return self._last
+async def state(self) -> LinkState:
+    now_ms = self._node.clock()
+    if not self._last.text or not 0 <= now_ms - self._at_ms < FRESH_MS:
+        self._last, self._at_ms = await state(self._node), now_ms
+    return self._last
 
 
 async def state(node: Any) -> LinkState:

@@ -61,7 +61,7 @@ async def shell(request: Request) -> dict[str, Any]:
     if actor is None:
         return {"counts": {}, "link": None, "posts": [], "path": request.url.path}
     posts = await node.people.posts(request.cookies.get(COOKIE, ""))
-    counts, link = await node.reads.counts(actor), await request.app.state.link_state()
+    counts, link = await node.reads.counts(actor), await request.app.state.link_state(node)
     return {"counts": counts, "link": link, "posts": posts, "path": request.url.path}
 
 

@@ -3,9 +3,13 @@
 State, not deltas: every message renders what is true now, so a slow or sleeping browser costs nothing and misses nothing.
 Changes within COALESCE_MS go together; what did not change is not sent again; a comment now and then finds dead peers, and
 the same turn redraws what only time changes (还剩 2 个工作日). A view is `async (request) -> str`: its `<hx-partial>`s.
+
+Readers of one office who look at the same address share one rendering (`@shared` on the view: it must show nothing that
+belongs to one person, so no forms). However much commits, rendering takes at most a BUSY_SHARE of the time.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -14,13 +18,20 @@ from litestar.params import FromQuery
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from protocol.node.web import cases, link, lists
-from protocol.node.web.page import node_of, rendered, shell
+from protocol.node.web.page import COOKIE, actor_of, node_of, rendered, shell
 from protocol.problem import Refused
 
 COALESCE_MS: Final = 50
+BUSY_SHARE: Final = 0.2
 STILL_THERE_S: Final = 15
 RETRY_MS: Final = 500
 View = Callable[[Request], Awaitable[str]]
+
+
+def shared(view: View) -> View:
+    """Marks a view that everybody of one office may be sent in the same words."""
+    view.is_shared = True  # type: ignore[attr-defined]
+    return view
 
 
 async def frame(request: Request) -> str:
@@ -29,36 +40,111 @@ async def frame(request: Request) -> str:
     return rendered(request, "_frame.html", {**context, "path": request.query_params.get("at", "")})
 
 
+@shared
 async def nothing(_request: Request) -> str:
     return ""
 
 
-VIEWS: Final[Mapping[str, View]] = {"frame": nothing, "list": lists.list_live, "case": cases.case_live, "link": link.link_live}
+VIEWS: Final[Mapping[str, View]] = {
+    "frame": nothing,
+    "list": shared(lists.list_live),
+    "link": shared(link.link_live),
+    "case": cases.case_live,
+}
+
+
+class Channel:
+    """One rendering that some streams follow: `text` is what is true now, `version` counts its changes."""
+
+    def __init__(self, request: Request, view: View) -> None:
+        self._request, self._view, self._readers = request, view, 0
+        self._changed = asyncio.Condition()
+        self._task: asyncio.Task[None] | None = None
+        self.text, self.version, self.over = "", 0, False
+
+    async def next(self, seen: int) -> int:
+        """Returns when there is something newer than `seen`, or when it is over."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.version > seen or self.over)
+            return self.version
+
+    def enter(self) -> None:
+        self._readers += 1
+        if self._task is None:
+            self._task = asyncio.create_task(self._keep(), name="stream")
+
+    def leave(self) -> bool:
+        """True when nobody follows any more."""
+        self._readers -= 1
+        if self._readers == 0 and self._task is not None:
+            self._task.cancel()
+        return self._readers == 0
+
+    async def _keep(self) -> None:
+        try:
+            async with node_of(self._request).wake.watch() as event:
+                while True:
+                    event.clear()
+                    began = time.monotonic()
+                    await self._render()
+                    await asyncio.sleep(max(COALESCE_MS / 1000, (time.monotonic() - began) / BUSY_SHARE))
+                    try:
+                        await asyncio.wait_for(event.wait(), STILL_THERE_S)
+                    except TimeoutError:
+                        continue  # what only time changes
+        except Refused:
+            pass  # the case left what this person may see: the page says so when it is next asked for
+        finally:
+            self.over = True
+            await self._tell()
+
+    async def _render(self) -> None:
+        text = await frame(self._request) + await self._view(self._request)
+        if text != self.text:
+            self.text, self.version = text, self.version + 1
+            await self._tell()
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+
+def channel_of(request: Request, view: View) -> tuple[Any, Channel]:
+    """The channel that this stream follows, shared where the view allows it; with its key."""
+    channels: dict[Any, Channel] = request.app.state.channels
+    actor = actor_of(request)
+    key: Any = (request.url.query, actor.office, actor.powers) if getattr(view, "is_shared", False) else object()
+    if key not in channels or channels[key].over:
+        channels[key] = Channel(request, view)
+    return key, channels[key]
 
 
 async def changes(request: Request, view: View) -> AsyncIterator[ServerSentEventMessage]:
-    """State now, then state after each wake. Ends when the browser closes, or when the session has no one any more."""
-    node, last = node_of(request), ""
-    async with node.wake.watch() as event:
+    """State now, then each newer state. Ends with the browser, with the session, or when there is nothing to see any more."""
+    key, channel = channel_of(request, view)
+    channel.enter()
+    try:
+        seen = 0
         while True:
-            event.clear()
             try:
-                text = await frame(request) + await view(request)
-            except Refused:
-                return  # the case left what this person may see: the page says so when it is next asked for
-            if text != last:
-                last = text
-                yield ServerSentEventMessage(data=text)
-            await asyncio.sleep(COALESCE_MS / 1000)
-            try:
-                await asyncio.wait_for(event.wait(), STILL_THERE_S)
+                seen = await asyncio.wait_for(channel.next(seen), STILL_THERE_S)
             except TimeoutError:
+                if not await node_of(request).people.posts(request.cookies.get(COOKIE, "")):
+                    yield ServerSentEventMessage(data=rendered(request, "_expired.html", {}))
+                    return
                 yield ServerSentEventMessage(data=None, comment="still here")
+                continue
+            if channel.over:
+                return
+            yield ServerSentEventMessage(data=channel.text)
+    finally:
+        if channel.leave() and request.app.state.channels.get(key) is channel:
+            del request.app.state.channels[key]
 
 
 @get("/stream", media_type="text/event-stream")
 async def live(request: Request, view: FromQuery[str] = "frame") -> ServerSentEvent:
-    views: Mapping[str, Any] = request.app.state.views
+    views: Mapping[str, View] = request.app.state.views
     if view not in views:
         raise Refused("page_unknown")
     ids: dict[str, str] = {}

@@ -36,7 +36,7 @@ const notice = (form, kind, words) => {
   form.prepend(box);
 };
 const formOf = (e) => (e.detail?.ctx?.sourceElement ?? e.target)?.closest?.("form[data-guard]");
-addEventListener("htmx:before:request", (e) => { const form = formOf(e); if (form) { form.dataset.busy = ""; one("[data-notice]", form)?.remove(); } });
+addEventListener("htmx:before:request", (e) => { const form = formOf(e); if (form) { form.dataset.busy = ""; one("[data-notice]", form)?.remove(); one("#said")?.replaceChildren(); } });
 addEventListener("htmx:after:request", (e) => {
   const form = formOf(e), status = e.detail.ctx?.response?.status;
   if (!form) return;
@@ -45,6 +45,8 @@ addEventListener("htmx:after:request", (e) => {
   if (status !== 200) return;
   delete form.dataset.dirty;
   form.reset();
+  const note = one("#steps-note");
+  if (note) note.hidden = true;
   form.closest("details.step")?.removeAttribute("open");
 });
 addEventListener("htmx:error", (e) => {

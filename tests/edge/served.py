@@ -1,0 +1,63 @@
+"""A rig behind real sockets, in a loop of its own thread, for a browser that runs in this one.
+
+with served(tmp_path, "village", "town") as rig:      rig.url["village"], rig.do(lambda r: r.log("village"))
+"""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from tests.edge.rig import Rig
+from tests.kit.machine import free_port, wait_for_port
+
+DO_S_MAX = 30
+
+
+class Served:
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.rig: Rig
+        self.url: dict[str, str] = {}
+        self.servers: dict[str, uvicorn.Server] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def do(self, what: Callable[[Rig], Awaitable[Any]]) -> Any:
+        """Runs in the loop of the nodes and gives back what came of it."""
+        return asyncio.run_coroutine_threadsafe(what(self.rig), self.loop).result(DO_S_MAX)
+
+    async def start(self, folder: Path, kinds: tuple[str, ...]) -> None:
+        self.rig = await Rig.make(folder)
+        for kind in kinds:
+            port = free_port()
+            config = uvicorn.Config(self.rig.app(kind), port=port, log_level="warning", timeout_graceful_shutdown=1, lifespan="off")
+            server = uvicorn.Server(config)
+            self.url[kind], self.servers[kind] = f"http://127.0.0.1:{port}", server
+            self._tasks.append(self.loop.create_task(server._serve()))  # `serve` takes the signals of the whole test run
+
+    async def stop(self) -> None:
+        for server in self.servers.values():
+            server.should_exit = True
+        await asyncio.gather(*self._tasks)
+        await self.rig.close()
+
+
+@contextmanager
+def served(folder: Path, *kinds: str) -> Iterator[Served]:
+    made = Served()
+    thread = threading.Thread(target=made.loop.run_forever, name="nodes", daemon=True)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(made.start(folder, kinds), made.loop).result(DO_S_MAX)
+        for url in made.url.values():
+            wait_for_port(int(url.rpartition(":")[2]))
+        yield made
+    finally:
+        asyncio.run_coroutine_threadsafe(made.stop(), made.loop).result(DO_S_MAX)
+        made.loop.call_soon_threadsafe(made.loop.stop)
+        thread.join(DO_S_MAX)
+        made.loop.close()

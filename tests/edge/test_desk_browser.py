@@ -1,0 +1,183 @@
+"""The desk of a village in a real Chromium: by keyboard alone, with mistakes, with the link coming back, with the session gone."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from protocol.commands import EscalateDispute
+from tests.edge.rig import DAY_MS, PASSWORD, TOWN
+from tests.edge.served import Served, served
+from tests.kit import browser
+from tests.kit.browser import DESK, OLD_PC, PHONE, look
+from tests.kit.machine import needs_chromium
+from tests.node.desk_kit import new_id
+
+pytestmark = needs_chromium
+BUNDLE = Path(__file__).resolve().parents[2] / "edge/web/dist/manifest.json"
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[Served]:
+    if not BUNDLE.exists():
+        pytest.skip("no bundle: ./run bundle makes it")
+    with served(tmp_path, "village", "town") as made:
+        yield made
+
+
+@pytest.fixture
+def sign_in(open_page: Callable, nodes: Served) -> Callable:
+    def signed_in(kind: str, size: dict, account: str = ""):
+        page = open_page(nodes.url[kind] + "/sign-in", size)
+        page.fill("#name", account or {"village": "wangfang", "town": "shen"}[kind])
+        page.fill("#password", PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/desk*")
+        page.wait_for_load_state()
+        return page
+
+    return signed_in
+
+
+def type_in(page, *words: str) -> None:
+    """One field after the other, by Tab; "" goes past."""
+    for i, text in enumerate(words):
+        if i:
+            page.keyboard.press("Tab")
+        page.keyboard.insert_text(text)
+
+
+def test_a_clerk_logs_by_keyboard_and_watches_it_arrive(sign_in: Callable, nodes: Served):
+    from playwright.sync_api import expect
+
+    desk = sign_in("village", DESK)
+    look(desk, "desk-empty")
+    expect(desk.locator("#link-state")).to_have_text("离线")
+    desk.keyboard.press("F2")
+    expect(desk.locator("#party_name")).to_be_focused()
+    type_in(desk, "", "13800001234", "叶根水")
+    desk.fill("#account", "两家的水沟堵了，都说是对方倒的土。")
+    desk.keyboard.press("Control+Enter")
+    expect(desk.locator("#party_name-wrong")).to_contain_text("请填写")  # the wrong field is marked …
+    expect(desk.locator("#party_name")).to_be_focused()
+    expect(desk.locator("#account")).to_have_value("两家的水沟堵了，都说是对方倒的土。")  # … and everything typed is there
+    expect(desk.locator("#party_phone-0")).to_have_value("13800001234")
+    look(desk, "desk-wrong")
+    desk.keyboard.insert_text("叶根土")
+    desk.keyboard.press("Control+Enter")
+    expect(desk.locator("#log .saved")).to_contain_text("已登记 2026-018-")
+    expect(desk.locator("#party_name")).to_be_focused()  # ready for the next one
+    desk.keyboard.insert_text("王")
+    row = desk.locator("#rows tr", has_text="叶根土")
+    expect(row.locator(".mark.done")).to_have_text(["已存本机"])
+    expect(desk.locator("#link-state")).to_have_text("离线 · 1 条待送出")
+    nodes.do(lambda rig: rig.deliver("village", "town"))
+    expect(row.locator(".mark.done")).to_have_text(["已存本机", "已到乡镇"])
+    nodes.do(lambda rig: rig.deliver("village", "root"))
+    expect(row.locator(".mark.done")).to_have_text(["已存本机", "已到乡镇", "已到县"])  # without a reload
+    expect(desk.locator("#party_name")).to_have_value("王")  # what is being typed is left alone
+    for name, size in (("desk", DESK), ("desk-1366", OLD_PC), ("desk-phone", PHONE)):
+        desk.set_viewport_size(size)
+        look(desk, name)
+    desk.set_viewport_size(DESK)
+    desk.evaluate("document.querySelector('#log').reset(); delete document.querySelector('#log').dataset.dirty")
+    desk.keyboard.press("Escape")
+    desk.keyboard.press("ArrowDown")
+    desk.keyboard.press("Enter")
+    desk.wait_for_url("**/cases/*")
+    expect(desk.locator("h1")).to_contain_text("叶根土")
+
+
+def test_a_case_changes_under_what_is_being_written_and_nothing_is_lost(sign_in: Callable, nodes: Served):
+    from playwright.sync_api import expect
+
+    subject = nodes.do(lambda rig: rig.log("village"))
+    page = sign_in("village", DESK)
+    page.goto(f"{nodes.url['village']}/cases/{subject}")
+    look(page, "case")
+    page.locator("#step-AddNote summary").click()
+    page.locator("#AddNote-text").fill("约好明早看界石")
+    nodes.do(lambda rig: rig.say("village", EscalateDispute(id=new_id(), case=subject, to=TOWN, reason="要镇里来认界")))
+    expect(page.locator("#timeline")).to_contain_text("要镇里来认界")
+    expect(page.locator("#case-head")).to_contain_text("等待受领")
+    expect(page.locator("#AddNote-text")).to_have_value("约好明早看界石")
+    expect(page.locator("#steps-note")).to_be_visible()
+    page.locator("#form-AddNote button.main").click()
+    expect(page.locator("#said")).to_contain_text("备注：已存本机。")
+    expect(page.locator("#timeline")).to_contain_text("约好明早看界石")
+    expect(page.locator("#AddNote-text")).to_have_value("")
+    expect(page.locator("#step-AddNote")).not_to_have_attribute("open", "")
+    page.locator("#step-ReturnDispute summary").click()
+    page.locator("#form-ReturnDispute button.main").click()
+    expect(page.locator("#ReturnDispute-reason")).to_be_focused()
+    expect(page.locator("#form-ReturnDispute")).to_contain_text("请填写理由。")
+    look(page, "case-wrong")
+    page.set_viewport_size(PHONE)
+    look(page, "case-phone")
+
+
+def test_the_session_ends_and_the_form_waits_for_the_sign_in(sign_in: Callable, nodes: Served, monkeypatch):
+    from playwright.sync_api import expect
+
+    monkeypatch.setattr(browser, "EXPECTED", re.compile(browser.EXPECTED.pattern + "|status of 401"))  # Chromium reports each refused fetch
+    desk = sign_in("village", DESK)
+    desk.keyboard.press("F2")
+    type_in(desk, "何桂英")
+    desk.fill("#account", "老人的粮油钱断了半年。")
+    nodes.do(lambda rig: a_night(rig))
+    desk.keyboard.press("Control+Enter")
+    expect(desk.locator("#again-box")).to_be_visible()
+    look(desk, "desk-again")
+    desk.locator("#again-name").fill("wangfang")
+    desk.locator("#again-password").fill("wrong-one")
+    desk.keyboard.press("Enter")
+    expect(desk.locator("#again")).to_contain_text("账号或密码不对")
+    desk.locator("#again-password").fill(PASSWORD)
+    desk.keyboard.press("Enter")
+    expect(desk.locator("#again-box")).to_be_hidden()
+    expect(desk.locator("#account")).to_have_value("老人的粮油钱断了半年。")
+    expect(desk.locator("#log")).to_contain_text("已登录，请再点一次保存。")
+    desk.keyboard.press("Enter")  # the save button has the focus
+    expect(desk.locator("#log .saved")).to_contain_text("已登记")
+    expect(desk.locator("#rows tr", has_text="何桂英")).to_be_visible()
+
+
+async def a_night(rig) -> None:
+    rig.county.clock.pass_ms(DAY_MS)
+
+
+def test_a_township_takes_up_beside_its_list(sign_in: Callable, nodes: Served):
+    from playwright.sync_api import expect
+
+    nodes.do(lambda rig: rig.a_busy_village())
+    desk = sign_in("town", DESK)
+    expect(desk.locator("#rows")).to_contain_text("没有等您受领的纠纷")
+    nodes.do(lambda rig: rig.deliver("village", "town"))
+    expect(desk.locator("#rows tr[id^=case-]")).to_have_count(2)  # they came by themselves
+    expect(desk.locator("#nav")).to_contain_text("待受领 2")
+    look(desk, "township-desk")
+    desk.goto(nodes.url["town"] + "/inbox")
+    desk.keyboard.press("ArrowDown")
+    desk.keyboard.press("Enter")
+    desk.locator("#peek #step-TakeUpDispute summary").click()
+    expect(desk.locator("#peek")).to_contain_text("受领后由天子湖镇综治中心负责")
+    look(desk, "township-inbox")
+    desk.locator("#peek #form-TakeUpDispute button.main").click()
+    expect(desk.locator("#peek")).to_contain_text("受领：已存本机。")
+    expect(desk.locator("#rows tr[id^=case-]")).to_have_count(1)
+    desk.set_viewport_size(PHONE)
+    look(desk, "township-phone")
+
+
+def test_the_other_pages_hold_up_too(sign_in: Callable, nodes: Served):
+    nodes.do(lambda rig: rig.a_busy_village())
+    page = sign_in("village", DESK)
+    for name, path in (("list", "/cases"), ("link", "/link"), ("seal", "/seal"), ("log", "/cases/new"), ("password", "/password")):
+        page.goto(nodes.url["village"] + path)
+        for size, suffix in ((DESK, ""), (PHONE, "-phone")):
+            page.set_viewport_size(size)
+            look(page, name + suffix)
+    page.keyboard.press("F1")
+    page.locator("#keys").wait_for(state="visible")
+    look(page, "keys")
