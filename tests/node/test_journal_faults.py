@@ -155,8 +155,8 @@ async def test_a_lane_held_too_long_by_another_program_is_said(postgres_url: str
     await second.close()
 
 
-async def test_two_programs_take_turns_at_a_lane(postgres_url: str) -> None:
-    journals, lane = [await opened(postgres_url), await opened(postgres_url)], Lane()
+async def test_two_programs_take_turns_at_a_lane(url: str) -> None:
+    journals, lane = [await opened(url), await opened(url)], Lane()
 
     async def one(n: int) -> None:
         async with journals[n % 2].writing() as w:
@@ -234,23 +234,54 @@ async def test_a_flipped_bit_is_noticed_and_stops_writing(tmp_path: Path) -> Non
     await journal.close()
 
 
+def with_failing_syncs(process: subprocess.Popen[str], when: int, *of: str) -> list[str]:
+    """Lets the writer run with its n-th sync (of the file named) failing; its lines."""
+    inject = ["-e", "trace=fsync,fdatasync", "-e", f"inject=fsync,fdatasync:error=EIO:when={when}", *of]
+    command = ["strace", "-f", "-p", str(process.pid), "-o", os.devnull, *inject]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
+        if "attached" not in (line := tracer.stderr.readline()):
+            pytest.skip(f"strace may not attach here: {line}")
+        lines = process.communicate("go\n", timeout=60)[0].splitlines()
+        tracer.terminate()
+        tracer.communicate()
+    return lines
+
+
 @needs_strace
-def test_an_input_output_error_of_a_sync_ends_the_program(tmp_path: Path) -> None:
-    for n in 3, 8:
-        url = f"sqlite:///{tmp_path}/{n}.db"
-        with writer(url, 20) as process:
-            inject = ["-e", "trace=fsync,fdatasync", "-e", f"inject=fsync,fdatasync:error=EIO:when={n}"]
-            with subprocess.Popen(
-                ["strace", "-f", "-p", str(process.pid), "-o", os.devnull, *inject], stderr=subprocess.PIPE, text=True
-            ) as tracer:
-                if "attached" not in (line := tracer.stderr.readline()):
-                    pytest.skip(f"strace may not attach here: {line}")
-                lines = process.communicate("go\n", timeout=60)[0].splitlines()
-                tracer.terminate()
-                tracer.communicate()
-        assert process.returncode == faults.EXIT_CODE
-        assert lines[-1].startswith("ACK")
-        assert len(lines) < 20
+@pytest.mark.parametrize("when", [3, 8])
+def test_an_input_output_error_of_a_sync_ends_the_program(tmp_path: Path, when: int) -> None:
+    with writer(f"sqlite:///{tmp_path}/journal.db", 20) as process:
+        lines = with_failing_syncs(process, when)
+    assert process.returncode == faults.EXIT_CODE
+    assert lines[-1].startswith("ACK")
+    assert len(lines) < 20
+
+
+@needs_strace
+def test_an_input_output_error_of_a_checkpoint_is_heard(tmp_path: Path) -> None:
+    with writer(f"sqlite:///{tmp_path}/journal.db", 5) as process:
+        lines = with_failing_syncs(process, 1, "-P", f"{tmp_path}/journal.db")  # commits sync the log alone
+    assert lines[-1] == "DONE"
+    assert process.returncode == faults.EXIT_CODE
+
+
+async def test_closing_empties_the_log_itself(tmp_path: Path) -> None:
+    journal, lane = await opened(f"sqlite:///{tmp_path}/journal.db"), Lane()
+    other = connect_sqlite(tmp_path / "journal.db", KEY, True)  # else the last connection would do it, and tell nobody of an error
+    await add(journal, lane.say("1"))
+    assert (tmp_path / "journal.db-wal").stat().st_size > 0
+    await journal.close()
+    assert (tmp_path / "journal.db-wal").stat().st_size == 0
+    other.close()
+
+
+async def test_the_settings_that_promises_rest_on(tmp_path: Path) -> None:
+    journal = await opened(f"sqlite:///{tmp_path}/journal.db")
+    wanted = {"journal_mode": "wal", "synchronous": 2, "wal_autocheckpoint": 0, "secure_delete": 1, "temp_store": 2, "query_only": 0}
+    async with journal.writing() as w:
+        found = {name: (await w.connection.execute(text(f"pragma {name}"))).scalar() for name in wanted}
+    assert found == wanted
+    await journal.close()
 
 
 async def test_a_fatal_error_is_told_to_whoever_opened(tmp_path: Path) -> None:
