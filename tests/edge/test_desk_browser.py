@@ -125,7 +125,7 @@ def test_the_session_ends_and_the_form_waits_for_the_sign_in(sign_in: Callable, 
     desk.keyboard.press("F2")
     type_in(desk, "何桂英")
     desk.fill("#account", "老人的粮油钱断了半年。")
-    nodes.do(lambda rig: a_night(rig))
+    nodes.do(a_night)
     desk.keyboard.press("Control+Enter")
     expect(desk.locator("#again-box")).to_be_visible()
     look(desk, "desk-again")

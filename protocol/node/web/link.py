@@ -36,13 +36,6 @@ class Ledger(msgspec.Struct, frozen=True):
     digest: str
 
 
-async def state(self) -> LinkState:
-    now_ms = self._node.clock()
-    if not self._last.text or not 0 <= now_ms - self._at_ms < FRESH_MS:
-        self._last, self._at_ms = await state(self._node), now_ms
-    return self._last
-
-
 async def state(node: Any) -> LinkState:
     online, count = is_online(node), await waiting(node)
     text = "已连接" if online else "离线"
