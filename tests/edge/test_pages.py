@@ -7,13 +7,13 @@ import pytest
 
 from protocol import dispute
 from protocol.case import Case
-from protocol.commands import AcceptDispute, AddNote, EscalateDispute
+from protocol.commands import AcceptDispute, AddNote, CallUpDispute, EscalateDispute, SignAgreement
 from protocol.context import Context, Step
 from protocol.node.web.cases import COMMANDS
 from protocol.problem import Refused
 from tests.edge.pages_kit import HTMX, JSON, at, form_of
 from tests.edge.rig import DAY_MS, PASSWORD, Rig
-from tests.node.desk_kit import TOWN, VILLAGE, new_id
+from tests.node.desk_kit import TOWN, VILLAGE, add_person, new_id
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes.fromhex(
     "0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000002000001e221bc330000000049454e44ae426082"
@@ -414,3 +414,42 @@ async def test_a_note_written_elsewhere_shows_both_times(rig: Rig):
         page = (await client.get(f"/cases/{subject}")).text
     assert "收到）" in page
     assert "当天写的" in page
+
+
+async def test_a_late_agreement_waits_at_its_line_for_the_holder_to_decide(rig: Rig):
+    subject = await rig.log("village")
+    await rig.say("village", AcceptDispute(id=new_id(), case=subject))
+    await rig.everywhere()
+    await rig.say("town", CallUpDispute(id=new_id(), case=subject, reason="两村都牵涉，镇里来办"))
+    terms = {"terms": ["界石立回原处。"], "performance": "三天内"}
+    await rig.say("village", SignAgreement(id=new_id(), case=subject, **terms))  # the village has not heard of it yet
+    await rig.everywhere()
+    async with at(rig, "village") as client:
+        page = (await client.get(f"/cases/{subject}")).text
+        assert "搁置：" in page
+        assert "DecideReview" not in page  # the holder's business
+    async with at(rig, "town") as client:
+        page = (await client.get(f"/cases/{subject}")).text
+        assert "有 1 条待核对" in page
+        item = re.search(r'name="item" value="([^"]+)"', page)[1]
+        form = {"command_id": "command-review-1", "item": item, "decision": "adopt", "reason": "双方都认"}
+        missing = await client.post(f"/cases/{subject}/DecideReview", data={**form, "reason": ""}, headers=HTMX)
+        assert missing.status_code == 422
+        assert form_of(missing.text, "review-" + re.sub("[:/]", "-", item)) == {**form, "reason": ""}
+        done = await client.post(f"/cases/{subject}/DecideReview", data=form, headers=HTMX)
+        assert done.status_code == 200
+        assert "搁置：" not in done.text
+        assert (await client.get("/cases?view=review", headers=JSON)).json()["total"] == 0
+
+
+async def test_who_sees_no_cases_gets_no_list_and_no_search(rig: Rig):
+    person, post = await add_person(rig.web("village").node, "陈立新", "cadre", home=rig.web("village").certificate.node)
+    assert post.startswith("cadre.")
+    await rig.web("village").people.add_account("chen", person, PASSWORD, rig.county.clock())
+    subject = await rig.log("village")
+    async with at(rig, "village", "chen") as client:
+        assert (await client.get("/")).headers["location"] == "/task"
+        assert (await client.get("/cases", headers=JSON)).json()["total"] == 0
+        assert (await client.get(f"/cases/{subject}")).status_code == 404
+        assert (await client.get("/link")).status_code == 404
+        assert 'type="search"' not in (await client.get("/password")).text

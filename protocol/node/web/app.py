@@ -26,6 +26,7 @@ from protocol.problem import Refused
 
 HERE: Final = Path(__file__).parent
 BODY_BYTES_MAX: Final = 64 * 1024 * 1024  # a form with its photos; one file is limited by blobs
+HOMES: Final = {"field": "/task", "admin": "/link"}
 YEAR_S: Final = 31_536_000
 
 
@@ -36,7 +37,8 @@ def environment_of(node: Any, templates: Sequence[Path], dist: Path, home: str) 
     )
     manifest = dist / "manifest.json"
     names = json.loads(manifest.read_text("utf-8"))["files"] if manifest.exists() else {}
-    environment.globals.update(asset=lambda name: f"/static/{names.get(name, name)}", home=home, node=node)
+    known: dict[str, Any] = {"asset": lambda name: f"/static/{names.get(name, name)}", "home": home, "node": node}
+    environment.globals.update(known)
     words.teach(environment, node)
     return environment
 
@@ -55,18 +57,20 @@ def make_app(
     home: str,
     *,
     views: Mapping[str, View] | None = None,
+    homes: Mapping[str, str] = HOMES,
     new_id: Callable[[], str] = lambda: secrets.token_hex(16),
 ) -> Litestar:
     """The application of one node.
 
     routes: the program's own handlers · templates: its template folders, searched before the shared one · dist: its
     bundle (manifest.json and hashed files) · home: path of the page behind `/` for whoever may see cases · views: what
-    `GET /stream?view=NAME` renders, by name, besides the shared ones (frame, list, case) · new_id: makes the command
+    `GET /stream?view=NAME` renders, by name, besides the shared ones (frame, list, case) · homes: power → page behind `/`
+    for whoever may not, first match · new_id: makes the command
     ids that go out with the forms.
     """
     environment = environment_of(node, templates, dist, home)
     pages = (lists, register, cases, files, link, stream)
-    shared = [healthz, *session.routes(home), *(route for module in pages for route in module.routes())]
+    shared = [healthz, *session.routes(home, homes), *(route for module in pages for route in module.routes())]
     dist.mkdir(parents=True, exist_ok=True)
     static = create_static_files_router(
         "/static", [dist], opt={"public": "file"}, cache_control=CacheControlHeader(max_age=YEAR_S, immutable=True)

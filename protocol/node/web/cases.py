@@ -17,7 +17,7 @@ from litestar.params import FromPath
 
 from protocol import clocks, dispute, office, place
 from protocol.case import Case, Line, key_text
-from protocol.commands import CASE_COMMANDS, AddEvidence, CaseCommand
+from protocol.commands import CASE_COMMANDS, AddEvidence, CaseCommand, DecideReview
 from protocol.context import Context, Step
 from protocol.events import Actor
 from protocol.node.web import forms
@@ -214,9 +214,11 @@ async def _again(request: Request, subject: str, kind: type[CaseCommand], filled
         context = await case_context(request, subject)
     except Refused as gone:
         return refused(request, gone)
-    again = {"form": filled.form, "wrong": filled.wrong, "sentence": sentence, "asked": kind.__name__}
+    again: dict[str, Any] = {"form": filled.form, "wrong": filled.wrong, "sentence": sentence, "asked": kind.__name__}
     if not is_htmx(request):
         return await page(request, "case.html", status=status, live=f"view=case&case={subject}", said="", **{**context, **again})
+    if kind is DecideReview:
+        return fragment(request, "_review.html", status=status, **{**context, **again})
     offered = {step.command: step for step in context["steps"]}
     step = offered.get(kind.__name__) or Step(kind.__name__, COMMAND_NAMES[kind.__name__], "")
     return fragment(request, "_step_form.html", status=status, **{**context, **again}, step=step)
@@ -224,7 +226,7 @@ async def _again(request: Request, subject: str, kind: type[CaseCommand], filled
 
 async def _done(request: Request, subject: str, kind: type[CaseCommand], form: forms.Typed) -> Response[Any]:
     """What was done, said at the top of the steps, and every region of the page as it is now."""
-    context = {"said": COMMAND_NAMES[kind.__name__], "subject": subject}
+    context: dict[str, Any] = {"said": COMMAND_NAMES[kind.__name__], "subject": subject}
     if form.get("from") == ["peek"]:
         return fragment(request, "_peek_done.html", headers={"HX-Retarget": "#peek", "HX-Reswap": "innerHTML"}, **context)
     try:
@@ -238,7 +240,7 @@ async def form_page(request: Request, subject: str, command: str, form: forms.Ty
     """The case page with one step open and filled with what was typed before the sign-in ran out."""
     context = await case_context(request, subject)
     note = "您登录前写的内容已经放回来，请检查后再保存。"
-    filled = {"form": forms.shown(form), "asked": command, "note": note, "said": ""}
+    filled: dict[str, Any] = {"form": forms.shown(form), "asked": command, "note": note, "said": ""}
     return await page(request, "case.html", live=f"view=case&case={quote(subject)}", **{**context, **filled})
 
 

@@ -117,7 +117,7 @@ def failed(request: Request, error: Exception) -> Response[Any]:
     if wants_json(request):
         return twin({"code": "fault", "field": "", "sentence": FAULT}, status)
     name = "_refused.html" if is_htmx(request) else "refused.html"
-    more = {} if is_htmx(request) else {"counts": {}, "link": None, "path": request.url.path}
+    more: dict[str, Any] = {} if is_htmx(request) else {"counts": {}, "link": None, "path": request.url.path}
     return fragment(request, name, status=status, sentence=FAULT, code="fault", **more)
 
 

@@ -6,6 +6,7 @@ for the password; without, the sign-in page carries what was typed and the form 
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -164,11 +165,13 @@ async def choose_post(request: Request) -> Redirect:
     return Redirect("/", status_code=303)
 
 
-def routes(home: str) -> list:
+def routes(home: str, homes: Mapping[str, str]) -> list:
     @get("/")
     async def front(request: Request) -> Redirect:
         """The page where this person's day begins."""
-        return Redirect(home if sees_cases(request.state.actor) else "/task", status_code=303)
+        actor = request.state.actor
+        other = next((path for power, path in homes.items() if power in actor.powers), "/password")
+        return Redirect(home if sees_cases(actor) else other, status_code=303)
 
     return [front, sign_in_page, sign_in, sign_out, password_page, change_password, choose_post]
 

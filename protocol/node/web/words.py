@@ -7,6 +7,7 @@
 Everything that may change by a table (types, places, offices) is asked of the tables in force at that moment.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
@@ -65,38 +66,45 @@ def _reach(path: str, tables: Tables) -> str:
 
 
 def sees_cases(actor: Actor | None) -> bool:
-    """A post that only goes out to visits sees no case, so it gets no search and no list."""
-    return actor is not None and bool(actor.powers - {"field"})
+    """Who has no power over cases (a cadre, an admin) gets no search and no list."""
+    return actor is not None and bool(actor.powers & access.CASE_POWERS)
 
 
 def teach(environment: Environment, node: Any) -> None:
     """Gives the templates their filters, bound to the node's clock and to its tables in force."""
-    environment.filters.update(
-        moment=lambda ms: moment(ms, node.clock()),
-        day=lambda ms: day(ms, node.clock()),
-        due=lambda ms: due_words(ms, node.clock(), node.tables().calendar) if ms else "",
-        due_tone=lambda ms: due_tone(ms, node.clock()),
-        money=yuan,
-        office=lambda path: node.tables().office_name(path) if path else "",
-        place=lambda path: node.tables().place_name(path) if path else "",
-        place_full=lambda path: node.tables().place_full(path) if path else "",
-        type=lambda code: node.tables().type_name(code) if code else "",
-        type_short=lambda code: node.tables().type_name(code).rpartition("·")[2] if code else "",
-        status=lambda code: STATUS_NAMES.get(code, code),
-        task_status=lambda code: TASK_STATUS_NAMES.get(code, code),
-        result=lambda code: node.tables().word("task_result", code),
-        risk=lambda code: node.tables().word("risk", code),
-        side=lambda code: node.tables().word("side", code),
-        intake=lambda code: node.tables().intake_name(code),
-        ending=lambda code: node.tables().ending_name(code),
-        kind=lambda kind: EVENT_NAMES.get(kind, UNKNOWN_NAME),
-        office_short=lambda path: node.tables().place_name(path) if path else "",
-        reach=lambda path: _reach(path, node.tables()),
-        offset=offset,
-        correction=lambda correction, which: value_text(correction.field, getattr(correction, which), node.tables()),
-        masked=access.masked,
-        masked_phone=access.masked_phone,
-        masked_id=access.masked_id,
-    )
-    environment.globals.update(office_name=lambda: node.name, tables=node.tables, sees_cases=sees_cases)
-    environment.globals.update(PERSON_LABELS=PERSON_LABELS, FIELD_NAMES=FIELD_NAMES)
+    filters: dict[str, Callable[..., Any]] = {
+        "moment": lambda ms: moment(ms, node.clock()),
+        "day": lambda ms: day(ms, node.clock()),
+        "due": lambda ms: due_words(ms, node.clock(), node.tables().calendar) if ms else "",
+        "due_tone": lambda ms: due_tone(ms, node.clock()),
+        "money": yuan,
+        "office": lambda path: node.tables().office_name(path) if path else "",
+        "place": lambda path: node.tables().place_name(path) if path else "",
+        "place_full": lambda path: node.tables().place_full(path) if path else "",
+        "type": lambda code: node.tables().type_name(code) if code else "",
+        "type_short": lambda code: node.tables().type_name(code).rpartition("·")[2] if code else "",
+        "status": lambda code: STATUS_NAMES.get(code, code),
+        "task_status": lambda code: TASK_STATUS_NAMES.get(code, code),
+        "result": lambda code: node.tables().word("task_result", code),
+        "risk": lambda code: node.tables().word("risk", code),
+        "side": lambda code: node.tables().word("side", code),
+        "intake": lambda code: node.tables().intake_name(code),
+        "ending": lambda code: node.tables().ending_name(code),
+        "kind": lambda kind: EVENT_NAMES.get(kind, UNKNOWN_NAME),
+        "office_short": lambda path: node.tables().place_name(path) if path else "",
+        "reach": lambda path: _reach(path, node.tables()),
+        "offset": offset,
+        "correction": lambda correction, which: value_text(correction.field, getattr(correction, which), node.tables()),
+        "masked": access.masked,
+        "masked_phone": access.masked_phone,
+        "masked_id": access.masked_id,
+    }
+    environment.filters.update(filters)
+    names: dict[str, Any] = {
+        "office_name": lambda: node.name,
+        "tables": node.tables,
+        "sees_cases": sees_cases,
+        "PERSON_LABELS": PERSON_LABELS,
+        "FIELD_NAMES": FIELD_NAMES,
+    }
+    environment.globals.update(names)
