@@ -16,7 +16,9 @@ from typing import Any, Final
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.params import FromPath
 
+from protocol import certificate as certificates
 from protocol import place
 from protocol.commands import Command, EndPost, GivePost, RegisterPerson
 from protocol.entry import derive
@@ -56,12 +58,14 @@ def posts_to_choose(request: Request) -> list[tuple[str, str]]:
     return [(kind, row.name) for kind, row in tables.posts.items() if may_seal or "sealed" not in row.powers]
 
 
-def homes_to_choose(request: Request) -> list[tuple[str, str]]:
-    """Nodes whose address a phone may use: this one first."""
-    node = node_of(request)
-    peers = node.pump.peers() if node.pump else []
+def homes_to_choose(request: Request, office: str = "") -> list[tuple[str, str]]:
+    """Nodes that may be a phone's home, this one first; with `office` only those that act for it."""
+    node, shelf = node_of(request), node_of(request).desk.shelf
+    others = [(known.node, known.name or known.node) for known in shelf.certificates.values() if known.node not in shelf.revoked]
     own = (node.certificate.node, f"本机（{node.name}）")
-    return [own, *((peer.node, peer.name or peer.node) for peer in peers if peer.node != node.certificate.node)]
+    rows = [own, *sorted(row for row in others if row[0] != own[0])]
+    known = {**shelf.certificates, own[0]: node.certificate}
+    return [row for row in rows if not office or certificates.serves(known[row[0]], office)]
 
 
 async def people_context(request: Request) -> dict[str, Any]:
@@ -122,11 +126,16 @@ def _built(kind: type[Command], **values: Any) -> Any:
 
 
 def _post_of(request: Request, form: dict[str, str], person: str) -> GivePost:
-    """A post that goes out needs a home node for its phone: this one unless another is named."""
+    """A post that goes out needs a home node for its phone, one that acts for the office: else nothing could be written there."""
     node, kind, command_id = node_of(request), form.get("kind", ""), form.get("command_id", "")
     if not kind:
         raise Refused("field_missing", field="kind", what="岗位")
-    in_field = "field" in node.tables().post_powers(kind)
+    home = ""
+    if "field" in node.tables().post_powers(kind):
+        serving = [known for known, _ in homes_to_choose(request, form.get("office", ""))]
+        home = form.get("home") or (serving[0] if serving else "")
+        if home not in serving:
+            raise Refused("field_impossible", field="home", what="手机归哪台机器", why="这台机器不替这个单位办事，请选它自己的机器")
     return _built(
         GivePost,
         id=derive(command_id, "give"),
@@ -134,7 +143,7 @@ def _post_of(request: Request, form: dict[str, str], person: str) -> GivePost:
         person=person,
         office=form.get("office", ""),
         title=form.get("title") or node.tables().post_name(kind),
-        home=(form.get("home") or node.certificate.node) if in_field else "",
+        home=home,
     )
 
 
@@ -183,7 +192,7 @@ async def _made(request: Request, made: Made) -> Response[Any]:
 
 
 @post("/people/{person:str}/post", status_code=200)
-async def give(request: Request, person: str) -> Response[Any]:
+async def give(request: Request, person: FromPath[str]) -> Response[Any]:
     form = await _form(request)
     try:
         given = _post_of(request, form, person)
@@ -194,7 +203,7 @@ async def give(request: Request, person: str) -> Response[Any]:
 
 
 @post("/people/{person:str}/end", status_code=200)
-async def end(request: Request, person: str) -> Response[Any]:
+async def end(request: Request, person: FromPath[str]) -> Response[Any]:
     form = await _form(request)
     told = {"post": form.get("post", ""), "office": form.get("office", ""), "reason": form.get("reason", "")}
     try:
@@ -206,7 +215,7 @@ async def end(request: Request, person: str) -> Response[Any]:
 
 
 @post("/people/{person:str}/code", status_code=200)
-async def new_code(request: Request, person: str) -> Response[Any]:
+async def new_code(request: Request, person: FromPath[str]) -> Response[Any]:
     """Only for accounts of persons that the asker may see, and only for who may register people."""
     node, actor, form = node_of(request), actor_of(request), await _form(request)
     name = form.get("account", "")

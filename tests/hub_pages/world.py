@@ -1,19 +1,18 @@
 """A real small county behind the pages: SQLCipher journals, the real desk and reads, people who sign in with passwords.
 
-    async with world(tmp_path) as hub: …                hub.client is an httpx client; await hub.sign_in("operator")
-    with served(build) as url: …                        the same app behind a real port, for a browser
+async with world(tmp_path) as hub: hub.client is an httpx client; await hub.sign_in("operator").
+with served(folder) as (url, hub, run): the same app behind a real port, for a browser.
 """
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import uvicorn
-from litestar import Litestar
 
 from hub.web.pages import app
 from protocol.commands import AcceptDispute, EscalateDispute, LogDispute, Party, RecordMediation, TakeUpDispute
@@ -24,6 +23,8 @@ from tests.node.desk_kit import ROOT as TOP
 from tests.node.desk_kit import TOWN, VILLAGE, County, Node, add_person, exchange, new_id, person_id
 
 PASSWORD = "长一点的口令 2026"
+JSON = {"accept": "application/json"}
+DAY_MS = 86_400_000
 DIST = ROOT / "hub/web/dist"
 OTHER_VILLAGE = "330523/330523110/330523110201"
 MATTERS = (
@@ -60,13 +61,40 @@ class Hub:
         self.app = app(self.pages, DIST)
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app=self.app), base_url="http://hub.test")
         self.cases: dict[str, str] = {}
+        self.cadre = ""
 
     async def sign_in(self, name: str) -> None:
-        said = await self.client.post("/sign-in", data={"name": name, "password": PASSWORD}, headers={"accept": "application/json"})
+        said = await self.client.post("/sign-in", data={"name": name, "password": PASSWORD}, headers=JSON)
         assert said.status_code == 200, said.text
 
     def actor(self, kind: str = "operator") -> Actor:
         return self.root.actor(kind, TOP, person_id(f"{kind}-person"))
+
+    async def get(self, path: str, status: int = 200) -> Any:
+        """The JSON twin of a page."""
+        said = await self.client.get(path, headers=JSON)
+        assert said.status_code == status, f"{path}: {said.status_code} {said.text[:400]}"
+        return said.json()
+
+    async def post(self, path: str, form: dict[str, Any], status: int = 200) -> Any:
+        said = await self.client.post(path, data=form, headers=JSON)
+        assert said.status_code == status, f"{path}: {said.status_code} {said.text[:400]}"
+        return said.json()
+
+    async def send(self, title: str = "田埂地界", **more: Any) -> str:
+        """A task of this case, by the operator, for the cadre whose phone is at home here."""
+        due_ms = self.county.clock() + 2 * DAY_MS
+        form = {"command_id": new_id(), "cadre": self.cadre, "purpose": f"上门：{title}", "due_ms": str(due_ms), "contact": ["0"], **more}
+        return (await self.post(f"/cases/{self.cases[title]}/AssignTask", form, 201))["subjects"][0]
+
+    async def second_node_has_it(self) -> None:
+        """The village takes what is here, and its receipt comes back."""
+        await exchange(self.root, self.village)
+        for ledger in await self.village.journal.ledgers():
+            lanes = await self.village.journal.lanes(ledger)
+            async with self.root.journal.writing() as w:
+                await w.set_have(self.village.signer.node, ledger, lanes, self.county.clock(), b"")
+        self.root.wake.heard()
 
 
 async def register(node: Node, name: str, kind: str, office: str, home: str = "", account: str = "") -> str:
@@ -100,7 +128,9 @@ async def offer_from_below(hub: Hub) -> str:
     """A village's case that was offered as far as the county and waits to be taken up."""
     village, town, root = hub.village, hub.town, hub.root
     clerk, officer = village.actor(), town.actor()
-    logged = LogDispute(id=new_id(), ledger=VILLAGE, type="0204", account="水渠堵了，两家为清淤费争执。", parties=[Party("宣小宝")], title="水渠清淤")
+    logged = LogDispute(
+        id=new_id(), ledger=VILLAGE, type="0204", account="水渠堵了，两家为清淤费争执。", parties=[Party("宣小宝")], title="水渠清淤"
+    )
     subject = (await village.say(logged, clerk)).subject
     await village.say(EscalateDispute(id=new_id(), case=subject, to=TOWN, reason="谈了两回没谈拢"), clerk)
     await exchange(village, town)
@@ -122,9 +152,9 @@ async def world(folder: Path) -> AsyncIterator[Hub]:
         await register(root, "卞主任", "operator", TOP, account="operator")
         await register(root, "管理员", "admin", TOP, account="admin")
         await register(root, "纪检专岗", "discipline", TOP, account="discipline")
-        hub.cadre = await register(root, "陈立新", "cadre", TOWN, home="nroot2222", account="cadre")  # type: ignore[attr-defined]
-        await register(root, "周敏", "cadre", "330523/330523110", home="nroot2222")
-        await register(root, "沙远行", "cadre", "330523/330523001", home="nvill2222")
+        hub.cadre = await register(root, "陈立新", "cadre", TOP, home="nroot2222", account="cadre")
+        await register(root, "穆青", "cadre", TOP, home="nroot2222", account="other")
+        await register(root, "周敏", "cadre", TOWN, home="ntown2222")
         await settle(hub)
         await offer_from_below(hub)
         yield hub
@@ -134,22 +164,19 @@ async def world(folder: Path) -> AsyncIterator[Hub]:
 
 
 @contextmanager
-def served(build: Callable[[], Awaitable[tuple[Litestar, Any, Callable[[], Awaitable[None]]]]]) -> Iterator[tuple[str, Any, Any]]:
-    """(url, what build made, run): the app on a port of the loopback, in a loop of its own; run(coroutine) goes into that loop.
-
-    build gives (app, anything, close)."""
+def served(folder: Path) -> Iterator[tuple[str, Hub, Callable[[Any], Any]]]:
+    """(url, hub, run): the hub's app on a port of the loopback, in a loop of its own; run(coroutine) goes into that loop."""
     port, ready, made, loop = free_port(), threading.Event(), [], asyncio.new_event_loop()
 
     async def main() -> None:
-        application, thing, close = await build()
-        server = uvicorn.Server(uvicorn.Config(application, port=port, log_level="warning", timeout_graceful_shutdown=1))
-        made.extend([server, thing])
-        serving = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.02)
-        ready.set()
-        await serving
-        await close()
+        async with world(folder) as hub:
+            server = uvicorn.Server(uvicorn.Config(hub.app, port=port, log_level="warning", timeout_graceful_shutdown=1))
+            made.extend([server, hub])
+            serving = asyncio.create_task(server.serve())
+            while not server.started:
+                await asyncio.sleep(0.02)
+            ready.set()
+            await serving
 
     thread = threading.Thread(target=loop.run_until_complete, args=(main(),), daemon=True)
     thread.start()

@@ -1,13 +1,14 @@
 """Papers: a case in, PDF bytes out, the same on every machine.
 
     paper = await print.agreement(case, node.tables())          人民调解协议书, or 口头协议登记表 for an oral one
+    GET /cases/{id}/agreement.pdf?blanks=1                      the same, for whoever may see the case
 
 What an agreement says follows 人民调解法 29: the parties; main facts, issue and responsibility; what was agreed, how and by
 when it is performed. A case without an agreement is refused (not_now), one whose body was erased prints what is left.
 
 The fonts are ours, whole (print/fonts, laid by the bundle step; none: paper_unready). A character that they lack would
 print as an empty box without a word, so the text is held against the fonts' cmap first: glyph_missing names the characters;
-`blanks=True` prints a line in the place of each, to be filled in by hand.
+with `blanks` a line is printed in the place of each, to be filled in by hand.
 
 Typst runs in a process of its own (print/child.py): a small node prints seldom and should not keep 43 MB for it.
 """
@@ -18,12 +19,16 @@ from functools import lru_cache
 from pathlib import Path
 from struct import unpack_from
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
+from litestar import Request, Response, get
+from litestar.params import FromPath
 
 from protocol import calendar, money
 from protocol.case import Agreement, Case
 from protocol.commands import Party
+from protocol.node.web.page import actor_of, node_of, page, wants_json
 from protocol.problem import Refused
 from protocol.tables import Tables
 
@@ -35,6 +40,7 @@ BLANK: Final = "＿"
 STEMS: Final = "甲乙丙丁戊己庚辛壬癸"
 DIGITS: Final = "零一二三四五六七八九"
 SEXES: Final = {"1": "男", "2": "女"}
+PRIVATE: Final = {"Cache-Control": "private, no-store"}
 ERASED: Final = "（内容已依法删除）"
 _turn: Final = asyncio.Semaphore(AT_ONCE_MAX)
 
@@ -160,9 +166,11 @@ async def pdf(template: str, values: dict[str, Any], *, blanks: bool = False, fo
         child = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
         try:
             paper, told = await asyncio.wait_for(child.communicate(msgspec.json.encode(values)), PRINT_S_MAX)
-        except (TimeoutError, asyncio.CancelledError):
+        except (TimeoutError, asyncio.CancelledError) as error:
             child.kill()
             await child.wait()
+            if isinstance(error, TimeoutError):
+                raise Refused("paper_failed") from error
             raise
     if child.returncode or not paper.startswith(b"%PDF"):
         raise Refused("paper_failed") from RuntimeError(told.decode(errors="replace")[-2_000:])
@@ -175,3 +183,22 @@ async def agreement(case: Case, tables: Tables, *, blanks: bool = False) -> byte
         raise Refused("not_now", status="还没有签协议", what="打印协议书")
     template = "oral" if signed.form == "oral" else "agreement"
     return await pdf(template, values_of(case, signed, tables), blanks=blanks)
+
+
+@get("/cases/{subject:str}/agreement.pdf")
+async def agreement_paper(request: Request, subject: FromPath[str]) -> Response[Any]:
+    """Raises Refused case_unknown, not_now, paper_unready, paper_failed; a missing character is answered with a page that offers blanks."""
+    node = node_of(request)
+    case = await node.reads.case(actor_of(request), subject)
+    try:
+        paper = await agreement(case, node.tables(), blanks=request.query_params.get("blanks") == "1")
+    except Refused as refusal:
+        if refusal.code != "glyph_missing" or wants_json(request):
+            raise
+        return await page(request, "visits/blanks.html", status=refusal.status, sentence=refusal.sentence, case=case)
+    name = quote(f"{case.agreement.number if case.agreement else case.code}.pdf")
+    return Response(paper, media_type="application/pdf", headers={"Content-Disposition": f"inline; filename*=UTF-8''{name}", **PRIVATE})
+
+
+def routes() -> list[Any]:
+    return [agreement_paper]

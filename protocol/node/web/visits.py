@@ -16,15 +16,18 @@ from urllib.parse import urlencode
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.params import FromPath
 
 from protocol import calendar, dispute
 from protocol.case import TASK_OPEN, Case, Task
 from protocol.commands import AssignTask, Party, RecallTask, TaskCommand, UrgeTask
 from protocol.node.web import forms
+from protocol.node.web import print as paper
 from protocol.node.web.cases import context_of
 from protocol.node.web.files import sent_file
 from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, page, rendered, twin, wants_json
 from protocol.node.web.register import ledgers_to_choose, outcome_twin
+from protocol.place import within
 from protocol.problem import Refused
 from protocol.task import steps_task
 
@@ -61,6 +64,8 @@ async def dispatch_context(request: Request, subject: str, form: dict[str, Any] 
     place = (form or {}).get("place") or request.query_params.get("place") or case.ledger
     cadres = await node.reads.cadres(actor, place)
     names = {party.name for party in case.parties}
+    near = "/".join(place.split("/")[:2])
+    cadres.sort(key=lambda choice: (not choice.reachable, not within(choice.office, near)))  # keeps their order otherwise
     first = {
         "purpose": f"上门走访：{case.title or tables.type_name(case.type)}"[:100],
         "address": case.place_text,
@@ -76,7 +81,7 @@ async def dispatch_context(request: Request, subject: str, form: dict[str, Any] 
         "case": case,
         "places": places,
         "place": place,
-        "cadres": [(choice, choice.name in names) for choice in cadres[:CADRES_SHOWN_MAX]],
+        "cadres": [(choice, choice.name in names, within(choice.office, near)) for choice in cadres[:CADRES_SHOWN_MAX]],
         "cadres_total": len(cadres),
         "times": times,
         "units": [(path, tables.office_name(path)) for path in tables.units_of(case.ledger.split("/")[0]) if path != actor.office],
@@ -93,10 +98,10 @@ def _paths(entry: tuple[str, Any]) -> list[str]:
 
 
 @get("/cases/{subject:str}/dispatch")
-async def dispatch_page(request: Request, subject: str) -> Response[Any]:
+async def dispatch_page(request: Request, subject: FromPath[str]) -> Response[Any]:
     context = await dispatch_context(request, subject)
     if wants_json(request):
-        return twin({"case": subject, "place": context["place"], "cadres": [choice for choice, _ in context["cadres"]]})
+        return twin({"case": subject, "place": context["place"], "cadres": [choice for choice, _, _ in context["cadres"]]})
     if is_htmx(request):
         name = "visits/_cadres.html" if request.query_params.get("only") == "cadres" else "visits/_dispatch.html"
         return fragment(request, name, pane=True, **context)
@@ -130,7 +135,7 @@ async def assignment(request: Request, subject: str, form: forms.Typed) -> forms
 
 
 @post("/cases/{subject:str}/AssignTask", status_code=200)
-async def assign(request: Request, subject: str) -> Response[Any]:
+async def assign(request: Request, subject: FromPath[str]) -> Response[Any]:
     """派单. The same form sent twice is one task."""
     node, actor = node_of(request), actor_of(request)
     if request.content_type[0] == "application/json":
@@ -148,7 +153,7 @@ async def assign(request: Request, subject: str) -> Response[Any]:
     if wants_json(request):
         return twin(outcome_twin(outcome), 201)
     if is_htmx(request):
-        name = await node.reads.person_name(filled.command.cadre)
+        name = await node.reads.person_name(str(filled.form.get("cadre", "")))
         return fragment(request, "visits/_assigned.html", task=outcome.subject, subject=subject, name=name)
     return Response("", status_code=303, headers={"Location": f"/tasks/{outcome.subject}"})
 
@@ -156,7 +161,8 @@ async def assign(request: Request, subject: str) -> Response[Any]:
 async def _again(request: Request, subject: str, filled: forms.Filled, refusal: Refused) -> Response[Any]:
     if wants_json(request):
         return twin({"code": refusal.code, "sentence": refusal.sentence, "wrong": filled.wrong}, refusal.status)
-    context = {**await dispatch_context(request, subject, filled.form), "wrong": filled.wrong, "sentence": refusal.sentence}
+    context: dict[str, Any] = await dispatch_context(request, subject, filled.form)
+    context |= {"wrong": filled.wrong, "sentence": refusal.sentence}
     if is_htmx(request):
         return fragment(request, "visits/_dispatch.html", status=refusal.status, **context)
     return await page(request, "visits/dispatch.html", status=refusal.status, **context)
@@ -250,7 +256,7 @@ def task_twin(context: dict[str, Any]) -> dict[str, Any]:
 
 
 @get("/tasks/{subject:str}")
-async def task_page(request: Request, subject: str) -> Response[Any]:
+async def task_page(request: Request, subject: FromPath[str]) -> Response[Any]:
     context = await task_context(request, subject)
     if wants_json(request):
         return twin(task_twin(context))
@@ -262,7 +268,7 @@ async def task_live(request: Request) -> str:
 
 
 @post("/tasks/{subject:str}/{command:str}", status_code=200)
-async def act(request: Request, subject: str, command: str) -> Response[Any]:
+async def act(request: Request, subject: FromPath[str], command: FromPath[str]) -> Response[Any]:
     kind = COMMANDS.get(command)
     if kind is None:
         raise Refused("page_unknown")
@@ -283,7 +289,7 @@ async def act(request: Request, subject: str, command: str) -> Response[Any]:
 
 
 @get("/tasks/{subject:str}/files/{address:str}")
-async def show_file(request: Request, subject: str, address: str) -> Response[Any]:
+async def show_file(request: Request, subject: FromPath[str], address: FromPath[str]) -> Response[Any]:
     """The plain bytes; never by an address alone."""
     task: Task = await node_of(request).reads.task(actor_of(request), subject)
     held = next((attachment.blob for attachment in task.blobs if attachment.blob.address == address), None)
@@ -296,4 +302,5 @@ VIEWS: Final = {"tasks": tasks_live, "task": task_live}
 
 
 def routes() -> list[Any]:
-    return [dispatch_page, assign, tasks_page, task_page, act, show_file]
+    """With the papers: whatever serves cases prints them too."""
+    return [dispatch_page, assign, tasks_page, task_page, act, show_file, *paper.routes()]

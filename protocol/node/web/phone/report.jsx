@@ -87,14 +87,14 @@ export function Report({ t, person, results, step, notice, act }) {
   return <section class="card report"><h2>办理结果</h2>
     <fieldset aria-describedby={wrong.value === "result" ? "result-wrong" : undefined}><legend>结果</legend>
       {wrong.value === "result" && <p class="wrong" id="result-wrong" role="alert">请选一个结果。</p>}
-      <div class="picks">{results.map((r, i) => <label key={r.code} class="pick"><input id={`result-${i}`} type="radio" name="result" checked={d.result === r.code} onChange={() => keep({ result: r.code })} />{r.name}</label>)}</div></fieldset>
+      <div class="answers">{results.map((r, i) => <label key={r.code} class="answer"><input id={`result-${i}`} type="radio" name="result" checked={d.result === r.code} onChange={() => keep({ result: r.code })} />{r.name}</label>)}</div></fieldset>
     <label for="words">经过和结果</label>{wrong.value === "words" && <p class="wrong" id="words-wrong" role="alert">请写一句经过和结果。</p>}
     <textarea id="words" rows="4" maxlength="2000" value={d.words} aria-invalid={wrong.value === "words"} aria-describedby={wrong.value === "words" ? "words-wrong" : undefined} onInput={(e) => keep({ words: e.target.value })} />
     <h3>现场照片 <span class="soft">{d.photos.length ? `${d.photos.length} 张` : "可以没有"}</span></h3>
-    {d.photos.length > 0 && <ul class="thumbs">{d.photos.map((bytes, i) => <Thumb key={i} bytes={bytes} mime="image/jpeg" words={`第 ${i + 1} 张照片`} onDrop={() => keep({ photos: d.photos.filter((_, j) => j !== i) })} />)}</ul>}
+    {d.photos.length > 0 && <ul class="shots">{d.photos.map((bytes, i) => <Thumb key={i} bytes={bytes} mime="image/jpeg" words={`第 ${i + 1} 张照片`} onDrop={() => keep({ photos: d.photos.filter((_, j) => j !== i) })} />)}</ul>}
     <label class="button" for="photo">拍照片</label><input class="hide" id="photo" type="file" accept="image/*" capture="environment" multiple onChange={addPhotos} />
     <h3 id="sign-label">当事人签名 <span class="soft">{d.signatures.length ? `已签 ${d.signatures.length} 人` : "可以没有"}</span></h3>
-    {d.signatures.length > 0 && <ul class="thumbs">{d.signatures.map((bytes, i) => <Thumb key={i} bytes={bytes} mime="image/png" words={`第 ${i + 1} 个签名`} onDrop={() => keep({ signatures: d.signatures.filter((_, j) => j !== i) })} />)}</ul>}
+    {d.signatures.length > 0 && <ul class="shots">{d.signatures.map((bytes, i) => <Thumb key={i} bytes={bytes} mime="image/png" words={`第 ${i + 1} 个签名`} onDrop={() => keep({ signatures: d.signatures.filter((_, j) => j !== i) })} />)}</ul>}
     <Sign pad={pad} strokes={d.strokes} onStroke={(strokes) => keep({ strokes })} />
     <div class="two"><button type="button" onClick={() => { pad.current.clear(); keep({ strokes: [] }); }}>重签</button>
       {d.signatures.length + 1 < SIGNATURES_MAX && <button type="button" onClick={nextSigner}>下一位签</button>}</div>

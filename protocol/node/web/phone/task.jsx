@@ -35,13 +35,14 @@ const plan = () => { if (!document.hidden) timer = setTimeout(refresh, mine.valu
 const ask = (path, more) => fetch(path, { headers: { Accept: "application/json" }, ...more }).catch(() => null);
 async function once() {
   const store = await db;
-  if (await store.get("state", "leaving") && await leave()) return show("out");
-  await replay().catch(() => 0);
+  if (await store.get("state", "leaving") && !await leave()) return show("out");
+  if (signed.value === "in" || await ask("/task/mine").then((r) => r?.ok && r.json()).then((said) => said && said.me)) await replay().catch(() => 0);
   const sent = (await kept()).filter((a) => a.state === SENT).slice(0, 100);
   const r = await ask(`/task/mine?kept=${sent.map((a) => a.id).join(",")}`);
-  if (r?.status === 401 || r?.status === 403) return show("out");
   if (!r?.ok) return show(signed.value);
-  const said = await r.json(), tx = store.transaction(["tasks", "state"], "readwrite");
+  const said = await r.json();
+  if (!said.me) return show("out");
+  const tx = store.transaction(["tasks", "state"], "readwrite");
   tx.objectStore("tasks").clear();
   for (const task of said.tasks) tx.objectStore("tasks").put(task);
   tx.objectStore("state").put(said.me, "me");
@@ -67,11 +68,11 @@ async function act(actions) {
   refresh();
   return true;
 }
-/** Asks the server to end the session; without a signal it is promised and done first thing when there is one. */
+/** Ends the session at the server: true. Without a signal it is promised, and done first thing when there is one. */
 async function leave() {
-  const r = await ask("/sign-out", { method: "POST" }), store = await db;
-  if (r && r.status < 500) await store.delete("state", "leaving"); else await store.put("state", true, "leaving");
-  return true;
+  const r = await ask("/sign-out", { method: "POST" }), store = await db, left = r && r.status < 500;
+  if (left) await store.delete("state", "leaving"); else await store.put("state", true, "leaving");
+  return left;
 }
 async function signOut() {
   if (left.value && !confirm(`还有 ${left.value} 条没有发出。退出后仍留在手机里，下次登录接着发。现在退出吗？`)) return;
@@ -118,7 +119,7 @@ function List() {
     <ul class="tasks">{doing.map((t) => <Card key={t.id} t={t} />)}</ul>
     {me.value && !doing.length && <p class="empty">现在没有要办的任务。派给您的任务会出现在这里。</p>}
     {done.length > 0 && <><h2>办过的</h2><ul class="tasks">{done.map((t) => <Card key={t.id} t={t} />)}</ul></>}
-    {me.value && <p class="who">{me.value.name}　{me.value.office}<button class="plain" onClick={signOut}>退出登录</button></p>}
+    {me.value && <p class="owner">{me.value.name}　{me.value.office}<button class="plain" onClick={signOut}>退出登录</button></p>}
   </main>;
 }
 
@@ -158,7 +159,7 @@ const Main = ({ step, onClick }) => <div class="foot"><button class="main" onCli
 
 function Task({ t }) {
   const steps = flow.value.steps[t.status] ?? [], no = steps.find((s) => s.kind === "DeclineTask"), step = steps.find((s) => s !== no && s.main);
-  const blocked = t.waits.filter((a) => a.refused);
+  const blocked = t.waits.filter((a) => a.refused), over = !flow.value.steps[t.status];
   const send = () => {
     const { words, ...position } = step.kind === "ArriveTask" && place.value ? place.value : {};
     act([{ kind: step.kind, label: step.label, task: t.id, at_ms: Date.now(), ...position }]).then((ok) => { if (ok) { place.value = null; scrollTo(0, 0); } });
@@ -169,11 +170,12 @@ function Task({ t }) {
     {blocked.map((a) => <Refused key={a.id} a={a} />)}
     {t.urges.map((u) => <p key={u.at} class="note"><strong>催办</strong> {u.text} <span>{u.at}</span></p>)}
     {step?.kind === "ReportTask" && !blocked.length && <Report t={t} person={me.value.person} results={flow.value.results} step={step} notice={notice} act={act} />}
-    <section class="card"><dl class="facts"><Fact label="去哪里"><Where t={t} /></Fact><Fact label="何时前">{t.due_at}</Fact><Fact label="带什么">{t.bring}</Fact>
+    {over && <History t={t} />}
+    <section class="card"><dl class="told"><Fact label="去哪里"><Where t={t} /></Fact><Fact label="何时前">{t.due_at}</Fact><Fact label="带什么">{t.bring}</Fact>
       <Fact label="情况">{t.summary}</Fact><Fact label="谁派的">{t.assigned_by}</Fact><Fact label="案件编码">{t.code}</Fact></dl></section>
     {t.contacts.length > 0 && <section class="card"><h2>找谁</h2><ul class="people">{t.contacts.map((p) => <Person key={p.name} p={p} />)}</ul></section>}
     {step?.kind === "ArriveTask" && <Position />}
-    <History t={t} />
+    {!over && <History t={t} />}
     {no && !blocked.length && <Decline t={t} step={no} />}
     {step && step.kind !== "ReportTask" && !blocked.length && door.value !== "decline" && <Main step={step} onClick={send} />}
   </main>;

@@ -1,0 +1,96 @@
+"""The board in a real Chromium: it stays true by itself, a cadre is sent from its pane, and it holds on a phone."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from protocol.commands import ArriveTask, ConfirmTask, SignAgreement
+from tests.hub_pages.world import PASSWORD, Hub, served
+from tests.kit.browser import DESK, PHONE, look
+from tests.kit.machine import needs_chromium
+from tests.node.desk_kit import ROOT, dispute, new_id
+
+pytestmark = needs_chromium
+
+
+@pytest.fixture
+def county(tmp_path) -> Iterator[tuple[str, Hub, Callable[[Any], Any]]]:
+    with served(tmp_path) as made:
+        yield made
+
+
+def signed_in(page: Page, url: str, who: str) -> Page:
+    page.fill("[name=name]", who)
+    page.fill("[name=password]", PASSWORD)
+    page.get_by_role("button", name="登录").click()
+    page.wait_for_url(lambda at: "sign-in" not in at)
+    return page
+
+
+def test_an_operator_sends_a_cadre_from_the_board_and_watches_each_step(county, open_page):
+    url, hub, run = county
+    board = signed_in(open_page(f"{url}/sign-in", DESK), url, "operator")
+    expect(board.locator("#board-rows tr")).to_have_count(7)
+    look(board, "board")
+    run(hub.root.say(dispute(title="新来的一件"), hub.root.actor()))
+    expect(board.locator("#board-rows tr")).to_have_count(8)  # without a reload
+    expect(board.locator("#figure-open strong")).to_have_text("8")
+    board.get_by_label("派单：田埂地界").click()
+    form = board.locator("#dispatch form")
+    expect(form).to_be_visible()
+    board.get_by_role("button", name="派出").click()
+    expect(form.get_by_role("alert")).to_contain_text("请选一位干部。")
+    board.get_by_label("陈立新").check()
+    look(board, "board-dispatch")
+    board.get_by_role("button", name="派出").click()
+    expect(board.locator("#dispatch")).to_contain_text("已派给 陈立新")
+    out = board.locator("#out")
+    expect(out.locator(".track .done")).to_have_count(1)
+    (task,) = run(hub.root.reads.tasks(hub.root.actor()))
+    cadre = hub.root.actor("cadre", ROOT, hub.cadre)
+    run(hub.root.say(ConfirmTask(id=new_id(), task=task.subject), cadre))
+    expect(out.locator(".track .done")).to_have_count(2)
+    run(hub.root.say(ArriveTask(id=new_id(), task=task.subject), cadre))
+    expect(out.locator(".track .done")).to_have_count(3)
+    out.get_by_role("link").click()
+    expect(board.get_by_role("heading", name="上门走访：田埂地界")).to_be_visible()
+    look(board, "task")
+
+
+def test_the_pages_of_the_centre_hold_on_a_small_screen(county, open_page):
+    url, hub, run = county
+    run(hub.sign_in("operator"))
+    run(hub.send())
+    page = signed_in(open_page(f"{url}/sign-in", PHONE), url, "operator")
+    for path, name in (
+        ("/board", "board"),
+        ("/tasks", "tasks"),
+        (f"/cases/{hub.cases['田埂地界']}/dispatch", "dispatch"),
+        ("/people", "people"),
+        ("/quarantine", "quarantine"),
+    ):
+        page.goto(url + path)
+        look(page, f"{name}-phone")
+    page.set_viewport_size(DESK)
+    for path, name in (("/board?figure=held", "board-held"), ("/people", "people"), ("/tasks", "tasks"), ("/quarantine", "quarantine")):
+        page.goto(url + path)
+        look(page, name)
+    page.goto(f"{url}/board")
+    page.get_by_text("统计：各乡镇未办结").click()
+    expect(page.locator("#chart svg")).to_be_visible()
+    look(page, "board-statistics")
+
+
+def test_the_printed_agreement_opens_in_the_browser(county, open_page):
+    url, hub, run = county
+    told = {"terms": ["界石立回原处。"], "performance": "当面办完。"}
+    run(hub.root.say(SignAgreement(id=new_id(), case=hub.cases["田埂地界"], **told), hub.root.actor()))
+    page = signed_in(open_page(f"{url}/sign-in", DESK), url, "operator")
+    page.goto(f"{url}/cases/{hub.cases['田埂地界']}")
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="打印协议书").click()
+    answer = page.context.request.get(opened.value.url)
+    assert answer.headers["content-type"] == "application/pdf"
+    assert answer.body().startswith(b"%PDF")

@@ -1,0 +1,122 @@
+"""派单: who can go, what goes with them, the task that comes of it, and 联调 beside it."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from protocol.commands import AddTaskEvidence, ArriveTask, ConfirmTask, ReportTask
+from protocol.events import Actor
+from tests.hub_pages.world import JSON, Hub, world
+from tests.node.desk_kit import ROOT, new_id
+
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000002000001e221bc330000000049454e44ae426082"
+)
+
+
+@pytest.fixture
+async def hub(tmp_path) -> AsyncIterator[Hub]:
+    async with world(tmp_path) as made:
+        await made.sign_in("operator")
+        yield made
+
+
+def cadre(hub: Hub) -> Actor:
+    return hub.root.actor("cadre", ROOT, hub.cadre)
+
+
+async def test_who_is_near_comes_first_and_who_cannot_be_reached_says_why(hub: Hub):
+    near = (await hub.get(f"/cases/{hub.cases['田埂地界']}/dispatch"))["cadres"]
+    assert near[0]["name"] == "周敏"
+    far = (await hub.get(f"/cases/{hub.cases['工钱没结清']}/dispatch"))["cadres"]
+    assert [(choice["name"], choice["reachable"]) for choice in far] == [("穆青", True), ("陈立新", True), ("周敏", False)]
+    assert "手机收不到这里的任务" in (await hub.client.get(f"/cases/{hub.cases['工钱没结清']}/dispatch")).text
+    assert "就近" in (await hub.client.get(f"/cases/{hub.cases['田埂地界']}/dispatch")).text
+
+
+async def test_a_filled_form_becomes_one_task_however_often_it_is_sent(hub: Hub):
+    case = hub.cases["田埂地界"]
+    page = (await hub.client.get(f"/cases/{case}/dispatch")).text
+    assert "3 个工作日内" in page
+    form = {"command_id": new_id(), "cadre": hub.cadre, "purpose": "看看地界", "bring": "卷尺", "by": "", "contact": ["0"]}
+    form["due_ms"] = "2026-11-25T17:30"
+    first = await hub.post(f"/cases/{case}/AssignTask", form, 201)
+    assert await hub.post(f"/cases/{case}/AssignTask", form, 201) == first
+    tasks = (await hub.get("/tasks"))["tasks"]
+    assert [(task["purpose"], task["bring"], task["status"], task["home"]) for task in tasks] == [("看看地界", "卷尺", "sent", "nroot2222")]
+    task = await hub.get(f"/tasks/{first['subjects'][0]}")
+    assert [(party["name"], "id_number" in party) for party in task["contacts"]] == [("叶根土", False)]
+    assert task["due_ms"] == 1_795_599_000_000  # 17:30 at UTC+8
+
+
+async def test_what_is_missing_comes_back_in_the_filled_form(hub: Hub):
+    case = hub.cases["田埂地界"]
+    form = {"command_id": new_id(), "purpose": "看看地界", "by": "other", "due_ms": "", "summary": "打过一次架"}
+    wrong = (await hub.post(f"/cases/{case}/AssignTask", form, 422))["wrong"]
+    assert set(wrong) == {"cadre", "by"}
+    said = await hub.client.post(f"/cases/{case}/AssignTask", data=form)
+    assert said.status_code == 422
+    assert "请选一位干部。" in said.text
+    assert "打过一次架" in said.text
+    assert (await hub.get("/tasks"))["tasks"] == []
+
+
+async def test_a_cadre_who_cannot_be_reached_is_refused_by_the_rules(hub: Hub):
+    form = {"command_id": new_id(), "purpose": "去看看", "due_ms": "2026-11-25T17:30"}
+    people = {row["name"]: row["person"] for row in (await hub.get("/people"))["people"]}
+    said = await hub.post(f"/cases/{hub.cases['工钱没结清']}/AssignTask", {**form, "cadre": people["周敏"]}, 422)
+    assert said["code"] == "cadre_unreachable"
+
+
+async def test_a_task_shows_each_step_and_what_was_brought_back(hub: Hub):
+    subject = await hub.send()
+    who = cadre(hub)
+    await hub.root.say(ConfirmTask(id=new_id(), task=subject), who)
+    await hub.root.say(ArriveTask(id=new_id(), task=subject, latitude=30.8, longitude=119.7, accuracy_m=12), who)
+    await hub.root.say(ReportTask(id=new_id(), task=subject, result="settled", words="两家当面把界石立好了。", photos=1), who)
+    blob = await hub.root.blobs.put(PNG, "现场.png", "image/png", "photo")
+    await hub.root.say(AddTaskEvidence(id=new_id(), task=subject, blob=blob), who)
+    page = (await hub.client.get(f"/tasks/{subject}")).text
+    for words in ("已报", "两家当面把界石立好了。", "北纬 30.80000", "陈立新", "已存本机"):
+        assert words in page
+    shown = await hub.client.get(f"/tasks/{subject}/files/{blob.address}")
+    assert (shown.status_code, shown.headers["content-type"], shown.content) == (200, "image/png", PNG)
+    assert (await hub.client.get(f"/tasks/{subject}/files/{'0' * 64}")).status_code == 404
+    twin = await hub.get(f"/tasks/{subject}")
+    assert "key" not in twin["files"][0]
+    assert twin["lines"][-1]["marks"]
+
+
+async def test_a_task_is_urged_and_recalled_while_that_is_possible(hub: Hub):
+    subject = await hub.send()
+    await hub.post(f"/tasks/{subject}/UrgeTask", {"command_id": new_id(), "text": "今天能到吗"})
+    again = await hub.client.post(f"/tasks/{subject}/RecallTask", data={"command_id": new_id(), "reason": ""})
+    assert again.status_code == 422
+    assert "还差 1 项" in again.text
+    await hub.post(f"/tasks/{subject}/RecallTask", {"command_id": new_id(), "reason": "人手换了"})
+    page = (await hub.client.get(f"/tasks/{subject}")).text
+    assert "已撤回" in page
+    assert "UrgeTask" not in page
+    assert (await hub.get("/tasks"))["tasks"] == []
+    assert len((await hub.get("/tasks?show=all"))["tasks"]) == 1
+    assert (await hub.post(f"/tasks/{subject}/UrgeTask", {"command_id": new_id(), "text": "快点"}, 409))["code"] == "task_not_now"
+
+
+async def test_departments_are_convened_from_the_same_page(hub: Hub):
+    case = hub.cases["工钱没结清"]
+    assert "人力资源和社会保障局" in (await hub.client.get(f"/cases/{case}/dispatch")).text
+    form = {"command_id": new_id(), "units": ["330523/u06", "330523/u05"], "purpose": "一起算清工钱"}
+    said = await hub.client.post(f"/cases/{case}/ConveneUnits", data=form)
+    assert said.status_code == 303
+    tasks = (await hub.get("/tasks"))["tasks"]
+    assert {task["unit"] for task in tasks} == {"330523/u06", "330523/u05"}
+    assert "（已请）" in (await hub.client.get(f"/cases/{case}/dispatch")).text
+
+
+async def test_a_cadre_sees_neither_the_dispatch_page_nor_others_tasks(hub: Hub):
+    subject, case = await hub.send(), hub.cases["田埂地界"]
+    await hub.sign_in("other")
+    for path in (f"/cases/{case}/dispatch", f"/cases/{case}"):
+        assert (await hub.client.get(path, headers=JSON)).status_code in (403, 404)
+    assert (await hub.get(f"/tasks/{subject}", 404))["code"] == "task_unknown"
+    assert (await hub.get("/tasks"))["tasks"] == []

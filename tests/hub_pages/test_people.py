@@ -1,0 +1,97 @@
+"""人员: a person, a post and a first sign-in in one step; codes are shown once and work once."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.hub_pages.world import JSON, PASSWORD, Hub, world
+from tests.node.desk_kit import ROOT, TOWN, new_id
+
+
+@pytest.fixture
+async def hub(tmp_path) -> AsyncIterator[Hub]:
+    async with world(tmp_path) as made:
+        await made.sign_in("operator")
+        yield made
+
+
+def form(**more: str) -> dict[str, str]:
+    return {"command_id": new_id(), "name": "岑文静", "phone": "13700000000", "office": ROOT, "kind": "operator", "title": "窗口", **more}
+
+
+async def test_a_new_person_signs_in_with_the_code_and_chooses_a_password(hub: Hub):
+    made = await hub.post("/people", form(account="cenwenjing"), 201)
+    assert made["code"]
+    assert made["code"] not in (await hub.client.get("/people")).text  # told once
+    hub.client.cookies.clear()
+    said = await hub.client.post("/sign-in", data={"name": "cenwenjing", "password": made["code"]})
+    assert said.status_code in (200, 303)
+    chosen = await hub.client.post("/password", data={"password": "自己选的口令 1", "again": "自己选的口令 1"}, follow_redirects=True)
+    assert chosen.url.path == "/board"
+    hub.client.cookies.clear()
+    again = await hub.client.post("/sign-in", data={"name": "cenwenjing", "password": made["code"]}, headers=JSON)
+    assert again.status_code == 401
+
+
+async def test_the_same_form_twice_is_one_person(hub: Hub):
+    typed = form()
+    first, second = await hub.post("/people", typed, 201), await hub.post("/people", typed, 201)
+    assert first["person"] == second["person"]
+    assert [row["name"] for row in (await hub.get("/people?text=岑文静"))["people"]] == ["岑文静"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"kind": ""}, "kind"),
+        ({"account": "a b"}, "account"),
+        ({"account": "admin"}, "account"),
+        ({"kind": "king"}, "post"),
+    ],
+)
+async def test_a_wrong_field_is_named_and_nobody_is_registered(hub: Hub, change: dict[str, str], field: str):
+    typed = form(**change)
+    assert field in (await hub.post("/people", typed, 422))["wrong"]
+    page = await hub.client.post("/people", data=typed)
+    assert page.status_code == 422
+    assert "13700000000" in page.text
+    if field != "post":  # the kind of post is judged by the rules, after the person was taken down
+        assert (await hub.get("/people?text=岑文静"))["total"] == 0
+
+
+async def test_a_cadre_gets_a_home_for_the_phone_and_can_be_sent(hub: Hub):
+    await hub.post("/people", form(name="郁长河", office=TOWN, kind="cadre", title="包村干部"), 201)
+    wrong = await hub.post("/people", form(name="梅雨", office=TOWN, kind="cadre", home="nroot2222"), 422)
+    assert set(wrong["wrong"]) == {"home"}  # this node does not act for that office, so the phone could write nothing
+    choices = (await hub.get(f"/cases/{hub.cases['田埂地界']}/dispatch"))["cadres"]
+    assert {"郁长河": "ntown2222"}.items() <= {choice["name"]: choice["home"] for choice in choices}.items()
+
+
+async def test_an_ended_post_ends_the_session(hub: Hub):
+    row = next(row for row in (await hub.get("/people?text=陈立新"))["people"])
+    post, _, _, office, _, _ = row["posts"][0]
+    await hub.post(f"/people/{row['person']}/end", {"command_id": new_id(), "post": post, "office": office, "reason": "调离"}, 201)
+    hub.client.cookies.clear()
+    said = await hub.client.post("/sign-in", data={"name": "cadre", "password": PASSWORD}, headers=JSON)
+    assert said.status_code in (401, 403)
+
+
+async def test_a_new_code_voids_the_old_password(hub: Hub):
+    row = next(row for row in (await hub.get("/people?text=陈立新"))["people"])
+    made = await hub.post(f"/people/{row['person']}/code", {"account": "cadre"}, 201)
+    assert made["code"]
+    assert (await hub.client.post("/sign-in", data={"name": "cadre", "password": PASSWORD}, headers=JSON)).status_code == 401
+
+
+async def test_the_post_that_reads_sealed_reports_is_given_by_the_admin_alone(hub: Hub):
+    assert "纪检监察专岗" not in (await hub.client.get("/people")).text.split("岗位</label>")[1]
+    assert (await hub.post("/people", form(kind="discipline"), 403))["code"] == "not_allowed"
+    await hub.sign_in("admin")
+    await hub.post("/people", form(kind="discipline"), 201)
+
+
+async def test_people_are_for_those_who_may_register_them(hub: Hub):
+    await hub.sign_in("cadre")
+    assert (await hub.get("/people", 403))["code"] == "not_allowed"
+    assert (await hub.post(f"/people/{hub.cadre}/code", {"account": "admin"}, 403))["code"] == "not_allowed"

@@ -1,0 +1,217 @@
+"""The cadre's page in a real Chromium against real nodes: no signal, a lost answer, a refusal, another one's phone."""
+
+import re
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from protocol.commands import RecallTask
+from protocol.tables import Tables
+from tests.hub_pages.world import PASSWORD, Hub, served
+from tests.kit import browser
+from tests.kit.browser import PHONE, TOUCH, look
+from tests.kit.machine import needs_chromium
+from tests.node.desk_kit import new_id
+
+pytestmark = needs_chromium
+SLOW_MS = 15_000
+UNSENT = "() => new Promise((done) => { const asked = indexedDB.open('yidi-task'); asked.onsuccess = () => { const all = asked.result.transaction('outbox').objectStore('outbox').getAll(); all.onsuccess = () => done(all.result.map((a) => [a.kind, a.state])); }; })"
+
+
+def picture(width: int, height: int) -> bytes:
+    """A PNG, larger than a phone should send."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + bytes((x * y) % 256 for x in range(width) for _ in range(3)) for y in range(height))
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b"")
+
+
+def size_of(jpeg: bytes) -> tuple[int, int]:
+    at = 2
+    while jpeg[at + 1] not in (0xC0, 0xC1, 0xC2):
+        at += 2 + struct.unpack(">H", jpeg[at + 2 : at + 4])[0]
+    height, width = struct.unpack(">HH", jpeg[at + 5 : at + 9])
+    return width, height
+
+
+class Phone:
+    """A cadre's phone with the app open; `open` signs in and waits until it works without signal."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page, self.url = page, url
+        self.status = page.get_by_role("status").first
+
+    def sign_in(self, who: str) -> None:
+        self.page.goto(f"{self.url}/sign-in?next=/task")
+        self.page.fill("[name=name]", who)
+        self.page.fill("[name=password]", PASSWORD)
+        self.page.get_by_role("button", name="登录").tap()
+        self.page.wait_for_url("**/task")
+        expect(self.page.get_by_text("退出登录")).to_be_visible()
+        self.page.wait_for_function("() => navigator.serviceWorker.controller")
+
+    def signal(self, there: bool) -> None:
+        self.page.context.set_offline(not there)
+
+    def task(self, title: str) -> None:
+        self.page.get_by_role("link", name=re.compile(title)).tap()
+
+    def main(self, label: str) -> None:
+        self.page.get_by_role("button", name=label, exact=True).tap()
+
+    def sign_name(self) -> None:
+        canvas = self.page.locator("canvas")
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        assert box
+        self.page.mouse.move(box["x"] + 30, box["y"] + 60)
+        self.page.mouse.down()
+        for i in range(12):
+            self.page.mouse.move(box["x"] + 30 + i * 20, box["y"] + 60 + (i % 3 - 1) * 30)
+        self.page.mouse.up()
+
+    def kept(self) -> list[list[str]]:
+        return self.page.evaluate(UNSENT)
+
+
+@pytest.fixture
+def world(tmp_path) -> Iterator[tuple[str, Hub, Callable[[Any], Any]]]:
+    with served(tmp_path) as (url, hub, run):
+        hub.county.clock.now_ms = int(time.time() * 1000)  # the phone asks its own clock what is late
+        run(hub.sign_in("operator"))
+        yield url, hub, run
+
+
+def test_a_cadre_works_without_signal_and_everything_is_sent_once(world, open_page):
+    url, hub, run = world
+    subject = run(hub.send("田埂地界", bring="卷尺、调解记录本", summary="两家争一条田埂，前后吵过两回。", address="三组"))
+    position = {"permissions": ["geolocation"], "geolocation": {"latitude": 30.812345, "longitude": 119.712345, "accuracy": 11}}
+    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH, **position), url)
+    look(phone.page, "phone-signed-out")
+    phone.sign_in("cadre")
+    expect(phone.page.get_by_text("上门：田埂地界")).to_be_visible()
+    look(phone.page, "phone-list")
+    phone.signal(False)
+    phone.page.reload()  # the shell comes from the worker, the task from the phone's own store
+    phone.task("田埂地界")
+    look(phone.page, "phone-task")
+    phone.main("接单")
+    phone.main("附上我的位置")
+    expect(phone.page.get_by_text("误差约 11 米")).to_be_visible()
+    phone.main("已到现场")
+    phone.main("提交反馈")
+    expect(phone.page.get_by_role("alert")).to_have_text("请选一个结果。")
+    phone.page.get_by_text(Tables.packaged().word("task_result", "settled")).tap()
+    phone.page.get_by_label("经过和结果").fill("两家当面把界石立回去了，握了手。")
+    phone.page.locator("#photo").set_input_files({"name": "现场.png", "mimeType": "image/png", "buffer": picture(2000, 1500)})
+    expect(phone.page.get_by_alt_text("第 1 张照片")).to_be_visible()
+    phone.sign_name()
+    look(phone.page, "phone-report")
+    phone.page.reload()  # a phone that dies loses nothing that was written
+    expect(phone.page.get_by_label("经过和结果")).to_have_value("两家当面把界石立回去了，握了手。")
+    expect(phone.page.get_by_alt_text("第 1 张照片")).to_be_visible()
+    phone.main("提交反馈")
+    expect(phone.status).to_have_text("5 条待发送，有信号时自动发出")
+    look(phone.page, "phone-unsent")
+    assert run(hub.root.reads.task(hub.root.actor(), subject)).status == "sent"
+    phone.signal(True)
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好", timeout=SLOW_MS)
+    assert {state for _, state in phone.kept()} == {"sent"}  # kept until a second node has it
+    run(hub.second_node_has_it())
+    expect(phone.status).to_have_text("全部已送达", timeout=SLOW_MS)
+    assert phone.kept() == []
+    expect(phone.page.get_by_text("已到村")).to_be_visible()
+    look(phone.page, "phone-done")
+    task = run(hub.root.reads.task(hub.root.actor(), subject))
+    assert [line.kind for line in task.lines] == [
+        "TaskAssigned", "TaskConfirmed", "CadreArrived", "TaskReported", "TaskEvidenceAdded", "TaskEvidenceAdded",
+    ]  # fmt: skip
+    assert (task.status, task.result, task.latitude, task.photos, task.signatures) == ("reported", "settled", 30.812345, 1, 1)
+    photo, signature = [run(hub.root.blobs.get(attachment.blob)) for attachment in task.blobs]
+    assert size_of(photo) == (1600, 1200)
+    assert len(photo) < 600_000
+    assert signature.startswith(b"\x89PNG")
+
+
+def test_an_answer_that_is_lost_does_nothing_twice(world, open_page):
+    url, hub, run = world
+    subject = run(hub.send())
+    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
+    phone.sign_in("cadre")
+    lost: list[int] = []
+
+    def lose(route: Any) -> None:
+        lost.append(route.fetch().status)
+        route.abort()
+
+    phone.page.context.route("**/task/commands", lose)
+    phone.task("田埂地界")
+    phone.main("接单")
+    expect(phone.page.get_by_text("1 条待发送")).to_be_visible()
+    phone.page.wait_for_timeout(500)
+    assert lost[:1] == [200]  # the node has it, the phone does not know
+    with suppress(Exception):
+        phone.page.context.unroute("**/task/commands")
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好", timeout=SLOW_MS)
+    expect(phone.page.get_by_role("alert")).to_have_count(0)
+    task = run(hub.root.reads.task(hub.root.actor(), subject))
+    assert [line.kind for line in task.lines] == ["TaskAssigned", "TaskConfirmed"]
+
+
+def test_a_refused_step_is_kept_and_shown_and_what_follows_waits(world, open_page, monkeypatch):
+    monkeypatch.setattr(browser, "EXPECTED", re.compile(browser.EXPECTED.pattern + "|status of 409"))  # the refusal itself
+    url, hub, run = world
+    subject = run(hub.send())
+    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
+    phone.sign_in("cadre")
+    phone.signal(False)
+    phone.task("田埂地界")
+    phone.main("接单")
+    phone.main("已到现场")
+    run(hub.root.say(RecallTask(id=new_id(), task=subject, reason="人手换了"), hub.root.actor()))
+    phone.signal(True)
+    alert = phone.page.get_by_role("alert")
+    expect(alert).to_contain_text("“接单”没有办成", timeout=SLOW_MS)
+    expect(alert).to_contain_text("已撤回")
+    look(phone.page, "phone-refused")
+    assert phone.kept() == [["ConfirmTask", "waiting"], ["ArriveTask", "waiting"]]
+    phone.main("不要这一步了")  # the arrival is a fact: the rules take it although the recall crossed it
+    expect(alert).to_have_count(0)
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好", timeout=SLOW_MS)
+    task = run(hub.root.reads.task(hub.root.actor(), subject))
+    assert (task.status, bool(task.arrived_ms)) == ("recalled", True)
+
+
+def test_signing_out_clears_what_was_received_and_keeps_and_counts_what_was_not_sent(world, open_page):
+    url, hub, run = world
+    subject = run(hub.send())
+    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
+    phone.sign_in("cadre")
+    phone.page.context.route("**/task/commands", lambda route: route.abort())
+    phone.task("田埂地界")
+    phone.main("接单")
+    expect(phone.page.get_by_text("1 条待发送")).to_be_visible()
+    phone.page.get_by_role("link", name="我的任务").tap()
+    phone.page.once("dialog", lambda dialog: dialog.accept())
+    phone.main("退出登录")
+    expect(phone.page.get_by_text("手机里还有 1 条没有发出")).to_be_visible()
+    expect(phone.page.get_by_text("上门：田埂地界")).to_have_count(0)
+    look(phone.page, "phone-left")
+    phone.page.context.unroute("**/task/commands")
+    phone.sign_in("other")  # another one's phone now: nothing of the first is sent or shown
+    expect(phone.page.get_by_text("还有别人没有发出的 1 条")).to_be_visible()
+    phone.page.wait_for_timeout(1_000)
+    assert run(hub.root.reads.task(hub.root.actor(), subject)).status == "sent"
+    phone.main("退出登录")
+    phone.sign_in("cadre")
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好", timeout=SLOW_MS)
+    assert run(hub.root.reads.task(hub.root.actor(), subject)).status == "confirmed"

@@ -1,0 +1,175 @@
+"""The phone's side of the node: a visit and nothing else of the case, each command once, under the right name."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from protocol import task as rules
+from protocol.case import TASK_OPEN
+from protocol.commands import PHONE_COMMANDS, AddTaskEvidence, RecallTask
+from protocol.node.web.phone.routes import flow, moment
+from protocol.tables import Tables
+from tests.hub_pages.world import JSON, Hub, world
+from tests.node.desk_kit import new_id
+
+JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000") + bytes(400) + b"\xff\xd9"
+MINUTE_MS = 60_000
+
+
+@pytest.fixture
+async def hub(tmp_path) -> AsyncIterator[Hub]:
+    async with world(tmp_path) as made:
+        await made.sign_in("operator")
+        made.task = await made.send("田埂地界", summary="两家争一条田埂", address="三组")  # type: ignore[attr-defined]
+        await made.sign_in("cadre")
+        yield made
+
+
+async def act(hub: Hub, kind: str, status: int = 200, *, id_: str = "", person: str = "", sent_ms: int | None = None, **more: Any) -> Any:
+    told = {"kind": kind, "id": id_ or new_id(), "task": hub.task, "at_ms": hub.county.clock(), **more}  # type: ignore[attr-defined]
+    form = {"command": json.dumps(told), "person": person or hub.cadre, "sent_ms": str(sent_ms or hub.county.clock())}
+    return await hub.post("/task/commands", form, status)
+
+
+async def evidence(hub: Hub, id_: str, plain: bytes, what: str = "photo") -> Any:
+    told = {"kind": "AddTaskEvidence", "id": id_, "task": hub.task, "at_ms": hub.county.clock()}  # type: ignore[attr-defined]
+    form = {"command": json.dumps(told), "person": hub.cadre, "sent_ms": str(hub.county.clock()), "what": what}
+    return await hub.client.post("/task/files", data=form, files={"file": ("照片1", plain, "image/jpeg")}, headers=JSON)
+
+
+async def test_the_phone_gets_the_visit_and_nothing_else_of_the_case(hub: Hub):
+    said = await hub.get("/task/mine")
+    assert said["me"] == {"person": hub.cadre, "name": "陈立新", "office": "安吉县社会治理中心"}
+    (visit,) = said["tasks"]
+    assert visit["place"] == "天子湖镇高禹村"
+    assert [party["name"] for party in visit["contacts"]] == ["叶根土"]
+    text = json.dumps(said, ensure_ascii=False)
+    for secret in ("吵了两回", "叶根水", "1970", "头一回谈", hub.cases["田埂地界"]):  # account, other party, birth year, record, case id
+        assert secret not in text
+    assert (await hub.get(f"/cases/{hub.cases['田埂地界']}", 404))["code"] == "case_unknown"
+    assert (await hub.get("/cases"))["total"] == 0
+
+
+async def test_a_visit_from_confirming_to_report_and_photo(hub: Hub):
+    assert (await act(hub, "ConfirmTask"))["task"]["status"] == "confirmed"
+    assert (await act(hub, "ArriveTask", latitude=30.8, longitude=119.7, accuracy_m=8.5))["task"]["status"] == "arrived"
+    told = await act(hub, "ReportTask", result="settled", words="界石立回去了。", photos=1, signatures=0)
+    assert told["task"]["status"] == "reported"
+    assert not told["task"]["open"]
+    assert (await evidence(hub, new_id(), JPEG)).status_code == 200
+    task = await hub.root.reads.task(hub.root.actor(), hub.task)  # type: ignore[attr-defined]
+    assert (task.latitude, task.words, task.photos) == (30.8, "界石立回去了。", 1)
+    assert await hub.root.blobs.get(task.blobs[0].blob) == JPEG
+
+
+async def test_the_same_command_twice_is_done_once_and_answers_the_same(hub: Hub):
+    id_ = new_id()
+    first = await act(hub, "ConfirmTask", id_=id_)
+    assert await act(hub, "ConfirmTask", id_=id_) == first
+    photo = new_id()
+    for _ in range(2):
+        assert (await evidence(hub, photo, JPEG)).status_code == 200
+    task = await hub.root.reads.task(hub.root.actor(), hub.task)  # type: ignore[attr-defined]
+    assert len(task.blobs) == 1
+    assert len(task.lines) == 3
+
+
+async def test_a_command_waits_on_the_phone_until_a_second_node_has_it(hub: Hub):
+    id_ = new_id()
+    await act(hub, "ConfirmTask", id_=id_)
+    unknown = new_id()
+    asked = f"/task/mine?kept={id_},{unknown}"
+    marks = (await hub.get(asked))["marks"]
+    assert marks == {id_: {"here": True, "safe": False}, unknown: {"here": False, "safe": False}}  # what is not here is sent again
+    assert [mark["reached"] for mark in (await hub.get(asked))["tasks"][0]["marks"]] == [True, False, False]
+    await hub.second_node_has_it()
+    said = await hub.get(asked)
+    assert said["marks"][id_] == {"here": True, "safe": True}
+    assert {mark["text"]: mark["reached"] for mark in said["tasks"][0]["marks"]}["已到村"]
+
+
+async def test_nobody_learns_of_another_ones_commands(hub: Hub):
+    id_ = new_id()
+    await act(hub, "ConfirmTask", id_=id_)
+    await hub.sign_in("other")
+    assert (await hub.get(f"/task/mine?kept={id_}"))["marks"] == {id_: {"here": False, "safe": False}}
+    assert (await hub.get("/task/mine"))["tasks"] == []
+
+
+async def test_what_one_cadre_did_is_never_written_under_another_name(hub: Hub):
+    await hub.sign_in("other")
+    assert (await act(hub, "ConfirmTask", 401, person=hub.cadre))["code"] == "sign_in_needed"
+    other = (await hub.get("/task/mine"))["me"]["person"]
+    assert (await act(hub, "ConfirmTask", 404, person=other))["code"] == "task_unknown"
+    hub.client.cookies.clear()
+    assert (await act(hub, "ConfirmTask", 401))["code"] == "sign_in_needed"
+    assert await hub.get("/task/mine") == {"me": None, "tasks": []}
+
+
+async def test_a_fast_clock_of_a_phone_is_measured_and_taken_off(hub: Hub):
+    ahead = 9 * MINUTE_MS
+    now = hub.county.clock()
+    await act(hub, "ConfirmTask", sent_ms=now + ahead, at_ms=now - 60 * MINUTE_MS + ahead)
+    task = await hub.root.reads.task(hub.root.actor(), hub.task)  # type: ignore[attr-defined]
+    line = task.lines[-1]
+    assert (line.at_ms, line.head.occurred_ms, line.head.offset_ms) == (now - 60 * MINUTE_MS, now - 51 * MINUTE_MS, ahead)
+
+
+async def test_a_step_that_the_rules_refuse_says_why_in_words(hub: Hub):
+    await hub.root.say(RecallTask(id=new_id(), task=hub.task, reason="人手换了"), hub.root.actor())  # type: ignore[attr-defined]
+    refused = await act(hub, "ConfirmTask", 409)
+    assert refused["code"] == "task_not_now"
+    assert "已撤回" in refused["sentence"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"kind": "RecallTask", "reason": "x"},
+        {"kind": "ConfirmTask", "extra": 1},
+        {"kind": "ArriveTask", "latitude": 91.0},
+        {"kind": "AddTaskEvidence"},
+    ],
+)
+async def test_a_malformed_command_is_refused_whole(hub: Hub, more: dict[str, Any]):
+    assert (await act(hub, more.pop("kind"), 422, **more))["code"] == "command_invalid"
+
+
+async def test_a_file_that_is_no_picture_or_belongs_to_no_own_task_is_refused(hub: Hub):
+    assert (await evidence(hub, new_id(), b"#!/bin/sh")).json()["code"] == "file_kind"
+    assert (await hub.client.post("/task/files", data={"command": "{}"}, headers=JSON)).status_code == 422
+    await hub.sign_in("other")
+    assert (await evidence(hub, new_id(), JPEG)).status_code == 401
+
+
+async def test_the_shell_holds_nothing_of_anybody_and_the_worker_may_serve_it(hub: Hub):
+    shell = await hub.client.get("/task")
+    assert "default-src 'self'" in shell.headers["content-security-policy"]
+    assert shell.headers["cache-control"] == "no-cache"
+    hub.client.cookies.clear()
+    assert (await hub.client.get("/task")).text == shell.text
+    worker = await hub.client.get("/task/sw.js")
+    assert worker.headers["service-worker-allowed"] == "/task"
+    assert "javascript" in worker.headers["content-type"]
+    told = (await hub.client.get("/task/app.webmanifest")).json()
+    for icon in told["icons"]:
+        picture = await hub.client.get(icon["src"])
+        assert picture.content.startswith(b"\x89PNG")
+    assert {icon["sizes"] for icon in told["icons"]} == {"192x192", "512x512"}
+
+
+def test_the_phone_offers_what_the_rules_take_and_moves_as_they_do():
+    told = flow(Tables.packaged())
+    for status in TASK_OPEN:
+        offered = told["steps"][status]
+        assert [step["main"] for step in offered][:1] == [True]
+        for step in offered:
+            assert rules.BY_COMMAND[step["kind"]].moves[status] == told["moves"][step["kind"]][status]
+    assert {kind.__name__ for kind in PHONE_COMMANDS} == set(told["moves"])
+    assert AddTaskEvidence.__name__ not in told["moves"]
+
+
+def test_times_on_a_phone_are_true_on_whatever_day_they_are_read():
+    assert moment(1_795_599_000_000) == "11月25日 周三 17:30"
