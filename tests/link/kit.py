@@ -25,7 +25,7 @@ from protocol.certificate import Certificate
 from protocol.events import Draft, NodeEnrolled, NodeRevoked, NoteAdded, TextBody
 from protocol.lane import EMPTY, LaneHead, Proven
 from protocol.node.link import creds
-from protocol.node.link.client import Link
+from protocol.node.link.client import Link, end
 from protocol.node.link.pump import Pump
 from protocol.node.signer import Signer
 from protocol.node.wake import Wake
@@ -223,8 +223,7 @@ class Node:
 
     async def stop(self) -> None:
         if self.task is not None:
-            self.task.cancel()
-            await asyncio.gather(self.task, return_exceptions=True)
+            await end([self.task])
             self.task = None
 
     def has(self, other: "Node", ledger: str = "") -> bool:

@@ -7,6 +7,7 @@ import pytest
 from deploy.nats.permissions import allows, leaf_may
 from protocol import place
 from protocol.node.link import subjects
+from protocol.node.link.client import end
 from tests.link.kit import COUNTY, HALL, HUB, N1, N2, N9, OTHER, T1, TOWN, V1, V2, V9, now_s, soon
 
 
@@ -37,8 +38,7 @@ class Wire:
         return not self.link.refused(subject)
 
     async def down(self) -> None:
-        self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
+        await end([self.task])
 
 
 @pytest.fixture

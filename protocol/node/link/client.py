@@ -12,7 +12,7 @@ published into a dying connection is lost without a word, and the pull heals it.
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,13 +35,27 @@ Heard = Callable[[Msg], Awaitable[None]]
 
 
 class LinkState(msgspec.Struct, frozen=True):
-    """server: host:port · closed: the server ended it for good, revoked for example · refusals: newest last, in the server's words."""
+    """server: host:port · closed: the server ended it for good, revoked for example.
+
+    refusals: subjects the server refused us, newest last, in its words · trouble: the last error of the connection, "" while it is up.
+    """
 
     connected: bool
     server: str
     closed: bool
     reconnects: int
     refusals: tuple[str, ...]
+    trouble: str
+
+
+class _Client(Client):
+    """nats-py waits for the TLS farewell of a dead connection (30 s on a half-open wire) before it tries another: drop it instead."""
+
+    async def _process_op_err(self, e: Exception) -> None:
+        writer = getattr(self._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
+        await super()._process_op_err(e)
 
 
 class Link:
@@ -54,14 +68,15 @@ class Link:
         self._nc: Client | None = None
         self._over = asyncio.Event()
         self._refusals: deque[str] = deque(maxlen=REFUSALS_MAX)
-        self._reconnects, self._closed = 0, False
+        self._reconnects, self._closed, self._trouble = 0, False, ""
 
     @property
     def is_connected(self) -> bool:
         return self._nc is not None and self._nc.is_connected
 
     def state(self) -> LinkState:
-        return LinkState(self.is_connected, self._server() or "", self._closed, self._reconnects, tuple(self._refusals))
+        trouble = "" if self.is_connected else self._trouble
+        return LinkState(self.is_connected, self._server() or "", self._closed, self._reconnects, tuple(self._refusals), trouble)
 
     def on_connect(self, greeted: Callable[[], None]) -> None:
         """Called after each connection and reconnection, also to another server. Must not block."""
@@ -110,8 +125,7 @@ class Link:
                 await self._live_once()
                 await asyncio.sleep(RETRY_S if self._closed else 0.2)
         finally:
-            home.cancel()
-            await asyncio.gather(home, return_exceptions=True)
+            await end([home])
             await self._close()
 
     # ── the rest is private ──
@@ -119,11 +133,12 @@ class Link:
     async def _live_once(self) -> None:
         """One client, from its first attempt to its end."""
         self._over.clear()
-        nc = Client()
+        nc = _Client()
         try:
             async with asyncio.timeout(CONNECT_S_MAX):
                 await nc.connect([self._url(s) for s in self.servers], **self._options(nc))
-        except (NatsError, OSError, TimeoutError):
+        except (NatsError, OSError, TimeoutError) as error:
+            self._trouble = str(error) or self._trouble or type(error).__name__
             await _shut(nc)
             return
         self._nc, self._closed = nc, False
@@ -138,8 +153,10 @@ class Link:
 
     def _options(self, nc: Client) -> dict[str, Any]:
         async def refused(error: Exception) -> None:
-            if not isinstance(error, OSError):
+            if "permissions violation" in str(error).lower():
                 self._refusals.append(str(error))
+            else:
+                self._trouble = str(error)
 
         async def again() -> None:
             self._reconnects += 1
@@ -201,6 +218,15 @@ class Link:
             await _shut(nc)
 
 
+async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancels until they have ended: `asyncio.wait_for` (nats-py is full of it) may swallow one cancellation on Python 3.11."""
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=0.2)
+
+
 async def _answers(server: str) -> bool:
     """An open port is no server: it must say its INFO, which comes before TLS."""
     host, _, port = server.rpartition(":")
@@ -223,4 +249,4 @@ async def _shut(nc: Client) -> None:
         return
 
 
-__all__: Final = ["Link", "LinkState"]
+__all__: Final = ["Link", "LinkState", "end"]

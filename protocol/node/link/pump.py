@@ -4,7 +4,7 @@
     await pump.run()      for ever, until cancelled; runs the link too
 
 - **Live.** After a commit its entries go out at once, once; what commits meanwhile goes together. Never inside a transaction.
-- **Have.** A receiver commits, then says Have of the ledger (gathered for at most 50 ms): that is the receipt. At each connection
+- **Have.** A receiver commits, then says Have of the ledger (at most each 50 ms): that is the receipt. At each connection
   Have of every ledger is said, with the question for the others'. While a node that should have a ledger lacks entries of it, its
   Have is repeated after 1 s, then more seldom, at most each 5 s; else each 30 s. A peer that is heard of again is told at once.
 - **Catch-up.** A gap, or a Have that shows more, is pulled (catchup.py); live goes first, files last (fetching.py).
@@ -24,13 +24,13 @@ from protocol.have import Have
 from protocol.node.link import parts, subjects
 from protocol.node.link.answers import Answers, piece
 from protocol.node.link.catchup import WORKERS, CatchUp
-from protocol.node.link.client import Link, LinkState
+from protocol.node.link.client import Link, LinkState, end
 from protocol.node.link.fetching import Fetching
 from protocol.node.link.ground import Ground
 from protocol.node.link.hearing import Hearing
 from protocol.node.link.peers import Peer
 
-GATHER_S = 0.05  # Haves of one ledger within this time are one
+GATHER_S = 0.05  # a ledger's Have is said at once, but not again within this time: what commits meanwhile is in the next one
 TICK_S = 0.2
 REPEAT_S_MIN, REPEAT_S_MAX, REPEAT_GROWTH = 1.0, 5.0, 1.5
 QUIET_S = 30.0
@@ -78,6 +78,7 @@ class Pump:
         self._advanced: set[str] = set()
         self._poke, self._due = asyncio.Event(), asyncio.Event()
         self._says: dict[str, bool] = {}  # ledger → with the question
+        self._said: dict[str, float] = {}
         self._repeats: dict[str, _Repeat] = {}
         self._told: dict[str, float] = {}
         self._published: dict[str, int] = {}  # ledger → seq of our own lane that went out
@@ -93,7 +94,7 @@ class Pump:
         self._fetching.poke()
 
     def say(self, ledger: str, want: bool = False) -> None:
-        """A Have of this ledger goes out within GATHER_S."""
+        """A Have of this ledger goes out, at the latest after GATHER_S."""
         self._says[ledger] = self._says.get(ledger, False) or want
         self._due.set()
 
@@ -132,9 +133,13 @@ class Pump:
             "link": ground.link.run, "live": self._speak, "have": self._say_haves, "repeat": self._repeat, "keep": ground.keep,
             "files": self._fetching.work, **{f"pull {n}": self._catchup.work for n in range(WORKERS)},
         }  # fmt: skip
-        async with asyncio.TaskGroup() as group:
-            for name, loop in loops.items():
-                group.create_task(ground.for_ever(name, loop), name=f"pump {name}")
+        tasks = [asyncio.create_task(ground.for_ever(name, loop), name=f"pump {name}") for name, loop in loops.items()]
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
+        finally:
+            await end(tasks)
 
     # ── speaking ──
 
@@ -175,13 +180,18 @@ class Pump:
     async def _say_haves(self) -> None:
         while True:
             await self._due.wait()
-            await asyncio.sleep(GATHER_S)
             self._due.clear()
-            says, self._says = self._says, {}
             if not self._ground.link.is_connected:
-                continue  # at the next connection every ledger is said
-            for ledger, want in says.items():
-                await self._say(ledger, want)
+                self._says.clear()  # at the next connection every ledger is said
+                continue
+            now = asyncio.get_running_loop().time()
+            ripe = [ledger for ledger in self._says if now - self._said.get(ledger, 0.0) >= GATHER_S]
+            for ledger in ripe:
+                self._said[ledger] = now
+                await self._say(ledger, self._says.pop(ledger))
+            if self._says:
+                self._due.set()
+                await asyncio.sleep(GATHER_S / 5)
 
     async def _say(self, ledger: str, want: bool) -> None:
         ground = self._ground
