@@ -1,0 +1,55 @@
+"""What a play is made of, and the hours of an office. Nothing here draws a story: that is `history_writer`."""
+
+import datetime as dt
+import random
+from typing import Any, Final
+
+import msgspec
+
+from deploy.demo.history_cast import CHINA
+from protocol.tables import Tables
+
+MINUTE_MS, HOUR_MS = 60_000, 3_600_000
+OPENS: Final = 8 * 60 + 30  # minutes of the day
+CLOSES: Final = 17 * 60 + 30
+
+
+class Act(msgspec.Struct, frozen=True):
+    """kind: of the post that acts · command: class name · fields: of the command, without id and case · name: of the id."""
+
+    at_ms: int
+    office: str
+    kind: str
+    command: str
+    fields: dict[str, Any]
+    name: str
+
+
+class Play(msgspec.Struct, frozen=True):
+    """ledger: the village it happened in."""
+
+    number: int
+    ledger: str
+    acts: list[Act]
+
+
+def at_work(chance: random.Random, ms: int) -> int:
+    """The same moment when an office is open, else a minute of the next day it is."""
+    calendar = Tables.packaged().calendar
+    at = dt.datetime.fromtimestamp(ms / 1000, CHINA)
+    minute = at.hour * 60 + at.minute
+    if calendar.is_working(at.date()) and OPENS <= minute < CLOSES:
+        return ms
+    if calendar.is_working(at.date()) and minute < OPENS:
+        day = at.date()
+    else:
+        day = at.date() + dt.timedelta(days=1)
+        while not calendar.is_working(day):
+            day += dt.timedelta(days=1)
+    minute = chance.choice((510, 530, 545, 570, 600, 640, 810, 850, 900, 960)) + chance.randrange(30)
+    opened = dt.datetime.combine(day, dt.time(), CHINA) + dt.timedelta(minutes=minute, seconds=chance.randrange(60))
+    return int(opened.timestamp() * 1000)
+
+
+def midnight_ms(day: dt.date) -> int:
+    return int(dt.datetime.combine(day, dt.time(), CHINA).timestamp() * 1000)
