@@ -250,7 +250,8 @@ def shown(kind: str, facts: Any, body: Any, tables: Tables) -> dict[str, str]:
             out[label] = text
     if kind == "DisputeCorrected":
         value = facts.value if facts.value is not None or body is None else body.value
-        out["改为"] = value_text(facts.field, value, tables)
+        if text := value_text(facts.field, value, tables):
+            out["改为"] = text
     return out
 
 

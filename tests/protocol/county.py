@@ -51,7 +51,7 @@ class Node:
         self.count = 0
 
     def context(self, **more: Any) -> Context:
-        given = {"code": f"2026-017-{self.count:05d}K", "paper": f"（2026）安调字第{self.count}号"} | more
+        given = {"code": f"2026-{self.origin[1:4]}-{self.count:05d}K", "paper": f"（2026）安调字第{self.count}号"} | more
         return Context(now_ms=self.now_ms, serves=self.serves, covers=self.covers, tables=TABLES, **given)
 
     def of(self, subject: str) -> list[Admitted]:

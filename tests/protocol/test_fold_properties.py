@@ -19,7 +19,8 @@ from tests.protocol.county import COUNTY, COURT, EVERYTHING, TABLES, TOWNSHIP, U
 
 SOME: Final = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 OFFICES: Final = ((0, COUNTY), (0, UNIT), (1, COUNTY), (1, COURT), (2, TOWNSHIP), (3, VILLAGE))
-MOVES: Final = {"EscalateDispute", "HandDownDispute", "TakeUpDispute", "CallUpDispute", "ReturnDispute"}
+OFTEN: Final = ("EscalateDispute", "HandDownDispute", "TakeUpDispute", "AcceptDispute", "RecordMediation", "SignAgreement")  # the usual way
+SELDOM: Final = ("CallUpDispute", "DeclineDispute", "VoidDispute", "CloseDispute")
 
 
 class History:
@@ -27,6 +28,7 @@ class History:
 
     def __init__(self, seed: int, *, apart: bool) -> None:
         self.world, self.draw, self.apart = County(), random.Random(seed), apart
+        self.hears, self.rash = self.draw.choice([0.2, 0.5, 0.95]), self.draw.choice([0, 1, 4])
         self.subject = self.world.log(self.world.township, VILLAGE, TOWNSHIP) if seed % 3 else self.world.log()
         self.world.sync()
 
@@ -36,7 +38,7 @@ class History:
             node = self.world.nodes[n]
             if not self.apart:
                 self.world.sync()
-            elif self.draw.random() < 0.3:
+            elif self.draw.random() < self.hears:
                 node.pull(self.draw.choice(self.world.nodes))
             self.act(node, office)
         return self
@@ -46,10 +48,9 @@ class History:
             return node.arrive(self.subject)
         case, who = node.case(self.subject), actor(office, EVERYTHING)
         offered = [step.command for step in dispute.steps(case, who, node.context()) if step.command != "AssignTask"]
-        offered += [name for name in offered if name in MOVES]  # they are what it is about
         if not offered:
             return None
-        name = self.draw.choice(offered)
+        name = self.draw.choices(offered, [8 if name in OFTEN else self.rash + 0.01 if name in SELDOM else 2 for name in offered])[0]
         command = ask(getattr(c, name), self.subject, self.world.id(), case, office, self.fields(name, case))
         with suppress(Refused):  # for its contents, which `steps` does not ask
             self.check_it_counts(node, node.do(command, who, cases={}))

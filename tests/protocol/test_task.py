@@ -1,0 +1,297 @@
+"""Tasks: the table walked completely, what crosses on the way, and folds in any order."""
+
+from itertools import permutations
+from typing import Any, Final
+
+import msgspec
+import pytest
+
+from protocol import commands as c
+from protocol import events, task
+from protocol.case import TASK_STATUS_NAMES
+from protocol.entry import Admitted
+from protocol.events import Actor
+from protocol.fold import fold_task
+from protocol.problem import Refused
+from tests.protocol.county import CADRE, COUNTY, EVERYTHING, TABLES, TOWNSHIP, TOWNSHIP_2, UNIT, VILLAGE, County, Node, actor
+
+CADRE_ACTOR: Final = actor(TOWNSHIP, frozenset({"field"}), CADRE.person)
+SENDER: Final = actor(TOWNSHIP, EVERYTHING)
+CLERK: Final = actor(VILLAGE, EVERYTHING)
+BLOB: Final = c.Blob("a" * 64, b"k" * 32, "签名.svg", "image/svg+xml", 900, "signature")
+
+EVERYBODY: Final = {"AddTaskEvidence"}
+CADRE_MAY: Final[dict[str, set[str]]] = {
+    "sent": {"ConfirmTask", "DeclineTask", "ArriveTask", "ReportTask"},
+    "confirmed": {"DeclineTask", "ArriveTask", "ReportTask"},
+    "arrived": {"ReportTask"},
+    "reported": set(),
+    "declined": set(),
+    "recalled": {"ArriveTask", "ReportTask"},  # the visit was made all the same
+}
+SENDER_MAY: Final[dict[str, set[str]]] = {
+    "sent": {"RecallTask", "UrgeTask"},
+    "confirmed": {"RecallTask", "UrgeTask"},
+    "arrived": {"UrgeTask"},
+    "reported": set(),
+    "declined": set(),
+    "recalled": set(),
+}
+
+
+def ask(kind: type[c.TaskCommand], subject: str, id_: str) -> Any:
+    contents: dict[type[c.TaskCommand], dict[str, Any]] = {
+        c.DeclineTask: {"reason": "在县里开会"},
+        c.ArriveTask: {"latitude": 30.6, "longitude": 119.6, "accuracy_m": 5.0},
+        c.ReportTask: {"result": "settled", "words": "谈妥了", "photos": 2, "signatures": 1},
+        c.AddTaskEvidence: {"blob": BLOB},
+        c.RecallTask: {"reason": "当事人不在家"},
+        c.UrgeTask: {"text": "今天能去吗"},
+    }
+    return kind(id=id_, task=subject, **contents.get(kind, {}))
+
+
+def assigned(world: County, office: str = TOWNSHIP, **more: Any) -> str:
+    node = world.township if office == TOWNSHIP else world.county
+    fields = {"place": VILLAGE, "cadre": CADRE.person, "home": "ntownship", "purpose": "看现场", "due_ms": node.now_ms + 86_400_000}
+    command = c.AssignTask(**({"id": world.id()} | fields | more))
+    return node.do(command, actor(office, EVERYTHING), cadre=CADRE)[0].head.subject
+
+
+def at_status(world: County, status: str) -> str:
+    subject = assigned(world)
+    way = {
+        "confirmed": [c.ConfirmTask],
+        "arrived": [c.ConfirmTask, c.ArriveTask],
+        "reported": [c.ConfirmTask, c.ArriveTask, c.ReportTask],
+        "declined": [c.DeclineTask],
+    }
+    for kind in way.get(status, []):
+        world.township.do(ask(kind, subject, world.id()), CADRE_ACTOR)
+    if status == "recalled":
+        world.township.do(ask(c.RecallTask, subject, world.id()), SENDER)
+    return subject
+
+
+@pytest.mark.parametrize("status", TASK_STATUS_NAMES)
+def test_every_command_is_taken_or_refused_as_the_page_says_and_steps_say_the_same(status: str) -> None:
+    world = County()
+    subject = at_status(world, status)
+    world.sync()
+    above = {"UrgeTask"} & SENDER_MAY[status]
+    rights: list[tuple[Actor, Node, set[str]]] = [
+        (CADRE_ACTOR, world.township, CADRE_MAY[status] | EVERYBODY),
+        (SENDER, world.township, SENDER_MAY[status] | EVERYBODY),
+        (actor(COUNTY, EVERYTHING), world.county, above | EVERYBODY),
+        (CLERK, world.village, EVERYBODY),
+        (actor(TOWNSHIP, frozenset({"field"}), "9" * 32), world.township, set()),
+        (actor(TOWNSHIP, frozenset({"read"}), CADRE.person), world.township, set()),
+        (actor(TOWNSHIP_2, EVERYTHING), world.county, set()),
+    ]
+    for who, node, may in rights:
+        known, taken = node.task(subject), set()
+        assert known.status == status
+        for kind in c.TASK_COMMANDS:
+            try:
+                drafts = task.decide_task(known, ask(kind, subject, world.id()), who, node.context())
+            except Refused:
+                continue
+            assert [draft.subject for draft in drafts] == [subject]
+            taken.add(kind.__name__)
+        assert taken == may, (who.office, taken ^ may)
+        assert {step.command for step in task.steps_task(known, who, node.context())} == taken
+
+
+REFUSALS: Final = [
+    ("sent", c.ConfirmTask, CLERK, "task_not_yours", {}),
+    ("confirmed", c.ConfirmTask, CADRE_ACTOR, "task_not_now", {}),
+    ("arrived", c.RecallTask, SENDER, "task_not_now", {}),
+    ("sent", c.RecallTask, CLERK, "not_allowed", {}),
+    ("sent", c.ConfirmTask, actor(TOWNSHIP, frozenset({"read"}), CADRE.person), "not_allowed", {}),
+    ("sent", c.ConfirmTask, actor(TOWNSHIP_2), "task_unknown", {}),
+    ("sent", c.ReportTask, CADRE_ACTOR, "field_impossible", {"result": "won"}),
+    ("sent", c.ReportTask, CADRE_ACTOR, "field_missing", {"words": "  "}),
+    ("sent", c.DeclineTask, CADRE_ACTOR, "field_missing", {"reason": " "}),
+]
+
+
+@pytest.mark.parametrize(("status", "kind", "who", "code", "fields"), REFUSALS)
+def test_a_refusal_has_its_code(status: str, kind: type, who: Actor, code: str, fields: dict) -> None:
+    world = County()
+    subject = at_status(world, status)
+    command = msgspec.structs.replace(ask(kind, subject, world.id()), **fields)
+    everywhere = Node("neverywhere", ("330523/*",), ("330523/*",))
+    with pytest.raises(Refused) as refused:
+        task.decide_task(world.township.task(subject), command, who, everywhere.context())
+    assert refused.value.code == code
+
+
+def test_a_node_writes_only_for_offices_it_serves_and_ledgers_it_covers() -> None:
+    world = County()
+    subject = assigned(world)
+    known, command = world.township.task(subject), ask(c.ConfirmTask, subject, world.id())
+    with pytest.raises(Refused, match="not_served"):
+        task.decide_task(known, command, CADRE_ACTOR, world.village.context())
+    with pytest.raises(Refused, match="ledger_not_covered"):
+        task.decide_task(known, command, CADRE_ACTOR, Node("nother", (TOWNSHIP,), (TOWNSHIP,)).context())
+    with pytest.raises(Refused, match="task_unknown"):
+        task.decide_task(None, command, CADRE_ACTOR, world.township.context())
+
+
+ASSIGN_REFUSALS: Final = [
+    ({"place": "330523/330523100"}, "ledger_not_covered"),
+    ({"place": f"{TOWNSHIP}/330523111999"}, "field_impossible"),
+    ({"cadre": "9" * 32}, "cadre_unreachable"),
+    ({"due_ms": 1}, "due_past"),
+    ({"purpose": " "}, "field_missing"),
+    ({"case": "9" * 32}, "case_unknown"),
+    ({"contacts": [c.Party(CADRE.name)]}, "cadre_is_party"),
+]
+
+
+@pytest.mark.parametrize(("fields", "code"), ASSIGN_REFUSALS)
+def test_a_visit_is_refused_for_a_reason(fields: dict, code: str) -> None:
+    world = County()
+    with pytest.raises(Refused) as refused:
+        assigned(world, **fields)
+    assert refused.value.code == code
+
+
+def test_only_the_holder_sends_a_cadre_for_its_case_and_no_party_visits_himself() -> None:
+    world = County()
+    subject = world.accepted()
+    world.sync()
+    node = world.township
+    fields = {
+        "id": world.id(),
+        "place": VILLAGE,
+        "cadre": CADRE.person,
+        "home": "n",
+        "purpose": "看",
+        "due_ms": node.now_ms + 10**8,
+        "case": subject,
+    }
+    with pytest.raises(Refused, match="not_holder"):
+        node.do(c.AssignTask(**fields), SENDER, cadre=CADRE, cases={subject: node.case(subject)})
+    world.act(node, c.CallUpDispute, subject, TOWNSHIP)
+    far = msgspec.structs.replace(CADRE, home_covers=("330523/330523100/*",))
+    with pytest.raises(Refused, match="cadre_unreachable"):
+        node.do(c.AssignTask(**fields), SENDER, cadre=far, cases={subject: node.case(subject)})
+    namesake = msgspec.structs.replace(CADRE, name="李水生")
+    with pytest.raises(Refused, match="cadre_is_party"):
+        node.do(c.AssignTask(**fields), SENDER, cadre=namesake, cases={subject: node.case(subject)})
+    (one,) = node.do(c.AssignTask(**fields), SENDER, cadre=CADRE, cases={subject: node.case(subject)})
+    found = node.task(one.head.subject)
+    assert (found.ledger, found.case, found.case_code) == (VILLAGE, subject, node.case(subject).code)
+
+
+def crossed() -> tuple[County, str]:
+    """The county recalls while the cadre, without signal, confirms, arrives and reports at the township's node."""
+    world = County()
+    subject = assigned(world, COUNTY)
+    world.sync()
+    world.county.do(ask(c.RecallTask, subject, world.id()), actor(COUNTY, EVERYTHING))
+    for kind in (c.ConfirmTask, c.ArriveTask, c.ReportTask):
+        world.township.do(ask(kind, subject, world.id()), CADRE_ACTOR)
+    world.sync()
+    return world, subject
+
+
+def test_a_report_that_crosses_a_recall_counts() -> None:
+    world, subject = crossed()
+    for node in world.nodes:
+        found = node.task(subject)
+        assert (found.status, found.result, found.words) == ("reported", "settled", "谈妥了")
+        assert found.arrived_ms is not None
+        assert found.recalled_ms is not None
+    aside = [line.kind for line in world.county.task(subject).lines if line.set_aside]
+    assert aside == ["TaskConfirmed"]
+
+
+def test_a_recall_that_comes_after_the_arrival_is_set_aside() -> None:
+    world = County()
+    subject = assigned(world, COUNTY)
+    world.sync()
+    for kind in (c.ConfirmTask, c.ArriveTask):
+        world.township.do(ask(kind, subject, world.id()), CADRE_ACTOR)
+    for _ in range(3):
+        world.county.do(ask(c.UrgeTask, subject, world.id()), actor(COUNTY, EVERYTHING))
+    world.county.do(ask(c.RecallTask, subject, world.id()), actor(COUNTY, EVERYTHING))
+    world.sync()
+    found = world.township.task(subject)
+    assert (found.status, found.recalled_ms) == ("arrived", None)
+    assert [line.set_aside for line in found.lines if line.set_aside] == ["任务当时是“已到场”，这一条没有改变任务的状态。"]
+
+
+def test_a_task_folds_alike_in_any_order_and_without_bodies() -> None:
+    world, subject = crossed()
+    entries = world.county.of(subject)
+    told = msgspec.msgpack.encode(fold_task(entries, TABLES))
+    assert all(msgspec.msgpack.encode(fold_task(mixed, TABLES)) == told for mixed in permutations(entries))
+    bare = fold_task([msgspec.structs.replace(one, body=None, erased=True) for one in entries], TABLES)
+    full = fold_task(entries, TABLES)
+    for name in ("status", "cadre", "home", "unit", "case", "due_ms", "assigned_ms", "confirmed_ms", "arrived_ms", "reported_ms", "result"):
+        assert getattr(bare, name) == getattr(full, name)
+    assert (bare.purpose, bare.words, bare.latitude, bare.contacts) == ("", "", None, [])
+
+
+def test_what_a_stranger_writes_into_a_task_changes_nothing() -> None:
+    world = County()
+    subject = assigned(world)
+    head = world.township.of(subject)[0].head
+
+    def strange(facts: events.Facts, seq: int) -> Admitted:
+        packed = msgspec.Raw(msgspec.msgpack.encode(facts))
+        made = msgspec.structs.replace(head, seq=seq, origin="nx:1", turn=9, author=("x", "y"), kind=type(facts).__name__, facts=packed)
+        return Admitted(made, None, 1)
+
+    entries = [
+        *world.township.of(subject),
+        strange(events.TaskReported("330523/330523100", 0, (), "settled", 0, 0), 1),
+        strange(events.TaskRecalled(VILLAGE, 0, ()), 2),
+        strange(events.TaskAssigned(COUNTY, 0, (), "", "visit", "x", "n", "", 1), 3),
+    ]
+    found = fold_task(entries, TABLES)
+    assert (found.status, found.cadre, len([line for line in found.lines if line.set_aside])) == ("sent", CADRE.person, 3)
+    waits = strange(events.TaskReported(TOWNSHIP, 0, (("ngone:1", 7),), "settled", 0, 0), 4)
+    assert [line.key for line in fold_task([*entries, waits], TABLES).lines if line.waiting] == [("nx:1", 4)]
+
+
+def test_a_revoked_phone_home_reports_into_the_void() -> None:
+    world = County()
+    subject = at_status(world, "confirmed")
+    world.township.do(ask(c.ReportTask, subject, world.id()), CADRE_ACTOR)
+    seqs = [one.head.seq for one in world.township.of(subject)]
+    found = fold_task(world.township.of(subject), TABLES, {(VILLAGE, "ntownship:1"): seqs[1]})
+    assert found.status == "confirmed"
+    assert "停用" in found.lines[-1].set_aside
+
+
+def test_a_unit_answers_its_task_to_join() -> None:
+    world = County()
+    subject = world.log(world.county, VILLAGE, COUNTY)
+    world.act(world.county, c.ConveneUnits, subject, COUNTY, units=[UNIT], due="2026-03-20")
+    (joined,) = [one for one in world.county.entries.values() if one.head.sort == "task"]
+    node, person = world.county, actor(UNIT)
+    found = node.task(joined.head.subject)
+    assert (found.purpose_kind, found.unit, found.ledger, found.case, found.due_ms) == ("join", UNIT, UNIT, subject, 1774022400000 - 1)
+    with pytest.raises(Refused, match="task_not_yours"):
+        node.do(ask(c.ConfirmTask, found.id, world.id()), actor(COUNTY, EVERYTHING))
+    for kind in (c.ConfirmTask, c.ArriveTask, c.ReportTask):
+        node.do(ask(kind, found.id, world.id()), person)
+    assert node.task(found.id).status == "reported"
+
+
+def test_a_township_that_does_not_cover_the_units_ledger_puts_the_task_beside_the_case() -> None:
+    world = County()
+    subject = world.log(world.township, VILLAGE, TOWNSHIP)
+    world.act(world.township, c.ConveneUnits, subject, TOWNSHIP, units=[UNIT])
+    (joined,) = [one for one in world.township.entries.values() if one.head.sort == "task"]
+    assert joined.head.ledger == VILLAGE
+
+
+def test_the_diagram_of_a_task_shows_what_the_table_says() -> None:
+    diagram = task.mermaid()
+    assert "    sent --> confirmed: 接单\n" in diagram
+    assert "    recalled --> reported: 反馈\n" in diagram
+    assert "recalled --> recalled" not in diagram
