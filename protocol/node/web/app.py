@@ -30,14 +30,26 @@ HOMES: Final = {"field": "/task", "admin": "/link"}
 YEAR_S: Final = 31_536_000
 
 
+class Assets:
+    """`asset("desk.js")` → the address of the hashed file. A bundle built anew is used from the next page on."""
+
+    def __init__(self, manifest: Path) -> None:
+        self._manifest, self._built_ns = manifest, 0
+        self._names: dict[str, str] = {}
+
+    def __call__(self, name: str) -> str:
+        built_ns = self._manifest.stat().st_mtime_ns if self._manifest.exists() else 0
+        if built_ns != self._built_ns:
+            self._names, self._built_ns = json.loads(self._manifest.read_text("utf-8"))["files"], built_ns
+        return f"/static/{self._names.get(name, name)}"
+
+
 def environment_of(node: Any, templates: Sequence[Path], dist: Path, home: str) -> Environment:
     """Jinja with our filters and names; `asset('desk.js')` is the hashed file of the bundle."""
     environment = Environment(
         loader=FileSystemLoader([*templates, HERE / "templates"]), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    manifest = dist / "manifest.json"
-    names = json.loads(manifest.read_text("utf-8"))["files"] if manifest.exists() else {}
-    known: dict[str, Any] = {"asset": lambda name: f"/static/{names.get(name, name)}", "home": home, "node": node}
+    known: dict[str, Any] = {"asset": Assets(dist / "manifest.json"), "home": home, "node": node}
     environment.globals.update(known)
     words.teach(environment, node)
     return environment

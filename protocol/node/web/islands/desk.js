@@ -24,6 +24,17 @@ window.htmx.registerExtension("yidi", { // a form that somebody opened stays ope
 });
 addEventListener("beforeunload", (e) => { if (one("form[data-guard][data-dirty]")) e.preventDefault(); });
 
+// ── the pane beside a list: Enter goes into it, Esc back to the row ──
+let opener = null;
+addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+  const pane = one("#peek");
+  if (ctx?.target !== pane || !ctx.sourceElement?.matches("[data-row]")) return;
+  opener = ctx.sourceElement;
+  pane.focus({ preventScroll: true });
+  pane.scrollIntoView({ block: "nearest" });
+  pane.scrollTop = 0;
+});
+
 // ── sending a form ──
 let waiting = null; // the form that was sent when the session had ended
 const notice = (form, kind, words) => {
@@ -122,6 +133,7 @@ addEventListener("keydown", (e) => {
   if (e.key === "F1") return take(() => toggle(one("#keys")));
   if (e.key === "F2") return take(() => { const first = one("[data-first]"); first?.closest("details")?.setAttribute("open", ""); if (first) first.focus(); else if (one("[data-search]")) location.href = "/cases/new"; });
   if (e.ctrlKey && e.key === "Enter" && e.target.form) return take(() => e.target.form.requestSubmit());
+  if (e.key === "Escape" && e.target.closest?.("#peek") && opener?.isConnected && !one("dialog[open]")) return opener.focus();
   if (e.key === "Escape" && typing(e.target) && !one("dialog[open]")) return e.target.blur();
   if (typing(e.target) || e.ctrlKey || e.altKey || e.metaKey || one("dialog[open]")) return;
   if (e.key === "/") take(() => one("[data-search]")?.select());
