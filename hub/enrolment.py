@@ -132,6 +132,7 @@ class Enrolment:
             raise Refused("field_impossible", field="place", what="辖区", why=str(error)) from error
         row = {"h": joining.lookup(code.secret), "kind": KIND, "c": msgspec.msgpack.encode(made), "now": now_ms}
         async with self._journal.writing() as w:
+            await w.connection.execute(_FORGET, {"kind": KIND, "now": now_ms})
             await w.connection.execute(_INVITE, {**row, "until": now_ms + joining.CODE_MS_MAX})
         return code.text
 
@@ -241,5 +242,6 @@ def branch_of(path: str) -> str:
 _INVITE = text(
     "insert into invitation (code_hash, kind, content, made_ms, until_ms, used_ms, used_by) values (:h, :kind, :c, :now, :until, 0, '')"
 )
+_FORGET = text("delete from invitation where kind = :kind and until_ms < :now")  # the codes lie in them
 _FIND = text("select content, until_ms, used_by from invitation where code_hash = :h and kind = :kind")
 _USE = text("update invitation set used_ms = :now, used_by = :by, content = :c where code_hash = :h and used_by = ''")

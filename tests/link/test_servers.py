@@ -1,6 +1,8 @@
 """Who may say and hear what, on real nats-servers; each row goes red when its permission is loosened."""
 
 import asyncio
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -256,6 +258,36 @@ async def test_a_server_left_over_is_ended_and_another_program_is_not(town):
     await other.start()
     assert other.state().pid not in (pid, 1)
     await other.stop()
+
+
+async def test_a_server_ends_with_the_program_that_started_it(town):
+    """SIGKILL: nothing of the program runs any more that could end it."""
+    await town.server.stop()
+    script = f"""
+import asyncio, os, signal
+from pathlib import Path
+from deploy.nats.identity import Authority
+from deploy.nats.servers import Listen, Server
+
+async def main():
+    trust = Authority(Path({str(town.folder / "authority")!r}), 0).trust()
+    server = await Server(Path({str(town.server.folder)!r}), "county", Listen({town.county_listen.port}), trust).start()
+    print(server.state().pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
+    pid = int((await child.communicate())[0])
+    await soon(lambda: not is_running(pid))
+    await town.server.start()  # and the port is free
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_permissions_name_the_branch_once_and_no_node():

@@ -34,13 +34,16 @@ def public(key: nkeys.KeyPair) -> str:
 
 
 def seed_text(key: nkeys.KeyPair) -> str:
-    return bytes(key.seed).decode()
+    seed = key.seed
+    if seed is None:
+        raise ValueError("a public key alone has no seed")
+    return bytes(seed).decode()
 
 
 def kept_key(path: Path, kind: str = "user") -> nkeys.KeyPair:
     """Made once, readable by this user alone, then always the same."""
     if not path.exists():
-        write_whole(path, bytes(new_key(kind).seed))
+        write_whole(path, seed_text(new_key(kind)).encode())
     return nkeys.from_seed(bytearray(path.read_bytes().strip()))
 
 

@@ -120,10 +120,11 @@ class Ground:
         if key not in self._refusals and len(self._refusals) >= KEEP_MAX:
             return
         count = self._refusals[key][3] if key in self._refusals else 0
+        if not count:
+            log.event("refused", node=key[0], ledger=key[1], origin=key[2], reason_code=refused.code)
         self.refused += 1
         self._refusals[key] = (refused, self.clock(), sample[:SAMPLE_BYTES_MAX] if sample else None, count + 1)
         self._keep.set()
-        log.event("refused", node=node, ledger=ledger, origin=origin, reason_code=refused.code)
 
     async def keep(self) -> None:
         """Runs for ever: whatever has gathered goes into one transaction; then pages are told."""

@@ -68,6 +68,7 @@ class Peers:
     def __init__(self, mine: Certificate) -> None:
         self.mine = mine
         self._known: dict[str, Known] = {}
+        self._expected: dict[str, list[Known]] = {}  # asked for each ledger several times a second; made anew when somebody joins or goes
         self._hints: dict[tuple[str, str], dict[str, int]] = {}  # lane → node → seq, of nodes whose word is not proven yet
 
     def __iter__(self) -> Iterator[Known]:
@@ -84,6 +85,7 @@ class Peers:
         known.revoked = known.revoked or revoked
         if certificate.valid_from_ms >= known.certificate.valid_from_ms:
             known.certificate = certificate
+        self._expected.clear()
 
     def note(self, have: Have, now_ms: int) -> bool:
         """Takes over a Have whose signature was verified. True when it says something else than the last one."""
@@ -120,9 +122,10 @@ class Peers:
 
     def expected(self, ledger: str) -> list[Known]:
         """Who should have all of this ledger."""
-        if not self.counts(ledger):
-            return []
-        return [k for k in self._known.values() if not k.revoked and certificates.hears(k.certificate, ledger)]
+        if ledger not in self._expected:
+            told = self._known.values() if self.counts(ledger) else ()
+            self._expected[ledger] = [k for k in told if not k.revoked and certificates.hears(k.certificate, ledger)]
+        return self._expected[ledger]
 
     def is_unreceived(self, ledger: str, ours: Mapping[str, Head]) -> bool:
         return any(known.lacks(ledger, ours) for known in self.expected(ledger))

@@ -1,0 +1,104 @@
+"""What a node knows of others: who should have what, whom to ask, whose clock is how far off, and how much that costs in a county."""
+
+import time
+
+from protocol import have
+from protocol.have import Have
+from protocol.lane import LaneHead
+from protocol.node.link.peers import Peers
+from protocol.place import COMMON
+from tests.link.kit import COUNTY, HUB, N1, NODES, T1, TOWN, V1, V2
+from tests.link.test_wire import issued
+
+HASH = bytes(32)
+
+
+def certificate(node: str, **changed):
+    serves, covers, branch = NODES.get(node, ((V1,), (V1,), "330523111"))
+    return issued(**{"node": node, "serves": serves, "covers": covers, "branch": branch, "name": node} | changed)
+
+
+def said(node: str, ledger: str, seq: int, clock_ms: int = 0, origin: str = f"{N1}:1") -> Have:
+    return Have(node, ledger, {origin: (seq, HASH)}, clock_ms, "0.1.0")
+
+
+def village() -> Peers:
+    """What the village knows of the hub and of its township."""
+    peers = Peers(certificate(N1))
+    for node in (HUB, T1, N1):
+        peers.learn(certificate(node))
+    return peers
+
+
+def test_everybody_who_covers_a_ledger_is_expected_to_have_it():
+    peers = village()
+    assert {k.certificate.node for k in peers.expected(V1)} == {HUB, T1}
+    assert peers.expected(COMMON) == []  # only its writer keeps count of *common*
+    ours = {f"{N1}:1": LaneHead(5, HASH, 5)}
+    assert peers.is_unreceived(V1, ours)
+    peers.note(said(HUB, V1, 5), 0)
+    assert peers.is_unreceived(V1, ours), "the township lacks it still"
+    peers.note(said(T1, V1, 5), 0)
+    assert not peers.is_unreceived(V1, ours)
+    peers.note(said(T1, V1, 4), 0)
+    assert peers.is_unreceived(V1, ours), "it fell back: a restored disk"
+    peers.learn(certificate(T1), revoked=True)
+    assert not peers.is_unreceived(V1, ours)
+    assert [p.node for p in peers.shown({V1: ours}) if p.revoked] == [T1]
+
+
+def test_a_newer_certificate_takes_the_place_of_the_older_and_never_the_reverse():
+    peers = village()
+    peers.learn(certificate(T1, covers=[f"{TOWN}/*", V2], valid_from_ms=9))
+    peers.learn(certificate(T1, valid_from_ms=3))
+    assert peers.get(T1).certificate.covers == (f"{TOWN}/*", V2)
+
+
+def test_who_is_asked_first_is_whoever_answers_then_the_origin_itself():
+    peers = Peers(certificate(HUB))
+    for node in (T1, N1):
+        peers.learn(certificate(node))
+        peers.note(said(node, V1, 9), 0)
+    assert peers.holders(V1, f"{N1}:1", 3) == [N1, T1]
+    peers.get(N1).failures = 1
+    assert peers.holders(V1, f"{N1}:1", 3) == [T1, N1]
+    assert peers.holders(V1, f"{N1}:1", 9) == []
+    peers.hint("nstranger", (V1, f"{N1}:1"), 20)
+    assert peers.holders(V1, f"{N1}:1", 9) == ["nstranger"]
+    assert peers.branch("nstranger", V1) == "330523111"
+    assert peers.branch("nstranger", COUNTY) == peers.branch("nstranger", f"{COUNTY}/u07") == "_"
+
+
+def test_the_clock_offset_is_the_smallest_of_the_last_few():
+    peers = village()
+    for delay_ms in (40, 3, 900, 60_000):
+        peers.note(said(HUB, V1, 1, clock_ms=1_000_000), 1_000_000 + 7_000 + delay_ms)
+    assert peers.get(HUB).offset_ms == 7_003
+    assert peers.offset_ms() == 7_003  # of the node above, heard last
+    for _ in range(16):  # our clock was put right
+        peers.note(said(HUB, V1, 1, clock_ms=2_000_000), 2_000_005)
+    assert peers.offset_ms() == 5
+    peers.note(said(T1, V1, 1, clock_ms=2_000_000), 2_000_100)
+    assert peers.offset_ms() == 100
+    assert Peers(certificate(HUB)).offset_ms() is None
+
+
+def test_a_county_of_233_nodes_and_300_ledgers_is_looked_through_in_a_few_milliseconds():
+    peers = Peers(certificate(HUB))
+    letters = "abcdefghijklmnopqrstuvwxyz234567"
+    names = ["n" + "".join(letters[n >> 5 * k & 31] for k in range(8)) for n in range(1, 234)]
+    ledgers = {
+        f"{TOWN}/330523111{n:03d}": {f"{names[n % 233]}:1": LaneHead(9, HASH, 9), f"{HUB}:1": LaneHead(2, HASH, 2)} for n in range(300)
+    }
+    for n, node in enumerate(names):
+        where = [f"{TOWN}/330523111{n:03d}", f"{TOWN}/330523111{(n + 233) % 300:03d}"]
+        peers.learn(certificate(node, serves=where, covers=where))
+    for ledger, ours in ledgers.items():
+        for known in peers.expected(ledger):
+            peers.note(Have(known.certificate.node, ledger, have.lanes_of(ours), 0), 1)
+    began = time.perf_counter()
+    for _ in range(10):
+        assert not any(peers.is_unreceived(ledger, ours) for ledger, ours in ledgers.items())
+    took_ms = (time.perf_counter() - began) * 100
+    print(f"\none look through a county: {took_ms:.2f} ms")
+    assert took_ms < 20
