@@ -21,6 +21,7 @@ from protocol.node.web.phone import routes as phone
 
 HERE: Final = Path(__file__).parent
 DIST: Final = HERE / "dist"
+HOMES: Final = {"sealed": "/sealed", "people": "/people", "admin": "/people", "field": "/task"}  # of posts that see no cases
 
 
 @get("/quarantine")
@@ -45,7 +46,8 @@ async def sealed(request: Request) -> Response[Any]:
 def app(node: Any, dist: Path = DIST) -> Litestar:
     """dist: the bundle that deploy/web/bundle.py made."""
     routes = [*board.routes(), *people.routes(), quarantine, sealed, *visits.routes(), *phone.routes(dist)]
-    application = make_app(node, routes, [HERE / "templates"], dist, "/board", views={**board.VIEWS, **visits.VIEWS})
+    views = {**board.VIEWS, **visits.VIEWS}
+    application = make_app(node, routes, [HERE / "templates"], dist, "/board", views=views, homes=HOMES)
     application.state.environment.globals["has_power"] = has_power
     return application
 

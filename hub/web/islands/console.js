@@ -18,7 +18,7 @@ function draw() {
     animation: false,
     textStyle: { fontFamily: "inherit", fontSize: 13 },
     color: series.map((s) => colour(s.tone)),
-    legend: { top: 0, left: 8 },
+    legend: { top: 0, left: 8, itemGap: 20 },
     grid: { left: 8, right: 8, top: 36, bottom: 8, containLabel: true },
     tooltip: { trigger: "axis", renderMode: "richText" },
     xAxis: { type: "category", data: places, axisLabel: { interval: 0, rotate: places.length > 8 ? 30 : 0 } },

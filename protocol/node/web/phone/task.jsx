@@ -187,6 +187,13 @@ const App = () => {
 };
 
 const read = () => { open.value = location.hash.slice(1); };
+/** Why nothing can be kept here, in words; "" when all is well. The worker, locks, ids, camera and position exist only over HTTPS. */
+async function hindrance() {
+  if (!isSecureContext || !navigator.locks) return "请用 https 开头的地址打开，并换用较新的浏览器，否则没有信号时存不下您做的事。";
+  return db.then(() => "", () => "这个浏览器不让存东西（可能开了无痕模式），没有信号时会丢。请换普通模式再打开。");
+}
+const why = await hindrance();
+if (why) { render(<main class="phone" id="main"><h1>我的任务</h1><p class="problem" role="alert">{why}</p></main>, document.getElementById("app")); throw new Error(why); }
 read();
 addEventListener("popstate", () => { read(); notice.value = ""; door.value = ""; });
 await show("unknown");
