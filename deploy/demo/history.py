@@ -23,7 +23,8 @@ from protocol.entry import derive
 
 __all__ = ["CHINA", "SCENES", "Act", "Play", "person_name", "plays"]
 
-SCENE_EVERY, MERGE_SHARE, TRIES_MAX = 6, 0.02, 300
+SCENE_EVERY, TRIES_MAX = 6, 500
+MERGE_SHARE, MERGE_EVERY = 0.01, 60  # by chance, and at the least
 
 
 class Scene(msgspec.Struct, frozen=True):
@@ -54,12 +55,14 @@ SCENES: Final[tuple[Scene, ...]] = (
     Scene("urged", ("UrgeDispute",), (0, 3), 22, 0, ("stall", "no_late_take_up")),
     Scene("opened again", ("ReopenDispute",), (0, 4), 75, 0, ("unkept", "no_late_follow")),
     Scene("a task just sent", ("AssignTask",), (0, 1), 16, 1, ("village_fails", "visit", "no_return")),
-    Scene("a cadre at the door", ("ArriveTask",), (0, 0.4), 18, 1, ("village_fails", "visit", "no_return")),
+    Scene("a cadre at the door", ("ArriveTask",), (0, 1.2), 18, 1, ("village_fails", "visit", "late_report", "no_return")),
     Scene("red", ("SetRisk", "AddNote", "RecordMediation"), (0, 1), 6, 2, ("rise", "note"), "red"),
-    Scene("ended, to be closed", ("EndMediation",), (0, 3), 26, 1, ("village_fails", "township_fails", "no_return")),
+    Scene("ended, to be closed", ("EndMediation",), (0, 4), 24, 1, ("village_fails", "township_fails", "county_fails", "no_return")),
     Scene("silent too long", ("RecordMediation", "AcceptDispute", "AddNote"), (8, 13), 20, 0, ("busy", "stall")),
     Scene("a cadre who can't", ("DeclineTask",), (0, 2), 18, 1, ("village_fails", "visit", "no_cadre", "no_return")),
     Scene("a task called back", ("RecallTask",), (0, 3), 20, 1, ("village_fails", "visit", "recall", "no_return")),
+    Scene("declined", ("DeclineDispute",), (0, 6), 6, 0, ("decline", "no_void")),
+    Scene("logged by mistake", ("VoidDispute",), (0, 9), 9, 0, ("void",)),
     Scene("reported from the field", ("ReportTask",), (0, 2), 20, 1, ("village_fails", "visit", "no_return")),
     Scene("handed down by the county", ("HandDownDispute",), (0, 2), 4, 1, ("county_first", "hand_down")),
 )  # fmt: skip
@@ -80,9 +83,11 @@ def plays(seed: int, now_ms: int, villages: Sequence[tuple[str, int]], days: int
             written = county.written(number, path, scene)
             yield county.until_now(written.acts, number, path)
             number += 1
-            if number < end and county.chance.random() < MERGE_SHARE and _can_be_merged_into(written.acts):
+            wanted = county.chance.random() < MERGE_SHARE or number >= MERGE_EVERY * (county.merged + 1)
+            if number < end and wanted and _can_be_merged_into(written.acts):
                 twin = county.twin(number, path, written.acts)
                 if twin is not None:
+                    county.merged += len(twin.acts) > 1
                     yield twin
                     number += 1
 
@@ -99,6 +104,7 @@ class _County:
         self.chance, self.now_ms, self.days, self.by_post = random.Random(seed), now_ms, days, by_post
         self.taken: set[str] = set()
         self.told: Counter[int] = Counter()
+        self.merged = 0
         self.last: Writer | None = None
 
     def written(self, number: int, path: str, scene: Scene | None) -> Play:
@@ -166,7 +172,7 @@ class _County:
         }
         again |= {"amount_fen": cast.yuan * 100 if cast.yuan and "{yuan}" in other else None}
         day = day_words(date_of(first.at_ms), date_of(merged).year)
-        reason = cast.say(chance.choice(words.MERGES), day=day)
+        reason = cast.say(chance.choice(words.MERGES[again["intake"]]), day=day)
         ends = {"into": derive(first.name, "case"), "reason": reason}
         both = [
             Act(logged, path, "clerk", "LogDispute", first.fields | again, f"demo-{number:04d}-00"),
@@ -176,7 +182,9 @@ class _County:
 
 
 def _suits(what: Situation, scene: Scene) -> bool:
-    if what.hard < scene.hard or what.type.startswith("19"):
+    if what.hard < scene.hard or what.type.startswith(("19", "21")):
+        return False
+    if "decline" in scene.wish and not what.door[0]:
         return False
     if "visit" in scene.wish and not what.visit[0]:
         return False

@@ -1,4 +1,4 @@
-"""What a play is made of, and the hours of an office. Nothing here draws a story: that is `history_writer`."""
+"""What a play is made of, how often things happen, and the hours of an office. Nothing here draws a story: that is `history_writer`."""
 
 import datetime as dt
 import random
@@ -12,6 +12,13 @@ from protocol.tables import Tables
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 OPENS: Final = 8 * 60 + 30  # minutes of the day
 CLOSES: Final = 17 * 60 + 30
+# how often a turn happens when nothing asks for it
+CHANCES: Final = {
+    "void": 0.012, "correct": 0.04, "withdraw": 0.025, "law": 0.015, "note": 0.45, "note_later": 0.3, "end_low": 0.05, "return": 0.04, "visit": 0.5, "no_cadre": 0.07,
+    "recall": 0.05, "stall": 0.05, "instruct": 0.3, "rise": 0.45, "ease": 0.6, "late_follow": 0.07, "unkept": 0.05, "partly": 0.07, "archive": 0.85, "opinion": 0.5,
+    "hand_down": 0.6, "county_fails": 0.25, "decline": 0.45, "late_take_up": 0.1, "next_day": 0.25,
+    "late_report": 0.12,
+}  # fmt: skip
 
 
 class Act(msgspec.Struct, frozen=True):

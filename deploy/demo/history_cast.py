@@ -14,6 +14,15 @@ DAY_MS: Final = 86_400_000
 CHINA: Final = dt.timezone(dt.timedelta(hours=8))
 WEEKDAYS: Final = "一二三四五六日"
 _SPEC: Final = re.compile(r"^([+\-/.])(?:co(.+)|([mf*])(\d+)-(\d+))(?:=([abcd]))?$")
+_BRIEF: Final = (
+    ("物业服务有限公司", "物业"),
+    ("有限公司", "公司"),
+    ("合作社", "合作社"),
+    ("厂", "厂"),
+    ("经营部", "农资店"),
+    ("工作室", "那边"),
+)
+_OF_A: Final = re.compile(r"^\{a\}")
 _SIDES: Final = {"+": "applicant", "-": "respondent", "/": "third"}
 
 
@@ -136,10 +145,20 @@ class Cast:
             ] if same_week or days <= 7 else f"{day.month}月{day.day}号"
         return day, f"{day.month}月{day.day}号"
 
-    def say(self, template: str, later: bool = False, **more: Any) -> str:
+    def called(self, key: str, brief: bool) -> str:
+        """brief: a company as people call it once everybody knows which."""
+        person = self.people[key]
+        if not brief or person.born:
+            return person.name
+        stem = next((shop for shop in words.SHOPS if person.name.startswith(shop)), "")
+        return stem + next((short for end, short in _BRIEF if person.name.endswith(end)), person.name.removeprefix(stem))
+
+    def say(self, template: str, later: bool = False, brief: bool = False, **more: Any) -> str:
         """later: told on another day, so days are named by their date."""
         month = self.logged.month
-        slots: dict[str, Any] = {key: person.name for key, person in self.people.items()}
+        slots: dict[str, Any] = {key: self.called(key, brief) for key in self.people}
+        who, other = ("a", "b") if _OF_A.match("".join(self.what.terms[:1])) or self.what.how.startswith("{a}") else ("b", "a")
+        slots |= {"who": slots[who], "other": slots[other], "age": self.logged.year - self.people["a"].born}
         slots |= {"t" + key: "她" if self.people[key].woman else "他" for key in ("a", "b")}
         slots |= {f"m{back}": f"{(month - back - 1) % 12 + 1}月" for back in (1, 2, 3)}
         slots |= {f"p{at + 1}": yuan_words(part * 100) for at, part in enumerate(self.parts)}
@@ -159,7 +178,7 @@ class Cast:
         person = self.people[key]
         found: dict[str, Any] = {"name": person.name, "side": person.side, "phone": self._phones[key], "address": self._homes[key]}
         if not person.born:
-            agent = self.people.get("c")
+            agent = self.people.get("c" if key == "b" else "d")
             return found | {"kind": "company", "agent": agent.name if agent and not agent.side else "", "address": ""}
         return found | {"sex": "2" if person.woman else "1", "birth_year": person.born}
 

@@ -12,20 +12,20 @@ from typing import Any, Final
 
 import msgspec
 
-from deploy.demo.history_act import HOUR_MS, MINUTE_MS, Act, Play, at_work, midnight_ms
-from deploy.demo.history_cast import DAY_MS, Cast, date_of, day_words, yuan_words
+from deploy.demo.history_act import CHANCES, HOUR_MS, MINUTE_MS, Act, Play, at_work, midnight_ms
+from deploy.demo.history_cast import DAY_MS, Cast, Person, date_of, day_words, yuan_words
 from deploy.demo.situations import words
 from deploy.demo.situations.shape import Situation
 from protocol.place import parent
 from protocol.tables import Tables
 
 _DAYS: Final = re.compile(r"\{d(\d)\}")
+_PAYS: Final = re.compile(r"(?<!垫)付|赔|退还|归还|补足|补偿|转账")
+_AWAY: Final = re.compile(
+    r"没有来|没来|没有到|不露面|联系不上|电话里|关机|来不了|走亲戚|回了娘家|在外省|不接电话|打\{b\}的电话|(\{a\}没有到场)"
+)
+_NOBODY: Final = Person("", "", False, 0)
 _PART_KEPT: Final = re.compile(r"一半|第一|大半|砌了|付了")
-CHANCES: Final = {
-    "void": 0.012, "correct": 0.04, "withdraw": 0.025, "law": 0.015, "note": 0.45, "note_later": 0.3, "end_low": 0.05, "return": 0.04, "visit": 0.5, "no_cadre": 0.07,
-    "recall": 0.05, "stall": 0.05, "instruct": 0.3, "rise": 0.45, "ease": 0.6, "late_follow": 0.07, "unkept": 0.05, "partly": 0.07, "archive": 0.85, "opinion": 0.5,
-    "hand_down": 0.6, "county_fails": 0.25, "decline": 0.45, "late_take_up": 0.1, "next_day": 0.25,
-}  # fmt: skip
 
 
 class Writer:
@@ -60,8 +60,8 @@ class Writer:
     def play(self) -> Play:
         self._log()
         if self._happens("void"):
-            self._then(0.1, "VoidDispute", reason=self._one_of(words.VOIDS))
-        elif self.what.type.startswith("19") or (self.what.door[0] and not self.wish & _BUSY and self._happens("decline")):
+            self._then(0.1, "VoidDispute", reason=self._say(self._one_of(words.VOIDS)))
+        elif self.what.type.startswith(("19", "21")) or (self.what.door[0] and not self.wish & _BUSY and self._happens("decline")):
             self._decline()
         else:
             self._handle()
@@ -72,7 +72,7 @@ class Writer:
     def _log(self) -> None:
         what, cast, chance = self.what, self.cast, self.chance
         low, high = what.heads
-        group = any(f"{{n}}{unit}" in self.told for unit in ("户", "人", "个人", "个工人", "个民工", "个老人"))
+        group = any(f"{{n}}{unit}" in "".join((self.told, *what.terms)) for unit in ("户", "人", "个人", "个工人", "个民工", "个老人"))
         self._act(
             "LogDispute",
             ledger=self.ledger,
@@ -87,13 +87,8 @@ class Writer:
             happened_ms=midnight_ms(cast.happened) + 10 * HOUR_MS if "{when}" in self.told else None,
         )
         if self._happens("correct") and self.acts[0].fields["place_text"]:
-            self._then(
-                0.05,
-                "CorrectDispute",
-                field="place_text",
-                value=chance.choice([s for s in words.SPOTS if s != cast.where]),
-                reason="电话里听错了地方。",
-            )
+            other = chance.choice([spot for spot in words.SPOTS if spot != cast.where])
+            self._then(0.05, "CorrectDispute", field="place_text", value=other, reason="电话里听错了地方。")
 
     def _intake(self) -> str:
         kind = self.what.type[:2]
@@ -103,11 +98,13 @@ class Writer:
             return "police"
         if kind in ("04", "18") and self.chance.random() < 0.12:
             return "court"
+        if self.office == self.township:
+            return self.chance.choice(("visit", "visit", "phone", "online", "unit"))
         return self.chance.choice(("visit", "visit", "visit", "phone", "phone", "grid", "patrol"))
 
     def _decline(self) -> None:
         reason, door = self.what.door
-        if self.what.type.startswith("19"):
+        if self.what.type.startswith(("19", "21")):
             self._rise()
             self._then(0.1, "AddNote", text=self._say(self.what.notes[0]))
         self._then(self.chance.uniform(0.1, 0.9), "DeclineDispute", reason=self._say(reason), door=door)
@@ -138,7 +135,7 @@ class Writer:
             self._fail(what.stuck[0], with_first=True)
             if self._happens("end_low") and not what.hard:
                 return self._end()
-            if not self._up(self.township, words.UP_VILLAGE):
+            if not self._up(self.township, (*words.UP_VILLAGE, *(words.UP_NEAR if self._near() else ()))):
                 return self._settle()  # sent back: the village tries once more
         if self.office == self.township:
             if self._well(0.97, 0.85, 0.35, "township_fails"):
@@ -160,6 +157,7 @@ class Writer:
         when = self._open_at(self.at + int(self.chance.uniform(1.5, 3.5) * DAY_MS) + HOUR_MS)
         self._later(self.chance.uniform(0.1, 0.8))
         when = max(when, self._open_at(self.at + DAY_MS))
+        when += -when % (30 * MINUTE_MS)
         units = [f"{self.county}/{unit}" for unit in names]
         convened = self._act("ConveneUnits", units=units, purpose=self._say(self._one_of(words.PURPOSES)), when_ms=when)
         if self.by_post:
@@ -169,6 +167,8 @@ class Writer:
             self._session(self._one_of(words.FAIL_COUNTY), "failed")
             return self._end()
         self._session(what.top, "go_on")
+        if what.opinion and self._happens("opinion"):
+            return self._answer()
         return self._agree()
 
     def _units_answer(self, convened: Act, units: Sequence[str]) -> None:
@@ -178,7 +178,7 @@ class Writer:
             self._act("ConfirmTask", kind="department", office=unit, task=convened.name)
         self.at = max(act.at_ms for act in self.acts) + MINUTE_MS
         for unit in units:
-            report = {"result": "eased", "words": self._say("按时派人参加，就“{knot}”当面作了说明。")}
+            report = {"result": "eased", "words": self._say(self._one_of(words.CAME))}
             late = convened.fields["when_ms"] + self.chance.randint(60, 119) * MINUTE_MS
             self.acts.append(Act(late, unit, "department", "ReportTask", {"task": convened.name, **report}, self._name()))
 
@@ -202,9 +202,13 @@ class Writer:
         self._wait()
         self._session(done, "go_on")
         if self.what.opinion and self.office != self.village and self._happens("opinion"):
-            self._then(self.chance.uniform(1, 3), "CloseDispute", ending="opinion", result=self._say(self.what.opinion))
-            return self._put_away()
+            return self._answer()
         return self._agree()
+
+    def _answer(self) -> None:
+        """A written answer of the office ends it."""
+        self._then(self.chance.uniform(1, 3), "CloseDispute", ending="opinion", result=self._say(self.what.opinion))
+        self._put_away()
 
     def _fail(self, text: str, with_first: bool) -> None:
         first, turn, _ = self.what.talks
@@ -226,7 +230,9 @@ class Writer:
         self.used.add(text)
         level = {self.village: "village", self.township: "township"}.get(self.office, "county")
         company = not self.cast.people["b"].born
-        sitting = ["a", "c" if company and "c" in self.cast.people else "b", *[k for k in "d" if "+" in getattr(self.what, k)]]
+        sitting = ["a", "c" if company and "c" in self.cast.people else "b", *[k for k in "cd" if self.cast.people.get(k, _NOBODY).side]]
+        if away := _AWAY.search(text):
+            sitting = [key for key in sitting if key == "a"] if away[1] is None else [key for key in sitting if key != "a"]
         names = list(dict.fromkeys(self.cast.people[key].name for key in sitting))
         present = "、".join([*names, self.chance.choice(words.HELPERS[level])])
         self._act("RecordMediation", account=self._say(text), result=result, present=present)
@@ -250,9 +256,10 @@ class Writer:
         self._act("TakeUpDispute", kind=kind, office=to)
         self.office, self.sessions = to, []
         if to == self.township and self.what.hard == 2 and self._happens("instruct"):
-            self._then(0.1, "GiveInstruction", kind="operator", office=self.county, text=self._say(self._one_of(words.INSTRUCTIONS)))
+            texts = words.INSTRUCTIONS_GROUP if self.acts[0].fields["headcount"] >= 8 else words.INSTRUCTIONS
+            self._then(0.1, "GiveInstruction", kind="operator", office=self.county, text=self._say(self._one_of(texts)))
         if self._happens("note_later"):
-            self._note(words.NOTES)
+            self._note(())
         return True
 
     def _hand_down(self, to: str, reasons: Sequence[str]) -> None:
@@ -296,9 +303,9 @@ class Writer:
             sent = self._assign()
         self._cadre(self.chance.uniform(0.02, 0.4), "ConfirmTask", sent)
         self._cadre(self.chance.uniform(0.3, 1.8), "ArriveTask", sent)
-        self._cadre(
-            0.05, "ReportTask", sent, result=self.chance.choice(("eased", "eased", "unsettled")), words=self._say(self.what.visit[1])
-        )
+        days = self.chance.uniform(0.7, 1.2) if self._happens("late_report") else 0.05
+        result = self.chance.choice(("eased", "eased", "unsettled"))
+        self._cadre(days, "ReportTask", sent, result=result, words=self._say(self.what.visit[1]))
 
     def _assign(self) -> Act:
         self._later(self.chance.uniform(0.2, 0.9))
@@ -323,11 +330,8 @@ class Writer:
             self.risk = risk
 
     def _note(self, texts: Sequence[str]) -> None:
-        fit = (
-            [t for t in (*texts, *words.NOTES) if t not in self.used]
-            if self.chance.random() < 0.4
-            else [t for t in texts if t not in self.used]
-        )
+        common = (*words.NOTES, *(words.NOTES_NEAR if self._near() else ()))
+        fit = [t for t in ((*texts, *common) if not texts or self.chance.random() < 0.4 else texts) if t not in self.used]
         if fit:
             self._then(self.chance.uniform(0.05, 0.7), "AddNote", text=self._say(self._one_of(fit), day=self.chance.choice("一二三四五")))
 
@@ -356,10 +360,10 @@ class Writer:
         money = self.cast.yuan if "{yuan}" in text and not has_sum else paid if has_sum else 0
         self._act(
             "SignAgreement",
-            terms=[self._say(term) for term in terms],
-            performance=self._say(how),
+            terms=[self._say(term, brief=False) for term in terms],
+            performance=self._say(how, brief=False),
             facts=self.facts,
-            responsibility=self._say(self.what.duty or self._one_of(words.DUTIES)),
+            responsibility=self._say(self.what.duty or self._one_of(words.DUTIES), brief=False),
             due=[day.isoformat() for day in due],
             amount_fen=money * 100 if money else None,
             follow_up_by=self.village,
@@ -380,14 +384,15 @@ class Writer:
     def _kept(self, due: Sequence[dt.date]) -> None:
         """A follow-up some days after each day of performance; a paper not kept is opened again; then the file is put away."""
         steps = list(due) or [date_of(self.at)]
-        money = bool(self.acts_of("SignAgreement")[-1].fields["amount_fen"])
+        money = bool(self.acts_of("SignAgreement")[-1].fields["amount_fen"] and _PAYS.search("".join(self.what.terms)))
         for at, day in enumerate(steps[:-1]):
             text = self._one_of(words.STEP_MONEY if money and len(self.cast.parts) > 1 else words.STEP_DEED)
             part = yuan_words(self.cast.parts[min(at, len(self.cast.parts) - 1)] * 100)
             self._follow(day, "yes", text, d=day_words(day, day.year), p=part, nth="一二三"[at])
         if self._happens("unkept"):
             return self._not_kept(steps[-1], money)
-        if self._happens("partly"):
+        paid = self.acts_of("SignAgreement")[-1].fields["amount_fen"] or 0
+        if self._happens("partly") and not (money and paid < 200_000):
             self._follow(steps[-1], "partly", self._one_of(words.PARTLY_MONEY if money else words.PARTLY_DEED))
             self._later(self.chance.uniform(6, 14))
             self._follow(date_of(self.at), "yes", self.what.kept)
@@ -423,7 +428,7 @@ class Writer:
 
     def _follow(self, due: dt.date, kept: str, text: str, **more: Any) -> None:
         late = self.chance.randint(14, 24) if self._happens("late_follow") else self.chance.randint(1, 6)
-        self.at = self._open_at(max(self.at + HOUR_MS, midnight_ms(due) + late * DAY_MS + 9 * HOUR_MS))
+        self.at = self._open_at(max(self.at + HOUR_MS, midnight_ms(due) + late * DAY_MS + self.chance.randint(540, 990) * MINUTE_MS))
         satisfied = {"yes": ("yes", "yes", "yes", "mostly"), "partly": ("mostly", "mostly", "no"), "no": ("no",)}[kept]
         self._act(
             "RecordFollowUp",
@@ -440,12 +445,16 @@ class Writer:
             self._then(self.chance.uniform(2, 20), "ArchiveDispute", retention=retention)
 
     def _end(self) -> None:
-        ways = words.WAYS.get(self.what.type[:2], words.WAYS[""])
+        ways = words.WAYS.get(self.what.type) or words.WAYS.get(self.what.type[:2], words.WAYS[""])
         self._then(self.chance.uniform(0.5, 3), "EndMediation", reason=self._say(self._one_of(words.END_REASONS)), ways=ways)
-        self._then(self.chance.uniform(0.2, 3), "CloseDispute", ending="ended", result=self._say(self._one_of(words.ENDED)))
+        self._then(self.chance.uniform(0.3, 4), "CloseDispute", ending="ended", result=self._say(self._one_of(words.ENDED)))
         self._put_away()
 
     # ── tools ──
+
+    def _near(self) -> bool:
+        """Two families of one village."""
+        return self.what.type[:2] in ("01", "02", "03", "07") and all(person.born for person in self.cast.people.values())
 
     def acts_of(self, command: str) -> list[Act]:
         return [act for act in self.acts if act.command == command]
@@ -459,10 +468,10 @@ class Writer:
         self.used.add(text)
         return text
 
-    def _say(self, template: str, **more: Any) -> str:
+    def _say(self, template: str, brief: bool = True, **more: Any) -> str:
         days = getattr(self, "days", {})
         today = date_of(self.at)
-        return self.cast.say(template, later=True, **{"day": f"{today.month}月{today.day}日", **days, **more})
+        return self.cast.say(template, later=True, brief=brief, **{"day": f"{today.month}月{today.day}日", **days, **more})
 
     def _working_days(self, count: int) -> dt.date:
         return Tables.packaged().calendar.add_working_days(date_of(self.at), count)

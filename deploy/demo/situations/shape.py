@@ -14,7 +14,7 @@ Range = tuple[int, int]
 
 
 class Situation(msgspec.Struct, frozen=True):
-    """type: 4 digits · told: the matter in clerks' words, each a whole telling · talks: first session, a turn, the one that settles.
+    """type: as in the table, mostly 4 digits · told: the matter in clerks' words, each a whole telling · talks: first session, a turn, the one that settles.
 
     stuck: why a session failed, in the village and then in the township · top: the session with the units of the county ·
     knot: what it hangs on, as part of a sentence · terms, how (way, place, term), duty: of the agreement · kept: a good follow-up ·
