@@ -46,6 +46,7 @@ SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "cadre_is_party": (422, "{name}与这件纠纷的当事人同名，请先确认是否需要回避。"),
     "review_unknown": (409, "没有这条待核对事项，可能已经核对过。"),
     "file_too_large": (413, "文件太大：最多 {most} 兆，这个有 {have} 兆。"),
+    "upload_too_large": (413, "一次传的文件太多：合起来最多 {most} 兆，请分几次加。"),
     "file_kind": (422, "只收照片、录音和 PDF，这个文件打不开：{what}。"),
     "glyph_missing": (422, "打印字库里没有{what}，没有打印。可以选“缺字留空打印”，再用笔补上。"),
     "paper_unready": (503, "打印用的字库还没有装到这台机器上，请告诉管理员重新安装一次。"),

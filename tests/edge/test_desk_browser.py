@@ -143,6 +143,31 @@ def test_the_session_ends_and_the_form_waits_for_the_sign_in(sign_in: Callable, 
     expect(desk.locator("#rows tr", has_text="何桂英")).to_be_visible()
 
 
+def test_when_the_program_does_not_answer_the_form_says_so_and_keeps_everything(sign_in: Callable, nodes: Served, monkeypatch):
+    from playwright.sync_api import expect
+
+    monkeypatch.setattr(browser, "EXPECTED", re.compile(browser.EXPECTED.pattern + "|status of 500"))
+    desk = sign_in("village", DESK)
+    desk.context.route("**/cases", lambda route: route.abort())
+    desk.fill("#party_name", "潘建林")
+    desk.fill("#account", "楼下夜里放音乐。")
+    desk.keyboard.press("Control+Enter")
+    expect(desk.locator("#log [role=alert]")).to_contain_text("没有连上本机的程序，没有保存。")
+    expect(desk.locator("#account")).to_have_value("楼下夜里放音乐。")
+    desk.context.unroute("**/cases")
+    submit = nodes.rig.web("village").node.desk.submit
+    monkeypatch.setattr(nodes.rig.web("village").node.desk, "submit", None)  # a fault of ours
+    for _ in range(2):
+        desk.keyboard.press("Control+Enter")
+        expect(desk.locator("#log [role=alert]")).to_contain_text("没有料到的情况")
+        expect(desk.locator("#log [role=alert]")).to_have_count(1)
+    expect(desk.locator("#account")).to_have_value("楼下夜里放音乐。")
+    monkeypatch.setattr(nodes.rig.web("village").node.desk, "submit", submit)
+    desk.locator("#account").focus()
+    desk.keyboard.press("Control+Enter")
+    expect(desk.locator("#log .saved")).to_contain_text("已登记")
+
+
 async def a_night(rig) -> None:
     rig.county.clock.pass_ms(DAY_MS)
 

@@ -7,7 +7,7 @@ import pytest
 
 from protocol import dispute
 from protocol.case import Case
-from protocol.commands import AcceptDispute, AddNote, CallUpDispute, EscalateDispute, SignAgreement
+from protocol.commands import AcceptDispute, AddNote, CallUpDispute, EscalateDispute, GivePost, SignAgreement
 from protocol.context import Context, Step
 from protocol.node.web.cases import COMMANDS
 from protocol.problem import Refused
@@ -453,3 +453,24 @@ async def test_who_sees_no_cases_gets_no_list_and_no_search(rig: Rig):
         assert (await client.get(f"/cases/{subject}")).status_code == 404
         assert (await client.get("/link")).status_code == 404
         assert 'type="search"' not in (await client.get("/password")).text
+
+
+async def test_who_has_two_posts_chooses_by_which_to_act(rig: Rig):
+    node = rig.web("town")
+    person, first = rig.persons["town"]
+    given = GivePost(id=new_id(), post="mediator.0000000a", person=person, office=TOWN, title="专职调解员")
+    await node.node.say(given, node.node.actor("admin", TOWN))
+    async with at(rig, "town") as client:
+        menu = (await client.get("/desk")).text
+        assert "专职调解员" in menu
+        assert (await client.post("/post", data={"post": "mediator.0000000a"})).status_code == 303
+        assert re.search(r'value="mediator.0000000a"[^>]*aria-pressed="true"', (await client.get("/desk")).text)
+        assert (await client.post("/post", data={"post": "admin.ffffffff"}, headers=JSON)).status_code == 403
+        assert first != "mediator.0000000a"
+
+
+async def test_too_many_files_at_once_are_said_in_words(rig: Rig, monkeypatch):
+    async with at(rig, "village") as client:
+        sent = {"files": ("big.png", PNG + bytes(65 * 2**20), "image/png")}
+        answer = await client.post("/cases", data=STORY, files=sent, headers=JSON)
+        assert (answer.status_code, answer.json()["code"]) == (413, "upload_too_large")

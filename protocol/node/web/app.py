@@ -20,12 +20,11 @@ from litestar.exceptions import HTTPException
 from litestar.static_files import create_static_files_router
 
 from protocol.node.web import cases, files, link, lists, register, session, stream, words
-from protocol.node.web.page import POLICY, failed, refused
+from protocol.node.web.page import BODY_BYTES_MAX, POLICY, failed, refused
 from protocol.node.web.stream import View
 from protocol.problem import Refused
 
 HERE: Final = Path(__file__).parent
-BODY_BYTES_MAX: Final = 64 * 1024 * 1024  # a form with its photos; one file is limited by blobs
 HOMES: Final = {"field": "/task", "admin": "/link"}
 YEAR_S: Final = 31_536_000
 

@@ -18,12 +18,14 @@ from protocol.problem import Refused
 
 HTML: Final = "text/html; charset=utf-8"
 COOKIE: Final = "yidi"
+BODY_BYTES_MAX: Final = 64 * 2**20  # a form with its photos; one file is limited by blobs
 POLICY: Final = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
+BESIDE: Final = {"HX-Reswap": "afterbegin"}  # above what was typed, never in its place
 KEPT_NOWHERE: Final = {"Cache-Control": "no-store", **POLICY}  # also where no handler was found, so nothing else adds them
 
 
@@ -102,7 +104,7 @@ def refused(request: Request, refusal: Refused) -> Response[Any]:
         return refused_twin(refusal)
     context = {"sentence": refusal.sentence, "missing": refusal.status == 404, "code": refusal.code}
     if is_htmx(request):
-        return fragment(request, "_refused.html", status=refusal.status, **context)
+        return fragment(request, "_refused.html", status=refusal.status, headers=BESIDE, **context)
     return fragment(request, "refused.html", status=refusal.status, counts={}, link=None, path=request.url.path, **context)
 
 
@@ -110,15 +112,18 @@ def failed(request: Request, error: Exception) -> Response[Any]:
     """An unknown address, or a fault of ours: logged (no words of people), said here without a code."""
     if isinstance(error, HTTPException) and error.status_code in (404, 405):
         return refused(request, Refused("page_unknown"))
+    if isinstance(error, HTTPException) and error.status_code == 413:
+        return refused(request, Refused("upload_too_large", most=BODY_BYTES_MAX // 2**20))
     status = error.status_code if isinstance(error, HTTPException) else 500
     if status >= 500:
         route, method = request.scope.get("path_template", ""), request.method
         log.event("page failed", level=logging.ERROR, exception=error, route=route, method=method)
     if wants_json(request):
         return twin({"code": "fault", "field": "", "sentence": FAULT}, status)
-    name = "_refused.html" if is_htmx(request) else "refused.html"
-    more: dict[str, Any] = {} if is_htmx(request) else {"counts": {}, "link": None, "path": request.url.path}
-    return fragment(request, name, status=status, sentence=FAULT, code="fault", **more)
+    if is_htmx(request):
+        return fragment(request, "_refused.html", status=status, headers=BESIDE, sentence=FAULT)
+    more = {"counts": {}, "link": None, "path": request.url.path}
+    return fragment(request, "refused.html", status=status, sentence=FAULT, code="fault", **more)
 
 
 FAULT: Final = "这一步没有做成，本机程序遇到没有料到的情况，已经记下。请再试一次；还不行请告诉管理员发生的时间。"

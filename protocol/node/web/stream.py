@@ -9,6 +9,7 @@ belongs to one person, so no forms). However much commits, rendering takes at mo
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -17,6 +18,7 @@ from litestar import Request, get
 from litestar.params import FromQuery
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
+from protocol.node import log
 from protocol.node.web import cases, link, lists
 from protocol.node.web.page import COOKIE, actor_of, node_of, rendered, shell
 from protocol.problem import Refused
@@ -93,7 +95,9 @@ class Channel:
                     except TimeoutError:
                         continue  # what only time changes
         except Refused:
-            pass  # the case left what this person may see: the page says so when it is next asked for
+            pass  # the case left what this person may see, or the store is busy: the page asks again and is told
+        except Exception as error:  # noqa: BLE001 — the streams end, their pages ask again; the fault is written down
+            log.event("stream failed", level=logging.ERROR, exception=error)
         finally:
             self.over = True
             await self._tell()
