@@ -22,7 +22,7 @@ _BRIEF: Final = (
     ("经营部", "农资店"),
     ("工作室", "那边"),
 )
-_OF_A: Final = re.compile(r"^\{a\}")
+_OF_A: Final = re.compile(r"^\{a\}|.*\{a\}退")
 _SIDES: Final = {"+": "applicant", "-": "respondent", "/": "third"}
 
 

@@ -388,7 +388,7 @@ class Writer:
         for at, day in enumerate(steps[:-1]):
             text = self._one_of(words.STEP_MONEY if money and len(self.cast.parts) > 1 else words.STEP_DEED)
             part = yuan_words(self.cast.parts[min(at, len(self.cast.parts) - 1)] * 100)
-            self._follow(day, "yes", text, d=day_words(day, day.year), p=part, nth="一二三"[at])
+            self._follow(day, "yes", text, d=day_words(day, day.year), p=part, nth="一二三"[at], soon=True)
         if self._happens("unkept"):
             return self._not_kept(steps[-1], money)
         paid = self.acts_of("SignAgreement")[-1].fields["amount_fen"] or 0
@@ -426,8 +426,8 @@ class Writer:
         self._follow((due or [date_of(self.at)])[-1], "yes", self._one_of(words.SECOND_DONE))
         self._put_away()
 
-    def _follow(self, due: dt.date, kept: str, text: str, **more: Any) -> None:
-        late = self.chance.randint(14, 24) if self._happens("late_follow") else self.chance.randint(1, 6)
+    def _follow(self, due: dt.date, kept: str, text: str, soon: bool = False, **more: Any) -> None:
+        late = self.chance.randint(14, 24) if not soon and self._happens("late_follow") else self.chance.randint(1, 6)
         self.at = self._open_at(max(self.at + HOUR_MS, midnight_ms(due) + late * DAY_MS + self.chance.randint(540, 990) * MINUTE_MS))
         satisfied = {"yes": ("yes", "yes", "yes", "mostly"), "partly": ("mostly", "mostly", "no"), "no": ("no",)}[kept]
         self._act(

@@ -334,4 +334,4 @@ def test_merged_registrations_share_their_people_and_office():
         assert first.acts[0].office == act.office
         assert first.acts[0].fields["parties"] == play.acts[0].fields["parties"]
         assert first.acts[0].fields["account"] != play.acts[0].fields["account"]
-        assert 0 < play.acts[0].at_ms - first.acts[0].at_ms < 7 * DAY_MS
+        assert 0 < play.acts[0].at_ms - first.acts[0].at_ms < 11 * DAY_MS  # a week of holidays may lie between
