@@ -5,7 +5,7 @@ The entries of a case are a set; nothing here asks in which order they came. Fou
 1. *Waits* — what an entry was decided on (`seen`) is not all here, or an earlier entry of its own lane waits. It is left out:
    nothing is judged by what is missing. So what counts is closed under causes, and `seen` of a case is its frontier.
 2. *Terms* — term 1 is opened by the registration, n + 1 by taking up an offer of term n's holder or by calling up from above.
-   A move counts only if it was decided on the move that opened term n. Of two: higher tier, lower turn, origin, seq.
+   A move counts only if it was decided on a move that gave term n to its holder. Of two: higher tier, lower turn, origin, seq.
 3. *Late* — the move that opens n + 1 closes n. An outcome of term n outside its `seen` is set aside, whatever its turn.
 4. *Fit* — the rest of a term, by (turn, tier, origin, seq), walks the one transition table of `dispute`; what the table has
    no row for is set aside.
@@ -180,10 +180,10 @@ def is_revoked(item: Item, last_good: LastGood | None) -> bool:
     return bool(last_good) and item.key[1] > last_good.get((item.head.ledger, item.key[0]), item.key[1])
 
 
-def _covered(move: Item, item: Item) -> bool:
-    """Claims that `move` was decided on `item`."""
+def _covered(later: Item, item: Item) -> bool:
+    """Claims that `later` was decided on `item`."""
     origin, seq = item.key
-    return (origin == move.key[0] and seq < move.key[1]) or any(o == origin and s >= seq for o, s in move.facts.seen)
+    return (origin == later.key[0] and seq < later.key[1]) or seq <= dict(later.facts.seen).get(origin, 0)
 
 
 class _Walk:
@@ -366,7 +366,8 @@ class _Terms:
         return offer if fits else None
 
     def _may_open(self, move: Item, walk: _Walk) -> bool:
-        if not _covered(move, walk.opened[-1]) or walk.status not in move.row.moves:
+        knew = any(office == walk.holder and _covered(move, claim) for office, claim in self._claims(move.facts.term - 1))
+        if not knew or walk.status not in move.row.moves:
             return False
         if move.kind == "DisputeCalledUp":
             return is_above(move.facts.office, walk.holder)

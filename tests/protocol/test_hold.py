@@ -360,6 +360,26 @@ def test_an_outcome_of_a_term_that_nobody_opened_here_waits_even_without_seen() 
     assert case.reviews == []
 
 
+def test_a_move_that_waits_for_one_that_waits_opens_no_term() -> None:
+    """And an outcome of its term, which names nothing, waits as well."""
+    world = County()
+    subject = world.escalated()
+    world.act(world.village, c.AddNote, subject, VILLAGE)
+    world.township.pull(world.village)
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)
+    (mediated,) = world.act(world.township, c.RecordMediation, subject, TOWNSHIP)
+    facts = msgspec.Raw(msgspec.msgpack.encode(events.MediationRecorded(TOWNSHIP, 2, (), "go_on", 1)))
+    foreign = Admitted(msgspec.structs.replace(mediated.head, origin="nolder:1", facts=facts), None, 1)
+    escalated = line(world.village.case(subject), "DisputeEscalated").head
+    waits = msgspec.msgpack.encode(events.DisputeEscalated(VILLAGE, 1, (("ngone:1", 9),), TOWNSHIP))
+    held = Admitted(msgspec.structs.replace(escalated, facts=msgspec.Raw(waits)), None, 1)
+    entries = [held if one.head.seq == escalated.seq and one.head.origin == escalated.origin else one for one in world.township.of(subject)]
+    case = fold_case([*entries, foreign], TABLES)
+    kept = [one.kind for one in case.lines if not one.waiting]
+    assert kept == ["DisputeLogged", "DisputeAccepted", "MediationRecorded"]
+    assert (case.term, case.status, case.reviews) == (1, "mediating", [])
+
+
 # ── what does not fit ──
 
 
@@ -404,6 +424,7 @@ FORGERIES = [
     events.DisputeLogged(TOWNSHIP, 1, (), "2026-017-99999K", "0204", "visit", 2, "green", None, None, ""),
     events.ReviewDecided(TOWNSHIP, 1, (), "nvillagea:1/2", "adopt"),
     events.DisputeVoided(VILLAGE, 1, ()),  # too late for that
+    events.DisputeVoided(VILLAGE, 1, SEEN),  # a low turn does not put it before what it was decided on
 ]
 
 
@@ -419,6 +440,7 @@ def test_what_a_hostile_node_writes_changes_nothing_and_is_reviewed(facts: event
         assert told == (before.status, before.holder, before.term, before.code, None, "green", None, before.accepted_ms, "")
         assert [review.kind for review in case.reviews] == [type(facts).__name__]
         assert case.reviews[0].owner == VILLAGE
+        assert case.reviews[0].code in ("unfit", "foreign")
 
 
 def test_a_take_up_of_an_offer_that_its_author_knew_was_taken_back_counts_for_nothing() -> None:
@@ -429,6 +451,144 @@ def test_a_take_up_of_an_offer_that_its_author_knew_was_taken_back_counts_for_no
     facts = events.DisputeTakenUp(TOWNSHIP, 2, (("nvillagea:1", 6),), offer, "x" * 32)
     case = fold_case([*world.village.of(subject), forged(world, subject, facts)], TABLES)
     assert (case.holder, [review.kind for review in case.reviews]) == (VILLAGE, ["DisputeTakenUp"])
+
+
+def test_a_take_up_by_another_office_than_the_one_asked_counts_for_nothing() -> None:
+    world = County()
+    subject = world.escalated()
+    offer = key_text(world.village.case(subject).offer.key)
+    facts = events.DisputeTakenUp(COUNTY, 2, (("nvillagea:1", 5),), offer, "x" * 32)
+    case = fold_case([*world.village.of(subject), forged(world, subject, facts)], TABLES)
+    assert (case.holder, kinds(case)) == (VILLAGE, [("DisputeTakenUp", "unfit")])
+
+
+def test_a_voided_case_is_not_called_up() -> None:
+    world = County()
+    subject = world.log()
+    world.act(world.village, c.VoidDispute, subject, VILLAGE)
+    facts = events.DisputeCalledUp(TOWNSHIP, 2, (("nvillagea:1", 3),))
+    case = fold_case([*world.village.of(subject), forged(world, subject, facts)], TABLES)
+    assert (case.holder, case.term, kinds(case)) == (VILLAGE, 1, [("DisputeCalledUp", "lost")])
+
+
+def branched(world: County) -> str:
+    """Term 2 is the county's; the township's branch of it lost, with an offer to the village in it."""
+    subject = world.escalated()
+    world.act(world.county, c.CallUpDispute, subject, COUNTY)
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)
+    world.act(world.township, c.HandDownDispute, subject, TOWNSHIP, to=VILLAGE)
+    world.sync()
+    return subject
+
+
+def test_who_knows_both_branches_cannot_go_on_with_the_one_that_lost() -> None:
+    world = County()
+    subject = branched(world)
+    case = world.county.case(subject)
+    offer = key_text(line(case, "DisputeHandedDown").key)
+    seen = tuple(case.seen.items())
+    for facts in (events.DisputeTakenUp(VILLAGE, 3, seen, offer, "x" * 32), events.DisputeCalledUp(COUNTY, 3, seen)):
+        told = fold_case([*world.county.of(subject), forged(world, subject, facts)], TABLES)
+        assert (told.holder, told.term, told.moves) == (COUNTY, 2, case.moves)
+        assert (type(facts).__name__, "lost") in kinds(told)
+
+
+def test_an_offer_by_the_other_node_of_the_holding_office_is_taken_up() -> None:
+    """The hall's node knew only its own taking up, which came second; the office that handed down holds all the same."""
+    world = County()
+    subject = world.log(world.township, VILLAGE, TOWNSHIP)
+    world.act(world.township, c.EscalateDispute, subject, TOWNSHIP)
+    world.sync()
+    world.act(world.county, c.TakeUpDispute, subject, COUNTY)
+    world.act(world.hall, c.TakeUpDispute, subject, COUNTY)
+    world.act(world.hall, c.HandDownDispute, subject, COUNTY, to=TOWNSHIP)
+    world.township.pull(world.hall)
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)
+    case = same_everywhere(world, subject)
+    assert (case.holder, case.term, kinds(case)) == (TOWNSHIP, 3, [("DisputeTakenUp", "lost")])
+
+
+def test_a_call_up_that_knew_only_the_branch_that_lost_is_lost_with_it() -> None:
+    """The county takes its offer to the township back and hands down to the village; the township, not knowing, takes up as well."""
+    world = County()
+    subject = world.log(world.county, VILLAGE, COUNTY)
+    world.act(world.county, c.HandDownDispute, subject, COUNTY, to=TOWNSHIP)
+    world.sync()
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)
+    world.act(world.county, c.ReturnDispute, subject, COUNTY)
+    world.act(world.county, c.HandDownDispute, subject, COUNTY, to=VILLAGE)
+    world.village.pull(world.county)
+    world.act(world.village, c.TakeUpDispute, subject, VILLAGE)
+    world.county.pull(world.village)
+    world.act(world.county, c.CallUpDispute, subject, COUNTY)
+    case = same_everywhere(world, subject)
+    assert (case.holder, case.term) == (TOWNSHIP, 2)
+    assert ("DisputeCalledUp", "lost") in kinds(case)
+
+
+def test_a_close_that_crosses_a_handing_down_waits_for_a_review() -> None:
+    world = County()
+    subject = world.log(world.county, VILLAGE, COUNTY)
+    world.sync()
+    world.act(world.county, c.HandDownDispute, subject, COUNTY, to=UNIT)
+    world.act(world.hall, c.CloseDispute, subject, COUNTY)
+    case = same_everywhere(world, subject)
+    assert (case.status, case.offer.to, kinds(case)) == ("logged", UNIT, [("DisputeClosed", "unfit")])
+
+
+def test_entries_in_another_ledger_are_no_part_of_the_case() -> None:
+    world = County()
+    subject = world.accepted()
+    seen = (("nvillagea:1", 3),)
+    stray = forged(world, subject, events.DisputeVoided(VILLAGE, 1, seen))
+    stray = msgspec.structs.replace(stray, head=msgspec.structs.replace(stray.head, ledger=TOWNSHIP))
+    case = fold_case([*world.village.of(subject), stray], TABLES)
+    assert (case.status, len(case.lines), case.seen) == ("accepted", 2, {"nvillagea:1": 3})
+
+
+def test_adopting_a_late_close_ends_what_was_offered_meanwhile() -> None:
+    world = County()
+    subject = world.accepted()
+    world.sync()
+    world.act(world.township, c.CallUpDispute, subject, TOWNSHIP)
+    world.act(world.village, c.CloseDispute, subject, VILLAGE, ending="withdrawn")
+    world.act(world.township, c.EscalateDispute, subject, TOWNSHIP)
+    world.sync()
+    assert world.township.case(subject).offer.to == COUNTY
+    world.act(world.township, c.DecideReview, subject, TOWNSHIP, decision="adopt")
+    case = same_everywhere(world, subject)
+    assert (case.status, case.ending, case.offer, case.reviews) == ("closed", "withdrawn", None, [])
+
+
+def test_an_agreement_is_adopted_even_before_the_holder_accepted() -> None:
+    world = County()
+    subject = world.log()
+    world.sync()
+    world.act(world.township, c.CallUpDispute, subject, TOWNSHIP)
+    world.act(world.village, c.AcceptDispute, subject, VILLAGE)
+    world.act(world.village, c.SignAgreement, subject, VILLAGE)
+    world.sync()
+    signed = world.township.case(subject).reviews[1].item
+    world.act(world.township, c.DecideReview, subject, TOWNSHIP, decision="adopt", item=signed)
+    case = same_everywhere(world, subject)
+    assert (case.status, kinds(case)) == ("agreed", [("DisputeAccepted", "late")])
+    world.act(world.township, c.CloseDispute, subject, TOWNSHIP)
+    world.act(world.township, c.ReopenDispute, subject, TOWNSHIP)
+    assert same_everywhere(world, subject).status == "accepted"  # the village's acceptance is a legal fact
+
+
+def test_of_two_agreements_of_one_office_the_first_is_followed_up() -> None:
+    world = County()
+    subject = world.log(world.county, VILLAGE, COUNTY)
+    world.act(world.county, c.AcceptDispute, subject, COUNTY)
+    world.sync()
+    world.act(world.county, c.SignAgreement, subject, COUNTY, follow_up_by=VILLAGE)
+    world.act(world.hall, c.SignAgreement, subject, COUNTY, follow_up_by=TOWNSHIP)
+    case = same_everywhere(world, subject)
+    assert (case.status, case.follow_up_by, case.agreement.late, kinds(case)) == ("agreed", VILLAGE, False, [("AgreementSigned", "unfit")])
+    assert [paper.late for paper in case.agreements] == [False, True]
+    world.act(world.village, c.RecordFollowUp, subject, VILLAGE)
+    assert len(same_everywhere(world, subject).follow_ups) == 1
 
 
 def test_a_set_aside_move_cannot_be_adopted_only_refused() -> None:

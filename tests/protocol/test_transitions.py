@@ -289,6 +289,15 @@ def test_archiving_waits_for_the_last_follow_up() -> None:
     assert (case.status, case.retention) == ("archived", "30")
 
 
+def test_a_case_that_was_never_accepted_reopens_as_logged() -> None:
+    for end, fields in ((c.CloseDispute, {"ending": "withdrawn"}), (c.DeclineDispute, {})):
+        world = County()
+        subject = world.log()
+        world.act(world.village, end, subject, VILLAGE, **fields)
+        world.act(world.village, c.ReopenDispute, subject, VILLAGE)
+        assert world.village.case(subject).status == "logged"
+
+
 LOG_REFUSALS: Final = [
     ({"type": "2201"}, "sealed_type"),
     ({"type": "22"}, "sealed_type"),
