@@ -44,8 +44,11 @@ def _body(item: Item) -> Any:
     return body_of(item.kind, item.admitted.body)
 
 
-def fold_case(admitted: Iterable[Admitted], tables: Tables, last_good: LastGood | None = None) -> Case | None:
-    """The case of one subject; None while its registration is not here. last_good: see `hold.judge`."""
+def fold_case(admitted: Iterable[Admitted], tables: Tables, last_good: LastGood | None = None, *, texts: bool = True) -> Case | None:
+    """The case of one subject; None while its registration is not here. last_good: see `hold.judge`.
+
+    texts=False leaves the lines without words: a third of the time, for views that show none.
+    """
     verdict = judge(gathered(admitted), last_good)
     if verdict is None:
         return None
@@ -60,7 +63,7 @@ def fold_case(admitted: Iterable[Admitted], tables: Tables, last_good: LastGood 
             fill(case, item, bodies[item.key])
     _stand(case, verdict, bodies)
     _hold(case, verdict, bodies)
-    _show(case, verdict, bodies, tables)
+    _show(case, verdict, bodies, tables, texts)
     return case
 
 
@@ -274,9 +277,9 @@ def _offer(item: Item, body: Any, arrived: dict[Key, int]) -> Offer:
 # ── what is shown ──
 
 
-def _show(case: Case, verdict: Verdict, bodies: dict[Key, Any], tables: Tables) -> None:
+def _show(case: Case, verdict: Verdict, bodies: dict[Key, Any], tables: Tables, texts: bool) -> None:
     for item in verdict.items:
-        line = line_of(item.admitted, item.facts, bodies[item.key], tables)
+        line = line_of(item.admitted, item.facts, bodies[item.key], tables if texts else None)
         line.waiting = item.key in verdict.waiting
         code, decision = verdict.aside.get(item.key, ""), verdict.decided.get(item.key, "")
         if code and decision != "adopt":

@@ -16,6 +16,7 @@ as a fact, only its status does not count until the present holder adopts it. A 
 
 from collections.abc import Iterable, Mapping
 from copy import copy
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -61,7 +62,10 @@ def read(admitted: Admitted) -> Item:
     row = BY_EVENT.get(head.kind, _OUTSIDE) if known else _OUTSIDE
     links = head.kind == "DisputeCorrected" and getattr(facts, "field", "") in LINK_FIELDS
     effect = APPEND if links else row.effect
-    return Item(admitted, head, facts, row, effect, (head.origin, head.seq), (head.turn, place.tier(facts.office), head.origin, head.seq))
+    return Item(admitted, head, facts, row, effect, (head.origin, head.seq), (head.turn, _tier(facts.office), head.origin, head.seq))
+
+
+_tier = lru_cache(4096)(place.tier)  # a county has a few hundred offices; a hostile one may name more
 
 
 def gathered(admitted: Iterable[Admitted]) -> list[Item]:
@@ -151,9 +155,10 @@ class Verdict(msgspec.Struct):
 
 def judge(items: list[Item], last_good: LastGood | None = None) -> Verdict | None:
     """The verdict on the entries of one subject, as `gathered` gives them; None while its registration is not here."""
-    first = min((item for item in items if item.kind == "DisputeLogged" and item.effect), key=_first_rank, default=None)
-    if first is None:
+    logged = [item for item in items if item.kind == "DisputeLogged" and item.effect]
+    if not logged:
         return None
+    first = logged[0] if len(logged) == 1 else min(logged, key=_first_rank)
     items = [item for item in items if item.head.ledger == first.head.ledger]
     waiting = waiting_of(items)
     if first.key in waiting:
@@ -203,8 +208,9 @@ class _Walk:
 
     def fork(self) -> "_Walk":
         twin = copy(self)
-        for name in ("opened", "returned", "effects", "standing", "aside", "set_aside", "decided"):
-            setattr(twin, name, copy(getattr(self, name)))
+        twin.opened, twin.returned, twin.effects = self.opened.copy(), self.returned.copy(), self.effects.copy()
+        twin.standing, twin.aside, twin.set_aside = self.standing.copy(), self.aside.copy(), self.set_aside.copy()
+        twin.decided = self.decided.copy()
         return twin
 
     @property

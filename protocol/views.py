@@ -68,7 +68,7 @@ Rows = dict[str, list[dict[str, Any]]]
 def rows(sort: str, admitted: list[Admitted], tables: Tables, last_good: LastGood | None = None) -> Rows:
     """Every row of one subject, by table; {} for sorts without a view. last_good: see `hold.judge`."""
     if sort == "dispute":
-        case = fold_case(admitted, tables, last_good)
+        case = fold_case(admitted, tables, last_good, texts=False)
         found = {} if case is None else _of_case(case, tables)
     elif sort == "task":
         task = fold_task(admitted, tables, last_good)

@@ -260,8 +260,8 @@ def at_ms(head: Head) -> int:
     return min(max(head.occurred_ms - (head.offset_ms or 0), 0), TIME_MAX_MS)
 
 
-def line_of(admitted: Admitted, facts: Facts, body: Any, tables: Tables) -> Line:
-    """A line of a timeline, not yet set aside."""
+def line_of(admitted: Admitted, facts: Facts, body: Any, tables: Tables | None) -> Line:
+    """A line of a timeline, not yet set aside; without words when there are no tables to name things by."""
     head = admitted.head
-    text = shown(head.kind, facts, body, tables)
+    text = {} if tables is None else shown(head.kind, facts, body, tables)
     return Line((head.origin, head.seq), head, head.kind, facts.office, at_ms(head), admitted.received_ms, text, "", admitted.erased)
