@@ -36,6 +36,7 @@ LATER: Final = ("AddNote", "NameHandler", "SetRisk", "CorrectDispute", "MergeDis
 PEEK_LINES: Final = 4
 NOT_STEPS: Final = ("AddEvidence", "DecideReview", "AssignTask")  # have their own places on the page
 MERGE_FOUND_MAX: Final = 10
+ELSEWHERE: Final = "别处的人员"
 
 
 def context_of(request: Request) -> Context:
@@ -45,11 +46,12 @@ def context_of(request: Request) -> Context:
 
 
 async def names_of(request: Request, case: Case) -> dict[str, str]:
-    """Person id → name, of everyone the page mentions."""
-    reads = node_of(request).reads
-    persons = {line.head.author[0] for line in case.lines} | {case.handler}
+    """Person id → name, of everyone the page mentions; whoever stands in no ledger here is named by the post they wrote with."""
+    reads, tables = node_of(request).reads, node_of(request).tables()
+    posts = {line.head.author[0]: tables.post_name(line.head.author[1].partition(".")[0]) for line in case.lines}
+    persons = set(posts) | {case.handler}
     persons |= {text for line in case.lines for label, text in line.text.items() if label in PERSON_LABELS}
-    return {person: await reads.person_name(person) or "未知人员" for person in persons if person}
+    return {person: await reads.person_name(person) or posts.get(person, ELSEWHERE) for person in persons if person}
 
 
 async def case_context(request: Request, subject: str) -> dict[str, Any]:

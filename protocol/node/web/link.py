@@ -81,6 +81,11 @@ def peers_of(node: Any) -> list[Any]:
     return list(node.pump.peers()) if getattr(node, "pump", None) else []
 
 
+def servers_of(node: Any) -> list[Any]:
+    """States of the message servers that this program runs; one that died was started again, and that is said."""
+    return [told() for told in getattr(node, "servers", [])]
+
+
 @get("/link")
 async def link_page(request: Request) -> Response[Any]:
     node, actor = node_of(request), actor_of(request)
@@ -88,16 +93,33 @@ async def link_page(request: Request) -> Response[Any]:
         raise Refused("page_unknown")
     ledgers, link = await ledgers_of(node), await state(node)
     if wants_json(request):
-        return twin({**_own(node), "online": link.online, "waiting": link.waiting, "ledgers": ledgers, "peers": peers_of(node)})
+        return twin(
+            {
+                **_own(node),
+                "online": link.online,
+                "waiting": link.waiting,
+                "ledgers": ledgers,
+                "peers": peers_of(node),
+                "servers": servers_of(node),
+            }
+        )
     refusals = await node.reads.quarantine(actor) if actor.powers & {"admin", "supervise"} else []
     return await page(
-        request, "link.html", own=_own(node), ledgers=ledgers[:LEDGERS_SHOWN_MAX], peers=peers_of(node), refusals=refusals, live="view=link"
+        request,
+        "link.html",
+        own=_own(node),
+        ledgers=ledgers[:LEDGERS_SHOWN_MAX],
+        peers=peers_of(node),
+        servers=servers_of(node),
+        refusals=refusals,
+        live="view=link",
     )
 
 
 async def link_live(request: Request) -> str:
     node = node_of(request)
-    return rendered(request, "_link_live.html", {"peers": peers_of(node), "ledgers": (await ledgers_of(node))[:LEDGERS_SHOWN_MAX]})
+    ledgers = (await ledgers_of(node))[:LEDGERS_SHOWN_MAX]
+    return rendered(request, "_link_live.html", {"peers": peers_of(node), "servers": servers_of(node), "ledgers": ledgers})
 
 
 def _own(node: Any) -> Mapping[str, Any]:

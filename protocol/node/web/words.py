@@ -17,6 +17,7 @@ from protocol import access
 from protocol.case import STATUS_NAMES, TASK_STATUS_NAMES
 from protocol.clocks import due_words
 from protocol.events import Actor
+from protocol.place import SEALED, segments
 from protocol.tables import Tables
 from protocol.words import EVENT_NAMES, FIELD_NAMES, PERSON_LABELS, UNKNOWN_NAME, value_text, yuan
 
@@ -62,6 +63,8 @@ def offset(ms: int | None) -> str:
 
 def _reach(path: str, tables: Tables) -> str:
     """A path of a certificate: `/*` at its end takes in what lies below."""
+    if SEALED in segments(path):
+        return "密封台账"
     return f"{tables.place_full(path[:-2])}和下辖各处" if path.endswith("/*") else tables.place_full(path)
 
 
