@@ -28,6 +28,7 @@ from protocol.node.identity import Identity, write_whole
 from protocol.node.journal import backup as copy_journal
 from protocol.node.journal import rebuild as fold_again
 from protocol.node.journal import restore as restore_journal
+from protocol.node.journal.backup import BackupBroken, NotEmpty
 from protocol.node.node import Node, now_ms, store_key, store_url
 from protocol.node.shelf import Shelf
 from protocol.place import is_unit, tier
@@ -163,37 +164,62 @@ async def backup(folder: Path, config: Config, file: Path) -> int:
                 for extra in ("blobs", "yidi.toml"):
                     if (folder / extra).exists():
                         tar.add(folder / extra, extra)
-            with open(Path(work) / "backup.tar", "rb") as f:
-                os.fsync(f.fileno())
+            _sync(Path(work) / "backup.tar")
             shutil.move(Path(work) / "backup.tar", file)
     print(f"已备份到 {file}（台账加密，附件本来就是密文）。密钥不在里面：请另存 {folder}/identity（县中心还有 {folder}/county）。")
     return 0
 
 
+def _sync(path: Path) -> None:
+    with path.open("rb") as f:
+        os.fsync(f.fileno())
+
+
 async def restore(folder: Path, config: Config, file: Path) -> int:
-    """Puts the backup in the journal's place. The node goes on under a new epoch and takes its own later entries back from peers."""
-    identity = Identity(folder)
+    """Puts the backup in the journal's place. The node goes on under a new epoch and takes its own later entries back from peers.
+
+    The old journal is moved only when the new one stands, proven, beside it. Raises RuntimeError, OSError: nothing was changed.
+    """
+    from deploy.running import sole
+
+    identity, url = Identity(folder), store_url(folder, config)
     if not identity.exists:
         raise FileNotFoundError(f"{folder}/identity 不在：先把另存的密钥放回去，再恢复")
     aside = folder / f"before-restore-{int(time.time())}"
-    with tempfile.TemporaryDirectory(dir=folder) as work:
-        with tarfile.open(file) as tar:
-            tar.extractall(work, filter="data")
-        copy = Path(work) / "journal.backup"
-        if not copy.exists():
-            raise Refused("bundle_wrong", why="里面没有台账")
+    with sole(folder), tempfile.TemporaryDirectory(dir=folder) as work:
+        made = Path(work) / "journal.db"
+        await _unpacked(
+            file, Path(work), identity, f"sqlite:///{made.resolve()}" if url.startswith("sqlite") else url, store_key(identity, config)
+        )
         for old in folder.glob("journal.db*"):
             aside.mkdir(exist_ok=True)
             old.rename(aside / old.name)
-        await restore_journal(copy, _backup_key(identity), store_url(folder, config), store_key(identity, config), Shelf(now_ms))
+        if made.exists():
+            made.rename(folder / made.name)
         if (Path(work) / "blobs").exists():
             shutil.copytree(Path(work) / "blobs", folder / "blobs", dirs_exist_ok=True)
-    epoch = identity.new_epoch()
-    (folder / "mark.json").unlink(missing_ok=True)
+        epoch = identity.new_epoch()
+        (folder / "mark.json").unlink(missing_ok=True)
     print(f"已恢复。本机从第 {epoch} 纪元继续写，备份之后的条目联上后从别的节点取回。")
     if aside.exists():
         print(f"原来的台账留在 {aside}")
     return 0
+
+
+async def _unpacked(file: Path, work: Path, identity: Identity, url: str, key: bytes | None) -> None:
+    """A journal at `url` and the blobs in `work`. Raises RuntimeError when the file is no backup of this node."""
+    try:
+        with tarfile.open(file) as tar:
+            tar.extractall(work, filter="data")
+        await restore_journal(work / "journal.backup", _backup_key(identity), url, key, Shelf(now_ms))
+    except FileNotFoundError:
+        if file.exists():
+            raise RuntimeError(f"{file} 里没有台账，不是备份") from None
+        raise
+    except NotEmpty:
+        raise RuntimeError("数据库里已经有台账。请先建一个空的数据库，把 [store] url 改成它，再恢复") from None
+    except (tarfile.TarError, BackupBroken) as wrong:
+        raise RuntimeError(f"{file} 不是本节点的备份，或者已经损坏；什么也没有改动") from wrong
 
 
 async def rebuild(folder: Path, config: Config, as_json: bool) -> int:

@@ -5,7 +5,9 @@ await run_edge(folder, config)     a folder that was enrolled
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +106,26 @@ async def _serve(node: Node, application: Any, server: Server | None, watching: 
         log.event("stopped", node=node.about.node)
 
 
+@contextmanager
+def sole(folder: Path) -> Iterator[None]:
+    """One program a folder: two of the same identity would give the same numbers to different entries. Raises RuntimeError.
+
+    The lock is the kernel's, so it ends with the program, however that ends.
+    """
+    import fcntl  # not on every system that may read this module
+
+    folder.mkdir(parents=True, exist_ok=True)
+    held = os.open(folder / "running.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise RuntimeError(f"{folder} 的节点正在运行，请先停下它") from None
+    finally:
+        os.close(held)
+
+
 def run(main: Callable[[Path, Config], Awaitable[None]], folder: Path, config: Config) -> None:
-    log.start(config.log.level)
-    asyncio.run(main(folder, config))  # type: ignore[arg-type]
+    with sole(folder):
+        log.start(config.log.level)
+        asyncio.run(main(folder, config))  # type: ignore[arg-type]

@@ -136,7 +136,9 @@ class County:
         for key in [key for key in self._pages if key[1] == node]:
             await self._pages.pop(key).http.aclose()
 
-    def form(self, ledger: str, account: str, parties: Sequence[tuple[str, str]] = (("宋木根", "13700009001"), ("齐阿大", "")), **more: Any) -> dict:
+    def form(
+        self, ledger: str, account: str, parties: Sequence[tuple[str, str]] = (("宋木根", "13700009001"), ("齐阿大", "")), **more: Any
+    ) -> dict:
         """A filled 登记 form."""
         self.typed |= {account, *(text for party in parties for text in party if text)}
         return {

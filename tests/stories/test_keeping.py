@@ -1,0 +1,189 @@
+"""Keeping: a backup that is put back loses nothing that others have and repeats no number; a full or locked disk loses no word."""
+
+import asyncio
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import text as sql
+
+from deploy.demo.cast import COUNTY, VILLAGE
+from deploy.demo.check import photo
+from tests.kit.county import HTML, County, distinct
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+WRITES_MAX = 60
+DISK_MB = 8
+
+
+async def test_a_restored_hub_has_everything_again_and_goes_on_under_a_new_epoch(county: County, tmp_path):
+    hub, clerk, file = await county.page("zhoumin"), await county.page("wangfang"), tmp_path / "hub.tar"
+    saved = await county.log(clerk, VILLAGE, distinct("备份以前村里登记"))
+    first = await county.log(hub, COUNTY, distinct("备份以前县里登记"))
+    await county.shows(hub, saved["case"])
+    ran = await county.yidi("hub", "backup", file)
+    assert ran.code == 0 and file.exists(), ran
+    later = await county.log(clerk, VILLAGE, distinct("备份以后村里登记"))
+    second = await county.log(hub, COUNTY, distinct("备份以后县里登记"))
+    await county.shows(hub, later["case"])
+    await hub.step(later["case"], "GiveInstruction", text="请三天内上门一次。")  # the hub's own word, after the backup
+    await county.same("hub", "town", "gaoyu")
+    told = await clerk.case(later["case"])
+    await county.halt("hub")
+    ran = await county.yidi("hub", "restore", file)
+    assert ran.code == 0 and "第 2 纪元" in ran.out, ran
+    await county.begin("hub")
+    await county.forget("hub")
+    hub = await county.page("zhoumin")
+    await county.shows(hub, later["case"])
+    await county.same("hub", "town", "gaoyu", "liangpeng")
+    assert [line["key"] for line in (await hub.case(later["case"]))["lines"]] == [line["key"] for line in told["lines"]]
+    third = await county.log(hub, COUNTY, distinct("恢复以后县里登记"))
+    assert {entry["origin"] for entry in third["entries"]} == {f"{county.id_of('hub')}:2"}
+    assert len({first["code"], second["code"], third["code"]}) == 3
+    assert (await county.yidi("hub", "rebuild")).code == 0
+
+
+async def test_a_restored_village_takes_its_own_entries_back_and_repeats_no_code(county: County, tmp_path):
+    clerk, file = await county.page("wangfang"), tmp_path / "village.tar"
+    first = await county.log(clerk, VILLAGE, distinct("村里备份以前"), files=None)
+    assert (await county.yidi("gaoyu", "backup", file)).code == 0
+    second = await county.log(clerk, VILLAGE, distinct("村里备份以后"))
+    await county.same("hub", "town", "gaoyu")
+    await county.halt("gaoyu")
+    ran = await county.yidi("gaoyu", "restore", file)
+    assert ran.code == 0, ran
+    county.demo.cut("gaoyu")  # offline too the next number is a new one
+    await county.begin("gaoyu")
+    await county.forget("gaoyu")
+    clerk = await county.page("wangfang")
+    assert (await clerk.http.get(f"/cases/{second['case']}")).status_code == 404, "the backup is older"
+    third = await county.log(clerk, VILLAGE, distinct("恢复以后断着网登记"))
+    assert {entry["origin"] for entry in third["entries"]} == {f"{county.id_of('gaoyu')}:2"}
+    assert len({first["code"], second["code"], third["code"]}) == 3
+    county.demo.heal("gaoyu")
+    await county.shows(clerk, second["case"])
+    await county.same("hub", "town", "gaoyu")
+
+
+async def test_what_is_no_backup_of_this_node_is_refused_in_words_and_changes_nothing(county: County, tmp_path):
+    others, text = tmp_path / "others.tar", tmp_path / "text.tar"
+    assert (await county.yidi("town", "backup", others)).code == 0
+    text.write_text("no tar")
+    await county.halt("liangpeng")
+    before = await county.yidi("liangpeng", "digest", "--json")
+    for file in (text, others, tmp_path / "missing.tar"):
+        ran = await county.yidi("liangpeng", "restore", file)
+        assert ran.code == 1 and ran.err.strip() and "Traceback" not in ran.err, ran
+    assert await county.yidi("liangpeng", "digest", "--json") == before
+    await county.begin("liangpeng")
+
+
+async def test_a_running_node_is_not_restored_beneath_itself_nor_started_twice(county: County, tmp_path):
+    file, clerk = tmp_path / "village.tar", await county.page("wangfang")
+    assert (await county.yidi("gaoyu", "backup", file)).code == 0
+    saved = await county.log(clerk, VILLAGE, distinct("正在运行时"))
+    for words in (("restore", file), ("edge",)):
+        ran = await county.yidi("gaoyu", *words)
+        assert ran.code == 1 and "正在运行" in ran.err, ran
+    assert (await clerk.case(saved["case"]))["code"] == saved["code"]
+
+
+async def test_a_locked_store_keeps_what_was_typed_in_the_form(county: County):
+    clerk = await county.page("wangfang")
+    form = county.form(VILLAGE, distinct("存储被别的程序占着"))
+    async with county.opened("gaoyu") as node, node.journal.writing() as w:
+        await w.counter("held by a test")
+        got = await clerk.http.post("/cases", data=form, headers=HTML)
+        _typed_is_kept(got, 503, "存储正忙，没有保存", form)
+    again = await clerk.http.post("/cases", data=form)
+    assert again.status_code == 201, again.text
+
+
+@pytest.mark.xfail(strict=True, reason="protocol/node/people.py People.actor: noting that a session is in use refuses the whole request")
+async def test_a_form_that_took_minutes_to_write_is_not_lost_by_the_sessions_own_write(county: County):
+    """A session notes that it is in use, once a minute: that write meets the locked store first."""
+    clerk = await county.page("wangfang")
+    async with county.opened("gaoyu") as node, node.journal.writing() as w:
+        await w.connection.execute(sql("update session set seen_ms = seen_ms - 120000"))
+    form = county.form(VILLAGE, distinct("写了两分钟才保存"))
+    async with county.opened("gaoyu") as node, node.journal.writing() as w:
+        await w.counter("held by a test")
+        got = await clerk.http.post("/cases", data=form, headers=HTML)
+    _typed_is_kept(got, 503, "存储正忙，没有保存", form)
+
+
+def _typed_is_kept(got, status: int, sentence: str, form: dict) -> None:
+    assert got.status_code == status, got.text[:300]
+    assert sentence in got.text
+    for typed in (form["account"], form["command_id"], *form["party_name"], *filter(None, form["party_phone"])):
+        assert typed in got.text, f"lost from the form: {typed}"
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def small_disk(county: County, tmp_path):
+    """The village's folder on a disk of its own, which is small. Its node runs on it."""
+    home, aside = county.home("gaoyu"), tmp_path / "aside"
+    await county.halt("gaoyu")
+    shutil.copytree(home, aside)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(home)], capture_output=True)
+    if mounted.returncode:
+        await county.begin("gaoyu")
+        pytest.skip("needs a tmpfs of its own: root, and mount allowed")
+    try:
+        shutil.copytree(aside, home, dirs_exist_ok=True)
+        await county.begin("gaoyu")
+        yield home
+    finally:
+        await county.halt("gaoyu")
+        shutil.copytree(home, aside, dirs_exist_ok=True)
+        subprocess.run(["umount", str(home)], check=True)
+        shutil.copytree(aside, home, dirs_exist_ok=True)
+
+
+async def test_a_full_disk_says_so_and_the_same_form_saves_once_there_is_room(county: County, small_disk: Path):
+    clerk, hub = await county.page("wangfang"), await county.page("zhoumin")
+    saved = await county.log(clerk, VILLAGE, distinct("磁盘满以前"))
+    filler = small_disk / "filler"
+    _fill(filler)
+    got, form = await _refused(county, clerk)
+    _typed_is_kept(got, 507, "磁盘满了，没有保存", form)
+    with_photo = county.form(VILLAGE, distinct("磁盘满了还附照片"))
+    got = await clerk.http.post("/cases", data=with_photo, files={"files": ("墙.png", photo() + bytes(300_000), "image/png")}, headers=HTML)
+    _typed_is_kept(got, 507, "磁盘满了，没有保存", with_photo)
+    note = distinct("磁盘满了写的说明")
+    county.typed.add(note)
+    step = {"command_id": form["command_id"][::-1], "text": note}
+    got = await clerk.http.post(f"/cases/{saved['case']}/AddNote", data=step, headers=HTML)
+    assert got.status_code == 507 and "磁盘满了，没有保存" in got.text and note in got.text
+    assert (await clerk.case(saved["case"]))["code"] == saved["code"], "reading goes on"
+    filler.unlink()
+    again = await clerk.http.post("/cases", data=form)
+    assert again.status_code == 201, again.text
+    await county.shows(hub, again.json()["case"])
+    assert (await clerk.http.post(f"/cases/{saved['case']}/AddNote", data=step)).status_code == 200
+    await county.same("hub", "town", "gaoyu")
+
+
+def _fill(file: Path) -> None:
+    with file.open("wb", buffering=0) as f:
+        for size in (65_536, 4_096, 1):
+            try:
+                while True:
+                    f.write(bytes(size))
+            except OSError:
+                continue
+
+
+async def _refused(county: County, clerk):
+    """The first form that no longer finds room: what lies in the log already may hold a few more."""
+    for _ in range(WRITES_MAX):
+        form = county.form(VILLAGE, distinct("磁盘快满了" + "很长的经过" * 300))
+        got = await clerk.http.post("/cases", data=form, headers=HTML)
+        if got.status_code != 303:
+            return got, form
+        await asyncio.sleep(0)
+    raise AssertionError(f"{WRITES_MAX} forms were saved on a full disk")

@@ -1,0 +1,160 @@
+"""Who may see what, over the wire of the pages: sealed reports, other villages' cases, a cadre's phone, guessed passwords, logs."""
+
+import asyncio
+
+import pytest
+
+from deploy.demo.cast import TOWNSHIP, VILLAGE
+from deploy.demo.check import Page, new_id
+from tests.kit.county import HTML, County, distinct, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+REPORT = {"account": "村主任把三组的征地补偿款打进了他表弟账户", "accuser": "匡守义", "accused": "龚大寿", "contact": "13700007777"}
+THIRD_VILLAGE = f"{TOWNSHIP}/330523111202"
+TRIES = 10
+
+
+async def test_a_sealed_report_shows_nowhere_but_at_the_discipline_post(county: County):
+    clerk = await county.page("wangfang")
+    lookers = [clerk, await county.page("liqiang"), await county.page("zhoumin"), await county.page("ziran")]
+    await county.log(clerk, VILLAGE, ordinary := distinct("普通的一件，用来证明找得到"))
+    await county.same("hub", "town", "gaoyu")
+    before = [await _everything_listed(page) for page in lookers]
+    county.typed |= set(REPORT.values())
+    sealed = await clerk.post("/seal", {"command_id": new_id(), "type": "2201", **REPORT})
+    assert set(sealed) == {"command", "receipt"} and sealed["receipt"].startswith("MF-")
+    discipline = await county.page("jiwei")
+    report = await until(lambda: _read(discipline, sealed["receipt"]), "the report at the discipline post")
+    assert {name: report[name] for name in REPORT} == REPORT
+    assert report["node"] == county.id_of("gaoyu")
+    assert [await _everything_listed(page) for page in lookers] == before
+    for page in lookers:
+        for word in REPORT.values():
+            assert (await page.get("/cases", text=word))["total"] == 0
+        for path in ("/", "/link", "/cases"):
+            shown = (await page.http.get(path, headers=HTML, follow_redirects=True)).text
+            assert [word for word in REPORT.values() if word in shown] == [], f"{page.account} {path}"
+    for account in ("zhoumin", "admin", "ziran", "liqiang", "wangfang"):
+        got = await (await county.page(account)).http.get("/sealed")
+        assert got.status_code in (403, 404) and not any(word in got.text for word in REPORT.values()), account
+    for node in ("gaoyu", "town", "liangpeng", "hub"):
+        assert county.found_in_files(node, REPORT.values()) == []
+        stored = county.everything_stored(node)
+        assert [word for word in REPORT.values() if word.encode() in stored] == [], f"readable in the store of {node}"
+    assert ordinary.encode() in county.everything_stored("gaoyu"), "this search finds what is there"
+
+
+async def _read(page: Page, receipt: str):
+    return next((r for r in (await page.get("/sealed"))["reports"] if r["receipt"] == receipt and r["readable"]), None)
+
+
+async def _everything_listed(page: Page) -> list:
+    """What lists, counts and the board say to this person."""
+    views = ("all", "open", "held", "incoming", "overdue", "review")
+    listed = [(await page.get("/cases", view=view))["total"] for view in views]
+    board = await page.http.get("/board")
+    figures = board.json() if board.status_code == 200 else None
+    return [*listed, figures and (figures["figures"], figures["total"], [tile["open"] for tile in figures["tiles"]])]
+
+
+async def test_a_clerk_finds_nothing_of_another_village(county: County):
+    clerk, officer = await county.page("wangfang"), await county.page("liqiang")
+    saved = await county.log(clerk, VILLAGE, account := distinct("高禹村自己的事"))
+    await county.shows(officer, saved["case"])
+    made = await county.yidi("town", "person", "cunban", "--name", "祝小河", "--post", "clerk", "--office", THIRD_VILLAGE)
+    assert made.code == 0, made.err
+    neighbour = await _with_first_password(county, "cunban", made.out.split("一次性密码：")[1].split("（")[0])
+    assert (await neighbour.get("/cases"))["total"] == 0
+    assert (await neighbour.get("/cases", text=saved["code"]))["total"] == 0
+    for method, path in (("GET", ""), ("GET", "/peek"), ("GET", "/agreement.pdf"), ("POST", "/AddNote"), ("POST", "/files")):
+        got = await neighbour.http.request(
+            method, f"/cases/{saved['case']}{path}", data={"command_id": new_id(), "text": "偷看"} if method == "POST" else None
+        )
+        if path == "/files":
+            got = await neighbour.http.post(
+                f"/cases/{saved['case']}/files", data={"command_id": new_id()}, files={"file": ("a.png", b"x", "image/png")}
+            )
+        assert got.status_code in ((404, 422) if path == "/files" else (404,)), f"{method} {path}: {got.status_code}"
+        assert account not in got.text
+    own = await county.log(neighbour, THIRD_VILLAGE, distinct("第三个村自己的事"))
+    assert (await neighbour.case(own["case"]))["code"] == own["code"]
+    assert "偷看" not in str(await officer.case(saved["case"]))
+
+
+async def _with_first_password(county: County, account: str, once: str) -> Page:
+    page = Page(county.demo.url("town"), account)
+    county.typed.add(once)
+    got = await page.http.post("/sign-in", data={"name": account, "password": once})
+    assert got.json() == {"must_choose_password": True}, got.text
+    assert (await page.http.get("/cases")).status_code in (303, 401), "nobody yet"
+    got = await page.http.post("/password", data={"password": (chosen := "chosen-in-a-story-7"), "again": chosen})
+    assert got.status_code == 200, got.text
+    county.typed.add(chosen)
+    await page.http.aclose()
+    return await county.page(account, "town", chosen)
+
+
+async def test_a_cadre_sees_no_case(county: County):
+    officer, cadre = await county.page("liqiang"), await county.page("chenjianguo")
+    saved = await county.log(officer, VILLAGE, account := distinct("干部不该看到的正文"))
+    assert (await cadre.get("/task/mine"))["tasks"] == []
+    paths = (
+        f"/cases/{saved['case']}",
+        f"/cases/{saved['case']}/peek",
+        "/cases",
+        "/cases/new",
+        "/desk",
+        "/inbox",
+        "/link",
+        f"/stream?view=case&case={saved['case']}",
+    )
+    for path in paths:
+        for accept in ({}, HTML):
+            got = await asyncio.wait_for(cadre.http.get(path, headers=accept), 5)
+            assert account not in got.text and saved["code"] not in got.text, path
+            assert got.status_code in (303, 403, 404), f"{path} {accept}: {got.status_code}"
+    got = await cadre.http.post("/cases", data=county.form(VILLAGE, distinct("干部登记")))
+    assert got.status_code == 403, got.text
+    assert (await cadre.http.get("/")).headers["location"] == "/task"
+
+
+async def test_a_post_from_another_site_changes_nothing(county: County):
+    clerk = await county.page("wangfang")
+    before = (await clerk.get("/cases"))["total"]
+    for origin in ("https://evil.example", "http://127.0.0.1:1", "null"):
+        form = county.form(VILLAGE, distinct("别的网站送来的"))
+        got = await clerk.http.post("/cases", data=form, headers={"Origin": origin})
+        assert got.status_code == 403 and got.json()["code"] == "cross_site", got.text
+    assert (await clerk.get("/cases"))["total"] == before
+    own = await clerk.http.post("/cases", data=form, headers={"Origin": county.demo.url("gaoyu")})
+    assert own.status_code == 201, "its own pages may"
+    got = await clerk.http.post("/cases", data=form, headers={"Sec-Fetch-Site": "cross-site"})
+    assert got.status_code in (201, 403) and (await clerk.get("/cases"))["total"] == before + 1
+
+
+async def test_ten_wrong_passwords_shut_the_door_for_a_while(county: County):
+    page, codes = Page(county.demo.url("town"), "yehongmei"), []
+    for n in range(TRIES):
+        got = await page.http.post("/sign-in", data={"name": "yehongmei", "password": f"guess-{n}-guess"})
+        county.typed.add(f"guess-{n}-guess")
+        codes.append(got.json()["code"])
+    assert codes[0] == "sign_in_wrong" and codes[-1] == "sign_in_throttled", codes
+    right = await page.http.post("/sign-in", data={"name": "yehongmei", "password": "yidi-demo-2026"})
+    assert right.status_code == 429 and "分钟后再试" in right.json()["sentence"], right.text
+    assert "yidi" not in page.http.cookies, "no session came of it"
+    await page.http.aclose()
+    await Page(county.demo.url("town"), "xuafa").sign_in()  # others at the same address still may
+
+
+async def test_logs_tell_of_faults_and_of_no_person(county: County):
+    """The fixture asks the same of every story's county when it ends."""
+    clerk = await county.page("wangfang")
+    await clerk.http.post("/cases", data={**county.form(VILLAGE, distinct("类型不对的")), "type": "没有这种", "command_id": "x"})
+    await clerk.http.get("/cases/" + distinct("编号"), params={"text": "宋木根"})
+    told, people = county.logs(), {"王芳", "李强", "周敏", "陈建国", "13800000001", "yidi-demo-2026", "宋木根"}
+    assert {path.name for path in told} >= {"hub.log", "town.log", "gaoyu.log", "liangpeng.log"}
+    assert all('"started"' in told[county.folder / f"{node}.log"] for node in ("hub", "town", "gaoyu"))
+    county.typed |= people
+    assert len(county.typed) > 20
+    assert county.told_by_logs() == []
