@@ -197,3 +197,23 @@ def dispute_ending(case: Case | None) -> str:
 
 
 CADRE = Cadre("c" * 32, "周小满", (f"{TOWNSHIP}/*",))
+
+
+def kinds(case: Case) -> list[tuple[str, str]]:
+    """(kind, code) of what is to be reviewed."""
+    return [(review.kind, review.code) for review in case.reviews]
+
+
+def line(case: Case, kind: str, n: int = 0):
+    return [one for one in case.lines if one.kind == kind][n]
+
+
+def same_everywhere(world: County, subject: str, *nodes: Node) -> Case:
+    """After syncing, every node that covers the case tells the same; received times are each node's own."""
+    world.sync()
+    told = {
+        (case.status, case.holder, case.handler, case.term, case.accepted_ms, tuple(r.item for r in case.reviews), str(case.agreement))
+        for case in (node.case(subject) for node in nodes or world.nodes)
+    }
+    assert len(told) == 1
+    return world.county.case(subject)
