@@ -73,7 +73,9 @@ def configuration(name: str, listen: Listen, trust: Trust, remote: str = "") -> 
         dial = f'account: {trust.account}, url: "{remote}", credentials: leaf.creds, tls {{ {tls}, timeout: 5 }}'
         lines.append(f'leafnodes {{ reconnect: "{LEAF_RECONNECT_MS}ms", remotes [ {{ {dial} }} ] }}')
     elif listen.leaf_port:  # verify: a leaf shows its certificate before a byte of its is parsed
-        lines.append(f'leafnodes {{ listen: "{listen.host}:{listen.leaf_port}", tls {{ {tls}, verify: true, timeout: 5 }} }}')
+        # no_advertise: else a leaf learns this address and dials past whatever stands between, a relay or a firewall
+        leaves = f'listen: "{listen.host}:{listen.leaf_port}", no_advertise: true'
+        lines.append(f"leafnodes {{ {leaves}, tls {{ {tls}, verify: true, timeout: 5 }} }}")
     return "\n".join(lines) + "\n"
 
 
