@@ -67,6 +67,16 @@ async def test_down_is_the_same_as_up(county):
     assert not v2.memory.lanes.get((V1, origin(HUB)))
 
 
+async def test_the_writer_of_common_learns_who_has_it_also_after_its_own_restart(county):
+    hub, t1, *_ = county
+    for _ in range(2):
+        await soon(lambda: not peer(hub, T1).lacks and not peer(hub, N1).lacks)
+        await hub.stop()
+        hub.start()
+        await soon(lambda: any(p.node == T1 and p.last_seen_ms for p in hub.pump.peers()))
+    assert not any(ledger == COMMON for _, ledger in t1.memory.haves)  # nobody else keeps count
+
+
 async def test_what_commits_meanwhile_goes_together_and_no_have_comes_before_its_commit(county):
     hub, _, v1, _ = county
     hub.admits.slow_s = 0.05
@@ -124,8 +134,8 @@ async def test_a_new_node_gets_everything_it_covers_and_is_usable_meanwhile(town
     await soon(lambda: not peer(hub, T1).lacks)
 
 
-@pytest.mark.parametrize("seed", [7, 8])
-async def test_cut_and_healed_both_sides_have_all_within_seconds(town, seed):
+@pytest.mark.parametrize(("seed", "ways"), [(7, ("cut", "torn", "half open")), (8, ("cut", "torn", "torn"))])
+async def test_cut_and_healed_both_sides_have_all_within_seconds(town, seed, ways):
     """The village's wire is cut, torn inside a message and left half open; both sides go on writing."""
     print(f"\nseed {seed}")
     proxy = await Proxy(town.county_listen.port, seed).start()
@@ -133,7 +143,7 @@ async def test_cut_and_healed_both_sides_have_all_within_seconds(town, seed):
     hub.enrolled(*ALL)
     hub.start(), v1.start()
     await soon(lambda: v1.has(hub, COMMON))
-    for way in ("cut", "torn", "half open"):
+    for way in ways:
         {"cut": proxy.cut, "torn": lambda: proxy.cut_after(700), "half open": proxy.half_open}[way]()
         for _ in range(5):
             v1.write()
@@ -254,6 +264,8 @@ async def test_bad_batches_are_refused_whole_counted_and_the_pump_goes_on(town):
     await soon(lambda: {key[3] for key in hub.memory.quarantined} >= set(said))
     await evil.say(live, b"x" * 900_000)
     await evil.say(subjects.live(TOWN, N2), batches.pack(good.batch))  # the right batch on the wrong subject
+    await evil.say(subjects.live(V1, N2), batches.pack(lane_of(town, N1, V1).batch))  # another node's lane in one's own name
+    await soon(lambda: {key[:2] for key in hub.memory.quarantined if key[3] == "lane_foreign"} >= {(N2, TOWN), (N2, V1)})
     assert not any(ledger != COMMON for ledger, _ in hub.memory.lanes), "nothing of it may be kept"
     assert {key[0] for key in hub.memory.quarantined} == {N2}
     assert hub.pump.state().refused >= len(said)
@@ -330,6 +342,7 @@ async def test_a_full_disk_is_waited_out_and_nothing_is_forgotten(county):
     v1.write()
     await asyncio.sleep(0.5)
     assert not hub.has(v1)
+    assert v1.receipt(HUB, V1, origin(N1)) == 0  # nothing is said to be here that no disk has
     assert not hub.memory.quarantined
     hub.memory.full = False
     await soon(lambda: hub.has(v1))
@@ -430,3 +443,34 @@ async def test_files_follow_the_text_by_pieces_and_resume(county, tmp_path):
     assert await hub.blobs.get(blob) == plain
     await asyncio.sleep(0.5)
     assert not v2.blobs.has(blob.address)  # not its ledger: refused by all
+
+
+async def test_text_comes_before_files(county, tmp_path):
+    hub, _, v1, _ = county
+    for node in (hub, v1):
+        await node.stop()
+        node.blobs = Blobs(tmp_path / f"blobs {node.name}", b"s" * 32)
+    blob = await v1.blobs.put(b"\xff\xd8\xff" + os.urandom(600_000), "现场.jpg", "image/jpeg")
+    size = v1.blobs.progress(blob.address).total
+    row = {
+        "address": blob.address,
+        "size": size,
+        "have": size,
+        "source": "",
+        "what": "photo",
+        "ledger": V1,
+        "subject": "a" * 32,
+        "added_ms": 1,
+    }
+    v1.memory.files[blob.address] = row
+    for _ in range(20):
+        v1.write(count=100)
+    hub.start()
+    await soon(lambda: any(p.node == T1 and p.last_seen_ms for p in hub.pump.peers()))
+    hub.admits.slow_s = 0.15
+    v1.start()
+    await soon(lambda: hub.memory.head(V1, origin(N1)).seq)  # the first piece of the catch-up names the file
+    hub.memory.files[blob.address] = dict(row, have=0, source=N1)
+    hub.pump.committed([(V1, origin(N1))])
+    await soon(lambda: hub.blobs.has(blob.address))
+    assert hub.has(v1), "a file may wait, an entry may not"

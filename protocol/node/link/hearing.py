@@ -98,7 +98,8 @@ class Hearing:
         await self._compare(got, wire)
         ours = ground.heads.get(got.ledger, {})
         ahead = any(got.lanes.get(origin, (0, b""))[0] < head.seq for origin, head in ours.items())
-        if got.want and (ahead or ground.peers.counts(got.ledger)):
+        counted = ground.peers.counts(got.ledger) or (known is not None and certificates.writes(known.certificate, got.ledger))
+        if got.want and (ahead or counted):  # of *common* all hear all: only its writer, and who is behind, get an answer
             self._say(got.ledger)
         self._came(got.node)
 
