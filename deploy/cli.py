@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("scene", nargs="?", default="", choices=["", "centre"], help="centre：县中心大厅（后续版本）")
     demo.add_argument("--check", action="store_true", help="不开页面，把整个故事跑一遍并逐步核对（play and assert the story）")
     demo.add_argument("--json", action="store_true", help="最后一行输出 JSON（JSON as the last line）")
-    demo.add_argument("--disputes", type=int, default=0, help="第一次启动时写入多少件纠纷，默认 420（how many seeded disputes）")
+    demo.add_argument("--disputes", type=int, default=0, help="第一次启动时写入多少件纠纷，默认 360（how many seeded disputes）")
     demo.set_defaults(folder="./.demo")
     return parser
 

@@ -25,7 +25,7 @@ from protocol.tables import Tables
 if TYPE_CHECKING:
     from deploy.demo.county import Ports
 
-SEED, DISPUTES, DISPUTES_CHECK = 20261124, 420, 60
+SEED, DISPUTES, DISPUTES_CHECK = 20261124, 360, 48
 DAYS = 320
 DAY_MS = 86_400_000
 Bar = Callable[[str, int, int], None]
@@ -121,6 +121,11 @@ async def _hire(nodes: dict[str, Node], seed_: int, disputes: int, bar: Bar) -> 
             staff.cadres.setdefault(person.office, []).append((actor.person, node.about.node))
             staff.actors[person.office, f"cadre {actor.person}"] = actor
         await node.people.add_account(person.account, actor.person, PASSWORD, now_ms())
+    for unit in hub_units(nodes):
+        if (unit, "department") not in staff.actors:
+            staff.actors[unit, "department"] = await _employ(
+                nodes[NODES[0].folder], Person(history.person_name(chance), "department", unit)
+            )
     offices = sorted({p for path, _ in villages(seed_, disputes) for p in (path, parent(path) or path)})
     for n, path in enumerate(offices):
         bar("安排各村各镇的人", n + 1, len(offices))
@@ -133,6 +138,10 @@ async def _hire(nodes: dict[str, Node], seed_: int, disputes: int, bar: Bar) -> 
             staff.cadres[path] = [(cadre.person, node.about.node)]
             staff.actors[path, f"cadre {cadre.person}"] = cadre
     return staff
+
+
+def hub_units(nodes: dict[str, Node]) -> tuple[str, ...]:
+    return nodes[NODES[0].folder].tables().units_of(COUNTY)
 
 
 async def _employ(node: Node, person: Person) -> Actor:

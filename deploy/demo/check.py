@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 WAIT_S_MAX = 30.0
 JSON = {"Accept": "application/json"}
-SIGNATURE = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 300 120"><path d="M20 80 C 60 10 110 120 160 60" fill="none" stroke="black"/></svg>'
 ACCOUNT = "张福根说东邻李水木新砌的围墙往他家屋檐下占了半尺，滴水没处落，要求拆回老墙脚。李水木说是按老界砌的。"
 Say = Callable[[str], None]
 
@@ -231,7 +230,7 @@ class Story:
             await self.phone.post("/task/commands", {"command": json.dumps({"id": new_id(), "task": self.task_id, **command})})
         for what, name, content, mime in (
             ("photo", "现场.png", photo(), "image/png"),
-            ("signature", "签名.svg", SIGNATURE, "image/svg+xml"),
+            ("signature", "签名.png", photo(), "image/png"),
         ):
             told = json.dumps({"id": new_id(), "task": self.task_id, "kind": "AddTaskEvidence"})
             await self.phone.post("/task/files", {"command": told, "what": what}, {"file": (name, content, mime)})

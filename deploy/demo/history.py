@@ -68,13 +68,12 @@ SCENES: Final[tuple[Scene, ...]] = (
 )  # fmt: skip
 
 
-def plays(seed: int, now_ms: int, villages: Sequence[tuple[str, int]], days: int = 320, by_post: bool = False) -> Iterator[Play]:
+def plays(seed: int, now_ms: int, villages: Sequence[tuple[str, int]], days: int = 320) -> Iterator[Play]:
     """villages: (path, how many disputes happened there). The same seed, time and villages give the same plays.
 
-    by_post: also what the units asked to join answer (kind department, office = the unit); their task is
-    derive(fields["task"], "join " + office).
+    Units that were asked to join answer (kind department, office = the unit); their task is derive(fields["task"], "join " + office).
     """
-    county = _County(seed, now_ms, days, by_post)
+    county = _County(seed, now_ms, days)
     number = 0
     for path, count in villages:
         end = number + count
@@ -100,8 +99,8 @@ def _can_be_merged_into(acts: Sequence[Act]) -> bool:
 class _County:
     """What the plays of one county share: chance, names taken, how often each situation was told."""
 
-    def __init__(self, seed: int, now_ms: int, days: int, by_post: bool) -> None:
-        self.chance, self.now_ms, self.days, self.by_post = random.Random(seed), now_ms, days, by_post
+    def __init__(self, seed: int, now_ms: int, days: int) -> None:
+        self.chance, self.now_ms, self.days = random.Random(seed), now_ms, days
         self.taken: set[str] = set()
         self.told: Counter[int] = Counter()
         self.merged = 0
@@ -117,7 +116,7 @@ class _County:
             which = self._situation(began, scene)
             writer = Writer(
                 self.chance, number, path, began, SITUATIONS[which], taken=self.taken, told=self.told[which],
-                wish=frozenset(scene.wish if scene else ()), by_post=self.by_post,
+                wish=frozenset(scene.wish if scene else ()),
             )  # fmt: skip
             play = writer.play()
             if scene is None or self._stands(play.acts, scene):

@@ -29,13 +29,13 @@ _PART_KEPT: Final = re.compile(r"一半|第一|大半|砌了|付了")
 
 
 class Writer:
-    """`at` only grows. office: who holds the case now. by_post: see `history.plays`."""
+    """`at` only grows. office: who holds the case now."""
 
     def __init__(
         self, chance: random.Random, number: int, ledger: str, began_ms: int, what: Situation, *,
-        taken: set[str], told: int, wish: frozenset[str] = frozenset(), by_post: bool = False,
+        taken: set[str], told: int, wish: frozenset[str] = frozenset(),
     ) -> None:  # fmt: skip
-        self.chance, self.number, self.ledger, self.what, self.wish, self.by_post = chance, number, ledger, what, wish, by_post
+        self.chance, self.number, self.ledger, self.what, self.wish = chance, number, ledger, what, wish
         self.village, self.township = ledger, parent(ledger) or ledger
         self.county = parent(self.township) or self.township
         self.at = at_work(chance, began_ms)
@@ -160,8 +160,7 @@ class Writer:
         when += -when % (30 * MINUTE_MS)
         units = [f"{self.county}/{unit}" for unit in names]
         convened = self._act("ConveneUnits", units=units, purpose=self._say(self._one_of(words.PURPOSES)), when_ms=when)
-        if self.by_post:
-            self._units_answer(convened, units)
+        self._units_answer(convened, units)
         self.at = when + 2 * HOUR_MS
         if self._happens("county_fails") or not what.top:
             self._session(self._one_of(words.FAIL_COUNTY), "failed")

@@ -21,6 +21,7 @@ from protocol.place import COMMON, within
 from protocol.problem import Refused
 
 Progress = Callable[[int, int], None]
+UNDERWAY_MS = 4_000
 
 
 class Clock:
@@ -80,7 +81,8 @@ async def play(nodes: Sequence[Node], clock: Clock, plays: Sequence[Play], staff
         if number not in stopped:
             clock.ms = at_ms
             try:
-                written += await _one(nodes, play_, act, staff)
+                await _one(nodes, clock, play_, act, staff)
+                written += 1
             except Refused as refused:
                 stopped.add(number)
                 if refused.code not in LAWFUL:
@@ -94,24 +96,22 @@ async def play(nodes: Sequence[Node], clock: Clock, plays: Sequence[Play], staff
 LAWFUL = frozenset({"not_now", "not_holder", "no_offer", "task_not_now"})
 
 
-async def _one(nodes: Sequence[Node], play_: Play, act: Act, staff: Staff) -> int:
+async def _one(nodes: Sequence[Node], clock: Clock, play_: Play, act: Act, staff: Staff) -> None:
+    """One act at its desk; a few seconds later every node that covers the place has it, as on a day when the lines are up."""
     node = node_for(nodes, act.office)
-    first = play_.acts[0]
-    if node is not node_for(nodes, first.office) or any(a.office != first.office for a in play_.acts):
-        await bring(nodes, node, play_.ledger)
-    case = entry.derive(first.name, "case")
-    command = _command(act, case, staff)
+    command = _command(act, entry.derive(play_.acts[0].name, "case"), staff)
     if act.kind == "cadre":
         actor = staff.actors[act.office, f"cadre {_cadre(act.fields['task'], act.office, staff)[0]}"]
     else:
         actor = staff.actors[act.office, act.kind]
-    await node.desk.submit(command, actor, at_ms=act.at_ms, offset_ms=0)
-    to = act.fields.get("to", "")
-    if to:  # the receiving office's node sees it arrive, so that its clock starts that day
-        receiver = node_for(nodes, to)
-        await bring(nodes, receiver, play_.ledger)
-        await receiver.desk.arrivals()
-    return 1
+    outcome = await node.desk.submit(command, actor, at_ms=act.at_ms, offset_ms=0)
+    clock.ms += UNDERWAY_MS
+    ledgers = {ledger for ledger, _, _ in outcome.entries}
+    for ledger in ledgers:
+        for other in nodes:
+            if other is not node and certificates.hears(other.certificate, ledger):
+                await bring([node], other, ledger)
+                await bring([other], node, ledger)  # what it wrote by itself: the arrival of an offer
 
 
 def _cadre(task: str, township: str, staff: Staff) -> tuple[str, str]:
@@ -126,7 +126,7 @@ def _command(act: Act, case: str, staff: Staff) -> Command:
     if issubclass(kind, CaseCommand):
         fields["case"] = case
     if issubclass(kind, TaskCommand):
-        fields["task"] = entry.derive(act.fields["task"], "task")
+        fields["task"] = entry.derive(act.fields["task"], f"join {act.office}" if act.kind == "department" else "task")
     if kind is commands.AssignTask:
         township = next(t for t in staff.cadres if within(act.fields["place"], t))
         person, home = _cadre(act.name, township, staff)

@@ -1,7 +1,7 @@
 """A wire that can be cut: an asyncio TCP relay before one port of this machine, so that the demo can really sever a link.
 
-    wire = await Wire(port).start(target)      whoever should be cut connects to `port` instead of `target`
-    wire.cut()    resets every connection and drops new ones    wire.heal()    lets new ones through
+wire = await Wire(port).start(target)      whoever should be cut connects to `port` instead of `target`
+wire.cut()    resets every connection and drops new ones    wire.heal()    lets new ones through
 """
 
 import asyncio

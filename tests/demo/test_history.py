@@ -36,8 +36,8 @@ def villages() -> list[tuple[str, int]]:
 
 
 @cache
-def drawn(seed: int = SEED, by_post: bool = False) -> list[history.Play]:
-    return list(history.plays(seed, NOW_MS, villages(), by_post=by_post))
+def drawn(seed: int = SEED) -> list[history.Play]:
+    return list(history.plays(seed, NOW_MS, villages()))
 
 
 def accounts() -> list[str]:
@@ -111,7 +111,7 @@ class World:
 def world() -> World:
     """Raises Refused when the rules would refuse one act."""
     made = World()
-    plays = drawn(by_post=True)
+    plays = drawn()
     for _, number, at in sorted((act.at_ms, play.number, at) for play in plays for at, act in enumerate(play.acts)):
         act = plays[number].acts[at]
         made.play(act, entry.derive(plays[number].acts[0].name, "case"))
@@ -151,7 +151,7 @@ def _strings(value) -> list[str]:
 
 
 def test_every_command_converts_and_no_slot_is_left_open():
-    for play in drawn(by_post=True):
+    for play in drawn():
         for act in play.acts:
             fields = {**act.fields, "id": act.name}
             kind = getattr(commands, act.command)
