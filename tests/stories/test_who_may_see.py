@@ -13,6 +13,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 REPORT = {"account": "村主任把三组的征地补偿款打进了他表弟账户", "accuser": "匡守义", "accused": "龚大寿", "contact": "13700007777"}
 THIRD_VILLAGE = f"{TOWNSHIP}/330523111202"
 TRIES = 10
+LISTS = ("/cases", "/cases/new", "/desk", "/inbox")
 
 
 async def test_a_sealed_report_shows_nowhere_but_at_the_discipline_post(county: County):
@@ -99,24 +100,23 @@ async def test_a_cadre_sees_no_case(county: County):
     officer, cadre = await county.page("liqiang"), await county.page("chenjianguo")
     saved = await county.log(officer, VILLAGE, account := distinct("干部不该看到的正文"))
     assert (await cadre.get("/task/mine"))["tasks"] == []
-    paths = (
-        f"/cases/{saved['case']}",
-        f"/cases/{saved['case']}/peek",
-        "/cases",
-        "/cases/new",
-        "/desk",
-        "/inbox",
-        "/link",
-        f"/stream?view=case&case={saved['case']}",
-    )
-    for path in paths:
+    case = f"/cases/{saved['case']}"
+    for path in (case, f"{case}/peek", f"{case}/agreement.pdf", "/link", *LISTS, f"/stream?view=case&case={saved['case']}"):
         for accept in ({}, HTML):
             got = await asyncio.wait_for(cadre.http.get(path, headers=accept), 5)
             assert account not in got.text and saved["code"] not in got.text, path
-            assert got.status_code in (303, 403, 404), f"{path} {accept}: {got.status_code}"
+            assert got.status_code == 404 or path.startswith((*LISTS, "/stream")), f"{path}: {got.status_code}"
+    assert (await cadre.get("/cases"))["total"] == 0
     got = await cadre.http.post("/cases", data=county.form(VILLAGE, distinct("干部登记")))
     assert got.status_code == 403, got.text
     assert (await cadre.http.get("/")).headers["location"] == "/task"
+
+
+@pytest.mark.xfail(strict=True, reason="lists.py, register.py, edge/web/pages.py: who sees no case is shown empty desks, not led to /task")
+async def test_a_cadre_is_led_to_the_phone_from_every_desk(county: County):
+    cadre = await county.page("chenjianguo")
+    answers = {path: (await cadre.http.get(path, headers=HTML)).status_code for path in LISTS}
+    assert 200 not in answers.values(), answers
 
 
 async def test_a_post_from_another_site_changes_nothing(county: County):
