@@ -19,6 +19,7 @@ import asyncpg
 import pytest
 
 MISSING = "no PostgreSQL here: apt-get install -y postgresql"
+START_S_MAX = 180  # of a busy machine, after a crash
 _numbers = itertools.count(1)
 
 
@@ -39,7 +40,7 @@ class Server:
 
     def start(self) -> None:
         settings = f"-p {self.port} -h 127.0.0.1 -k {self._folder} -c shared_buffers=32MB -c max_connections=50"
-        self._run("pg_ctl", "-w", "-l", str(self._folder / "log"), "-o", settings, "start")
+        self._run("pg_ctl", "-w", "-t", str(START_S_MAX), "-l", str(self._folder / "log"), "-o", settings, "start")
 
     def crash(self) -> None:
         if (self._folder / "data" / "postmaster.pid").exists():
@@ -50,14 +51,17 @@ class Server:
 
     def new_database(self) -> str:
         name = f"t{next(_numbers)}"
-
-        async def create() -> None:
-            c = await asyncpg.connect(user="yidi", host="127.0.0.1", port=self.port, database="postgres")
-            await c.execute(f"create database {name}")
-            await c.close()
-
-        asyncio.run(create())
+        asyncio.run(self._say(f"create database {name}"))
         return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """After a crash the server syncs every file of every database before it answers: those of past tests must be gone."""
+        asyncio.run(self._say(f"drop database {url.rpartition('/')[2]} with (force)"))
+
+    async def _say(self, sql: str) -> None:
+        c = await asyncpg.connect(user="yidi", host="127.0.0.1", port=self.port, database="postgres")
+        await c.execute(sql)
+        await c.close()
 
 
 def programs() -> Path | None:
@@ -99,5 +103,7 @@ def postgres_server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: Server) -> str:
-    return postgres_server.new_database()
+def postgres_url(postgres_server: Server) -> Iterator[str]:
+    url = postgres_server.new_database()
+    yield url
+    postgres_server.drop(url)
