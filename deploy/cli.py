@@ -190,7 +190,7 @@ def _digest(given: argparse.Namespace, config: Config) -> int:
     return asyncio.run(keeping.digest(Path(given.folder), config, given.json))
 
 
-def _demo(given: argparse.Namespace, config: Config) -> int:
+def _demo(given: argparse.Namespace, _config: Config) -> int:
     if given.scene:
         print("县中心大厅的演示还没有做：yidi demo centre 属于后续版本。", file=sys.stderr)
         return 2

@@ -89,7 +89,7 @@ async def _serve(node: Node, application: Any, server: Server | None, watching: 
     http = node.config.http
     if server:
         node.servers.append(server.state)
-    tls = {"ssl_certfile": http.certificate, "ssl_keyfile": http.key} if http.certificate and http.key else {}
+    tls: dict[str, Any] = {"ssl_certfile": http.certificate, "ssl_keyfile": http.key} if http.certificate and http.key else {}
     settings = uvicorn.Config(
         application, host=http.host, port=http.port, log_config=None, access_log=False, timeout_graceful_shutdown=GRACEFUL_S, **tls
     )

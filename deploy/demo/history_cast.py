@@ -89,7 +89,7 @@ class Cast:
         specs = {key: spec for key in "abcd" if (spec := getattr(self.what, key))}
         read = {key: _SPEC.match(spec) for key, spec in specs.items()}
         surnames: dict[str, str] = {}
-        for key in sorted(read, key=lambda k: bool(read[k] and read[k][6])):  # who lends a surname comes first
+        for key in sorted(read, key=lambda k: bool((found := read[k]) and found[6])):  # who lends a surname comes first
             match = read[key]
             assert match is not None, specs[key]
             side, company, sex, low, high, kin = match.groups()

@@ -34,15 +34,15 @@ class Admission:
     def __init__(
         self,
         journal: Journal,
-        county_public: bytes,
+        root_public: bytes,
         certificate: Certificate,
         shelf: Shelf,
         clock: Callable[[], int],
         wake: Wake,
         arrivals: Callable[[], Awaitable[Any]] | None = None,
     ) -> None:
-        """county_public: the pinned Ed25519 key · certificate: our own, says what we hear · arrivals: `desk.arrivals`."""
-        self._journal, self._public, self._own, self._shelf = journal, county_public, certificate, shelf
+        """root_public: the pinned Ed25519 key · certificate: our own, says what we hear · arrivals: `desk.arrivals`."""
+        self._journal, self._public, self._own, self._shelf = journal, root_public, certificate, shelf
         self._clock, self._wake, self._arrivals = clock, wake, arrivals
         self._folding: set[asyncio.Task[None]] = set()
 

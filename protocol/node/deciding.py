@@ -4,9 +4,8 @@ On PostgreSQL the lane to be written is locked first and the subject read after 
 decide one after the other. Numbers for codes and papers are drawn in the transaction: a refusal gives them back.
 """
 
-from dataclasses import dataclass
-
-from sqlalchemy import text
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from protocol import access, codes, dispute, people_rules, task
 from protocol.calendar import local_date
@@ -34,7 +33,7 @@ from protocol.events import Actor, Draft
 from protocol.fold import fold_case, fold_person, fold_task
 from protocol.node.blobs import is_address
 from protocol.node.journal import Stored, Writing
-from protocol.node.journal.rows import is_postgres
+from protocol.node.journal.rows import fetch, is_postgres
 from protocol.node.shelf import Shelf
 from protocol.node.signer import Signer
 from protocol.people_rules import Known
@@ -49,6 +48,7 @@ class Asked:
     signer: Signer
     shelf: Shelf
     now_ms: int
+    _read: dict[str, list[Stored]] = field(default_factory=dict)
 
     async def case(self, id_: str) -> Case | None:
         entries = await self._entries(id_, "dispute")
@@ -60,8 +60,8 @@ class Asked:
 
     async def is_in(self, person: str, office: str) -> bool:
         """Claims that the person holds a post of the office."""
-        sql = text("select 1 from post_row where subject = :person and ledger = :office and ended = 0")
-        return (await self.w.connection.execute(sql, {"person": person, "office": office})).first() is not None
+        sql = "select 1 from post_row where subject = :person and ledger = :office and ended = 0"
+        return bool(await fetch(self.w.connection, sql, {"person": person, "office": office}))
 
     async def cadre(self, person: str, home: str) -> Cadre:
         """Raises Refused cadre_unreachable for whoever has no field post with this home."""
@@ -92,11 +92,18 @@ class Asked:
     def year(self) -> int:
         return local_date(self.now_ms).year
 
+    async def turns(self, subjects: Iterable[str]) -> dict[str, int]:
+        """Subject → the highest turn here; unknown subjects are left out."""
+        unread = set(subjects) - self._read.keys()
+        self._read.update(await self.w.subjects(unread) if unread else {})
+        return {id_: max(e.head.turn for e in self._read[id_]) for id_ in subjects if self._read.get(id_)}
+
     async def _entries(self, id_: str, sort: str) -> list[Stored]:
         found = await self.w.subject(id_)
         if found and is_postgres(self.w.connection):
             await self.w.lane_head(found[0].ledger, self.signer.origin)
             found = await self.w.subject(id_)
+        self._read[id_] = found
         return [e for e in found if e.sort == sort]
 
 
@@ -163,11 +170,10 @@ async def _people(asked: Asked, command: Command, actor: Actor) -> list[Draft]:
     known = Known()
     c = asked.w.connection
     if isinstance(command, GivePost | EndPost):
-        sql = text("select subject, ledger, kind from post_row where post = :post and ended = 0")
-        row = (await c.execute(sql, {"post": command.post})).first()
-        known = Known(post=(row[0], row[1], row[2]) if row else None)
+        rows = await fetch(c, "select subject, ledger, kind from post_row where post = :post and ended = 0", {"post": command.post})
+        known = Known(post=(rows[0][0], rows[0][1], rows[0][2]) if rows else None)
     if isinstance(command, RegisterPerson | GivePost):
-        rows = await c.execute(text("select ledger from person_row where subject = :person"), {"person": command.person})
+        rows = await fetch(c, "select ledger from person_row where subject = :person", {"person": command.person})
         known = Known(tuple(row[0] for row in rows), known.post)
     if isinstance(command, EraseBody):
         e = await asked.w.entry(*people_rules.item_of(command))

@@ -13,10 +13,8 @@
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
-from itertools import groupby
 
 import msgspec
-from sqlalchemy import text
 
 from protocol import certificate as certificates
 from protocol import dispute, entry, lane, tables
@@ -28,6 +26,7 @@ from protocol.node.bodies import erase_bodies, expect_files
 from protocol.node.deciding import Asked, decide
 from protocol.node.folding import fold_again
 from protocol.node.journal import Journal, Stored, Writing
+from protocol.node.journal.rows import fetch
 from protocol.node.journal.stored import SELECT, stored
 from protocol.node.shelf import Shelf
 from protocol.node.signer import Signer
@@ -77,18 +76,13 @@ class Desk:
         occurred_ms = at_ms or getattr(command, "at_ms", None) or self.clock()
         if not 0 < occurred_ms < lane.COUNT_MAX:
             raise Refused("command_invalid", why="时间")
-        async with self.journal.writing() as w:
-            known = await _accepted(w, command.id, actor.person)
-            if known:
-                return known
-            self._may_write(actor.office)
-            if isinstance(command, SealDispute):
-                drafts, author = [self._sealed(command, actor, occurred_ms)], NODE
-            else:
-                drafts, author = await decide(Asked(w, self.signer, self.shelf, self.clock()), command, actor), (actor.person, actor.post)
-            outcome = await self._write(w, drafts, author, command.id, occurred_ms, self.offset() if at_ms is None else offset_ms)
-        self._told(outcome, drafts)
-        return outcome
+        offset_ms = self.offset() if at_ms is None else offset_ms
+        try:
+            return await self._submit(command, actor, occurred_ms, offset_ms)
+        except Refused as refused:
+            if refused.code != "store_busy" or not self.journal.url.startswith("postgres"):
+                raise
+        return await self._submit(command, actor, occurred_ms, offset_ms)  # another program had the same command, or the same lanes
 
     async def arrivals(self) -> list[Outcome]:
         """Writes DisputeArrived for every offer to a served office that has not arrived yet. Call at start and after admissions."""
@@ -118,6 +112,24 @@ class Desk:
 
     # ── the rest is private ──
 
+    async def _submit(self, command: Command, actor: Actor, occurred_ms: int, offset_ms: int | None) -> Outcome:
+        async with self.journal.writing() as w:
+            known = await _accepted(w, command.id, actor.person)
+            if known:
+                return known
+            self._may_write(actor.office)
+            asked = self._asked(w)
+            if isinstance(command, SealDispute):
+                drafts, author = [self._sealed(command, actor, occurred_ms)], NODE
+            else:
+                drafts, author = await decide(asked, command, actor), (actor.person, actor.post)
+            outcome = await self._write(asked, drafts, author, command.id, occurred_ms, offset_ms)
+        self._told(outcome, drafts)
+        return outcome
+
+    def _asked(self, w: Writing) -> Asked:
+        return Asked(w, self.signer, self.shelf, self.clock())
+
     def _may_write(self, office: str) -> None:
         if self.signer.node in self.shelf.revoked:
             raise Refused("node_revoked")
@@ -135,14 +147,15 @@ class Desk:
 
     async def _arrive(self, subject: str) -> Outcome | None:
         async with self.journal.writing() as w:
-            case = await Asked(w, self.signer, self.shelf, self.clock()).case(subject)
+            asked = self._asked(w)
+            case = await asked.case(subject)
             draft = dispute.arrival(case, self.signer.serves) if case else None
             if draft is None or case is None or case.offer is None:
                 return None
             id_ = entry.derive("/".join(map(str, case.offer.key)), f"arrived {self.signer.node}")
             if await _accepted(w, id_, NODE[0], self.signer.node):
                 return None
-            outcome = await self._write(w, [draft], NODE, id_, self.clock(), self.offset())
+            outcome = await self._write(asked, [draft], NODE, id_, self.clock(), self.offset())
         self._told(outcome, [draft])
         return outcome
 
@@ -152,25 +165,26 @@ class Desk:
             known = await _accepted(w, id_, NODE[0], self.signer.node)
             if known:
                 return known
-            outcome = await self._write(w, [draft], NODE, id_, self.clock(), self.offset())
+            outcome = await self._write(self._asked(w), [draft], NODE, id_, self.clock(), self.offset())
         await fold_again(self.journal, self.shelf, await self.shelf.load(self.journal))
         self._told(outcome, [draft])
         return outcome
 
     async def _write(
-        self, w: Writing, drafts: Sequence[Draft], author: tuple[str, str], id_: str, occurred_ms: int, offset_ms: int | None
+        self, asked: Asked, drafts: Sequence[Draft], author: tuple[str, str], id_: str, occurred_ms: int, offset_ms: int | None
     ) -> Outcome:
         """One commit a lane. What is acted on comes first in `drafts`, so its subject is the first of the outcome."""
-        highest = await w.subjects({draft.subject for draft in drafts})
-        turns = {subject: max(e.head.turn for e in entries) for subject, entries in highest.items()}
+        w, turns = asked.w, await asked.turns({draft.subject for draft in drafts})
+        by_ledger: dict[str, list[Draft]] = {}
+        for draft in drafts:
+            by_ledger.setdefault(draft.ledger, []).append(draft)
+        heads = {ledger: await self._head(w, ledger) for ledger in sorted(by_ledger)}  # locked in one order by every program
         written: list[Stored] = []
-        for ledger, some in groupby(sorted(drafts, key=lambda d: d.ledger), key=lambda d: d.ledger):
-            if not certificates.writes(self.signer.certificate, ledger):
-                raise Refused("ledger_not_covered", place=self.shelf().place_full(ledger))
-            head = await w.lane_head(ledger, self.signer.origin)
+        for ledger, some in by_ledger.items():
+            head = heads[ledger]
             opening = [] if head.seq else [lane.open_lane(ledger, self.signer.origin, self.signer.certificate)]
             commit = lane.next_entries(
-                lane.LaneHead(head.seq, head.hash, head.signed_seq),
+                head,
                 [*opening, *some],
                 origin=self.signer.origin,
                 key=self.signer.key,
@@ -185,9 +199,15 @@ class Desk:
         await w.append(written)
         await expect_files(w, written, "", self.clock())
         await w.project({draft.subject for draft in drafts} | await erase_bodies(w, written))
-        outcome = _outcome(id_, [d.subject for d in drafts], written)
-        await w.remember(id_, msgspec.msgpack.encode((author[0], outcome)))
+        outcome = _outcome(id_, written)
+        await w.remember(id_, msgspec.msgpack.encode(outcome))
         return outcome
+
+    async def _head(self, w: Writing, ledger: str) -> lane.LaneHead:
+        if not certificates.writes(self.signer.certificate, ledger):
+            raise Refused("ledger_not_covered", place=self.shelf().place_full(ledger))
+        head = await w.lane_head(ledger, self.signer.origin)
+        return lane.LaneHead(head.seq, head.hash, head.signed_seq)
 
     def _told(self, outcome: Outcome, drafts: Sequence[Draft]) -> None:
         lanes = {(draft.ledger, self.signer.origin) for draft in drafts}
@@ -203,29 +223,25 @@ def row_of(one: lane.Proven, received_ms: int) -> Stored:
 
 
 async def _accepted(w: Writing, id_: str, person: str, node: str = "") -> Outcome | None:
-    """What an accepted command led to, here or, as its entries tell, at another node. Raises Refused for somebody else's id.
+    """What an accepted command led to, here or at another node, as its entries tell. Raises Refused for somebody else's id.
 
     node: only what this node wrote counts. Ids that a node derives can be foreseen, so another could use them up.
     """
-    raw = await w.outcome(id_)
-    if raw is not None:
-        author, outcome = msgspec.msgpack.decode(raw, type=tuple[str, Outcome])
-    else:
-        rows = await w.connection.execute(text(f"{SELECT} where command = :id order by position"), {"id": id_})
-        written = [e for e in map(stored, rows) if e.sort != lane.SORT and node in ("", entry.node_of(e.origin))]
-        if not written:
-            return None
-        author, outcome = written[0].head.author[0], _outcome(id_, [e.subject for e in written], written)
+    rows = await fetch(w.connection, f"{SELECT} where command = :id order by position", {"id": id_})
+    written = [e for e in map(stored, rows) if e.sort != lane.SORT and node in ("", entry.node_of(e.origin))]
+    if not written:
+        return None
+    author, outcome = written[0].head.author[0], _outcome(id_, written)
     if author != person and not outcome.receipt:
         raise Refused("command_invalid", why="这个请求编号已经用过")
     return outcome
 
 
-def _outcome(id_: str, subjects: Sequence[str], written: Sequence[Stored]) -> Outcome:
+def _outcome(id_: str, written: Sequence[Stored]) -> Outcome:
     """The opening of a lane is no part of it; of a sealed report only the number of its slip."""
     said = [e for e in written if e.sort != lane.SORT]
     if any(e.sort == sealing.SORT for e in said):
         return Outcome(id_, (), (), receipt=sealing.receipt_of(said[0].subject))
     logged = [facts_of(e.head) for e in said if e.head.kind == "DisputeLogged"]
     code = next((facts.code for facts in logged if isinstance(facts, DisputeLogged)), "")
-    return Outcome(id_, tuple(dict.fromkeys(subjects)), tuple(e.key for e in said), code)
+    return Outcome(id_, tuple(dict.fromkeys(e.subject for e in said)), tuple(e.key for e in said), code)

@@ -56,17 +56,13 @@ class Node:
         self.signer: Signer = identity.signer()
         self.wake = Wake()
         self.desk = Desk(journal, self.signer, shelf, clock, self.wake, self.about.sealing_public or None)
-        self.admission = Admission(
-            journal, self.about.root_public, self.certificate, shelf, clock, self.wake, arrivals=self.desk.arrivals
-        )
+        self.admission = Admission(journal, self.about.root_public, self.certificate, shelf, clock, self.wake, arrivals=self.desk.arrivals)
         self.people = People(journal, shelf, secrets.token_bytes, config.session.idle_minutes * 60_000)
         self.blobs = Blobs(folder / "blobs", identity.key("blob"), config.files.file_mb_max * 1_048_576)
         self.reads = Reads(journal, shelf, self.signer, clock, identity.sealing_secret())
         servers = config.link.servers or self.about.servers
         authority = identity.folder / AUTHORITY
-        self.link = Link(
-            self.about.node, self.about.branch, identity.folder / CREDS, servers, authority if authority.exists() else None
-        )
+        self.link = Link(self.about.node, self.about.branch, identity.folder / CREDS, servers, authority if authority.exists() else None)
         self.pump = Pump(
             journal, self.admission, self.link, self.signer, self.certificate, self.wake, clock, blobs=self.blobs, version=VERSION
         )

@@ -171,8 +171,8 @@ class Reads:
             own = [r for r in counted if (r.ledger == path if path == office else place.within(r.ledger, path))]
             nodes = {n for n, known in self._shelf.certificates.items() if certificates.serves(known, path)}
             heard_ms = max((at_ms for (node, _), at_ms in heard.items() if node in nodes), default=None)
-            numbers = (sum(r.opened for r in own), sum(r.late for r in own), sum(r.coming for r in own))
-            made.append(PlaceRow(path, tables.place_name(path), *map(int, numbers), heard_ms))
+            opened, late, coming = (int(sum(getattr(r, name) for r in own)) for name in ("opened", "late", "coming"))
+            made.append(PlaceRow(path, tables.place_name(path), opened, late, coming, heard_ms))
         return made
 
     async def cadres(self, actor: Actor, place: str) -> list[CadreChoice]:

@@ -54,9 +54,9 @@ class Shelf:
         today = local_date(self._clock()).isoformat()
         async with journal.read() as c:
             rows = (await c.execute(text("select name, version, valid_from, content from table_row"))).all()
-            nodes = (await c.execute(text("select subject, certificate from node_row"))).all()
+            enrolled = (await c.execute(text("select subject, certificate from node_row"))).all()
             revoking = [bytes(row[0]) for row in await c.execute(_REVOKING, {"common": COMMON})]
-        self.certificates = _certificates([(row[0], row[1]) for row in nodes])
+        self.certificates = _certificates([(row[0], row[1]) for row in enrolled])
         before, self.revoked = self.revoked, _revoked(revoking)
         nodes = frozenset(node for node, lanes in self.revoked.items() if before.get(node) != lanes)
         contents = {name: content for name, (_, _, content) in PACKAGED.items()}

@@ -49,7 +49,9 @@ def test_the_environment_wins_and_a_wrong_one_is_named_by_its_variable(tmp_path)
 
 
 def test_every_key_says_what_would_be_right():
-    told = {f"{section}.{key}" for section in config.Config.__struct_fields__ for key in getattr(config.Config(), section).__struct_fields__}
+    told = {
+        f"{section}.{key}" for section in config.Config.__struct_fields__ for key in getattr(config.Config(), section).__struct_fields__
+    }
     assert told == set(config.RIGHT)
 
 

@@ -59,9 +59,8 @@ class Journal:
             from protocol import views as folding
 
             views = folding
-        sqlite = url.startswith("sqlite")
-        if sqlite:
-            path = engines.sqlite_path(url)
+        path = engines.sqlite_path(url) if url.startswith("sqlite") else None
+        if path:
             path.parent.mkdir(parents=True, exist_ok=True)
             writer, reader = (engines.sqlite_engine(path, key or b"", writes, fatal) for writes in (True, False))
         else:
@@ -71,7 +70,7 @@ class Journal:
         try:
             async with journal._guarded():
                 await migrate.bring_up(writer, views)
-            if sqlite:
+            if path:
                 engines.sync_folder(path.parent)
                 journal._checkpoint = Checkpoint(path, key or b"", fatal, journal._turn)
             await journal._freshen()

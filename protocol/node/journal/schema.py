@@ -33,7 +33,7 @@ SEARCH_VERSION = 1
 kept = MetaData()
 
 
-def _text(name: str, **options: object) -> Column:
+def _text(name: str, **options: Any) -> Column:
     return Column(name, TEXT, nullable=False, **options)
 
 

@@ -87,4 +87,5 @@ SELECT = "select " + ", ".join(COLUMNS) + " from entry "
 
 def stored(row: Sequence[Any]) -> Stored:
     """A row of SELECT. SQLite knows no boolean."""
-    return Stored(*row[:-1], bool(row[-1]))
+    *fields, erased = row
+    return Stored(*fields, erased=bool(erased))

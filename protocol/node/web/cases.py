@@ -67,6 +67,7 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
         "case": case,
         "marks": await node.reads.marks(keys),
         "names": await names_of(request, case),
+        "handler": await node.reads.person_name(case.handler) if case.handler else "",
         "steps": steps,
         "LATER": LATER,
         "others": {step.command: step for step in offered if step.command in NOT_STEPS},

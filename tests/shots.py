@@ -1,0 +1,168 @@
+"""`./run shots [FOLDER] [--json]`: the story of the README in pictures, taken by a headless Chromium of a real demo county.
+
+Each picture is taken at desk and at phone size where the page serves both, with an index page beside them. `--readme` keeps only
+those that the README shows, in deploy/pictures.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deploy.demo.cast import PASSWORD
+from deploy.demo.check import Story, photo
+from deploy.demo.county import Demo
+from tests.kit.browser import DESK, OLD_PC, PHONE, TOUCH
+from tests.kit.machine import CHROMIUM
+from tests.kit.source import ROOT
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, BrowserContext, Page
+
+README = ("village-offline", "case", "board", "dispatch", "phone", "phone-report")
+DISPUTES, SEED = 150, 20261124
+SIZES = (("", DESK), ("-1366", OLD_PC), ("-390", PHONE))
+
+
+class Camera:
+    def __init__(self, browser: "Browser", folder: Path, readme: bool) -> None:
+        self.browser, self.folder, self.readme, self.taken = browser, folder, readme, list[str]()
+        self.complaints: list[str] = []
+
+    async def person(self, url: str, account: str, size: dict[str, int], **more: Any) -> "Page":
+        """Signs in as a person would."""
+        context: BrowserContext = await self.browser.new_context(viewport=size, locale="zh-CN", timezone_id="Asia/Shanghai", **more)
+        page = await context.new_page()
+        page.on("console", lambda m: m.type == "error" and "ERR_" not in m.text and self.complaints.append(f"{page.url}: {m.text}"))
+        await page.goto(f"{url}/sign-in")
+        await page.fill("[name=name]", account)
+        await page.fill("[name=password]", PASSWORD)
+        await page.get_by_role("button", name="登录").click()
+        await page.wait_for_function("() => !location.pathname.startsWith('/sign-in')")
+        return page
+
+    async def take(self, page: "Page", name: str, sizes: bool = True) -> None:
+        if self.readme and name not in README:
+            return
+        for end, size in SIZES if sizes and not self.readme else SIZES[:1]:
+            if sizes:
+                await page.set_viewport_size(size)
+            await page.wait_for_timeout(500)
+            await page.screenshot(path=self.folder / f"{name}{end}.png", caret="initial")
+            self.taken.append(f"{name}{end}")
+        if sizes:
+            await page.set_viewport_size(DESK)
+
+    def index(self) -> None:
+        rows = "\n".join(f'<figure><img src="{n}.png" loading="lazy" alt="{n}"><figcaption>{n}</figcaption></figure>' for n in self.taken)
+        style = "body{font:14px system-ui;background:#f4f6f8}figure{display:inline-block;margin:12px}img{max-height:520px;border:1px solid #ccc}"
+        (self.folder / "index.html").write_text(f'<!doctype html><meta charset="utf-8"><title>一地</title><style>{style}</style>{rows}')
+
+
+async def shoot(camera: Camera, demo: Demo) -> None:
+    story = Story(demo, lambda words: print(words, file=sys.stderr, flush=True))
+    village = await camera.person(demo.url("gaoyu"), "wangfang", DESK)
+    await story.offline_registration()
+    await village.goto(demo.url("gaoyu") + "/desk")
+    await village.wait_for_timeout(1500)
+    await camera.take(village, "village-offline")
+    await story.heals_on_screen()
+    await story.up_to_the_township()
+    await village.goto(f"{demo.url('gaoyu')}/cases/{story.case_id}")
+    await camera.take(village, "case")
+    for path, name in (("/cases", "cases"), ("/link", "village-link"), ("/seal", "seal"), ("/cases/new", "log")):
+        await village.goto(demo.url("gaoyu") + path)
+        await camera.take(village, name)
+    town = await camera.person(demo.url("town"), "liqiang", DESK)
+    await camera.take(town, "township-desk")
+    county = await camera.person(demo.url("hub"), "zhoumin", DESK)
+    await camera.take(county, "board")
+    await story.county.step(story.case_id, "TakeUpDispute")
+    await county.goto(f"{demo.url('hub')}/cases/{story.case_id}/dispatch")
+    await camera.take(county, "dispatch")
+    story.county.step = _already(story.county.step)  # type: ignore[method-assign]
+    await story.county_sends_a_cadre()
+    await at_the_phone(camera, demo)
+    await story.agreement_and_closing()
+    await county.goto(f"{demo.url('hub')}/cases/{story.case_id}")
+    await camera.take(county, "case-closed")
+    for path, name in (("/tasks", "tasks"), ("/people", "people"), ("/link", "hub-link"), ("/quarantine", "quarantine")):
+        await county.goto(demo.url("hub") + path)
+        await camera.take(county, name)
+    await story.close()
+
+
+def _already(step: Any) -> Any:
+    """The story takes up what was taken up a moment ago for the picture: that one step is left out."""
+
+    async def stepped(case: str, command: str, **fields: Any) -> Any:
+        return None if command == "TakeUpDispute" else await step(case, command, **fields)
+
+    return stepped
+
+
+async def at_the_phone(camera: Camera, demo: Demo) -> None:
+    phone = await camera.person(demo.url("town"), "chenjianguo", PHONE, **TOUCH)
+    await phone.goto(demo.url("town") + "/task")
+    await phone.get_by_text("指界").first.wait_for()
+    await camera.take(phone, "phone", sizes=False)
+    await phone.get_by_text("指界").first.tap()
+    await phone.get_by_role("button", name="接单", exact=True).tap()
+    await phone.get_by_role("button", name="已到现场", exact=True).tap()
+    await phone.locator("textarea").first.fill("对着老图指了界，李水木愿意退回老墙脚，两家都在场。")
+    picture = {"name": "现场.png", "mimeType": "image/png", "buffer": photo()}
+    await phone.locator("input[type=file]").first.set_input_files(picture)
+    canvas = phone.locator("canvas").first
+    await canvas.scroll_into_view_if_needed()
+    if box := await canvas.bounding_box():
+        await phone.mouse.move(box["x"] + 40, box["y"] + 80)
+        await phone.mouse.down()
+        for n in range(24):
+            await phone.mouse.move(box["x"] + 40 + n * 9, box["y"] + 80 + (n % 6 - 3) * 9)
+        await phone.mouse.up()
+    await camera.take(phone, "phone-report", sizes=False)
+
+
+async def main(folder: Path, as_json: bool, readme: bool) -> int:
+    from playwright.async_api import async_playwright
+
+    began = time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="yidi-shots-") as data:
+        demo = Demo(Path(data))
+        async with async_playwright() as p:
+            browser = await p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            camera = Camera(browser, folder, readme)
+            try:
+                await demo.prepare(near=False, disputes=DISPUTES, seed=SEED)
+                await demo.start()
+                await shoot(camera, demo)
+            finally:
+                await browser.close()  # before the programs: an open page would complain of its stream
+                await demo.stop()
+    if not readme:
+        camera.index()
+    for complaint in camera.complaints:
+        print(complaint, file=sys.stderr)
+    told = {
+        "command": "shots",
+        "ok": not camera.complaints,
+        "seconds": round(time.monotonic() - began, 1),
+        "figures": {"pictures": len(camera.taken)},
+    }
+    print(json.dumps(told) if as_json else f"{len(camera.taken)} 张在 {folder}")
+    return 0 if not camera.complaints else 1
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser("shots")
+    parser.add_argument("folder", nargs="?", default="")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--readme", action="store_true")
+    given = parser.parse_args()
+    where = ROOT / "deploy" / "pictures" if given.readme else Path(given.folder or ROOT / "out" / "shots")
+    raise SystemExit(asyncio.run(main(where, given.json, given.readme)))
