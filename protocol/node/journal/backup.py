@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlcipher3 import dbapi2 as sqlcipher
 
+from protocol import views as folding
 from protocol.node.journal import schema
 from protocol.node.journal.engine import connect_sqlite, sqlite_path, sync_folder
 from protocol.node.journal.faults import refusal
@@ -53,9 +54,7 @@ async def backup(journal: Journal, path: Path, key: bytes) -> None:
         _remove(work)
 
 
-async def restore(
-    path: Path, key: bytes, url: str, new_key: bytes | None, tables: Callable[[], Any], *, views: Views | None = None
-) -> None:
+async def restore(path: Path, key: bytes, url: str, new_key: bytes | None, tables: Callable[[], Any], *, views: Views = folding) -> None:
     """Makes a journal at `url` out of a backup; opening it brings it to this program's version. Raises NotEmpty, BackupBroken.
 
     Who restores begins a new epoch before anything is written: other nodes may hold what the backup does not.

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from protocol import views as folding
 from protocol.node.journal import engine as engines
 from protocol.node.journal import faults, migrate, projection
 from protocol.node.journal.checkpoint import Checkpoint
@@ -46,7 +47,7 @@ class Journal:
         key: bytes | None,
         tables: Callable[[], Any],
         *,
-        views: Views | None = None,
+        views: Views = folding,
         index_later: bool = False,
         fatal: Callable[[str], NoReturn] = faults.end_program,
     ) -> "Journal":
@@ -55,10 +56,6 @@ class Journal:
         index_later: search rows are found by scanning until `index` is called; for the node that takes in whole counties.
         Raises Refused store_damaged (wrong key, or no journal), store_busy, disk_full; migrate.JournalTooNew.
         """
-        if views is None:
-            from protocol import views as folding
-
-            views = folding
         path = engines.sqlite_path(url) if url.startswith("sqlite") else None
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
