@@ -29,7 +29,7 @@ from protocol.node.journal import backup as copy_journal
 from protocol.node.journal import rebuild as fold_again
 from protocol.node.journal import restore as restore_journal
 from protocol.node.journal.backup import BackupBroken, NotEmpty
-from protocol.node.node import Node, now_ms, store_key, store_url
+from protocol.node.node import MARK, Node, now_ms, store_key, store_url
 from protocol.node.shelf import Shelf
 from protocol.place import is_unit, tier
 from protocol.problem import Refused
@@ -199,7 +199,7 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
         if (Path(work) / "blobs").exists():
             shutil.copytree(Path(work) / "blobs", folder / "blobs", dirs_exist_ok=True)
         epoch = identity.new_epoch()
-        (folder / "mark.json").unlink(missing_ok=True)
+        (folder / MARK).unlink(missing_ok=True)
     print(f"已恢复。本机从第 {epoch} 纪元继续写，备份之后的条目联上后从别的节点取回。")
     if aside.exists():
         print(f"原来的台账留在 {aside}")

@@ -400,6 +400,9 @@ EVENTS: Final[dict[str, tuple[type[Facts], type[Body] | None]]] = {
 # event changes; a field added at the end with a default needs no row. Stored bytes never change, and a fold sees only what is here.
 OLD_SHAPES: Final[dict[str, tuple[str, Callable[[list[Any]], list[Any]]]]] = {}
 
+# What decoding a stranger's bytes may raise: msgspec lets Unicode and recursion errors of Python through.
+UNREADABLE: Final = (msgspec.MsgspecError, LookupError, TypeError, ValueError, RecursionError)
+
 _facts = {kind: msgspec.msgpack.Decoder(pair[0]) for kind, pair in EVENTS.items()}
 _bodies = {kind: msgspec.msgpack.Decoder(pair[1]) for kind, pair in EVENTS.items() if pair[1]}
 _unknown = msgspec.msgpack.Decoder(Unknown)
@@ -412,10 +415,10 @@ def facts_of(head: Head) -> Facts:
             kind, upcast = OLD_SHAPES[head.kind]
             return msgspec.convert(upcast(msgspec.msgpack.decode(head.facts)), EVENTS[kind][0])
         return _facts.get(head.kind, _unknown).decode(head.facts)
-    except (msgspec.MsgspecError, LookupError, TypeError):
+    except UNREADABLE:
         try:
             return _unknown.decode(head.facts)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return Unknown("", 0, ())
 
 
@@ -426,7 +429,7 @@ def body_of(kind: str, body: bytes | None) -> Any:
         return None
     try:
         return decoder.decode(body)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 

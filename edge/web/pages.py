@@ -81,7 +81,7 @@ def oldest_first(rows: Any) -> list[Any]:
     return sorted(rows, key=lambda row: row.offer_ms or row.updated_ms)
 
 
-@get("/desk")
+@get("/desk", of_cases=True)
 async def desk(request: Request) -> Response[str]:
     context = await desk_context(request)
     live = urlencode({"view": "desk", "list": context["query"].view})
@@ -100,7 +100,7 @@ async def inbox_context(request: Request) -> dict[str, Any]:
     return {**context, "rows": oldest_first(context["rows"])}
 
 
-@get("/inbox")
+@get("/inbox", of_cases=True)
 async def inbox(request: Request) -> Response[str]:
     """待受领: what others sent to this office, oldest first, each with a pane to read, take up or return it."""
     return await page(request, "inbox.html", live="view=inbox", **await inbox_context(request))

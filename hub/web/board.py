@@ -157,7 +157,7 @@ def numbers(map_tiles: list[Tile]) -> dict[str, Any]:
     }
 
 
-@get("/board")
+@get("/board", of_cases=True)
 async def board(request: Request) -> Response[Any] | Redirect:
     actor = actor_of(request)
     if not actor.powers & CASE_POWERS:

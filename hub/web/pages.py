@@ -12,8 +12,10 @@ from typing import Any, Final
 from litestar import Litestar, Request, Response, get
 
 from hub.web import board, people
+from protocol import access
 from protocol.access import CASE_POWERS
 from protocol.events import Actor
+from protocol.node.shown import CaseRow
 from protocol.node.web import visits
 from protocol.node.web.app import make_app
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
@@ -49,7 +51,16 @@ def app(node: Any, dist: Path = DIST) -> Litestar:
     views = {**board.VIEWS, **visits.VIEWS}
     application = make_app(node, routes, [HERE / "templates"], dist, "/board", views=views, homes=HOMES)
     application.state.environment.globals["has_power"] = has_power
+    application.state.environment.filters["masked_title"] = masked_title
     return application
+
+
+def masked_title(row: CaseRow) -> str:
+    """The title as a board may show it: every party's name in it is masked."""
+    title = row.title
+    for name in sorted(row.parties.split("、"), key=len, reverse=True):
+        title = title.replace(name, access.masked(name)) if name else title
+    return title
 
 
 def has_power(actor: Actor, kind: str) -> bool:

@@ -2,7 +2,7 @@
 
     folder/identity/node.json    id, epoch, name, servers, public keys of the root, certificate (nothing secret)
     folder/identity/*.key        signing seed (Ed25519), store key, blob secret, box key (X25519): 32 bytes each, mode 0600
-    folder/mark.json             how far our own lanes had got: kept outside the database, so that a restored one is noticed
+    folder/mark                  how far our own lanes had got: kept outside the database, so that a restored one is noticed
 
 Writing is whole or not at all: a new file beside, synced, renamed, folder synced.
 """

@@ -4,7 +4,7 @@
     await node.start()                           link and pump in the background; pages work with or without them
     await node.close()
 
-Opening holds the mark (folder/mark.json, outside the database) against our own lanes: a mark that is ahead means that the
+Opening holds the mark (folder/mark, outside the database) against our own lanes: a mark that is ahead means that the
 database is older than what we once signed, a restored backup for example. Then a new epoch is opened at once, offline too:
 the old lane is closed and comes back from peers, and no number is ever given twice.
 """
@@ -16,8 +16,6 @@ from collections.abc import Callable, Iterable
 from importlib import metadata
 from pathlib import Path
 
-import msgspec
-
 from protocol.certificate import Certificate
 from protocol.node import log
 from protocol.node.admission import Admission
@@ -25,8 +23,9 @@ from protocol.node.blobs import Blobs
 from protocol.node.config import Config
 from protocol.node.desk import Desk
 from protocol.node.folding import fold_again, open_journal
-from protocol.node.identity import Identity, write_whole
+from protocol.node.identity import Identity
 from protocol.node.journal import Journal
+from protocol.node.journal.witness import Witness
 from protocol.node.link.client import Link
 from protocol.node.link.creds import AUTHORITY, CREDS
 from protocol.node.link.pump import Pump
@@ -38,6 +37,7 @@ from protocol.node.wake import Wake
 from protocol.place import COMMON
 from protocol.tables import Tables
 
+MARK = "mark"
 MARK_S = 0.5  # the mark follows a commit within this time; a mark that lags is harmless
 ELSEWHERE_S = 1.0  # how often we look whether another program (the command line) wrote to our journal
 VERSION = metadata.version("yidi")
@@ -70,6 +70,8 @@ class Node:
         self.servers: list[Callable[[], object]] = []  # states of nats-servers that this program runs, for the page
         self._tasks: list[asyncio.Task[None]] = []
         self._marked = asyncio.Event()
+        self._witness, self._advanced = Witness(folder / MARK), set[str]()
+        self._told: set[tuple[str, str]] = set()  # lanes that this program itself advanced since we last looked
         self.wake.listen(self._note)
 
     @classmethod
@@ -114,14 +116,20 @@ class Node:
         await self.journal.close()
 
     async def save_mark(self) -> None:
-        heads = await self.journal.heads()
-        own = {ledger: head.seq for (ledger, origin), head in heads.items() if origin == self.signer.origin}
-        write_whole(self.folder / "mark.json", msgspec.json.encode({"origin": self.signer.origin, "lanes": own}))
+        """Notes how far our own lanes have got. Raises OSError."""
+        ledgers, self._advanced = self._advanced, set()
+        for ledger in ledgers:
+            head = (await self.journal.heads(ledger)).get((ledger, self.signer.origin))
+            if head:
+                self._witness.note(ledger, self.signer.origin, head)
 
     # ── background ──
 
     def _note(self, lanes: Iterable[tuple[str, str]]) -> None:
-        if any(origin == self.signer.origin for _, origin in lanes):
+        lanes = list(lanes)
+        self._told.update(lanes)
+        if own := {ledger for ledger, origin in lanes if origin == self.signer.origin}:
+            self._advanced |= own
             self._marked.set()
 
     async def _mark(self) -> None:
@@ -140,13 +148,14 @@ class Node:
         while True:
             await asyncio.sleep(ELSEWHERE_S)
             heads = await self.journal.heads()
-            changed = [lane for lane, head in heads.items() if known.get(lane) != head]
+            changed = [lane for lane, head in heads.items() if known.get(lane) != head and lane not in self._told]
             known = heads
             if changed:
                 if any(ledger == COMMON for ledger, _ in changed):
                     await fold_again(self.journal, self.shelf, await self.shelf.load(self.journal))
                 self.wake.commit(changed, ())
                 self.wake.heard()
+            self._told.clear()
 
 
 def store_url(folder: Path, config: Config) -> str:
@@ -158,13 +167,9 @@ def store_key(identity: Identity, config: Config) -> bytes | None:
 
 
 async def _hold_against_mark(folder: Path, identity: Identity, journal: Journal) -> None:
-    path, about = folder / "mark.json", identity.about()
-    origin = f"{about.node}:{about.epoch}"
-    if not path.exists():
-        return
-    mark = msgspec.json.decode(path.read_bytes())
-    heads = await journal.heads()
-    behind = {ledger: seq for ledger, seq in mark["lanes"].items() if (heads[ledger, origin].seq if (ledger, origin) in heads else 0) < seq}
-    if mark["origin"] == origin and behind:
+    about = identity.about()
+    own = f"{about.node}:{about.epoch}"
+    lost = [lane for lane in Witness(folder / MARK).ahead(await journal.heads()) if lane[1] == own]
+    if lost:
         identity.new_epoch()
-        log.event("new epoch", origin=origin, lanes=len(behind))
+        log.event("new epoch", origin=own, lanes=len(lost))

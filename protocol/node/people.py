@@ -129,10 +129,18 @@ class People:
             await self.sign_out(token)
             return None
         if now_ms - session["seen_ms"] > TOUCH_MS:
+            await self._touch(token, now_ms)
+        return Actor(session["person"], post.post, post.office, powers, person["name"] if person else session["account"])
+
+    async def _touch(self, token: str, now_ms: int) -> None:
+        """The session is in use. A full or locked store is no reason to turn the person away: what they came to save will say so."""
+        try:
             async with self._journal.writing() as w:
                 touched = text("update session set seen_ms = :now_ms where token_hash = :h")
                 await w.connection.execute(touched, {"now_ms": now_ms, "h": _hash(token)})
-        return Actor(session["person"], post.post, post.office, powers, person["name"] if person else session["account"])
+        except Refused as refused:
+            if refused.code not in ("disk_full", "store_busy", "store_damaged"):
+                raise
 
     async def must_choose_password(self, token: str) -> bool:
         """True after a sign-in by one-time code: the page then asks for a password (`change_password`)."""

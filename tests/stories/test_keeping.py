@@ -103,7 +103,6 @@ async def test_a_locked_store_keeps_what_was_typed_in_the_form(county: County):
     assert again.status_code == 201, again.text
 
 
-@pytest.mark.xfail(strict=True, reason="protocol/node/people.py People.actor: noting that a session is in use refuses the whole request")
 async def test_a_form_that_took_minutes_to_write_is_not_lost_by_the_sessions_own_write(county: County):
     """A session notes that it is in use, once a minute: that write meets the locked store first."""
     clerk = await county.page("wangfang")

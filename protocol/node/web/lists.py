@@ -80,7 +80,7 @@ def types_to_choose(request: Request) -> list[tuple[str, str]]:
     return [(code, row.name) for code, row in tables.types.items() if len(code) == 2 and not tables.type_flag(code, "sealed")]
 
 
-@get("/cases")
+@get("/cases", of_cases=True)
 async def case_list(request: Request) -> Response[Any]:
     query = query_of(request)
     if wants_json(request):

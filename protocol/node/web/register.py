@@ -64,7 +64,7 @@ def form_context(request: Request, form: dict[str, Any] | None = None, wrong: di
     }
 
 
-@get("/cases/new")
+@get("/cases/new", of_cases=True)
 async def new_case(request: Request) -> Response[str]:
     return await page(request, "log.html", **form_context(request))
 

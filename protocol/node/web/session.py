@@ -25,7 +25,10 @@ CARRY_CHARS_MAX: Final = 200_000
 
 
 async def before(request: Request) -> Response[Any] | None:
-    """Before every handler: same origin, then the session. Handlers marked `public=True` need none."""
+    """Before every handler: same origin, then the session. Handlers marked `public=True` need none.
+
+    A page marked `of_cases=True` leads whoever sees no cases (a cadre) to where their own day begins.
+    """
     origin = request.headers.get("origin")
     if request.method not in ("GET", "HEAD") and origin and origin.split("://")[-1] != request.headers.get("host"):
         raise Refused("cross_site")
@@ -39,7 +42,8 @@ async def before(request: Request) -> Response[Any] | None:
         if await node.people.must_choose_password(token):
             return Redirect("/password", status_code=303)
         return await sign_in_first(request)
-    return None
+    lost = request.route_handler.opt.get("of_cases") and not sees_cases(request.state.actor)
+    return Redirect("/", status_code=303) if lost and not wants_json(request) else None
 
 
 async def sign_in_first(request: Request) -> Response[Any]:

@@ -1,0 +1,43 @@
+"""A node as wired: a database older than what was once signed is noticed at the next start, offline too."""
+
+import shutil
+from pathlib import Path
+
+from deploy.county import County
+from deploy.keeping import register
+from protocol.node.config import Config
+from protocol.node.node import Node, now_ms
+
+
+async def opened(folder: Path) -> Node:
+    return await Node.open(folder, Config())
+
+
+async def hire(node: Node, name: str) -> None:
+    await register(node, name=name, kind="operator", office=node.office)
+
+
+async def test_an_old_database_under_a_newer_mark_opens_a_new_epoch_and_gives_no_number_twice(tmp_path: Path):
+    county = County.open(tmp_path, Config(), now_ms())
+    node = await opened(tmp_path)
+    await county.furnish(node)
+    await hire(node, "周敏")
+    first = node.signer.origin
+    await node.close()
+    shutil.copy(tmp_path / "journal.db", tmp_path / "last-night.db")
+    node = await opened(tmp_path)
+    assert node.signer.origin == first, "nothing was lost, so the origin stays"
+    await hire(node, "方志林")
+    await node.close()
+    for left in tmp_path.glob("journal.db*"):
+        left.unlink()
+    shutil.move(tmp_path / "last-night.db", tmp_path / "journal.db")
+    node = await opened(tmp_path)
+    assert node.signer.origin == f"{node.about.node}:2"
+    assert node.about.origins_closed == [first]
+    await hire(node, "沈律")
+    assert {origin for _, origin in await node.journal.heads("330523")} == {first, node.signer.origin}
+    await node.close()
+    node = await opened(tmp_path)
+    assert node.signer.epoch == 2, "noticed once, not at every start"
+    await node.close()
