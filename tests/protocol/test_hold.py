@@ -3,7 +3,7 @@
 import pytest
 
 from protocol import commands as c
-from protocol import dispute
+from protocol import dispute, events
 from protocol.case import key_text
 from protocol.problem import Refused
 from tests.protocol.county import COUNTY, HOUR_MS, TABLES, TOWNSHIP, UNIT, VILLAGE, County, actor, kinds, line, same_everywhere
@@ -287,3 +287,41 @@ def test_a_unit_takes_up_and_passes_to_another_unit() -> None:
     world.act(world.county, c.EscalateDispute, subject, UNIT, to=COUNTY)
     world.act(world.county, c.TakeUpDispute, subject, COUNTY)
     assert same_everywhere(world, subject).moves[-1].from_ == UNIT
+
+
+def test_a_handler_is_named_for_one_term() -> None:
+    world = County()
+    subject = world.accepted()
+    world.act(world.village, c.NameHandler, subject, VILLAGE, person="a" * 32)
+    assert world.village.case(subject).handler == "a" * 32
+    world.act(world.village, c.EscalateDispute, subject, VILLAGE, to=TOWNSHIP)
+    world.sync()
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)
+    assert same_everywhere(world, subject).handler == actor(TOWNSHIP).person
+    world.act(world.township, c.NameHandler, subject, TOWNSHIP, person="b" * 32)
+    assert same_everywhere(world, subject).handler == "b" * 32
+
+
+def test_an_arrival_is_that_of_the_office_asked_and_the_first_of_two() -> None:
+    world = County()
+    subject = world.log(world.township, VILLAGE, TOWNSHIP)
+    world.act(world.township, c.EscalateDispute, subject, TOWNSHIP)
+    case = world.township.case(subject)
+    wrong = dispute.Draft(VILLAGE, subject, "dispute", events.DisputeArrived(TOWNSHIP, 1, (), key_text(case.offer.key)))
+    world.township.write([wrong], "arrived")
+    assert world.township.case(subject).offer.arrived_ms is None
+    world.sync()
+    first = world.county.now_ms
+    world.county.arrive(subject)
+    world.hall.now_ms += HOUR_MS
+    world.hall.arrive(subject)
+    world.sync()
+    assert {node.case(subject).offer.arrived_ms for node in world.nodes} == {first}
+
+
+def test_the_lowest_office_that_held_follows_up_unless_another_is_named() -> None:
+    world = County()
+    subject = world.escalated()
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)
+    world.act(world.township, c.SignAgreement, subject, TOWNSHIP)
+    assert same_everywhere(world, subject).follow_up_by == VILLAGE

@@ -170,6 +170,22 @@ def test_two_registrations_of_one_matter_are_linked_and_the_earlier_clock_counts
     assert old != new
 
 
+def test_a_later_registration_that_ends_in_an_older_one_leaves_only_its_code() -> None:
+    world = County()
+    old = world.accepted()
+    world.sync()
+    new = world.log(world.county, VILLAGE, COUNTY)
+    county = world.county
+    before = county.case(old)
+    written = county.do(c.MergeDispute(id=world.id(), case=new, into=old, reason="同一件事"), actor(COUNTY), cases={old: before})
+    assert [one.head.kind for one in written] == ["DisputeMerged", "DisputeCorrected"]
+    after = county.case(old)
+    assert (after.logged_ms, after.accepted_ms, after.aliases) == (before.logged_ms, before.accepted_ms, [county.case(new).code])
+    later = events.DisputeCorrected(COUNTY, 1, (), "logged_ms", before.logged_ms + DAY_MS)
+    county.write([dispute.Draft(VILLAGE, old, "dispute", later)], "later")
+    assert county.case(old).logged_ms == before.logged_ms
+
+
 def test_a_merged_code_is_found_by_search() -> None:
     world = County()
     _, new, ended, goes_on = merged(world)

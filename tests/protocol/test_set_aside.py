@@ -48,6 +48,19 @@ def test_an_entry_waits_for_all_it_was_decided_on() -> None:
     assert (case.holder, case.status, [one for one in case.lines if one.waiting]) == (TOWNSHIP, "mediating", [])
 
 
+def test_an_urge_behind_an_entry_that_waits_sets_no_date_yet() -> None:
+    world = County()
+    subject = world.accepted()
+    world.sync()
+    (mediated,) = world.act(world.village, c.RecordMediation, subject, VILLAGE)
+    world.county.pull(world.village)
+    world.act(world.county, c.SetRisk, subject, COUNTY)
+    world.act(world.county, c.UrgeDispute, subject, COUNTY, due="2026-03-20")
+    assert world.county.case(subject).due == "2026-03-20"
+    without = [one for one in world.county.of(subject) if one.key != mediated.key]
+    assert (fold_case(without, TABLES).due, fold_case(without, TABLES).risk) == ("", "green")
+
+
 def test_a_case_is_unknown_until_its_registration_is_here() -> None:
     world = County()
     subject = world.escalated()
@@ -350,6 +363,9 @@ def test_what_a_revoked_node_wrote_after_its_last_good_entry_is_set_aside() -> N
     case = fold_case(world.village.of(subject), TABLES, good)
     assert (case.status, case.agreement) == ("mediating", None)
     assert kinds(case) == [("AgreementSigned", "revoked"), ("NoteAdded", "revoked")]
+    world.act(world.village, c.AddEvidence, subject, VILLAGE)
+    assert len(world.village.case(subject).blobs) == 1
+    assert fold_case(world.village.of(subject), TABLES, good).blobs == []
     case = fold_case(world.village.of(subject), TABLES, {(VILLAGE, "nvillagea:1"): 0})
     assert case.status == "logged"
     assert next(review.kind for review in case.reviews) == "DisputeLogged"

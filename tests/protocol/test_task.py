@@ -13,7 +13,7 @@ from protocol.entry import Admitted
 from protocol.events import Actor
 from protocol.fold import fold_task
 from protocol.problem import Refused
-from tests.protocol.county import CADRE, COUNTY, EVERYTHING, TABLES, TOWNSHIP, TOWNSHIP_2, UNIT, VILLAGE, County, Node, actor
+from tests.protocol.county import CADRE, COUNTY, EVERYTHING, TABLES, TOWNSHIP, TOWNSHIP_2, UNIT, VILLAGE, VILLAGE_2, County, Node, actor
 
 CADRE_ACTOR: Final = actor(TOWNSHIP, frozenset({"field"}), CADRE.person)
 SENDER: Final = actor(TOWNSHIP, EVERYTHING)
@@ -255,6 +255,32 @@ def test_what_a_stranger_writes_into_a_task_changes_nothing() -> None:
     assert (found.status, found.cadre, len([line for line in found.lines if line.set_aside])) == ("sent", CADRE.person, 3)
     waits = strange(events.TaskReported(TOWNSHIP, 0, (("ngone:1", 7),), "settled", 0, 0), 4)
     assert [line.key for line in fold_task([*entries, waits], TABLES).lines if line.waiting] == [("nx:1", 4)]
+
+
+def test_a_second_arrival_keeps_the_time_of_the_first() -> None:
+    world = County()
+    subject = at_status(world, "recalled")
+    for latitude in (30.1, 30.2):
+        command = msgspec.structs.replace(ask(c.ArriveTask, subject, world.id()), latitude=latitude)
+        world.township.do(command, CADRE_ACTOR)
+    found = world.township.task(subject)
+    first = next(line for line in found.lines if line.kind == "CadreArrived")
+    assert (found.status, found.arrived_ms, found.latitude) == ("recalled", first.at_ms, 30.1)
+
+
+def test_entries_in_another_ledger_are_no_part_of_the_task() -> None:
+    world = County()
+    subject = at_status(world, "confirmed")
+    stray = [msgspec.structs.replace(one.head, ledger=TOWNSHIP, seq=9) for one in world.township.of(subject)][1]
+    found = fold_task([*world.township.of(subject), Admitted(stray, None, 1)], TABLES)
+    assert len(found.lines) == 2
+
+
+def test_an_office_sends_cadres_only_into_its_own_region() -> None:
+    world = County()
+    fields = {"place": VILLAGE, "cadre": CADRE.person, "home": "n", "purpose": "看", "due_ms": world.township.now_ms + 10**8}
+    with pytest.raises(Refused, match="ledger_not_covered"):
+        world.township.do(c.AssignTask(id=world.id(), **fields), actor(VILLAGE_2, EVERYTHING), cadre=CADRE)
 
 
 def test_a_revoked_phone_home_reports_into_the_void() -> None:

@@ -280,6 +280,7 @@ def test_archiving_waits_for_the_last_follow_up() -> None:
     world.act(world.village, c.CloseDispute, subject, VILLAGE)
     with pytest.raises(Refused, match=r"2026-03-31"):
         world.act(world.village, c.ArchiveDispute, subject, VILLAGE)
+    world.act(world.village, c.RecordFollowUp, subject, VILLAGE)  # before the last day of performance: not the last one
     world.village.now_ms += 16 * 24 * 3_600_000
     with pytest.raises(Refused, match="follow_up_outstanding"):
         world.act(world.village, c.ArchiveDispute, subject, VILLAGE)
