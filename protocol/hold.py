@@ -101,17 +101,17 @@ def _tie(item: Item) -> tuple[bytes, bool, bytes, int]:
 
 def waiting_of(items: list[Item]) -> set[Key]:
     """The least set with: names an entry that is not here or waits; its term was never opened here; or comes after one that waits."""
-    present = {item.key for item in items}
+    absent = set[Key]().union(*[item.facts.seen for item in items]) - {item.key for item in items}
     first: dict[str, int] = {}  # origin → lowest seq that waits
-    for item in items:
-        if any((origin, seq) not in present for origin, seq in item.facts.seen):
+    for item in items if absent else ():
+        if not absent.isdisjoint(item.facts.seen):
             _hold_back(first, item)
     while True:
         before = dict(first)
         deepest = _deepest([item for item in items if item.effect == HOLD and not _waits(first, item)])
         for item in items:
             unopened = item.effect in _IN_TERMS and item.facts.term > deepest
-            if unopened or any(seq >= first[origin] for origin, seq in item.facts.seen if origin in first):
+            if unopened or (first and any(seq >= first[origin] for origin, seq in item.facts.seen if origin in first)):
                 _hold_back(first, item)
         if first == before:
             return {item.key for item in items if _waits(first, item)} if first else set()

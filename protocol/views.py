@@ -156,7 +156,8 @@ def search_text(sort: str, admitted: list[Admitted]) -> str:
     if sort == "dispute":
         return _search_case(admitted)
     if sort == "task":
-        bodies = [body_of(item.kind, item.admitted.body) for item in gathered(admitted) if item.kind == "TaskAssigned"]
+        sent = gathered(one for one in admitted if one.head.kind == "TaskAssigned")
+        bodies = [body_of(item.kind, item.admitted.body) for item in sent]
         return "\n".join(f"{b.code}\n{b.purpose}\n{b.address}\n{b.summary}" for b in bodies if b is not None)
     if sort == "person":
         person = fold_person(admitted)
@@ -164,10 +165,13 @@ def search_text(sort: str, admitted: list[Admitted]) -> str:
     return ""
 
 
+_SAID: Final = ("DisputeLogged", "DisputeCorrected")
+
+
 def _search_case(admitted: list[Admitted]) -> str:
     """Without the fold: a corrected value is found, and so is the one before it, as long as its body is here."""
     words: dict[str, None] = {}
-    for item in gathered(admitted):
+    for item in gathered(one for one in admitted if one.head.kind in _SAID):
         facts, body = item.facts, body_of(item.kind, item.admitted.body)
         if isinstance(facts, DisputeLogged):
             words[facts.code] = None

@@ -257,7 +257,8 @@ def shown(kind: str, facts: Any, body: Any, tables: Tables) -> dict[str, str]:
 
 def at_ms(head: Head) -> int:
     """When the author did it: his clock less its measured offset."""
-    return min(max(head.occurred_ms - (head.offset_ms or 0), 0), TIME_MAX_MS)
+    at = head.occurred_ms - (head.offset_ms or 0)
+    return at if 0 <= at <= TIME_MAX_MS else min(max(at, 0), TIME_MAX_MS)
 
 
 def line_of(admitted: Admitted, facts: Facts, body: Any, tables: Tables | None) -> Line:
