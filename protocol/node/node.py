@@ -10,9 +10,10 @@ the old lane is closed and comes back from peers, and no number is ever given tw
 """
 
 import asyncio
+import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -71,7 +72,6 @@ class Node:
         self._tasks: list[asyncio.Task[None]] = []
         self._marked = asyncio.Event()
         self._witness, self._advanced = Witness(folder / MARK), set[str]()
-        self._told: set[tuple[str, str]] = set()  # lanes that this program itself advanced since we last looked
         self.wake.listen(self._note)
 
     @classmethod
@@ -105,7 +105,7 @@ class Node:
     async def start(self) -> None:
         await self.desk.arrivals()
         for name, loop in {"pump": self.pump.run, "mark": self._mark, "elsewhere": self._elsewhere}.items():
-            self._tasks.append(asyncio.create_task(loop(), name=name))
+            self._tasks.append(asyncio.create_task(_for_ever(name, loop), name=name))
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -126,8 +126,6 @@ class Node:
     # ── background ──
 
     def _note(self, lanes: Iterable[tuple[str, str]]) -> None:
-        lanes = list(lanes)
-        self._told.update(lanes)
         if own := {ledger for ledger, origin in lanes if origin == self.signer.origin}:
             self._advanced |= own
             self._marked.set()
@@ -143,19 +141,31 @@ class Node:
                 log.event("mark not saved", exception=error)  # a full disk: the save itself has been refused or not, and was told
 
     async def _elsewhere(self) -> None:
-        """The command line works on the same journal: what it wrote goes out and is shown like anything else."""
+        """The command line works on the same journal: what it wrote goes out and is shown like anything else.
+
+        What this program wrote itself is said once more, too: telling the two apart by lane misses one that both advanced.
+        """
         known = await self.journal.heads()
         while True:
             await asyncio.sleep(ELSEWHERE_S)
             heads = await self.journal.heads()
-            changed = [lane for lane, head in heads.items() if known.get(lane) != head and lane not in self._told]
+            changed = [lane for lane, head in heads.items() if known.get(lane) != head]
             known = heads
             if changed:
                 if any(ledger == COMMON for ledger, _ in changed):
                     await fold_again(self.journal, self.shelf, await self.shelf.load(self.journal))
                 self.wake.commit(changed, ())
                 self.wake.heard()
-            self._told.clear()
+
+
+async def _for_ever(name: str, loop: Callable[[], Awaitable[None]]) -> None:
+    """A loop that fails is said in the log and begins again; the others never notice."""
+    while True:
+        try:
+            await loop()
+        except Exception as error:  # noqa: BLE001, said aloud, and the node goes on
+            log.event("loop failed", level=logging.ERROR, name_of=name, exception=error)
+            await asyncio.sleep(ELSEWHERE_S)
 
 
 def store_url(folder: Path, config: Config) -> str:
