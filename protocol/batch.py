@@ -9,19 +9,17 @@ signature the sender holds (`cut`). Sum, stated size and dictionary are checked 
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import Final, Protocol
+from typing import Protocol
 
 import msgspec
 import zstandard
 
-from protocol.entry import START, Entry
+from protocol.entry import START, UNREADABLE, Entry
 from protocol.problem import Refused
 
 BATCH_ENTRIES_MAX = 500
 BATCH_BYTES_MAX = 524_288  # unpacked; half of what a nats-server takes in one message, so a packed one always passes
 SUM_BYTES = 8
-# what msgspec raises for bytes that are not what they should be: broken UTF-8 comes as UnicodeDecodeError, depth as RecursionError
-UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 LEVEL = 3  # zstd: higher costs the sender more than it saves the wire
 
 

@@ -16,8 +16,8 @@ from nacl.public import Box, PrivateKey, PublicKey
 from nacl.signing import SigningKey, VerifyKey
 
 from protocol import certificate as certificates
-from protocol.batch import UNREADABLE
 from protocol.certificate import Certificate
+from protocol.entry import UNREADABLE
 from protocol.problem import Refused
 
 MAGIC = b"yidi st1"

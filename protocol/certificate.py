@@ -20,7 +20,8 @@ from nacl.exceptions import CryptoError
 from nacl.signing import SigningKey, VerifyKey
 
 from protocol import place
-from protocol.batch import UNREADABLE
+from protocol.codes import SHORT_MAX
+from protocol.entry import UNREADABLE
 from protocol.problem import Refused
 
 KEY_BYTES = 32
@@ -140,6 +141,6 @@ def _wrong(c: Certificate) -> str:
         return f"paths: {bad}"
     if all(path == place.COMMON for path in (*c.covers, *c.serves)):
         return "no path of a county"
-    if not 0 < c.short < 1_000 or not 0 <= c.valid_from_ms < 2**53 or not _BRANCH.fullmatch(c.branch):
+    if not 0 < c.short <= SHORT_MAX or not 0 <= c.valid_from_ms < 2**53 or not _BRANCH.fullmatch(c.branch):
         return "short, valid_from_ms or branch"
     return ""

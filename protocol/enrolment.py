@@ -17,7 +17,7 @@ from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 from nacl.signing import SigningKey, VerifyKey
 
-from protocol.batch import UNREADABLE
+from protocol.entry import UNREADABLE
 from protocol.problem import Refused
 
 SECRET_BYTES = 10

@@ -12,6 +12,7 @@ Format 1 = SHA-256, Ed25519 (RFC 8032), MessagePack. Format 2 is kept for SM3/SM
 """
 
 from hashlib import sha256
+from typing import Final
 
 import msgspec
 from nacl.exceptions import CryptoError
@@ -22,6 +23,8 @@ START = bytes(32)  # hash(0)
 SALT_BYTES = 16
 HEAD_BYTES_MAX = 262_144  # a code table travels whole in one head of *common*
 BODY_BYTES_MAX = 262_144  # attachments are blobs, so a body is text
+# What decoding a stranger's bytes may raise: msgspec lets broken UTF-8 (UnicodeDecodeError) and depth (RecursionError) through.
+UNREADABLE: Final = (msgspec.MsgspecError, LookupError, TypeError, ValueError, RecursionError)
 _SIGNED_AS = b"yidi lane 1\0"  # keeps a signature on a lane from passing as one on a Have or a certificate
 
 _head_encoder = msgspec.msgpack.Encoder()

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from protocol.commands import Blob, Party
-from protocol.entry import Head
+from protocol.entry import UNREADABLE, Head
 
 Seen = tuple[tuple[str, int], ...]  # (origin, highest seq of the case in that lane), sorted by origin
 
@@ -399,9 +399,6 @@ EVENTS: Final[dict[str, tuple[type[Facts], type[Body] | None]]] = {
 # Shapes that were written by an earlier version: old kind → (kind now, its old facts array → the array now). Empty until a released
 # event changes; a field added at the end with a default needs no row. Stored bytes never change, and a fold sees only what is here.
 OLD_SHAPES: Final[dict[str, tuple[str, Callable[[list[Any]], list[Any]]]]] = {}
-
-# What decoding a stranger's bytes may raise: msgspec lets Unicode and recursion errors of Python through.
-UNREADABLE: Final = (msgspec.MsgspecError, LookupError, TypeError, ValueError, RecursionError)
 
 _facts = {kind: msgspec.msgpack.Decoder(pair[0]) for kind, pair in EVENTS.items()}
 _bodies = {kind: msgspec.msgpack.Decoder(pair[1]) for kind, pair in EVENTS.items() if pair[1]}

@@ -14,7 +14,7 @@ import msgspec
 from nacl.exceptions import CryptoError
 from nacl.signing import SigningKey, VerifyKey
 
-from protocol.batch import UNREADABLE
+from protocol.entry import UNREADABLE
 from protocol.problem import Refused
 
 SIGNATURE_BYTES = 64

@@ -13,9 +13,9 @@ from nacl.signing import SigningKey
 
 from protocol import certificate as certificates
 from protocol import entry, events
-from protocol.batch import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, UNREADABLE, Batch
+from protocol.batch import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, Batch
 from protocol.certificate import Certificate
-from protocol.entry import START, Entry, Head
+from protocol.entry import START, UNREADABLE, Entry, Head
 from protocol.events import Draft, LaneOpened
 from protocol.place import COMMON
 from protocol.problem import Refused

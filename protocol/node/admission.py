@@ -71,8 +71,7 @@ class Admission:
 
     async def _write(self, w: Writing, batch: Batch, from_node: str) -> list[Stored]:
         head = await w.lane_head(batch.ledger, batch.origin)
-        here = lane.LaneHead(head.seq, head.hash, head.signed_seq)
-        checked = lane.check(batch, here, await self._certificate(w, batch, head.seq), self._public)
+        checked = lane.check(batch, head, await self._certificate(w, batch, head.seq), self._public)
         await _compare(w, batch, head.seq)
         last_good = self._shelf.last_good(batch.ledger, batch.origin)
         now_ms = self._clock()

@@ -206,8 +206,7 @@ class Desk:
     async def _head(self, w: Writing, ledger: str) -> lane.LaneHead:
         if not certificates.writes(self.signer.certificate, ledger):
             raise Refused("ledger_not_covered", place=self.shelf().place_full(ledger))
-        head = await w.lane_head(ledger, self.signer.origin)
-        return lane.LaneHead(head.seq, head.hash, head.signed_seq)
+        return await w.lane_head(ledger, self.signer.origin)
 
     def _told(self, outcome: Outcome, drafts: Sequence[Draft]) -> None:
         lanes = {(draft.ledger, self.signer.origin) for draft in drafts}

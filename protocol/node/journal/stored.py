@@ -6,15 +6,8 @@ from typing import Any
 
 import msgspec
 
-from protocol.entry import START, Admitted, Entry, Head, chain, decode_head
-
-
-class LaneHead(msgspec.Struct, frozen=True, array_like=True):
-    """The last entry of a lane: its seq (0: nothing yet) and chain hash, and the last seq whose signature is here."""
-
-    seq: int = 0
-    hash: bytes = START
-    signed_seq: int = 0
+from protocol.entry import Admitted, Entry, Head, chain, decode_head
+from protocol.lane import LaneHead
 
 
 class Stored(msgspec.Struct, frozen=True, dict=True):
@@ -80,6 +73,8 @@ class Stored(msgspec.Struct, frozen=True, dict=True):
     def admitted(self) -> Admitted:
         return Admitted(self.head, self.body, self.received_ms, self.erased)
 
+
+__all__ = ["COLUMNS", "SELECT", "LaneHead", "Stored", "stored"]
 
 COLUMNS = Stored.__struct_fields__
 SELECT = "select " + ", ".join(COLUMNS) + " from entry "

@@ -12,8 +12,8 @@ from nats.aio.msg import Msg
 
 from protocol import batch as batches
 from protocol import certificate as certificates
-from protocol.batch import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, UNREADABLE, Batch
-from protocol.entry import START
+from protocol.batch import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, Batch
+from protocol.entry import START, UNREADABLE
 from protocol.node.link import subjects
 from protocol.node.link.ground import Ground
 from protocol.problem import Refused
