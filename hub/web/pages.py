@@ -23,6 +23,7 @@ from protocol.node.web.phone import routes as phone
 
 HERE: Final = Path(__file__).parent
 DIST: Final = HERE / "dist"
+PERSON_CHARS_MAX: Final = 4
 HOMES: Final = {"sealed": "/sealed", "people": "/people", "admin": "/people", "field": "/task"}  # of posts that see no cases
 
 
@@ -56,11 +57,16 @@ def app(node: Any, dist: Path = DIST) -> Litestar:
 
 
 def masked_title(row: CaseRow) -> str:
-    """The title as a board may show it: every party's name in it is masked."""
-    title = row.title
-    for name in sorted(row.parties.split("、"), key=len, reverse=True):
-        title = title.replace(name, access.masked(name)) if name else title
-    return title
+    """Title and parties as a board may show them: every person's name is masked. A company (a long name without a dot) is no person."""
+    names = {name: _masked(name) for name in row.parties.split("、") if name}
+    title, named = row.title, any(name in row.title for name in names)
+    for name in sorted(names, key=len, reverse=True):
+        title = title.replace(name, names[name])
+    return title if named else " ".join(part for part in (title, "、".join(names.values())) if part)
+
+
+def _masked(name: str) -> str:
+    return access.masked(name) if len(name) <= PERSON_CHARS_MAX or "·" in name else name
 
 
 def has_power(actor: Actor, kind: str) -> bool:
