@@ -106,6 +106,11 @@ class Story:
         self.town = Page(demo.url("town"), "liqiang")
         self.county = Page(demo.url("hub"), "zhoumin")
         self.phone = Page(demo.url("town"), "chenjianguo")
+        self.department = Page(demo.url("hub"), "ziran")
+
+    @property
+    def everybody(self) -> tuple[Page, ...]:
+        return (self.village, self.town, self.county, self.phone, self.department)
 
     def done(self, sentence: str) -> None:
         self.steps += 1
@@ -114,7 +119,7 @@ class Story:
     async def offline_registration(self) -> None:
         """1. The village is cut off; the clerk logs a boundary dispute with two parties and a photo: saved, 已存本机."""
         self.demo.cut("gaoyu")
-        for page in (self.village, self.town, self.county, self.phone):
+        for page in self.everybody:
             await page.sign_in()
         form = {
             "command_id": new_id(),
@@ -189,6 +194,7 @@ class Story:
         case, page = self.case_id, self.county
         await page.step(case, "TakeUpDispute")
         await page.step(case, "ConveneUnits", units=f"{COUNTY}/u09", purpose="带老宗地图到场，指一下界址。")
+        await self.department_answers()
         due = calendar.end_of_day_ms(calendar.local_date(int(time.time() * 1000)) + timedelta(days=3))
         cadre = (await self.phone.get("/task/mine"))["me"]["person"]
         home = json.loads((self.demo.folder / "town" / "identity" / "node.json").read_text())["node"]
@@ -211,7 +217,15 @@ class Story:
             await soon(f"{who}的页面显示派单", lambda page=where: self._has_task(page))
         mine = await soon("干部手机上有这项任务", self._on_phone)
         assert mine["bring"].startswith("老宗地图") and "account" not in mine, "手机上的任务不对"
-        self.done("县受领，请自然资源窗口参加，派陈建国下去；村、镇页面和他的手机都有了")
+        self.done("县受领，请自然资源窗口参加并得到答复，派陈建国下去；村、镇页面和他的手机都有了")
+
+    async def department_answers(self) -> None:
+        """The unit that was asked sees the case and its own task, says that it comes, and reports what it brought."""
+        mine = next(t for t in (await self.department.case(self.case_id))["tasks"] if t["unit"] == f"{COUNTY}/u09")
+        answers = (("ConfirmTask", {}), ("ReportTask", {"result": "eased", "words": "老宗地图已调出，两家的界在老墙脚，带图到现场指。"}))
+        for command, fields in answers:
+            await self.department.post(f"/tasks/{mine['subject']}/{command}", {"command_id": new_id(), **fields})
+        assert (await self.county.get(f"/tasks/{mine['subject']}"))["status"] == "reported", "部门的答复没有到县里"
 
     async def _has_task(self, page: Page) -> bool:
         return any(task["subject"] == self.task_id for task in (await page.case(self.case_id))["tasks"])
@@ -303,7 +317,7 @@ class Story:
         return json.loads(out.decode().strip().splitlines()[-1])
 
     async def close(self) -> None:
-        for page in (self.village, self.town, self.county, self.phone):
+        for page in self.everybody:
             await page.http.aclose()
 
 

@@ -36,6 +36,7 @@ FIGURES: Final = (
     ("follow_up", "要回访"),
     ("open", "全县未办结"),
 )
+OF_A_UNIT: Final = {"held": "本单位承办", "open": "能看到的未办结"}  # a window or department sees its own and what it was asked to join
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -119,12 +120,15 @@ async def board_context(request: Request) -> dict[str, Any]:
     else:
         rows = await every_row(request, query.figure, query.place)
     rows = worst_first(rows)
-    out = [one for one in await visits.tracks(request, open_only=True) if one.row.cadre]
+    of_unit = place.is_unit(actor.office)
+    tracks = await visits.tracks(request, open_only=True)
+    out = [one for one in tracks if (one.row.unit == actor.office if of_unit else one.row.cadre)]
     counts = {**counts, "soon": len(soon)}
     map_tiles = await tiles(request)
     return {
         "query": query,
-        "figures": [(name, words, counts.get(name, 0)) for name, words in FIGURES],
+        "of_unit": of_unit,
+        "figures": [(name, OF_A_UNIT.get(name, words) if of_unit else words, counts.get(name, 0)) for name, words in FIGURES],
         "tiles": map_tiles,
         "place_name": node.tables().place_name(query.place) if query.place else "",
         "rows": rows[(query.page - 1) * PER : query.page * PER],

@@ -80,6 +80,8 @@ WHAT_IN: Final[dict[tuple[str, str], str]] = {
     ("CloseDispute", "result"): "办结说明",
     ("ConveneUnits", "purpose"): "请他们来做什么",
     ("HandDownDispute", "due"): "要求办结的日期",
+    ("ReportTask", "words"): "办的经过和结果",
+    ("DeclineTask", "reason"): "不能参加的原因",
 }
 
 
