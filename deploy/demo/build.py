@@ -5,7 +5,8 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import msgspec
 
 from deploy.county import County
 from deploy.demo import history, seed
@@ -22,16 +23,23 @@ from protocol.node.node import Node, now_ms
 from protocol.place import parent, tier
 from protocol.tables import Tables
 
-if TYPE_CHECKING:
-    from deploy.demo.county import Ports
-
 SEED, DISPUTES, DISPUTES_CHECK = 20261124, 360, 48
 DAYS = 320
 DAY_MS = 86_400_000
 Bar = Callable[[str, int, int], None]
 
 
-def write_configs(folder: Path, ports: "Ports") -> None:
+class Ports(msgspec.Struct):
+    """pages: folder → port · county, county_leaf, leaf: nats-servers · wires: name → port of the cuttable wire before it."""
+
+    pages: dict[str, int]
+    county: int
+    county_leaf: int
+    leaf: int
+    wires: dict[str, int]
+
+
+def write_configs(folder: Path, ports: Ports) -> None:
     tables = Tables.packaged()
     others = [f'"{t}/*"' for t in tables.children(COUNTY) if t != TOWNSHIP]
     pages, wires = ports.pages, ports.wires
@@ -46,7 +54,7 @@ def write_configs(folder: Path, ports: "Ports") -> None:
         save_config(folder / name, f'# 演示用，由 yidi demo 写\n[http]\nhost = "127.0.0.1"\nport = {pages[name]}\n{text}')
 
 
-async def build(folder: Path, ports: "Ports", disputes: int, seed_: int, bar: Bar) -> int:
+async def build(folder: Path, ports: Ports, disputes: int, seed_: int, bar: Bar) -> int:
     """Returns how many acts were played. Raises Refused when something of ours is wrong."""
     write_configs(folder, ports)
     clock = Clock(now_ms() - (DAYS + 2) * DAY_MS)
@@ -80,7 +88,7 @@ async def build(folder: Path, ports: "Ports", disputes: int, seed_: int, bar: Ba
     return played
 
 
-async def _join(folder: Path, name: str, path: str, ports: "Ports", enrolment: Enrolment, clock: Clock) -> Node:
+async def _join(folder: Path, name: str, path: str, ports: Ports, enrolment: Enrolment, clock: Clock) -> Node:
     is_town = tier(path) == 1
     tables = Tables.packaged()
     without_pc = [v for v in tables.children(path) if v not in (VILLAGE, NEIGHBOUR)] if is_town else []

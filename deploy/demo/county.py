@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from deploy.demo import build
+from deploy.demo.build import Ports
 from deploy.demo.cast import COUNTY, NODES, PASSWORD, PEOPLE
 from deploy.demo.wire import Wire
 from deploy.nats.servers import free_ports
@@ -26,16 +27,6 @@ from protocol.tables import Tables
 
 START_S_MAX = 60
 HELP = "命令：cut 高禹 | heal 高禹 | cut 县 | heal 县 | 回车看状态 | Ctrl-C 结束"
-
-
-class Ports(msgspec.Struct):
-    """pages: folder → port · county, county_leaf, leaf: nats-servers · wires: name → port of the cuttable wire before it."""
-
-    pages: dict[str, int]
-    county: int
-    county_leaf: int
-    leaf: int
-    wires: dict[str, int]
 
 
 WIRES = ("town", "gaoyu leaf", "gaoyu county", "liangpeng leaf", "liangpeng county")
