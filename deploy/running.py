@@ -6,7 +6,7 @@ await run_edge(folder, config)     a folder that was enrolled
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,8 @@ from protocol.node.node import VERSION, Node, now_ms
 GRACEFUL_S = 1  # open streams would else be waited for
 
 
-async def run_hub(folder: Path, config: Config) -> None:
-    """Raises Refused, RuntimeError (nats-server), OSError (a port is taken)."""
+async def run_hub(folder: Path, config: Config) -> bool:
+    """True: open it again, it goes on under a new epoch. Raises Refused, RuntimeError (nats-server), OSError (a port is taken)."""
     from hub.web.enrol import enrol_route
     from hub.web.pages import app
 
@@ -50,11 +50,11 @@ async def run_hub(folder: Path, config: Config) -> None:
     application = app(node)
     application.register(enrol_route(enrolment))
     watching = asyncio.create_task(_apply_trust(node, server)) if server else None
-    await _serve(node, application, server, watching)
+    return await _serve(node, application, server, watching)
 
 
-async def run_edge(folder: Path, config: Config) -> None:
-    """A township's edge also runs the leaf that its enrolment provided for. Raises as run_hub does."""
+async def run_edge(folder: Path, config: Config) -> bool:
+    """True: open it again. A township's edge also runs the leaf that its enrolment provided for. Raises as run_hub does."""
     from edge.web.pages import edge_app
 
     server, leaf = None, leaf_of(folder)
@@ -65,7 +65,7 @@ async def run_edge(folder: Path, config: Config) -> None:
         server = await Server(Identity(folder).folder, "leaf", Listen(int(port), host=host), trust, remote).start()
     node = await Node.open(folder, config)
     watching = asyncio.create_task(_apply_trust(node, server)) if server else None
-    await _serve(node, edge_app(node), server, watching)
+    return await _serve(node, edge_app(node), server, watching)
 
 
 def _with_servers(config: Config, servers: list[str]) -> Config:
@@ -85,7 +85,8 @@ async def _apply_trust(node: Node, server: Server) -> None:
             changed.take()
 
 
-async def _serve(node: Node, application: Any, server: Server | None, watching: asyncio.Task[None] | None) -> None:
+async def _serve(node: Node, application: Any, server: Server | None, watching: asyncio.Task[None] | None) -> bool:
+    """Until it is told to stop (False), or until the node must be opened again (True)."""
     http = node.config.http
     if server:
         node.servers.append(server.state)
@@ -93,17 +94,26 @@ async def _serve(node: Node, application: Any, server: Server | None, watching: 
     settings = uvicorn.Config(
         application, host=http.host, port=http.port, log_config=None, access_log=False, timeout_graceful_shutdown=GRACEFUL_S, **tls
     )
+    pages = uvicorn.Server(settings)
+    reopening = asyncio.create_task(_reopened(node, pages))
     try:
         await node.start()
         log.event("started", node=node.about.node, port=http.port, version=VERSION)
-        await uvicorn.Server(settings).serve()
+        await pages.serve()
+        return node.outdated.is_set()
     finally:
+        reopening.cancel()
         if watching:
             watching.cancel()
         await node.close()
         if server:
             await server.stop()
         log.event("stopped", node=node.about.node)
+
+
+async def _reopened(node: Node, pages: uvicorn.Server) -> None:
+    await node.outdated.wait()
+    pages.should_exit = True
 
 
 @contextmanager
@@ -125,7 +135,8 @@ def sole(folder: Path) -> Iterator[None]:
         os.close(held)
 
 
-def run(main: Callable[[Path, Config], Awaitable[None]], folder: Path, config: Config) -> None:
+def run(main: Callable[[Path, Config], Coroutine[Any, Any, bool]], folder: Path, config: Config) -> None:
     with sole(folder):
         log.start(config.log.level)
-        asyncio.run(main(folder, config))  # type: ignore[arg-type]
+        while asyncio.run(main(folder, config)):
+            pass

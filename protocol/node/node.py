@@ -68,6 +68,7 @@ class Node:
             journal, self.admission, self.link, self.signer, self.certificate, self.wake, clock, blobs=self.blobs, version=VERSION
         )
         self.desk.offset = self.pump.offset_ms
+        self.outdated = asyncio.Event()  # a new epoch was opened while running: whoever runs this node closes it and opens it again
         self.servers: list[Callable[[], object]] = []  # states of nats-servers that this program runs, for the page
         self._tasks: list[asyncio.Task[None]] = []
         self._marked = asyncio.Event()
@@ -104,7 +105,8 @@ class Node:
 
     async def start(self) -> None:
         await self.desk.arrivals()
-        for name, loop in {"pump": self.pump.run, "mark": self._mark, "elsewhere": self._elsewhere}.items():
+        loops = {"pump": self.pump.run, "mark": self._mark, "elsewhere": self._elsewhere, "overtaken": self._overtaken}
+        for name, loop in loops.items():
             self._tasks.append(asyncio.create_task(_for_ever(name, loop), name=name))
 
     async def close(self) -> None:
@@ -139,6 +141,16 @@ class Node:
                 await self.save_mark()
             except OSError as error:
                 log.event("mark not saved", exception=error)  # a full disk: the save itself has been refused or not, and was told
+
+    async def _overtaken(self) -> None:
+        """Others hold more of our own lane than we do, though no mark said so: the whole folder is an old one. Nothing more is written
+        under this origin; what was lost comes back from them."""
+        while True:
+            await asyncio.sleep(ELSEWHERE_S)
+            if self.pump.state().overtaken and not self.outdated.is_set():
+                epoch = self.identity.new_epoch()
+                log.event("new epoch", origin=f"{self.about.node}:{epoch}", lanes=len(self.pump.state().overtaken))
+                self.outdated.set()
 
     async def _elsewhere(self) -> None:
         """The command line works on the same journal: what it wrote goes out and is shown like anything else.
