@@ -57,7 +57,11 @@ def warden(node: Node) -> Actor:
 
 
 async def enrol(code: str, folder: Path, config: Config) -> int:
-    joined = await joining.enrol(code, folder)
+    try:
+        joined = await joining.enrol(code, folder)
+    except ConnectionError as error:
+        address = code.rpartition("/")[0]
+        raise OSError(f"连不上 {address}。请确认县中心正在运行、网络通、登记码抄对了，再试一次（登记码还能用）") from error
     async with opened(folder, config) as node:
         for packed in joined.batches:
             await node.admission.admit(batches.unpack(packed), node.about.root_node)

@@ -6,6 +6,7 @@ await run_edge(folder, config)     a folder that was enrolled
 
 import asyncio
 import os
+import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,9 +98,10 @@ async def _serve(node: Node, application: Any, server: Server | None, watching: 
     pages = uvicorn.Server(settings)
     reopening = asyncio.create_task(_reopened(node, pages))
     try:
+        listening = _listen(http.host, http.port)
         await node.start()
         log.event("started", node=node.about.node, port=http.port, version=VERSION)
-        await pages.serve()
+        await pages.serve(sockets=[listening])
         return node.outdated.is_set()
     finally:
         reopening.cancel()
@@ -109,6 +111,18 @@ async def _serve(node: Node, application: Any, server: Server | None, watching: 
         if server:
             await server.stop()
         log.event("stopped", node=node.about.node)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Raises OSError in words: uvicorn would end the program without any."""
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise OSError(f"{host}:{port} 已被别的程序占用或不能用，请在 yidi.toml 的 [http] port 换一个（{error.strerror}）") from error
+    return listening
 
 
 async def _reopened(node: Node, pages: uvicorn.Server) -> None:
