@@ -6,6 +6,7 @@ A field of the form carries the name of the command's field. Beside that:
 - `command_id` is the command's id, made with the page, so that a form sent twice is one command;
 - money is typed in yuan as `amount` (4.5万, 41260.5) where the command has `amount_fen`, which is accepted too, in fen;
 - times (`…_ms`) are `2026-11-24T10:02` at UTC+8, or milliseconds; a list is a repeated field or one item a line;
+- the form of an agreement is `paper_form` (see CONTROLS); a program may say `form`;
 - parties are the repeated fields party_name, party_phone, party_side … in step; rows without any entry are left out.
 What was typed is always given back in `form`, as strings, ready for the template. Rules about cases are not here: the desk refuses.
 """
@@ -25,6 +26,8 @@ from protocol.problem import Refused
 Typed = dict[str, list[str]]
 PARTY_FIELDS: Final = tuple(f.name for f in msgspec.structs.fields(Party))
 LISTS: Final = ("terms", "due", "units")
+# A control named `form` would hide the form's own property of that name from every script of the page (htmx could not send it).
+CONTROLS: Final = {"form": "paper_form"}
 TRUE: Final = ("true", "on", "1", "yes")
 
 WHAT: Final[dict[str, str]] = {
@@ -167,7 +170,7 @@ def _value(kind: type[Command], spec: Any, form: Typed) -> Any:
         return _corrected(form)
     if name == "amount_fen":
         return _fen(form)
-    raw = form.get(name, [])
+    raw = form.get(name) or form.get(CONTROLS.get(name, name), [])
     if name in LISTS and _is_list(spec.type):
         items = [line.strip() for text in raw for line in text.split("\n") if line.strip()]
         return _one(kind, spec, items) if items or spec.required else msgspec.UNSET
