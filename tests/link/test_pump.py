@@ -403,6 +403,7 @@ async def test_how_far_our_clock_is_ahead_is_measured(town):
     v1.write()
     await soon(lambda: v1.receipt(HUB, V1, origin(N1)) == 2)
     assert 3_600_000 <= v1.pump.offset_ms() < 3_600_500
+    await soon(lambda: peer(hub, N1).offset_ms is not None)
     assert -3_600_000 <= peer(hub, N1).offset_ms < -3_599_500
     assert hub.pump.offset_ms() is None  # nobody is above it
     assert peer(v1, HUB).version == "0.1.0"

@@ -88,7 +88,6 @@ def sqlite_engine(path: Path, key: bytes, writes: bool, fatal: Callable[[str], A
         pool_size=1 if writes else READERS_MAX,
         max_overflow=0,
         pool_timeout=WAIT_S,
-        pool_reset_on_return=None,  # a connection that is closed inside a transaction rolls it back anyway
     )
     begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
     event.listen(engine.sync_engine, "begin", lambda c: c.connection.run_async(lambda driver: driver.execute_fetchall(begin)))
