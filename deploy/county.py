@@ -5,7 +5,9 @@ folder/county/      county.key (signs certificates of nodes), NATS seeds and ca.
 folder/identity/    the hub as a node, with sealing.key (reads sealed reports)
 """
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 from nacl.public import PrivateKey
 from nacl.signing import SigningKey
@@ -23,6 +25,10 @@ from protocol.place import COMMON, SEALED
 from protocol.tables import Tables
 
 SHORT = 1  # the hub's number in case codes; every node that joins gets the next
+
+
+async def no_server() -> None:
+    """This program runs no server that would have to hear of a new trust."""
 
 
 class County:
@@ -58,7 +64,8 @@ class County:
         nats = self.config.nats
         return f"tls://{nats.leaf_remote or f'{_reach(nats.host, self.address)}:{nats.leaf_port}'}"
 
-    def enrolment(self, node: Node, applied) -> Enrolment:  # noqa: ANN001, a coroutine function without arguments
+    def enrolment(self, node: Node, applied: Callable[[], Awaitable[Any]] = no_server) -> Enrolment:
+        """applied: gives our server the new trust; by default there is none here, and whoever runs it reads it from *common*."""
         return Enrolment(
             node.journal,
             node.desk,

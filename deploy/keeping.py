@@ -115,10 +115,7 @@ async def invite(folder: Path, config: Config, given: argparse.Namespace) -> int
             kind = given.post or DEFAULT_POSTS[tier(given.place)]
             who = await register(node, name=given.person or given.account, kind=kind, office=given.place)
 
-        async def nothing() -> None:
-            """The running hub applies what it must by itself."""
-
-        enrolment = county.enrolment(node, nothing)
+        enrolment = county.enrolment(node)
         code = await enrolment.invite(
             place=given.place,
             name=name,
@@ -136,11 +133,7 @@ async def invite(folder: Path, config: Config, given: argparse.Namespace) -> int
 async def revoke(folder: Path, config: Config, node_id: str, reason: str) -> int:
     county = County.open(folder, config, now_ms())
     async with opened(folder, config) as node:
-
-        async def nothing() -> None:
-            """The running hub reads the new trust from *common* and applies it to its server."""
-
-        done = await county.enrolment(node, nothing).revoke(node_id, reason)
+        done = await county.enrolment(node).revoke(node_id, reason)
     print(f"已停用 {node_id}：{done.cut} 个连接凭证作废，它此后写的条目不再计入，等承办单位核对。")
     return 0
 

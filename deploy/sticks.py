@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 from nacl.public import PrivateKey
 
 from deploy.keeping import opened
@@ -52,7 +53,7 @@ async def import_(folder: Path, config: Config, file: Path) -> int:
                 async with node.journal.writing() as w:
                     await w.quarantine(got.certificate.node, batch.ledger, batch.origin, refusal, now_ms())
         for one in got.pieces:
-            address, offset, *_ = _piece(one)
+            address, offset, _ = _piece(one)
             if node.blobs.progress(address).have <= offset:
                 await node.blobs.write_chunk(address, one)
         await node.admission.settled()
@@ -63,11 +64,10 @@ async def import_(folder: Path, config: Config, file: Path) -> int:
     return 1 if refused else 0
 
 
-def _piece(packed: bytes) -> tuple[str, int]:
-    import msgspec
-
+def _piece(packed: bytes) -> tuple[str, int, int]:
+    """(address, offset, length) of a piece as blobs.chunk packs it."""
     fields = msgspec.msgpack.decode(packed)
-    return str(fields[0]), int(fields[1])
+    return str(fields[0]), int(fields[1]), len(fields[3])
 
 
 async def _receiver(node: Node, to: str) -> tuple[certificates.Certificate, bytes]:
@@ -97,12 +97,6 @@ async def _content(node: Node, receiver: certificates.Certificate) -> tuple[list
         offset = 0
         while node.blobs.has(row["address"]) and (one := await node.blobs.chunk(row["address"], offset)):
             pieces.append(one)
-            offset = _piece_end(one)
+            _, at, length = _piece(one)
+            offset = at + length
     return packed, pieces, entries
-
-
-def _piece_end(packed: bytes) -> int:
-    import msgspec
-
-    fields = msgspec.msgpack.decode(packed)
-    return int(fields[1]) + len(fields[3])

@@ -65,10 +65,7 @@ async def build(folder: Path, ports: Ports, disputes: int, seed_: int, bar: Bar)
         hub = await Node.open(hub_folder, config, clock)
         stack.push_async_callback(hub.close)
 
-        async def nothing() -> None:
-            """No server runs yet."""
-
-        enrolment = county.enrolment(hub, nothing)
+        enrolment = county.enrolment(hub)
         await county.furnish(hub)
         await enrolment.announce_trust()
         nodes = {NODES[0].folder: hub}
