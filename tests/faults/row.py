@@ -1,0 +1,43 @@
+"""What a kind of fault is to `./run faults`: a numbered row of the table, and one round of it that is drawn from a seed.
+
+tests/faults/rows/row_04.py      ROW = Row(4, "SIGKILL of …", "nothing acknowledged is lost …", ("postgres",), play)
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from random import Random
+
+import msgspec
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """Of one round. acknowledged: promises a person or a peer was given · lost, doubled: of these (both 0, or the round failed)
+    · images: rebuilt disks, flipped copies, cut transfers … looked at · said: what happened, a line each, for the table and a failure."""
+
+    acknowledged: int
+    lost: int = 0
+    doubled: int = 0
+    images: int = 0
+    said: tuple[str, ...] = ()
+
+
+class Row(msgspec.Struct, frozen=True):
+    """needs: programs without which the row is skipped by name (strace, postgres, chromium, nft, faketime) · play: one round in an
+    empty folder; raises AssertionError when what it expects does not hold."""
+
+    number: int
+    fault: str
+    expected: str
+    needs: tuple[str, ...]
+    play: Callable[[Random, Path], Awaitable[Outcome]]
+
+
+def rows() -> dict[int, Row]:
+    """Every row there is, by its number."""
+    from tests.faults import rows as folder
+
+    modules = sorted(m.name for m in pkgutil.iter_modules(folder.__path__) if m.name.startswith("row_"))
+    found = [importlib.import_module(f"{folder.__name__}.{name}").ROW for name in modules]
+    return {row.number: row for row in found}
