@@ -46,7 +46,11 @@ class Folding:
 
 async def open_journal(url: str, key: bytes | None, shelf: Shelf, **options: Any) -> Journal:
     """`Journal.open` with these views, the indices of the lists, and the shelf loaded from it. Raises what `Journal.open` raises."""
-    journal = await Journal.open(url, key, shelf, views=Folding(shelf), **options)
+    return await furnish(await Journal.open(url, key, shelf, views=Folding(shelf), **options), shelf)
+
+
+async def furnish(journal: Journal, shelf: Shelf) -> Journal:
+    """Indices of the lists, and the shelf as *common* says. For a journal with `Folding(shelf)` as its views."""
     async with journal.writing() as w:
         for statement in INDICES:
             await w.connection.execute(text(statement))

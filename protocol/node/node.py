@@ -1,4 +1,4 @@
-"""One node, wired: journal, desk, link and pump of one folder. Time and chance enter the program here and nowhere below.
+"""One node, wired: journal, desk, link and pump of one folder. Time enters the program here, all else by its Machine.
 
     node = await Node.open(folder, config)       identity must exist (enrolment made it)
     await node.start()                           link and pump in the background; pages work with or without them
@@ -11,7 +11,6 @@ the old lane is closed and comes back from peers, and no number is ever given tw
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from importlib import metadata
@@ -20,16 +19,13 @@ from pathlib import Path
 from protocol.certificate import Certificate
 from protocol.node import log
 from protocol.node.admission import Admission
-from protocol.node.blobs import Blobs
 from protocol.node.config import Config
 from protocol.node.desk import Desk
-from protocol.node.folding import fold_again, open_journal
+from protocol.node.folding import fold_again
 from protocol.node.identity import Identity
-from protocol.node.journal import Journal
-from protocol.node.journal.witness import Witness
-from protocol.node.link.client import Link
-from protocol.node.link.creds import AUTHORITY, CREDS
+from protocol.node.journal import Journal, Witness
 from protocol.node.link.pump import Pump
+from protocol.node.machine import MARK, Machine, store_key, store_url
 from protocol.node.people import People
 from protocol.node.reads import Reads
 from protocol.node.shelf import Shelf
@@ -38,10 +34,11 @@ from protocol.node.wake import Wake
 from protocol.place import COMMON
 from protocol.tables import Tables
 
-MARK = "mark"
 MARK_S = 0.5  # the mark follows a commit within this time; a mark that lags is harmless
 ELSEWHERE_S = 1.0  # how often we look whether another program (the command line) wrote to our journal
 VERSION = metadata.version("yidi")
+
+__all__ = ["MARK", "VERSION", "Node", "now_ms", "store_key", "store_url"]
 
 
 def now_ms() -> int:
@@ -51,19 +48,19 @@ def now_ms() -> int:
 class Node:
     """journal, shelf, wake, desk, admission, people, blobs, reads, link, pump · name: of its office, for the bar of each page."""
 
-    def __init__(self, folder: Path, config: Config, identity: Identity, journal: Journal, shelf: Shelf, clock: Callable[[], int]) -> None:
-        self.folder, self.config, self.identity, self.journal, self.shelf, self.clock = folder, config, identity, journal, shelf, clock
+    def __init__(self, machine: Machine, journal: Journal, shelf: Shelf, witness: Witness) -> None:
+        clock, identity = machine.clock, machine.identity
+        self.folder, self.config, self.identity = machine.folder, machine.config, identity
+        self.journal, self.shelf, self.clock = journal, shelf, clock
         self.about = identity.about()
         self.signer: Signer = identity.signer()
         self.wake = Wake()
-        self.desk = Desk(journal, self.signer, shelf, clock, self.wake, self.about.sealing_public or None)
+        self.desk = Desk(journal, self.signer, shelf, clock, self.wake, self.about.sealing_public or None, machine.chance)
         self.admission = Admission(journal, self.about.root_public, self.certificate, shelf, clock, self.wake, arrivals=self.desk.arrivals)
-        self.people = People(journal, shelf, secrets.token_bytes, config.session.idle_minutes * 60_000)
-        self.blobs = Blobs(folder / "blobs", identity.key("blob"), config.files.file_mb_max * 1_048_576)
+        self.people = People(journal, shelf, machine.chance, self.config.session.idle_minutes * 60_000)
+        self.blobs = machine.blobs()
         self.reads = Reads(journal, shelf, self.signer, clock, identity.sealing_secret())
-        servers = config.link.servers or self.about.servers
-        authority = identity.folder / AUTHORITY
-        self.link = Link(self.about.node, self.about.branch, identity.folder / CREDS, servers, authority if authority.exists() else None)
+        self.link = machine.link()
         self.pump = Pump(
             journal, self.admission, self.link, self.signer, self.certificate, self.wake, clock, blobs=self.blobs, version=VERSION
         )
@@ -72,17 +69,23 @@ class Node:
         self.servers: list[Callable[[], object]] = []  # states of nats-servers that this program runs, for the page
         self._tasks: list[asyncio.Task[None]] = []
         self._marked = asyncio.Event()
-        self._witness, self._advanced = Witness(folder / MARK), set[str]()
+        self._witness, self._advanced = witness, set[str]()
         self.wake.listen(self._note)
 
     @classmethod
     async def open(cls, folder: Path, config: Config, clock: Callable[[], int] = now_ms) -> "Node":
         """Raises Refused store_damaged, store_busy, disk_full."""
-        identity, shelf = Identity(folder), Shelf(clock)
-        journal = await open_journal(store_url(folder, config), store_key(identity, config), shelf)
+        return await cls.on(Machine(folder, config, clock))
+
+    @classmethod
+    async def on(cls, machine: Machine) -> "Node":
+        """Raises what `open` raises."""
+        shelf = Shelf(machine.clock)
+        journal = await machine.journal(shelf)
         try:
-            await _hold_against_mark(folder, identity, journal)
-            return cls(folder, config, identity, journal, shelf, clock)
+            witness = machine.witness()
+            await _hold_against_mark(witness, machine.identity, journal)
+            return cls(machine, journal, shelf, witness)
         except BaseException:
             await journal.close()
             raise
@@ -180,18 +183,10 @@ async def _for_ever(name: str, loop: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(ELSEWHERE_S)
 
 
-def store_url(folder: Path, config: Config) -> str:
-    return f"sqlite:///{folder.resolve() / 'journal.db'}" if config.store.url == "sqlite" else config.store.url
-
-
-def store_key(identity: Identity, config: Config) -> bytes | None:
-    return identity.key("store") if config.store.url.startswith("sqlite") else None
-
-
-async def _hold_against_mark(folder: Path, identity: Identity, journal: Journal) -> None:
+async def _hold_against_mark(witness: Witness, identity: Identity, journal: Journal) -> None:
     about = identity.about()
     own = f"{about.node}:{about.epoch}"
-    lost = [lane for lane in Witness(folder / MARK).ahead(await journal.heads()) if lane[1] == own]
+    lost = [lane for lane in witness.ahead(await journal.heads()) if lane[1] == own]
     if lost:
         identity.new_epoch()
         log.event("new epoch", origin=own, lanes=len(lost))

@@ -76,6 +76,13 @@ class Journal:
             raise
         return journal
 
+    @classmethod
+    async def over(cls, writer: AsyncEngine, reader: AsyncEngine, tables: Callable[[], Any], views: Views = folding) -> "Journal":
+        """On engines that somebody else made, of either dialect, brought up already (`migrate.bring_up`). Raises Refused."""
+        journal = cls(writer, reader, tables, views, False)
+        await journal._freshen()
+        return journal
+
     async def _freshen(self) -> None:
         """Views whose shape is not this program's are empty now (`bring_up`): fold everything once more."""
         from protocol.node.journal.rebuild import fill

@@ -1,0 +1,57 @@
+"""What a node stands on: its folder, its store, its wire, its clock and its chance. Nowhere else does a node meet the machine.
+
+    node = await Node.on(Machine(folder, config, clock))
+
+Whoever runs nodes under other laws (a county in one process, in a time of its own) gives them another machine: the node
+above it is the same one.
+"""
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from protocol.node.blobs import Blobs
+from protocol.node.config import Config
+from protocol.node.folding import open_journal
+from protocol.node.identity import Identity
+from protocol.node.journal import Journal
+from protocol.node.journal.witness import Witness
+from protocol.node.link.client import Link
+from protocol.node.link.creds import AUTHORITY, CREDS
+from protocol.node.shelf import Shelf
+
+MARK = "mark"
+
+
+class Machine:
+    """identity must exist (enrolment made it). clock: Unix milliseconds."""
+
+    def __init__(self, folder: Path, config: Config, clock: Callable[[], int]) -> None:
+        self.folder, self.config, self.clock = folder, config, clock
+        self.identity = Identity(folder)
+
+    def chance(self, count: int) -> bytes:
+        return secrets.token_bytes(count)
+
+    async def journal(self, shelf: Shelf) -> Journal:
+        """Raises Refused store_damaged, store_busy, disk_full; JournalTooNew."""
+        return await open_journal(store_url(self.folder, self.config), store_key(self.identity, self.config), shelf)
+
+    def witness(self) -> Witness:
+        return Witness(self.folder / MARK)
+
+    def blobs(self) -> Blobs:
+        return Blobs(self.folder / "blobs", self.identity.key("blob"), self.config.files.file_mb_max * 1_048_576)
+
+    def link(self) -> Link:
+        about, authority = self.identity.about(), self.identity.folder / AUTHORITY
+        servers = self.config.link.servers or about.servers
+        return Link(about.node, about.branch, self.identity.folder / CREDS, servers, authority if authority.exists() else None)
+
+
+def store_url(folder: Path, config: Config) -> str:
+    return f"sqlite:///{folder.resolve() / 'journal.db'}" if config.store.url == "sqlite" else config.store.url
+
+
+def store_key(identity: Identity, config: Config) -> bytes | None:
+    return identity.key("store") if config.store.url.startswith("sqlite") else None
