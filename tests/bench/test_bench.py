@@ -1,0 +1,38 @@
+"""The benches work: each runs once with small sizes and its JSON is sound. No time is judged here: this machine has other work."""
+
+import json
+
+import pytest
+
+from tests.bench import command
+from tests.bench.figure import figure, percentile
+
+SOUND = {"median", "min", "max", "unit"}
+
+
+@pytest.mark.parametrize("name", [name for name in command.names() if command.has_slice(name)])
+def test_a_slice_of_each_bench_gives_sound_figures(name, capfd):
+    code = command.main([name, "--json", "--runs", "1", "--slice"])
+    told = json.loads(capfd.readouterr().out.strip().splitlines()[-1])
+    assert code == 0 and told["ok"], told
+    assert told["command"] == f"bench {name}" and told["slice"] and told["cores"] > 0
+    for key, one in told["figures"].items():
+        assert one.keys() >= SOUND, key
+        assert one["min"] <= one["median"] <= one["max"], key
+
+
+def test_a_missed_goal_is_told_and_a_missed_gate_ends_in_an_error():
+    goal = figure([3.0, 1.0, 2.0], "ms", [1.0], target=1.5)
+    gate = figure([30.0], "% of floor", target=40, at_most=False, gate=True)
+    assert (goal.median, goal.min, goal.max, goal.ratio, goal.holds) == (2.0, 1.0, 3.0, 2.0, False)
+    told = command.report("save", 3, {"p99_ms": goal}, 1.0, {"cores": 2})
+    assert told["ok"] and told["missed"] == ["p99_ms"] and told["figures"]["p99_ms"]["holds"] is False
+    told = command.report("fanin", 3, {"share": gate, "p99_ms": goal}, 1.0, {"cores": 2})
+    assert not told["ok"] and told["gates_missed"] == ["share"]
+    assert figure([30.0], "x", [100.0], target=0.25, at_most=False, on="ratio").holds
+
+
+def test_the_99th_percentile_is_the_value_that_99_of_100_do_not_exceed():
+    assert percentile(range(1, 101), 99) == 99
+    assert percentile([5.0], 99) == 5.0
+    assert percentile([1, 2, 3], 50) == 2
