@@ -24,14 +24,16 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """needs: programs without which the row is skipped by name (strace, postgres, chromium, nft, faketime) · play: one round in an
-    empty folder; raises AssertionError when what it expects does not hold."""
+    """needs: programs without which the row is skipped by name (strace, postgres, chromium, nft, faketime, unshare) · play: one round in an
+    empty folder; raises AssertionError when what it expects does not hold · small: the same in seconds, for `./run test`; None: the
+    row is only played by the command."""
 
     number: int
     fault: str
     expected: str
     needs: tuple[str, ...]
     play: Callable[[Random, Path], Awaitable[Outcome]]
+    small: Callable[[Random, Path], Awaitable[Outcome]] | None = None
 
 
 def rows() -> dict[int, Row]:

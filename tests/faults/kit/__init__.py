@@ -1,0 +1,6 @@
+"""How things are broken, and how it is told whether anything was lost.
+
+county      real counties: nats-servers, programs, wires, in a folder of their own     desks   people who save all the while
+truth       what must hold when the fault is over (checkers)                           database the hub's PostgreSQL
+proxy netns wires and networks that fail      powercut inject fulldisk clock           disks and clocks that fail
+"""

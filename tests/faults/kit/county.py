@@ -1,0 +1,235 @@
+"""Real counties to be broken: hub, township with its leaf, two villages; seeded wires; the hub on SQLCipher or PostgreSQL.
+
+    async with standing(folder, chance) as county:                 four programs and two nats-servers, their pages answer
+    async with standing(folder, chance, database=database) as …    its hub on a database of its own
+
+A county is founded once for a program and copied for each round, with ports of its own; keys, people and *common* are the same in all.
+`await county.settle()` waits until every node holds the same of what two of them hear; `truth.judge` asks the rest.
+"""
+
+import asyncio
+import os
+import random
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import asyncpg
+import msgspec
+
+from deploy.demo import build
+from deploy.demo.build import Ports
+from deploy.demo.cast import NODES
+from deploy.demo.county import WIRES, Demo, answers
+from protocol import certificate as certificates
+from protocol.certificate import Certificate
+from protocol.enrolment import Leaf
+from protocol.node.config import load
+from protocol.node.identity import Identity, write_whole
+from protocol.node.journal.engine import connect_sqlite
+from protocol.node.link import creds
+from tests.faults.kit.database import Database
+from tests.faults.kit.proxy import Proxy
+from tests.kit.county import County, end
+
+ALL = tuple(node.folder for node in NODES)
+START_S_MAX, SETTLE_S_MAX = 60.0, 120.0
+ASK_S = 0.2
+PORTS = range(10_000, 30_000)  # below those that outgoing connections draw from: a program that is started again must find its port free
+Lanes = dict[tuple[str, str], tuple[int, bytes]]
+_SQL = "select ledger, origin, seq, hash from lane where seq > 0"
+_template: Path | None = None
+
+
+class BrokenDemo(Demo):
+    """before: node → words before its command (strace …) · environ: node → variables of its program · wires are ours."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        super().__init__(folder)
+        self.seed = seed
+        self.before: dict[str, list[str]] = {}
+        self.environ: dict[str, dict[str, str]] = {}
+        self.starts_s: list[float] = []  # how long each start took, for a row that says so
+
+    async def start_wires(self) -> None:
+        ports = self.ports
+        targets = {"town": ports.county_leaf, "gaoyu leaf": ports.leaf, "liangpeng leaf": ports.leaf}
+        for n, (name, port) in enumerate(ports.wires.items()):
+            self.wires[name] = await Proxy(port, self.seed + n).start(targets.get(name, ports.county))
+
+    async def spawn(self, name: str) -> asyncio.subprocess.Process:
+        """The program of a node, begun; its pages need not answer yet."""
+        role = "hub" if name == "hub" else "edge"
+        words = (*self.before.get(name, ()), sys.executable, "-m", "deploy.cli", role, "--folder", str(self.folder / name))
+        environ = {key: value for key, value in os.environ.items() if not key.startswith("YIDI_")} | self.environ.get(name, {})
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = process = await asyncio.create_subprocess_exec(
+                *words, stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL, start_new_session=True, env=environ
+            )
+        return process
+
+    async def start_node(self, name: str) -> None:
+        """Returns when its pages answer. Raises RuntimeError with the end of its log."""
+        began, process = time.monotonic(), await self.spawn(name)
+        while not await answers(self.ports.pages[name]):
+            if process.returncode is not None or time.monotonic() - began > START_S_MAX:
+                tail = (self.folder / f"{name}.log").read_text(errors="replace")[-1500:]
+                raise RuntimeError(f"{name} ended with {process.returncode} instead of starting:\n{tail}")
+            await asyncio.sleep(0.05)
+        self.starts_s.append(time.monotonic() - began)
+
+
+class BrokenCounty(County):
+    """nodes: folders of those that take part."""
+
+    demo: BrokenDemo
+
+    def __init__(self, folder: Path, chance: random.Random, nodes: Sequence[str] = ALL, database: Database | None = None) -> None:
+        super().__init__(folder)
+        self.demo = BrokenDemo(folder, chance.randrange(2**31))
+        self.nodes, self.database = tuple(nodes), database
+
+    async def lay(self) -> None:
+        """Everything but the programs: the copied folders, ports, wires."""
+        template = await _founded()
+        for node in self.nodes:
+            shutil.copytree(template / node, self.home(node))
+        self.demo.ports = _ports()
+        build.write_configs(self.folder, self.demo.ports)
+        if "town" in self.nodes:
+            file = self.home("town") / "identity" / creds.BRANCH_FILE
+            leaf = msgspec.msgpack.decode(file.read_bytes(), type=Leaf)
+            write_whole(file, msgspec.msgpack.encode(msgspec.structs.replace(leaf, listen=f"127.0.0.1:{self.demo.ports.leaf}")))
+        if self.database:
+            url = await self.database.copy_of(self.home("hub"))
+            for left in self.home("hub").glob("journal.db*"):
+                left.unlink()
+            with (self.home("hub") / "yidi.toml").open("a") as toml:
+                toml.write(f'[store]\nurl = "{url}"\n')
+        await self.demo.start_wires()
+
+    async def raise_(self, *nodes: str) -> None:
+        """Starts programs, all at once."""
+        await asyncio.gather(*(self.demo.start_node(node) for node in nodes or self.nodes))
+
+    async def stop(self) -> None:
+        await super().stop()
+        for node in self.nodes:
+            self._end_server(node)
+
+    def _end_server(self, node: str) -> None:
+        """A nats-server of ours that outlived its killed program: by the pid of its file, and only if it is that one."""
+        for file in (self.home(node) / "identity").glob("*.pid"):
+            with suppress(OSError, ValueError):
+                pid = int(file.read_text())
+                if Path(f"/proc/{pid}/cwd").resolve() == file.parent.resolve():
+                    os.kill(pid, signal.SIGKILL)
+
+    async def kill(self, node: str) -> None:
+        """SIGKILL, and what it started dies with it or is taken over at the next start."""
+        await end(self.demo.processes[node], signal.SIGKILL)
+
+    # ── what is on the disks ──
+
+    def certificate(self, node: str) -> Certificate:
+        return Identity(self.home(node)).certificate()
+
+    async def lanes(self, node: str) -> Lanes:
+        """(ledger, origin) → (seq, hash), read beside the program, whether it runs or not."""
+        url = load(self.home(node) / "yidi.toml", {}).store.url
+        if url.startswith("postgres"):
+            c = await asyncpg.connect(url.replace("+asyncpg", ""))
+            try:
+                return {(r[0], r[1]): (r[2], bytes(r[3])) for r in await c.fetch(_SQL)}
+            finally:
+                await c.close()
+        return await asyncio.to_thread(self._lanes_of_file, node)
+
+    def _lanes_of_file(self, node: str) -> Lanes:
+        c = connect_sqlite(self.home(node) / "journal.db", Identity(self.home(node)).key("store"), False)
+        try:
+            return {(r[0], r[1]): (r[2], bytes(r[3])) for r in c.execute(_SQL)}
+        finally:
+            c.close()
+
+    async def differing(self, nodes: Iterable[str]) -> list[str]:
+        """One line for each lane that two of these nodes hear and do not hold alike."""
+        held = {node: await self.lanes(node) for node in nodes}
+        mine = {node: self.certificate(node) for node in held}
+        found = []
+        for lane in sorted({lane for lanes in held.values() for lane in lanes}):
+            seen = {node: held[node].get(lane, (0, b"")) for node in held if certificates.hears(mine[node], lane[0])}
+            if len(set(seen.values())) > 1:
+                found.append(f"{lane[0]} {lane[1]}: " + " ".join(f"{node}={seq}" for node, (seq, _) in seen.items()))
+        return found
+
+    async def settle(self, *nodes: str, seconds: float = SETTLE_S_MAX) -> None:
+        """Until these nodes (all by default) hold the same of whatever two of them hear, and still do a moment later."""
+        began, calm, left = time.monotonic(), 0, list[str]()
+        while calm < 3:
+            left = await self.differing(nodes or self.nodes)
+            calm = 0 if left else calm + 1
+            assert time.monotonic() - began < seconds, f"not the same after {seconds:.0f} s: " + " · ".join(left[:8])
+            await asyncio.sleep(ASK_S)
+
+
+@asynccontextmanager
+async def standing(
+    folder: Path, chance: random.Random, *, nodes: Sequence[str] = ALL, database: Database | None = None
+) -> AsyncIterator[BrokenCounty]:
+    """A county whose pages answer; all its programs are ended when the block is left."""
+    async with laid(folder, chance, nodes=nodes, database=database) as county:
+        await county.raise_()
+        yield county
+
+
+@asynccontextmanager
+async def laid(
+    folder: Path, chance: random.Random, *, nodes: Sequence[str] = ALL, database: Database | None = None
+) -> AsyncIterator[BrokenCounty]:
+    """The same before any program is started: for what must be arranged first."""
+    county = BrokenCounty(folder, chance, nodes, database)
+    try:
+        await county.lay()
+        yield county
+    finally:
+        await county.stop()
+
+
+async def _founded() -> Path:
+    """The folders every county begins as."""
+    global _template
+    if _template is None:
+        made = tempfile.TemporaryDirectory(prefix="yidi-county-")
+        demo = Demo(Path(made.name))
+        await demo.prepare(near=False, disputes=0, seed=1)
+        _kept.append(made)  # goes with the program
+        _template = demo.folder
+    return _template
+
+
+_kept: list[tempfile.TemporaryDirectory] = []
+
+
+def _ports() -> Ports:
+    drawn = iter(_free(len(NODES) + 3 + len(WIRES)))
+    pages = {node.folder: next(drawn) for node in NODES}
+    return Ports(pages, next(drawn), next(drawn), next(drawn), {name: next(drawn) for name in WIRES})
+
+
+def _free(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on now; drawn anew each time, since other programs look for some too."""
+    found: list[int] = []
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise OSError("no free ports of the loopback")

@@ -1,0 +1,146 @@
+"""People who save all the while, as at any desk: what a page said was saved is written down here, by us, and must be true for ever.
+
+    async with Desks(county, chance) as desks:      one writer a desk
+        await desks.more(20)                        twenty more saves answered, whatever happens meanwhile
+    desks.saved                                     promises given: who was told what
+
+A form whose answer did not come (the program was killed, the disk was full) is sent again as it is, with its command id, by the same
+person; so each is saved once or not at all, and the second answer is the same as the first.
+"""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import httpx
+
+from deploy.demo.cast import COUNTY, NEIGHBOUR, PEOPLE, TOWNSHIP, VILLAGE
+from deploy.demo.check import Page, new_id, photo
+from tests.faults.kit.county import BrokenCounty
+
+DESKS = (("wangfang", VILLAGE), ("shenmeiqin", NEIGHBOUR), ("liqiang", TOWNSHIP), ("zhoumin", COUNTY))
+PAUSE_S, AGAIN_S, MORE_S_MAX = 0.03, 0.15, 120.0
+AGAIN = (500, 502, 503, 504, 507)  # not saved; the same form may be sent again
+WORDS = ("排水沟", "宅基地", "围墙", "青苗", "工钱", "噪声", "水井", "田埂", "借款", "彩礼")
+
+
+class Saved(NamedTuple):
+    """A promise: node said to account that the command was saved as these (ledger, origin, seq)."""
+
+    node: str
+    account: str
+    command: str
+    case: str
+    code: str
+    keys: tuple[tuple[str, str, int], ...]
+
+
+class Desks:
+    def __init__(
+        self,
+        county: BrokenCounty,
+        chance: random.Random,
+        desks: Sequence[tuple[str, str]] = DESKS,
+        *,
+        pause_s: float = PAUSE_S,
+        photos: float = 0.0,
+    ) -> None:
+        """photos: the share of cases that come with one."""
+        self.county, self.chance, self.pause_s, self.photos = county, chance, pause_s, photos
+        self.desks = [(account, ledger) for account, ledger in desks if _node_of(account) in county.nodes]
+        self.saved: list[Saved] = []
+        self.refused: Counter[str] = Counter()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> "Desks":
+        for account, _ in self.desks:
+            await self.county.page(account)
+        self.begin()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.rest()
+
+    def begin(self) -> None:
+        self._tasks = [
+            asyncio.create_task(self._write(account, ledger, random.Random(self.chance.randrange(2**31)))) for account, ledger in self.desks
+        ]
+
+    async def rest(self) -> None:
+        """Everybody stops writing; a form under way is dropped as when a browser is closed."""
+        for task in self._tasks:
+            task.cancel()
+        ended = await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        wrong = [error for error in ended if isinstance(error, BaseException) and not isinstance(error, asyncio.CancelledError)]
+        if wrong:
+            raise wrong[0]
+
+    def count(self, node: str = "") -> int:
+        return sum(node in ("", saved.node) for saved in self.saved)
+
+    async def more(self, count: int, node: str = "", seconds: float = MORE_S_MAX) -> None:
+        """Returns when so many more saves were acknowledged (at one node)."""
+        wanted, began = self.count(node) + count, time.monotonic()
+        while self.count(node) < wanted:
+            for task in self._tasks:
+                if task.done():
+                    task.result()
+            assert time.monotonic() - began < seconds, f"{node or 'nobody'}: {self.count(node)} of {wanted} saves in {seconds:.0f} s"
+            await asyncio.sleep(0.01)
+
+    # ── one person ──
+
+    async def _write(self, account: str, ledger: str, chance: random.Random) -> None:
+        node, cases = _node_of(account), []
+        while True:
+            if cases and chance.random() < 0.3:
+                case = chance.choice(cases[-5:])
+                saved = await self._sent(node, account, f"/cases/{case}/AddNote", {"text": f"{chance.choice(WORDS)}的事又问了一次"}, None)
+            else:
+                form = self.county.form(ledger, f"{chance.choice(WORDS)}争执，{chance.randrange(10**6)}")
+                files = {"files": ("现场.png", photo(), "image/png")} if chance.random() < self.photos else None
+                saved = await self._sent(node, account, "/cases", form, files)
+                cases.append(saved.case)
+            self.saved.append(saved)
+            await asyncio.sleep(chance.uniform(0, 2 * self.pause_s))
+
+    async def _sent(self, node: str, account: str, path: str, form: dict[str, Any], files: Any) -> Saved:
+        """The answer that says so; until then the same form again."""
+        form = {"command_id": new_id(), **form}
+        while True:
+            page = await self.county.page(account)
+            try:
+                got = await page.http.post(path, data=form, files=files)
+            except httpx.TransportError:
+                await self._again("no answer")
+                continue
+            if got.status_code in (200, 201):
+                told = got.json()
+                keys = tuple((e["ledger"], e["origin"], e["seq"]) for e in told["entries"])
+                assert keys and told["command"] == form["command_id"], told
+                return Saved(node, account, form["command_id"], told["case"], told["code"], keys)
+            if got.status_code in (401, 403) or (got.status_code == 303 and "/sign-in" in got.headers.get("location", "")):
+                await self._signed_in(page)
+                continue
+            assert got.status_code in AGAIN, f"{account} {path}: {got.status_code} {got.text[:300]}"
+            await self._again(got.json()["code"] if "json" in got.headers["content-type"] else str(got.status_code))
+
+    async def _again(self, why: str) -> None:
+        self.refused[why] += 1
+        await asyncio.sleep(AGAIN_S)
+
+    async def _signed_in(self, page: Page) -> None:
+        """After a restored backup the session is unknown."""
+        self.refused["signed in again"] += 1
+        try:
+            await page.sign_in()
+        except (httpx.TransportError, AssertionError):
+            await asyncio.sleep(AGAIN_S)
+
+
+def _node_of(account: str) -> str:
+    return next(person.node for person in PEOPLE if person.account == account)

@@ -1,0 +1,132 @@
+"""What must hold when the fault is over. `outcome = await judge(county, saved)` with its programs stopped.
+
+(a) every acknowledged entry is at every node that hears its ledger, under the number that was told, from the same command;
+(b) no command led to anything else besides; (c) views are what a rebuild makes of the entries; (d) equal digests wherever two nodes hear
+a ledger; (e) every lane proves from its first entry: chain, bodies, certificate, each signature; (f) nobody holds a ledger it does not
+hear; (g) what a node ever said in a signed Have is on its disk; (h) nothing in quarantine but what the row expects.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from protocol import certificate as certificates
+from protocol import entry, events, have, lane
+from protocol.certificate import Certificate
+from protocol.events import LaneOpened
+from protocol.lane import LaneHead
+from protocol.node.journal import Journal, Stored, rebuild
+from protocol.node.link.answers import piece
+from protocol.node.node import Node
+from tests.faults.kit.county import BrokenCounty
+from tests.faults.kit.desks import Saved
+from tests.faults.row import Outcome
+
+PIECE_MAX = 500
+
+
+class Held(NamedTuple):
+    """What one node holds: its certificate, lane → entries, ledger → digest."""
+
+    certificate: Certificate
+    lanes: Mapping[tuple[str, str], Sequence[Stored]]
+    digests: Mapping[str, str]
+
+
+async def judge(
+    county: BrokenCounty,
+    saved: Iterable[Saved],
+    *,
+    nodes: Sequence[str] = (),
+    expected: Collection[str] = (),
+    said: Sequence[str] = (),
+    images: int = 0,
+) -> Outcome:
+    """expected: codes that may stand in quarantine. Raises AssertionError for all but (a) and (b), which are counted in the Outcome."""
+    held: dict[str, Held] = {}
+    promises: list[tuple[str, have.Have]] = []
+    for name in nodes or county.nodes:
+        async with county.opened(name) as node:
+            held[name] = await hold(name, node.certificate, node.journal, node.about.root_public)
+            promises += await haves(node)
+            strange = [row for row in await node.journal.rows("quarantine") if row["code"] not in expected]
+            assert not strange, f"{name} has in quarantine: " + " · ".join(f"{r['code']} {r['ledger']} {r['origin']}" for r in strange)
+    alike(held)
+    kept(held, promises)
+    saved = list(saved)
+    lost, doubled = counted(held, saved)
+    return Outcome(len(saved), len(lost), len(doubled), images, (*said, *lost[:5], *doubled[:5]))
+
+
+async def hold(name: str, certificate: Certificate, journal: Journal, root_public: bytes) -> Held:
+    """Reads a node's whole journal, proving it. Raises AssertionError."""
+    lanes = {key: await proven(journal, *key, root_public) for key in await journal.heads()}
+    foreign = {ledger for ledger, _ in lanes if not certificates.hears(certificate, ledger)}
+    assert not foreign, f"{name} holds {foreign} and does not hear it"
+    assert await rebuild(journal), f"{name}: a view was not what its entries say"
+    return Held(certificate, lanes, {ledger: have.digest(await journal.lanes(ledger)) for ledger in await journal.ledgers()})
+
+
+async def proven(journal: Journal, ledger: str, origin: str, root_public: bytes) -> list[Stored]:
+    """The whole lane, as a stranger would prove it: batch by batch from the first entry, then each signature that is kept."""
+    end, after, rows = (await journal.heads(ledger))[ledger, origin], LaneHead(), []
+    opening = await journal.entry(ledger, origin, 1)
+    assert opening is not None, f"{ledger} {origin} has no first entry"
+    facts = events.facts_of(opening.head)
+    assert isinstance(facts, LaneOpened), opening.head.kind
+    certificate = certificates.decode(facts.certificate)
+    while after.seq < end.seq:
+        batch = await piece(journal, ledger, origin, after.seq, PIECE_MAX)
+        assert batch is not None, f"{ledger} {origin} ends unsigned at {after.seq} of {end.seq}"
+        checked = lane.check(batch, after, certificate, root_public)
+        rows += await journal.lane(ledger, origin, after.seq, len(batch.heads))
+        last = checked.entries[-1]
+        after = LaneHead(last.head.seq, last.hash, last.head.seq)
+    assert (after.seq, after.hash) == (end.seq, end.hash), f"{ledger} {origin}: head and entries differ"
+    for one in rows:
+        assert one.signature is None or entry.is_signed(certificate.key, one.hash, one.signature), f"{ledger} {origin} {one.seq}"
+    return rows
+
+
+async def haves(node: Node) -> list[tuple[str, have.Have]]:
+    """What others said to this node, and what it said itself: each is a promise of its speaker, signed."""
+    wires = [row["signed"] for table in ("peer", "own_have") for row in await node.journal.rows(table)]
+    told = [(bytes(wire), have.read(bytes(wire))) for wire in wires]
+    known = {**node.shelf.certificates, node.about.node: node.certificate}
+    for wire, said in told:
+        assert have.is_signed(wire, known[said.node].key), f"a Have of {said.node} that it never signed"
+    return [(said.node, said) for _, said in told]
+
+
+def alike(held: Mapping[str, Held]) -> None:
+    for ledger in {ledger for one in held.values() for ledger in one.digests}:
+        told = {name: one.digests.get(ledger, "") for name, one in held.items() if certificates.hears(one.certificate, ledger)}
+        assert len(set(told.values())) == 1, f"{ledger} differs: {told}"
+
+
+def kept(held: Mapping[str, Held], promises: Iterable[tuple[str, have.Have]]) -> None:
+    by_node = {one.certificate.node: one for one in held.values()}
+    for speaker, said in promises:
+        one = by_node.get(speaker)
+        for origin, (seq, hash_) in said.lanes.items() if one else ():
+            rows = one.lanes.get((said.ledger, origin), ())
+            assert len(rows) >= seq, f"{speaker} said it had {said.ledger} {origin} up to {seq}, and has {len(rows)}"
+            assert rows[seq - 1].hash == hash_, f"{speaker} said another history of {said.ledger} {origin} at {seq}"
+
+
+def counted(held: Mapping[str, Held], saved: Sequence[Saved]) -> tuple[list[str], list[str]]:
+    """(lost, doubled): a line for each promise that is not true, or true more than once."""
+    lost, doubled = [], []
+    for name, one in held.items():
+        by_command: dict[str, set[tuple[str, str, int]]] = {}
+        for (ledger, origin), rows in one.lanes.items():
+            for row in rows:
+                if row.sort != lane.SORT:
+                    by_command.setdefault(row.command, set()).add((ledger, origin, row.seq))
+        for promise in saved:
+            here = by_command.get(promise.command, set())
+            told = {key for key in promise.keys if certificates.hears(one.certificate, key[0])}
+            if told - here:
+                lost.append(f"{name} lacks {sorted(told - here)} that {promise.node} told {promise.account}")
+            if here - told:
+                doubled.append(f"{name} holds {sorted(here - told)} besides {sorted(told)} of one command")
+    return lost, doubled

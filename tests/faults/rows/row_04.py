@@ -1,0 +1,60 @@
+"""Row 4: SIGKILL of a program at a random instant, several times a round, while every desk saves."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from random import Random
+
+from tests.faults.kit.county import BrokenCounty, standing
+from tests.faults.kit.database import Database
+from tests.faults.kit.desks import Desks
+from tests.faults.kit.truth import judge
+from tests.faults.row import Outcome, Row
+from tests.kit.county import until
+
+KILLS = (3, 6)  # a round
+VICTIMS = ("gaoyu", "liangpeng", "town", "hub", "leaf", "county server", "postgres")
+
+
+async def play(chance: Random, folder: Path) -> Outcome:
+    """The hub's store is PostgreSQL in half of the rounds."""
+    database = await Database.here() if chance.random() < 0.5 else None
+    victims = VICTIMS if database else VICTIMS[:-1]
+    drawn = [chance.choice(victims) for _ in range(chance.randint(*KILLS))]
+    said = [f"hub on {'PostgreSQL' if database else 'SQLCipher'}"]
+    async with standing(folder, chance, database=database) as county:
+        async with Desks(county, chance) as desks:
+            for victim in drawn:
+                await desks.more(chance.randrange(3, 30))
+                await asyncio.sleep(chance.random() * 0.05)
+                await fell(county, victim, database)
+                said.append(f"{victim} after {desks.count()}")
+            await desks.more(10)
+        await county.settle()
+        slowest = max(county.demo.starts_s[len(county.nodes) :], default=0)
+        await county.stop()
+        return await judge(county, desks.saved, said=[*said, f"slowest start {slowest:.1f} s", f"sent again {desks.refused.total()}"])
+
+
+async def fell(county: BrokenCounty, victim: str, database: Database | None) -> None:
+    """Killed, and on its feet again: programs by whoever supervises them, a nats-server by its node."""
+    if victim == "postgres":
+        assert database is not None
+        database.kill()
+        await asyncio.sleep(0.3)
+        await database.start()
+    elif victim in ("leaf", "county server"):
+        node = "town" if victim == "leaf" else "hub"
+        pid = county.server_pid(node)
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: county.server_pid(node) != pid, f"{victim} comes back by itself")
+    else:
+        await county.kill(victim)
+        await county.begin(victim)
+
+
+ROW = Row(
+    4, "SIGKILL of edge, hub, nats-server or PostgreSQL at a random instant", "nothing acknowledged is lost, nothing twice, it starts again",
+    ("postgres",), play,
+)  # fmt: skip

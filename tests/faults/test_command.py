@@ -1,0 +1,94 @@
+"""The command itself: what makes it fail, what it prints to play again, what it skips by name."""
+
+import json
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.faults import command, needs
+from tests.faults.row import Outcome, Row, rows
+
+
+def row(number: int, play, *lacks: str) -> Row:
+    return Row(number, f"fault {number}", "nothing is lost", lacks, play)
+
+
+async def well(chance: Random, folder: Path) -> Outcome:
+    assert not list(folder.iterdir())
+    (folder / "drawn").write_text("x")
+    return Outcome(3, images=2, said=(f"drew {chance.randrange(10**6)}",))
+
+
+async def loses(chance: Random, folder: Path) -> Outcome:
+    return Outcome(3, lost=1)
+
+
+async def doubles(chance: Random, folder: Path) -> Outcome:
+    return Outcome(3, doubled=1)
+
+
+async def breaks(chance: Random, folder: Path) -> Outcome:
+    raise AssertionError("two digests differ")
+
+
+def ran(*words: str, table: dict[int, Row]) -> tuple[int, list[str]]:
+    said: list[str] = []
+    return command.main(words, table, said.append), said
+
+
+def test_a_run_in_which_all_is_well_says_so_and_sums_it_up():
+    code, said = ran("--rounds", "4", "--seed", "9", "--json", table={1: row(1, well), 2: row(2, well)})
+    told = json.loads(said[-1])
+    assert (code, told["command"], told["ok"]) == (0, "faults", True)
+    assert {name: told["figures"][name] for name in ("rounds", "lost", "doubled", "acknowledged", "images", "seed")} == {
+        "rounds": 4, "lost": 0, "doubled": 0, "acknowledged": 12, "images": 8, "seed": 9,
+    }  # fmt: skip
+    assert {name: one["rounds"] for name, one in told["figures"]["rows"].items()} == {"1": 2, "2": 2}, "each row has its share"
+
+
+@pytest.mark.parametrize("play", [loses, doubles, breaks])
+def test_one_bad_round_makes_the_command_fail_and_names_the_command_that_plays_it_again(play):
+    code, said = ran("--rounds", "6", "--seed", "4", "--json", table={1: row(1, well), 7: row(7, play)})
+    assert code == 1 and not json.loads(said[-1])["ok"] and json.loads(said[-1])["figures"]["failed"] == 3
+    bad = [line for line in said if line.startswith("✗ row 7")]
+    again = [line.split("again: ./run faults ")[1] for line in said if "again:" in line]
+    assert len(bad) == len(again) == 3
+    seed = bad[0].split("seed ")[1].split(":")[0]
+    assert again[0] == f"--row 7 --rounds 1 --seed {seed}"
+
+
+def test_the_same_seed_draws_the_same_and_a_printed_one_plays_that_round_again():
+    table = {1: row(1, well), 2: row(2, well)}
+    _, first = ran("--rounds", "5", "--seed", "77", table=table)
+    _, second = ran("--rounds", "5", "--seed", "77", table=table)
+    drawn = [line.rpartition(" · ")[2] for line in first if line.startswith("✓")]
+    assert drawn == [line.rpartition(" · ")[2] for line in second if line.startswith("✓")] and len(set(drawn)) == 5
+    line = next(line for line in first if line.startswith("✓ row 2"))
+    seed = line.split("seed ")[1].split(":")[0]
+    _, again = ran("--row", "2", "--rounds", "1", "--seed", seed, table=table)
+    assert line.rpartition(" · ")[2] == next(x for x in again if x.startswith("✓")).rpartition(" · ")[2]
+
+
+def test_a_row_whose_program_is_missing_is_skipped_by_name_and_alone_it_is_no_success(monkeypatch):
+    monkeypatch.setattr(needs, "has", lambda program: program != "strace")
+    table = {1: row(1, well), 6: row(6, well, "strace")}
+    code, said = ran("--rounds", "2", table=table)
+    assert code == 0 and "skipped row 6 (fault 6): needs strace: apt-get install -y strace" in said
+    assert ran("--rounds", "2", "--row", "6", table=table)[0] == 1
+    assert ran("--row", "5", table=table)[0] == 2
+
+
+def test_the_table_holds_what_this_run_found_and_nothing_else(tmp_path):
+    table = {1: row(1, well), 3: row(3, loses), 8: row(8, well)}
+    ran("--rounds", "3", "--seed", "1", "--table", str(tmp_path / "t.md"), table=table)
+    lines = (tmp_path / "t.md").read_text().splitlines()
+    assert "--rounds 3 --seed 1" in lines[0] and "commit" in lines[0]
+    assert "| 3 | fault 3 | nothing is lost | 1 | 3 | 1 | 0 | 0 | 1 |" in lines
+    assert "| 1 | fault 1 | nothing is lost | 1 | 3 | 0 | 0 | 2 | 0 |" in lines
+
+
+def test_every_row_says_what_is_expected_and_has_its_own_number():
+    found = rows()
+    assert found and all(number == one.number and one.fault and one.expected for number, one in found.items())
+    assert all(name in needs.PACKAGES for one in found.values() for name in one.needs)
