@@ -30,6 +30,7 @@ from protocol.node.journal import rebuild as fold_again
 from protocol.node.journal import restore as restore_journal
 from protocol.node.journal.backup import BackupBroken, NotEmpty
 from protocol.node.node import MARK, Node, now_ms, store_key, store_url
+from protocol.node.scrubbing import look
 from protocol.node.shelf import Shelf
 from protocol.place import is_unit, tier
 from protocol.problem import Refused
@@ -220,12 +221,21 @@ async def _unpacked(file: Path, work: Path, identity: Identity, url: str, key: b
 
 
 async def rebuild(folder: Path, config: Config, as_json: bool) -> int:
+    """Entries and attachments are held against their hashes first: of damaged entries no view is made."""
     began = time.monotonic()
     async with opened(folder, config) as node:
-        same = await fold_again(node.journal)
+        found = await look(node.journal, node.blobs)
+        same = not found.entries and await fold_again(node.journal)
     if as_json:
-        print(json.dumps({"command": "rebuild", "ok": same, "seconds": round(time.monotonic() - began, 2), "figures": {"same": int(same)}}))
+        figures = {"same": int(same), "damaged": len(found.entries), "files": len(found.files)}
+        print(json.dumps({"command": "rebuild", "ok": same, "seconds": round(time.monotonic() - began, 2), "figures": figures}))
+    elif found.entries:
+        print(
+            f"本机台账有损坏：{len(found.entries)} 处与签名对不上，没有重算。请停用本机，用备份恢复（yidi restore），缺的从别的节点取回。"
+        )
     else:
+        if found.files:
+            print(f"有 {len(found.files)} 个附件已损坏，联上后重新取回。")
         print("重算完成：每一张视图都与台账一致。" if same else "重算完成：有视图与台账不一致，已改正。")
     return 0 if same else 1
 

@@ -98,6 +98,10 @@ class Blobs:
             return None
         return await asyncio.to_thread(self._read, blob)
 
+    async def is_sound(self, address: str) -> bool:
+        """Whole and what its address says; what is not is set apart, so that it can be fetched again."""
+        return self.has(address) and await asyncio.to_thread(self._is_sound, self._path(address))
+
     def has(self, address: str) -> bool:
         return self._path(address).exists()
 
@@ -149,6 +153,12 @@ class Blobs:
     def _encrypt(self, plain: bytes) -> tuple[bytes, bytes]:
         key = blake2b(plain, key=self._secret, digest_size=32, person=b"yidi blob key").digest()
         return key, FORMAT + lock(plain, FORMAT, _NONCE, key)
+
+    def _is_sound(self, path: Path) -> bool:
+        sound = _is_file(path, path.name)
+        if not sound:
+            path.rename(path.with_suffix(".damaged"))
+        return sound
 
     def _read(self, blob: Blob) -> bytes:
         path = self._path(blob.address)

@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 
 from protocol.certificate import Certificate
-from protocol.node import log
+from protocol.node import log, scrubbing
 from protocol.node.admission import Admission
 from protocol.node.config import Config
 from protocol.node.desk import Desk
@@ -108,7 +108,13 @@ class Node:
 
     async def start(self) -> None:
         await self.desk.arrivals()
-        loops = {"pump": self.pump.run, "mark": self._mark, "elsewhere": self._elsewhere, "overtaken": self._overtaken}
+        loops = {
+            "pump": self.pump.run,
+            "mark": self._mark,
+            "elsewhere": self._elsewhere,
+            "overtaken": self._overtaken,
+            "scrub": self._scrub,
+        }
         for name, loop in loops.items():
             self._tasks.append(asyncio.create_task(_for_ever(name, loop), name=name))
 
@@ -154,6 +160,15 @@ class Node:
                 epoch = self.identity.new_epoch()
                 log.event("new epoch", origin=f"{self.about.node}:{epoch}", lanes=len(self.pump.state().overtaken))
                 self.outdated.set()
+
+    async def _scrub(self) -> None:
+        """Damage in what nobody reads is found while others still hold what was lost."""
+        await asyncio.sleep(scrubbing.FIRST_S)
+        while True:
+            found = await scrubbing.look(self.journal, self.blobs, scrubbing.PAUSE_S)
+            self.wake.commit([], [])  # pages say what was found, files that are wanted again are fetched
+            log.event("scrubbed", entries=len(found.entries), count=len(found.files))
+            await asyncio.sleep(scrubbing.EACH_S)
 
     async def _elsewhere(self) -> None:
         """The command line works on the same journal: what it wrote goes out and is shown like anything else.

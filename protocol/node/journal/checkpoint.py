@@ -62,6 +62,15 @@ class Checkpoint:
         except sqlcipher.Error as error:  # busy or full: the next round tries again
             stop_if_fatal(error, self._fatal)
 
+    async def damaged_pages(self) -> list[str]:
+        """Pages of the file whose checksum is wrong, also those that nobody reads. Looked at twice: another program may be writing one."""
+        first = set(await asyncio.to_thread(self._look))
+        return sorted(first & set(await asyncio.to_thread(self._look))) if first else []
+
+    def _look(self) -> list[str]:
+        with self._mutex:  # no checkpoint of ours meanwhile
+            return [str(row[0]) for row in self._connection.execute("pragma cipher_integrity_check").fetchall()]
+
     async def close(self) -> None:
         """With nobody writing: the log is emptied here, where an error is heard, and not by the last connection to close."""
         if self._task is not None:

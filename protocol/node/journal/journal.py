@@ -155,6 +155,11 @@ class Journal:
             self.damaged = self.damaged or refused.code == "store_damaged"
             raise refused from error
 
+    async def damaged_pages(self) -> list[str]:
+        """What SQLCipher's checksums say of each page of the file; PostgreSQL has `data_checksums` for it. It reads the whole file."""
+        async with self._guarded():
+            return await self._checkpoint.damaged_pages() if self._checkpoint else []
+
     # ── reading ──
     async def heads(self, ledger: str | None = None) -> dict[tuple[str, str], LaneHead]:
         """(ledger, origin) → head, of one ledger or of all. What a digest is made of."""

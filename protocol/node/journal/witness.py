@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from protocol.entry import UNREADABLE
 from protocol.node.journal.stored import LaneHead
 
 _Marks = dict[str, tuple[int, bytes]]
@@ -28,7 +29,7 @@ class Witness:
             return msgspec.msgpack.decode(self._path.read_bytes(), type=_Marks)
         except FileNotFoundError:
             return {}
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return {}  # a torn mark says nothing; the peers' Have still does
 
     def note(self, ledger: str, origin: str, head: LaneHead) -> None:

@@ -13,6 +13,7 @@ from litestar.params import FromPath
 from protocol.commands import AddEvidence, Blob
 from protocol.entry import derive
 from protocol.events import Actor
+from protocol.node.scrubbing import want_again
 from protocol.node.web import forms
 from protocol.node.web.page import actor_of, is_htmx, node_of, refused, twin, wants_json
 from protocol.problem import Refused
@@ -86,9 +87,14 @@ async def show_file(request: Request, case: FromPath[str], address: FromPath[str
 
 async def sent_file(request: Request, blob: Blob) -> Response[Any]:
     """Pictures, sound and PDF open in the browser, anything else is only saved; nothing in it can run."""
-    plain = await node_of(request).blobs.get(blob)
+    node = node_of(request)
+    try:
+        plain = await node.blobs.get(blob)
+    except Refused:  # not what it was: set apart, and fetched again from whoever has it
+        await want_again(node.journal, blob.address)
+        plain = None
     if plain is None:
-        if pump := getattr(node_of(request), "pump", None):
+        if pump := getattr(node, "pump", None):
             pump.want_blob(blob.address)
         return refused(request, Refused("file_not_here"))
     way = "inline" if blob.mime in SHOWN else "attachment"
