@@ -1,9 +1,10 @@
-"""One contract, two stores: what every journal must do, on SQLCipher and on a real PostgreSQL."""
+"""One contract, three stores: what every journal must do, on SQLCipher, on a real PostgreSQL, and in the memory of a simulation."""
 
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
+from random import Random
 
 import pytest
 from sqlalchemy import text
@@ -14,6 +15,7 @@ from protocol.node.journal import Journal, LaneHead, Stored, rebuild
 from protocol.node.journal.search import grams
 from protocol.problem import Refused
 from tests.node.journal_kit import KEY, ORIGIN, PLACE, Lane, Views, no_tables, subject
+from tests.simulation.store import Disk, open_journal
 
 TOWNSHIP = "330523/330523002"
 
@@ -426,3 +428,17 @@ class TestPostgres(Contract):
     @pytest.fixture
     def store(self, postgres_url: str) -> Store:
         return Store(postgres_url, None)
+
+
+class MemoryStore:
+    def __init__(self) -> None:
+        self.disk = Disk(Random(1))
+
+    async def open(self, **options: object) -> Journal:
+        return await open_journal(self.disk, no_tables, **{"views": Views, **options})
+
+
+class TestMemory(Contract):
+    @pytest.fixture
+    def store(self) -> MemoryStore:
+        return MemoryStore()

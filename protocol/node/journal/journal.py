@@ -77,9 +77,11 @@ class Journal:
         return journal
 
     @classmethod
-    async def over(cls, writer: AsyncEngine, reader: AsyncEngine, tables: Callable[[], Any], views: Views = folding) -> "Journal":
+    async def over(
+        cls, writer: AsyncEngine, reader: AsyncEngine, tables: Callable[[], Any], views: Views = folding, index_later: bool = False
+    ) -> "Journal":
         """On engines that somebody else made, of either dialect, brought up already (`migrate.bring_up`). Raises Refused."""
-        journal = cls(writer, reader, tables, views, False)
+        journal = cls(writer, reader, tables, views, index_later)
         await journal._freshen()
         return journal
 

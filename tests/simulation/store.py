@@ -1,0 +1,373 @@
+"""A store in memory with fault points, for the same Journal that runs on SQLCipher and PostgreSQL: its SQL, its views, its search.
+
+    disk = Disk(chance, image)                     what a node's folder holds; outlives the node
+    journal = await open_journal(disk, tables, views)
+
+`Engine` and `Connection` offer what our code uses of SQLAlchemy's AsyncEngine and AsyncConnection over one plain `sqlite3`
+database in memory. Every statement waits, so a node can be killed between any two. A reader sees one moment and cannot write.
+
+A commit writes its tail, waits, is durable, waits, returns. Killed while the tail is written it is kept, torn (the next opening
+finds half a tail and drops it) or lost, as drawn; killed after, it is kept though nobody was told. `lies`: syncs do nothing, so a
+power cut takes the last commits, acknowledged or not (mutation M2). `is_full`: whatever would write is refused.
+"""
+
+import asyncio
+import sqlite3
+from collections import Counter, deque, namedtuple
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import StaticPool
+
+from protocol import views as folding
+from protocol.node.journal import Journal, migrate
+
+PAGE_BYTES = 1024  # a whole image is 110 kB then, and copying it takes 20 µs
+STATEMENT_S_MAX, SYNC_S_MAX = 0.004, 0.02
+SLOW = 0.1  # share of statements that really take time; the others only let everybody else go first
+UNSYNCED_MAX = 6  # commits that a disk that lies may forget
+_DIALECT = SimpleNamespace(name="sqlite")
+_READS = ("select", "with", "pragma", "explain")
+
+
+class Disk:
+    """overlap: how often a reader meets the moment before a transaction that is still open, instead of waiting for its end."""
+
+    def __init__(self, chance: Random, image: bytes | None = None, *, overlap: float = 1.0, slow: float = SLOW) -> None:
+        self.chance, self.overlap, self.slow = chance, overlap, slow
+        self.is_full = self.lies = False
+        self.counts: Counter[str] = Counter()
+        self.connection = _connect(image)
+        self.writer: Connection | None = None
+        self.before: bytes | None = None  # the image as it was before the open transaction, when readers may need it
+        self._readers: list[Connection] = []
+        self._unsynced: deque[bytes] = deque(maxlen=UNSYNCED_MAX)
+        self._writing = asyncio.Event()
+        self._free: asyncio.Event | None = None
+
+    def image(self) -> bytes:
+        """As committed."""
+        if self.writer is None or not self.writer.has_changed:
+            return self.connection.serialize()
+        if self.before is None:
+            raise RuntimeError("an image in the middle of a transaction")
+        return self.before
+
+    def crash(self, power: bool = False) -> None:
+        """The node is gone; what is here now is what the next one finds. power: the machine went too, so what was not synced is lost."""
+        writer, self.writer = self.writer, None
+        if writer is not None and self.connection.in_transaction:
+            kept = writer.is_writing_tail and self.chance.random() < 0.5
+            torn = writer.is_writing_tail and not kept and self.chance.random() < 0.5
+            self.counts["tail kept" if kept else "tail torn" if torn else "transaction lost"] += 1
+            self.connection.execute("commit" if kept else "rollback")
+        if power and self.lies and self._unsynced:
+            back = list(self._unsynced)[self.chance.randrange(len(self._unsynced))]
+            self.connection = _connect(back)
+            self.counts["unsynced lost"] += 1
+        self._readers.clear()
+        self._unsynced.clear()
+        self.before, self._free = None, None
+
+    def put_back(self, image: bytes) -> None:
+        """Another image: an old backup, a copy of another disk, an empty store."""
+        self.connection = _connect(image)
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """For whoever judges, not for the node: what is committed, or, inside a transaction, what is about to be."""
+        return self.connection.execute(sql, values).fetchall()
+
+    # ── what connections need ──
+
+    async def wait(self) -> None:
+        if self.chance.random() < self.slow:
+            await asyncio.sleep(self.chance.random() * STATEMENT_S_MAX)
+        else:
+            await asyncio.sleep(0)
+
+    def begin(self, writer: "Connection") -> None:
+        if self.writer is not None:
+            raise RuntimeError("two writers at once")
+        self.writer, self.before, self._free = writer, None, None
+        if self.chance.random() < self.overlap or self.lies:
+            self.before = self.connection.serialize()
+        self.connection.execute("begin immediate")
+
+    def modifies(self) -> None:
+        """Before the first change: readers that already look at the database go on seeing it as it is now."""
+        if self._readers:
+            image = self.before or self._before_changes()
+            for reader in self._readers:
+                reader.old = image
+            self._readers.clear()
+
+    def _before_changes(self) -> bytes:
+        self.before = self.connection.serialize()
+        return self.before
+
+    def commit(self) -> None:
+        if self.lies:
+            self._unsynced.append(self.before or b"")
+        self.connection.execute("commit")
+
+    def end(self) -> None:
+        self.writer, self.before = None, None
+        if self._free is not None:
+            self._free.set()
+
+    async def reads(self, reader: "Connection") -> None:
+        """Decides which moment the reader sees."""
+        while self.writer is not None and self.writer.has_changed:
+            if self.before is not None:
+                reader.old = self.before
+                return
+            self._free = self._free or asyncio.Event()
+            await self._free.wait()
+        self._readers.append(reader)
+
+    def leave(self, reader: "Connection") -> None:
+        if reader in self._readers:
+            self._readers.remove(reader)
+
+
+def _connect(image: bytes | None) -> sqlite3.Connection:
+    made = sqlite3.connect(":memory:", isolation_level=None, cached_statements=512)
+    if image is None:
+        made.execute(f"pragma page_size = {PAGE_BYTES}")
+    else:
+        made.deserialize(image)
+    return made
+
+
+class Engine:
+    """Stands in for AsyncEngine: one of a journal's two."""
+
+    dialect = _DIALECT
+
+    def __init__(self, disk: Disk, writes: bool) -> None:
+        self.disk, self._writes = disk, writes
+
+    def connect(self) -> "Connection":
+        return Connection(self.disk, self._writes)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator["Connection"]:
+        async with self.connect() as c:
+            await c.begin()
+            yield c
+            await c.commit()
+
+    async def dispose(self) -> None:
+        pass
+
+
+class Connection:
+    """Stands in for AsyncConnection, and for the driver's own connection under it."""
+
+    dialect = _DIALECT
+
+    def __init__(self, disk: Disk, writes: bool) -> None:
+        self.disk, self._writes = disk, writes
+        self.old: bytes | None = None  # a reader's moment, once the database has gone on
+        self._old: sqlite3.Connection | None = None
+        self._open = self.has_changed = self.is_writing_tail = False
+
+    async def __aenter__(self) -> "Connection":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._open:
+            await self.rollback()
+
+    @property
+    def driver_connection(self) -> "Connection":
+        return self
+
+    async def get_raw_connection(self) -> "Connection":
+        return self
+
+    def in_transaction(self) -> bool:
+        return self._open
+
+    async def begin(self) -> None:
+        await self.disk.wait()
+        if self._writes:
+            self.disk.begin(self)
+        self._open = True
+
+    async def commit(self) -> None:
+        if self._writes:
+            disk = self.disk
+            if disk.is_full and self.has_changed:
+                raise _full()
+            self.is_writing_tail = True
+            await asyncio.sleep(disk.chance.random() * SYNC_S_MAX if disk.chance.random() < 0.5 else 0)
+            disk.commit()
+            self.is_writing_tail = False
+            self._end()
+            await asyncio.sleep(0)
+        else:
+            self._end()
+
+    async def rollback(self) -> None:
+        if self._writes and self.disk.writer is self and self.disk.connection.in_transaction:
+            self.disk.connection.execute("rollback")
+        self._end()
+
+    def _end(self) -> None:
+        if not self._open:
+            return
+        self._open = self.has_changed = self.is_writing_tail = False
+        if self._writes:
+            self.disk.end()
+        else:
+            self.disk.leave(self)
+            self.old, self._old = None, None
+
+    async def execute(self, statement: Any, values: Any = None) -> "Result":
+        """A TextClause or a text, with a dict of values, or a list of them for many. Raises DBAPIError."""
+        sql = getattr(statement, "text", statement)
+        try:
+            if isinstance(values, list):
+                await self.executemany(sql, values)
+                return Result([], ())
+            cursor = await self._run(sql, values or {})
+        except sqlite3.Error as error:
+            raise DBAPIError(sql, values, error) from error
+        names = tuple(d[0] for d in cursor.description or ())
+        return Result(cursor.fetchall() if names else [], names)
+
+    async def execute_fetchall(self, sql: str, values: Any = ()) -> list[tuple[Any, ...]]:
+        return (await self._run(sql, values)).fetchall()
+
+    async def executemany(self, sql: str, many: Any) -> None:
+        await self._run(sql, list(many), True)
+
+    async def _run(self, sql: str, values: Any, many: bool = False) -> sqlite3.Cursor:
+        if not self._open:
+            await self.begin()
+        await self.disk.wait()
+        if not self._writes:
+            return (await self._view(sql)).execute(sql, values)
+        if not _reads_only(sql):
+            if self.disk.is_full:
+                raise _full()
+            if not self.has_changed:
+                self.disk.modifies()
+                self.has_changed = True
+        run = self.disk.connection.executemany if many else self.disk.connection.execute
+        return run(sql, values)
+
+    async def _view(self, sql: str) -> sqlite3.Connection:
+        if not _reads_only(sql):
+            raise _error("attempt to write a readonly database", sqlite3.SQLITE_READONLY)
+        if self.old is None and self not in self.disk._readers:
+            await self.disk.reads(self)
+        if self.old is None:
+            return self.disk.connection
+        if self._old is None:
+            self._old = _connect(self.old)
+        return self._old
+
+    async def run_sync(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Migrations speak with SQLAlchemy's own connection."""
+        engine = create_engine("sqlite://", creator=lambda: _Borrowed(self.disk.connection), poolclass=StaticPool)
+        self.has_changed = True
+        with engine.connect() as c, c.begin():
+            return work(c, *arguments)
+
+
+class _Borrowed:
+    """The driver's connection in SQLAlchemy's hands: the transaction stays ours to end."""
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self._raw = raw
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+    def commit(self) -> None:
+        pass
+
+    rollback = close = commit
+
+
+@lru_cache(maxsize=2048)
+def _reads_only(sql: str) -> bool:
+    return sql.lstrip().split(None, 1)[0].lower() in _READS
+
+
+def _error(what: str, code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError(what)
+    error.sqlite_errorcode = code
+    return error
+
+
+def _full() -> sqlite3.OperationalError:
+    return _error("database or disk is full", sqlite3.SQLITE_FULL)
+
+
+@lru_cache(maxsize=512)
+def _row_type(names: tuple[str, ...]) -> Any:
+    return namedtuple("Row", names, rename=True)
+
+
+class Result:
+    """All rows at once, by position, by name, or as mappings."""
+
+    def __init__(self, rows: list[tuple[Any, ...]], names: tuple[str, ...]) -> None:
+        self._names, self._plain = names, rows
+        self.returns_rows = bool(names)
+
+    def all(self) -> list[Any]:
+        return list(map(_row_type(self._names)._make, self._plain))
+
+    def __iter__(self) -> Any:
+        return iter(self.all())
+
+    def first(self) -> Any:
+        return next(iter(self), None)
+
+    def scalar(self) -> Any:
+        return self._plain[0][0] if self._plain else None
+
+    def scalar_one(self) -> Any:
+        ((value,),) = self._plain
+        return value
+
+    def mappings(self) -> "Mappings":
+        return Mappings([dict(zip(self._names, row, strict=True)) for row in self._plain])
+
+
+class Mappings(list[dict[str, Any]]):
+    def all(self) -> list[dict[str, Any]]:
+        return self
+
+    def first(self) -> dict[str, Any] | None:
+        return self[0] if self else None
+
+
+async def open_journal(disk: Disk, tables: Callable[[], Any], views: Any = folding, index_later: bool = False) -> Journal:
+    """What `Journal.open` does for a file or a URL."""
+    writer, reader = Engine(disk, True), Engine(disk, False)
+    if not _is_up(disk, views):
+        await migrate.bring_up(writer, views)  # type: ignore[arg-type]
+    return await Journal.over(writer, reader, tables, views, index_later)  # type: ignore[arg-type]
+
+
+def _is_up(disk: Disk, views: Any) -> bool:
+    """Asked without SQLAlchemy, whose inspection takes longer than everything else of an opening."""
+    if not disk.rows("select 1 from sqlite_master where name = 'local'"):
+        return False
+    found = disk.rows("select value from local where name = 'views'")
+    return (
+        bool(found)
+        and found[0][0] == migrate.shape_of(views)
+        and disk.rows("select version_num from alembic_version") == [(migrate.VERSION,)]
+    )
