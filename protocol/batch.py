@@ -2,25 +2,38 @@
 
     frame = 8 bytes of BLAKE2b over the rest, then one zstd frame (dictionary id inside, if any) of the MessagePack array Batch
 
-Head bytes travel as they were made. The signature is that of the last entry, so a batch is cut only at a head whose
+Head bytes are admitted as they were made. The signature is that of the last entry, so a batch is cut only at a head whose
 signature the sender holds (`cut`). Sum, stated size and dictionary are checked before a byte is expanded: zstd's own
 `max_output_size` bounds nothing when the frame states its size, and one bit of its header is ignored by decoders.
+
+`speaks` names what a node understands besides the plain frame; it says so in its Have and in each pull, and nobody sends it
+anything else. SPEAKS is all of this version:
+
+    bare    where a body travels, its hash is left out of the head: whoever reads it makes it again (32 bytes that no zstd shrinks)
+    dict1   the packaged dictionary (protocol/data/wire-1.zdict, trained on made-up texts by deploy/wire/dictionary.py)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
+from functools import cache
 from hashlib import blake2b
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 import zstandard
 
-from protocol.entry import START, UNREADABLE, Entry
+from protocol.data import wire_dictionary
+from protocol.entry import START, UNREADABLE, Entry, body_hash
 from protocol.problem import Refused
 
 BATCH_ENTRIES_MAX = 500
 BATCH_BYTES_MAX = 524_288  # unpacked; half of what a nats-server takes in one message, so a packed one always passes
 SUM_BYTES = 8
-LEVEL = 3  # zstd: higher costs the sender more than it saves the wire
+LEVEL = 3  # zstd: level 5 saves 3 % more of the wire for half as much again of the sender's time
+WHOLE_MAX = 100  # heads that need their hash all the same; more of them are not worth a form of their own (and `cut` leaves 512 bytes)
+SPEAKS_MAX = 32  # words of one node; what is beyond was said by a version that we can't follow anyway
+BARE, DICT1 = "bare", "dict1"
+SPEAKS: Final = (BARE, DICT1)
+DICTIONARIES: Final = {DICT1: 2_037_972_993}  # word → id in the frame; a later dictionary gets a word and an id of its own
 
 
 class Batch(msgspec.Struct, array_like=True, frozen=True):
@@ -59,35 +72,52 @@ class Row(Protocol):
     def signature(self) -> bytes | None: ...
 
 
+class _Wire(msgspec.Struct, array_like=True, frozen=True):
+    """A Batch with what has grown since. whole: the heads that keep their hash although a body travels; None: all do."""
+
+    ledger: str
+    origin: str
+    after: int
+    prev: bytes
+    heads: tuple[bytes, ...]
+    bodies: tuple[tuple[bytes, bytes] | None, ...]
+    signature: bytes
+    whole: tuple[int, ...] | None = None
+
+
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Batch)
+_decoder = msgspec.msgpack.Decoder(_Wire)
 
 
-def encode(batch: Batch) -> bytes:
-    return _encoder.encode(batch)
+def encode(batch: Batch, speaks: Collection[str] = ()) -> bytes:
+    return _encoder.encode(_bared(batch) if BARE in speaks else batch)
 
 
-def decode(raw: bytes) -> Batch:
-    """Raises Refused frame_too_large, batch_malformed."""
+def decode(raw: bytes, speaks: Collection[str] = SPEAKS) -> Batch:
+    """Raises Refused frame_too_large, batch_malformed, version_unknown (a form that was not asked for)."""
     if len(raw) > BATCH_BYTES_MAX:
         raise Refused("frame_too_large")
     try:
-        batch = _decoder.decode(raw)
+        wire = _decoder.decode(raw)
     except UNREADABLE as error:
         raise Refused("batch_malformed", why=str(error)) from error
-    if not 0 < len(batch.heads) == len(batch.bodies) <= BATCH_ENTRIES_MAX:
-        raise Refused("batch_malformed", why=f"{len(batch.heads)} heads, {len(batch.bodies)} bodies")
-    if not 0 <= batch.after < 2**53:
+    if not 0 < len(wire.heads) == len(wire.bodies) <= BATCH_ENTRIES_MAX:
+        raise Refused("batch_malformed", why=f"{len(wire.heads)} heads, {len(wire.bodies)} bodies")
+    if not 0 <= wire.after < 2**53:
         raise Refused("batch_malformed", why="after")
-    return batch
+    if wire.whole is not None and BARE not in speaks:
+        raise Refused("version_unknown", version=BARE)
+    return Batch(wire.ledger, wire.origin, wire.after, wire.prev, _heads(wire), wire.bodies, wire.signature)
 
 
-def pack(batch: Batch, dictionary: zstandard.ZstdCompressionDict | None = None) -> bytes:
-    return _framed(zstandard.ZstdCompressor(level=LEVEL, dict_data=dictionary).compress(encode(batch)))
+def pack(batch: Batch, speaks: Collection[str] = ()) -> bytes:
+    """speaks: what everybody who will read it understands; of other versions' words only ours count."""
+    word = next((word for word in DICTIONARIES if word in speaks), "")
+    return _framed(_compressor(word).compress(encode(batch, speaks)))
 
 
-def unpack(wire: bytes, dictionaries: Mapping[int, zstandard.ZstdCompressionDict] | None = None) -> Batch:
-    """dictionaries by id. Raises Refused frame_broken, frame_too_large, version_unknown (its dictionary), batch_malformed."""
+def unpack(wire: bytes, speaks: Collection[str] = SPEAKS) -> Batch:
+    """Raises Refused frame_broken, frame_too_large, version_unknown (a dictionary or form beyond `speaks`), batch_malformed."""
     frame = wire[SUM_BYTES:]
     if len(wire) <= SUM_BYTES or wire[:SUM_BYTES] != _sum(frame):
         raise Refused("frame_broken")
@@ -95,13 +125,13 @@ def unpack(wire: bytes, dictionaries: Mapping[int, zstandard.ZstdCompressionDict
         about = zstandard.get_frame_parameters(frame)
         if not 0 < about.content_size <= BATCH_BYTES_MAX or about.window_size > BATCH_BYTES_MAX * 2:
             raise Refused("frame_too_large")
-        dictionary = (dictionaries or {}).get(about.dict_id)
-        if about.dict_id and dictionary is None:
+        word = next((word for word, id_ in DICTIONARIES.items() if id_ == about.dict_id and word in speaks), "")
+        if about.dict_id and not word:
             raise Refused("version_unknown", version=about.dict_id)
-        raw = zstandard.ZstdDecompressor(dict_data=dictionary).decompress(frame)
+        raw = zstandard.ZstdDecompressor(dict_data=_dictionary(word)).decompress(frame)
     except zstandard.ZstdError as error:
         raise Refused("frame_broken") from error
-    return decode(raw)
+    return decode(raw, speaks)
 
 
 def cut(rows: Sequence[Row], ledger: str, origin: str, after: int, prev: bytes = START, limit: int = BATCH_ENTRIES_MAX) -> Batch | None:
@@ -121,6 +151,46 @@ def cut(rows: Sequence[Row], ledger: str, origin: str, after: int, prev: bytes =
     taken = rows[:end]
     bodies = tuple(None if row.salt is None or row.body is None else (row.salt, row.body) for row in taken)
     return Batch(ledger, origin, after, prev, tuple(row.head_bytes for row in taken), bodies, taken[-1].signature or b"")
+
+
+def _bared(batch: Batch) -> Batch | _Wire:
+    """Without the hashes that the bodies tell. A head of a later version may have grown beyond its hash: that one stays whole."""
+    heads, whole = list(batch.heads), []
+    for n, (head, body) in enumerate(zip(batch.heads, batch.bodies, strict=True)):
+        if body is not None:
+            hash_ = body_hash(*body)
+            if head.endswith(hash_):
+                heads[n] = head[: -len(hash_)]
+            else:
+                whole.append(n)
+    if len(whole) > WHOLE_MAX:
+        return batch
+    return _Wire(batch.ledger, batch.origin, batch.after, batch.prev, tuple(heads), batch.bodies, batch.signature, tuple(whole))
+
+
+def _heads(wire: _Wire) -> tuple[bytes, ...]:
+    if wire.whole is None:
+        return wire.heads
+    kept = set(wire.whole)
+    return tuple(
+        head if body is None or n in kept else head + body_hash(*body)
+        for n, (head, body) in enumerate(zip(wire.heads, wire.bodies, strict=True))
+    )
+
+
+@cache
+def _dictionary(word: str) -> zstandard.ZstdCompressionDict | None:
+    """Digested once for this level; None for the plain frame."""
+    if not word:
+        return None
+    made = zstandard.ZstdCompressionDict(wire_dictionary(word))
+    made.precompute_compress(level=LEVEL)
+    return made
+
+
+def _compressor(word: str) -> zstandard.ZstdCompressor:
+    """A new one each time: pages and pump may pack in several threads."""
+    return zstandard.ZstdCompressor(level=LEVEL, dict_data=_dictionary(word))
 
 
 def _sum(frame: bytes) -> bytes:

@@ -1,6 +1,9 @@
 """A Have: what a node has COMMITTED of one ledger, signed. The receipt, the question, and a witness that history was not rewritten.
 
-    wire = 64 bytes of Ed25519 signature, then the MessagePack array [node, ledger, lanes, clock_ms, version, want]
+    wire = 64 bytes of Ed25519 signature, then the MessagePack array [node, ledger, lanes, clock_ms, version, want, speaks]
+
+`version` is that of the speaker's program, `speaks` what it understands on the wire besides the plain frame (batch.SPEAKS): a feature
+is used only where everybody who will read it has said its word, so that nodes of three releases live in one county.
 
 The signature covers the bytes as they came, so an array that grew at its end still verifies. Keep `wire` as it came: whoever
 holds an old Have can show that a lane no longer holds what its keeper once said it held.
@@ -14,6 +17,7 @@ import msgspec
 from nacl.exceptions import CryptoError
 from nacl.signing import SigningKey, VerifyKey
 
+from protocol.batch import SPEAKS_MAX
 from protocol.entry import UNREADABLE
 from protocol.problem import Refused
 
@@ -26,7 +30,7 @@ Lanes = dict[str, tuple[int, bytes]]  # origin → (highest seq committed, chain
 
 
 class Have(msgspec.Struct, frozen=True):
-    """clock_ms: the speaker's wall clock when it spoke · version: of its program · want: asks all who hear it for theirs."""
+    """clock_ms: the speaker's wall clock when it spoke · version: of its program · want: asks all who hear it for theirs · speaks: see above."""
 
     node: str
     ledger: str
@@ -34,6 +38,7 @@ class Have(msgspec.Struct, frozen=True):
     clock_ms: int
     version: str = ""
     want: bool = False
+    speaks: tuple[str, ...] = ()
     signature: bytes = b""
 
 
@@ -44,6 +49,7 @@ class _Wire(msgspec.Struct, array_like=True, frozen=True):
     clock_ms: int
     version: str = ""
     want: bool = False
+    speaks: tuple[str, ...] = ()
 
 
 class Head(Protocol):
@@ -61,7 +67,7 @@ _decoder = msgspec.msgpack.Decoder(_Wire)
 
 def sign(have: Have, key: SigningKey) -> bytes:
     """The wire form. Say it only after the commit that it speaks of."""
-    raw = _encoder.encode(_Wire(have.node, have.ledger, have.lanes, have.clock_ms, have.version, have.want))
+    raw = _encoder.encode(_Wire(have.node, have.ledger, have.lanes, have.clock_ms, have.version, have.want, have.speaks))
     return key.sign(_SIGNED_AS + raw).signature + raw
 
 
@@ -75,7 +81,7 @@ def read(wire: bytes) -> Have:
         raise Refused("batch_malformed", why=str(error)) from error
     if not all(0 < seq < 2**53 and len(hash_) == HASH_BYTES for seq, hash_ in got.lanes.values()) or not 0 <= got.clock_ms < 2**53:
         raise Refused("batch_malformed", why="lanes or clock")
-    return Have(got.node, got.ledger, got.lanes, got.clock_ms, got.version[:40], got.want, wire[:SIGNATURE_BYTES])
+    return Have(got.node, got.ledger, got.lanes, got.clock_ms, got.version[:40], got.want, got.speaks[:SPEAKS_MAX], wire[:SIGNATURE_BYTES])
 
 
 def is_signed(wire: bytes, key: bytes) -> bool:

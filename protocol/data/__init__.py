@@ -1,4 +1,4 @@
-"""The packaged tables as bytes: the only place of `protocol` that reads files, once, when first imported."""
+"""The packaged tables and the dictionaries of the wire as bytes: the only place of `protocol` that reads files, once."""
 
 import csv
 import json
@@ -29,6 +29,11 @@ def _load() -> dict[str, tuple[str, str, bytes]]:
         compact = json.dumps(table, ensure_ascii=False, separators=(",", ":")).encode()
         found[name] = (table["version"], table["valid_from"], compact)
     return found
+
+
+def wire_dictionary(word: str) -> bytes:
+    """`dict1` → wire-1.zdict. One that was shipped is never changed: older nodes go on reading by its id."""
+    return (files("protocol.data") / f"wire-{word.removeprefix('dict')}.zdict").read_bytes()
 
 
 PACKAGED: Final = _load()

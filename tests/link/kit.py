@@ -20,7 +20,7 @@ from deploy.nats.identity import Authority
 from deploy.nats.servers import Listen, Server, free_ports
 from protocol import certificate as certificates
 from protocol import entry, events, lane
-from protocol.batch import Batch
+from protocol.batch import SPEAKS, Batch
 from protocol.certificate import Certificate
 from protocol.events import Draft, NodeEnrolled, NodeRevoked, NoteAdded, TextBody
 from protocol.lane import EMPTY, LaneHead, Proven
@@ -181,6 +181,7 @@ class Node:
         self.memory, self.wake, self.skew_ms = Memory(), Wake(), 0
         self.admits = Admits(self.memory, bytes(town.key.verify_key), certificate, self.wake)
         self.blobs = None
+        self.version, self.speaks = "0.1.0", SPEAKS
         self.pump: Pump | None = None
         self.task: asyncio.Task | None = None
 
@@ -216,7 +217,7 @@ class Node:
         link = Link(self.name, self.certificate.branch, self.town.creds(self.name), self.servers, self.town.folder / "ca.pem")
         self.pump = Pump(
             self.memory, self.admits, link, self.signer, self.certificate, self.wake, lambda: now_ms() + self.skew_ms,
-            blobs=self.blobs, version="0.1.0",
+            blobs=self.blobs, version=self.version, speaks=self.speaks,
         )  # fmt: skip
         self.task = asyncio.create_task(self.pump.run(), name=self.name)
         return self

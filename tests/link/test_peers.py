@@ -2,12 +2,14 @@
 
 import time
 
+import msgspec
+
 from protocol import have
 from protocol.have import Have
 from protocol.lane import LaneHead
 from protocol.node.link.peers import Peers
 from protocol.place import COMMON
-from tests.link.kit import COUNTY, HUB, N1, NODES, T1, TOWN, V1, V2
+from tests.link.kit import COUNTY, HALL, HUB, N1, NODES, T1, TOWN, V1, V2
 from tests.link.test_wire import issued
 
 HASH = bytes(32)
@@ -45,6 +47,27 @@ def test_everybody_who_covers_a_ledger_is_expected_to_have_it():
     peers.learn(certificate(T1), revoked=True)
     assert not peers.is_unreceived(V1, ours)
     assert [p.node for p in peers.shown({V1: ours}) if p.revoked] == [T1]
+
+
+def test_what_all_who_hear_a_ledger_have_said_they_understand_is_spoken_there_and_nothing_else():
+    def speaking(node: str, *words: str) -> Have:
+        return msgspec.structs.replace(said(node, V1, 1), speaks=words)
+
+    peers, ours = village(), ("bare", "dict1")
+    assert peers.speaks(V1, ours) == (), "nobody was heard of yet"
+    peers.note(speaking(HUB, "bare", "dict1", "of a later version"), 0)
+    assert peers.speaks(V1, ours) == (), "the township may be an older one"
+    peers.note(speaking(T1, "dict1"), 0)
+    assert peers.speaks(V1, ours) == ("dict1",)
+    peers.note(speaking(T1, "dict1", "bare"), 0)
+    assert peers.speaks(V1, ours) == ours
+    peers.learn(certificate(HALL))
+    assert peers.speaks(V1, ours) == (), "one more joined, who has said nothing"
+    peers.learn(certificate(HALL), revoked=True)
+    assert peers.speaks(V1, ours) == ours
+    peers.note(speaking(T1), 0)
+    assert peers.speaks(V1, ours) == (), "it was put back to an older version"
+    assert Peers(certificate(N1)).speaks(V1, ours) == ()
 
 
 def test_a_newer_certificate_takes_the_place_of_the_older_and_never_the_reverse():

@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
+from deploy.wire.dictionary import catch_up, measured
+from deploy.wire.lanes import drawn
 from protocol import batch, certificate, entry, have, lane
 from protocol.batch import Batch
 from protocol.events import Draft, LaneOpened, NodeRevoked, NoteAdded, TextBody, facts_of
@@ -286,14 +288,50 @@ def test_a_frame_that_would_swell_is_refused_before_it_is_expanded():
         batch.unpack(batch._framed(cheat))
 
 
-def test_a_dictionary_is_named_in_the_frame():
-    samples = [batch.encode(commit(FIRST.head, *[note(f"纠纷 {n} {k}") for k in range(n % 7 + 1)]).batch) for n in range(300)]
-    dictionary = zstandard.train_dictionary(4_096, samples)
-    wire = batch.pack(SECOND.batch, dictionary)
-    assert batch.unpack(wire, {dictionary.dict_id(): dictionary}) == SECOND.batch
-    assert len(wire) < len(batch.pack(SECOND.batch))
+def test_a_dictionary_is_named_in_the_frame_and_used_only_where_it_was_asked_for():
+    plain, spoken = batch.pack(SECOND.batch), batch.pack(SECOND.batch, ("dict1", "of a later version"))
+    assert batch.unpack(spoken) == batch.unpack(plain) == SECOND.batch
+    assert zstandard.get_frame_parameters(spoken[batch.SUM_BYTES :]).dict_id == batch.DICTIONARIES["dict1"]
+    assert zstandard.get_frame_parameters(plain[batch.SUM_BYTES :]).dict_id == 0
+    assert len(spoken) < len(plain)
     with refused("version_unknown"):
-        batch.unpack(wire)
+        batch.unpack(spoken, ())
+    with refused("version_unknown"):
+        batch.unpack(
+            batch._framed(zstandard.ZstdCompressor(dict_data=zstandard.train_dictionary(4_096, SAMPLES, dict_id=99_999)).compress(RAW))
+        )
+
+
+SAMPLES = [batch.encode(commit(FIRST.head, *[note(f"纠纷 {n} {k}") for k in range(n % 7 + 1)]).batch) for n in range(300)]
+
+
+def test_the_hash_of_a_body_that_travels_is_left_out_and_made_again():
+    bare = batch.encode(SECOND.batch, ("bare",))
+    assert len(bare) < len(batch.encode(SECOND.batch)) - 24 * sum(body is not None for body in SECOND.batch.bodies)
+    assert batch.decode(bare) == SECOND.batch
+    with refused("version_unknown"):
+        batch.decode(bare, ("dict1",))
+    erased = msgspec.structs.replace(SECOND.batch, bodies=tuple(None for _ in SECOND.batch.bodies))
+    assert batch.decode(batch.encode(erased, batch.SPEAKS)) == erased
+    grown = msgspec.structs.replace(SECOND.batch, heads=tuple(head + b"\x01" for head in SECOND.batch.heads))
+    assert batch.decode(batch.encode(grown, batch.SPEAKS)) == grown, "a head of a later version goes as it is"
+
+
+def test_any_bit_that_flips_in_a_bare_batch_is_noticed():
+    bare = batch.encode(FIRST.batch, ("bare",))
+    for bit in range(len(bare) * 8):
+        with pytest.raises(Refused):
+            check(batch.decode(flip(bare, bit)))
+
+
+def test_of_a_made_up_county_an_entry_in_catch_up_takes_at_most_200_bytes_and_a_third_of_its_json():
+    lanes = drawn(3, villages=6, each=8)
+    old, new = measured(lanes, ()), measured(lanes, batch.SPEAKS)
+    print(f"\nbytes an entry: {old} without, {new} with the dictionary")
+    assert new["catch_up"] <= 200 and new["ratio"] <= 0.35
+    assert new["catch_up"] < 0.8 * old["catch_up"], "the dictionary is worth its place"
+    for got, _ in catch_up(lanes):
+        assert batch.unpack(batch.pack(got, batch.SPEAKS)) == got
 
 
 class Row(msgspec.Struct):
@@ -357,6 +395,27 @@ def test_a_later_version_s_longer_have_still_verifies():
     wire = KEY.sign(have._SIGNED_AS + grown).signature + grown
     assert have.is_signed(wire, bytes(KEY.verify_key))
     assert have.read(wire).lanes == SAID.lanes
+
+
+class HaveOf010(msgspec.Struct, array_like=True, frozen=True):
+    """As the release 0.1.0 reads it."""
+
+    node: str
+    ledger: str
+    lanes: have.Lanes
+    clock_ms: int
+    version: str = ""
+    want: bool = False
+
+
+def test_an_older_node_reads_our_have_and_we_read_its():
+    ours = have.sign(msgspec.structs.replace(SAID, speaks=batch.SPEAKS), KEY)
+    theirs = msgspec.msgpack.decode(ours[64:], type=HaveOf010)
+    assert (theirs.lanes, theirs.version, theirs.want) == (SAID.lanes, SAID.version, SAID.want)
+    raw = msgspec.msgpack.encode(theirs)
+    old = KEY.sign(have._SIGNED_AS + raw).signature + raw
+    assert (have.read(old).speaks, have.read(ours).speaks) == ((), batch.SPEAKS)
+    assert have.is_signed(old, bytes(KEY.verify_key)) and have.is_signed(ours, bytes(KEY.verify_key))
 
 
 @given(

@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 
 from protocol import batch as batches
 from protocol import certificate as certificates
-from protocol.batch import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, Batch
+from protocol.batch import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, SPEAKS_MAX, Batch
 from protocol.entry import START, UNREADABLE
 from protocol.node.link import subjects
 from protocol.node.link.ground import Ground
@@ -29,6 +29,7 @@ class LaneAsk(msgspec.Struct, array_like=True, frozen=True):
     origin: Name
     after: Seq
     limit: Annotated[int, msgspec.Meta(ge=1, le=BATCH_ENTRIES_MAX)]
+    speaks: Annotated[tuple[Name, ...], msgspec.Meta(max_length=SPEAKS_MAX)] = ()  # what the asker understands (batch.SPEAKS)
 
 
 class BlobAsk(msgspec.Struct, array_like=True, frozen=True):
@@ -50,7 +51,7 @@ class Answers:
             ask = _lane_asks.decode(msg.data)
             await self._may(msg.reply, ask.ledger)
             got = await piece(self._ground.journal, ask.ledger, ask.origin, ask.after, ask.limit)
-            await self._respond(msg, b"" if got is None else batches.pack(got))
+            await self._respond(msg, b"" if got is None else batches.pack(got, ask.speaks))
         except (Refused, *UNREADABLE) as error:
             await self._refuse(msg, error)
 

@@ -145,7 +145,7 @@ class CatchUp:
         ground = self._ground
         known = ground.peers.get(holder)
         subject = subjects.pull(ground.peers.branch(holder, lane[0]), holder)
-        answer = await ground.link.request(subject, msgspec.msgpack.encode(LaneAsk(*lane, after, need.limit)), ANSWER_S_MAX)
+        answer = await ground.link.request(subject, msgspec.msgpack.encode(LaneAsk(*lane, after, need.limit, ground.speaks)), ANSWER_S_MAX)
         if known is not None:
             known.failures = 0 if answer is not None else min(known.failures + 1, 100)
         if answer is None or not answer.data or (answer.headers or {}).get(REFUSED_HEADER):
@@ -154,7 +154,7 @@ class CatchUp:
 
     def _read(self, holder: str, lane: tuple[str, str], after: int, answer: Msg) -> Batch | None:
         try:
-            got = batches.unpack(answer.data)
+            got = batches.unpack(answer.data, self._ground.speaks)
             if (got.ledger, got.origin) != lane or got.after != after:
                 raise Refused("lane_foreign", ledger=got.ledger)
         except Refused as refused:

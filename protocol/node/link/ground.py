@@ -14,6 +14,7 @@ from nats.aio.msg import Msg
 
 from protocol import certificate as certificates
 from protocol import entry, events, place
+from protocol.batch import SPEAKS
 from protocol.certificate import Certificate
 from protocol.lane import EMPTY
 from protocol.node import log
@@ -41,9 +42,10 @@ class Ground:
         clock: Callable[[], int],
         blobs: Blobs | None,
         version: str,
+        speaks: tuple[str, ...] = SPEAKS,
     ) -> None:
         self.journal, self.admission, self.link, self.signer, self.certificate = journal, admission, link, signer, certificate
-        self.wake, self.clock, self.blobs, self.version = wake, clock, blobs, version
+        self.wake, self.clock, self.blobs, self.version, self.speaks = wake, clock, blobs, version, speaks
         self.peers = Peers(certificate)
         self.heads: dict[str, dict[str, Head]] = {}
         self.faults: Counter[str] = Counter()

@@ -38,7 +38,7 @@ class Hearing:
             return
         with ground.hearing_live():
             try:
-                got = batches.unpack(msg.data)
+                got = batches.unpack(msg.data, ground.speaks)
                 if got.ledger != ledger or entry.node_of(got.origin) != speaker:
                     raise Refused("lane_foreign", ledger=got.ledger)
                 await self._admit(got, speaker, msg.data)

@@ -49,6 +49,7 @@ class Known:
         self.lanes: dict[str, Lanes] = {}
         self.seen_ms: int | None = None
         self.version = ""
+        self.speaks: frozenset[str] = frozenset()
         self.samples: deque[int] = deque(maxlen=SAMPLES_MAX)
         self.failures = 0
 
@@ -90,7 +91,7 @@ class Peers:
     def note(self, have: Have, now_ms: int) -> bool:
         """Takes over a Have whose signature was verified. True when it says something else than the last one."""
         known = self._known[have.node]
-        known.seen_ms, known.version = now_ms, have.version
+        known.seen_ms, known.version, known.speaks = now_ms, have.version, frozenset(have.speaks)
         known.samples.append(now_ms - have.clock_ms)
         changed = known.lanes.get(have.ledger) != have.lanes
         known.lanes[have.ledger] = have.lanes
@@ -126,6 +127,14 @@ class Peers:
             told = self._known.values() if self.counts(ledger) else ()
             self._expected[ledger] = [k for k in told if not k.revoked and certificates.hears(k.certificate, ledger)]
         return self._expected[ledger]
+
+    def speaks(self, ledger: str, ours: tuple[str, ...]) -> tuple[str, ...]:
+        """Of our words those that every node which hears the ledger has said: what goes to all must be read by all.
+
+        A node never heard of yet counts as one that knows none; so does everybody while nobody is known to hear it.
+        """
+        hearers = self.expected(ledger)
+        return tuple(word for word in ours if hearers and all(word in known.speaks for known in hearers))
 
     def is_unreceived(self, ledger: str, ours: Mapping[str, Head]) -> bool:
         return any(known.lacks(ledger, ours) for known in self.expected(ledger))

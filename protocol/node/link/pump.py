@@ -18,7 +18,7 @@ import msgspec
 
 from protocol import batch as batches
 from protocol import have, place
-from protocol.batch import BATCH_ENTRIES_MAX
+from protocol.batch import BATCH_ENTRIES_MAX, SPEAKS
 from protocol.certificate import Certificate
 from protocol.have import Have
 from protocol.node.link import parts, subjects
@@ -68,9 +68,10 @@ class Pump:
         *,
         blobs: parts.Blobs | None = None,
         version: str = "",
+        speaks: tuple[str, ...] = SPEAKS,
     ) -> None:
-        """clock: Unix milliseconds. Listens to `wake` by itself."""
-        self._ground = Ground(journal, admission, link, signer, certificate, wake, clock, blobs, version)
+        """clock: Unix milliseconds · speaks: what we understand on the wire. Listens to `wake` by itself."""
+        self._ground = Ground(journal, admission, link, signer, certificate, wake, clock, blobs, version, speaks)
         self._catchup = CatchUp(self._ground)
         self._fetching = Fetching(self._ground, self._catchup)
         self._hearing = Hearing(self._ground, self._catchup, self.say, self._came)
@@ -170,9 +171,10 @@ class Pump:
         self._published[ledger] = upto
         if not ground.link.is_connected or upto - after > BACKLOG_MAX:
             return
+        speaks = ground.peers.speaks(ledger, ground.speaks)
         while after < upto:
             got = await piece(ground.journal, ledger, origin, after, BATCH_ENTRIES_MAX)
-            if got is None or not await ground.link.publish(subjects.live(ledger, ground.certificate.node), batches.pack(got)):
+            if got is None or not await ground.link.publish(subjects.live(ledger, ground.certificate.node), batches.pack(got, speaks)):
                 return
             after = got.last
         self._published[ledger] = max(self._published[ledger], after)
@@ -196,7 +198,8 @@ class Pump:
     async def _say(self, ledger: str, want: bool) -> None:
         ground = self._ground
         lanes = have.lanes_of(ground.heads.get(ledger, {}))
-        wire = have.sign(Have(ground.certificate.node, ledger, lanes, ground.clock(), ground.version, want), ground.signer.key)
+        said = Have(ground.certificate.node, ledger, lanes, ground.clock(), ground.version, want, ground.speaks)
+        wire = have.sign(said, ground.signer.key)
         await ground.link.publish(subjects.have(ledger, ground.certificate.node), wire)
         if lanes:
             ground.keep_own(ledger, wire)
