@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import uvicorn
 
+from deploy import tracing
 from deploy.county import County
 from deploy.nats.identity import Trust
 from deploy.nats.servers import Listen, Server
@@ -24,7 +25,8 @@ from protocol import entry, events
 from protocol.node import log
 from protocol.node.config import Config
 from protocol.node.identity import Identity
-from protocol.node.node import VERSION, Node, now_ms
+from protocol.node.node import Node, now_ms
+from protocol.node.version import VERSION
 
 GRACEFUL_S = 1  # open streams would else be waited for
 
@@ -97,7 +99,9 @@ async def _serve(node: Node, application: Any, server: Server | None, watching: 
     )
     pages = uvicorn.Server(settings)
     reopening = asyncio.create_task(_reopened(node, pages))
+    traces = None
     try:
+        traces = tracing.start(node.config.traces.endpoint, node.about.node) if node.config.traces.endpoint else None
         listening = _listen(http.host, http.port)
         await node.start()
         log.event("started", node=node.about.node, port=http.port, version=VERSION)
@@ -108,6 +112,8 @@ async def _serve(node: Node, application: Any, server: Server | None, watching: 
         if watching:
             watching.cancel()
         await node.close()
+        if traces:
+            await asyncio.to_thread(tracing.stop, traces)
         if server:
             await server.stop()
         log.event("stopped", node=node.about.node)

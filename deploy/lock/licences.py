@@ -15,7 +15,7 @@ ALLOWED = {"MIT", "MIT-0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "0BSD", "Apach
 ALLOWED |= {"MPL-2.0"}  # copyleft per file: fine beside us and unchanged, as certifi, pathspec and hypothesis are
 SAME = {
     "mit license": "MIT", "apache software license": "Apache-2.0", "apache 2 license": "Apache-2.0", "apache 2.0": "Apache-2.0",
-    "bsd license": "BSD", "isc license": "ISC", "mozilla public license 2.0 (mpl 2.0)": "MPL-2.0", "bsd-0-clause": "0BSD",
+    "bsd license": "BSD", "3-clause bsd license": "BSD-3-Clause", "isc license": "ISC", "mozilla public license 2.0 (mpl 2.0)": "MPL-2.0", "bsd-0-clause": "0BSD",
     "python software foundation license": "PSF-2.0",
 }  # fmt: skip
 TEXTS = {

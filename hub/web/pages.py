@@ -1,6 +1,7 @@
 """The county's pages: `app(node)` is its whole Litestar application, the shared pages and these.
 
 /board        home of the operator (hub/web/board.py)
+/nodes        every node, the one that worries most first (hub/web/nodes.py)
 /people       persons, posts and first sign-ins (hub/web/people.py)
 /quarantine   what was refused from other nodes, with the reason
 /sealed       密封件, only for the power `sealed`; they show on no board, list, count or stream
@@ -11,7 +12,7 @@ from typing import Any, Final
 
 from litestar import Litestar, Request, Response, get
 
-from hub.web import board, people
+from hub.web import board, nodes, people
 from protocol import access
 from protocol.access import CASE_POWERS
 from protocol.events import Actor
@@ -48,8 +49,8 @@ async def sealed(request: Request) -> Response[Any]:
 
 def app(node: Any, dist: Path = DIST) -> Litestar:
     """dist: the bundle that deploy/web/bundle.py made."""
-    routes = [*board.routes(), *people.routes(), quarantine, sealed, *visits.routes(), *phone.routes(dist)]
-    views = {**board.VIEWS, **visits.VIEWS}
+    routes = [*board.routes(), *nodes.routes(), *people.routes(), quarantine, sealed, *visits.routes(), *phone.routes(dist)]
+    views = {**board.VIEWS, **nodes.VIEWS, **visits.VIEWS}
     application = make_app(node, routes, [HERE / "templates"], dist, "/board", views=views, homes=HOMES)
     application.state.environment.globals["has_power"] = has_power
     application.state.environment.filters["masked_title"] = masked_title

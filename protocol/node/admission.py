@@ -20,6 +20,7 @@ from protocol import entry, lane
 from protocol.batch import Batch
 from protocol.certificate import Certificate
 from protocol.events import LaneOpened, facts_of
+from protocol.node import observe
 from protocol.node.bodies import erase_bodies, expect_files
 from protocol.node.desk import row_of
 from protocol.node.folding import fold_again
@@ -46,6 +47,7 @@ class Admission:
         self._clock, self._wake, self._arrivals = clock, wake, arrivals
         self._folding: set[asyncio.Task[None]] = set()
 
+    @observe.each("admit", lambda _, batch, node: {"ledger": batch.ledger, "entries": len(batch.heads), "node": node})
     async def admit(self, batch: Batch, from_node: str) -> int:
         """How many entries were new. Raises Refused; then nothing was written."""
         if not certificates.hears(self._own, batch.ledger):

@@ -64,6 +64,18 @@ class Files(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     file_mb_max: Annotated[int, msgspec.Meta(ge=1, le=20)] = 20
 
 
+class Metrics(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """token: who shows it as `Authorization: Bearer …` may read /metrics; "" = there is no such page."""
+
+    token: Annotated[str, msgspec.Meta(pattern=r"^(|\S{16,200})$")] = ""
+
+
+class Traces(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """endpoint: where spans go by OTLP over HTTP; "" = nowhere. Needs the extra `traces`."""
+
+    endpoint: Annotated[str, msgspec.Meta(pattern=r"^(|https?://\S+)$")] = ""
+
+
 class Log(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     level: Annotated[str, msgspec.Meta(pattern=r"^(debug|info|warning|error)$")] = "info"
 
@@ -77,6 +89,8 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     session: Session = msgspec.field(default_factory=Session)
     files: Files = msgspec.field(default_factory=Files)
     log: Log = msgspec.field(default_factory=Log)
+    metrics: Metrics = msgspec.field(default_factory=Metrics)
+    traces: Traces = msgspec.field(default_factory=Traces)
 
 
 RIGHT: Final[dict[str, str]] = {
@@ -96,6 +110,8 @@ RIGHT: Final[dict[str, str]] = {
     "root.address": '别的机器怎样找到这里，例如 "10.0.0.1:8330"',
     "session.idle_minutes": "5 到 1440 的整数（分钟），例如 30",
     "files.file_mb_max": "1 到 20 的整数（兆），例如 20",
+    "metrics.token": "16 到 200 个字符的口令，不给监控系统看就写空",
+    "traces.endpoint": '接收追踪数据的地址，例如 "http://127.0.0.1:4318/v1/traces"，不用就写空',
     "log.level": '"debug"、"info"、"warning" 或 "error"',
 }
 

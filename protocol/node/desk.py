@@ -21,7 +21,7 @@ from protocol import dispute, entry, lane, tables
 from protocol.certificate import Certificate
 from protocol.commands import Command, SealDispute
 from protocol.events import Actor, DisputeLogged, Draft, NodeEnrolled, NodeRevoked, TableSet, TextBody, facts_of
-from protocol.node import sealing
+from protocol.node import observe, sealing
 from protocol.node.bodies import erase_bodies, expect_files
 from protocol.node.deciding import Asked, decide
 from protocol.node.folding import fold_again
@@ -71,6 +71,7 @@ class Desk:
         self.offset: Callable[[], int | None] = lambda: None
         self._sealing_key, self._chance = sealing_key, chance
 
+    @observe.each("save", lambda _, command, *__, **___: {"kind": type(command).__name__})
     async def submit(self, command: Command, actor: Actor, at_ms: int | None = None, offset_ms: int | None = None) -> Outcome:
         """at_ms: when it was done by the clock of whoever did it (a phone), offset_ms: how far that clock is ahead. Raises Refused."""
         occurred_ms = at_ms or getattr(command, "at_ms", None) or self.clock()

@@ -13,7 +13,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from importlib import metadata
 from pathlib import Path
 
 from protocol.certificate import Certificate
@@ -30,13 +29,13 @@ from protocol.node.people import People
 from protocol.node.reads import Reads
 from protocol.node.shelf import Shelf
 from protocol.node.signer import Signer
+from protocol.node.version import VERSION
 from protocol.node.wake import Wake
 from protocol.place import COMMON
 from protocol.tables import Tables
 
 MARK_S = 0.5  # the mark follows a commit within this time; a mark that lags is harmless
 ELSEWHERE_S = 1.0  # how often we look whether another program (the command line) wrote to our journal
-VERSION = metadata.version("yidi")
 
 __all__ = ["MARK", "VERSION", "Node", "now_ms", "store_key", "store_url"]
 

@@ -14,6 +14,7 @@ from protocol import batch as batches
 from protocol import certificate as certificates
 from protocol.batch import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, SPEAKS_MAX, Batch
 from protocol.entry import START, UNREADABLE
+from protocol.node import observe
 from protocol.node.link import subjects
 from protocol.node.link.ground import Ground
 from protocol.problem import Refused
@@ -46,6 +47,7 @@ class Answers:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
 
+    @observe.each("answer", lambda _, msg: {"node": subjects.asker(msg.reply)})
     async def pull(self, msg: Msg) -> None:
         try:
             ask = _lane_asks.decode(msg.data)

@@ -12,6 +12,7 @@ from nats.aio.msg import Msg
 
 from protocol import batch as batches
 from protocol.batch import BATCH_ENTRIES_MAX, Batch
+from protocol.node import observe
 from protocol.node.link import subjects
 from protocol.node.link.answers import REFUSED_HEADER, LaneAsk
 from protocol.node.link.ground import LOCAL, Ground
@@ -140,6 +141,7 @@ class CatchUp:
             need.tried.clear()
             need.due, need.resting = loop.time() + REST_S, True
 
+    @observe.each("pull", lambda _, holder, lane, *__: {"node": holder, "ledger": lane[0], "origin": lane[1]})
     async def _ask(self, holder: str, lane: tuple[str, str], after: int, need: Need) -> Batch | None:
         """None: no answer, nothing to give, or not for us. A broken answer is counted."""
         ground = self._ground

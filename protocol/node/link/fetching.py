@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import text
 
 from protocol import certificate as certificates
+from protocol.node import observe
 from protocol.node.link import subjects
 from protocol.node.link.answers import REFUSED_HEADER, BlobAsk
 from protocol.node.link.catchup import CatchUp
@@ -104,6 +105,7 @@ class Fetching:
         ]
         return list(dict.fromkeys([n for n in (source, *others) if n and n != self._ground.certificate.node]))
 
+    @observe.each("file", lambda _, holder, ledger, *__: {"node": holder, "ledger": ledger})
     async def _piece(self, holder: str, ledger: str, address: str, offset: int) -> bytes | None:
         subject = subjects.blob(self._ground.peers.branch(holder, ledger), holder)
         answer = await self._ground.link.request(subject, msgspec.msgpack.encode(BlobAsk(address, offset)), PIECE_S_MAX)

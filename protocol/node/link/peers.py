@@ -22,12 +22,14 @@ SAMPLES_MAX = 16
 STRANGERS_MAX = 1_000  # nodes heard of that nobody vouched for yet
 
 Heads = Mapping[str, Mapping[str, Head]]  # ledger → origin → head
+Lane = tuple[str, str, int]  # ledger, origin, seq
 
 
 class Peer(msgspec.Struct, frozen=True):
     """For the page 连接与台账. lacks: ledgers of which it has not all we have · leads: ledgers of which it has more than we do.
 
-    offset_ms: how far OUR clock is ahead of its (None: never heard) · last_seen_ms: our clock.
+    offset_ms: how far OUR clock is ahead of its (None: never heard) · last_seen_ms: our clock · owed: entries it lacks, owed_from: the
+    first of them in each lane · due: entries of its that we lack.
     """
 
     node: str
@@ -38,6 +40,9 @@ class Peer(msgspec.Struct, frozen=True):
     offset_ms: int | None
     version: str
     revoked: bool
+    owed: int = 0
+    owed_from: tuple[Lane, ...] = ()
+    due: int = 0
 
 
 class Known:
@@ -63,6 +68,17 @@ class Known:
 
     def leads(self, ledger: str, ours: Mapping[str, Head]) -> bool:
         return any(origin not in ours or ours[origin].seq < seq for origin, (seq, _) in self.lanes.get(ledger, {}).items())
+
+    def owed(self, ledger: str, ours: Mapping[str, Head]) -> Iterator[tuple[Lane, int]]:
+        """Each lane of ours that it lacks the end of: (its first missing entry, how many)."""
+        said = self.lanes.get(ledger, {})
+        for origin, head in ours.items():
+            if (had := said.get(origin, (0, b""))[0]) < head.seq:
+                yield (ledger, origin, had + 1), head.seq - had
+
+    def due(self, ledger: str, ours: Mapping[str, Head]) -> int:
+        lanes = self.lanes.get(ledger, {})
+        return sum(max(0, seq - (ours[origin].seq if origin in ours else 0)) for origin, (seq, _) in lanes.items())
 
 
 class Peers:
@@ -150,9 +166,16 @@ class Peers:
         return max(wider, key=lambda k: k.seen_ms or 0).offset_ms if wider else None
 
     def shown(self, heads: Heads) -> list[Peer]:
+        """Sealed ledgers are in no figure: even that there is one would tell."""
         made = []
+        named = [ledger for ledger in sorted(heads) if not place.is_sealed(ledger)]
         for node, k in sorted(self._known.items()):
-            lacks = tuple(ledger for ledger in sorted(heads) if k in self.expected(ledger) and k.lacks(ledger, heads[ledger]))
-            leads = tuple(ledger for ledger in sorted(k.lanes) if k.leads(ledger, heads.get(ledger, {})))
-            made.append(Peer(node, k.certificate.name, lacks, leads, k.seen_ms, k.offset_ms, k.version, k.revoked))
+            lacks = tuple(ledger for ledger in named if k in self.expected(ledger) and k.lacks(ledger, heads[ledger]))
+            leads = tuple(ledger for ledger in sorted(k.lanes) if not place.is_sealed(ledger) and k.leads(ledger, heads.get(ledger, {})))
+            owed = [one for ledger in lacks for one in k.owed(ledger, heads[ledger])]
+            due = sum(k.due(ledger, heads.get(ledger, {})) for ledger in leads)
+            seen = (k.seen_ms, k.offset_ms, k.version, k.revoked)
+            made.append(
+                Peer(node, k.certificate.name, lacks, leads, *seen, sum(count for _, count in owed), tuple(lane for lane, _ in owed), due)
+            )
         return made

@@ -21,6 +21,7 @@ from protocol import have, place
 from protocol.batch import BATCH_ENTRIES_MAX, SPEAKS
 from protocol.certificate import Certificate
 from protocol.have import Have
+from protocol.node import observe
 from protocol.node.link import parts, subjects
 from protocol.node.link.answers import Answers, piece
 from protocol.node.link.catchup import WORKERS, CatchUp
@@ -163,6 +164,7 @@ class Pump:
                 repeat.pause = REPEAT_S_MIN
                 self.say(ledger)
 
+    @observe.each("publish", lambda _, ledger: {"ledger": ledger})
     async def _publish(self, ledger: str) -> None:
         """Our own lane from where it last went out. A backlog too long to be live is left to the pulls of the others."""
         ground, origin = self._ground, self._ground.signer.origin
@@ -195,6 +197,7 @@ class Pump:
                 self._due.set()
                 await asyncio.sleep(GATHER_S / 5)
 
+    @observe.each("have", lambda _, ledger, __: {"ledger": ledger})
     async def _say(self, ledger: str, want: bool) -> None:
         ground = self._ground
         lanes = have.lanes_of(ground.heads.get(ledger, {}))

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader
-from litestar import Litestar, get
+from litestar import Litestar
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import CacheControlHeader, State
 from litestar.exceptions import HTTPException
 from litestar.static_files import create_static_files_router
 
-from protocol.node.web import cases, files, link, lists, register, session, stream, words
+from protocol.node.web import cases, files, link, lists, register, session, stream, watch, words
 from protocol.node.web.page import BODY_BYTES_MAX, POLICY, failed, refused
 from protocol.node.web.stream import View
 from protocol.problem import Refused
@@ -54,12 +54,6 @@ def environment_of(node: Any, templates: Sequence[Path], dist: Path, home: str) 
     return environment
 
 
-@get("/healthz", public=True)
-async def healthz() -> dict[str, str]:
-    """For the supervisor and the demo: the program answers."""
-    return {"status": "ok"}
-
-
 def make_app(
     node: Any,
     routes: list,
@@ -80,8 +74,8 @@ def make_app(
     ids that go out with the forms.
     """
     environment = environment_of(node, templates, dist, home)
-    pages = (lists, register, cases, files, link, stream)
-    shared = [healthz, *session.routes(home, homes), *(route for module in pages for route in module.routes())]
+    pages = (lists, register, cases, files, link, stream, watch)
+    shared = [*session.routes(home, homes), *(route for module in pages for route in module.routes())]
     dist.mkdir(parents=True, exist_ok=True)
     static = create_static_files_router(
         "/static", [dist], opt={"public": "file"}, cache_control=CacheControlHeader(max_age=YEAR_S, immutable=True)
@@ -92,6 +86,7 @@ def make_app(
         [*shared, static, *routes],
         state=state,
         before_request=session.before,
+        after_response=watch.answered,
         exception_handlers={Refused: refused, HTTPException: failed, Exception: failed},
         response_headers=POLICY,
         compression_config=CompressionConfig(backend="gzip", exclude=["/files/", "/static/"]),

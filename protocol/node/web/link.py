@@ -4,7 +4,9 @@ Offline is calm: what was saved is saved. The words in the frame and the page co
 no other node has said it holds (from the last Have of each), and the peers that the pump hears.
 """
 
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -12,11 +14,14 @@ from litestar import Request, Response, get
 
 from protocol import place
 from protocol.have import digest
+from protocol.node.standing import ACT, LOOK, Standing, standings
+from protocol.node.version import VERSION
 from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
 from protocol.node.web.words import sees_cases
 from protocol.problem import Refused
 
-DIGEST_SHOWN: Final = 12  # characters that people compare over the telephone
+DISK_TIGHT_BYTES: Final = 2**30  # a year of a small node with its photos
+TONES: Final = {ACT: "late", LOOK: "soon"}
 LEDGERS_SHOWN_MAX: Final = 400
 
 
@@ -27,6 +32,18 @@ class LinkState(msgspec.Struct, frozen=True):
     waiting: int
     text: str
     tone: str
+
+
+class Disk(msgspec.Struct, frozen=True):
+    free_bytes: int
+
+    @property
+    def free_gb(self) -> str:
+        return f"{self.free_bytes / 2**30:.1f}"
+
+    @property
+    def tight(self) -> bool:
+        return self.free_bytes < DISK_TIGHT_BYTES
 
 
 class Ledger(msgspec.Struct, frozen=True):
@@ -77,6 +94,25 @@ async def ledgers_of(node: Any) -> list[Ledger]:
     return [Ledger(path, sum(seq for seq, _ in own.values()), len(own), digest(own)) for path, own in sorted(lanes.items())]
 
 
+async def standings_of(node: Any) -> list[Standing]:
+    """The other nodes that this one knows, the one that worries most first."""
+    shelf = node.desk.shelf
+    serves = {name: list(known.serves) for name, known in shelf.certificates.items()}
+    return await standings(node.desk.journal, peers_of(node), serves, VERSION, node.clock())
+
+
+def behind_of(node: Any) -> list[tuple[str, int]]:
+    """(ledger, entries known to exist that are not here yet), the longest first; sealed ones are in no figure."""
+    found = node.pump.state().behind if getattr(node, "pump", None) else {}
+    return sorted(((path, n) for path, n in found.items() if n and not place.is_sealed(path)), key=lambda one: (-one[1], one[0]))
+
+
+def disk_of(node: Any) -> Disk | None:
+    """Of the folder that the node keeps its own things in."""
+    folder: Path | None = getattr(node, "folder", None)
+    return Disk(shutil.disk_usage(folder).free) if folder and folder.exists() else None
+
+
 def peers_of(node: Any) -> list[Any]:
     return list(node.pump.peers()) if getattr(node, "pump", None) else []
 
@@ -100,6 +136,8 @@ async def link_page(request: Request) -> Response[Any]:
                 "waiting": link.waiting,
                 "ledgers": ledgers,
                 "peers": peers_of(node),
+                "standings": await standings_of(node),
+                "behind": dict(behind_of(node)),
                 "servers": servers_of(node),
             }
         )
@@ -108,24 +146,33 @@ async def link_page(request: Request) -> Response[Any]:
         request,
         "link.html",
         own=_own(node),
-        ledgers=ledgers[:LEDGERS_SHOWN_MAX],
-        peers=peers_of(node),
-        servers=servers_of(node),
+        disk=disk_of(node),
         refusals=refusals,
+        **await _parts(node, ledgers),
         live="view=link",
     )
 
 
 async def link_live(request: Request) -> str:
     node = node_of(request)
-    ledgers = (await ledgers_of(node))[:LEDGERS_SHOWN_MAX]
-    return rendered(request, "_link_live.html", {"peers": peers_of(node), "servers": servers_of(node), "ledgers": ledgers})
+    return rendered(request, "_link_live.html", await _parts(node, await ledgers_of(node)))
+
+
+async def _parts(node: Any, ledgers: list[Ledger]) -> dict[str, Any]:
+    return {
+        "rows": await standings_of(node),
+        "tones": TONES,
+        "behind": behind_of(node),
+        "servers": servers_of(node),
+        "ledgers": ledgers[:LEDGERS_SHOWN_MAX],
+    }
 
 
 def _own(node: Any) -> Mapping[str, Any]:
     certificate = node.certificate
     return {
         "node": certificate.node,
+        "version": VERSION,
         "origin": node.desk.signer.origin,
         "short": certificate.short,
         "serves": list(certificate.serves),

@@ -6,6 +6,7 @@ for the password; without, the sign-in page carries what was typed and the form 
 """
 
 import json
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
@@ -29,6 +30,7 @@ async def before(request: Request) -> Response[Any] | None:
 
     A page marked `of_cases=True` leads whoever sees no cases (a cadre) to where their own day begins.
     """
+    request.state.began_s = time.perf_counter()
     origin = request.headers.get("origin")
     if request.method not in ("GET", "HEAD") and origin and origin.split("://")[-1] != request.headers.get("host"):
         raise Refused("cross_site")

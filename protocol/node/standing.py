@@ -1,0 +1,145 @@
+"""How the other nodes stand, the one that worries most first: what each has not got yet and since when, how long it has been silent,
+how far its clock is off, what was refused of it, which program it runs.
+
+Figures come from what the node itself holds: the last signed Have of each peer (`pump.peers()`), our own entries (since when the
+first one that a peer lacks has been here), and the quarantine. The words are for the page; `worry` orders it.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from protocol import place
+from protocol.node.journal import Journal
+from protocol.node.journal.rows import fetch, is_postgres
+from protocol.node.link.peers import Lane, Peer
+
+MINUTE_MS: Final = 60_000
+HOUR_MS: Final = 60 * MINUTE_MS
+DAY_MS: Final = 24 * HOUR_MS
+QUIET_MS: Final = 5 * MINUTE_MS  # a Have comes each half minute from whoever is connected
+CLOCK_MS_SOON, CLOCK_MS_LATE = 30_000, 5 * MINUTE_MS
+LANES_MAX: Final = 2_000  # of which the first missing entry is looked up
+CALM, LOOK, ACT = 0, 1, 2
+FORKED: Final = "lane_fork"
+_REFUSED: Final = text(
+    "select node, code, sentence, sum(count) as times, max(last_ms) as last_ms from quarantine where last_ms > :after or code = :forked"
+    " group by node, code, sentence order by node, last_ms"
+)
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """level: LOOK or ACT · said: a few words for the page."""
+
+    level: int
+    said: str
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """owed: entries it has not said it holds · owed_since_ms: when the oldest of them came to be here · due: entries of its that we lack.
+
+    path: the highest place or unit it serves · offset_ms: how far ITS clock is ahead of ours · worry: CALM, LOOK or ACT.
+    """
+
+    node: str
+    name: str
+    path: str
+    version: str
+    revoked: bool
+    seen_ms: int | None
+    offset_ms: int | None
+    owed: int
+    owed_since_ms: int | None
+    due: int
+    refused: int
+    worry: int
+    reasons: tuple[Reason, ...]
+
+
+async def standings(
+    journal: Journal, peers: Iterable[Peer], serves: Mapping[str, Sequence[str]], version: str, now_ms: int
+) -> list[Standing]:
+    """serves: node → paths of its certificate · version: our own. Worst first, then by name; revoked nodes last."""
+    known = list(peers)
+    async with journal.read() as c:
+        since = await _since(c, {lane for peer in known for lane in peer.owed_from})
+        rows = (await c.execute(_REFUSED, {"after": now_ms - DAY_MS, "forked": FORKED})).all()
+    refusals: dict[str, list[Any]] = {}
+    for row in rows:
+        refusals.setdefault(row.node, []).append(row)
+    made = [_standing(peer, since, refusals.get(peer.node, []), serves.get(peer.node, ()), version, now_ms) for peer in known]
+    return sorted(made, key=lambda s: (s.revoked, -s.worry, -len(s.reasons), s.path, s.node))
+
+
+def _standing(peer: Peer, since: Mapping[Lane, int], refusals: Sequence[Any], serves: Sequence[str], version: str, now_ms: int) -> Standing:
+    began = min((since[lane] for lane in peer.owed_from if lane in since), default=None)
+    offset_ms = None if peer.offset_ms is None else -peer.offset_ms
+    reasons = () if peer.revoked else tuple(_reasons(peer, began, refusals, offset_ms, version, now_ms))
+    paths = [path.removesuffix("/*") for path in serves if path != place.COMMON]
+    return Standing(
+        peer.node,
+        peer.name,
+        min(paths, key=lambda p: (place.tier(p), p), default=""),
+        peer.version,
+        peer.revoked,
+        peer.last_seen_ms,
+        offset_ms,
+        peer.owed,
+        began,
+        peer.due,
+        sum(row.times for row in refusals if row.last_ms > now_ms - DAY_MS),
+        max((reason.level for reason in reasons), default=CALM),
+        tuple(sorted(reasons, key=lambda reason: -reason.level)),
+    )
+
+
+def _reasons(peer: Peer, began: int | None, refusals: Sequence[Any], offset_ms: int | None, version: str, now_ms: int) -> Iterable[Reason]:
+    for row in refusals:
+        if row.code == FORKED:
+            yield Reason(ACT, "同一编号有两份不同的内容，要人处理")
+        elif row.last_ms > now_ms - DAY_MS:
+            yield Reason(LOOK, f"一天里拒收 {row.times} 次：{row.sentence}")
+    if peer.last_seen_ms is None:
+        yield Reason(LOOK, "还没有听到过")
+    elif (silent := now_ms - peer.last_seen_ms) > QUIET_MS:
+        yield Reason(ACT if silent > 3 * DAY_MS else LOOK, f"已经 {span(silent)}没有消息")
+    if peer.owed and began is not None and now_ms - began > QUIET_MS:
+        yield Reason(ACT if now_ms - began > DAY_MS else LOOK, f"有 {peer.owed} 条没有收到，最早的等了 {span(now_ms - began)}")
+    if peer.due:
+        yield Reason(LOOK, f"它还有 {peer.due} 条本机没有拿到")
+    if offset_ms is not None and abs(offset_ms) > CLOCK_MS_SOON:
+        fast = "快" if offset_ms > 0 else "慢"
+        yield Reason(ACT if abs(offset_ms) > CLOCK_MS_LATE else LOOK, f"时钟{fast} {span(abs(offset_ms))}".rstrip())
+    if peer.version and peer.version != version:
+        yield Reason(LOOK, f"程序是 {peer.version}，本机是 {version}")
+
+
+def span(ms: int) -> str:
+    """How long, in the largest unit that fits: `40 分钟 `, `3 小时 `, `2 天 ` (with its space: a word follows)."""
+    if ms < MINUTE_MS:
+        return f"{max(ms // 1000, 1)} 秒"
+    for unit_ms, name in ((DAY_MS, "天"), (HOUR_MS, "小时"), (MINUTE_MS, "分钟")):
+        if ms >= unit_ms:
+            return f"{ms // unit_ms} {name}"
+    return ""
+
+
+async def _since(c: AsyncConnection, lanes: set[Lane]) -> dict[Lane, int]:
+    """(ledger, origin, seq) → when that entry came to be here, ms."""
+    some = sorted(lanes)[:LANES_MAX]
+    if not some:
+        return {}
+    if is_postgres(c):
+        ledgers, origins, seqs = (list(column) for column in zip(*some, strict=True))
+        source = "unnest(cast(:ledgers as text[]), cast(:origins as text[]), cast(:seqs as bigint[])) as n(ledger, origin, seq)"
+        sql = f"select ledger, origin, seq, received_ms from {source} join entry using (ledger, origin, seq)"
+        rows = await fetch(c, sql, {"ledgers": ledgers, "origins": origins, "seqs": seqs})
+    else:
+        on = " and ".join(f"e.{name} = json_extract(n.value, '$[{at}]')" for at, name in enumerate(("ledger", "origin", "seq")))
+        sql = f"select e.ledger, e.origin, e.seq, e.received_ms from json_each(:lanes) n join entry e on {on}"
+        rows = await fetch(c, sql, {"lanes": json.dumps(some)})
+    return {(row[0], row[1], row[2]): row[3] for row in rows}

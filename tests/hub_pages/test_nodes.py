@@ -1,0 +1,161 @@
+"""各地机器 and 连接与台账: who worries most stands on top, with the reason in words and since when."""
+
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+
+import pytest
+
+from protocol.certificate import is_node_id
+from protocol.lane import LaneHead
+from protocol.node.link.client import LinkState
+from protocol.node.link.peers import Peers
+from protocol.node.link.pump import PumpState
+from protocol.node.standing import ACT, CALM, LOOK, span
+from protocol.problem import Refused
+from tests.hub_pages.world import DAY_MS, Hub, world
+from tests.node.desk_kit import TOWN, VILLAGE, exchange
+
+HOUR_MS = 3_600_000
+
+
+class Pump:
+    """What the pages ask of the real one, over real Peers and the node's own heads."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub, self.known = hub, Peers(hub.root.signer.certificate)
+        for node in (hub.town, hub.village):
+            self.known.learn(node.signer.certificate)
+        self.heads: dict[str, dict[str, LaneHead]] = {}
+
+    async def load(self) -> "Pump":
+        self.heads = {}
+        for (ledger, origin), head in (await self.hub.root.journal.heads()).items():
+            self.heads.setdefault(ledger, {})[origin] = head
+        return self
+
+    def says(self, node: str, ms_ago: int, *, offset_ms: int = 0, version: str = "0.1.0", missing: int = 0) -> None:
+        """`node` said it has all that we have of what it hears, but for the last `missing` entries of each lane."""
+        known, now_ms = self.known.get(node), self.hub.county.clock()
+        assert known
+        known.seen_ms, known.version = now_ms - ms_ago, version
+        known.samples.append(-offset_ms)
+        known.lanes = {
+            ledger: {origin: (max(0, head.seq - missing), b"") for origin, head in lanes.items()} for ledger, lanes in self.heads.items()
+        }
+
+    def peers(self):
+        return self.known.shown(self.heads)
+
+    def state(self) -> PumpState:
+        return PumpState(LinkState(True, "127.0.0.1:4222", False, 0, (), ""), {VILLAGE: 7}, (), 0, {})
+
+
+@pytest.fixture
+async def hub(tmp_path) -> AsyncIterator[Hub]:
+    async with world(tmp_path) as made:
+        await exchange(made.root, made.town, made.village)
+        made.pages.pump = await Pump(made).load()
+        made.pages.shelf = made.root.shelf
+        yield made
+
+
+async def test_a_village_that_is_silent_and_behind_stands_above_one_that_is_well(hub: Hub):
+    hub.pages.pump.says(hub.town.signer.node, 10_000)
+    hub.county.clock.pass_ms(2 * DAY_MS)
+    hub.pages.pump.says(hub.town.signer.node, 10_000)
+    hub.pages.pump.says(hub.village.signer.node, 2 * DAY_MS - HOUR_MS, missing=2)
+    await hub.sign_in("operator")
+    nodes = await hub.get("/nodes")
+    first, second = nodes["rows"]
+    assert (first["node"], first["worry"]) == (hub.village.signer.node, ACT)
+    said = [reason["said"] for reason in first["reasons"]]
+    assert any(words.startswith(f"有 {first['owed']} 条没有收到，最早的等了 2 天") for words in said), said
+    assert any(words.startswith("已经 1 天没有消息") for words in said), said
+    assert first["owed"] > 0
+    assert first["owed_since_ms"] < hub.county.clock() - DAY_MS
+    assert (second["node"], second["worry"], second["reasons"]) == (hub.town.signer.node, CALM, [])
+    spots = {spot["path"]: spot for spot in nodes["spots"]}
+    assert len(spots) == 15
+    assert (spots[TOWN]["nodes"], spots[TOWN]["worrying"], spots[TOWN]["tone"]) == (2, 1, "late")
+    page = (await hub.client.get("/nodes")).text
+    assert page.index(first["node"]) < page.index(second["node"])
+    assert "1 台要看" in page
+
+
+async def test_a_wrong_clock_an_old_program_and_what_was_refused_are_said(hub: Hub):
+    pump = hub.pages.pump
+    pump.says(hub.town.signer.node, 1_000, offset_ms=40_000)
+    pump.says(hub.village.signer.node, 1_000, version="0.0.9")
+    async with hub.root.journal.writing() as w:
+        await w.quarantine(hub.village.signer.node, VILLAGE, "nvill2222:1", Refused("signature_wrong"), hub.county.clock() - HOUR_MS)
+    await hub.sign_in("operator")
+    rows = {row["node"]: row for row in (await hub.get("/nodes"))["rows"]}
+    town, village = rows[hub.town.signer.node], rows[hub.village.signer.node]
+    assert [(reason["level"], reason["said"]) for reason in town["reasons"]] == [(LOOK, "时钟快 40 秒")]
+    said = " ".join(reason["said"] for reason in village["reasons"])
+    assert "一天里拒收 1 次" in said
+    assert "程序是 0.0.9" in said
+    assert village["refused"] == 1
+
+
+async def test_a_fork_worries_until_somebody_settles_it(hub: Hub):
+    hub.pages.pump.says(hub.village.signer.node, 1_000)
+    async with hub.root.journal.writing() as w:
+        await w.quarantine(hub.village.signer.node, VILLAGE, "nvill2222:1", Refused("lane_fork", lane=VILLAGE, seq=3), 1_000)
+    await hub.sign_in("operator")
+    row = next(row for row in (await hub.get("/nodes"))["rows"] if row["node"] == hub.village.signer.node)
+    assert (row["worry"], row["reasons"][0]["said"]) == (ACT, "同一编号有两份不同的内容，要人处理")
+
+
+async def test_a_township_filters_and_revoked_machines_stand_last(hub: Hub):
+    hub.pages.pump.known.learn(hub.village.signer.certificate, revoked=True)
+    hub.pages.pump.says(hub.town.signer.node, DAY_MS)
+    await hub.sign_in("operator")
+    rows = (await hub.get(f"/nodes?place={TOWN}"))["rows"]
+    assert [(row["revoked"], row["worry"]) for row in rows] == [(False, LOOK), (True, CALM)]
+    assert (await hub.get("/nodes?place=330523/330523110"))["total"] == 0
+    assert "还没有别的机器" in (await hub.client.get("/nodes?place=330523/330523110")).text
+
+
+async def test_who_sees_no_case_sees_no_machines(hub: Hub):
+    await hub.sign_in("discipline")
+    await hub.get("/nodes", 404)
+    await hub.sign_in("admin")
+    assert all(is_node_id(row["node"]) for row in (await hub.get("/nodes"))["rows"])
+
+
+async def test_what_is_missing_here_is_named_on_the_link_page(hub: Hub):
+    await hub.sign_in("operator")
+    link = await hub.get("/link")
+    assert link["behind"] == {VILLAGE: 7}
+    assert "7 条" in (await hub.client.get("/link")).text
+
+
+async def test_health_tells_when_nothing_can_be_saved(hub: Hub, tmp_path):
+    assert (await hub.get("/healthz"))["status"] == "ok"
+    hub.pages.outdated = SimpleNamespace(is_set=lambda: True)
+    assert (await hub.get("/healthz", 503))["why"] == ["reopening"]
+    hub.pages.outdated = SimpleNamespace(is_set=lambda: False)
+    hub.root.journal.damaged = True
+    said = await hub.get("/healthz", 503)
+    assert (said["store"], said["why"]) == ("damaged", ["store_damaged"])
+
+
+async def test_metrics_are_for_the_token_alone_and_name_no_sealed_ledger(hub: Hub):
+    assert (await hub.client.get("/metrics")).status_code == 404
+    hub.pages.config = SimpleNamespace(metrics=SimpleNamespace(token="a-token-of-16-chars"))
+    assert (await hub.client.get("/metrics", headers={"authorization": "Bearer wrong"})).status_code == 404
+    await hub.sign_in("operator")
+    await hub.get("/board")
+    said = await hub.client.get("/metrics", headers={"authorization": "Bearer a-token-of-16-chars"})
+    assert said.status_code == 200
+    figures = dict(line.rsplit(" ", 1) for line in said.text.splitlines() if not line.startswith("#"))
+    assert figures["yidi_up"] == "1.0"
+    assert float(figures["yidi_entries"]) > 10
+    assert float(figures['yidi_seconds_count{what="save"}']) > 0
+    assert float(figures['yidi_seconds_count{what="page"}']) > 0
+    assert figures['yidi_seconds_bucket{le="+Inf",what="admit"}'] == figures['yidi_seconds_count{what="admit"}']
+
+
+def test_a_span_is_said_in_its_largest_unit():
+    assert [span(ms) for ms in (500, 59_000, 61_000, HOUR_MS, 50 * HOUR_MS)] == ["1 秒", "59 秒", "1 分钟", "1 小时", "2 天"]
