@@ -90,7 +90,13 @@ async def shoot(camera: Camera, demo: Demo) -> None:
     await story.agreement_and_closing()
     await county.goto(f"{demo.url('hub')}/cases/{story.case_id}")
     await camera.take(county, "case-closed")
-    for path, name in (("/tasks", "tasks"), ("/people", "people"), ("/nodes", "nodes"), ("/link", "hub-link"), ("/quarantine", "quarantine")):
+    for path, name in (
+        ("/tasks", "tasks"),
+        ("/people", "people"),
+        ("/nodes", "nodes"),
+        ("/link", "hub-link"),
+        ("/quarantine", "quarantine"),
+    ):
         await county.goto(demo.url("hub") + path)
         await camera.take(county, name)
     await story.close()

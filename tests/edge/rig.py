@@ -49,6 +49,7 @@ class LinkWords(msgspec.Struct):
 
 class PumpWords(msgspec.Struct):
     link: LinkWords
+    behind: dict[str, int] = {}
 
 
 class StandIn:
