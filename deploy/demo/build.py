@@ -120,7 +120,7 @@ async def _hire(nodes: dict[str, Node], seed_: int, disputes: int, bar: Bar) -> 
     staff, chance, all_nodes = Staff(), random.Random(seed_ + 1), list(nodes.values())
     for person in PEOPLE:
         node = nodes[person.node]
-        actor = await _employ(node, person)
+        actor = await employ(node, person)
         staff.actors.setdefault((person.office, person.kind), actor)
         if person.kind == "cadre":
             staff.cadres.setdefault(person.office, []).append((actor.person, node.about.node))
@@ -128,18 +128,16 @@ async def _hire(nodes: dict[str, Node], seed_: int, disputes: int, bar: Bar) -> 
         await node.people.add_account(person.account, actor.person, PASSWORD, now_ms())
     for unit in hub_units(nodes):
         if (unit, "department") not in staff.actors:
-            staff.actors[unit, "department"] = await _employ(
-                nodes[NODES[0].folder], Person(history.person_name(chance), "department", unit)
-            )
+            staff.actors[unit, "department"] = await employ(nodes[NODES[0].folder], Person(history.person_name(chance), "department", unit))
     offices = sorted({p for path, _ in villages(seed_, disputes) for p in (path, parent(path) or path)})
     for n, path in enumerate(offices):
         bar("安排各村各镇的人", n + 1, len(offices))
         kind = "officer" if tier(path) == 1 else "clerk"
         node = seed.node_for(all_nodes, path)
         if (path, kind) not in staff.actors:
-            staff.actors[path, kind] = await _employ(node, Person(history.person_name(chance), kind, path))
+            staff.actors[path, kind] = await employ(node, Person(history.person_name(chance), kind, path))
         if tier(path) == 1 and path not in staff.cadres:
-            cadre = await _employ(node, Person(history.person_name(chance), "cadre", path))
+            cadre = await employ(node, Person(history.person_name(chance), "cadre", path))
             staff.cadres[path] = [(cadre.person, node.about.node)]
             staff.actors[path, f"cadre {cadre.person}"] = cadre
     return staff
@@ -149,7 +147,7 @@ def hub_units(nodes: dict[str, Node]) -> tuple[str, ...]:
     return nodes[NODES[0].folder].tables().units_of(COUNTY)
 
 
-async def _employ(node: Node, person: Person) -> Actor:
+async def employ(node: Node, person: Person) -> Actor:
     tables, id_ = node.tables(), secrets.token_hex(16)
     kind, office = person.kind, person.office
     post = f"{kind}.{secrets.token_hex(4)}"
