@@ -24,6 +24,7 @@ from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_encrypt as lock
 from nacl.exceptions import CryptoError
 
 from protocol.commands import Blob
+from protocol.entry import UNREADABLE
 from protocol.problem import Refused
 
 FORMAT = b"\x01"  # first byte of a cipher text: 1 = XChaCha20-Poly1305, 2 is kept for SM4
@@ -222,7 +223,7 @@ def unpack(packed: bytes) -> _Piece:
     """Raises Refused frame_broken: not a piece, altered, or beyond what a blob may be."""
     try:
         piece = _decoder.decode(packed)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         raise Refused("frame_broken") from None
     end = piece.offset + len(piece.data)
     fits = piece.offset >= 0 and 0 < len(piece.data) <= CHUNK_BYTES and end <= piece.total <= CIPHER_BYTES_MAX

@@ -85,7 +85,7 @@ def opened(outer: entry.Head, body: bytes | None, received_ms: int, secret: byte
     try:
         inside = _inside.decode(SealedBox(PrivateKey(secret)).decrypt(sealed.box))
         head = entry.decode_head(inside.head)
-    except (CryptoError, ValueError, msgspec.MsgspecError):
+    except (CryptoError, *entry.UNREADABLE):
         return report
     facts, said = events.facts_of(head), events.body_of(head.kind, inside.body)
     if not isinstance(facts, DisputeLogged) or not isinstance(said, DisputeLoggedBody):

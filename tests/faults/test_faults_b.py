@@ -5,18 +5,18 @@ from random import Random
 
 import pytest
 
+from tests.faults.needs import missing
 from tests.faults.row import rows
-from tests.kit.machine import CHROMIUM, has_chinese_type
 
-ROWS = (10,)
+ROWS = (10, 23)
 SEED = 20_261_125
 
 
 @pytest.mark.parametrize("number", ROWS)
 async def test_a_round(number: int, tmp_path: Path) -> None:
     row = rows()[number]
-    if "chromium" in row.needs and not (CHROMIUM and has_chinese_type()):
-        pytest.skip("needs chromium: apt-get install -y chromium fonts-noto-cjk")
+    if lacking := missing(row.needs):
+        pytest.skip(lacking)
     outcome = await row.play(Random(SEED + number), tmp_path)
     assert (outcome.lost, outcome.doubled) == (0, 0), outcome.said
     assert outcome.images or outcome.acknowledged, "it did nothing"

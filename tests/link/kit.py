@@ -135,9 +135,9 @@ class Writing:
     async def set_own_have(self, ledger, at_ms, signed) -> None:
         self.memory.own[ledger] = signed
 
-    async def quarantine(self, node, ledger, origin, refused, at_ms, sample=None) -> None:
+    async def quarantine(self, node, ledger, origin, refused, at_ms, sample=None, count=1) -> None:
         key = (node, ledger, origin, refused.code)
-        self.memory.quarantined[key] = self.memory.quarantined.get(key, 0) + 1
+        self.memory.quarantined[key] = self.memory.quarantined.get(key, 0) + count
 
     async def execute(self, _statement, values) -> None:
         self.memory.files[values["address"]]["have"] = values["have"]

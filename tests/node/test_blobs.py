@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from protocol.node import blobs as blobs_module
-from protocol.node.blobs import CHUNK_BYTES, FILE_BYTES_MAX, Blobs, Progress, kind_of, shown_name
+from protocol.node.blobs import CHUNK_BYTES, FILE_BYTES_MAX, Blobs, Progress, kind_of, shown_name, unpack
 from protocol.problem import Refused
 
 JPEG = b"\xff\xd8\xff\xe0" + b"a boundary stone " * 50_000  # three pieces and a bit
@@ -176,3 +176,9 @@ def test_names_are_the_last_part_and_printable():
 def test_no_address_leads_out_of_the_folder(here: Blobs, address: str):
     with pytest.raises(Refused):
         here.has(address)
+
+
+def test_a_piece_whose_texts_are_no_texts_is_refused():
+    for raw in (b"\x95\xa4\xff\xfe\xfd\xfc\x00\x03\xc4\x01a\xc4\x00", b"\x91" * 20_000):
+        with pytest.raises(Refused, match="frame_broken"):
+            unpack(raw)

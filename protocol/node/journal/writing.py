@@ -186,9 +186,11 @@ class Writing:
         """The last Have this node said of a ledger: a start that finds less than it here has lost something."""
         await run(self.connection, _OWN_HAVE, [{"ledger": ledger, "at": at_ms, "signed": signed}])
 
-    async def quarantine(self, node: str, ledger: str, origin: str, refused: Refused, at_ms: int, sample: bytes | None = None) -> None:
+    async def quarantine(
+        self, node: str, ledger: str, origin: str, refused: Refused, at_ms: int, sample: bytes | None = None, count: int = 1
+    ) -> None:
         """Counts what was refused, one row for each (node, ledger, origin, code). sample: the bytes, if they are to be kept."""
-        said = {"node": node, "ledger": ledger, "origin": origin, "at": at_ms, "sample": sample}
+        said = {"node": node, "ledger": ledger, "origin": origin, "at": at_ms, "sample": sample, "count": count}
         await run(self.connection, _QUARANTINE, [{**said, "code": refused.code, "sentence": refused.sentence}])
 
 
@@ -213,8 +215,8 @@ _OWN_HAVE = (
 )
 _QUARANTINE = (
     "insert into quarantine (node, ledger, origin, code, sentence, count, first_ms, last_ms, sample)"
-    " values (:node, :ledger, :origin, :code, :sentence, 1, :at, :at, :sample) on conflict (node, ledger, origin, code) do update set"
-    " sentence = excluded.sentence, count = quarantine.count + 1, last_ms = excluded.last_ms, sample = coalesce(excluded.sample, quarantine.sample)"
+    " values (:node, :ledger, :origin, :code, :sentence, :count, :at, :at, :sample) on conflict (node, ledger, origin, code) do update set"
+    " sentence = excluded.sentence, count = quarantine.count + excluded.count, last_ms = excluded.last_ms, sample = coalesce(excluded.sample, quarantine.sample)"
 )
 
 

@@ -152,8 +152,7 @@ class Ground:
             for ledger, (at_ms, wire) in own.items():
                 await w.set_own_have(ledger, at_ms, wire)
             for (node, ledger, origin, _), (refused, at_ms, sample, count) in refusals.items():
-                for _ in range(min(count, 100)):
-                    await w.quarantine(node, ledger, origin, refused, at_ms, sample)
+                await w.quarantine(node, ledger, origin, refused, at_ms, sample, count)
 
     @contextmanager
     def hearing_live(self) -> Iterator[None]:
