@@ -165,12 +165,11 @@ class Enrolment:
 
     async def revoke(self, node: str, reason: str = "") -> Revocation:
         """Cuts its connections and says so to all. What it writes after `last` counts nowhere until a holder adopts it."""
-        last = tuple(
-            (ledger, origin, head.seq) for (ledger, origin), head in (await self._journal.heads()).items() if entry.node_of(origin) == node
-        )
+        heads = {lane: head for lane, head in (await self._journal.heads()).items() if entry.node_of(lane[1]) == node}
+        last = tuple((*lane, head.seq) for lane, head in heads.items())
         cut = self._authority.revoke(node, self._clock() // 1_000)
         await self._applied()
-        await self._desk.revoke_node(node, last, reason)
+        await self._desk.revoke_node(node, last, reason, {lane: head.hash for lane, head in heads.items()})
         await self.announce_trust()
         return Revocation(node, cut, last)
 

@@ -109,6 +109,12 @@ def node_of(origin: str) -> str:
     return origin.partition(":")[0]
 
 
+def epoch_of(origin: str) -> int:
+    """0 for what is no origin."""
+    epoch = origin.partition(":")[2]
+    return int(epoch) if epoch.isdecimal() and len(epoch) < 10 else 0
+
+
 def derive(command: str, name: str) -> str:
     """An id that a command always leads to: 32 hex digits of SHA-256. Lets the same command be decided twice alike."""
     return sha256(f"{command}\0{name}".encode()).hexdigest()[:32]

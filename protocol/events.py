@@ -324,10 +324,23 @@ class NodeEnrolled(Facts):
 
 
 class NodeRevoked(Facts):
-    """last: (ledger, origin, last good seq); what that node wrote after is set aside everywhere."""
+    """last: (ledger, origin, last good seq); what that node wrote after is set aside everywhere.
+
+    tips: the chain hash at each of `last`, in its order: of two histories of a lane (a copied computer) this one stays the lane.
+    """
 
     node: str
     last: tuple[tuple[str, str, int], ...]
+    tips: tuple[bytes, ...] = ()
+
+
+class BranchDecided(Facts):
+    """What became of one entry of another history of a lane. decision: adopt (written anew by this origin) or contest."""
+
+    origin: str
+    seq: int
+    hash: bytes
+    decision: str
 
 
 class BodyErased(Facts):
@@ -393,6 +406,7 @@ EVENTS: Final[dict[str, tuple[type[Facts], type[Body] | None]]] = {
     "NodeEnrolled": (NodeEnrolled, None),
     "NodeRevoked": (NodeRevoked, TextBody),
     "BodyErased": (BodyErased, None),
+    "BranchDecided": (BranchDecided, TextBody),
     "Sealed": (Sealed, SealedBody),
 }
 

@@ -1,6 +1,6 @@
 """A Have: what a node has COMMITTED of one ledger, signed. The receipt, the question, and a witness that history was not rewritten.
 
-    wire = 64 bytes of Ed25519 signature, then the MessagePack array [node, ledger, lanes, clock_ms, version, want, speaks]
+    wire = 64 bytes of Ed25519 signature, then the MessagePack array [node, ledger, lanes, clock_ms, version, want, speaks, forks]
 
 `version` is that of the speaker's program, `speaks` what it understands on the wire besides the plain frame (batch.SPEAKS): a feature
 is used only where everybody who will read it has said its word, so that nodes of three releases live in one county.
@@ -27,10 +27,13 @@ HASH_BYTES = 32
 _SIGNED_AS = b"yidi have 1\0"
 
 Lanes = dict[str, tuple[int, bytes]]  # origin → (highest seq committed, chain hash there)
+Forks = dict[str, tuple[tuple[int, bytes], ...]]  # origin → (seq, hash) of the ends of its other histories
 
 
 class Have(msgspec.Struct, frozen=True):
-    """clock_ms: the speaker's wall clock when it spoke · version: of its program · want: asks all who hear it for theirs · speaks: see above."""
+    """clock_ms: the speaker's wall clock when it spoke · version: of its program · want: asks all who hear it for theirs · speaks: see above ·
+    forks: other histories of its lanes that it keeps beside them (a copied computer).
+    """
 
     node: str
     ledger: str
@@ -39,6 +42,7 @@ class Have(msgspec.Struct, frozen=True):
     version: str = ""
     want: bool = False
     speaks: tuple[str, ...] = ()
+    forks: Forks = {}
     signature: bytes = b""
 
 
@@ -50,6 +54,7 @@ class _Wire(msgspec.Struct, array_like=True, frozen=True):
     version: str = ""
     want: bool = False
     speaks: tuple[str, ...] = ()
+    forks: Forks = {}
 
 
 class Head(Protocol):
@@ -67,7 +72,7 @@ _decoder = msgspec.msgpack.Decoder(_Wire)
 
 def sign(have: Have, key: SigningKey) -> bytes:
     """The wire form. Say it only after the commit that it speaks of."""
-    raw = _encoder.encode(_Wire(have.node, have.ledger, have.lanes, have.clock_ms, have.version, have.want, have.speaks))
+    raw = _encoder.encode(_Wire(have.node, have.ledger, have.lanes, have.clock_ms, have.version, have.want, have.speaks, have.forks))
     return key.sign(_SIGNED_AS + raw).signature + raw
 
 
@@ -79,9 +84,11 @@ def read(wire: bytes) -> Have:
         got = _decoder.decode(wire[SIGNATURE_BYTES:])
     except UNREADABLE as error:
         raise Refused("batch_malformed", why=str(error)) from error
-    if not all(0 < seq < 2**53 and len(hash_) == HASH_BYTES for seq, hash_ in got.lanes.values()) or not 0 <= got.clock_ms < 2**53:
+    ends = [*got.lanes.values(), *(end for some in got.forks.values() for end in some)]
+    if not all(0 < seq < 2**53 and len(hash_) == HASH_BYTES for seq, hash_ in ends) or not 0 <= got.clock_ms < 2**53:
         raise Refused("batch_malformed", why="lanes or clock")
-    return Have(got.node, got.ledger, got.lanes, got.clock_ms, got.version[:40], got.want, got.speaks[:SPEAKS_MAX], wire[:SIGNATURE_BYTES])
+    speaks = got.speaks[:SPEAKS_MAX]
+    return Have(got.node, got.ledger, got.lanes, got.clock_ms, got.version[:40], got.want, speaks, got.forks, wire[:SIGNATURE_BYTES])
 
 
 def is_signed(wire: bytes, key: bytes) -> bool:

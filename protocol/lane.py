@@ -167,6 +167,30 @@ def check(batch: Batch, after: LaneHead | None, certificate: Certificate | None,
     return Checked(ours[-1], tuple(proven[max(known, 0) :]))
 
 
+def check_branch(batch: Batch, certificate: Certificate | None, county_public: bytes, vouched: bytes = b"") -> tuple[Proven, ...]:
+    """Proves a piece of another history of a lane: the same writer signed it, whatever stands in the lane here.
+
+    vouched: a hash of that history that was proven before; a piece that ends there needs no signature of its own. Raises what
+    `check` raises, but for lane_gap and lane_fork.
+    """
+    heads = [_head(batch, seq, raw) for seq, raw in enumerate(batch.heads, batch.after + 1)]
+    chained = list(hashes(batch))
+    ours = _certificates(batch, heads, certificate, county_public)
+    signed = entry.is_signed(ours[0].key, chained[-1], batch.signature)
+    if not signed and chained[-1] != vouched:
+        raise Refused("signature_wrong")
+    if not any(certificates.writes(c, batch.ledger) for c in ours):
+        raise Refused("lane_foreign", ledger=batch.ledger)
+    last = len(heads) - 1
+    proven = tuple(
+        Proven(head, one, hash_, batch.signature if signed and n == last else None)
+        for n, (head, one, hash_) in enumerate(zip(heads, batch.entries, chained, strict=True))
+    )
+    for one in proven:
+        _judge(one, ours)
+    return proven
+
+
 def _head(batch: Batch, seq: int, raw: bytes) -> Head:
     """Decoded, and truly this lane's entry number `seq`."""
     if len(raw) > entry.HEAD_BYTES_MAX:

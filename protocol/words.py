@@ -61,6 +61,7 @@ EVENT_NAMES: Final[dict[str, str]] = {
     "NodeEnrolled": "节点入网",
     "NodeRevoked": "节点停用",
     "BodyErased": "删除正文",
+    "BranchDecided": "核对另一份记录",
     "Sealed": "密封转交",
 }
 UNKNOWN_NAME: Final = "未知条目"

@@ -2,7 +2,7 @@
 
 A batch is admitted whole or refused whole. Refused are: a ledger that we do not hear (lane_foreign), a gap, broken chain, body,
 signature or certificate, a lane that its author may not write, and other bytes where we already have an entry (lane_fork:
-ours stays; who carries batches keeps a sample in quarantine). What we already have is cut away first, so a batch may come
+ours stays the lane, theirs is kept beside it, see forks.py). What we already have is cut away first, so a batch may come
 as often as it likes. Unknown events are kept and passed on. Erasures are applied, files that evidence names are expected, views
 follow, all in one transaction; then whoever waits is woken, and offers to offices served here are answered with their arrival.
 
@@ -19,11 +19,11 @@ from protocol import certificate as certificates
 from protocol import entry, lane
 from protocol.batch import Batch
 from protocol.certificate import Certificate
-from protocol.events import LaneOpened, facts_of
 from protocol.node import observe
 from protocol.node.bodies import erase_bodies, expect_files
 from protocol.node.desk import row_of
 from protocol.node.folding import fold_again
+from protocol.node.forks import Forks, certificate_of
 from protocol.node.journal import Journal, Stored, Writing
 from protocol.node.shelf import Shelf, Stale
 from protocol.node.wake import Wake
@@ -41,10 +41,13 @@ class Admission:
         clock: Callable[[], int],
         wake: Wake,
         arrivals: Callable[[], Awaitable[Any]] | None = None,
+        forks: Forks | None = None,
     ) -> None:
-        """root_public: the pinned Ed25519 key · certificate: our own, says what we hear · arrivals: `desk.arrivals`."""
+        """root_public: the pinned Ed25519 key · certificate: our own, says what we hear · arrivals: `desk.arrivals` ·
+        forks: keeps what a lane has no place for.
+        """
         self._journal, self._public, self._own, self._shelf = journal, root_public, certificate, shelf
-        self._clock, self._wake, self._arrivals = clock, wake, arrivals
+        self._clock, self._wake, self._arrivals, self._forks = clock, wake, arrivals, forks
         self._folding: set[asyncio.Task[None]] = set()
 
     @observe.each("admit", lambda _, batch, node: {"ledger": batch.ledger, "entries": len(batch.heads), "node": node})
@@ -54,12 +57,21 @@ class Admission:
             raise Refused("lane_foreign", ledger=batch.ledger)
         if from_node in self._shelf.revoked:
             raise Refused("origin_revoked")
-        async with self._journal.writing() as w:
-            fresh = await self._write(w, batch, from_node)
+        try:
+            async with self._journal.writing() as w:
+                fresh = await self._write(w, batch, from_node)
+        except Refused as refused:
+            if refused.code == "lane_fork" and self._forks:
+                await self._forks.note(batch, from_node)
+            raise
         if not fresh:
             return 0
         if batch.ledger == COMMON:
             self._fold_again(await self._shelf.load(self._journal))
+            if self._forks:
+                self._forks.changed.set()  # a revocation may have named the history that counts
+        if self._forks and entry.node_of(batch.origin) in self._shelf.revoked:
+            self._forks.changed.set()
         self._wake.commit([(batch.ledger, batch.origin)], {e.subject for e in fresh})
         if self._arrivals and any(e.sort == "dispute" for e in fresh):
             await self._arrivals()
@@ -73,7 +85,7 @@ class Admission:
 
     async def _write(self, w: Writing, batch: Batch, from_node: str) -> list[Stored]:
         head = await w.lane_head(batch.ledger, batch.origin)
-        checked = lane.check(batch, head, await self._certificate(w, batch, head.seq), self._public)
+        checked = lane.check(batch, head, await certificate_of(w, self._shelf, self._public, batch), self._public)
         await _compare(w, batch, head.seq)
         last_good = self._shelf.last_good(batch.ledger, batch.origin)
         now_ms = self._clock()
@@ -84,15 +96,6 @@ class Admission:
         )
         await w.project(subjects)
         return fresh
-
-    async def _certificate(self, w: Writing, batch: Batch, seq: int) -> Certificate | None:
-        """The newest of *common*, else the one the lane began with; None for a lane that begins here."""
-        newest = self._shelf.certificates.get(entry.node_of(batch.origin))
-        if newest is not None and certificates.is_valid(newest, self._public):
-            return newest
-        opening = await w.entry(batch.ledger, batch.origin, 1) if seq else None
-        facts = facts_of(opening.head) if opening else None
-        return certificates.decode(facts.certificate) if isinstance(facts, LaneOpened) else None
 
     def _fold_again(self, stale: Stale) -> None:
         """Beside everything else: it may take minutes where there are many cases."""

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from protocol.access import office_covers
 from protocol.events import BodyErased, EvidenceAddedBody, body_of, facts_of
 from protocol.node.blobs import CIPHER_EXTRA_BYTES, is_address
-from protocol.node.journal import Stored, Writing
+from protocol.node.journal import Stored, Writing, branches
 
 _EXPECT: Final = text(
     "insert into blob (address, size, have, source, what, ledger, subject, added_ms)"
@@ -28,6 +28,7 @@ async def erase_bodies(w: Writing, fresh: Iterable[Stored]) -> set[str]:
         facts = facts_of(e.head) if e.head.kind == "BodyErased" else None
         if isinstance(facts, BodyErased) and facts.ledger == e.ledger and office_covers(facts.office, e.ledger):
             touched.add(await w.erase(facts.ledger, facts.origin, facts.seq))
+            await branches.erase(w, facts.ledger, facts.origin, facts.seq, e.subject)
     return touched - {""}
 
 

@@ -11,8 +11,9 @@
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
+from types import MappingProxyType
 
 import msgspec
 
@@ -21,11 +22,12 @@ from protocol import dispute, entry, lane, tables
 from protocol.certificate import Certificate
 from protocol.commands import Command, SealDispute
 from protocol.events import Actor, DisputeLogged, Draft, NodeEnrolled, NodeRevoked, TableSet, TextBody, facts_of
-from protocol.node import observe, sealing
+from protocol.node import adopting, observe, sealing
 from protocol.node.bodies import erase_bodies, expect_files
 from protocol.node.deciding import Asked, decide
 from protocol.node.folding import fold_again
 from protocol.node.journal import Journal, Stored, Writing
+from protocol.node.journal.branches import Branched, adopted_id
 from protocol.node.journal.rows import fetch
 from protocol.node.journal.stored import SELECT, stored
 from protocol.node.shelf import Shelf
@@ -69,6 +71,8 @@ class Desk:
         """sealing_key: X25519 public key, 32 bytes (None: SealDispute is refused) · chance: random bytes (salts)."""
         self.journal, self.signer, self.shelf, self.clock, self.wake = journal, signer, shelf, clock, wake
         self.offset: Callable[[], int | None] = lambda: None
+        self.stopped: Callable[[], str] = lambda: ""  # why nothing may be written here (a code of problem.SENTENCES), "" when all is well
+        self.ready: Callable[[], Awaitable[None]] = _at_once  # returns when others were asked what they hold of ours
         self._sealing_key, self._chance = sealing_key, chance
 
     @observe.each("save", lambda _, command, *__, **___: {"kind": type(command).__name__})
@@ -78,6 +82,7 @@ class Desk:
         if not 0 < occurred_ms < lane.COUNT_MAX:
             raise Refused("command_invalid", why="时间")
         offset_ms = self.offset() if at_ms is None else offset_ms
+        await self.ready()
         try:
             return await self._submit(command, actor, occurred_ms, offset_ms)
         except Refused as refused:
@@ -87,6 +92,8 @@ class Desk:
 
     async def arrivals(self) -> list[Outcome]:
         """Writes DisputeArrived for every offer to a served office that has not arrived yet. Call at start and after admissions."""
+        if self.stopped():
+            return []
         waiting = await self.journal.rows("case_row", "offer_to > '' and arrived_ms is null", limit=ARRIVALS_MAX)
         served = [row["subject"] for row in waiting if certificates.serves(self.signer.certificate, row["offer_to"])]
         written = [await self._arrive(subject) for subject in served]
@@ -105,11 +112,44 @@ class Desk:
         facts = NodeEnrolled("", 0, (), raw)
         return await self._say(Draft(COMMON, certificate.node, "common", facts), entry.derive(sha256(raw).hexdigest(), "enrol node"))
 
-    async def revoke_node(self, node: str, last: Iterable[tuple[str, str, int]], reason: str = "") -> Outcome:
-        """last: (ledger, origin, last good seq); what that node wrote after counts nowhere until the holder adopts it."""
-        facts = NodeRevoked("", 0, (), node, tuple(sorted(last)))
+    async def revoke_node(
+        self,
+        node: str,
+        last: Iterable[tuple[str, str, int]],
+        reason: str = "",
+        tips: Mapping[tuple[str, str], bytes] = MappingProxyType({}),
+    ) -> Outcome:
+        """last: (ledger, origin, last good seq); what that node wrote after counts nowhere until the holder adopts it.
+
+        tips: (ledger, origin) → chain hash at that seq; of two histories of the lane that one counts.
+        """
+        good = tuple(sorted(last))
+        facts = NodeRevoked("", 0, (), node, good, tuple(tips.get((ledger, origin), b"") for ledger, origin, _ in good))
         id_ = entry.derive(sha256(msgspec.msgpack.encode(facts)).hexdigest(), "revoke node")
         return await self._say(Draft(COMMON, node, "common", facts, TextBody(reason)), id_)
+
+    async def adopt(self, row: Branched, actor: Actor, decision: str = "adopt", reason: str = "") -> Outcome:
+        """Decides about what one command wrote in another history: written anew for its author, or contested; once, whoever asks again.
+
+        Raises Refused not_served, version_unknown, node_revoked, node_forked.
+        """
+        id_ = entry.derive(row.command, f"decide {row.origin}")
+        async with self.journal.writing() as w:
+            known = await _accepted(w, id_, actor.person, self.signer.node)
+            if known:
+                return known
+            self._may_write(actor.office)
+            asked, rows = self._asked(w), await adopting.same_command(w, row)
+            drafts: list[Draft] = []
+            if decision == "adopt" and not await adopting.already(asked, row):
+                drafts = [draft for one in rows for draft in await adopting.rewritten(asked, one)]
+            if drafts:
+                head = row.head
+                await self._write(asked, drafts, head.author, adopted_id(row.command), head.occurred_ms, head.offset_ms)
+            said = [adopting.decided(one, self.signer.certificate, actor.office, decision, reason) for one in rows]
+            outcome = await self._write(self._asked(w), said, (actor.person, actor.post), id_, self.clock(), self.offset())
+        self._told(outcome, [*drafts, *said])
+        return outcome
 
     # ── the rest is private ──
 
@@ -134,6 +174,8 @@ class Desk:
     def _may_write(self, office: str) -> None:
         if self.signer.node in self.shelf.revoked:
             raise Refused("node_revoked")
+        if code := self.stopped():
+            raise Refused(code)
         if not office or not certificates.serves(self.signer.certificate, office):
             raise Refused("not_served", office=self.shelf().office_name(office))
 
@@ -214,6 +256,10 @@ class Desk:
         self.wake.commit(lanes, outcome.subjects)
 
 
+async def _at_once() -> None:
+    """Nobody has to be asked first."""
+
+
 def row_of(one: lane.Proven, received_ms: int) -> Stored:
     """A proven entry as the journal takes it."""
     h, e = one.head, one.entry
@@ -227,7 +273,8 @@ async def _accepted(w: Writing, id_: str, person: str, node: str = "") -> Outcom
 
     node: only what this node wrote counts. Ids that a node derives can be foreseen, so another could use them up.
     """
-    rows = await fetch(w.connection, f"{SELECT} where command = :id order by position", {"id": id_})
+    ids = {"id": id_, "adopted": adopted_id(id_)}
+    rows = await fetch(w.connection, f"{SELECT} where command in (:id, :adopted) order by position", ids)
     written = [e for e in map(stored, rows) if e.sort != lane.SORT and node in ("", entry.node_of(e.origin))]
     if not written:
         return None

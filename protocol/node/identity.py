@@ -24,7 +24,7 @@ KEYS = ("sign", "store", "blob", "box")
 
 
 class About(msgspec.Struct, kw_only=True):
-    """certificate: bytes signed by the root · branch: token of our pulls and inboxes · servers: host:port, best first."""
+    """moved: the epoch that was opened because others held more of ours than we did (0: never). certificate: bytes signed by the root · branch: token of our pulls and inboxes · servers: host:port, best first."""
 
     node: str
     epoch: int = 1
@@ -36,6 +36,7 @@ class About(msgspec.Struct, kw_only=True):
     branch: str = "_"
     servers: list[str] = []
     origins_closed: list[str] = []
+    moved: int = 0
 
 
 def new_node_id() -> str:
@@ -97,11 +98,15 @@ class Identity:
         about = self.about()
         return Signer(about.node, about.epoch, self.signing_key(), certificate.decode(about.certificate))
 
-    def new_epoch(self) -> int:
-        """After a restore: the old origin is closed, the next entries open lanes of a new one."""
+    def new_epoch(self, above: int = 0, moved: bool = False) -> int:
+        """After a restore: the old origin is closed, the next entries open lanes of a new one.
+
+        above: the highest epoch of this node that anybody knows of; an old folder may have forgotten its later ones.
+        """
         about = self.about()
         about.origins_closed = [*about.origins_closed, f"{about.node}:{about.epoch}"]
-        about.epoch += 1
+        about.epoch = max(about.epoch, above) + 1
+        about.moved = about.epoch if moved else 0
         self.save(about)
         return about.epoch
 

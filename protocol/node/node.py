@@ -15,12 +15,15 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
+from protocol import entry
 from protocol.certificate import Certificate
+from protocol.events import Actor
 from protocol.node import log, scrubbing
 from protocol.node.admission import Admission
 from protocol.node.config import Config
 from protocol.node.desk import Desk
 from protocol.node.folding import fold_again
+from protocol.node.forks import Forks, Moved
 from protocol.node.identity import Identity
 from protocol.node.journal import Journal, Witness
 from protocol.node.link.pump import Pump
@@ -32,6 +35,7 @@ from protocol.node.signer import Signer
 from protocol.node.version import VERSION
 from protocol.node.wake import Wake
 from protocol.place import COMMON
+from protocol.problem import Refused
 from protocol.tables import Tables
 
 MARK_S = 0.5  # the mark follows a commit within this time; a mark that lags is harmless
@@ -55,15 +59,20 @@ class Node:
         self.signer: Signer = identity.signer()
         self.wake = Wake()
         self.desk = Desk(journal, self.signer, shelf, clock, self.wake, self.about.sealing_public or None, machine.chance)
-        self.admission = Admission(journal, self.about.root_public, self.certificate, shelf, clock, self.wake, arrivals=self.desk.arrivals)
+        self.forks = Forks(journal, self.about.root_public, shelf, self.signer, clock)
+        self.admission = Admission(
+            journal, self.about.root_public, self.certificate, shelf, clock, self.wake, arrivals=self.desk.arrivals, forks=self.forks
+        )
         self.people = People(journal, shelf, machine.chance, self.config.session.idle_minutes * 60_000)
         self.blobs = machine.blobs()
         self.reads = Reads(journal, shelf, self.signer, clock, identity.sealing_secret())
         self.link = machine.link()
         self.pump = Pump(
-            journal, self.admission, self.link, self.signer, self.certificate, self.wake, clock, blobs=self.blobs, version=VERSION
-        )
-        self.desk.offset = self.pump.offset_ms
+            journal, self.admission, self.link, self.signer, self.certificate, self.wake, clock,
+            blobs=self.blobs, version=VERSION, forks=self.forks,
+        )  # fmt: skip
+        self.desk.offset, self.desk.stopped = self.pump.offset_ms, self.stopped
+        self.forks.regained = self._regained
         self.outdated = asyncio.Event()  # a new epoch was opened while running: whoever runs this node closes it and opens it again
         self.servers: list[Callable[[], object]] = []  # states of nats-servers that this program runs, for the page
         self._tasks: list[asyncio.Task[None]] = []
@@ -105,7 +114,17 @@ class Node:
     def tables(self) -> Tables:
         return self.shelf()
 
+    def stopped(self) -> str:
+        """Why this node writes no more, a code of problem.SENTENCES; "" when it does."""
+        if self.journal.damaged:
+            return "store_damaged"
+        if self.signer.node in self.shelf.revoked:
+            return "node_revoked"
+        return "node_forked" if self.forks.is_forked else ""
+
     async def start(self) -> None:
+        await self.forks.load()
+        self.forks.changed.set()
         await self.desk.arrivals()
         loops = {
             "pump": self.pump.run,
@@ -155,10 +174,26 @@ class Node:
         under this origin; what was lost comes back from them."""
         while True:
             await asyncio.sleep(ELSEWHERE_S)
-            if self.pump.state().overtaken and not self.outdated.is_set():
-                epoch = self.identity.new_epoch()
-                log.event("new epoch", origin=f"{self.about.node}:{epoch}", lanes=len(self.pump.state().overtaken))
-                self.outdated.set()
+            state = self.pump.state()
+            if not state.overtaken or self.outdated.is_set() or self.forks.has_twin:
+                continue
+            if self.about.moved == self.about.epoch and any(origin == self.signer.origin for _, origin in await self.journal.heads()):
+                self.forks.has_twin = self.forks.is_forked = True  # we had moved away from it once, and it came after us: it lives
+                log.event("twin", level=logging.WARNING, origin=self.signer.origin)
+                self.wake.heard()
+                continue
+            known = [entry.epoch_of(origin) for _, origin in await self.journal.heads() if entry.node_of(origin) == self.about.node]
+            epoch = self.identity.new_epoch(max(state.highest_epoch, *known, 0), moved=True)
+            log.event("new epoch", origin=f"{self.about.node}:{epoch}", lanes=len(state.overtaken))
+            self.outdated.set()
+
+    async def _regained(self, moved: Moved) -> None:
+        """A closed lane of ours is again what others hold. What we alone had in it, written before we were told, is written anew."""
+        for row in moved.aside if entry.node_of(moved.origin) == self.about.node else ():
+            try:
+                await self.desk.adopt(row, Actor("", "node", self.office, frozenset()))
+            except Refused as refused:  # it stays beside the lane, and pages show it
+                log.event("not written anew", ledger=row.ledger, origin=row.origin, seq=row.seq, reason_code=refused.code)
 
     async def _scrub(self) -> None:
         """Damage in what nobody reads is found while others still hold what was lost."""
@@ -183,6 +218,8 @@ class Node:
             if changed:
                 if any(ledger == COMMON for ledger, _ in changed):
                     await fold_again(self.journal, self.shelf, await self.shelf.load(self.journal))
+                await self.forks.load()
+                self.forks.changed.set()
                 self.wake.commit(changed, ())
                 self.wake.heard()
 

@@ -37,13 +37,16 @@ class Stale(NamedTuple):
 
 
 class Shelf:
-    """revoked: node → {(ledger, origin): last good seq} · certificates: node → its newest certificate of *common*."""
+    """revoked: node → {(ledger, origin): last good seq} · tips: of those lanes, (that seq, the chain hash there) where it was said ·
+    certificates: node → its newest certificate of *common*.
+    """
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
         self._contents: dict[str, bytes] = {name: content for name, (_, _, content) in PACKAGED.items()}
         self._tables = Tables.packaged()
         self.revoked: Mapping[str, Mapping[tuple[str, str], int]] = {}
+        self.tips: Mapping[tuple[str, str], tuple[int, bytes]] = {}
         self.certificates: Mapping[str, Certificate] = {}
 
     def __call__(self) -> Tables:
@@ -58,6 +61,7 @@ class Shelf:
             revoking = [bytes(row[0]) for row in await c.execute(_REVOKING, {"common": COMMON})]
         self.certificates = _certificates([(row[0], row[1]) for row in enrolled])
         before, self.revoked = self.revoked, _revoked(revoking)
+        self.tips = _tips(revoking)
         nodes = frozenset(node for node, lanes in self.revoked.items() if before.get(node) != lanes)
         contents = {name: content for name, (_, _, content) in PACKAGED.items()}
         begun = [row for row in rows if (row.valid_from or "") <= today]
@@ -96,4 +100,13 @@ def _revoked(heads: list[bytes]) -> dict[str, dict[tuple[str, str], int]]:
         facts = facts_of(entry.decode_head(raw))
         if isinstance(facts, NodeRevoked):
             found[facts.node] = {(ledger, origin): seq for ledger, origin, seq in facts.last}
+    return found
+
+
+def _tips(heads: list[bytes]) -> dict[tuple[str, str], tuple[int, bytes]]:
+    found: dict[tuple[str, str], tuple[int, bytes]] = {}
+    for raw in heads:
+        facts = facts_of(entry.decode_head(raw))
+        if isinstance(facts, NodeRevoked):
+            found |= {(ledger, origin): (seq, tip) for (ledger, origin, seq), tip in zip(facts.last, facts.tips, strict=False)}
     return found

@@ -21,6 +21,7 @@ from protocol.node.admission import Admission
 from protocol.node.blobs import Blobs
 from protocol.node.desk import Desk, Outcome
 from protocol.node.folding import open_journal
+from protocol.node.forks import Forks
 from protocol.node.journal import Journal
 from protocol.node.people import People
 from protocol.node.reads import Reads
@@ -37,6 +38,7 @@ REACH = {
     "root": ("nroot2222", (ROOT, UNIT), (f"{ROOT}/*", "_", f"{ROOT}/sealed/*"), 1, "_"),
     "town": ("ntown2222", (f"{TOWN}/*",), (f"{TOWN}/*",), 17, "330523111"),
     "village": ("nvill2222", (VILLAGE,), (VILLAGE,), 18, "330523111"),
+    "village again": ("nagai2222", (VILLAGE,), (VILLAGE,), 20, "330523111"),
     "stranger": ("nfarr2222", (f"{OTHER_TOWN}/*",), (f"{OTHER_TOWN}/*",), 19, "330523002"),
 }
 
@@ -69,6 +71,7 @@ class Node:
     wake: Wake
     desk: Desk
     admission: Admission
+    forks: Forks
     people: People
     reads: Reads
     blobs: Blobs
@@ -111,11 +114,13 @@ class County:
         url = self.urls.get(kind, f"sqlite:///{where}/journal.db")
         journal = await open_journal(url, sha256(kind.encode()).digest() if url.startswith("sqlite") else None, shelf)
         desk = Desk(journal, signer, shelf, self.clock, wake, bytes(self.secret.public_key), chance(kind))
-        admission = Admission(journal, bytes(self.key.verify_key), certificate, shelf, self.clock, wake, desk.arrivals)
+        public = bytes(self.key.verify_key)
+        forks = Forks(journal, public, shelf, signer, self.clock)
+        admission = Admission(journal, public, certificate, shelf, self.clock, wake, desk.arrivals, forks)
         people = People(journal, shelf, chance(f"people {kind}"))
         reads = Reads(journal, shelf, signer, self.clock, bytes(self.secret) if kind == "root" else None)
         blobs = Blobs(where / "blobs", sha256(b"blob" + kind.encode()).digest())
-        made = Node(kind, signer, journal, shelf, wake, desk, admission, people, reads, blobs, self.clock)
+        made = Node(kind, signer, journal, shelf, wake, desk, admission, forks, people, reads, blobs, self.clock)
         self.nodes.append(made)
         return made
 

@@ -70,6 +70,14 @@ entry = Table(
 # bodies to be erased whose entry is not here yet
 erasure = Table("erasure", kept, *_key("ledger", "origin"), Column("seq", INT, primary_key=True, autoincrement=False))
 
+# other histories of a lane: entries whose number another entry had first. prev: hash before it · source: the node that brought it
+branch = Table(
+    "branch", kept, *_key("ledger", "origin"), Column("hash", BLOB, primary_key=True), _int("seq"), Column("prev", BLOB, nullable=False),
+    *[_text(name) for name in ("subject", "sort", "command")], Column("head_bytes", BLOB, nullable=False), Column("salt", BLOB),
+    Column("body", BLOB), Column("signature", BLOB), _text("source"), _int("received_ms"),
+    Index("branch_lane", "ledger", "origin", "seq"), Index("branch_subject", "subject"),
+)  # fmt: skip
+
 # an accepted command and its outcome (bytes of the desk), remembered for ever
 command = Table("command", kept, *_key("id"), Column("outcome", BLOB, nullable=False))
 

@@ -58,6 +58,12 @@ class Writing:
         await run(self.connection, _UPSERT_LANE, rows)
         return fresh
 
+    async def cut(self, ledger: str, origin: str, head: LaneHead) -> None:
+        """The lane ends at `head` now: what stood after it was put aside (see branches.swap), and is deleted by whoever calls this."""
+        self._heads[ledger, origin] = head
+        row = {"ledger": ledger, "origin": origin, "seq": head.seq, "hash": head.hash, "signed_seq": head.signed_seq}
+        await run(self.connection, _UPSERT_LANE, [row])
+
     def _next(self, entries: Sequence[Stored]) -> tuple[list[Stored], list[Stored], dict[tuple[str, str], LaneHead], Stored | None]:
         """(what goes on from the heads, what lies behind them, the heads after, the first that follows another history)."""
         fresh, again, heads = [], [], dict(self._heads)

@@ -15,7 +15,9 @@ from protocol import certificate as certificates
 from protocol.batch import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, SPEAKS_MAX, Batch
 from protocol.entry import START, UNREADABLE
 from protocol.node import observe
+from protocol.node.forks import Forks
 from protocol.node.link import subjects
+from protocol.node.link.branches import EndAsk, end_asks
 from protocol.node.link.ground import Ground
 from protocol.problem import Refused
 
@@ -44,17 +46,30 @@ _lane_asks, _blob_asks = msgspec.msgpack.Decoder(LaneAsk), msgspec.msgpack.Decod
 
 
 class Answers:
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
+    def __init__(self, ground: Ground, forks: Forks | None = None) -> None:
+        self._ground, self._forks = ground, forks
 
     @observe.each("answer", lambda _, msg: {"node": subjects.asker(msg.reply)})
     async def pull(self, msg: Msg) -> None:
+        if ask := _end_ask(msg.data):
+            await self._ends(msg, ask)
+            return
         try:
             ask = _lane_asks.decode(msg.data)
             await self._may(msg.reply, ask.ledger)
             got = await piece(self._ground.journal, ask.ledger, ask.origin, ask.after, ask.limit)
             await self._respond(msg, b"" if got is None else batches.pack(got, ask.speaks))
         except (Refused, *UNREADABLE) as error:
+            await self._refuse(msg, error)
+
+    async def _ends(self, msg: Msg, ask: EndAsk) -> None:
+        """Silence where the entry is not here: a copy of this computer may listen on the same subject, and hold it."""
+        try:
+            await self._may(msg.reply, ask.ledger)
+            got = await self._forks.piece(ask.ledger, ask.origin, ask.seq, ask.hash, BATCH_ENTRIES_MAX) if self._forks else None
+            if got is not None:
+                await self._respond(msg, batches.pack(got))
+        except Refused as error:
             await self._refuse(msg, error)
 
     async def blob(self, msg: Msg) -> None:
@@ -86,6 +101,14 @@ class Answers:
 
     async def _refuse(self, msg: Msg, error: Exception) -> None:
         await self._respond(msg, b"", {REFUSED_HEADER: error.code if isinstance(error, Refused) else "batch_malformed"})
+
+
+def _end_ask(raw: bytes) -> EndAsk | None:
+    """A pull of the other kind has a number in the place of the hash."""
+    try:
+        return end_asks.decode(raw)
+    except UNREADABLE:
+        return None
 
 
 async def piece(journal: Any, ledger: str, origin: str, after: int, limit: int) -> Batch | None:

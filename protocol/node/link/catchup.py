@@ -52,6 +52,15 @@ class CatchUp:
             found.due = min(found.due, asyncio.get_running_loop().time())
         self._poke.set()
 
+    def again(self, ledger: str, origin: str) -> None:
+        """What the lane ended with here has changed: whoever was refused before may be right now."""
+        best = max((k.lanes.get(ledger, {}).get(origin, (0, b""))[0] for k in self._ground.peers if not k.revoked), default=0)
+        if best > self._ground.head(ledger, origin).seq:
+            found = self._needs.setdefault((ledger, origin), Need(best))
+            found.until, found.due, found.resting = max(best, found.until), asyncio.get_running_loop().time(), False
+            found.tried.clear()
+            self._poke.set()
+
     @property
     def is_done(self) -> bool:
         """Claims that nothing is known to be missing, or at least that nobody who answers has it."""

@@ -14,6 +14,7 @@ from protocol import certificate as certificates
 from protocol import entry, have
 from protocol.batch import Batch
 from protocol.have import Have
+from protocol.node.forks import Forks, Wanted
 from protocol.node.link import subjects
 from protocol.node.link.catchup import CatchUp
 from protocol.node.link.ground import LOCAL, Ground
@@ -23,9 +24,12 @@ WHOLE = frozenset({"lane_foreign", "certificate_wrong", "lane_fork", "origin_rev
 
 
 class Hearing:
-    def __init__(self, ground: Ground, catchup: CatchUp, say: Callable[[str], None], came: Callable[[str], None]) -> None:
+    def __init__(
+        self, ground: Ground, catchup: CatchUp, say: Callable[[str], None], came: Callable[[str], None], forks: Forks | None = None
+    ) -> None:
         """say: puts a Have of this ledger on the way · came: a peer was heard of, tell it what it lacks."""
-        self._ground, self._catchup, self._say, self._came = ground, catchup, say, came
+        self._ground, self._catchup, self._say, self._came, self._forks = ground, catchup, say, came, forks
+        self.highest = 0  # epoch of this node that others know of
         self.overtaken: set[str] = set()  # ledgers of which others hold more of OUR lane than we do: our disk lost something
 
     async def live(self, msg: Msg) -> None:
@@ -96,6 +100,7 @@ class Hearing:
             if ground.peers.counts(got.ledger):
                 ground.keep_have(got.node, got.ledger, got.lanes, wire, changed)
         await self._compare(got, wire)
+        await self._other_histories(got)
         ours = ground.heads.get(got.ledger, {})
         ahead = any(got.lanes.get(origin, (0, b""))[0] < head.seq for origin, head in ours.items())
         counted = ground.peers.counts(got.ledger) or (known is not None and certificates.writes(known.certificate, got.ledger))
@@ -108,9 +113,30 @@ class Hearing:
         for origin, (seq, hash_) in got.lanes.items():
             here = ground.head(got.ledger, origin)
             if seq > here.seq:
-                if origin == ground.signer.origin:
+                if self._is_later_self(origin):
                     self.overtaken.add(got.ledger)
                 ground.peers.hint(got.node, (got.ledger, origin), seq)
                 self._catchup.need(got.ledger, origin, seq, got.node)
             elif seq == here.seq and hash_ != here.hash:
                 ground.quarantine(got.node, got.ledger, origin, Refused("lane_fork", lane=f"{got.ledger} {origin}", seq=seq), wire)
+                if self._forks:
+                    self._forks.want(Wanted(got.ledger, origin, seq, hash_, got.node))
+
+    def _is_later_self(self, origin: str) -> bool:
+        """Our own origin, or one that this node opened after it: then our whole folder is an old one."""
+        mine = self._ground.signer
+        if entry.node_of(origin) != mine.node:
+            return False
+        self.highest = max(self.highest, entry.epoch_of(origin))
+        return entry.epoch_of(origin) >= entry.epoch_of(mine.origin)
+
+    async def _other_histories(self, got: Have) -> None:
+        """What it keeps beside its lanes; and where it speaks of forks, whether its lanes are ours."""
+        if self._forks is None:
+            return
+        for origin in {*got.forks, *(o for o in got.lanes if entry.node_of(o) == got.node)}:
+            ends = [*got.forks.get(origin, ())]
+            if origin in got.lanes and got.lanes[origin][0] < self._ground.head(got.ledger, origin).seq:
+                ends.append(got.lanes[origin])
+            if ends:
+                await self._forks.heard(got.ledger, origin, ends, got.node)

@@ -22,8 +22,10 @@ from protocol.batch import BATCH_ENTRIES_MAX, SPEAKS
 from protocol.certificate import Certificate
 from protocol.have import Have
 from protocol.node import observe
+from protocol.node.forks import Forks
 from protocol.node.link import parts, subjects
 from protocol.node.link.answers import Answers, piece
+from protocol.node.link.branches import Branches
 from protocol.node.link.catchup import WORKERS, CatchUp
 from protocol.node.link.client import Link, LinkState, end
 from protocol.node.link.fetching import Fetching
@@ -40,13 +42,14 @@ BACKLOG_MAX = 5_000  # own entries beyond this are not published one by one: the
 
 
 class PumpState(msgspec.Struct, frozen=True):
-    """behind: ledger → entries known to be missing here · overtaken: ledgers of which others hold more of OUR lane than we do."""
+    """highest_epoch: of our own node, as others know it (0: they know none that we don't). behind: ledger → entries known to be missing here · overtaken: ledgers of which others hold more of OUR lane than we do."""
 
     link: LinkState
     behind: dict[str, int]
     overtaken: tuple[str, ...]
     refused: int
     faults: dict[str, int]
+    highest_epoch: int = 0
 
 
 class _Repeat:
@@ -70,13 +73,16 @@ class Pump:
         blobs: parts.Blobs | None = None,
         version: str = "",
         speaks: tuple[str, ...] = SPEAKS,
+        forks: Forks | None = None,
     ) -> None:
         """clock: Unix milliseconds · speaks: what we understand on the wire. Listens to `wake` by itself."""
         self._ground = Ground(journal, admission, link, signer, certificate, wake, clock, blobs, version, speaks)
         self._catchup = CatchUp(self._ground)
         self._fetching = Fetching(self._ground, self._catchup)
-        self._hearing = Hearing(self._ground, self._catchup, self.say, self._came)
-        self._answers = Answers(self._ground)
+        self._hearing = Hearing(self._ground, self._catchup, self.say, self._came, forks)
+        self._answers = Answers(self._ground, forks)
+        self._forks = forks
+        self._branches = Branches(self._ground, forks, self._moved) if forks else None
         self._advanced: set[str] = set()
         self._poke, self._due = asyncio.Event(), asyncio.Event()
         self._says: dict[str, bool] = {}  # ledger → with the question
@@ -116,7 +122,9 @@ class Pump:
         for (ledger, _), count in self._catchup.behind.items():
             behind[ledger] = behind.get(ledger, 0) + max(count, 0)
         ground = self._ground
-        return PumpState(ground.link.state(), behind, tuple(sorted(self._hearing.overtaken)), ground.refused, dict(ground.faults))
+        return PumpState(
+            ground.link.state(), behind, tuple(sorted(self._hearing.overtaken)), ground.refused, dict(ground.faults), self._hearing.highest
+        )
 
     async def run(self) -> None:
         """Raises only what the journal cannot survive."""
@@ -133,7 +141,7 @@ class Pump:
         await ground.link.subscribe(subjects.blob(me.branch, me.node), ground.guarded("answer", self._answers.blob))
         loops = {
             "link": ground.link.run, "live": self._speak, "have": self._say_haves, "repeat": self._repeat, "keep": ground.keep,
-            "files": self._fetching.work, **{f"pull {n}": self._catchup.work for n in range(WORKERS)},
+            "files": self._fetching.work, **({"branches": self._branches.work} if self._branches else {}), **{f"pull {n}": self._catchup.work for n in range(WORKERS)},
         }  # fmt: skip
         tasks = [asyncio.create_task(ground.for_ever(name, loop), name=f"pump {name}") for name, loop in loops.items()]
         try:
@@ -201,7 +209,8 @@ class Pump:
     async def _say(self, ledger: str, want: bool) -> None:
         ground = self._ground
         lanes = have.lanes_of(ground.heads.get(ledger, {}))
-        said = Have(ground.certificate.node, ledger, lanes, ground.clock(), ground.version, want, ground.speaks)
+        others = await self._forks.tips(ledger) if self._forks else {}
+        said = Have(ground.certificate.node, ledger, lanes, ground.clock(), ground.version, want, ground.speaks, others)
         wire = have.sign(said, ground.signer.key)
         await ground.link.publish(subjects.have(ledger, ground.certificate.node), wire)
         if lanes:
@@ -226,6 +235,10 @@ class Pump:
                     continue
                 repeat.last = now
                 self.say(ledger, want=unreceived)
+
+    def _moved(self, ledger: str, origin: str) -> None:
+        self._catchup.again(ledger, origin)
+        self.say(ledger, want=True)
 
     def _came(self, node: str) -> None:
         """A peer was heard of: what it lacks is said at once, for it may have been away."""

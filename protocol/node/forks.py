@@ -1,0 +1,236 @@
+"""Two histories of one lane: both are kept, one stays the lane, somebody decides about the other.
+
+    forks = Forks(journal, root_public, shelf, signer, clock)
+    await forks.note(batch, from_node)        a batch that the lane refused: proven, kept beside the lane, whole
+    await forks.settle()                      lanes whose true history is known by now are set right; gives what moved
+
+It comes about when a computer is copied and both copies go on, or when a disk is put back and something is written before
+others are asked. The same key signs two entries of one number. Which came first differs from node to node, so:
+
+- every node keeps what came first as the lane and the rest beside it (journal/branches.py), and tells others of it (Have);
+- the writer itself stops as soon as it sees proof: its own signature under an entry that it never wrote (`is_forked`);
+- an operator revokes the origin. The revocation names the last entry that counts and its hash, so the same history becomes the lane
+  at every node; the others stay beside it and are offered for adoption, entry by entry, to whoever serves the office;
+- a lane of our own that was closed already (a restore) takes the history that others hold, and what we alone had goes aside.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+import msgspec
+
+from protocol import certificate as certificates
+from protocol import entry, lane
+from protocol.batch import BATCH_BYTES_MAX, Batch
+from protocol.certificate import Certificate
+from protocol.events import LaneOpened, facts_of
+from protocol.node.bodies import expect_files
+from protocol.node.journal import Journal, Writing, branches
+from protocol.node.journal.branches import Branched
+from protocol.node.shelf import Shelf
+from protocol.node.signer import Signer
+from protocol.problem import Refused
+
+Lane = tuple[str, str]
+WANTED_MAX = 1_000  # pieces of other histories to be asked for; what is beyond comes with a later Have
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A piece of another history that ends at (seq, hash), seen at `node`. vouched: a proven entry names this hash."""
+
+    ledger: str
+    origin: str
+    seq: int
+    hash: bytes
+    node: str
+    vouched: bool = False
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """A lane that was set right. aside: what stood in it and stands beside it now, in order · subjects: folded anew."""
+
+    ledger: str
+    origin: str
+    aside: tuple[Branched, ...]
+    subjects: frozenset[str]
+
+
+class Forks:
+    def __init__(self, journal: Journal, root_public: bytes, shelf: Shelf, signer: Signer, clock: Callable[[], int]) -> None:
+        self.journal, self._public, self._shelf, self._signer, self._clock = journal, root_public, shelf, signer, clock
+        self.is_forked = False  # our own origin: others hold entries of it that this program never wrote
+        self.has_twin = False  # somebody goes on under our identity, and it is not this program
+        self.regained: Callable[[Moved], Awaitable[None]] | None = None  # told of each lane that was set right
+        self.lanes: set[Lane] = set()
+        self.changed = asyncio.Event()  # something is wanted or was noted: the pump looks
+        self._wanted: dict[tuple[str, str, bytes], Wanted] = {}
+
+    async def load(self) -> None:
+        """At start, and after another program worked on the journal."""
+        async with self.journal.read() as c:
+            self.lanes = await branches.forked(c)
+        self._judge()
+
+    # ── taking in ──
+
+    async def note(self, batch: Batch, from_node: str, vouched: bytes = b"") -> int:
+        """Keeps what the lane does not hold; how many entries were new. What is missing below them becomes wanted. Raises Refused."""
+        now_ms, key = self._clock(), (batch.ledger, batch.origin)
+        async with self.journal.writing() as w:
+            known = await certificate_of(w, self._shelf, self._public, batch)
+            proven = lane.check_branch(batch, known, self._public, vouched)
+            before = {row.hash for row in await branches.branched(w, _SPAN, _span(batch))}
+            kept = await branches.keep(w, proven, batch.prev, from_node, now_ms)
+            await expect_files(w, [row.stored for row in kept], from_node, now_ms)
+            missing = (await branches.path(w, *key, kept[-1].seq, kept[-1].hash))[1] if kept else None
+        for row in kept:
+            self._wanted.pop((*key, row.hash), None)
+        if kept:
+            self.lanes.add(key)
+            self._judge()
+        if missing:
+            self.want(Wanted(*key, *missing, from_node, vouched=True))
+        self.changed.set()
+        return len({row.hash for row in kept} - before)
+
+    def want(self, wanted: Wanted) -> None:
+        key = (wanted.ledger, wanted.origin, wanted.hash)
+        if len(self._wanted) < WANTED_MAX or key in self._wanted:
+            self._wanted[key] = wanted
+        self.changed.set()
+
+    async def heard(self, ledger: str, origin: str, tips: Iterable[tuple[int, bytes]], node: str) -> None:
+        """Another node speaks of these ends of histories. What is not here is wanted."""
+        async with self.journal.read() as c:
+            unknown = [tip for tip in tips if not await branches.knows(c, ledger, origin, *tip)]
+        for seq, hash_ in unknown:
+            self.want(Wanted(ledger, origin, seq, hash_, node))
+
+    def take(self) -> list[Wanted]:
+        """What is to be asked for now. What got no answer is wanted again by the next Have that shows it."""
+        taken, self._wanted = list(self._wanted.values()), {}
+        return taken
+
+    # ── giving ──
+
+    async def tips(self, ledger: str) -> dict[str, tuple[tuple[int, bytes], ...]]:
+        if not any(one == ledger for one, _ in self.lanes):
+            return {}
+        async with self.journal.read() as c:
+            return {origin: tuple(some) for origin, some in (await branches.tips(c, ledger)).items()}
+
+    async def piece(self, ledger: str, origin: str, seq: int, hash_: bytes, limit: int) -> Batch | None:
+        """Up to `limit` entries of the history that ends at (seq, hash), wherever it stands here; None: it is not here."""
+        rows: list[Branched] = []
+        async with self.journal.read() as c:
+            while len(rows) < limit and seq > 0:
+                found = await branches.branched(c, _AT, {"ledger": ledger, "origin": origin, "hash": hash_})
+                if not found:
+                    break
+                rows.append(found[0])
+                seq, hash_ = found[0].seq - 1, bytes(found[0].prev)
+        if rows:
+            return _batch(ledger, origin, rows[::-1])
+        first = max(0, seq - limit)
+        stored = await self.journal.lane(ledger, origin, first, seq - first)
+        if not stored or stored[-1].seq != seq or stored[-1].hash != hash_:
+            return None
+        before = await self.journal.entry(ledger, origin, first) if first else None
+        prev = before.hash if before else entry.START
+        made = []
+        for e in stored:
+            ids = (e.ledger, e.origin, e.hash, e.seq, prev, e.subject, e.sort, e.command)
+            made.append(Branched(*ids, e.head_bytes, e.salt, e.body, e.signature, "", e.received_ms))
+            prev = e.hash
+        return _batch(ledger, origin, made)
+
+    # ── setting right ──
+
+    async def settle(self) -> list[Moved]:
+        """Lanes of revoked origins follow the revocation, closed lanes of our own follow what others hold. Wants what it lacks for that."""
+        moved = []
+        for (ledger, origin), tip in list(self._shelf.tips.items()):
+            if one := await self._as_revoked(ledger, origin, *tip):
+                moved.append(one)
+        for ledger, origin in sorted(self.lanes):
+            if self._is_closed(origin) and (ledger, origin) not in self._shelf.tips and (one := await self._given_back(ledger, origin)):
+                moved.append(one)
+        if moved:
+            await self.load()
+        for one in moved:
+            if self.regained:
+                await self.regained(one)
+        return moved
+
+    async def _as_revoked(self, ledger: str, origin: str, seq: int, hash_: bytes) -> Moved | None:
+        async with self.journal.read() as c:
+            here = await branches.lane_hash(c, ledger, origin, seq)
+            if here == hash_ or (here is None and (ledger, origin) not in self.lanes):
+                return None  # as it should be, or not here yet
+            new, missing = await branches.path(c, ledger, origin, seq, hash_)
+        if missing:
+            self.want(Wanted(ledger, origin, *missing, "", vouched=bool(new)))
+            return None
+        async with self.journal.writing() as w:
+            return (await self._follow(w, ledger, origin, seq, hash_))[0]
+
+    async def _given_back(self, ledger: str, origin: str) -> Moved | None:
+        """A closed lane of ours that others know otherwise: theirs is the lane. Once: of two such histories the first stays."""
+        async with self.journal.writing() as w:
+            rows = await branches.branched(w, _LANE, {"ledger": ledger, "origin": origin})
+            if not rows or any(row.source == self._signer.node for row in rows):
+                return None
+            ends = [row for row in rows if not any(other.prev == row.hash for other in rows)]
+            last = max(ends, key=lambda row: (row.seq, row.hash))
+            return (await self._follow(w, ledger, origin, last.seq, last.hash))[0]
+
+    async def _follow(self, w: Writing, ledger: str, origin: str, seq: int, hash_: bytes) -> tuple[Moved | None, tuple[int, bytes] | None]:
+        new, missing = await branches.path(w, ledger, origin, seq, hash_)
+        if missing or not new:
+            return None, missing
+        now_ms = self._clock()
+        aside = await branches.swap(w, new, self._signer.node, now_ms)
+        subjects = frozenset(row.subject for row in (*new, *aside) if row.sort != lane.SORT)
+        await w.project(subjects)
+        return Moved(ledger, origin, tuple(aside), subjects), None
+
+    def _is_closed(self, origin: str) -> bool:
+        return entry.node_of(origin) == self._signer.node and origin != self._signer.origin
+
+    def _judge(self) -> None:
+        self.is_forked = self.has_twin or any(origin == self._signer.origin for _, origin in self.lanes)
+
+
+async def certificate_of(w: Writing, shelf: Shelf, public: bytes, batch: Batch) -> Certificate | None:
+    """The newest of *common*, else the one the lane began with; None for a lane that begins in the batch."""
+    newest = shelf.certificates.get(entry.node_of(batch.origin))
+    if newest is not None and certificates.is_valid(newest, public):
+        return newest
+    opening = await w.entry(batch.ledger, batch.origin, 1)
+    facts = facts_of(opening.head) if opening else None
+    return certificates.decode(facts.certificate) if isinstance(facts, LaneOpened) else None
+
+
+def _batch(ledger: str, origin: str, rows: list[Branched]) -> Batch | None:
+    """Cut at its beginning when it is too large: whoever gets it asks for what is before."""
+    size, first = 0, len(rows)
+    for n in range(len(rows) - 1, -1, -1):
+        size += len(rows[n].head_bytes) + len(rows[n].salt or b"") + len(rows[n].body or b"") + 24
+        if size > BATCH_BYTES_MAX - 512:
+            break
+        first = n
+    taken = rows[first:]
+    if not taken:
+        raise Refused("frame_too_large")
+    bodies = tuple(None if row.salt is None or row.body is None else (row.salt, row.body) for row in taken)
+    heads = tuple(row.head_bytes for row in taken)
+    return Batch(ledger, origin, taken[0].seq - 1, taken[0].prev, heads, bodies, taken[-1].signature or b"")
+
+
+_LANE = "where ledger = :ledger and origin = :origin"
+_AT = f"{_LANE} and hash = :hash"
+_SPAN = f"{_LANE} and seq > :after and seq <= :last"
+
+
+def _span(batch: Batch) -> dict[str, object]:
+    return {"ledger": batch.ledger, "origin": batch.origin, "after": batch.after, "last": batch.last}

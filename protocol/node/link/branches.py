@@ -1,0 +1,91 @@
+"""Other histories of a lane, over the wire: what shows in a Have or in a refused batch is asked for, piece by piece, from its end back.
+
+A pull names the lane and where to go on; that cannot tell two histories apart, and two copies of one computer listen on one
+subject. So a piece is asked for by the hash it ends at, and only who holds that very entry answers. Each piece is proven by the
+signature at its end, or by the entry after it that names its hash; it is bounded like a batch, and what lies before it is wanted next.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated
+
+import msgspec
+
+from protocol import batch as batches
+from protocol import lane as lanes
+from protocol.node.forks import Forks, Wanted
+from protocol.node.link import subjects
+from protocol.node.link.ground import LOCAL, Ground
+from protocol.problem import Refused
+
+ANSWER_S_MAX = 3.0
+ROUND_S = 0.2  # what is wanted meanwhile goes together
+HOLDERS_MAX = 4
+Name = Annotated[str, msgspec.Meta(max_length=80)]
+
+
+class EndAsk(msgspec.Struct, array_like=True, frozen=True):
+    """The piece of a lane's history that ends at (seq, hash); whoever does not hold that entry says nothing."""
+
+    ledger: Name
+    origin: Name
+    seq: Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
+    hash: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+
+
+end_asks = msgspec.msgpack.Decoder(EndAsk)
+
+
+class Branches:
+    def __init__(self, ground: Ground, forks: Forks, moved: Callable[[str, str], None]) -> None:
+        """moved: this lane's history is another one now; what it lacks is asked for again."""
+        self._ground, self._forks, self._moved = ground, forks, moved
+
+    async def work(self) -> None:
+        """For ever: asks for what is wanted, sets right what can be."""
+        forks = self._forks
+        while True:
+            await forks.changed.wait()
+            await asyncio.sleep(ROUND_S)
+            forks.changed.clear()
+            for wanted in forks.take() if self._ground.link.is_connected else ():
+                await self._fetch(wanted)
+            await self.settle()
+
+    async def settle(self) -> None:
+        ground = self._ground
+        for one in await self._forks.settle():
+            await ground.refresh([one.ledger])
+            ground.wake.commit([(one.ledger, one.origin)], one.subjects)
+            self._moved(one.ledger, one.origin)
+
+    async def _fetch(self, wanted: Wanted) -> None:
+        for holder in self._holders(wanted):
+            subject = subjects.pull(self._ground.peers.branch(holder, wanted.ledger), holder)
+            ask = EndAsk(wanted.ledger, wanted.origin, wanted.seq, wanted.hash)
+            answer = await self._ground.link.request(subject, msgspec.msgpack.encode(ask), ANSWER_S_MAX)
+            if answer is not None and answer.data and await self._taken(holder, wanted, answer.data):
+                return
+
+    async def _taken(self, holder: str, wanted: Wanted, wire: bytes) -> bool:
+        try:
+            got = batches.unpack(wire)
+            if (got.ledger, got.origin, got.last) != (wanted.ledger, wanted.origin, wanted.seq) or list(lanes.hashes(got))[
+                -1
+            ] != wanted.hash:
+                return False
+            await self._forks.note(got, holder, wanted.hash if wanted.vouched else b"")
+        except Refused as refused:
+            if refused.code in LOCAL:
+                self._forks.want(wanted)
+            else:
+                self._ground.quarantine(holder, wanted.ledger, wanted.origin, refused, wire)
+            return refused.code in LOCAL
+        return True
+
+    def _holders(self, wanted: Wanted) -> list[str]:
+        """Where it was seen, then whoever keeps the ledger and answers; the writer itself may have a twin, and that one may hold it."""
+        ground = self._ground
+        expected = sorted((k for k in ground.peers if not k.revoked and wanted.ledger in k.lanes), key=lambda k: k.failures)
+        nodes = [wanted.node, *(k.certificate.node for k in expected)]
+        return list(dict.fromkeys(n for n in nodes if n))[:HOLDERS_MAX]

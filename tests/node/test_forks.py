@@ -1,0 +1,290 @@
+"""A copied computer: both histories are kept, one of them stays the lane everywhere, and what the other says is adopted or contested."""
+
+import pytest
+
+from protocol import entry, have, lane
+from protocol.commands import AddNote, EraseBody
+from protocol.events import BranchDecided, facts_of
+from protocol.node.forks import Wanted
+from protocol.node.journal import branches, rebuild
+from protocol.node.journal.branches import adopted_id
+from protocol.place import COMMON
+from protocol.problem import Refused
+from tests.node.desk_kit import VILLAGE, County, Node, batch_of, carry, dispute, exchange, new_id
+
+
+@pytest.fixture
+async def county(tmp_path):
+    made = County(tmp_path)
+    yield made
+    await made.close()
+
+
+async def beside(node: Node) -> list[branches.Branched]:
+    async with node.journal.read() as c:
+        return await branches.branched(c, "order by ledger, origin, seq, hash", {})
+
+
+async def twins(county: County) -> tuple[Node, Node]:
+    """One identity in two folders, with one case in common."""
+    village, clone = await county.node("village"), await county.node("village", folder="clone")
+    await village.say(dispute())
+    await carry(village, clone)
+    return village, clone
+
+
+async def bring(source: Node, target: Node, by: str = "") -> None:
+    """A lane of the source that the target refuses as another history."""
+    with pytest.raises(Refused, match="lane_fork"):
+        await target.admission.admit(await batch_of(source, VILLAGE, source.signer.origin), by or source.signer.node)
+
+
+async def wired(source: Node, target: Node) -> None:
+    """What the wire does: all that `target` wants is asked of `source`, until nothing is wanted."""
+    while wanted := target.forks.take():
+        for one in wanted:
+            got = await source.forks.piece(one.ledger, one.origin, one.seq, one.hash, 2)
+            if got is not None:
+                await target.forks.note(got, source.signer.node, one.hash if one.vouched else b"")
+
+
+async def test_both_histories_are_kept_whole_and_the_first_stays_the_lane(county: County):
+    village, clone, town = *await twins(county), await county.node("town")
+    await village.say(dispute())
+    for _ in range(3):
+        await clone.say(dispute(account="另一台机器上写的。"))
+    await carry(village, town)
+    before = await town.journal.lanes(VILLAGE)
+    await bring(clone, town)
+    await bring(clone, town)
+    assert await town.journal.lanes(VILLAGE) == before
+    kept, origin = await beside(town), clone.signer.origin
+    assert [row.head_bytes for row in kept] == [e.head_bytes for e in await clone.journal.lane(VILLAGE, origin, 2, 10)]
+    assert [row.body for row in kept] == [e.body for e in await clone.journal.lane(VILLAGE, origin, 2, 10)]
+    assert await town.forks.tips(VILLAGE) == {origin: ((5, (await clone.journal.lanes(VILLAGE))[origin][1]),)}
+    assert await rebuild(town.journal)
+
+
+async def test_the_writer_stops_only_when_it_sees_its_own_signature_under_what_it_never_wrote(county: County):
+    village, clone, stranger = *await twins(county), await county.node("stranger")
+    village.desk.stopped = lambda: "node_forked" if village.forks.is_forked else ""
+    await village.say(dispute())
+    await clone.say(dispute())
+    forged = await batch_of(clone, VILLAGE, clone.signer.origin)
+    ends = list(lane.hashes(forged))[-1]
+    wrong = type(forged)(*[getattr(forged, name) for name in forged.__struct_fields__[:-1]], entry.sign(stranger.signer.key, ends))
+    with pytest.raises(Refused, match="signature_wrong"):
+        await village.forks.note(wrong, "x")
+    assert not village.forks.is_forked
+    await bring(clone, village)
+    with pytest.raises(Refused, match="node_forked"):
+        await village.say(dispute())
+    again = await county.node("village", folder="clone")
+    assert not again.forks.is_forked
+    await village.forks.load()
+    assert village.forks.is_forked, "it knows again after a start"
+
+
+async def test_pieces_are_asked_for_back_to_where_the_history_left_the_lane(county: County):
+    village, clone, town, root = *await twins(county), await county.node("town"), await county.node("root")
+    await village.say(dispute())
+    for _ in range(7):
+        await clone.say(dispute())
+    await carry(village, town)
+    await carry(village, root)
+    origin, (seq, end) = clone.signer.origin, (await clone.journal.lanes(VILLAGE))[clone.signer.origin]
+    await town.forks.heard(VILLAGE, origin, [(seq, end)], clone.signer.node)
+    await wired(clone, town)
+    assert [row.seq for row in await beside(town)] == list(range(3, 10))
+    said = have.read(have.sign(have.Have("ntown2222", VILLAGE, {}, 1, forks=await town.forks.tips(VILLAGE)), town.signer.key))
+    await root.forks.heard(VILLAGE, origin, said.forks[origin], "ntown2222")
+    await wired(town, root)
+    assert [row.hash for row in await beside(root)] == [row.hash for row in await beside(town)], "whoever covers the ledger gets it"
+
+
+async def test_a_piece_that_nobody_signed_and_no_proven_entry_names_is_refused(county: County):
+    village, clone, town = *await twins(county), await county.node("town")
+    await clone.say(dispute())
+    await clone.say(dispute())
+    await village.say(dispute())
+    await carry(village, town)
+    origin = clone.signer.origin
+    middle = (await clone.journal.lane(VILLAGE, origin, 2, 1))[0]
+    piece = await clone.forks.piece(VILLAGE, origin, 3, middle.hash, 1)
+    assert piece is not None
+    unsigned = type(piece)(*[getattr(piece, name) for name in piece.__struct_fields__[:-1]], b"")
+    with pytest.raises(Refused, match="signature_wrong"):
+        await town.forks.note(unsigned, "x")
+    assert await town.forks.note(unsigned, "x", vouched=middle.hash) == 1
+
+
+async def revoked(root: Node, node: Node) -> None:
+    """As the operator does it: what the hub holds counts."""
+    heads = {key: head for key, head in (await root.journal.heads()).items() if key[1] == node.signer.origin}
+    await root.desk.revoke_node(
+        node.signer.node, [(*key, head.seq) for key, head in heads.items()], "复制", {k: h.hash for k, h in heads.items()}
+    )
+
+
+async def forked_apart(county: County) -> tuple[Node, Node, Node, Node]:
+    """The township heard the copy first, the top the computer itself."""
+    village, clone, town, root = *await twins(county), await county.node("town"), await county.node("root")
+    await root.desk.enrol_node(village.signer.certificate)
+    await village.say(dispute(account="先写的一件，送到了县里。"))
+    await clone.say(dispute(account="复制的电脑上写的一件。"))
+    await clone.say(dispute(account="复制的电脑上写的又一件。"))
+    await carry(clone, town)
+    await carry(village, root)
+    return village, clone, town, root
+
+
+async def test_after_the_decision_one_history_is_the_lane_at_every_node(county: County):
+    village, clone, town, root = await forked_apart(county)
+    await bring(village, town)
+    await revoked(root, village)
+    await carry_common(root, town)
+    (moved,) = await town.forks.settle()
+    assert [row.seq for row in moved.aside] == [3, 4]
+    await carry(root, town)
+    assert await town.journal.lanes(VILLAGE) == await root.journal.lanes(VILLAGE)
+    assert [row.head_bytes for row in await beside(town)] == [
+        e.head_bytes for e in await clone.journal.lane(VILLAGE, clone.signer.origin, 2, 9)
+    ]
+    assert await town.forks.settle() == []
+    assert await rebuild(town.journal)
+    texts = [(await town.reads.cases(town.actor(), text=words)).total for words in ("先写的一件", "复制的电脑")]
+    assert texts == [1, 0]
+
+
+async def carry_common(source: Node, target: Node) -> None:
+    for origin in await source.journal.lanes(COMMON):
+        await target.admission.admit(await batch_of(source, COMMON, origin), source.signer.node)
+    await target.admission.settled()
+
+
+async def test_a_decision_that_names_an_unknown_history_asks_for_it(county: County):
+    village, _clone, town, root = await forked_apart(county)
+    await revoked(root, village)
+    await carry_common(root, town)
+    assert await town.forks.settle() == []
+    (wanted,) = town.forks.take()
+    assert wanted == Wanted(VILLAGE, village.signer.origin, 3, (await root.journal.lanes(VILLAGE))[village.signer.origin][1], "")
+    town.forks.want(wanted)
+    await wired(root, town)
+    assert len(await town.forks.settle()) == 1
+    assert await town.journal.lanes(VILLAGE) == await root.journal.lanes(VILLAGE)
+
+
+async def test_what_the_copy_wrote_is_adopted_once_under_an_origin_that_goes_on(county: County):
+    village, clone, _town, root = await forked_apart(county)
+    again = await county.node("village again")
+    first = (await clone.journal.lane(VILLAGE, clone.signer.origin, 2, 1))[0]
+    await clone.say(AddNote(id=new_id(), case=first.subject, text="又去看了一回。"))
+    await bring(clone, root)
+    await revoked(root, village)
+    await exchange(root, again)
+    await bring(clone, again, root.signer.node)
+    rows = [row for row in await beside(again) if row.head.kind != "LaneOpened"]
+    assert len(rows) == 3
+    for row in rows:
+        await again.desk.adopt(row, again.actor())
+        await again.desk.adopt(row, again.actor())
+    await exchange(again, root)
+    written = [e for e in await root.journal.subject(first.subject) if e.origin == again.signer.origin]
+    assert [e.head.kind for e in written] == ["DisputeLogged", "DisputeCorrected", "NoteAdded"], "the case, its second code, the note"
+    assert written[0].head.author == first.head.author
+    assert written[0].head.occurred_ms == first.head.occurred_ms
+    assert written[0].command == adopted_id(first.command)
+    case = await root.reads.case(root.actor(), first.subject)
+    taken = facts_of(first.head).code
+    assert case.aliases == [taken]
+    assert case.code != taken
+    assert [line.set_aside for line in case.lines] == ["", "", ""]
+    said = [facts_of(e.head) for e in await root.journal.lane(VILLAGE, again.signer.origin, 0, 50) if e.sort == "branch"]
+    assert {f.decision for f in said if isinstance(f, BranchDecided)} == {"adopt"}
+    assert {(f.seq, f.hash) for f in said if isinstance(f, BranchDecided)} == {(row.seq, row.hash) for row in rows}
+
+
+async def test_what_is_contested_is_written_down_and_nothing_else_is(county: County):
+    village, clone, _town, root = await forked_apart(county)
+    again = await county.node("village again")
+    await bring(clone, root)
+    await revoked(root, village)
+    await exchange(root, again)
+    await bring(clone, again, root.signer.node)
+    row = next(row for row in await beside(again) if row.head.kind == "DisputeLogged")
+    await again.desk.adopt(row, again.actor(), "contest", "两台机器写了同一件事")
+    written = await again.journal.lane(VILLAGE, again.signer.origin, 0, 50)
+    assert [e.head.kind for e in written] == ["LaneOpened", "BranchDecided"]
+
+
+async def test_whoever_does_not_serve_the_office_adopts_nothing(county: County):
+    _village, clone, _town, root = await forked_apart(county)
+    await bring(clone, root)
+    row = next(row for row in await beside(root) if row.head.kind == "DisputeLogged")
+    with pytest.raises(Refused, match="not_served"):
+        await root.desk.adopt(row, root.actor())
+
+
+async def test_a_command_sent_to_both_computers_is_not_written_twice(county: County):
+    village, clone = await twins(county)
+    same = dispute(account="手机上点了两次，两台机器都收到。")
+    await village.say(same)
+    await clone.say(same)
+    again = await county.node("village again")
+    await carry(village, again)
+    await bring(clone, again)
+    for row in await beside(again):
+        await again.desk.adopt(row, again.actor())
+    assert [e.head.kind for e in await again.journal.lane(VILLAGE, again.signer.origin, 0, 9)] == ["LaneOpened", "BranchDecided"]
+
+
+async def test_a_disk_put_back_takes_the_history_of_others_and_writes_its_own_last_words_anew(county: County):
+    """In the second before anybody could be asked a clerk wrote; then the node went on under a new epoch."""
+    before, town = await county.node("village"), await county.node("town")
+    await before.say(dispute())
+    old = await county.node("village", folder="old")
+    await carry(before, old)
+    lost = await before.say(dispute(account="换盘以后丢掉的。"))
+    await carry(before, town)
+    command = dispute(account="刚换上旧盘就写的。")
+    said = await old.say(command)
+    await old.journal.close()
+    county.nodes.remove(old)
+    node = await county.node("village", epoch=2, folder="old")
+    await bring(before, node, town.signer.node)
+    (moved,) = await node.forks.settle()
+    for row in moved.aside:
+        await node.desk.adopt(row, node.actor())
+    assert (await node.journal.lanes(VILLAGE))[before.signer.origin] == (await town.journal.lanes(VILLAGE))[before.signer.origin]
+    await exchange(node, town)
+    for one in (node, town):
+        for subject in (lost.subject, said.subject):
+            assert (await one.reads.case(one.actor(), subject)).lines
+        assert await rebuild(one.journal)
+    again = await node.say(command)
+    assert again.subject == said.subject, "whoever sends the command again gets its outcome"
+    assert len(await town.journal.subject(said.subject)) == len(await node.journal.subject(said.subject)) == 2
+    assert await node.forks.settle() == [], "once"
+
+
+async def test_an_erasure_reaches_what_stands_beside_the_lane_whichever_came_first(county: County):
+    _village, clone, _town, root = await forked_apart(county)
+    await bring(clone, root)
+    row = next(row for row in await beside(root) if row.head.kind == "DisputeLogged")
+    again = await county.node("village again")
+    await exchange(root, again)
+    await bring(clone, again, root.signer.node)
+    (copy,) = [r for r in await beside(again) if r.hash == row.hash]
+    await again.desk.adopt(copy, again.actor())
+    await exchange(again, root)
+    new = next(e for e in await root.journal.subject(row.subject) if e.head.kind == "DisputeLogged")
+    await root.say(EraseBody(id=new_id(), item="|".join(map(str, new.key)), ground="个人信息保护法第47条"))
+    await exchange(root, again)
+    for node in (root, again):
+        assert [r.body for r in await beside(node) if r.hash == row.hash] == [None]
+        assert [r.body is None for r in await beside(node) if r.hash != row.hash] == [False]
+    late = await county.node("town", folder="late")
+    await exchange(root, late)
+    await bring(clone, late, root.signer.node)
+    assert [r.body for r in await beside(late) if r.hash == row.hash] == [None]
