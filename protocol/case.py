@@ -218,7 +218,12 @@ class Case(msgspec.Struct, kw_only=True):
 
 
 class Task(msgspec.Struct, kw_only=True):
-    """purpose_kind: visit (a cadre goes) or join (a unit joins the mediation, `unit` its office) · case: subject or ""."""
+    """purpose_kind: visit (a cadre goes, or an office asked), inquiry, join (a unit joins the mediation) · unit: office asked or "".
+
+    case: subject or "" · place: where it is done · link: ledger of its linked task ("" = it is done here) · request: the task that
+    asked for this one ("" = a person did) · answered: the status last brought back from the linked task · urges, recalls: how many were
+    written, whether they counted or not.
+    """
 
     id: str
     ledger: str
@@ -251,6 +256,12 @@ class Task(msgspec.Struct, kw_only=True):
     declined_ms: int | None = None
     recalled_ms: int | None = None
     urged_ms: int | None = None
+    place: str = ""
+    link: str = ""
+    request: str = ""
+    answered: str = ""
+    urges: int = 0
+    recalls: int = 0
     blobs: list[Attachment] = []
     lines: list[Line] = []
     turn: int = 0

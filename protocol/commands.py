@@ -268,6 +268,21 @@ class AddEvidence(CaseCommand):
     note: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
+class RequestTask(CaseCommand):
+    """请别处协助: asks the office of another place or unit for a visit or an inquiry. It gets a linked task in its own ledger.
+
+    to: office path · purpose_kind: visit, inquiry · summary, contacts, address: all that it gets to see of the case.
+    """
+
+    to: str
+    purpose: Line
+    due_ms: int
+    purpose_kind: str = "visit"
+    summary: MaybeText = ""
+    address: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    contacts: Annotated[list[Party], msgspec.Meta(max_length=10)] = []
+
+
 class DecideReview(CaseCommand):
     """待核对: the holder's office adopts or rejects what was set aside. item: `origin/seq` of the entry. decision: adopt, reject."""
 

@@ -7,11 +7,12 @@ from protocol.tables import Tables
 
 
 class Cadre(msgspec.Struct, frozen=True):
-    """Whom a task is for. home_covers: what the node that serves his phone covers."""
+    """Whom a task is for. home_covers: what the node that serves his phone covers · office: of his post, whose ledger reaches him."""
 
     person: str
     name: str
     home_covers: tuple[str, ...]
+    office: str = ""
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):

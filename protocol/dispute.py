@@ -75,6 +75,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("NameHandler", "HandlerNamed", "move", _H, OUTCOME, _stay(*OPEN, "closed"), "", "定{holder}里具体承办的人。"),
     Row("ConveneUnits", "UnitsConvened", "convene", _H, OUTCOME, _stay(*OPEN), "", "由{holder}牵头，每个单位收到一项联调任务。"),
     Row("AssignTask", "", "assign", _H, OTHER, _stay(*OPEN, "closed"), "", "派干部上门；任务送到他的手机，期限从现在算。"),
+    Row("RequestTask", "", "move", _H, OTHER, _stay(*OPEN, "closed"), "", "请别处的村镇或单位走访、了解情况；对方只看到您写的，答复回到这里。"),
     Row("CloseDispute", "DisputeClosed", "close", _H, OUTCOME, _to("closed", *OPEN), NONE, "写明结果办结；以后由{follow}回访。"),
     Row("ReopenDispute", "DisputeReopened", "close", _H, OUTCOME, _to(BACK, "ended", "closed", "archived", "declined"), "", "重新办理；签过的协议仍然有效。"),
     Row("RecordFollowUp", "FollowUpRecorded", "follow_up", (HOLDER, FOLLOW), OUTCOME, _stay("agreed", "closed"), "", "记双方履行和满意的情况。"),

@@ -13,7 +13,7 @@ from protocol import words
 from protocol.access import may_register_in, may_see_case
 from protocol.calendar import end_of_day_ms, local_date
 from protocol.case import OPEN, STATUS_NAMES, Case, key_of, key_text
-from protocol.context import Context
+from protocol.context import Cadre, Context
 from protocol.entry import derive
 from protocol.events import Actor, Draft, Seen
 from protocol.office import lowest, receivers_down, receivers_up
@@ -33,6 +33,7 @@ IN_FACTS: Final = ("type", "amount_fen", "headcount", *LINK_FIELDS)
 CHARS_MAX: Final = {"title": 100, "account": 2000, "place_text": 100}
 HEADCOUNT_MAX: Final = 9999
 CLOCK_SLACK_MS: Final = 600_000  # a page's clock may run ten minutes ahead of its node's
+REQUESTED: Final = ("visit", "inquiry")  # what an office elsewhere may be asked for
 MERGEABLE: Final = (*OPEN, "closed")
 UNDONE_FREELY: Final = ("DisputeLogged", "DisputeCorrected", "NoteAdded", "EvidenceAdded", "RiskSet", "InstructionGiven", "DisputeUrged")
 
@@ -289,8 +290,8 @@ def _convene(case: Case, command: c.ConveneUnits, actor: Actor, context: Context
     end = _join_due_ms(command, context)
     body = e.TaskAssignedBody(purpose, summary=case.title, address=case.place_text, code=case.code)
     for unit in units:
-        ledger = unit if covers(context.covers, unit) else case.ledger
-        facts = e.TaskAssigned(actor.office, case.term, (), case.id, "join", "", "", unit, end)
+        ledger, link = (unit, "") if covers(context.covers, unit) else (case.ledger, unit)
+        facts = e.TaskAssigned(actor.office, case.term, (), case.id, "join", "", "", unit, end, link=link)
         drafts.append(Draft(ledger, derive(command.id, "join " + unit), "task", facts, body))
     return drafts
 
@@ -410,6 +411,24 @@ def _review(case: Case, command: c.DecideReview, actor: Actor, context: Context)
     return _one(case, facts, e.TextBody(_missing(command.reason, "reason", "核对的理由")))
 
 
+def _request(case: Case, command: c.RequestTask, actor: Actor, context: Context) -> list[Draft]:
+    """The asker's own half: it lies in the asker's ledger, and a node that covers both ledgers makes the linked task from it."""
+    tables, to = context.tables, command.to
+    if to == actor.office:
+        raise Refused("same_office", field="to")
+    if not tables.is_place(to):
+        raise Refused("field_impossible", field="to", what="请哪里", why="没有这个地方或单位")
+    kind = _known(command.purpose_kind, REQUESTED, "purpose_kind", "要做的事")
+    ledger = actor.office if covers(context.covers, actor.office) else case.ledger
+    if command.due_ms <= context.now_ms:
+        raise Refused("due_past", field="due_ms")
+    facts = e.TaskAssigned(actor.office, case.term, (), case.id, kind, "", "", to, command.due_ms, place=to, link=to)
+    body = e.TaskAssignedBody(
+        _missing(command.purpose, "purpose", "请他们做什么"), "", command.summary, command.address, case.code, command.contacts
+    )
+    return [Draft(ledger, derive(command.id, "task"), "task", facts, body)]
+
+
 def assign_drafts(case: Case | None, command: c.AssignTask, actor: Actor, context: Context) -> list[Draft]:
     """A visit: the task lies in the ledger of the place visited. context.cadre is the one the command names."""
     tables, cadre = context.tables, context.cadre
@@ -417,21 +436,31 @@ def assign_drafts(case: Case | None, command: c.AssignTask, actor: Actor, contex
         raise Refused("ledger_not_covered", field="place", place=tables.place_full(command.place))
     if not tables.is_place(command.place):
         raise Refused("field_impossible", field="place", what="去的地方", why="没有这个地方")
-    if cadre is None or cadre.person != command.cadre or not covers(cadre.home_covers, command.place):
-        raise Refused("cadre_unreachable", field="cadre")
+    link = _linked(cadre, command, context)
     names = {p.name for p in (*command.contacts, *(case.parties if case else ()))}
-    if cadre.name and cadre.name in names:
+    if cadre is not None and cadre.name and cadre.name in names:
         raise Refused("cadre_is_party", field="cadre", name=cadre.name)
     if command.due_ms <= context.now_ms:
         raise Refused("due_past", field="due_ms")
+    assert cadre is not None  # else `_linked` refuses
     facts = e.TaskAssigned(
-        actor.office, case.term if case else 0, (), command.case, "visit", cadre.person, command.home, "", command.due_ms
+        actor.office, case.term if case else 0, (), command.case, "visit", cadre.person, command.home, "", command.due_ms, link=link
     )
     body = e.TaskAssignedBody(
         _missing(command.purpose, "purpose", "任务的目的"), command.bring, command.summary, command.address,
         case.code if case else "", command.contacts,
     )  # fmt: skip
     return [Draft(command.place, derive(command.id, "task"), "task", facts, body)]
+
+
+def _linked(cadre: Cadre | None, command: c.AssignTask, context: Context) -> str:
+    """The ledger of the linked task for a cadre whose phone the place's own ledger does not reach; "" when it does. Raises Refused."""
+    if cadre is not None and cadre.person == command.cadre:
+        if covers(cadre.home_covers, command.place):
+            return ""
+        if cadre.office and covers(cadre.home_covers, cadre.office) and covers(context.covers, cadre.office):
+            return cadre.office
+    raise Refused("cadre_unreachable", field="cadre")
 
 
 DRAFTS: Final[dict[str, Make]] = {
@@ -449,6 +478,7 @@ DRAFTS: Final[dict[str, Make]] = {
     "CallUpDispute": _call_up,
     "NameHandler": _name_handler,
     "ConveneUnits": _convene,
+    "RequestTask": _request,
     "CloseDispute": _close,
     "ReopenDispute": _reopen,
     "RecordFollowUp": _follow_up,

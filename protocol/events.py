@@ -219,7 +219,12 @@ class ReviewDecided(Facts):
 
 
 class TaskAssigned(Facts):
-    """sort of task: visit (a cadre goes) or join (a unit joins the mediation). unit: office path for join."""
+    """sort of task: visit (a cadre goes, or an office elsewhere is asked to go), inquiry, join (a unit joins the mediation).
+
+    unit: the office that was asked · place: where it is done, when that is not the ledger it lies in · link: the ledger in which
+    its linked task is to be made; then this one is not done itself, it is answered · request, asked_by: on a linked task, written
+    by a node itself (office ""): the task that asked for it and the office behind it.
+    """
 
     case: str
     purpose_kind: str
@@ -227,6 +232,10 @@ class TaskAssigned(Facts):
     home: str
     unit: str
     due_ms: int
+    place: str = ""
+    link: str = ""
+    request: str = ""
+    asked_by: str = ""
 
 
 class TaskAssignedBody(Body):
@@ -273,6 +282,14 @@ class TaskRecalled(Facts):
 
 class TaskUrged(Facts):
     pass
+
+
+class TaskAnswered(Facts):
+    """How far the linked task has got, brought back by the node that made it: what the office that asked may know, nothing else."""
+
+    status: str
+    result: str
+    at_ms: int
 
 
 # ── people ──
@@ -398,6 +415,7 @@ EVENTS: Final[dict[str, tuple[type[Facts], type[Body] | None]]] = {
     "TaskEvidenceAdded": (TaskEvidenceAdded, EvidenceAddedBody),
     "TaskRecalled": (TaskRecalled, TextBody),
     "TaskUrged": (TaskUrged, TextBody),
+    "TaskAnswered": (TaskAnswered, TextBody),
     "PersonRegistered": (PersonRegistered, PersonRegisteredBody),
     "PostGiven": (PostGiven, PostGivenBody),
     "PostEnded": (PostEnded, TextBody),

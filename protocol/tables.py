@@ -173,8 +173,9 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return code in self.endings and self.endings[code].ok
 
     def word(self, list_: str, code: str) -> str:
-        """The name of a code in a small list: word('risk', 'red') = '红'."""
-        return self.lists[list_].get(code, code) if list_ in self.lists else code
+        """The name of a code in a small list: word('risk', 'red') = '红'. A county's older table may lack it: then the packaged name."""
+        known = self.lists.get(list_, {})
+        return known[code] if code in known else _packaged().lists.get(list_, {}).get(code, code)
 
     def words(self, list_: str) -> tuple[tuple[str, str], ...]:
         """(code, name) pairs of a small list, for a choice on a page."""

@@ -2,6 +2,10 @@
 
 The one it was given to confirms, arrives and reports; the office that sent it recalls and urges. A visit that was made
 is a fact: arriving and reporting are taken even when a recall crossed them on the way, and a report outweighs it.
+
+A task whose work lies in another ledger (`link`) is not done by anybody here: a node that covers both ledgers makes a linked
+task there and brings its answers back as TaskAnswered. On the linked task the office that asked urges and recalls only through
+its own one; it is done by the cadre or the office asked, or by an office above that one.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,8 +24,9 @@ from protocol.events import Actor, Draft
 from protocol.office import is_above
 from protocol.problem import Refused
 
-# who: the cadre it was given to; the unit that joins; the office that sent it; one above that; whoever may see it
-CADRE, UNIT, SENDER, ABOVE, SEES = "cadre", "unit", "sender", "above", "sees"
+# who: the cadre it was given to; the office asked; the office that sent it; one above that; whoever may see it; a node by itself
+CADRE, UNIT, SENDER, ABOVE, SEES, NODE = "cadre", "unit", "sender", "above", "sees", "node"
+RANK: Final = {status: rank for rank, status in enumerate(("sent", "confirmed", "arrived", "declined", "recalled", "reported"))}
 POWERS: Final[dict[str, frozenset[str]]] = {
     CADRE: frozenset({"field"}),
     UNIT: frozenset({"note"}),
@@ -61,21 +66,23 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("AddTaskEvidence", "TaskEvidenceAdded", (*_DOER, SEES), _stay(*TASK_STATUS_NAMES), "加照片、签名、录音或书面材料。"),
     Row("RecallTask", "TaskRecalled", (SENDER,), _to("recalled", "sent", "confirmed"), "撤回派单；已经到场的不能撤回。"),
     Row("UrgeTask", "TaskUrged", (SENDER, ABOVE), _stay(*TASK_OPEN), "催一催接单的人。"),
+    Row("", "TaskAnswered", (NODE,), _stay(*TASK_STATUS_NAMES), ""),
 )
-BY_COMMAND: Final[dict[str, Row]] = {row.command: row for row in TABLE}
+BY_COMMAND: Final[dict[str, Row]] = {row.command: row for row in TABLE if row.command}
 BY_EVENT: Final[dict[str, Row]] = {row.event: row for row in TABLE}
 
 
-def _is(who: str, task: Task, actor: Actor) -> bool:
+def is_one(who: str, task: Task, office: str, person: str) -> bool:
+    """Claims that whoever acts for `office` is one of those whom a row names; asked of actors and of entries alike. office "": a node."""
     if who == CADRE:
-        return task.purpose_kind != "join" and actor.person == task.cadre
+        return not task.unit and not task.link and person == task.cadre
     if who == UNIT:
-        return task.purpose_kind == "join" and actor.office == task.unit
+        return bool(task.unit) and not task.link and (office == task.unit or (bool(task.request) and is_above(office, task.unit)))
     if who == SENDER:
-        return actor.office == task.assigned_by
+        return office == ("" if task.request else task.assigned_by)
     if who == ABOVE:
-        return is_above(actor.office, task.assigned_by)
-    return who == SEES
+        return not task.request and is_above(office, task.assigned_by)
+    return who == SEES or (who == NODE and office == "" and bool(task.link))
 
 
 def _refusal(row: Row, task: Task, actor: Actor, context: Context) -> Refused | None:
@@ -86,9 +93,9 @@ def _refusal(row: Row, task: Task, actor: Actor, context: Context) -> Refused | 
         return Refused("not_served", office=context.tables.office_name(actor.office))
     if not place.covers(context.covers, task.ledger):
         return Refused("ledger_not_covered", place=context.tables.place_full(task.ledger))
-    mine = [who for who in row.who if _is(who, task, actor)]
+    mine = [who for who in row.who if is_one(who, task, actor.office, actor.person)]
     if not mine:
-        return Refused("task_not_yours") if row.who == _DOER else Refused("not_allowed", what=what)
+        return Refused("task_linked" if task.link else "task_not_yours") if row.who == _DOER else Refused("not_allowed", what=what)
     if not any(POWERS[who] & actor.powers for who in mine):
         return Refused("not_allowed", what=what)
     if task.status not in row.moves:
@@ -126,7 +133,7 @@ def _assign(command: c.AssignTask, actor: Actor, context: Context) -> list[Draft
 
 def steps_task(task: Task, actor: Actor, context: Context) -> list[Step]:
     """Exactly the commands that `decide_task` would not refuse because of status, person, office or power."""
-    rows = [row for row in TABLE if _refusal(row, task, actor, context) is None]
+    rows = [row for row in BY_COMMAND.values() if _refusal(row, task, actor, context) is None]
     return [Step(row.command, words.COMMAND_NAMES[row.command], row.sentence) for row in rows]
 
 

@@ -10,10 +10,9 @@ from protocol.case import TASK_STATUS_NAMES, Attachment, Task
 from protocol.entry import Admitted
 from protocol.events import body_of
 from protocol.hold import Item, LastGood, gathered, is_revoked, waiting_of
-from protocol.office import is_above
 from protocol.tables import Tables
-from protocol.task import ABOVE, BY_EVENT, CADRE, SENDER, UNIT
-from protocol.words import at_ms, line_of
+from protocol.task import BY_EVENT, RANK, is_one
+from protocol.words import TIME_MAX_MS, at_ms, line_of
 
 
 def fold_task(admitted: Iterable[Admitted], tables: Tables, last_good: LastGood | None = None) -> Task | None:
@@ -48,8 +47,9 @@ def _assigned(item: Item, body: Any) -> Task:
     facts, head = item.facts, item.head
     task = Task(
         id=head.subject, ledger=head.ledger, status="sent", case=facts.case, purpose_kind=facts.purpose_kind, cadre=facts.cadre,
-        home=facts.home, unit=facts.unit, assigned_by=facts.office, assigned_person=head.author[0], assigned_ms=at_ms(head),
-        due_ms=facts.due_ms,
+        home=facts.home, unit=facts.unit, assigned_by=facts.asked_by if is_linked(facts) else facts.office,
+        assigned_person=head.author[0], assigned_ms=at_ms(head), due_ms=facts.due_ms, place=facts.place or head.ledger,
+        link="" if facts.link == head.ledger else facts.link, request=facts.request if is_linked(facts) else "",
     )  # fmt: skip
     if body is not None:
         task.purpose, task.bring, task.summary, task.address = body.purpose, body.bring, body.summary, body.address
@@ -57,17 +57,28 @@ def _assigned(item: Item, body: Any) -> Task:
     return task
 
 
+def is_linked(facts: Any) -> bool:
+    """Claims that a node made this task by itself for the office named in it: nobody writes for an office and for none."""
+    return facts.office == "" and facts.request != ""
+
+
 def _evolve(task: Task, item: Item, body: Any) -> str:
     """Lets an entry count; else says in words why it does not."""
     row = BY_EVENT.get(item.kind)
+    if item.kind == "TaskAssigned" and getattr(item.facts, "request", "") == task.request != "":
+        return ""  # a second node that covers both ledgers made the same linked task
     if row is None or type(item.facts).__name__ != item.kind:
         return "" if row is None and item.kind != "TaskAssigned" else "这一条和任务对不上，没有改变任务的状态。"
+    task.urges += item.kind == "TaskUrged"
+    task.recalls += item.kind == "TaskRecalled"
     if item.kind == "TaskEvidenceAdded":
         if body is not None:
             task.blobs.append(Attachment(item.key, body.blob, body.note, item.facts.office, at_ms(item.head)))
         return ""
-    if not any(_is(who, task, item) for who in row.who):
+    if not any(is_one(who, task, item.facts.office, item.head.author[0]) for who in row.who):
         return "写这一条的人不是接单的人，也不是派单的单位，没有改变任务的状态。"
+    if item.kind == "TaskAnswered":
+        return _answered(task, item, body)
     if task.status not in row.moves:
         return f"任务当时是“{TASK_STATUS_NAMES[task.status]}”，这一条没有改变任务的状态。"
     task.status = row.moves[task.status]
@@ -75,14 +86,28 @@ def _evolve(task: Task, item: Item, body: Any) -> str:
     return ""
 
 
-def _is(who: str, task: Task, item: Item) -> bool:
-    if who == CADRE:
-        return task.purpose_kind != "join" and item.head.author[0] == task.cadre
-    if who == UNIT:
-        return task.purpose_kind == "join" and item.facts.office == task.unit
-    if who == SENDER:
-        return item.facts.office == task.assigned_by
-    return who == ABOVE and is_above(item.facts.office, task.assigned_by)
+_ANSWERS: Final = {
+    "confirmed": "confirmed_ms",
+    "arrived": "arrived_ms",
+    "declined": "declined_ms",
+    "recalled": "recalled_ms",
+    "reported": "reported_ms",
+}
+
+
+def _answered(task: Task, item: Item, body: Any) -> str:
+    """What became of the linked task. One that is overtaken by what is known here already (a recall on its way there) changes nothing."""
+    facts = item.facts
+    if facts.status not in _ANSWERS:
+        return "这一条和任务对不上，没有改变任务的状态。"
+    task.answered = facts.status
+    if RANK[facts.status] <= RANK[task.status]:
+        return ""
+    task.status = facts.status
+    setattr(task, _ANSWERS[facts.status], min(max(facts.at_ms, 0), TIME_MAX_MS))
+    if facts.status in ("declined", "reported"):
+        task.result, task.words = facts.result, "" if body is None else body.text
+    return ""
 
 
 def _confirmed(task: Task, item: Item, _: Any) -> None:

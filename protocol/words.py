@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from protocol.calendar import local_date, local_time
-from protocol.case import Line
+from protocol.case import TASK_STATUS_NAMES, Line
 from protocol.commands import Party
 from protocol.entry import Admitted, Head
 from protocol.events import Facts
@@ -53,6 +53,7 @@ EVENT_NAMES: Final[dict[str, str]] = {
     "TaskEvidenceAdded": "现场附件",
     "TaskRecalled": "撤回派单",
     "TaskUrged": "催办",
+    "TaskAnswered": "答复",
     "PersonRegistered": "登记人员",
     "PostGiven": "任岗",
     "PostEnded": "离岗",
@@ -95,6 +96,7 @@ COMMAND_NAMES: Final[dict[str, str]] = {
     "AddEvidence": "加附件",
     "DecideReview": "核对",
     "AssignTask": "派干部",
+    "RequestTask": "请别处协助",
     "ConfirmTask": "接单",
     "DeclineTask": "谢绝",
     "ArriveTask": "到场",
@@ -177,6 +179,8 @@ _CONVERT: Final[dict[str, Convert]] = {
     "intake": lambda value, tables: tables.intake_name(value),
     "ending": lambda value, tables: tables.ending_name(value),
     "office": lambda value, tables: tables.office_name(value) if value else "",
+    "place": lambda value, tables: tables.place_full(value) if value else "",
+    "status": lambda value, _: TASK_STATUS_NAMES.get(value, value),
     "offices": lambda value, tables: "、".join(tables.office_name(office) for office in value),
 }
 
@@ -213,13 +217,14 @@ _LINES: Final[dict[str, str]] = {
     "EvidenceAdded": "文件 b.blob blob · 说明 b.note text · 附件 f.what word:evidence · 大小 f.size size",
     "ReviewDecided": "核对 f.decision word:review · 原因 b.text text",
     "TaskAssigned": """目的 b.purpose text · 带上 b.bring text · 地址 b.address text · 情况 b.summary text · 任务 f.purpose_kind word:purpose
-        · 单位 f.unit office · 派给 f.cadre text · 期限 f.due_ms moment""",
+        · 去 f.place place · 单位 f.unit office · 派给 f.cadre text · 期限 f.due_ms moment""",
     "TaskDeclined": "原因 b.text text",
     "CadreArrived": "北纬 b.latitude degrees · 东经 b.longitude degrees",
     "TaskReported": "反馈 b.text text · 结果 f.result word:task_result · 照片 f.photos photos · 签名 f.signatures signatures",
     "TaskEvidenceAdded": "文件 b.blob blob · 说明 b.note text · 附件 f.what word:evidence · 大小 f.size size",
     "TaskRecalled": "原因 b.text text",
     "TaskUrged": "催办 b.text text",
+    "TaskAnswered": "进展 f.status status · 结果 f.result word:task_result · 内容 b.text text · 时间 f.at_ms moment",
 }
 
 

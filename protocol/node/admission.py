@@ -30,6 +30,8 @@ from protocol.node.wake import Wake
 from protocol.place import COMMON
 from protocol.problem import Refused
 
+ERRANDS = ("dispute", "task")  # sorts of entries that may give this node something to write by itself
+
 
 class Admission:
     def __init__(
@@ -73,7 +75,7 @@ class Admission:
         if self._forks and entry.node_of(batch.origin) in self._shelf.revoked:
             self._forks.changed.set()
         self._wake.commit([(batch.ledger, batch.origin)], {e.subject for e in fresh})
-        if self._arrivals and any(e.sort == "dispute" for e in fresh):
+        if self._arrivals and any(e.sort in ERRANDS for e in fresh):
             await self._arrivals()
         return len(fresh)
 

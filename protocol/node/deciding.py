@@ -67,10 +67,10 @@ class Asked:
         """Raises Refused cadre_unreachable for whoever has no field post with this home."""
         entries = await self._entries(person, "person")
         known = fold_person([e.admitted for e in entries])
-        posts = [p for p in known.posts if p.home == home and not p.ended] if known else []
-        if not known or not any("field" in self.shelf().post_powers(p.kind) for p in posts):
+        posts = [p for p in known.posts if p.home == home and not p.ended and "field" in self.shelf().post_powers(p.kind)] if known else []
+        if not known or not posts:
             raise Refused("cadre_unreachable", field="cadre")
-        return Cadre(person, known.name, home_covers(self.signer, self.shelf, home))
+        return Cadre(person, known.name, home_covers(self.signer, self.shelf, home), posts[0].office)
 
     def context(self, *, code: str = "", paper: str = "", cadre: Cadre | None = None, cases: dict[str, Case] | None = None) -> Context:
         return Context(

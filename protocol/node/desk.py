@@ -6,7 +6,7 @@
   the same id may be tried again, mended. An id that another person used is refused.
 - State is read, decided and written in one transaction: entries (a lane is opened where needed), views, counters, the
   accepted command. One signature a lane, one sync of the disk. After the commit, and only then, pump and streams are woken.
-- What the node writes by itself (arrivals, tables, nodes) goes the same way, with ids derived from what caused it.
+- What the node writes by itself (errands, tables, nodes) goes the same way, with ids derived from what caused it.
 - A sealed report leaves nothing but its box: no person, no subject, no place in any list; the Outcome is a receipt number.
 """
 
@@ -18,13 +18,14 @@ from types import MappingProxyType
 import msgspec
 
 from protocol import certificate as certificates
-from protocol import dispute, entry, lane, tables
+from protocol import entry, lane, tables
 from protocol.certificate import Certificate
 from protocol.commands import Command, SealDispute
 from protocol.events import Actor, DisputeLogged, Draft, NodeEnrolled, NodeRevoked, TableSet, TextBody, facts_of
 from protocol.node import adopting, observe, sealing
 from protocol.node.bodies import erase_bodies, expect_files
 from protocol.node.deciding import Asked, decide
+from protocol.node.errands import Errands
 from protocol.node.folding import fold_again
 from protocol.node.journal import Journal, Stored, Writing
 from protocol.node.journal.branches import Branched, adopted_id
@@ -37,7 +38,6 @@ from protocol.place import COMMON
 from protocol.problem import Refused
 
 NODE = ("", "node")  # author of what the node writes by itself
-ARRIVALS_MAX = 200  # of one call; the rest comes with the next
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -74,6 +74,7 @@ class Desk:
         self.stopped: Callable[[], str] = lambda: ""  # why nothing may be written here (a code of problem.SENTENCES), "" when all is well
         self.ready: Callable[[], Awaitable[None]] = _at_once  # returns when others were asked what they hold of ours
         self._sealing_key, self._chance = sealing_key, chance
+        self.errands = Errands(self)
 
     @observe.each("save", lambda _, command, *__, **___: {"kind": type(command).__name__})
     async def submit(self, command: Command, actor: Actor, at_ms: int | None = None, offset_ms: int | None = None) -> Outcome:
@@ -91,13 +92,21 @@ class Desk:
         return await self._submit(command, actor, occurred_ms, offset_ms)  # another program had the same command, or the same lanes
 
     async def arrivals(self) -> list[Outcome]:
-        """Writes DisputeArrived for every offer to a served office that has not arrived yet. Call at start and after admissions."""
-        if self.stopped():
-            return []
-        waiting = await self.journal.rows("case_row", "offer_to > '' and arrived_ms is null", limit=ARRIVALS_MAX)
-        served = [row["subject"] for row in waiting if certificates.serves(self.signer.certificate, row["offer_to"])]
-        written = [await self._arrive(subject) for subject in served]
-        return [outcome for outcome in written if outcome]
+        """All that this node has to write by itself (`errands`). Call at start, after admissions and now and then."""
+        return [] if self.stopped() else await self.errands.run()
+
+    async def by_itself(self, make: Callable[[Asked], Awaitable[tuple[str, list[Draft]]]]) -> Outcome | None:
+        """One thing that the node writes without being asked. make: (id, drafts) by what is there now, no drafts when nothing is due.
+
+        None when nothing was written: nothing was due, this node wrote it before, or it was revoked."""
+        async with self.journal.writing() as w:
+            asked = self._asked(w)
+            id_, drafts = await make(asked) if self.signer.node not in self.shelf.revoked else ("", [])
+            if not drafts or await _accepted(w, id_, NODE[0], self.signer.node):
+                return None
+            outcome = await self._write(asked, drafts, NODE, id_, self.clock(), self.offset())
+        self._told(outcome, drafts)
+        return outcome
 
     async def set_table(self, name: str, version: str, valid_from: str, content: bytes) -> Outcome:
         """Only where the certificate covers *common*. The same again changes nothing. Raises Refused field_impossible."""
@@ -187,20 +196,6 @@ class Desk:
         if self._sealing_key is None:
             raise Refused("ledger_not_covered", place="密封台账")
         return sealing.seal(command, actor, certificates.sealed_ledger(self.signer.certificate), at_ms, self._sealing_key)
-
-    async def _arrive(self, subject: str) -> Outcome | None:
-        async with self.journal.writing() as w:
-            asked = self._asked(w)
-            case = await asked.case(subject)
-            draft = dispute.arrival(case, self.signer.serves) if case else None
-            if draft is None or case is None or case.offer is None:
-                return None
-            id_ = entry.derive("/".join(map(str, case.offer.key)), f"arrived {self.signer.node}")
-            if await _accepted(w, id_, NODE[0], self.signer.node):
-                return None
-            outcome = await self._write(asked, [draft], NODE, id_, self.clock(), self.offset())
-        self._told(outcome, [draft])
-        return outcome
 
     async def _say(self, draft: Draft, id_: str) -> Outcome:
         """What the node itself has to say in *common*; then the tables in force are looked at again."""

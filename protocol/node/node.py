@@ -13,6 +13,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from protocol import entry
@@ -39,6 +40,7 @@ from protocol.problem import Refused
 from protocol.tables import Tables
 
 MARK_S = 0.5  # the mark follows a commit within this time; a mark that lags is harmless
+ERRANDS_S = 60.0  # how often we look whether a lower node has left something to us
 ELSEWHERE_S = 1.0  # how often we look whether another program (the command line) wrote to our journal
 
 __all__ = ["MARK", "VERSION", "Node", "now_ms", "store_key", "store_url"]
@@ -76,7 +78,7 @@ class Node:
         self.outdated = asyncio.Event()  # a new epoch was opened while running: whoever runs this node closes it and opens it again
         self.servers: list[Callable[[], object]] = []  # states of nats-servers that this program runs, for the page
         self._tasks: list[asyncio.Task[None]] = []
-        self._marked = asyncio.Event()
+        self._marked, self._wrote = asyncio.Event(), asyncio.Event()
         self._witness, self._advanced = witness, set[str]()
         self.wake.listen(self._note)
 
@@ -132,6 +134,7 @@ class Node:
             "elsewhere": self._elsewhere,
             "overtaken": self._overtaken,
             "scrub": self._scrub,
+            "errands": self._errands,
         }
         for name, loop in loops.items():
             self._tasks.append(asyncio.create_task(_for_ever(name, loop), name=name))
@@ -158,6 +161,7 @@ class Node:
         if own := {ledger for ledger, origin in lanes if origin == self.signer.origin}:
             self._advanced |= own
             self._marked.set()
+            self._wrote.set()
 
     async def _mark(self) -> None:
         while True:
@@ -168,6 +172,14 @@ class Node:
                 await self.save_mark()
             except OSError as error:
                 log.event("mark not saved", exception=error)  # a full disk: the save itself has been refused or not, and was told
+
+    async def _errands(self) -> None:
+        """What follows from what was written here; and now and then, for what a lower node did not do in time."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wrote.wait(), ERRANDS_S)
+            self._wrote.clear()
+            await self.desk.arrivals()
 
     async def _overtaken(self) -> None:
         """Others hold more of our own lane than we do, though no mark said so: the whole folder is an old one. Nothing more is written

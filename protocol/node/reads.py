@@ -125,7 +125,10 @@ class Reads:
         if not actor.powers & access.CASE_POWERS:
             return []
         inside, values = listing.subtree("ledger", "own", actor.office)
-        condition = f"({inside} or assigned_by = :own or unit = :own)"
+        shown_as_asked = (
+            "exists (select 1 from task_row m where m.subject = task_row.request and (" + inside.replace("ledger", "m.ledger") + "))"
+        )
+        condition = f"({inside} or assigned_by = :own or unit = :own) and not (request > '' and {shown_as_asked})"
         if case:
             condition, values = f"case_subject = :case and {condition}", {**values, "case": case}
         if open_only:
@@ -137,7 +140,7 @@ class Reads:
         if "field" not in actor.powers or not actor.person:
             return []
         order = f"case when {_OPEN_TASK} then 0 else 1 end, due_ms, subject"
-        return await self._task_rows("cadre = :person", {"person": actor.person}, order)
+        return await self._task_rows("cadre = :person and link = ''", {"person": actor.person}, order)
 
     async def task(self, actor: Actor, subject: str) -> Task:
         """Raises Refused task_unknown."""
@@ -186,16 +189,16 @@ class Reads:
             )
             posts = [p for p in posts if p.kind in kinds]
             names = await self._names(c, [p.subject for p in posts])
-            busy = await _all(c, f"select cadre, count(*) from task_row where {_OPEN_TASK} and cadre > '' group by cadre", {})
+            busy = await _all(c, f"select cadre, count(*) from task_row where {_OPEN_TASK} and cadre > '' and link = '' group by cadre", {})
         open_tasks = {row[0]: row[1] for row in busy}
         made = []
         for p in posts:
             covers = home_covers(self._signer, self._shelf, p.home)
             reachable = covers_place(covers, place)
-            made.append(
-                CadreChoice(p.subject, names.get(p.subject, ""), p.title, p.ledger, p.home, covers, open_tasks.get(p.subject, 0), reachable)
-            )
-        return sorted(made, key=lambda m: (not m.reachable, m.open_tasks, m.office, m.name))
+            linked = not reachable and covers_place(covers, p.ledger) and covers_place(self._signer.covers, p.ledger)
+            known = (p.subject, names.get(p.subject, ""), p.title, p.ledger, p.home, covers, open_tasks.get(p.subject, 0))
+            made.append(CadreChoice(*known, reachable, linked))
+        return sorted(made, key=lambda m: (not m.reachable, not m.linked, m.open_tasks, m.office, m.name))
 
     async def people(self, actor: Actor) -> list[PersonRow]:
         """Persons registered with the actor's office or below. Raises Refused not_allowed without the power people or admin."""

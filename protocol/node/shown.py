@@ -92,6 +92,9 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     words: str
     updated_ms: int
+    place: str
+    link: str
+    request: str
     last_origin: str
     last_seq: int
     marks: tuple[Mark, ...] = ()
@@ -109,7 +112,8 @@ class CasePage(msgspec.Struct, frozen=True):
 
 
 class CadreChoice(msgspec.Struct, frozen=True):
-    """home_covers: what the node of the cadre's phone covers · reachable: it covers the place asked for."""
+    """home_covers: what the node of the cadre's phone covers · reachable: it covers the place asked for · linked: it does not, but a
+    linked task in the ledger of his office reaches him."""
 
     person: str
     name: str
@@ -119,6 +123,7 @@ class CadreChoice(msgspec.Struct, frozen=True):
     home_covers: tuple[str, ...]
     open_tasks: int
     reachable: bool
+    linked: bool = False
 
 
 class PlaceRow(msgspec.Struct, frozen=True):

@@ -6,7 +6,8 @@ import pytest
 
 from protocol.commands import AddTaskEvidence, ArriveTask, ConfirmTask, ReportTask
 from protocol.events import Actor
-from tests.hub_pages.world import JSON, Hub, world
+from protocol.node.errands import linked_id
+from tests.hub_pages.world import JSON, OTHER_VILLAGE, Hub, world
 from tests.node.desk_kit import ROOT, new_id
 
 PNG = bytes.fromhex(
@@ -30,7 +31,7 @@ async def test_who_is_near_comes_first_and_who_cannot_be_reached_says_why(hub: H
     assert near[0]["name"] == "周敏"
     far = (await hub.get(f"/cases/{hub.cases['工钱没结清']}/dispatch"))["cadres"]
     assert [(choice["name"], choice["reachable"]) for choice in far] == [("穆青", True), ("陈立新", True), ("周敏", False)]
-    assert "手机收不到这里的任务" in (await hub.client.get(f"/cases/{hub.cases['工钱没结清']}/dispatch")).text
+    assert "他的手机不归这里管：任务经天子湖镇综治中心转到" in (await hub.client.get(f"/cases/{hub.cases['工钱没结清']}/dispatch")).text
     assert "就近" in (await hub.client.get(f"/cases/{hub.cases['田埂地界']}/dispatch")).text
 
 
@@ -61,11 +62,33 @@ async def test_what_is_missing_comes_back_in_the_filled_form(hub: Hub):
     assert (await hub.get("/tasks"))["tasks"] == []
 
 
-async def test_a_cadre_who_cannot_be_reached_is_refused_by_the_rules(hub: Hub):
-    form = {"command_id": new_id(), "purpose": "去看看", "due_ms": "2026-11-25T17:30"}
+async def test_a_cadre_of_another_nodes_phones_is_reached_by_a_linked_task_and_one_of_no_node_is_refused(hub: Hub):
+    case, form = hub.cases["工钱没结清"], {"purpose": "去看看", "due_ms": "2026-11-25T17:30"}
     people = {row["name"]: row["person"] for row in (await hub.get("/people"))["people"]}
-    said = await hub.post(f"/cases/{hub.cases['工钱没结清']}/AssignTask", {**form, "cadre": people["周敏"]}, 422)
-    assert said["code"] == "cadre_unreachable"
+    nowhere = {**form, "command_id": new_id(), "cadre": people["周敏"], "home": "nnowhere2"}
+    assert (await hub.post(f"/cases/{case}/AssignTask", nowhere, 422))["code"] == "cadre_unreachable"
+    sent = (await hub.post(f"/cases/{case}/AssignTask", {**form, "command_id": new_id(), "cadre": people["周敏"]}, 201))["subjects"][0]
+    assert "正在送去" in (await hub.client.get(f"/tasks/{sent}")).text
+    (made,) = await hub.root.desk.arrivals()
+    page = (await hub.client.get(f"/tasks/{sent}")).text
+    assert "天子湖镇综治中心在自己的台账里办" in page
+    assert f'href="/tasks/{made.subject}"' in page
+    assert "请求协助" in (await hub.client.get(f"/tasks/{made.subject}")).text
+    assert [task["subject"] for task in (await hub.get("/tasks"))["tasks"]] == [sent]
+
+
+async def test_another_village_is_asked_and_told_only_what_was_written_for_it(hub: Hub):
+    case = hub.cases["田埂地界"]
+    page = (await hub.client.get(f"/cases/{case}/ask")).text
+    assert "对方将看到" in page
+    form = {"command_id": new_id(), "to": OTHER_VILLAGE, "purpose": "问问他舅舅", "purpose_kind": "inquiry", "by": "", "contact": ["1"]}
+    assert set((await hub.post(f"/cases/{case}/RequestTask", form, 422))["wrong"]) == {"by"}
+    form |= {"due_ms": "2026-11-25T17:30", "summary": "两家争田埂"}
+    first = await hub.post(f"/cases/{case}/RequestTask", form, 201)
+    assert await hub.post(f"/cases/{case}/RequestTask", form, 201) == first
+    await hub.root.desk.arrivals()
+    linked = await hub.root.reads.task(hub.root.actor("clerk", OTHER_VILLAGE), linked_id(first["subjects"][0]))
+    assert (linked.ledger, linked.case, linked.summary, [p.name for p in linked.contacts]) == (OTHER_VILLAGE, "", "两家争田埂", ["叶根水"])
 
 
 async def test_a_task_shows_each_step_and_what_was_brought_back(hub: Hub):

@@ -178,6 +178,7 @@ def ask(
         c.HandDownDispute: {"to": down, "due": "2027-01-29", "reason": "请就近办"},
         c.NameHandler: {"person": "f" * 32},
         c.ConveneUnits: {"units": [COURT if case and UNIT in case.convened else UNIT], "purpose": "一起看现场"},
+        c.RequestTask: {"to": VILLAGE_2, "purpose": "看看他家", "due_ms": 4_000_000_000_000},
         c.CloseDispute: {"ending": dispute_ending(case), "result": "已办妥"},
         c.ReopenDispute: {"reason": "没有履行"},
         c.RecordFollowUp: {"kept": "yes", "satisfied": "mostly"},

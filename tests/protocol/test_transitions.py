@@ -29,7 +29,7 @@ from tests.protocol.county import (
 COMMANDS: Final = (*c.CASE_COMMANDS, c.AssignTask)
 
 EVERYBODY: Final = {"AddNote", "AddEvidence"}
-ALWAYS_WHILE_OPEN: Final = {"CorrectDispute", "NameHandler", "ConveneUnits", "AssignTask", "SetRisk"}
+ALWAYS_WHILE_OPEN: Final = {"CorrectDispute", "NameHandler", "ConveneUnits", "AssignTask", "RequestTask", "SetRisk"}
 ENDS_OR_LEAVES: Final = {"EscalateDispute", "HandDownDispute", "CloseDispute", "MergeDispute"}  # not while an offer is pending
 HOLDER_MAY: Final[dict[str, set[str]]] = {
     "logged": ALWAYS_WHILE_OPEN | ENDS_OR_LEAVES | {"VoidDispute", "AcceptDispute", "DeclineDispute"},
@@ -37,7 +37,16 @@ HOLDER_MAY: Final[dict[str, set[str]]] = {
     "mediating": ALWAYS_WHILE_OPEN | ENDS_OR_LEAVES | {"RecordMediation", "SignAgreement", "EndMediation"},
     "agreed": ALWAYS_WHILE_OPEN | ENDS_OR_LEAVES | {"RecordFollowUp"},
     "ended": ALWAYS_WHILE_OPEN | ENDS_OR_LEAVES | {"ReopenDispute"},
-    "closed": {"CorrectDispute", "NameHandler", "AssignTask", "SetRisk", "ReopenDispute", "RecordFollowUp", "ArchiveDispute"},
+    "closed": {
+        "CorrectDispute",
+        "NameHandler",
+        "AssignTask",
+        "RequestTask",
+        "SetRisk",
+        "ReopenDispute",
+        "RecordFollowUp",
+        "ArchiveDispute",
+    },
     "archived": {"ReopenDispute"},
     "declined": {"CorrectDispute", "ReopenDispute", "ArchiveDispute"},
     "voided": set(),

@@ -17,7 +17,7 @@ from litestar.params import FromPath
 
 from protocol import clocks, dispute, office, place
 from protocol.case import Case, Line, key_text
-from protocol.commands import CASE_COMMANDS, AddEvidence, CaseCommand, DecideReview
+from protocol.commands import CASE_COMMANDS, AddEvidence, CaseCommand, DecideReview, RequestTask
 from protocol.context import Context, Step
 from protocol.events import Actor
 from protocol.node.web import forms
@@ -26,7 +26,7 @@ from protocol.node.web.register import outcome_twin
 from protocol.problem import Refused
 from protocol.words import COMMAND_NAMES, PERSON_LABELS
 
-COMMANDS: Final[dict[str, type[CaseCommand]]] = {kind.__name__: kind for kind in CASE_COMMANDS if kind is not AddEvidence}
+COMMANDS: Final[dict[str, type[CaseCommand]]] = {kind.__name__: kind for kind in CASE_COMMANDS if kind not in (AddEvidence, RequestTask)}
 # how they stand on the page: what moves the case on first, what is seldom done or only looks after it last
 FIRST: Final = (
     "TakeUpDispute", "ReturnDispute", "AcceptDispute", "RecordMediation", "SignAgreement", "RecordFollowUp", "CloseDispute", "EscalateDispute",
@@ -34,7 +34,7 @@ FIRST: Final = (
 )  # fmt: skip
 LATER: Final = ("AddNote", "NameHandler", "SetRisk", "CorrectDispute", "MergeDispute", "DeclineDispute", "VoidDispute")
 PEEK_LINES: Final = 4
-NOT_STEPS: Final = ("AddEvidence", "DecideReview", "AssignTask")  # have their own places on the page
+NOT_STEPS: Final = ("AddEvidence", "DecideReview", "AssignTask", "RequestTask")  # have their own places on the page
 MERGE_FOUND_MAX: Final = 10
 ELSEWHERE: Final = "别处的人员"
 

@@ -21,6 +21,7 @@ from litestar.params import FromPath
 from protocol import calendar, dispute
 from protocol.case import TASK_OPEN, Case, Task
 from protocol.commands import AssignTask, ConfirmTask, DeclineTask, Party, RecallTask, ReportTask, TaskCommand, UrgeTask
+from protocol.node.errands import linked_id
 from protocol.node.web import forms
 from protocol.node.web import print as paper
 from protocol.node.web.cases import context_of
@@ -232,10 +233,21 @@ async def task_context(request: Request, subject: str) -> dict[str, Any]:
         "names": {person: await node.reads.person_name(person) for person in writers if person},
         "may_urge": "UrgeTask" in offered,
         "may_recall": "RecallTask" in offered,
+        "linked": await linked_here(request, task),
         "answers": offered & {"ConfirmTask", "DeclineTask", "ReportTask"} if task.unit else set(),
         "form": {},
         "wrong": {},
     }
+
+
+async def linked_here(request: Request, task: Task) -> str:
+    """The linked task, where this office may see it; "" else."""
+    if not task.link:
+        return ""
+    try:
+        return (await node_of(request).reads.task(actor_of(request), linked_id(task.id))).id
+    except Refused:
+        return ""
 
 
 def task_twin(context: dict[str, Any]) -> dict[str, Any]:

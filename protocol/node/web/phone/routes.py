@@ -128,7 +128,7 @@ def visit(task: Task, marks: list[dict[str, Any]], rank: int, tables: Tables) ->
         "status": task.status,
         "open": task.status in TASK_OPEN,
         "purpose": task.purpose,
-        "place": tables.place_full(task.ledger),
+        "place": tables.place_full(task.place),
         "address": task.address,
         "due_ms": task.due_ms,
         "due_at": moment(task.due_ms) if task.due_ms else "",

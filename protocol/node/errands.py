@@ -1,0 +1,173 @@
+"""What a node writes by itself, because it is the one that can: arrivals, linked tasks and their answers.
+
+    await errands.run()      after admissions, after commits and now and then; again is harmless
+
+An origin writes only ledgers that its node covers. What an office asks for in another ledger waits in its own until **the lowest
+node that covers both** carries it over; what comes of it is carried back the same way. All ids follow from what is carried, so a
+second node, a second process or a second run leads to the same subjects, and nothing is there twice.
+
+Every node knows the reach of the others from *common*. The lowest is the one whose reach begins lowest, then the first by id. It
+acts at once; the next one only if the errand is still not done ERRAND_MS after it saw it first (the lowest may lie in a flood), the
+one after that twice as late, and so on. The clock decides only who goes when, never what is written.
+"""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from protocol import certificate as certificates
+from protocol import dispute, entry, place
+from protocol.case import Task
+from protocol.certificate import Certificate
+from protocol.events import Draft, TaskAnswered, TaskAssigned, TaskAssignedBody, TaskRecalled, TaskUrged, TextBody
+from protocol.node.deciding import Asked
+from protocol.node.journal.rows import fetch
+from protocol.task import RANK
+
+if TYPE_CHECKING:
+    from protocol.node.desk import Desk, Outcome
+
+ERRANDS_MAX: Final = 200  # of a kind in one run; the rest comes with the next
+ERRAND_MS: Final = 600_000  # how long a node waits for one that is lower
+_ARRIVED = "select subject from case_row where offer_to > '' and arrived_ms is null limit :most"
+_TO_LINK = (
+    "select subject, ledger, link from task_row where link > '' and status = 'sent'"
+    " and not exists (select 1 from task_row l where l.request = task_row.subject) limit :most"
+)
+_BOTH = " from task_row l join task_row m on m.subject = l.request where l.request > ''"
+_TO_ANSWER = f"select m.subject, m.ledger, l.ledger{_BOTH} and l.status <> 'sent' and l.status <> coalesce(m.answered, '') limit :most"
+_TO_RECALL = f"select l.subject, l.ledger, m.ledger{_BOTH} and m.status = 'recalled' and l.status in ('sent', 'confirmed') and l.recalls = 0 limit :most"
+_TO_URGE = f"select l.subject, l.ledger, m.ledger{_BOTH} and l.urges < m.urges and l.status in ('sent', 'confirmed', 'arrived') limit :most"
+
+
+class Errands:
+    """desk: writes what is decided here, through its `by_itself`."""
+
+    def __init__(self, desk: "Desk") -> None:
+        self._desk, self._seen_ms = desk, dict[str, int]()
+
+    async def run(self) -> list["Outcome"]:
+        """Everything that is due here. What was written, in order."""
+        return [*await self.arrivals(), *await self.tasks()]
+
+    async def arrivals(self) -> list["Outcome"]:
+        """DisputeArrived for every offer to a served office that has not arrived yet."""
+        return [done for (subject,) in await self._rows(_ARRIVED) if (done := await self._arrive(subject))]
+
+    async def tasks(self) -> list["Outcome"]:
+        """Linked tasks made; recalls and urges carried to them, answers carried back."""
+        written = []
+        for query, make in ((_TO_LINK, self._link), (_TO_RECALL, self._recall), (_TO_URGE, self._urge), (_TO_ANSWER, self._answer)):
+            for subject, here, there in await self._rows(query):
+                if self._is_mine(f"{query[:40]} {subject}", here, there) and (done := await make(subject)):
+                    written.append(done)
+        return written
+
+    # ── the rest is private ──
+
+    async def _rows(self, query: str) -> list[Any]:
+        async with self._desk.journal.read() as c:
+            return await fetch(c, query, {"most": ERRANDS_MAX})
+
+    def _is_mine(self, errand: str, *ledgers: str) -> bool:
+        """Claims that this node covers both ledgers, and that no lower one may still do it."""
+        own = self._desk.signer.certificate
+        if not all(certificates.writes(own, ledger) for ledger in ledgers):
+            return False
+        others = {node: c for node, c in self._desk.shelf.certificates.items() if node not in self._desk.shelf.revoked}
+        able = [c for c in (others | {own.node: own}).values() if all(certificates.writes(c, ledger) for ledger in ledgers)]
+        before = sorted(able, key=_lowest_first).index(own)
+        now_ms = self._desk.clock()
+        return now_ms - self._seen_ms.setdefault(errand, now_ms) >= before * ERRAND_MS
+
+    async def _arrive(self, subject: str) -> "Outcome | None":
+        async def make(asked: Asked) -> tuple[str, list[Draft]]:
+            case = await asked.case(subject)
+            draft = dispute.arrival(case, self._desk.signer.serves) if case else None
+            if draft is None or case is None or case.offer is None:
+                return "", []
+            return entry.derive("/".join(map(str, case.offer.key)), f"arrived {self._desk.signer.node}"), [draft]
+
+        return await self._desk.by_itself(make)
+
+    async def _link(self, subject: str) -> "Outcome | None":
+        async def make(asked: Asked) -> tuple[str, list[Draft]]:
+            task, id_ = await asked.task(subject), linked_id(subject)
+            if task is None or task.status != "sent" or await asked.task(id_) is not None:
+                return "", []
+            return entry.derive(subject, "link"), [linked(task, id_)]
+
+        return await self._desk.by_itself(make)
+
+    async def _recall(self, subject: str) -> "Outcome | None":
+        async def make(asked: Asked) -> tuple[str, list[Draft]]:
+            task = await asked.task(subject)
+            if task is None or task.recalls:
+                return "", []
+            asking = await asked.task(task.request)
+            said = _said(asking, "TaskRecalled")
+            return entry.derive(subject, "recall"), [_draft(task, TaskRecalled("", 0, _seen(task)), said)]
+
+        return await self._desk.by_itself(make)
+
+    async def _urge(self, subject: str) -> "Outcome | None":
+        async def make(asked: Asked) -> tuple[str, list[Draft]]:
+            task = await asked.task(subject)
+            asking = await asked.task(task.request) if task else None
+            if task is None or asking is None or task.urges >= asking.urges:
+                return "", []
+            return entry.derive(subject, f"urge {task.urges + 1}"), [_draft(task, TaskUrged("", 0, ()), _said(asking, "TaskUrged"))]
+
+        return await self._desk.by_itself(make)
+
+    async def _answer(self, subject: str) -> "Outcome | None":
+        async def make(asked: Asked) -> tuple[str, list[Draft]]:
+            asking, done = await asked.task(subject), await asked.task(linked_id(subject))
+            if asking is None or done is None or done.status in ("sent", asking.answered):
+                return "", []
+            return entry.derive(subject, f"answer {done.status} {done.result} {done.updated_ms}"), [answer(asking, done)]
+
+        return await self._desk.by_itself(make)
+
+
+def linked_id(subject: str) -> str:
+    """The linked task of a task: the same at whatever node makes it."""
+    return entry.derive(subject, "linked task")
+
+
+def linked(task: Task, id_: str) -> Draft:
+    """The other half of a task whose work lies in another ledger, for whoever does it there. The case itself is not named."""
+    facts = TaskAssigned(
+        "", 0, (), "", task.purpose_kind, task.cadre, task.home, task.unit, task.due_ms, task.place, "", task.id, task.assigned_by
+    )
+    body = TaskAssignedBody(task.purpose, task.bring, task.summary, task.address, task.case_code, task.contacts)
+    return Draft(task.link, id_, "task", facts, body)
+
+
+def answer(asking: Task, done: Task) -> Draft:
+    """What the office that asked gets to know: how far it is, the result and the words of it. No pictures, no position, no names."""
+    at_ms = {"confirmed": done.confirmed_ms, "arrived": done.arrived_ms, "declined": done.declined_ms}.get(done.status)
+    at_ms = at_ms or (done.recalled_ms if done.status == "recalled" else done.reported_ms) or done.updated_ms
+    facts = TaskAnswered("", 0, _seen(asking), done.status, done.result, at_ms)
+    words = done.words if done.status in ("declined", "reported") else ""
+    return _draft(asking, facts, words)
+
+
+def _draft(task: Task, facts: Any, words: str) -> Draft:
+    return Draft(task.ledger, task.id, "task", facts, TextBody(words) if words else None)
+
+
+def _seen(task: Task) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(task.seen.items()))
+
+
+def _said(task: Task | None, kind: str) -> str:
+    """The words of the last entry of this kind; "" when erased."""
+    lines = [line for line in task.lines if line.kind == kind] if task else []
+    return next(iter(lines[-1].text.values()), "") if lines else ""
+
+
+def _lowest_first(c: Certificate) -> tuple[int, str]:
+    roots = [path.removesuffix("/*") for path in c.covers if path != place.COMMON and place.SEALED not in place.segments(path)]
+    return -min(map(place.tier, roots), default=0), c.node
+
+
+assert set(RANK) == {"sent", "confirmed", "arrived", "declined", "recalled", "reported"}  # the queries above name them

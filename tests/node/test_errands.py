@@ -1,0 +1,195 @@
+"""Tasks that an office asks for in a ledger its node does not cover: carried there and back by the lowest node that covers both."""
+
+import pytest
+
+from protocol.case import Task
+from protocol.commands import (
+    AssignTask,
+    CallUpDispute,
+    ConfirmTask,
+    ConveneUnits,
+    DeclineTask,
+    Party,
+    RecallTask,
+    ReportTask,
+    RequestTask,
+    UrgeTask,
+)
+from protocol.node.errands import ERRAND_MS, linked_id
+from tests.node.desk_kit import OTHER_TOWN, TOWN, UNIT, VILLAGE, County, Node, add_person, dispute, exchange, new_id
+
+OTHER_VILLAGE = f"{OTHER_TOWN}/330523002002"
+DAY_MS = 86_400_000
+
+
+@pytest.fixture
+async def county(tmp_path):
+    made = County(tmp_path)
+    yield made
+    await made.close()
+
+
+async def settle(*nodes: Node) -> None:
+    """Until nobody learns or writes anything new."""
+    while True:
+        await exchange(*nodes)
+        if not sum([len(await node.desk.arrivals()) for node in nodes]):
+            return
+
+
+async def three(county) -> tuple[Node, Node, Node]:
+    """The village, the other township's node and the root, which knows of all."""
+    root, village, stranger = [await county.node(kind) for kind in ("root", "village", "stranger")]
+    for kind in ("root", "village", "stranger"):
+        await root.desk.enrol_node(county.certificate(kind))
+    await settle(root, village, stranger)
+    return root, village, stranger
+
+
+def request(case: str, node: Node, **fields) -> RequestTask:
+    given = {"to": OTHER_VILLAGE, "purpose": "看看叶根水在那边的承包地", "due_ms": node.clock() + DAY_MS, "summary": "两家争田埂"}
+    return RequestTask(id=new_id(), case=case, **(given | fields))
+
+
+async def asked(county) -> tuple[Node, Node, Node, str]:
+    root, village, stranger = await three(county)
+    case = (await village.say(dispute())).subject
+    task = (await village.say(request(case, village, contacts=[Party("叶根水", phone="13800005678")]))).subject
+    await settle(root, village, stranger)
+    return root, village, stranger, task
+
+
+def clerk_there(stranger: Node):
+    return stranger.actor("clerk", OTHER_VILLAGE)
+
+
+async def test_a_village_asks_beyond_its_township_and_reads_what_came_of_it(county):
+    root, village, stranger, task = await asked(county)
+    there = await stranger.reads.task(clerk_there(stranger), linked_id(task))
+    assert (there.ledger, there.unit, there.assigned_by, there.case) == (OTHER_VILLAGE, OTHER_VILLAGE, VILLAGE, "")
+    assert (there.purpose, there.summary, [p.phone for p in there.contacts]) == ("看看叶根水在那边的承包地", "两家争田埂", ["13800005678"])
+    for command in (ConfirmTask(id=new_id(), task=there.id), ReportTask(id=new_id(), task=there.id, result="eased", words="地是他舅舅的")):
+        await stranger.say(command, clerk_there(stranger))
+        await settle(root, village, stranger)
+    here = await village.reads.task(village.actor(), task)
+    assert (here.status, here.result, here.words, here.answered) == ("reported", "eased", "地是他舅舅的", "reported")
+    assert [line.kind for line in here.lines] == ["TaskAssigned", "TaskAnswered", "TaskAnswered"]
+    assert not any(line.set_aside for line in [*here.lines, *there.lines])
+    rows = await village.reads.tasks(village.actor())
+    assert [(row.subject, row.status, row.place) for row in rows] == [(task, "reported", OTHER_VILLAGE)]
+
+
+async def test_each_holds_only_its_own_half(county):
+    _, village, stranger, task = await asked(county)
+    assert await village.journal.subject(linked_id(task)) == []
+    assert await stranger.journal.subject(task) == []
+    assert not any(ledger.startswith(TOWN) for ledger in await stranger.journal.ledgers())
+
+
+async def test_a_refusal_comes_back_with_its_reason(county):
+    root, village, stranger, task = await asked(county)
+    await stranger.say(DeclineTask(id=new_id(), task=linked_id(task), reason="人已经搬走"), clerk_there(stranger))
+    await settle(root, village, stranger)
+    here = await village.reads.task(village.actor(), task)
+    assert (here.status, here.words) == ("declined", "人已经搬走")
+
+
+async def test_urging_and_recalling_reach_the_other_half(county):
+    root, village, stranger, task = await asked(county)
+    officer = village.actor("officer")
+    for _ in range(2):
+        await village.say(UrgeTask(id=new_id(), task=task, text="今天能去吗"), officer)
+    await settle(root, village, stranger)
+    there = await stranger.reads.task(clerk_there(stranger), linked_id(task))
+    assert there.urges == 2
+    await village.say(RecallTask(id=new_id(), task=task, reason="双方谈好了"), officer)
+    await settle(root, village, stranger)
+    there = await stranger.reads.task(clerk_there(stranger), linked_id(task))
+    assert (there.status, there.lines[-1].text) == ("recalled", {"原因": "双方谈好了"})
+
+
+async def test_a_report_that_crosses_the_recall_comes_back_all_the_same(county):
+    root, village, stranger, task = await asked(county)
+    await village.say(RecallTask(id=new_id(), task=task, reason="双方谈好了"), village.actor("officer"))
+    await stranger.say(ReportTask(id=new_id(), task=linked_id(task), result="eased", words="已经去过"), clerk_there(stranger))
+    await settle(root, village, stranger)
+    here = await village.reads.task(village.actor(), task)
+    there = await stranger.reads.task(clerk_there(stranger), linked_id(task))
+    assert (here.status, here.words, there.status) == ("reported", "已经去过", "reported")
+
+
+async def test_two_nodes_and_two_runs_make_one_linked_task(county):
+    root, village, stranger = await three(county)
+    case = (await village.say(dispute())).subject
+    task = (await village.say(request(case, village))).subject
+    second = await county.node("root", epoch=2, folder="second")  # as if another node of the same reach had not heard of the first
+    await exchange(village, root)
+    await exchange(village, second)
+    assert [len(await node.journal.subject(linked_id(task))) for node in (root, second)] == [1, 1]  # made on admission
+    assert await root.desk.arrivals() == await second.desk.arrivals() == []
+    await settle(root, village, stranger, second)
+    entries = await stranger.journal.subject(linked_id(task))
+    assert [e.head.kind for e in entries] == ["TaskAssigned", "TaskAssigned"]
+    assert len({(e.command, bytes(e.head.facts)) for e in entries}) == 1
+    there: Task = await stranger.reads.task(clerk_there(stranger), linked_id(task))
+    assert [line.set_aside for line in there.lines] == ["", ""]
+    assert len(await stranger.reads.tasks(clerk_there(stranger))) == 1
+
+
+async def test_the_lowest_goes_first_and_a_higher_one_when_it_stays_away(county):
+    root, village, _ = await three(county)
+    await root.desk.enrol_node(county.certificate("town"))
+    case = (await village.say(dispute())).subject
+    to = f"{TOWN}/330523111201"
+    task = (await village.say(request(case, village, to=to))).subject
+    await exchange(village, root)
+    assert await root.desk.arrivals() == []  # the township covers both and is lower
+    county.clock.pass_ms(ERRAND_MS)
+    assert [o.subject for o in await root.desk.arrivals()] == [linked_id(task)]
+
+
+async def test_a_cadre_whose_phone_another_node_serves_gets_a_linked_task(county):
+    root, village, stranger = await three(county)
+    person, _ = await add_person(stranger, "周小满", "cadre", home=stranger.signer.node)
+    case = (await village.say(dispute())).subject
+    await settle(root, village, stranger)
+    await root.say(CallUpDispute(id=new_id(), case=case, reason="县里来办"))
+    (choice,) = await root.reads.cadres(root.actor(), VILLAGE)
+    assert (choice.person, choice.reachable, choice.linked) == (person, False, True)
+    assign = AssignTask(
+        id=new_id(), place=VILLAGE, cadre=person, home=stranger.signer.node, purpose="去看看", due_ms=root.clock() + DAY_MS, case=case
+    )
+    task = (await root.say(assign)).subject
+    await settle(root, village, stranger)
+    cadre = stranger.actor("cadre", OTHER_TOWN, person)
+    (mine,) = await stranger.reads.my_tasks(cadre)
+    assert (mine.subject, mine.ledger, mine.place) == (linked_id(task), OTHER_TOWN, VILLAGE)
+    await stranger.say(ReportTask(id=new_id(), task=mine.subject, result="settled", words="谈妥了"), cadre)
+    await settle(root, village, stranger)
+    for node, actor in ((root, root.actor()), (village, village.actor())):
+        found = await node.reads.task(actor, task)
+        assert (found.status, found.words, found.link) == ("reported", "谈妥了", OTHER_TOWN)
+    assert [row.subject for row in await root.reads.tasks(root.actor())] == [task]  # its other half is not a second visit
+
+
+async def test_a_unit_with_a_ledger_out_of_reach_is_convened_through_the_root(county):
+    root, village, town = [await county.node(kind) for kind in ("root", "village", "town")]
+    case = (await town.say(dispute())).subject
+    await town.say(ConveneUnits(id=new_id(), case=case, units=[UNIT], purpose="一起看现场"))
+    await settle(root, village, town)
+    unit = root.actor("department", UNIT)
+    (row,) = [row for row in await root.reads.tasks(unit) if row.ledger == UNIT]
+    await root.say(ReportTask(id=new_id(), task=row.subject, result="settled", words="已定界"), unit)
+    await settle(root, village, town)
+    (row,) = await town.reads.tasks(town.actor())
+    assert (row.ledger, row.status, row.words) == (VILLAGE, "reported", "已定界")
+
+
+async def test_a_revoked_node_carries_nothing(county):
+    root, village, _ = await three(county)
+    await root.desk.revoke_node(root.signer.node, [])
+    case = (await village.say(dispute())).subject
+    task = (await village.say(request(case, village))).subject
+    await exchange(village, root)
+    assert await root.journal.subject(task)
+    assert await root.journal.subject(linked_id(task)) == []
