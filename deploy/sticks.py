@@ -10,6 +10,7 @@ from protocol import batch as batches
 from protocol import bundle
 from protocol import certificate as certificates
 from protocol.node.config import Config
+from protocol.node.identity import write_whole
 from protocol.node.journal import Journal
 from protocol.node.link.answers import piece
 from protocol.node.node import Node, now_ms
@@ -32,7 +33,7 @@ async def export(folder: Path, config: Config, file: Path, to: str) -> int:
             receiver=box,
             ephemeral=PrivateKey.generate(),
         )
-        file.write_bytes(raw)
+        write_whole(file, raw)  # a stick is pulled out as soon as the sentence below is read
     print(f"已导出 {entries} 条、附件 {len(pieces)} 块到 {file}，只有 {receiver.name} 能打开。")
     return 0
 

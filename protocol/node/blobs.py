@@ -179,6 +179,7 @@ class Blobs:
             beside = path.with_suffix(".new")
             with beside.open("wb") as file:
                 file.write(cipher)
+                file.flush()  # without it the sync misses what still stands in the buffer
                 _sync(file.fileno())
             _settle(beside, path)
 

@@ -97,7 +97,7 @@ class BrokenCounty(County):
 
     async def lay(self) -> None:
         """Everything but the programs: the copied folders, ports, wires."""
-        template = await _founded()
+        template = await founded()
         for node in self.nodes:
             shutil.copytree(template / node, self.home(node))
         self.demo.ports = _ports()
@@ -202,7 +202,7 @@ async def laid(
         await county.stop()
 
 
-async def _founded() -> Path:
+async def founded() -> Path:
     """The folders every county begins as."""
     global _template
     if _template is None:
