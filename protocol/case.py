@@ -131,7 +131,9 @@ class Line(msgspec.Struct):
 
 
 class Review(msgspec.Struct, frozen=True):
-    """待核对: an entry that was set aside. item: `origin/seq` · owner: the holder's office · code: late, lost, unfit, foreign, revoked."""
+    """待核对: an entry that was set aside. item: `origin/seq` · owner: the holder's office (of a task: who sent it) · code: late, lost,
+    unfit, foreign, revoked; crossed: of a task, a report that counts though the task was recalled meanwhile.
+    """
 
     item: str
     owner: str
@@ -262,6 +264,7 @@ class Task(msgspec.Struct, kw_only=True):
     answered: str = ""
     urges: int = 0
     recalls: int = 0
+    reviews: list[Review] = []
     blobs: list[Attachment] = []
     lines: list[Line] = []
     turn: int = 0

@@ -360,6 +360,14 @@ class UrgeTask(TaskCommand):
     text: Line
 
 
+class DecideTaskReview(TaskCommand):
+    """待核对 of a task: the office that sent it (of a linked task: the one that does it) adopts or rejects. item: `origin/seq`."""
+
+    item: str
+    decision: str
+    reason: Text
+
+
 # ── people, tables, law ──────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -292,6 +292,11 @@ class TaskAnswered(Facts):
     at_ms: int
 
 
+class TaskReviewDecided(Facts):
+    item: str
+    decision: str
+
+
 # ── people ──
 
 
@@ -416,6 +421,7 @@ EVENTS: Final[dict[str, tuple[type[Facts], type[Body] | None]]] = {
     "TaskRecalled": (TaskRecalled, TextBody),
     "TaskUrged": (TaskUrged, TextBody),
     "TaskAnswered": (TaskAnswered, TextBody),
+    "TaskReviewDecided": (TaskReviewDecided, TextBody),
     "PersonRegistered": (PersonRegistered, PersonRegisteredBody),
     "PostGiven": (PostGiven, PostGivenBody),
     "PostEnded": (PostEnded, TextBody),

@@ -3,6 +3,9 @@
 The one it was given to confirms, arrives and reports; the office that sent it recalls and urges. A visit that was made
 is a fact: arriving and reporting are taken even when a recall crossed them on the way, and a report outweighs it.
 
+What does not fit is set aside and waits for a review (待核对) by the office that sent the task, of a linked one by the office that
+does it; so does a report that crossed a recall, which counts until it is rejected.
+
 A task whose work lies in another ledger (`link`) is not done by anybody here: a node that covers both ledgers makes a linked
 task there and brings its answers back as TaskAnswered. On the linked task the office that asked urges and recalls only through
 its own one; it is done by the cadre or the office asked, or by an office above that one.
@@ -25,7 +28,7 @@ from protocol.office import is_above
 from protocol.problem import Refused
 
 # who: the cadre it was given to; the office asked; the office that sent it; one above that; whoever may see it; a node by itself
-CADRE, UNIT, SENDER, ABOVE, SEES, NODE = "cadre", "unit", "sender", "above", "sees", "node"
+CADRE, UNIT, SENDER, ABOVE, SEES, NODE, OWNER = "cadre", "unit", "sender", "above", "sees", "node", "owner"
 RANK: Final = {status: rank for rank, status in enumerate(("sent", "confirmed", "arrived", "declined", "recalled", "reported"))}
 POWERS: Final[dict[str, frozenset[str]]] = {
     CADRE: frozenset({"field"}),
@@ -33,6 +36,7 @@ POWERS: Final[dict[str, frozenset[str]]] = {
     SENDER: frozenset({"assign", "convene"}),
     ABOVE: frozenset({"supervise"}),
     SEES: frozenset({"note", "field"}),
+    OWNER: frozenset({"review"}),
 }  # one of them is enough
 
 
@@ -66,10 +70,14 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("AddTaskEvidence", "TaskEvidenceAdded", (*_DOER, SEES), _stay(*TASK_STATUS_NAMES), "加照片、签名、录音或书面材料。"),
     Row("RecallTask", "TaskRecalled", (SENDER,), _to("recalled", "sent", "confirmed"), "撤回派单；已经到场的不能撤回。"),
     Row("UrgeTask", "TaskUrged", (SENDER, ABOVE), _stay(*TASK_OPEN), "催一催接单的人。"),
+    Row("DecideTaskReview", "TaskReviewDecided", (OWNER,), _stay(*TASK_STATUS_NAMES), "逐条决定被搁置的内容采纳还是不采纳。"),
     Row("", "TaskAnswered", (NODE,), _stay(*TASK_STATUS_NAMES), ""),
 )
 BY_COMMAND: Final[dict[str, Row]] = {row.command: row for row in TABLE if row.command}
 BY_EVENT: Final[dict[str, Row]] = {row.event: row for row in TABLE}
+
+CROSSED: Final = "crossed"  # a report that came though the task had been recalled
+ADOPTABLE: Final = ("TaskConfirmed", "TaskDeclined", "CadreArrived", "TaskReported", "TaskRecalled", "TaskUrged")
 
 
 def is_one(who: str, task: Task, office: str, person: str) -> bool:
@@ -82,7 +90,14 @@ def is_one(who: str, task: Task, office: str, person: str) -> bool:
         return office == ("" if task.request else task.assigned_by)
     if who == ABOVE:
         return not task.request and is_above(office, task.assigned_by)
+    if who == OWNER:
+        return office == owner_of(task)
     return who == SEES or (who == NODE and office == "" and bool(task.link))
+
+
+def owner_of(task: Task) -> str:
+    """Who decides what was set aside: the office that sent it; of a linked task, which that one does not see, who does it."""
+    return (task.unit or task.ledger) if task.request else task.assigned_by
 
 
 def _refusal(row: Row, task: Task, actor: Actor, context: Context) -> Refused | None:
@@ -100,6 +115,8 @@ def _refusal(row: Row, task: Task, actor: Actor, context: Context) -> Refused | 
         return Refused("not_allowed", what=what)
     if task.status not in row.moves:
         return Refused("task_not_now", status=TASK_STATUS_NAMES[task.status], what=what)
+    if OWNER in row.who and not task.reviews:
+        return Refused("review_unknown")
     return None
 
 
@@ -115,6 +132,8 @@ def decide_task(task: Task | None, command: c.Command, actor: Actor, context: Co
     refused = _refusal(row, task, actor, context)
     if refused:
         raise refused
+    if isinstance(command, c.DecideTaskReview):
+        _check_review(task, command, context)
     facts, body = _MAKE[row.command](command, (actor.office, 0, tuple(sorted(task.seen.items()))), context)
     return [Draft(task.ledger, task.id, "task", facts, body)]
 
@@ -183,6 +202,20 @@ def _urge(command: c.UrgeTask, start: Start, _: Context) -> Made:
     return e.TaskUrged(start[0], 0, ()), _text(command.text, "text", "催办的话")
 
 
+def _check_review(task: Task, command: c.DecideTaskReview, context: Context) -> None:
+    review = next((r for r in task.reviews if r.item == command.item), None)
+    if review is None:
+        raise Refused("review_unknown", field="item")
+    if command.decision not in context.tables.lists.get("review", {}):
+        raise Refused("field_impossible", field="decision", what="核对结果", why=f"没有“{command.decision}”这一项")
+    if command.decision == "adopt" and review.kind not in ADOPTABLE and review.code != CROSSED:
+        raise Refused("field_impossible", field="decision", what="核对结果", why="谁去办不能靠核对改变，请选不采纳，另派一次")
+
+
+def _review(command: c.DecideTaskReview, start: Start, _: Context) -> Made:
+    return e.TaskReviewDecided(*start, command.item, command.decision), _text(command.reason, "reason", "核对的理由")
+
+
 _MAKE: Final[dict[str, Callable[[Any, Start, Context], Made]]] = {
     "ConfirmTask": _confirm,
     "DeclineTask": _decline,
@@ -191,6 +224,7 @@ _MAKE: Final[dict[str, Callable[[Any, Start, Context], Made]]] = {
     "AddTaskEvidence": _evidence,
     "RecallTask": _recall,
     "UrgeTask": _urge,
+    "DecideTaskReview": _review,
 }
 
 

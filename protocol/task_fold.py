@@ -6,13 +6,23 @@ Who may write is asked of the entry's office and author; what no longer fits is 
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from protocol.case import TASK_STATUS_NAMES, Attachment, Task
+from protocol.calendar import end_of_day_ms, local_date
+from protocol.case import TASK_STATUS_NAMES, Attachment, Key, Line, Review, Task, key_of, key_text
 from protocol.entry import Admitted
 from protocol.events import body_of
-from protocol.hold import Item, LastGood, gathered, is_revoked, waiting_of
+from protocol.hold import FOREIGN, REVOKED, UNFIT, Item, LastGood, gathered, is_revoked, waiting_of
 from protocol.tables import Tables
-from protocol.task import BY_EVENT, RANK, is_one
+from protocol.task import ADOPTABLE, BY_EVENT, CROSSED, OWNER, RANK, is_one, owner_of
 from protocol.words import TIME_MAX_MS, at_ms, line_of
+
+STRANGER: Final = "写这一条的人不是接单的人，也不是派单的单位，没有改变任务的状态。"
+_TARGET: Final = {
+    "TaskConfirmed": "confirmed",
+    "TaskDeclined": "declined",
+    "CadreArrived": "arrived",
+    "TaskReported": "reported",
+    "TaskRecalled": "recalled",
+}
 
 
 def fold_task(admitted: Iterable[Admitted], tables: Tables, last_good: LastGood | None = None) -> Task | None:
@@ -24,6 +34,7 @@ def fold_task(admitted: Iterable[Admitted], tables: Tables, last_good: LastGood 
     items = [item for item in items if item.head.ledger == first.head.ledger]
     waiting = waiting_of(items)
     task = _assigned(first, body_of(first.kind, first.admitted.body))
+    aside = _Aside(task)
     for item in items:
         body = body_of(item.kind, item.admitted.body)
         line = line_of(item.admitted, item.facts, body, tables)
@@ -35,12 +46,68 @@ def fold_task(admitted: Iterable[Admitted], tables: Tables, last_good: LastGood 
         origin, seq = item.key
         task.seen[origin] = max(seq, task.seen.get(origin, 0))
         if is_revoked(item, last_good):
-            line.set_aside = "写这一条的机器已被停用，没有改变任务的状态。"
+            aside.put(item, body, line, REVOKED, "写这一条的机器已被停用，没有改变任务的状态。")
         elif item is not first:
-            line.set_aside = _evolve(task, item, body)
+            aside.take(item, body, line)
+    aside.settle(tables)
     task.updated_ms = max(line.at_ms for line in task.lines)
     task.last = items[-1].key
     return task
+
+
+class _Aside:
+    """What of a task was set aside, and what became of it. A review is due one working day after this node knew of it."""
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.known_ms = task, 0
+        self.items: dict[Key, tuple[Item, Any, Line, str, int]] = {}
+        self.decided: dict[Key, str] = {}
+
+    def take(self, item: Item, body: Any, line: Line) -> None:
+        before = self.task.status
+        reason = self._decide(item) if item.kind == "TaskReviewDecided" else _evolve(self.task, item, body)
+        if reason:
+            self.put(item, body, line, FOREIGN if reason == STRANGER else UNFIT, reason)
+            return
+        if before == "recalled" and self.task.status == "reported" and not self.task.request:  # of a linked task the one who asked decides
+            self.put(item, body, line, CROSSED, "")
+        self.known_ms = max(self.known_ms, item.admitted.received_ms)
+
+    def put(self, item: Item, body: Any, line: Line, code: str, reason: str) -> None:
+        line.set_aside = reason
+        self.items[item.key] = (item, body, line, code, max(self.known_ms, item.admitted.received_ms))
+
+    def settle(self, tables: Tables) -> None:
+        """Writes what is still to be reviewed, and beside each line what was decided about it."""
+        for key, (item, _, line, code, known_ms) in self.items.items():
+            decision = self.decided.get(key, "")
+            if decision == "adopt":
+                line.set_aside = ""
+                line.text["核对"] = tables.word("review", decision)
+            elif decision:
+                line.set_aside = (line.set_aside or "任务已经撤回，反馈没有采用。") + "核对结果：" + tables.word("review", decision) + "。"
+            else:
+                reason = line.set_aside or "任务在办的时候被撤回，反馈已收下，请核对是否采用。"
+                due_ms = end_of_day_ms(tables.calendar.add_working_days(local_date(known_ms), tables.limit("review_workdays")))
+                self.task.reviews.append(Review(key_text(key), owner_of(self.task), reason, due_ms, code, item.kind))
+
+    def _decide(self, item: Item) -> str:
+        facts, task = item.facts, self.task
+        if type(facts).__name__ != item.kind or not is_one(OWNER, task, facts.office, item.head.author[0]):
+            return STRANGER
+        key = key_of(facts.item)
+        if key is None or key not in self.items or key in self.decided:
+            return ""  # decided already, or what it was about counts by now
+        one, body, _, code, _ = self.items[key]
+        self.decided[key] = facts.decision
+        if facts.decision != "adopt" and code == CROSSED:
+            task.status = "recalled"
+        elif facts.decision == "adopt" and one.kind in ADOPTABLE:
+            target = _TARGET.get(one.kind, task.status)
+            if RANK[target] > RANK[task.status] or (one.kind == "TaskRecalled" and task.status != "reported"):
+                task.status = target
+            _FILL[one.kind](task, one, body)
+        return ""
 
 
 def _assigned(item: Item, body: Any) -> Task:
@@ -76,7 +143,7 @@ def _evolve(task: Task, item: Item, body: Any) -> str:
             task.blobs.append(Attachment(item.key, body.blob, body.note, item.facts.office, at_ms(item.head)))
         return ""
     if not any(is_one(who, task, item.facts.office, item.head.author[0]) for who in row.who):
-        return "写这一条的人不是接单的人，也不是派单的单位，没有改变任务的状态。"
+        return STRANGER
     if item.kind == "TaskAnswered":
         return _answered(task, item, body)
     if task.status not in row.moves:

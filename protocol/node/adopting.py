@@ -19,7 +19,9 @@ from protocol.node.journal.branches import Branched, adopted_id, branched
 from protocol.node.journal.rows import fetch
 from protocol.problem import Refused
 
-OWN_WORK: Final = frozenset({"DisputeArrived", lane.OPENS, "BranchDecided"})  # what a node writes by itself it writes again by itself
+OWN_WORK: Final = frozenset(
+    {"DisputeArrived", "TaskAnswered", lane.OPENS, "BranchDecided"}
+)  # what a node writes by itself it writes again by itself
 REFERENCES: Final = ("offer", "item")  # facts that name another entry of the case: origin/seq
 
 

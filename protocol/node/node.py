@@ -179,6 +179,7 @@ class Node:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wrote.wait(), ERRANDS_S)
             self._wrote.clear()
+            await self.desk.ready()
             await self.desk.arrivals()
 
     async def _overtaken(self) -> None:

@@ -131,8 +131,8 @@ class Reads:
         condition = f"({inside} or assigned_by = :own or unit = :own) and not (request > '' and {shown_as_asked})"
         if case:
             condition, values = f"case_subject = :case and {condition}", {**values, "case": case}
-        if open_only:
-            condition = f"{condition} and {_OPEN_TASK}"
+        if open_only:  # what waits for a review is not over
+            condition = f"{condition} and ({_OPEN_TASK} or reviews > 0)"
         return await self._task_rows(condition, values, "assigned_ms desc, subject")
 
     async def my_tasks(self, actor: Actor) -> list[TaskRow]:

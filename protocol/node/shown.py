@@ -95,6 +95,7 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     place: str
     link: str
     request: str
+    reviews: int
     last_origin: str
     last_seq: int
     marks: tuple[Mark, ...] = ()

@@ -1,10 +1,11 @@
 """派单: who can go, what goes with them, the task that comes of it, and 联调 beside it."""
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
 
-from protocol.commands import AddTaskEvidence, ArriveTask, ConfirmTask, ReportTask
+from protocol.commands import AddTaskEvidence, ArriveTask, ConfirmTask, RecallTask, ReportTask
 from protocol.events import Actor
 from protocol.node.errands import linked_id
 from tests.hub_pages.world import JSON, OTHER_VILLAGE, Hub, world
@@ -143,3 +144,19 @@ async def test_a_cadre_sees_neither_the_dispatch_page_nor_others_tasks(hub: Hub)
         assert (await hub.client.get(path, headers=JSON)).status_code in (403, 404)
     assert (await hub.get(f"/tasks/{subject}", 404))["code"] == "task_unknown"
     assert (await hub.get("/tasks"))["tasks"] == []
+
+
+async def test_a_report_that_crossed_a_recall_is_reviewed_on_the_tasks_own_page(hub: Hub):
+    subject = await hub.send()
+    await hub.root.say(RecallTask(id=new_id(), task=subject, reason="双方谈好了"), hub.root.actor("operator"))
+    await hub.root.say(ReportTask(id=new_id(), task=subject, result="eased", words="已经去过了"), cadre(hub))
+    assert [task["reviews"] for task in (await hub.get("/tasks?show=open"))["tasks"]] == [1]
+    page = (await hub.client.get(f"/tasks/{subject}")).text
+    for words in ("已经去过了", "核对这一条", "任务在办的时候被撤回"):
+        assert words in page
+    item = re.search(r'name="item" value="([^"]+)"', page).group(1)
+    form = {"command_id": new_id(), "item": item, "decision": "adopt", "reason": ""}
+    assert set((await hub.post(f"/tasks/{subject}/DecideTaskReview", form, 422))["wrong"]) == {"reason"}
+    await hub.post(f"/tasks/{subject}/DecideTaskReview", {**form, "reason": "人确实去了"}, 200)
+    assert (await hub.get(f"/tasks/{subject}"))["reviews"] == []
+    assert "核对这一条" not in (await hub.client.get(f"/tasks/{subject}")).text

@@ -8,7 +8,7 @@ import pytest
 
 from protocol import commands as c
 from protocol import events, task
-from protocol.case import TASK_STATUS_NAMES
+from protocol.case import TASK_STATUS_NAMES, Task
 from protocol.entry import Admitted
 from protocol.events import Actor
 from protocol.fold import fold_task
@@ -47,6 +47,7 @@ def ask(kind: type[c.TaskCommand], subject: str, id_: str) -> Any:
         c.AddTaskEvidence: {"blob": BLOB},
         c.RecallTask: {"reason": "当事人不在家"},
         c.UrgeTask: {"text": "今天能去吗"},
+        c.DecideTaskReview: {"item": "nobody/1", "decision": "reject", "reason": "看过了"},
     }
     return kind(id=id_, task=subject, **contents.get(kind, {}))
 
@@ -206,6 +207,67 @@ def test_a_report_that_crosses_a_recall_counts() -> None:
         assert found.recalled_ms is not None
     aside = [line.kind for line in world.county.task(subject).lines if line.set_aside]
     assert aside == ["TaskConfirmed"]
+
+
+def decide_review(item: str, subject: str, id_: str, decision: str) -> c.DecideTaskReview:
+    return c.DecideTaskReview(id=id_, task=subject, item=item, decision=decision, reason="看过了")
+
+
+def review_of(found: Task, kind: str):
+    return next(review for review in found.reviews if review.kind == kind)
+
+
+def test_a_report_after_a_recall_is_kept_shown_and_reviewed_by_the_sender() -> None:
+    for decision, status in (("adopt", "reported"), ("reject", "recalled")):
+        world, subject = crossed()
+        found = world.county.task(subject)
+        assert {(r.kind, r.code, r.owner) for r in found.reviews} == {
+            ("TaskConfirmed", "unfit", COUNTY),
+            ("TaskReported", "crossed", COUNTY),
+        }
+        assert all(r.due_ms > r_known for r, r_known in ((r, found.lines[0].received_ms) for r in found.reviews))
+        item = review_of(found, "TaskReported").item
+        with pytest.raises(Refused, match="not_allowed"):
+            world.township.do(decide_review(item, subject, world.id(), decision), SENDER)  # it was the county's task
+        world.county.do(decide_review(item, subject, world.id(), decision), actor(COUNTY, EVERYTHING))
+        world.sync()
+        for node in world.nodes:
+            found = node.task(subject)
+            assert (found.status, found.words, found.result) == (status, "谈妥了", "settled")
+            assert [r.kind for r in found.reviews] == ["TaskConfirmed"]
+        with pytest.raises(Refused, match="review_unknown"):
+            world.county.do(decide_review(item, subject, world.id(), decision), actor(COUNTY, EVERYTHING))
+
+
+def test_a_recall_that_was_set_aside_counts_once_adopted() -> None:
+    world = County()
+    subject = assigned(world, COUNTY)
+    world.sync()
+    for kind in (c.ConfirmTask, c.ArriveTask):
+        world.township.do(ask(kind, subject, world.id()), CADRE_ACTOR)
+    for _ in range(3):
+        world.county.do(ask(c.UrgeTask, subject, world.id()), actor(COUNTY, EVERYTHING))
+    world.county.do(ask(c.RecallTask, subject, world.id()), actor(COUNTY, EVERYTHING))
+    world.sync()
+    item = review_of(world.county.task(subject), "TaskRecalled").item
+    world.county.do(decide_review(item, subject, world.id(), "adopt"), actor(COUNTY, EVERYTHING))
+    found = world.county.task(subject)
+    assert (found.status, found.reviews, found.recalled_ms is not None) == ("recalled", [], True)
+    assert next(line for line in found.lines if line.kind == "TaskRecalled").text["核对"] == "采纳"
+
+
+def test_who_does_a_task_is_not_changed_by_a_review() -> None:
+    world = County()
+    subject = assigned(world)
+    head = world.township.of(subject)[0].head
+    packed = msgspec.Raw(msgspec.msgpack.encode(events.TaskAssigned(COUNTY, 0, (), "", "visit", "x", "n", "", 1)))
+    made = msgspec.structs.replace(head, seq=7, origin="ncountyaa:1", turn=9, facts=packed)
+    world.township.entries[VILLAGE, "ncountyaa:1", 7] = Admitted(made, None, 1)
+    (review,) = world.township.task(subject).reviews
+    with pytest.raises(Refused, match="另派一次"):
+        world.township.do(decide_review(review.item, subject, world.id(), "adopt"), SENDER)
+    world.township.do(decide_review(review.item, subject, world.id(), "reject"), SENDER)
+    assert world.township.task(subject).reviews == []
 
 
 def test_a_recall_that_comes_after_the_arrival_is_set_aside() -> None:

@@ -4,7 +4,7 @@
     POST /cases/{id}/AssignTask         form → AssignTask; 422 gives the form back as typed
     GET /tasks?show=open|all            every task this office may see, live (stream view `tasks`)
     GET /tasks/{id}                     one task: its steps with times and receipts, words, photos, signatures, position (view `task`)
-    POST /tasks/{id}/UrgeTask, RecallTask    and, by the unit that was asked to join, ConfirmTask, DeclineTask, ReportTask
+    POST /tasks/{id}/UrgeTask, RecallTask, DecideTaskReview    and, by the unit that was asked to join, ConfirmTask, DeclineTask, ReportTask
     GET /tasks/{id}/files/{address}     what the cadre brought back, for whoever may see the task
 
 The cadre will see what is written here and nothing else of the case. `by` is one of the offered times or `other`, which
@@ -20,7 +20,7 @@ from litestar.params import FromPath
 
 from protocol import calendar, dispute
 from protocol.case import TASK_OPEN, Case, Task
-from protocol.commands import AssignTask, ConfirmTask, DeclineTask, Party, RecallTask, ReportTask, TaskCommand, UrgeTask
+from protocol.commands import AssignTask, ConfirmTask, DecideTaskReview, DeclineTask, Party, RecallTask, ReportTask, TaskCommand, UrgeTask
 from protocol.node.errands import linked_id
 from protocol.node.web import forms
 from protocol.node.web import print as paper
@@ -39,7 +39,7 @@ WORKING_DAYS_OFFERED: Final = (1, 3, 5)
 STEPS: Final = (("assigned_ms", "已派"), ("confirmed_ms", "已接单"), ("arrived_ms", "已到场"), ("reported_ms", "已报"))
 OVER: Final = {"declined": "已谢绝", "recalled": "已撤回"}
 COMMANDS: Final[dict[str, type[TaskCommand]]] = {
-    kind.__name__: kind for kind in (UrgeTask, RecallTask, ConfirmTask, DeclineTask, ReportTask)
+    kind.__name__: kind for kind in (UrgeTask, RecallTask, ConfirmTask, DeclineTask, ReportTask, DecideTaskReview)
 }
 
 
@@ -233,6 +233,7 @@ async def task_context(request: Request, subject: str) -> dict[str, Any]:
         "names": {person: await node.reads.person_name(person) for person in writers if person},
         "may_urge": "UrgeTask" in offered,
         "may_recall": "RecallTask" in offered,
+        "reviewed": {review.item: review for review in task.reviews} if "DecideTaskReview" in offered else {},
         "linked": await linked_here(request, task),
         "answers": offered & {"ConfirmTask", "DeclineTask", "ReportTask"} if task.unit else set(),
         "form": {},
