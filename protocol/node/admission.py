@@ -31,6 +31,7 @@ from protocol.place import COMMON
 from protocol.problem import Refused
 
 ERRANDS = ("dispute", "task")  # sorts of entries that may give this node something to write by itself
+BRIEF_ENTRIES_MAX = 8  # what somebody just did; a longer batch is catch-up, whose statements must not hold up the pages
 
 
 class Admission:
@@ -60,7 +61,7 @@ class Admission:
         if from_node in self._shelf.revoked:
             raise Refused("origin_revoked")
         try:
-            async with self._journal.writing() as w:
+            async with self._journal.writing(brief=len(batch.heads) <= BRIEF_ENTRIES_MAX) as w:
                 fresh = await self._write(w, batch, from_node)
         except Refused as refused:
             if refused.code == "lane_fork" and self._forks:

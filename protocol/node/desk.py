@@ -163,7 +163,7 @@ class Desk:
     # ── the rest is private ──
 
     async def _submit(self, command: Command, actor: Actor, occurred_ms: int, offset_ms: int | None) -> Outcome:
-        async with self.journal.writing() as w:
+        async with self.journal.writing(brief=True) as w:
             known = await _accepted(w, command.id, actor.person)
             if known:
                 return known

@@ -20,24 +20,16 @@ from deploy.demo import build
 from deploy.demo.cast import VILLAGE
 from deploy.demo.check import Page, new_id
 from deploy.demo.county import Demo
-from deploy.nats.servers import binary, free_ports
 from protocol.node.journal.engine import connect_sqlite
 from tests.bench.figure import Figure, figure, percentile
+from tests.bench.kit import floors
 from tests.bench.kit.county import county
-from tests.bench.kit.floors import KEY
 from tests.bench.kit.programs import Commits, running
 
 ENTRY_BYTES = 1_400
 PAUSE_S = 0.12  # between saves: a ledger's Have and a page's stream gather for 50 ms, and a clerk is slower
 WAIT_S_MAX = 60
 TARGETS = {("direct", "commit", 50): 5, ("direct", "commit", 99): 11, ("leaf", "screen", 99): 100}
-
-
-async def _calm(_error: Exception) -> None:
-    """A server that is just starting refuses once or twice; nats-py would print a traceback each time."""
-
-
-PATIENT: Any = {"max_reconnect_attempts": -1, "reconnect_time_wait": 0.05, "error_cb": _calm}
 
 
 class Sizes(NamedTuple):
@@ -154,19 +146,15 @@ def form(n: int) -> dict[str, object]:
 
 async def bare(folder: Path, count: int) -> list[float]:
     """Milliseconds from a commit here to the commit there, with a publish between them and nothing else."""
-    (port,) = free_ports(1)
-    server = await asyncio.create_subprocess_exec(str(binary()), "-a", "127.0.0.1", "-p", str(port), stderr=asyncio.subprocess.DEVNULL)
-    try:
-        here, there = [await nats.connect(f"nats://127.0.0.1:{port}", **PATIENT) for _ in range(2)]
+    async with floors.nats_server() as port:
+        here, there = [await nats.connect(f"nats://127.0.0.1:{port}", **floors.PATIENT) for _ in range(2)]
         with closing(_store(folder / "here.db")) as mine, closing(_store(folder / "there.db")) as theirs:
-            return await _echoes(here, there, mine, theirs, count)
-    finally:
+            took = await _echoes(here, there, mine, theirs, count)
         await here.close()
         await there.close()
-        server.terminate()
-        await server.wait()
-        for left in (*folder.glob("here.db*"), *folder.glob("there.db*")):
-            left.unlink()
+    for left in (*folder.glob("here.db*"), *folder.glob("there.db*")):
+        left.unlink()
+    return took
 
 
 async def _echoes(here: Any, there: Any, mine: Any, theirs: Any, count: int) -> list[float]:
@@ -189,7 +177,7 @@ async def _echoes(here: Any, there: Any, mine: Any, theirs: Any, count: int) -> 
 
 
 def _store(path: Path) -> Any:
-    c = connect_sqlite(path, KEY, True)
+    c = connect_sqlite(path, floors.KEY, True)
     c.execute("create table if not exists row (id integer primary key, content blob)")
     return c
 

@@ -41,12 +41,12 @@ async def run(runs: int, folder: Path, sizes: Sizes = FULL) -> dict[str, Figure]
     up, cut, floor = [], [], []
     async with running(demo, "hub", "town") as programs:
         page = await Page(demo.url("town"), "liqiang").sign_in()
-        await _saves(page, 4)
+        await saves(page, 4)
         for _ in range(runs):
             demo.heal("town")
-            up.append(percentile(await _saves(page, sizes.saves // 2), 99))
+            up.append(percentile(await saves(page, sizes.saves // 2), 99))
             demo.cut("town")
-            cut.append(percentile(await _saves(page, sizes.saves // 2), 99))
+            cut.append(percentile(await saves(page, sizes.saves // 2), 99))
             floor.append(await floors.commits_p_ms(folder, sizes.saves, ENTRY_BYTES))
         syncs = await _syncs(page, programs["town"].pid, runs, max(sizes.saves // 10, 2), folder)
         await page.http.aclose()
@@ -61,7 +61,7 @@ async def run(runs: int, folder: Path, sizes: Sizes = FULL) -> dict[str, Figure]
     }
 
 
-async def _saves(page: Page, count: int) -> list[float]:
+async def saves(page: Page, count: int) -> list[float]:
     """Milliseconds of each: a registration, a note on it, in turn."""
     took, case = [], ""
     for n in range(count):
@@ -91,7 +91,7 @@ async def _syncs(page: Page, pid: int, runs: int, saves: int, folder: Path) -> l
         words = (strace, "-f", "-q", "-e", "trace=fsync,fdatasync", "-o", str(out), "-p", str(pid))
         tracer = await asyncio.create_subprocess_exec(*words, stderr=asyncio.subprocess.DEVNULL)
         await asyncio.sleep(0.5)
-        await _saves(page, saves)
+        await saves(page, saves)
         tracer.send_signal(signal.SIGINT)
         await tracer.wait()
         found.append(sum("sync(" in line for line in out.read_text().splitlines()) / saves)

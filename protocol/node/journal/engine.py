@@ -6,7 +6,7 @@ the first statement, and SQLite's writer takes its lock at once (BEGIN IMMEDIATE
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +69,33 @@ def connect_sqlite(path: Path, key: bytes, writes: bool) -> Any:
     return c
 
 
+class Connection(aiosqlite.Connection):
+    """brief: see rows.be_brief. The thread of aiosqlite is idle whenever its caller runs, so the plain connection is not shared."""
+
+    brief = False
+
+    @property
+    def plain(self) -> Any:
+        return self._conn
+
+    async def ask(self, sql: str, values: Mapping[str, Any]) -> tuple[list[str], list[Any]]:
+        """(names of the columns, rows) of one question, in one hop; outside of a transaction it is a snapshot by itself."""
+        return await self._execute(self._ask, sql, values)
+
+    def _ask(self, sql: str, values: Mapping[str, Any]) -> tuple[list[str], list[Any]]:
+        cursor = self._conn.execute(sql, values)
+        return [column[0] for column in cursor.description or ()], cursor.fetchall()
+
+
+def sqlite_connection(path: Path, key: bytes, writes: bool) -> Connection:
+    """Await it to open it."""
+    made = Connection(lambda: connect_sqlite(path, key, writes), iter_chunk_size=256)
+    made._thread.daemon = True  # SQLAlchemy does this only for connections it makes itself: a forgotten one hangs the exit
+    return made
+
+
 def sqlite_engine(path: Path, key: bytes, writes: bool, fatal: Callable[[str], Any]) -> AsyncEngine:
     """The writer's pool holds one connection; callers queue for it."""
-
-    def creator() -> aiosqlite.Connection:
-        made = aiosqlite.Connection(lambda: connect_sqlite(path, key, writes), iter_chunk_size=256)
-        made._thread.daemon = True  # SQLAlchemy does this only for connections it makes itself: a forgotten one hangs the exit
-        return made
 
     dbapi = AsyncAdapt_aiosqlite_dbapi(aiosqlite, sqlcipher)
     for name in _ERRORS:  # sqlcipher3's errors are not sqlite3's: without this they pass SQLAlchemy unwrapped
@@ -84,7 +104,7 @@ def sqlite_engine(path: Path, key: bytes, writes: bool, fatal: Callable[[str], A
     engine = create_async_engine(
         f"sqlite+aiosqlite:///{path}",
         module=dbapi,
-        async_creator=creator,
+        async_creator=lambda: sqlite_connection(path, key, writes),
         pool_size=1 if writes else READERS_MAX,
         max_overflow=0,
         pool_timeout=WAIT_S,

@@ -18,7 +18,7 @@ from protocol.node.journal import engine as engines
 from protocol.node.journal import faults, migrate, projection
 from protocol.node.journal.checkpoint import Checkpoint
 from protocol.node.journal.projection import Views
-from protocol.node.journal.rows import fetch, is_postgres
+from protocol.node.journal.rows import be_brief, fetch, is_postgres
 from protocol.node.journal.search import matching
 from protocol.node.journal.stored import SELECT, LaneHead, Stored, stored
 from protocol.node.journal.writing import Writing
@@ -37,6 +37,7 @@ class Journal:
         self._turn = asyncio.Lock()
         self._fatal: Callable[[str], Any] = faults.end_program
         self._checkpoint: Checkpoint | None = None
+        self._asked: engines.Connection | None = None  # one question at a time, without the four hops of a transaction
         self.damaged = False
         self.url, self.key = "", b""
 
@@ -70,6 +71,8 @@ class Journal:
             if path:
                 engines.sync_folder(path.parent)
                 journal._checkpoint = Checkpoint(path, key or b"", fatal, journal._turn)
+                journal._asked = engines.sqlite_connection(path, key or b"", False)
+                await journal._asked
             await journal._freshen()
         except BaseException:
             await journal._dispose()
@@ -104,6 +107,8 @@ class Journal:
         await self._dispose()
 
     async def _dispose(self) -> None:
+        if self._asked:
+            await self._asked.close()
         await self._reader.dispose()
         await self._writer.dispose()
 
@@ -116,15 +121,17 @@ class Journal:
             await c.rollback()
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[Writing]:
+    async def writing(self, brief: bool = False) -> AsyncIterator[Writing]:
         """One transaction, whole or not at all; on the disk when this returns. Writers of this program take turns.
 
+        brief: what one person does at once, a few rows by their keys (rows.be_brief).
         Raises Refused disk_full, store_busy, store_damaged; whatever the body raises rolls back and rises.
         """
         if self.damaged:
             raise Refused("store_damaged")
         async with self._guarded(), self._own_turn(), self._writer.connect() as c:
             await c.begin()
+            await be_brief(c, brief)
             if is_postgres(c):
                 await fetch(c, "select pg_advisory_xact_lock_shared(:key)", {"key": SINCE_BARRIER})
             yield Writing(c, self.views, self.tables, self._later)
@@ -225,6 +232,10 @@ class Journal:
         if limit >= 0:
             sql += " limit :row_limit offset :row_offset"
             values = {**(values or {}), "row_limit": limit, "row_offset": offset}
+        if self._asked:
+            async with self._guarded():
+                names, found = await self._asked.ask(sql, values or {})
+            return [dict(zip(names, row, strict=True)) for row in found]
         async with self.read() as c:
             return [dict(row) for row in (await c.execute(text(sql), dict(values or {}))).mappings()]
 
@@ -232,7 +243,8 @@ class Journal:
         """Subjects in whose text every word of the question occurs. `matching` gives the same as a condition for a `where`."""
         condition, values = matching(self._reader.dialect.name, question)
         sql = f"select subject from search where {condition} order by id desc limit :row_limit"
-        return [r[0] for r in await self._all(sql, {**values, "row_limit": limit})]
+        async with self.read() as c:  # may take long: not where short questions queue
+            return [r[0] for r in await fetch(c, sql, {**values, "row_limit": limit})]
 
     def matching(self, question: str) -> tuple[str, dict[str, str]]:
         """(condition on a column `subject`, its values), for `rows` and for SQL of one's own."""
@@ -247,6 +259,9 @@ class Journal:
 
     async def _all(self, sql: str, values: Mapping[str, Any]) -> list[Any]:
         used = {name: value for name, value in values.items() if f":{name}" in sql}
+        if self._asked:
+            async with self._guarded():
+                return (await self._asked.ask(sql, used))[1]
         async with self.read() as c:
             return await fetch(c, sql, used)
 

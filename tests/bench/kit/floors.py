@@ -3,10 +3,15 @@
 import asyncio
 import os
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
+import nats
+from nats.aio.msg import Msg
+
+from deploy.nats.servers import binary, free_ports
 from protocol.node.journal.engine import connect_sqlite
 from tests.bench.figure import percentile
 
@@ -54,3 +59,49 @@ def rows_s(folder: Path, tables: Sequence[tuple[str, Sequence[str], Sequence[Seq
     for left in folder.glob(f"{path.name}*"):
         left.unlink()
     return took
+
+
+async def _calm(_error: Exception) -> None:
+    """A server that is just starting, or a cut wire, is no news; nats-py would print a traceback for each attempt."""
+
+
+PATIENT: Any = {"max_reconnect_attempts": -1, "reconnect_time_wait": 0.1, "connect_timeout": 2, "error_cb": _calm}  # as the link has it
+
+
+@asynccontextmanager
+async def nats_server() -> AsyncIterator[int]:
+    """A nats-server of its own without any permissions; gives its port."""
+    (port,) = free_ports(1)
+    server = await asyncio.create_subprocess_exec(str(binary()), "-a", "127.0.0.1", "-p", str(port), stderr=asyncio.subprocess.DEVNULL)
+    try:
+        yield port
+    finally:
+        server.terminate()
+        await server.wait()
+
+
+async def echoes_s(count: int, size_bytes: int) -> float:
+    """Seconds until `count` messages, sent at once, have come back through a nats-server, one client at each end."""
+    async with nats_server() as port:
+        here, there = [await nats.connect(f"nats://127.0.0.1:{port}", **PATIENT) for _ in range(2)]
+        back = asyncio.Queue[bytes]()
+
+        async def echo(msg: Msg) -> None:
+            await there.publish("back", msg.data)
+
+        async def heard(msg: Msg) -> None:
+            back.put_nowait(msg.data)
+
+        await there.subscribe("there", cb=echo)
+        await here.subscribe("back", cb=heard)
+        await there.flush()
+        await here.flush()
+        began = time.monotonic()
+        for _ in range(count):
+            await here.publish("there", bytes(size_bytes))
+        for _ in range(count):
+            await back.get()
+        took = time.monotonic() - began
+        await here.close()
+        await there.close()
+        return took

@@ -1,0 +1,136 @@
+"""rest: an edge that nobody uses, and then one that is used: resident memory, seconds to start, milliseconds of each page.
+
+A real township's edge with the demo's data, and with `cases` cases of history. Memory is read after a moment of rest, and again after
+`rounds` rounds over all pages and some saves: what caches keep then stays. Floors: a bare Python with uvicorn and one route, which is
+what any page of this kind needs; for pages that program's own answer. Time to start is from the exec to the first answer.
+"""
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from deploy.demo.cast import NEIGHBOUR
+from deploy.demo.check import Page
+from deploy.demo.county import Demo, answers
+from deploy.nats.servers import free_ports
+from tests.bench.figure import Figure, figure, percentile
+from tests.bench.kit.county import county
+from tests.bench.kit.programs import rss_mb, running
+from tests.bench.save import saves
+
+REST_S = 3.0
+PAGES = (
+    "/desk", "/inbox", "/cases", "/cases?view=open", "/cases?view=overdue", "/cases?view=follow_up", "/cases?view=held", "/cases?page=40",
+    "/cases?text=张福根", "/cases?text=围墙", "/cases?status=closed", "/cases?type=02", f"/cases?place={NEIGHBOUR}", "/cases/CASE", "/tasks",
+    "/cases/new", "/link",
+)  # fmt: skip
+BARE = """
+import uvicorn
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+uvicorn.run(app, host="127.0.0.1", port=PORT, log_config=None, access_log=False, lifespan="off")
+"""
+
+
+class Sizes(NamedTuple):
+    cases: int
+    disputes: int
+    rounds: int
+    rest_s: float
+
+
+class Seen(NamedTuple):
+    """Of one run. pages: path → milliseconds, one of each round."""
+
+    start_s: float
+    rest_mb: float
+    used_mb: float
+    pages: dict[str, list[float]]
+
+
+FULL, SLICE = Sizes(100_000, 120, 20, REST_S), Sizes(20, 12, 1, 0.1)
+
+
+async def run(runs: int, folder: Path, sizes: Sizes = FULL) -> dict[str, Figure]:
+    small = await county(folder / "small", disputes=sizes.disputes)
+    large = await county(folder / "large", sizes.cases, disputes=sizes.disputes)
+    bare, few, many = [], [], []
+    for _ in range(runs):
+        bare.append(await _bare(folder, sizes))
+        few.append(await _edge(small, sizes))
+        many.append(await _edge(large, sizes))
+    rss, start = [one.rest_mb for one in bare], [one.start_s for one in bare]
+    answer = [percentile(one.pages["/"], 99) for one in bare]
+    worst = max(many[0].pages, key=lambda path: max(percentile(one.pages[path], 50) for one in many))
+    print(f"  slowest page: {worst}")
+    return {
+        "edge_rss_mb": figure([one.rest_mb for one in many], "MB", rss, target=120),
+        "edge_rss_used_mb": figure([one.used_mb for one in many], "MB", rss, target=120),
+        "start_s": figure([one.start_s for one in many], "s", start, target=2),
+        "pages_p50_ms": figure([percentile(_all(one), 50) for one in many], "ms", answer),
+        "pages_p99_ms": figure([percentile(_all(one), 99) for one in many], "ms", answer, target=100),
+        "slowest_page_p50_ms": figure([percentile(one.pages[worst], 50) for one in many], "ms", answer, target=100),
+        "demo_rss_mb": figure([one.rest_mb for one in few], "MB", rss, target=120),
+        "demo_rss_used_mb": figure([one.used_mb for one in few], "MB", rss),
+        "demo_start_s": figure([one.start_s for one in few], "s", start, target=2),
+        "demo_pages_p99_ms": figure([percentile(_all(one), 99) for one in few], "ms", answer),
+    }
+
+
+def _all(seen: Seen) -> list[float]:
+    return [ms for some in seen.pages.values() for ms in some]
+
+
+async def _edge(demo: Demo, sizes: Sizes) -> Seen:
+    async with running(demo, "town") as programs:
+        town = programs["town"]
+        await asyncio.sleep(sizes.rest_s)
+        rest_mb = town.rss_mb()
+        page = await Page(demo.url("town"), "liqiang").sign_in()
+        await saves(page, 2 * sizes.rounds)
+        pages = await _pages(page, (await page.get("/cases"))["rows"][0]["subject"], sizes.rounds)
+        await page.http.aclose()
+        await asyncio.sleep(sizes.rest_s)
+        return Seen(town.start_s, rest_mb, town.rss_mb(), pages)
+
+
+async def _pages(page: Page, case: str, rounds: int) -> dict[str, list[float]]:
+    took: dict[str, list[float]] = {path: [] for path in PAGES}
+    for _ in range(rounds):
+        for path in PAGES:
+            began = time.perf_counter()
+            got = await page.http.get(path.replace("CASE", case), headers={"Accept": "text/html"})
+            took[path].append((time.perf_counter() - began) * 1000)
+            assert got.status_code == 200, f"{path}: {got.status_code}"
+    return took
+
+
+async def _bare(folder: Path, sizes: Sizes) -> Seen:
+    """Python, uvicorn, one route that says ok."""
+    (port,) = free_ports(1)
+    file = folder / "bare.py"
+    file.write_text(BARE.replace("PORT", str(port)))
+    began = time.monotonic()
+    process = await asyncio.create_subprocess_exec(sys.executable, str(file), stdin=asyncio.subprocess.DEVNULL)
+    try:
+        while not await answers(port):
+            assert process.returncode is None, "the bare program did not start"
+            await asyncio.sleep(0.02)
+        start_s = time.monotonic() - began
+        page = Page(f"http://127.0.0.1:{port}", "")
+        took = []
+        for _ in range(10 * sizes.rounds):
+            began = time.perf_counter()
+            await page.http.get("/")
+            took.append((time.perf_counter() - began) * 1000)
+        await page.http.aclose()
+        mb = rss_mb(process.pid)
+        return Seen(start_s, mb, mb, {"/": took})
+    finally:
+        process.terminate()
+        await process.wait()
