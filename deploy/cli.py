@@ -75,6 +75,12 @@ def _people_parsers(command: Callable[..., argparse.ArgumentParser]) -> None:
     revoke = command("revoke", _revoke, "停用一个节点（revoke a node; at the hub）")
     revoke.add_argument("node")
     revoke.add_argument("--reason", default="")
+    renew = command(
+        "renew", _renew, "停用一个节点，并给它的地方发新登记码：电脑被复制、丢失（revoke a node and invite its place again; at the hub）"
+    )
+    renew.add_argument("node")
+    renew.add_argument("--reason", default="")
+    renew.add_argument("--host", action="append", default=[], help="别人访问它页面用的主机名（host name for its certificate）")
     passwd = command("passwd", _passwd, "改密码，或发一次性密码（new password or one-time code）")
     passwd.add_argument("account")
     passwd.add_argument("--ask", action="store_true", help="现在输入新密码；不加则给一次性密码（type it now）")
@@ -140,6 +146,12 @@ def _revoke(given: argparse.Namespace, config: Config) -> int:
     from deploy import keeping
 
     return asyncio.run(keeping.revoke(Path(given.folder), config, given.node, given.reason))
+
+
+def _renew(given: argparse.Namespace, config: Config) -> int:
+    from deploy import keeping
+
+    return asyncio.run(keeping.renew(Path(given.folder), config, given))
 
 
 def _passwd(given: argparse.Namespace, config: Config) -> int:

@@ -59,8 +59,11 @@ def warden(node: Node) -> Actor:
 
 
 async def enrol(code: str, folder: Path, config: Config) -> int:
+    """A folder that was enrolled and then put out (copied, lost and found) goes on by a new code, over the same journal."""
+    joining.finish_renewal(folder)
+    again = Identity(folder).exists and await _is_stopped(folder, config)
     try:
-        joined = await joining.enrol(code, folder)
+        joined = await (joining.renew if again else joining.enrol)(code, folder)
     except ConnectionError as error:
         address = code.rpartition("/")[0]
         raise OSError(f"连不上 {address}。请确认县中心正在运行、网络通、登记码抄对了，再试一次（登记码还能用）") from error
@@ -76,6 +79,12 @@ async def enrol(code: str, folder: Path, config: Config) -> int:
         print(f"本节点自带 NATS，监听 {joined.leaf.listen}")
     print(f"现在运行：yidi edge --folder {folder}")
     return 0
+
+
+async def _is_stopped(folder: Path, config: Config) -> bool:
+    async with opened(folder, config) as node:
+        await node.forks.load()
+        return node.stopped() in ("node_revoked", "node_forked")
 
 
 async def register(
@@ -137,6 +146,16 @@ async def revoke(folder: Path, config: Config, node_id: str, reason: str) -> int
     async with opened(folder, config) as node:
         done = await county.enrolment(node).revoke(node_id, reason)
     print(f"已停用 {node_id}：{done.cut} 个连接凭证作废，它此后写的条目不再计入，等承办单位核对。")
+    return 0
+
+
+async def renew(folder: Path, config: Config, given: argparse.Namespace) -> int:
+    """At the hub: puts a node out and invites its place again. For a copied, stolen or lost computer."""
+    county = County.open(folder, config, now_ms())
+    async with opened(folder, config) as node:
+        name, code = await county.enrolment(node).renew(given.node, given.reason, given.host)
+    print(f"已停用 {given.node}（{name}）。\n新的登记码（三天内有效，只能用一次）：{code}")
+    print(f"电脑还在：填到它的“连接与台账”里。电脑丢了：在新电脑上运行 yidi edge enrol {code}")
     return 0
 
 

@@ -19,7 +19,7 @@ from deploy import tracing
 from deploy.county import County
 from deploy.nats.identity import Trust
 from deploy.nats.servers import Listen, Server
-from edge.enrol import leaf_of
+from edge.enrol import finish_renewal, leaf_of
 from hub.enrolment import TRUST_TABLE
 from protocol import entry, events
 from protocol.node import log
@@ -35,6 +35,7 @@ async def run_hub(folder: Path, config: Config) -> bool:
     """True: open it again, it goes on under a new epoch. Raises Refused, RuntimeError (nats-server), OSError (a port is taken)."""
     from hub.web.enrol import enrol_route
     from hub.web.pages import app
+    from hub.web.renewal import renewal_route
 
     county = County.open(folder, config, now_ms())
     server = None
@@ -52,6 +53,8 @@ async def run_hub(folder: Path, config: Config) -> bool:
     await enrolment.announce_trust()
     application = app(node)
     application.register(enrol_route(enrolment))
+    application.register(renewal_route(enrolment))
+    application.state.renews = True
     watching = asyncio.create_task(_apply_trust(node, server)) if server else None
     return await _serve(node, application, server, watching)
 
@@ -60,6 +63,7 @@ async def run_edge(folder: Path, config: Config) -> bool:
     """True: open it again. A township's edge also runs the leaf that its enrolment provided for. Raises as run_hub does."""
     from edge.web.pages import edge_app
 
+    finish_renewal(folder)
     server, leaf = None, leaf_of(folder)
     if leaf and config.nats.run:
         host, _, port = leaf.listen.rpartition(":")

@@ -23,6 +23,8 @@ from protocol.node.link import creds
 from protocol.problem import SENTENCES, Refused
 
 ENROL_PATH = "/enrol"
+RENEWING = "renewing"  # where a new identity is made, inside the folder
+KEPT_KEYS = ("store", "blob", "box", "backup")
 ANSWER_S_MAX = 30.0
 
 Post = Callable[[str, bytes], Awaitable[tuple[int, bytes]]]
@@ -38,8 +40,10 @@ class Joined(msgspec.Struct, frozen=True):
     leaf: Leaf | None
 
 
-async def enrol(code: str, folder: Path, post: Post | None = None, chance: Callable[[int], bytes] = secrets.token_bytes) -> Joined:
-    """Raises Refused: the code's own reasons, key_not_proven, certificate_wrong, frame_broken; OSError when nobody answers there."""
+async def enrol(
+    code: str, folder: Path, post: Post | None = None, chance: Callable[[int], bytes] = secrets.token_bytes, before: About | None = None
+) -> Joined:
+    """before: who this machine was until now. Raises Refused: the code's own reasons, key_not_proven, certificate_wrong, frame_broken; OSError when nobody answers there."""
     identity = Identity(folder)
     if identity.exists:
         raise Refused("not_now", status="已登记", what="再登记一次（先换一个空的数据目录）")
@@ -60,8 +64,35 @@ async def enrol(code: str, folder: Path, post: Post | None = None, chance: Calla
     if got.leaf is not None:
         creds.write_creds(home / creds.BRANCH_CREDS, got.leaf.jwt, leaf_user)
         write_whole(home / creds.BRANCH_FILE, msgspec.msgpack.encode(got.leaf))
-    identity.save(_about(certificate, got))
+    identity.save(_about(certificate, got, before))
     return Joined(certificate, got.batches, got.account, got.person, got.leaf)
+
+
+async def renew(code: str, folder: Path, post: Post | None = None) -> Joined:
+    """A folder that was enrolled joins again by a new code: new keys and a new id over the same journal, files and accounts.
+
+    The keys that open what lies here (journal, files, backups) stay. The new identity is made beside the old one and takes its
+    place whole, at the latest when the program starts again; the old one is kept aside. Raises as `enrol` does.
+    """
+    old, beside = Identity(folder), Identity(folder / RENEWING)
+    beside.folder.mkdir(parents=True, exist_ok=True)
+    beside.folder.chmod(0o700)
+    for name in KEPT_KEYS:
+        if (source := old.folder / f"{name}.key").exists() and not (beside.folder / f"{name}.key").exists():
+            write_whole(beside.folder / f"{name}.key", source.read_bytes())
+    joined = await enrol(code, folder / RENEWING, post, before=old.about())
+    finish_renewal(folder)
+    return joined
+
+
+def finish_renewal(folder: Path) -> None:
+    """The identity that was made beside takes its place: two renames, and whichever was the last one done, this ends it."""
+    old, beside = Identity(folder), Identity(folder / RENEWING)
+    if not beside.exists:
+        return
+    if old.exists:
+        old.folder.rename(folder / f"identity-{old.about().node}")
+    beside.folder.rename(old.folder)
 
 
 def leaf_of(folder: Path) -> Leaf | None:
@@ -70,7 +101,7 @@ def leaf_of(folder: Path) -> Leaf | None:
     return msgspec.msgpack.decode(path.read_bytes(), type=Leaf) if path.exists() else None
 
 
-def _about(certificate: Certificate, got: Answer) -> About:
+def _about(certificate: Certificate, got: Answer, before: About | None) -> About:
     return About(
         node=certificate.node,
         name=certificate.name,
@@ -80,6 +111,8 @@ def _about(certificate: Certificate, got: Answer) -> About:
         certificate=got.certificate,
         branch=certificate.branch,
         servers=list(got.servers),
+        origins_closed=[*before.origins_closed, f"{before.node}:{before.epoch}"] if before else [],
+        former=[*before.former, before.node] if before else [],
     )
 
 

@@ -3,6 +3,7 @@
     code = await enrolment.invite(place="330523/330523111/330523111217", name="高禹村", account="gaoyu", person=…)
     answer = await enrolment.redeem(body)          POST /enrol: bytes in, bytes out (application/octet-stream), Refused with its status
     await enrolment.revoke("nabcdefgh", "笔记本丢失")
+    name, code = await enrolment.renew("nabcdefgh")    the same place again, for whoever types the code
 
 A code is good for three days and one key. What a node may say on the wire (`authority`) and which certificates its servers show
 (`ca`) is made elsewhere and comes as an argument; the node becomes known to all by an entry in *common*, written through the desk.
@@ -120,7 +121,7 @@ class Enrolment:
         A township covers its subtree. leaf: host:port at which its nats-server will be found by its villages. Raises Refused.
         """
         branch = branch_of(place)
-        reach = (f"{place}/*" if is_branch(place) else place, *covers)
+        reach = tuple(dict.fromkeys([f"{place}/*" if is_branch(place) else place, *covers]))
         if leaf and not is_branch(place):
             raise Refused("field_impossible", field="leaf", what="分支服务器", why="只有乡镇一级可以带")
         code = Code(self._address, self._chance(joining.SECRET_BYTES))
@@ -172,6 +173,23 @@ class Enrolment:
         await self._desk.revoke_node(node, last, reason, {lane: head.hash for lane, head in heads.items()})
         await self.announce_trust()
         return Revocation(node, cut, last)
+
+    async def renew(self, node: str, reason: str = "", hosts: Sequence[str] = ()) -> tuple[str, str]:
+        """(name, code): the node is revoked, if it is not yet, and its place is invited again. Whoever types the code goes on there.
+
+        Raises Refused node_unknown.
+        """
+        rows = await self._journal.rows("node_row", "subject = :node", {"node": node})
+        if not rows or node == self._own.node:
+            raise Refused("node_unknown", node=node)
+        old = certificates.decode(bytes(rows[0]["certificate"] or b""))
+        if not rows[0]["revoked"]:
+            await self.revoke(node, reason)
+        first, *more = old.serves
+        path = first.removesuffix("/*")
+        leaf = (await self._journal.local(f"leaf {old.branch}") or b"").decode() if is_branch(path) else ""
+        code = await self.invite(place=path, name=old.name, serves=more, covers=old.covers, hosts=hosts, leaf=leaf)
+        return old.name, code
 
     # ── the rest is private ──
 

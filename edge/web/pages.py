@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from litestar import Litestar, Request, Response, get
+from litestar import Litestar, Request, Response, get, post
 
-from protocol.node.web import lists, visits
+from edge import enrol as joining
+from protocol.node.web import forms, link, lists, visits
 from protocol.node.web.app import make_app
-from protocol.node.web.page import actor_of, node_of, page, rendered
+from protocol.node.web.page import actor_of, node_of, page, refused_twin, rendered, twin, wants_json
 from protocol.node.web.phone import routes as phone
 from protocol.node.web.register import form_context
 from protocol.node.web.stream import shared
+from protocol.problem import Refused
 
 HERE: Final = Path(__file__).parent
 DIST: Final = HERE / "dist"
@@ -111,8 +113,36 @@ async def inbox_live(request: Request) -> str:
     return rendered(request, "_inbox_live.html", await inbox_context(request))
 
 
+@post("/renew", status_code=200)
+async def renew(request: Request) -> Response[Any]:
+    """A machine that was stopped (copied, lost and found) goes on by a new code; the program opens itself again as another node."""
+    node = node_of(request)
+    if not node.stopped():
+        raise Refused("not_now", status="正常使用", what="换登记码")
+    form = {name: values[0] for name, values in forms.typed((await request.form()).multi_items()).items()}
+    try:
+        joined = await joining.renew(form.get("code", ""), node.folder)
+    except ConnectionError:
+        wrong = Refused("field_impossible", field="code", what="登记码", why="按它写的地址连不上，请看网络通不通、有没有抄错，再试一次")
+        return await _not_renewed(request, form, wrong)
+    except Refused as refusal:
+        return await _not_renewed(request, form, refusal)
+    node.outdated.set()
+    if wants_json(request):
+        return twin({"node": joined.certificate.node, "name": joined.certificate.name})
+    return await page(request, "renewed.html", name=joined.certificate.name, id=joined.certificate.node)
+
+
+async def _not_renewed(request: Request, form: dict[str, str], refusal: Refused) -> Response[Any]:
+    if wants_json(request):
+        return refused_twin(refusal)
+    return await link.shown(request, refusal.status, form=form, wrong={"code": refusal.sentence}, sentence="没有恢复使用。")
+
+
 def edge_app(node: Any) -> Litestar:
     """Everything an edge serves: its desk, the shared pages, the phones at home here, the papers."""
-    routes = [desk, inbox, *visits.routes(), *phone.routes(DIST)]
+    routes = [desk, inbox, renew, *visits.routes(), *phone.routes(DIST)]
     views = {**visits.VIEWS, "desk": desk_live, "inbox": inbox_live}
-    return make_app(node, routes, [HERE / "templates"], DIST, HOME, views=views)
+    application = make_app(node, routes, [HERE / "templates"], DIST, HOME, views=views)
+    application.state.may_renew = True
+    return application

@@ -24,7 +24,7 @@ KEYS = ("sign", "store", "blob", "box")
 
 
 class About(msgspec.Struct, kw_only=True):
-    """moved: the epoch that was opened because others held more of ours than we did (0: never). certificate: bytes signed by the root · branch: token of our pulls and inboxes · servers: host:port, best first."""
+    """former: ids that this machine had before it was enrolled again · moved: the epoch that was opened because others held more of ours than we did (0: never). certificate: bytes signed by the root · branch: token of our pulls and inboxes · servers: host:port, best first."""
 
     node: str
     epoch: int = 1
@@ -37,6 +37,7 @@ class About(msgspec.Struct, kw_only=True):
     servers: list[str] = []
     origins_closed: list[str] = []
     moved: int = 0
+    former: list[str] = []
 
 
 def new_node_id() -> str:

@@ -14,6 +14,7 @@ from litestar import Request, Response, get
 
 from protocol import place
 from protocol.have import digest
+from protocol.node.journal.branches import forked
 from protocol.node.standing import ACT, LOOK, Standing, standings
 from protocol.node.version import VERSION
 from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
@@ -117,6 +118,17 @@ def peers_of(node: Any) -> list[Any]:
     return list(node.pump.peers()) if getattr(node, "pump", None) else []
 
 
+def stopped_of(node: Any) -> str:
+    """Why this node writes no more, a code of problem.SENTENCES; "" when it does."""
+    return node.stopped() if hasattr(node, "stopped") else ""
+
+
+async def forks_of(node: Any) -> int:
+    """Ledgers with two histories of one lane."""
+    async with node.desk.journal.read() as c:
+        return len({ledger for ledger, _ in await forked(c) if not place.is_sealed(ledger)})
+
+
 def servers_of(node: Any) -> list[Any]:
     """States of the message servers that this program runs; one that died was started again, and that is said."""
     return [told() for told in getattr(node, "servers", [])]
@@ -124,6 +136,11 @@ def servers_of(node: Any) -> list[Any]:
 
 @get("/link")
 async def link_page(request: Request) -> Response[Any]:
+    return await shown(request)
+
+
+async def shown(request: Request, status: int = 200, **more: Any) -> Response[Any]:
+    """The page. more: what a form of it led to (form, wrong, sentence). Raises Refused page_unknown."""
     node, actor = node_of(request), actor_of(request)
     if not sees_cases(actor) and "admin" not in actor.powers:
         raise Refused("page_unknown")
@@ -139,6 +156,8 @@ async def link_page(request: Request) -> Response[Any]:
                 "standings": await standings_of(node),
                 "behind": dict(behind_of(node)),
                 "servers": servers_of(node),
+                "stopped": stopped_of(node),
+                "forks": await forks_of(node),
             }
         )
     refusals = await node.reads.quarantine(actor) if actor.powers & {"admin", "supervise"} else []
@@ -148,6 +167,11 @@ async def link_page(request: Request) -> Response[Any]:
         own=_own(node),
         disk=disk_of(node),
         refusals=refusals,
+        stopped=stopped_of(node),
+        forks=await forks_of(node),
+        may_renew=getattr(request.app.state, "may_renew", False),
+        status=status,
+        **more,
         **await _parts(node, ledgers),
         live="view=link",
     )

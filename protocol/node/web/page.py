@@ -14,7 +14,7 @@ from litestar.exceptions import HTTPException
 
 from protocol.events import Actor
 from protocol.node import log
-from protocol.problem import Refused
+from protocol.problem import SENTENCES, Refused
 
 HTML: Final = "text/html; charset=utf-8"
 COOKIE: Final = "yidi"
@@ -61,10 +61,16 @@ async def shell(request: Request) -> dict[str, Any]:
     """What the frame of a page shows: office, counts of the menu, state of the link, who is signed in."""
     node, actor = node_of(request), getattr(request.state, "actor", None)
     if actor is None:
-        return {"counts": {}, "link": None, "posts": [], "path": request.url.path}
+        return {"counts": {}, "link": None, "posts": [], "path": request.url.path, "trouble": trouble_of(node)}
     posts = await node.people.posts(request.cookies.get(COOKIE, ""))
     counts, link = await node.reads.counts(actor), await request.app.state.link_state(node)
-    return {"counts": counts, "link": link, "posts": posts, "path": request.url.path}
+    return {"counts": counts, "link": link, "posts": posts, "path": request.url.path, "trouble": trouble_of(node)}
+
+
+def trouble_of(node: Any) -> str:
+    """The sentence that says why this node writes no more and what to do; "" when it does."""
+    code = node.stopped() if hasattr(node, "stopped") else ""
+    return SENTENCES[code][1] if code else ""
 
 
 def rendered(request: Request, template: str, context: dict[str, Any]) -> str:

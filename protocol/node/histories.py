@@ -1,0 +1,140 @@
+"""Two histories of one lane, side by side, for the page: who wrote what and when, and what was decided about it.
+
+    forks = await histories(node.journal, node.shelf, node.signer, actor)
+
+An actor sees what lies in the region of the own office; of persons' words only who may see cases. Sealed ledgers are in no list.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from protocol import certificate as certificates
+from protocol import entry, lane, place
+from protocol.access import CASE_POWERS
+from protocol.entry import Admitted
+from protocol.events import Actor, BranchDecided, body_of, facts_of
+from protocol.node.adopting import OWN_WORK, decision_subject
+from protocol.node.journal import Journal
+from protocol.node.journal import branches as kept
+from protocol.node.journal.branches import Branched
+from protocol.node.journal.rows import among, bound, fetch
+from protocol.node.journal.stored import SELECT, stored
+from protocol.node.shelf import Shelf
+from protocol.node.signer import Signer
+from protocol.words import EVENT_NAMES, UNKNOWN_NAME, line_of
+
+SHOWN_MAX = 100  # entries of one history on the page; the rest is counted
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One entry. person: a name, "" for the node itself · at_ms: by the writer's clock · decision: adopt, contest, "" (open) · may: decide."""
+
+    seq: int
+    hash: str
+    what: str
+    subject: str
+    office: str
+    person: str
+    at_ms: int
+    received_ms: int
+    text: Mapping[str, str]
+    erased: bool
+    decision: str = ""
+    may: bool = False
+
+
+class Fork(msgspec.Struct, frozen=True):
+    """A lane with more than one history. first: as the lane here · others: each of the others, the longest first · left: first seq that
+    differs · decided: the origin was revoked, so it is settled which history counts · more: entries not shown."""
+
+    ledger: str
+    origin: str
+    node: str
+    name: str
+    left: int
+    first: tuple[Line, ...]
+    others: tuple[tuple[Line, ...], ...]
+    revoked: bool
+    open: int
+    more: int
+
+
+async def histories(journal: Journal, shelf: Shelf, signer: Signer, actor: Actor) -> list[Fork]:
+    async with journal.read() as c:
+        lanes = sorted(one for one in await kept.forked(c) if place.within(one[0], actor.office) and not place.is_sealed(one[0]))
+        return [await _fork(c, shelf, signer, actor, *one) for one in lanes]
+
+
+async def find(journal: Journal, actor: Actor, hash_: str) -> Branched | None:
+    """The entry of another history that a form names, if the actor may see it."""
+    try:
+        raw = bytes.fromhex(hash_)
+    except ValueError:
+        return None
+    async with journal.read() as c:
+        rows = await kept.branched(c, "where hash = :hash", {"hash": raw})
+    return next((row for row in rows if place.within(row.ledger, actor.office)), None)
+
+
+async def _fork(c: AsyncConnection, shelf: Shelf, signer: Signer, actor: Actor, ledger: str, origin: str) -> Fork:
+    rows = await kept.branched(c, "where ledger = :ledger and origin = :origin order by seq, hash", {"ledger": ledger, "origin": origin})
+    ends = [row for row in rows if not any(other.prev == row.hash for other in rows)]
+    left = min(row.seq for row in rows)
+    sql = f"{SELECT} where ledger = :ledger and origin = :origin and seq >= :left order by seq limit :most"
+    here = [stored(row) for row in await fetch(c, sql, {"ledger": ledger, "origin": origin, "left": left, "most": SHOWN_MAX})]
+    decisions = await _decisions(c, rows)
+    says = _Says(shelf, signer, actor, decisions, await _names(c, [*(e.head for e in here), *(row.head for row in rows)]))
+    others = [_back(rows, end) for end in sorted(ends, key=lambda row: (-row.seq, row.hash))]
+    node = entry.node_of(origin)
+    known = shelf.certificates.get(node)
+    undecided = {row.hash for row in rows if row.head.kind not in OWN_WORK} - decisions.keys()
+    return Fork(
+        ledger, origin, node, known.name if known else node, left,
+        tuple(says.line(e.seq, e.hash, e.admitted, e.subject) for e in here if e.sort != lane.SORT),
+        tuple(tuple(says.line(row.seq, row.hash, row.admitted, row.subject, row) for row in some[:SHOWN_MAX]) for some in others),
+        node in shelf.revoked, len(undecided), sum(max(0, len(some) - SHOWN_MAX) for some in others),
+    )  # fmt: skip
+
+
+def _back(rows: Sequence[Branched], end: Branched) -> list[Branched]:
+    by_hash, found = {row.hash: row for row in rows}, [end]
+    while (before := by_hash.get(found[-1].prev)) is not None:
+        found.append(before)
+    return found[::-1]
+
+
+class _Says:
+    def __init__(self, shelf: Shelf, signer: Signer, actor: Actor, decisions: Mapping[bytes, str], names: Mapping[str, str]) -> None:
+        self.shelf, self.signer, self.actor, self.decisions, self.names = shelf, signer, actor, decisions, names
+
+    def line(self, seq: int, hash_: bytes, admitted: Admitted, subject: str, row: Branched | None = None) -> Line:
+        head, facts = admitted.head, facts_of(admitted.head)
+        sees = bool(self.actor.powers & CASE_POWERS)
+        made = line_of(admitted, facts, body_of(head.kind, admitted.body), self.shelf())
+        decision = self.decisions.get(hash_, "")
+        may = row is not None and not decision and head.kind not in OWN_WORK and certificates.serves(self.signer.certificate, facts.office)
+        who = self.names.get(head.author[0], "") if sees else ""
+        what = EVENT_NAMES.get(head.kind, UNKNOWN_NAME)
+        return Line(
+            seq, hash_.hex(), what, subject, facts.office, who, made.at_ms, admitted.received_ms, made.text if sees else {}, admitted.erased,
+            decision, may,
+        )  # fmt: skip
+
+
+async def _decisions(c: AsyncConnection, rows: Sequence[Branched]) -> dict[bytes, str]:
+    subjects = {decision_subject(row.hash) for row in rows}
+    sql = f"{SELECT} where sort = 'branch' and {among(c, 'subject', 'subjects')} order by position"
+    found: dict[bytes, str] = {}
+    for e in map(stored, await fetch(c, sql, {"subjects": bound(c, sorted(subjects))})):
+        if isinstance(facts := facts_of(e.head), BranchDecided):
+            found.setdefault(facts.hash, facts.decision)
+    return found
+
+
+async def _names(c: AsyncConnection, heads: Sequence[Any]) -> dict[str, str]:
+    persons = sorted({head.author[0] for head in heads} - {""})
+    rows = await fetch(c, f"select subject, name from person_row where {among(c, 'subject', 'persons')}", {"persons": bound(c, persons)})
+    return {row[0]: row[1] or "" for row in rows}
