@@ -16,6 +16,8 @@ Yidi: a dispute ledger for village, township and county that works offline and s
 
 
 def main(argv: list[str] | None = None) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        _never_fails_to_print(stream)
     parser = _parser()
     given = parser.parse_args(argv)
     if not hasattr(given, "call"):
@@ -32,6 +34,14 @@ def main(argv: list[str] | None = None) -> None:
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+
+
+def _never_fails_to_print(stream: Any) -> None:
+    """A terminal that knows no Chinese, or not this character of a name (locale C, a GBK console), must not end a command that has
+    done its work: a one-time password is said once."""
+    if hasattr(stream, "reconfigure"):
+        ascii_alone = (stream.encoding or "").lower().replace("-", "") in ("ascii", "ansi_x3.41968", "usascii")
+        stream.reconfigure(encoding="utf-8" if ascii_alone else None, errors="backslashreplace")
 
 
 def _parser() -> argparse.ArgumentParser:

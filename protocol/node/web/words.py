@@ -22,14 +22,15 @@ from protocol.tables import Tables
 from protocol.words import EVENT_NAMES, FIELD_NAMES, PERSON_LABELS, UNKNOWN_NAME, value_text, yuan
 
 LOCAL: Final = timezone(timedelta(hours=8))
+LOCAL_MS_MAX: Final = 253_370_000_000_000  # within the year 9998: what a calendar of four digits can still say
 DAY_MS: Final = 86_400_000
 SOON_MS: Final = DAY_MS
 OFFSET_S_NOISE: Final = 3  # what two messages on a slow line can make of a right clock
 
 
 def local(ms: int) -> datetime:
-    """The wall clock of the country, UTC+8, whatever the machine is set to."""
-    return datetime.fromtimestamp(ms / 1000, UTC).astimezone(LOCAL)
+    """The wall clock of the country, UTC+8, whatever the machine is set to. Total: a clock gone mad must not stop a page."""
+    return datetime.fromtimestamp(min(max(ms, 0), LOCAL_MS_MAX) / 1000, UTC).astimezone(LOCAL)
 
 
 def day(ms: int | None, now_ms: int) -> str:
