@@ -94,7 +94,10 @@ async def _content(node: Node, receiver: certificates.Certificate) -> tuple[list
             entries += len(got.heads)
             after = got.last
     pieces: list[bytes] = []
-    for row in await journal.rows("blob"):
+    heard = {use["address"] for use in await journal.rows("blob_use") if certificates.hears(receiver, use["ledger"])}
+    for row in await journal.rows("blob", "stage >= 0"):
+        if row["address"] not in heard:
+            continue
         offset = 0
         while node.blobs.has(row["address"]) and (one := await node.blobs.chunk(row["address"], offset)):
             pieces.append(one)

@@ -162,6 +162,7 @@ class Attachment(msgspec.Struct, frozen=True):
     note: str
     office: str
     at_ms: int
+    thumb: Blob | None = None
 
 
 class Case(msgspec.Struct, kw_only=True):

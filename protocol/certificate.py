@@ -115,10 +115,29 @@ def serves(certificate: Certificate, office: str) -> bool:
     return office == "" or place.covers(certificate.serves, office)
 
 
+def is_above(theirs: Certificate, ours: Certificate) -> bool:
+    """Claims that they receive all that we do and more (*common* and sealed ledgers do not count): a wider place's node."""
+    reach = [path.removesuffix("/*") for path in ours.covers if not _is_apart(path)]
+    wider = [path for path in theirs.covers if not _is_apart(path)]
+    return all(place.covers(theirs.covers, path) for path in reach) and not all(_holds(ours.covers, path) for path in wider)
+
+
 def sealed_ledger(certificate: Certificate) -> str:
     """The node's own sealed ledger, `<county>/sealed/<node>`."""
     county = next(place.segments(path)[0] for path in (*certificate.covers, *certificate.serves) if path != place.COMMON)
     return f"{county}/{place.SEALED}/{certificate.node}"
+
+
+def _is_apart(path: str) -> bool:
+    return path == place.COMMON or place.SEALED in place.segments(path.removesuffix("/*"))
+
+
+def _holds(covers: tuple[str, ...], path: str) -> bool:
+    """Claims that the path is covered, with its subtree when it has one."""
+    below = path.removesuffix("/*")
+    if path == below:
+        return place.covers(covers, path)
+    return path in covers or any(one.endswith("/*") and place.covers((one,), below) for one in covers)
 
 
 def _reads_sealed(covers: tuple[str, ...], ledger: str) -> bool:

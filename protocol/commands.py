@@ -262,10 +262,11 @@ class SetRisk(CaseCommand):
 
 
 class AddEvidence(CaseCommand):
-    """附件: a file of the case."""
+    """附件: a file of the case. thumb: a small picture of it, made where it was taken; downward only that one travels by itself."""
 
     blob: Blob
     note: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    thumb: Blob | None = None
 
 
 class RequestTask(CaseCommand):
@@ -346,8 +347,11 @@ class ReportTask(TaskCommand):
 
 
 class AddTaskEvidence(TaskCommand):
+    """thumb: as in AddEvidence."""
+
     blob: Blob
     note: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    thumb: Blob | None = None
 
 
 class RecallTask(TaskCommand):

@@ -392,7 +392,7 @@ def _urge(case: Case, command: c.UrgeDispute, actor: Actor, context: Context) ->
 def _evidence(case: Case, command: c.AddEvidence, actor: Actor, context: Context) -> list[Draft]:
     what = _known(command.blob.what, context.tables.lists.get("evidence", {}), "blob", "附件种类")
     facts = e.EvidenceAdded(*_append(case, actor), what, command.blob.size)
-    return _one(case, facts, e.EvidenceAddedBody(command.blob, command.note))
+    return _one(case, facts, e.EvidenceAddedBody(command.blob, command.note, command.thumb))
 
 
 UNADOPTABLE: Final = ("DisputeLogged", "DisputeTakenUp", "DisputeCalledUp", "DisputeEscalated", "DisputeHandedDown", "DisputeReturned")

@@ -206,8 +206,11 @@ class EvidenceAdded(Facts):
 
 
 class EvidenceAddedBody(Body):
+    """thumb: a blob of its own, with a key of its own. A node that does not know the field keeps it and fetches the file alone."""
+
     blob: Blob
     note: str = ""
+    thumb: Blob | None = None
 
 
 class ReviewDecided(Facts):

@@ -100,7 +100,7 @@ def _frontier(verdict: Verdict) -> dict[str, int]:
 def _append(case: Case, item: Item, body: Any, verdict: Verdict) -> None:
     facts = item.facts
     if item.kind == "EvidenceAdded" and body is not None:
-        case.blobs.append(Attachment(item.key, body.blob, body.note, facts.office, at_ms(item.head)))
+        case.blobs.append(Attachment(item.key, body.blob, body.note, facts.office, at_ms(item.head), body.thumb))
     elif item.kind == "DisputeUrged" and facts.due and facts.term == len(verdict.opened):
         case.due = facts.due
     elif item.kind == "DisputeCorrected":

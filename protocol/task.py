@@ -191,7 +191,7 @@ def _evidence(command: c.AddTaskEvidence, start: Start, context: Context) -> Mad
     what = command.blob.what
     if what not in context.tables.lists.get("evidence", {}):
         raise Refused("field_impossible", field="blob", what="附件种类", why=f"没有“{what}”这一项")
-    return e.TaskEvidenceAdded(start[0], 0, (), what, command.blob.size), e.EvidenceAddedBody(command.blob, command.note)
+    return e.TaskEvidenceAdded(start[0], 0, (), what, command.blob.size), e.EvidenceAddedBody(command.blob, command.note, command.thumb)
 
 
 def _recall(command: c.RecallTask, start: Start, _: Context) -> Made:

@@ -140,7 +140,7 @@ def _evolve(task: Task, item: Item, body: Any) -> str:
     task.recalls += item.kind == "TaskRecalled"
     if item.kind == "TaskEvidenceAdded":
         if body is not None:
-            task.blobs.append(Attachment(item.key, body.blob, body.note, item.facts.office, at_ms(item.head)))
+            task.blobs.append(Attachment(item.key, body.blob, body.note, item.facts.office, at_ms(item.head), body.thumb))
         return ""
     if not any(is_one(who, task, item.facts.office, item.head.author[0]) for who in row.who):
         return STRANGER

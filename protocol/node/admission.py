@@ -93,7 +93,7 @@ class Admission:
         last_good = self._shelf.last_good(batch.ledger, batch.origin)
         now_ms = self._clock()
         fresh = await w.append([row_of(one, now_ms) for one in checked.entries])
-        await expect_files(w, fresh, from_node, now_ms)
+        await expect_files(w, fresh, from_node, now_ms, lambda _: not certificates.is_above(checked.certificate, self._own))
         subjects = {e.subject for e in fresh if e.sort != lane.SORT} | await erase_bodies(
             w, [e for e in fresh if last_good is None or e.seq <= last_good]
         )

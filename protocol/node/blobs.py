@@ -32,6 +32,7 @@ FILE_BYTES_MAX = 20 * 1024 * 1024  # a scanned contract or ten minutes of voice;
 CIPHER_EXTRA_BYTES = 17  # format byte and tag
 CIPHER_BYTES_MAX = FILE_BYTES_MAX + CIPHER_EXTRA_BYTES
 CHUNK_BYTES = 262_144
+STORE_BYTES_MAX = 20 * 1024**3  # of one node: 40,000 photos; yidi.toml says otherwise
 MEGABYTE = 1024 * 1024
 NAME_CHARS_MAX = 100
 _NONCE = bytes(24)  # a key is used for one content only, so one nonce is enough
@@ -73,24 +74,29 @@ _decoder = msgspec.msgpack.Decoder(_Piece)
 
 
 class Blobs:
-    def __init__(self, folder: Path, secret: bytes, file_bytes_max: int = FILE_BYTES_MAX) -> None:
-        """file_bytes_max: of a file taken here; from other nodes FILE_BYTES_MAX is the limit."""
-        self._folder, self._secret, self._file_bytes_max = folder, secret, min(file_bytes_max, FILE_BYTES_MAX)
+    def __init__(self, folder: Path, secret: bytes, file_bytes_max: int = FILE_BYTES_MAX, store_bytes_max: int = STORE_BYTES_MAX) -> None:
+        """file_bytes_max: of a file taken here; from other nodes FILE_BYTES_MAX is the limit · store_bytes_max: of the whole folder."""
+        self.folder, self._secret, self.file_bytes_max = folder, secret, min(file_bytes_max, FILE_BYTES_MAX)
+        self.store_bytes_max = store_bytes_max
+        self._used: int | None = None  # counted at first use, then kept along; counted anew by `count`
         self._locks: dict[str, asyncio.Lock] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     async def put(self, plain: bytes, name: str, mime: str, what: str = "photo") -> Blob:
-        """Raises Refused file_too_large, file_kind (judged by content; `mime` only serves the drawn `image/svg+xml`), disk_full."""
-        if len(plain) > self._file_bytes_max:
-            raise Refused("file_too_large", field="file", most=self._file_bytes_max // MEGABYTE, have=-(-len(plain) // MEGABYTE))
+        """Raises Refused file_too_large, store_full, file_kind (judged by content; `mime` only serves the drawn `image/svg+xml`), disk_full."""
+        self.check_size(len(plain))
         kind = kind_of(plain, mime)
         if not kind:
             raise Refused("file_kind", field="file", what=shown_name(name))
         key, cipher = await asyncio.to_thread(self._encrypt, plain)
         address = sha256(cipher).hexdigest()
         async with self._held(address):
-            if not self.has(address):
+            if self.has(address):
+                self._path(address).touch()  # somebody is about to name it: not to be swept now
+            else:
+                await self.check_room(len(cipher))
                 await asyncio.to_thread(self._write_whole, address, cipher)
+                self._count(len(cipher))
         return Blob(address=address, key=key, name=shown_name(name), mime=kind, size=len(plain), what=what)
 
     async def get(self, blob: Blob) -> bytes | None:
@@ -126,20 +132,63 @@ class Blobs:
         if piece.address != address:
             raise Refused("frame_broken")
         async with self._held(address):
-            return await asyncio.to_thread(self._append, piece)
+            before = self.progress(address).have
+            after = await asyncio.to_thread(self._append, piece)
+            self._count(after.have - before)
+            return after
 
     async def remove(self, address: str) -> None:
         async with self._held(address):
+            self._count(-self.progress(address).have)
             for path in (self._path(address), self._part(address)):
                 if path:
                     path.unlink(missing_ok=True)
+
+    # ── room ──
+
+    def check_size(self, size: int) -> None:
+        """Of a file that is to be taken here, before a byte of it is sent. Raises Refused file_too_large."""
+        if size > self.file_bytes_max:
+            raise Refused("file_too_large", field="file", most=self.file_bytes_max // MEGABYTE, have=-(-size // MEGABYTE))
+
+    async def check_room(self, size: int) -> None:
+        """Raises Refused store_full."""
+        if not await self.has_room(size):
+            raise Refused("store_full", field="file", most=self.store_bytes_max // MEGABYTE)
+
+    async def has_room(self, size: int) -> bool:
+        return size <= await self.left()
+
+    async def left(self) -> int:
+        """Bytes that may still be stored here."""
+        if self._used is None:
+            await self.count()
+        return max(self.store_bytes_max - (self._used or 0), 0)
+
+    async def count(self) -> None:
+        """What lies in the folder, counted anew: other programs may share it."""
+        self._used = await asyncio.to_thread(lambda: sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()))
+
+    def touched_s(self, address: str) -> float:
+        """When a byte of it was written, or it was last put again (Unix seconds); 0: nothing of it is here."""
+        path = self._path(address)
+        found = path if path.exists() else self._part(address)
+        return found.stat().st_mtime if found else 0.0
+
+    def addresses(self) -> set[str]:
+        """Of all files here, whole or half."""
+        return {name for path in self.folder.glob("*/*") if is_address(name := path.name.split(".")[0])}
+
+    def _count(self, size: int) -> None:
+        if self._used is not None:
+            self._used += size
 
     # ── the rest is private ──
 
     def _path(self, address: str) -> Path:
         if not is_address(address):
             raise Refused("command_invalid", why="附件地址")
-        return self._folder / address[:2] / address
+        return self.folder / address[:2] / address
 
     def _part(self, address: str) -> Path | None:
         folder = self._path(address).parent
@@ -174,7 +223,7 @@ class Blobs:
 
     def _write_whole(self, address: str, cipher: bytes) -> None:
         path = self._path(address)
-        with _disk():
+        with disk():
             _make_folder(path.parent)
             beside = path.with_suffix(".new")
             with beside.open("wb") as file:
@@ -194,7 +243,7 @@ class Blobs:
             return here
         path = self._path(piece.address)
         part = path.with_name(f"{piece.address}.{piece.total}.part")
-        with _disk():
+        with disk():
             _make_folder(path.parent)
             with part.open("ab") as file:
                 file.write(piece.data)
@@ -206,7 +255,7 @@ class Blobs:
             if not _is_file(part, piece.address):
                 part.unlink()
                 raise Refused("frame_broken")
-            with _disk():
+            with disk():
                 _settle(part, path)
         return done
 
@@ -293,7 +342,7 @@ def _total_of(part: Path) -> int:
 
 
 @contextmanager
-def _disk() -> Iterator[None]:
+def disk() -> Iterator[None]:
     """A full disk is said in words; any other error of the disk is a fault and goes up."""
     try:
         yield

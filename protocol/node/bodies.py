@@ -1,18 +1,35 @@
-"""What freshly written entries ask for besides their views, in the same transaction: bodies to erase, files to expect."""
+"""What freshly written entries ask for besides their views, in the same transaction: bodies to erase, files to expect.
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+A row of `blob` says what is to become of a file here (`stage`), rows of `blob_use` which entries name it. A file of an entry that a
+wider place wrote is not fetched by itself, only its thumbnail is: it comes when somebody opens it. With the last body that names it
+a file has nobody left who could read it, and goes (sweeping.py).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
 
 from sqlalchemy import text
 
+from protocol import entry
 from protocol.access import office_covers
+from protocol.commands import Blob
 from protocol.events import BodyErased, EvidenceAddedBody, body_of, facts_of
 from protocol.node.blobs import CIPHER_EXTRA_BYTES, is_address
 from protocol.node.journal import Stored, Writing, branches
+from protocol.node.journal.rows import fetch, run
 
+GONE, ASIDE, WANTED, UNTOLD, DONE = -1, 0, 1, 2, 3  # ASIDE: only when somebody opens it · UNTOLD: whole, its source does not know yet
+THUMB: Final = "thumb"
 _EXPECT: Final = text(
-    "insert into blob (address, size, have, source, what, ledger, subject, added_ms)"
-    " values (:address, :size, :have, :source, :what, :ledger, :subject, :added_ms) on conflict (address) do nothing"
+    "insert into blob (address, size, have, source, what, ledger, subject, added_ms, stage)"
+    " values (:address, :size, :have, :source, :what, :ledger, :subject, :added_ms, :stage) on conflict (address) do update set"
+    " stage = case when blob.stage < 1 then excluded.stage else blob.stage end,"
+    " have = case when excluded.have > blob.have then excluded.have else blob.have end"
+)
+_USE: Final = text("insert into blob_use (ledger, origin, seq, address) values (:ledger, :origin, :seq, :address) on conflict do nothing")
+_ONE: Final = " where ledger = :ledger and origin = :origin and seq = :seq"
+_UNUSED: Final = (
+    "update blob set stage = -1 where address = :address and not exists (select 1 from blob_use u where u.address = blob.address)"
 )
 EVIDENCE: Final = ("EvidenceAdded", "TaskEvidenceAdded")
 
@@ -29,18 +46,45 @@ async def erase_bodies(w: Writing, fresh: Iterable[Stored]) -> set[str]:
         if isinstance(facts, BodyErased) and facts.ledger == e.ledger and office_covers(facts.office, e.ledger):
             touched.add(await w.erase(facts.ledger, facts.origin, facts.seq))
             await branches.erase(w, facts.ledger, facts.origin, facts.seq, e.subject)
+            await _let_go(w, {"ledger": facts.ledger, "origin": facts.origin, "seq": facts.seq})
     return touched - {""}
 
 
-async def expect_files(w: Writing, fresh: Sequence[Stored], source: str, now_ms: int) -> None:
-    """A row a file that evidence names: whole when it was taken here (source ""), else wanted, first from node `source`."""
-    rows = []
+async def _let_go(w: Writing, key: dict[str, Any]) -> None:
+    """The files that this entry alone named are marked to go."""
+    addresses = [row[0] for row in await fetch(w.connection, f"select address from blob_use {_ONE}", key)]
+    await run(w.connection, f"delete from blob_use {_ONE}", [key] if addresses else [])
+    await run(w.connection, _UNUSED, [{"address": address} for address in addresses])
+
+
+async def expect_files(w: Writing, fresh: Sequence[Stored], source: str, now_ms: int, takes: Callable[[str], bool] | None = None) -> None:
+    """A row a file that evidence names: whole when it was taken here (source ""), else to be fetched, first from the entry's author.
+
+    source: the node that brought the entries · takes: whether full files of this author's entries come here by themselves.
+    """
+    rows, uses = [], []
     for e in fresh:
         body = body_of(e.head.kind, e.body) if e.head.kind in EVIDENCE else None
-        if not isinstance(body, EvidenceAddedBody) or not is_address(body.blob.address):
+        if not isinstance(body, EvidenceAddedBody):
             continue
-        size = body.blob.size + CIPHER_EXTRA_BYTES
-        row = {"address": body.blob.address, "size": size, "have": 0 if source else size, "source": source, "what": body.blob.what}
-        rows.append({**row, "ledger": e.ledger, "subject": e.subject, "added_ms": now_ms})
+        author = entry.node_of(e.origin)
+        for blob, what in _named(body):
+            size = blob.size + CIPHER_EXTRA_BYTES
+            comes = what == THUMB or takes is None or takes(author)
+            row: dict[str, Any] = {"address": blob.address, "size": size, "what": what, "ledger": e.ledger, "subject": e.subject}
+            here = (
+                {"have": size, "stage": DONE, "source": ""}
+                if not source
+                else {"have": 0, "stage": WANTED if comes else ASIDE, "source": author}
+            )
+            rows.append({**row, **here, "added_ms": now_ms})
+            uses.append({"ledger": e.ledger, "origin": e.origin, "seq": e.seq, "address": blob.address})
     if rows:
         await w.connection.execute(_EXPECT, rows)
+        await w.connection.execute(_USE, uses)
+
+
+def _named(body: EvidenceAddedBody) -> list[tuple[Blob, str]]:
+    """The small one first: it is fetched in this order."""
+    found = [(body.thumb, THUMB)] if body.thumb is not None else []
+    return [(blob, what) for blob, what in [*found, (body.blob, body.blob.what)] if is_address(blob.address) and blob.size >= 0]

@@ -61,7 +61,11 @@ class Session(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Files(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """file_mb_max: of one file taken here · store_mb_max: of all files here · half_days_max: how long a broken upload is kept."""
+
     file_mb_max: Annotated[int, msgspec.Meta(ge=1, le=20)] = 20
+    store_mb_max: Annotated[int, msgspec.Meta(ge=20, le=10_000_000)] = 20_480
+    half_days_max: Annotated[int, msgspec.Meta(ge=1, le=90)] = 7
 
 
 class Metrics(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -112,6 +116,8 @@ RIGHT: Final[dict[str, str]] = {
     "files.file_mb_max": "1 到 20 的整数（兆），例如 20",
     "metrics.token": "16 到 200 个字符的口令，不给监控系统看就写空",
     "traces.endpoint": '接收追踪数据的地址，例如 "http://127.0.0.1:4318/v1/traces"，不用就写空',
+    "files.store_mb_max": "20 到 10000000 的整数（兆），例如 20480",
+    "files.half_days_max": "1 到 90 的整数（天），例如 7",
     "log.level": '"debug"、"info"、"warning" 或 "error"',
 }
 

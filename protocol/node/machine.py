@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from protocol.node.blobs import Blobs
+from protocol.node.blobs import MEGABYTE, Blobs
 from protocol.node.config import Config
 from protocol.node.folding import open_journal
 from protocol.node.identity import Identity
@@ -19,6 +19,7 @@ from protocol.node.journal.witness import Witness
 from protocol.node.link.client import Link
 from protocol.node.link.creds import AUTHORITY, CREDS
 from protocol.node.shelf import Shelf
+from protocol.node.uploads import Uploads
 
 MARK = "mark"
 
@@ -41,7 +42,11 @@ class Machine:
         return Witness(self.folder / MARK)
 
     def blobs(self) -> Blobs:
-        return Blobs(self.folder / "blobs", self.identity.key("blob"), self.config.files.file_mb_max * 1_048_576)
+        files = self.config.files
+        return Blobs(self.folder / "blobs", self.identity.key("blob"), files.file_mb_max * MEGABYTE, files.store_mb_max * MEGABYTE)
+
+    def uploads(self, blobs: Blobs) -> Uploads:
+        return Uploads(blobs, self.folder / "uploads", self.identity.key("upload"))
 
     def link(self) -> Link:
         about, authority = self.identity.about(), self.identity.folder / AUTHORITY

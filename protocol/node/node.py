@@ -19,7 +19,7 @@ from pathlib import Path
 from protocol import entry
 from protocol.certificate import Certificate
 from protocol.events import Actor
-from protocol.node import log, scrubbing
+from protocol.node import log, scrubbing, sweeping
 from protocol.node.admission import Admission
 from protocol.node.config import Config
 from protocol.node.desk import Desk
@@ -67,6 +67,7 @@ class Node:
         )
         self.people = People(journal, shelf, machine.chance, self.config.session.idle_minutes * 60_000)
         self.blobs = machine.blobs()
+        self.uploads = machine.uploads(self.blobs)
         self.reads = Reads(journal, shelf, self.signer, clock, identity.sealing_secret())
         self.link = machine.link()
         self.pump = Pump(
@@ -135,6 +136,7 @@ class Node:
             "overtaken": self._overtaken,
             "scrub": self._scrub,
             "errands": self._errands,
+            "sweep": self._sweep,
         }
         for name, loop in loops.items():
             self._tasks.append(asyncio.create_task(_for_ever(name, loop), name=name))
@@ -216,6 +218,20 @@ class Node:
             self.wake.commit([], [])  # pages say what was found, files that are wanted again are fetched
             log.event("scrubbed", entries=len(found.entries), count=len(found.files))
             await asyncio.sleep(scrubbing.EACH_S)
+
+    async def _sweep(self) -> None:
+        """Files of erased bodies go; once an hour also what broke off and was left lying."""
+        tidied = 0.0
+        while True:
+            await asyncio.sleep(sweeping.EACH_S)
+            now_s = self.clock() / 1000
+            if swept := await sweeping.sweep(self.journal, self.blobs, now_s):
+                log.event("files of erased bodies removed", count=len(swept))
+            if now_s - tidied >= sweeping.TIDY_EACH_S:
+                tidied = now_s
+                before_s = now_s - self.config.files.half_days_max * sweeping.DAY_S
+                if gone := await sweeping.tidy(self.journal, self.blobs, self.uploads, before_s):
+                    log.event("leftover files removed", count=gone)
 
     async def _elsewhere(self) -> None:
         """The command line works on the same journal: what it wrote goes out and is shown like anything else.

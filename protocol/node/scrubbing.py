@@ -15,7 +15,7 @@ from protocol.node.journal.scrub import Wrong, scrub
 
 FIRST_S, EACH_S = 600.0, 86_400.0  # a start has other things to do; then once a day
 PAUSE_S = 0.02
-_LOST: Final = text("update blob set have = 0 where address = :address")
+_LOST: Final = text("update blob set have = 0, stage = 1 where address = :address and stage >= 0")
 
 
 class Found(msgspec.Struct, frozen=True):

@@ -96,8 +96,10 @@ class Memory:
     async def rows(self, table: str, where: str = "", values: dict | None = None, order: str = "", limit: int = -1) -> list[dict]:
         if table == "node_row":
             return list(self.nodes.values())
-        if "have < size" in where:
-            return [row for row in self.files.values() if row["have"] < row["size"]]
+        if table == "blob_use":
+            return []
+        if "stage in (1, 2)" in where:
+            return [row for row in self.files.values() if row["stage"] in (1, 2)]
         return [row for row in self.files.values() if row["address"] == (values or {})["address"]]
 
     async def local(self, name: str) -> bytes | None:
@@ -139,8 +141,15 @@ class Writing:
         key = (node, ledger, origin, refused.code)
         self.memory.quarantined[key] = self.memory.quarantined.get(key, 0) + count
 
-    async def execute(self, _statement, values) -> None:
-        self.memory.files[values["address"]]["have"] = values["have"]
+    async def execute(self, statement, values) -> None:
+        """What fetching and answers say of a file."""
+        row = self.memory.files[values["address"]]
+        if "elsewhere" in str(statement):
+            row["elsewhere"] = values["node"]
+        elif "have = size" in str(statement):
+            row |= {"have": row["size"], "stage": values["stage"]}
+        elif row["stage"] == values["was"]:
+            row["stage"] = values["stage"]
 
 
 class Admits:

@@ -426,6 +426,8 @@ async def test_files_follow_the_text_by_pieces_and_resume(county, tmp_path):
         "ledger": V1,
         "subject": "a" * 32,
         "added_ms": 1,
+        "stage": 3,
+        "elsewhere": "",
     }
     v1.memory.files[blob.address] = row
     first = await v1.blobs.chunk(blob.address, 0)
@@ -435,7 +437,7 @@ async def test_files_follow_the_text_by_pieces_and_resume(county, tmp_path):
     v1.write()
     await soon(lambda: hub.has(v1) and t1.has(v1))
     for node in (hub, t1, v2):
-        node.memory.files[blob.address] = dict(row, have=0, source=N1)
+        node.memory.files[blob.address] = dict(row, have=0, source=N1, stage=1)
         node.pump.committed([(V1, origin(N1))])
     took = await soon(lambda: hub.blobs.has(blob.address) and t1.blobs.has(blob.address))
     print(f"\n1.5 MB at township and county after {took:.2f} s")
@@ -461,6 +463,8 @@ async def test_text_comes_before_files(county, tmp_path):
         "ledger": V1,
         "subject": "a" * 32,
         "added_ms": 1,
+        "stage": 3,
+        "elsewhere": "",
     }
     v1.memory.files[blob.address] = row
     for _ in range(20):
@@ -470,7 +474,7 @@ async def test_text_comes_before_files(county, tmp_path):
     hub.admits.slow_s = 0.15
     v1.start()
     await soon(lambda: hub.memory.head(V1, origin(N1)).seq)  # the first piece of the catch-up names the file
-    hub.memory.files[blob.address] = dict(row, have=0, source=N1)
+    hub.memory.files[blob.address] = dict(row, have=0, source=N1, stage=1)
     hub.pump.committed([(V1, origin(N1))])
     await soon(lambda: hub.blobs.has(blob.address))
     assert hub.has(v1), "a file may wait, an entry may not"

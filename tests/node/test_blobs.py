@@ -61,7 +61,7 @@ async def test_pieces_resume_where_a_cut_left_off(here: Blobs, there: Blobs):
     assert (first.have, first.is_whole) == (CHUNK_BYTES, False)
     assert (await there.write_chunk(blob.address, pieces[2])).have == CHUNK_BYTES, "a piece too far changes nothing"
     assert (await there.write_chunk(blob.address, pieces[0])).have == CHUNK_BYTES, "nor does one that is here"
-    after_restart = Blobs(there._folder, OTHER_SECRET)
+    after_restart = Blobs(there.folder, OTHER_SECRET)
     assert after_restart.progress(blob.address).have == CHUNK_BYTES
     assert not after_restart.has(blob.address)
     for piece in pieces[1:]:

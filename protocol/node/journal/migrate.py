@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from protocol.node.journal import schema
 from protocol.node.journal.projection import Views
 
-VERSION = "0002"  # the newest of migrations/versions; a test holds it so
+VERSION = "0003"  # the newest of migrations/versions; a test holds it so
 FOLDER = Path(__file__).parent / "migrations"
 _LOCK = 0x79696470  # advisory lock of PostgreSQL: several programs may start at once
 

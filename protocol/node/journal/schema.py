@@ -99,7 +99,13 @@ quarantine = Table(
 # ── kept here for other parts of the node, never on the wire ──
 blob = Table(
     "blob", kept, *_key("address"), _int("size"), _int("have", 0), _text("source", server_default=""), _text("what", server_default=""),
-    _text("ledger", server_default=""), _text("subject", server_default=""), _int("added_ms", 0), Index("blob_subject", "subject"),
+    _text("ledger", server_default=""), _text("subject", server_default=""), _int("added_ms", 0),
+    _int("stage", 1), _text("elsewhere", server_default=""), Index("blob_subject", "subject"), Index("blob_stage", "stage"),
+)  # fmt: skip
+# which entries name a blob: whoever hears one of their ledgers may have it, and with the last of their bodies it goes
+blob_use = Table(
+    "blob_use", kept, *_key("ledger", "origin"), Column("seq", INT, primary_key=True, autoincrement=False), *_key("address"),
+    Index("blob_use_address", "address"),
 )  # fmt: skip
 local = Table("local", kept, *_key("name"), Column("value", BLOB, nullable=False))
 account = Table(

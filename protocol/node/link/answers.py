@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from nats.aio.msg import Msg
+from sqlalchemy import text
 
 from protocol import batch as batches
 from protocol import certificate as certificates
@@ -22,6 +23,8 @@ from protocol.node.link.ground import Ground
 from protocol.problem import Refused
 
 REFUSED_HEADER: Final = "Y1-Refused"
+USES_MAX = 100  # entries that name one file, looked at for one ask
+_ELSEWHERE: Final = text("update blob set elsewhere = :node where address = :address")
 ROWS_AT_ONCE = 100  # bodies may be large: read on only while the batch is not full
 Seq = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 Name = Annotated[str, msgspec.Meta(max_length=80)]
@@ -36,7 +39,7 @@ class LaneAsk(msgspec.Struct, array_like=True, frozen=True):
 
 
 class BlobAsk(msgspec.Struct, array_like=True, frozen=True):
-    """address: 64 hex digits · offset: cipher bytes the asker has already."""
+    """address: 64 hex digits · offset: cipher bytes the asker has already; all of them: it tells us that it has the whole."""
 
     address: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     offset: Seq
@@ -77,22 +80,28 @@ class Answers:
         try:
             ask = _blob_asks.decode(msg.data)
             rows = await ground.journal.rows("blob", "address = :address", {"address": ask.address})
+            uses = await ground.journal.rows("blob_use", "address = :address", {"address": ask.address}, limit=USES_MAX)
             if not rows or ground.blobs is None:
                 await self._may(msg.reply, "")
                 await self._respond(msg, b"")
                 return
-            await self._may(msg.reply, rows[0]["ledger"])
+            node = await self._may(msg.reply, *sorted({rows[0]["ledger"]} | {use["ledger"] for use in uses}))
+            if ask.offset >= rows[0]["size"] and not rows[0]["elsewhere"]:
+                async with ground.journal.writing() as w:
+                    await w.connection.execute(_ELSEWHERE, {"address": ask.address, "node": node})
             await self._respond(msg, await ground.blobs.chunk(ask.address, ask.offset) or b"")
         except (Refused, *UNREADABLE) as error:
             await self._refuse(msg, error)
 
-    async def _may(self, reply: str, ledger: str) -> None:
-        """The asker is enrolled, not revoked, and hears the ledger ("": any enrolled node). Raises Refused pull_refused."""
+    async def _may(self, reply: str, *ledgers: str) -> str:
+        """Who asks: enrolled, not revoked, and hears one of the ledgers ("": any enrolled node). Raises Refused pull_refused."""
         node = subjects.asker(reply)
-        await self._ground.vouch(node, ledger)
+        for ledger in ledgers:
+            await self._ground.vouch(node, ledger)
         known = self._ground.peers.get(node)
-        if known is None or known.revoked or (ledger and not certificates.hears(known.certificate, ledger)):
+        if known is None or known.revoked or not any(not ledger or certificates.hears(known.certificate, ledger) for ledger in ledgers):
             raise Refused("pull_refused")
+        return node
 
     async def _respond(self, msg: Msg, body: bytes, headers: dict[str, str] | None = None) -> None:
         """When the link went away meanwhile, the asker asks again."""

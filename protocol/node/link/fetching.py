@@ -1,17 +1,21 @@
 """Attachments come after the text: files that admitted entries name are fetched by pieces, whenever nothing of the ledgers is missing.
 
-The journal's table `blob` says what is wanted (have < size) and where it was seen first; a piece is asked from that node, then from any
-other that hears the ledger. A stop at any byte is resumed where it was; the whole is checked against its address before it counts.
+The journal's table `blob` says what is wanted (stage) and whose entry names it; a piece is asked from that node, then from any other
+that hears the ledger. A stop at any byte is resumed where it was, from another holder too; the whole is checked against its address
+before it counts. Then its source is told, once, that there is a second copy now. What nobody gives rests, longer each time, and
+never holds up the others; a store without room takes no more, and says so.
 """
 
 import asyncio
 from typing import Any, Final
 
 import msgspec
+from nats.aio.msg import Msg
 from sqlalchemy import text
 
 from protocol import certificate as certificates
 from protocol.node import observe
+from protocol.node.bodies import ASIDE, DONE, GONE, THUMB, UNTOLD, WANTED
 from protocol.node.link import subjects
 from protocol.node.link.answers import REFUSED_HEADER, BlobAsk
 from protocol.node.link.catchup import CatchUp
@@ -21,7 +25,19 @@ from protocol.problem import Refused
 AT_ONCE = 20  # files looked at in one round
 PIECE_S_MAX = 5.0
 PAUSE_S_MIN, PAUSE_S_MAX = 0.1, 5.0
-_HAVE: Final = text("update blob set have = :have where address = :address")
+REST_S_MIN, REST_S_MAX = 0.2, 600.0  # of one file that nobody gave
+RESTS_MAX = 2_000
+_STAGE: Final = text("update blob set stage = :stage where address = :address and stage = :was")
+_WHOLE: Final = text("update blob set have = size, stage = :stage where address = :address and stage >= 0")
+FULL, NOBODY, OFFLINE = "full", "nobody", "offline"
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Why somebody who opened a file does not see it yet. trouble: "" on its way, or OFFLINE, NOBODY (gave it so far), FULL (no room)."""
+
+    have: int
+    total: int
+    trouble: str
 
 
 class Fetching:
@@ -29,47 +45,77 @@ class Fetching:
         self._ground, self._catchup = ground, catchup
         self._poke = asyncio.Event()
         self._first: list[str] = []
+        self._opened: set[str] = set()  # looked at, not yet noted in the journal
+        self._rests: dict[str, tuple[float, float]] = {}  # address → (due, pause)
+        self._trouble: dict[str, str] = {}
 
     def poke(self) -> None:
         """Something was committed: it may name a file."""
         self._poke.set()
 
     def want(self, address: str) -> None:
-        """Somebody looks at this one: before all others."""
+        """Somebody looks at this one: before all others, also one that would not have come by itself."""
         self._first = [address, *(a for a in self._first if a != address)][:AT_ONCE]
+        self._opened.add(address)
+        due, pause = self._rests.get(address, (0.0, REST_S_MIN))
+        self._rests[address] = (min(due, asyncio.get_running_loop().time() + PAUSE_S_MAX), pause)
         self._poke.set()
+
+    def again(self) -> None:
+        """Somebody is back: what rested is asked for once more."""
+        self._rests.clear()
+        self._poke.set()
+
+    def wait(self, address: str, total: int) -> Wait:
+        blobs = self._ground.blobs
+        have = blobs.progress(address).have if blobs is not None else 0
+        return Wait(have, total, self._trouble.get(address, "") if self._ground.link.is_connected else OFFLINE)
 
     async def work(self) -> None:
         """For ever. Rests longer while nobody gives what is wanted."""
         pause = PAUSE_S_MIN
         while True:
             self._poke.clear()
+            await self._note_opened()
             wanted = await self._wanted()
             got = 0
             for row in wanted:
-                got += await self._fetch(row)
+                got += await self._tell(row) if row["stage"] == UNTOLD else await self._fetch(row)
             pause = PAUSE_S_MIN if got else min(pause * 2, PAUSE_S_MAX)
             if not wanted or not got:
                 try:
-                    async with asyncio.timeout(pause if wanted else None):
+                    async with asyncio.timeout(pause if wanted or self._rests else None):
                         await self._poke.wait()
                 except TimeoutError:
                     pass
 
+    async def _note_opened(self) -> None:
+        opened, self._opened = self._opened, set()
+        for address in sorted(opened):
+            await self._set(_STAGE, address=address, was=ASIDE, stage=WANTED)
+
     async def _wanted(self) -> list[dict[str, Any]]:
+        """Opened ones, then thumbnails, then the oldest; what rests is left out, and what rests no more has no row any longer."""
         if self._ground.blobs is None:
             return []
-        rows = await self._ground.journal.rows("blob", "have < size", {}, order="added_ms", limit=AT_ONCE)
+        now = asyncio.get_running_loop().time()
+        resting = {address for address, (due, _) in self._rests.items() if due > now}
+        some = await self._ground.journal.rows("blob", "stage in (1, 2)", {}, order="added_ms", limit=AT_ONCE * 5 + len(resting))
+        if not some:
+            self._rests.clear()
         rank = {address: n for n, address in enumerate(self._first)}
-        return sorted(rows, key=lambda row: rank.get(row["address"], AT_ONCE))
+        rows = [row for row in some if row["address"] not in resting]
+        return sorted(rows, key=lambda row: (rank.get(row["address"], AT_ONCE), row["what"] != THUMB))[:AT_ONCE]
 
     async def _fetch(self, row: dict[str, Any]) -> int:
         """Bytes that were new."""
         ground, address = self._ground, row["address"]
-        if ground.blobs is None:
+        blobs = ground.blobs
+        if blobs is None:
             return 0
-        began = ground.blobs.progress(address)
-        progress = began
+        began = progress = blobs.progress(address)
+        if not progress.is_whole and not await blobs.has_room(row["size"] - progress.have):
+            return self._rest(address, FULL)
         for holder in self._holders(row):
             while not progress.is_whole and ground.link.is_connected:
                 await self._text_first()
@@ -77,21 +123,54 @@ class Fetching:
                 if piece is None:
                     break
                 try:
-                    after = await ground.blobs.write_chunk(address, piece)
+                    after = await blobs.write_chunk(address, piece)
                 except Refused as refused:
                     ground.quarantine(holder, row["ledger"], "", refused)
-                    progress = ground.blobs.progress(address)
+                    progress = blobs.progress(address)
                     break
                 if after.have <= progress.have:
                     break  # the holder gives other pieces than it was asked for
                 progress = after
             if progress.is_whole:
                 break
-        if progress.is_whole:
-            async with ground.journal.writing() as w:
-                await w.connection.execute(_HAVE, {"have": row["size"], "address": address})
-            ground.wake.commit([], [row["subject"]])
-        return progress.have - began.have if not progress.is_whole else max(progress.have - began.have, 1)
+        if not progress.is_whole:
+            new = max(progress.have - began.have, 0)
+            return new or self._rest(address, NOBODY)
+        await self._came(row)
+        return max(progress.have - began.have, 1)
+
+    async def _came(self, row: dict[str, Any]) -> None:
+        ground, address = self._ground, row["address"]
+        own = row["source"] in ("", ground.certificate.node) or row["what"] == THUMB
+        await self._set(_WHOLE, address=address, stage=DONE if own else UNTOLD)
+        self._rests.pop(address, None)
+        self._trouble.pop(address, None)
+        left = await ground.journal.rows("blob", "address = :address", {"address": address})
+        if ground.blobs is not None and (not left or left[0]["stage"] == GONE):
+            await ground.blobs.remove(address)  # its last body was erased meanwhile
+        ground.wake.commit([], [row["subject"]])
+
+    async def _tell(self, row: dict[str, Any]) -> int:
+        """The node whose entry names the file may now let go of what it kept for our sake (a phone its photo)."""
+        answer = await self._ask(row["source"], row["ledger"], row["address"], row["size"])
+        if answer is None:
+            return self._rest(row["address"], "")
+        await self._set(_STAGE, address=row["address"], was=UNTOLD, stage=DONE)
+        self._rests.pop(row["address"], None)
+        return 1
+
+    def _rest(self, address: str, trouble: str) -> int:
+        now = asyncio.get_running_loop().time()
+        if len(self._rests) > RESTS_MAX:
+            self._rests.clear()
+        _, pause = self._rests.get(address, (0.0, REST_S_MIN))
+        self._rests[address] = (now + pause, min(pause * 2, REST_S_MAX if self._ground.link.is_connected else PAUSE_S_MAX))
+        self._trouble[address] = trouble
+        return 0
+
+    async def _set(self, statement: Any, **values: Any) -> None:
+        async with self._ground.journal.writing() as w:
+            await w.connection.execute(statement, values)
 
     async def _text_first(self) -> None:
         while not self._catchup.is_done or not self._ground.calm.is_set():  # noqa: ASYNC110, two conditions, and 20 ms do not matter
@@ -107,8 +186,11 @@ class Fetching:
 
     @observe.each("file", lambda _, holder, ledger, *__: {"node": holder, "ledger": ledger})
     async def _piece(self, holder: str, ledger: str, address: str, offset: int) -> bytes | None:
+        answer = await self._ask(holder, ledger, address, offset)
+        return answer.data if answer is not None and answer.data else None
+
+    async def _ask(self, holder: str, ledger: str, address: str, offset: int) -> Msg | None:
+        """None: no answer, or refused."""
         subject = subjects.blob(self._ground.peers.branch(holder, ledger), holder)
         answer = await self._ground.link.request(subject, msgspec.msgpack.encode(BlobAsk(address, offset)), PIECE_S_MAX)
-        if answer is None or not answer.data or (answer.headers or {}).get(REFUSED_HEADER):
-            return None
-        return answer.data
+        return None if answer is None or (answer.headers or {}).get(REFUSED_HEADER) else answer

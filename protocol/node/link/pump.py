@@ -28,7 +28,7 @@ from protocol.node.link.answers import Answers, piece
 from protocol.node.link.branches import Branches
 from protocol.node.link.catchup import WORKERS, CatchUp
 from protocol.node.link.client import Link, LinkState, end
-from protocol.node.link.fetching import Fetching
+from protocol.node.link.fetching import Fetching, Wait
 from protocol.node.link.ground import Ground
 from protocol.node.link.hearing import Hearing
 from protocol.node.link.peers import Peer
@@ -38,6 +38,7 @@ TICK_S = 0.2
 REPEAT_S_MIN, REPEAT_S_MAX, REPEAT_GROWTH = 1.0, 5.0, 1.5
 QUIET_S = 30.0
 TOLD_S_MIN = 1.0  # a peer that lacks something is told so at most this often
+AWAY_S = 60.0  # a peer that was silent for so long comes back
 BACKLOG_MAX = 5_000  # own entries beyond this are not published one by one: they are pulled
 
 
@@ -89,6 +90,7 @@ class Pump:
         self._said: dict[str, float] = {}
         self._repeats: dict[str, _Repeat] = {}
         self._told: dict[str, float] = {}
+        self._alive: dict[str, float] = {}
         self._published: dict[str, int] = {}  # ledger → seq of our own lane that went out
         wake.listen(self.committed)
         link.on_connect(self._connected)
@@ -109,6 +111,10 @@ class Pump:
     def want_blob(self, address: str) -> None:
         """Somebody looks at a page that shows it: it is fetched before others."""
         self._fetching.want(address)
+
+    def wait_for(self, address: str, total: int) -> Wait:
+        """How far a file that somebody opened has come, and what holds it up."""
+        return self._fetching.wait(address, total)
 
     def peers(self) -> list[Peer]:
         return self._ground.peers.shown(self._ground.heads)
@@ -155,6 +161,7 @@ class Pump:
 
     def _connected(self) -> None:
         """What was published into the dying connection is lost: say what is here and ask what is there."""
+        self._fetching.again()
         for ledger in self._ground.ledgers():
             self.say(ledger, want=True)
 
@@ -243,6 +250,9 @@ class Pump:
     def _came(self, node: str) -> None:
         """A peer was heard of: what it lacks is said at once, for it may have been away."""
         known, now = self._ground.peers.get(node), asyncio.get_running_loop().time()
+        if now - self._alive.get(node, 0.0) > AWAY_S:
+            self._fetching.again()  # it may have the files that nobody gave
+        self._alive[node] = now
         if known is None or now - self._told.get(node, 0.0) < TOLD_S_MIN:
             return
         self._told[node] = now

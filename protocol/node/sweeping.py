@@ -1,0 +1,49 @@
+"""Files that nobody needs any more: those whose last body was erased, uploads that broke off, what a crash left between file and entry.
+
+The key of a file stands in the bodies that name it, so with the last of them it is unreadable already; here its bytes go too, at
+every node that admitted the erasure. A file that was touched a moment ago stays for now: somebody may be about to name it again.
+"""
+
+import asyncio
+from typing import Final
+
+from protocol.node.blobs import Blobs
+from protocol.node.bodies import GONE
+from protocol.node.journal import Journal
+from protocol.node.journal.rows import fetch, run
+from protocol.node.uploads import Uploads, remove_older
+
+EACH_S, TIDY_EACH_S = 20.0, 3_600.0
+HOLD_S = 120.0  # between a file and the entry that names it lie seconds
+AT_ONCE = 100
+_GOING: Final = "select address from blob where stage = :stage order by address limit :limit"
+_FORGET: Final = "delete from blob where address = :address and stage < 0"
+DAY_S: Final = 86_400.0
+
+
+async def sweep(journal: Journal, blobs: Blobs, now_s: float) -> list[str]:
+    """Removes the files of erased bodies; returns their addresses. What it did not finish, the next one does."""
+    if not await journal.rows("blob", "stage = :stage", {"stage": GONE}, limit=1):
+        return []
+    swept = []
+    async with journal.writing() as w:  # nobody can name one of them meanwhile
+        for (address,) in await fetch(w.connection, _GOING, {"stage": GONE, "limit": AT_ONCE}):
+            if blobs.touched_s(address) <= now_s - HOLD_S:
+                await blobs.remove(address)
+                await run(w.connection, _FORGET, [{"address": address}])
+                swept.append(address)
+    return swept
+
+
+async def tidy(journal: Journal, blobs: Blobs, uploads: Uploads, before_s: float) -> int:
+    """Leftovers that were not touched since (Unix seconds): broken uploads, half and whole files that no row knows. Returns how many."""
+    known = {row["address"] for row in await journal.rows("blob")}
+    gone = await uploads.tidy(before_s)
+    for address in await asyncio.to_thread(blobs.addresses):
+        if address not in known and blobs.touched_s(address) <= before_s:
+            await blobs.remove(address)
+            gone += 1
+    for kind in ("damaged", "new"):  # set apart long ago, or cut off by a crash
+        gone += await asyncio.to_thread(remove_older, blobs.folder, f"*/*.{kind}", before_s)
+    await blobs.count()
+    return gone

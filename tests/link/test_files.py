@@ -1,0 +1,174 @@
+"""Files over real nats-servers and real journals: the small picture comes by itself, the full one when somebody opens it.
+
+Half a file goes on from another holder, its source learns of the second copy, and over a thin line no text ever waits for a file.
+"""
+
+import asyncio
+import os
+import time
+
+import pytest
+
+from protocol.commands import AddEvidence
+from protocol.node import bodies
+from protocol.node.link import fetching
+from tests.link.kit import HUB, N1, T1, TOWN, V1, Town, origin, soon
+from tests.link.proxy import Proxy
+from tests.link.test_pump import Blobs
+from tests.link.test_whole_nodes import Whole, actor, dispute, new_id, soon_equal
+
+PHOTO = b"\xff\xd8\xff" + os.urandom(900_000)
+SMALL = b"\xff\xd8\xff" + os.urandom(9_000)
+
+
+@pytest.fixture
+async def whole(tmp_path):
+    made = await Whole(tmp_path).start()
+    try:
+        yield made
+    finally:
+        await made.stop()
+
+
+async def added(node, case: str, plain: bytes = PHOTO):
+    blob = await node.blobs.put(plain, "界石.jpg", "image/jpeg")
+    thumb = await node.blobs.put(SMALL, "界石.jpg", "image/jpeg")
+    await node.desk.submit(AddEvidence(id=new_id(), case=case, blob=blob, thumb=thumb), actor(node, "clerk"))
+    return blob, thumb
+
+
+async def row(node, address: str) -> dict:
+    found = await node.journal.rows("blob", "address = :address", {"address": address})
+    return found[0] if found else {"stage": None, "elsewhere": ""}
+
+
+async def until(node, address: str, field: str, value: object, most_s: float = 15.0) -> None:
+    began = time.monotonic()
+    while (await row(node, address))[field] != value:
+        assert time.monotonic() - began < most_s, f"{field}: {(await row(node, address))[field]}"
+        await asyncio.sleep(0.02)
+
+
+async def test_up_in_full_down_in_small_and_the_rest_when_it_is_opened(whole):
+    town, village = await whole.join("镇", TOWN), await whole.join("甲村", V1)
+    case = (await village.desk.submit(dispute(V1), actor(village, "clerk"))).subject
+    up, up_small = await added(village, case)
+    await soon_equal(V1, whole.hub, town, village)
+    for node in (town, whole.hub):
+        await until(node, up.address, "stage", bodies.DONE)
+        assert (await node.blobs.get(up), await node.blobs.get(up_small)) == (PHOTO, SMALL)
+    await until(village, up.address, "elsewhere", (await row(village, up.address))["elsewhere"])
+    assert (await row(village, up.address))["elsewhere"] in (town.about.node, whole.hub.about.node), "the village knows of a second copy"
+    down, down_small = await added(town, case, PHOTO + b"2")
+    await until(village, down_small.address, "stage", bodies.DONE)
+    await until(whole.hub, down.address, "stage", bodies.DONE)
+    assert (await row(village, down.address))["stage"] == bodies.ASIDE
+    assert village.blobs.progress(down.address).have == 0, "nobody opened it, so not a byte of it came"
+    await town.close()  # its author is off: whoever covers the ledger gives it
+    whole.nodes.remove(town)
+    village.pump.want_blob(down.address)
+    await until(village, down.address, "have", down.size + 17)
+    assert await village.blobs.get(down) == PHOTO + b"2"
+
+
+async def test_what_nobody_has_is_said_so_and_never_holds_up_the_others(whole):
+    village = await whole.join("甲村", V1)
+    case = (await whole.hub.desk.submit(dispute(V1), actor(whole.hub, "operator"))).subject
+    await soon_equal(V1, whole.hub, village)
+    lost = []
+    for n in range(fetching.AT_ONCE + 5):  # more than are looked at in one round, all of a node that lost its files
+        blob, _ = await added(village, case, PHOTO[:5_000] + bytes([n]))
+        await village.blobs.remove(blob.address)
+        lost.append(blob)
+    kept, _ = await added(village, case)
+    await soon_equal(V1, whole.hub, village)
+    await until(whole.hub, kept.address, "stage", bodies.DONE)
+    await until(village, kept.address, "elsewhere", whole.hub.about.node)
+    whole.hub.pump.want_blob(lost[0].address)
+    await soon(lambda: whole.hub.pump.wait_for(lost[0].address, 9).trouble == fetching.NOBODY)
+    await whole.server.stop()
+    await soon(lambda: whole.hub.pump.wait_for(lost[0].address, 9).trouble == fetching.OFFLINE)
+
+
+async def test_a_store_without_room_takes_no_full_file_and_says_so(whole):
+    village = await whole.join("甲村", V1)
+    case = (await village.desk.submit(dispute(V1), actor(village, "clerk"))).subject
+    whole.hub.blobs.store_bytes_max = 100_000
+    blob, thumb = await added(village, case)
+    await until(whole.hub, thumb.address, "stage", bodies.DONE)
+    await soon(lambda: whole.hub.pump.wait_for(blob.address, blob.size).trouble == fetching.FULL)
+    assert whole.hub.blobs.progress(blob.address).have == 0
+    whole.hub.blobs.store_bytes_max = 10_000_000
+    whole.hub.pump.want_blob(blob.address)
+    await until(whole.hub, blob.address, "stage", bodies.DONE)
+
+
+def wanted(blob, size: int) -> dict:
+    return {
+        "address": blob.address, "size": size, "have": 0, "source": N1, "what": "photo", "ledger": V1, "subject": "a" * 32,
+        "added_ms": 1, "stage": bodies.WANTED, "elsewhere": "",
+    }  # fmt: skip
+
+
+async def test_half_a_file_goes_on_from_another_holder_when_its_sender_dies(town: Town, tmp_path):
+    hub, t1, v1 = town.node(HUB), town.node(T1), town.node(N1)
+    hub.enrolled(HUB, T1, N1)
+    for node in (hub, t1, v1):
+        node.blobs = Blobs(tmp_path / f"blobs {node.name}", b"s" * 32)
+    plain = b"\xff\xd8\xff" + os.urandom(1_400_000)
+    blob = await v1.blobs.put(plain, "现场.jpg", "image/jpeg")
+    size = v1.blobs.progress(blob.address).total
+    for node in (v1, t1):
+        node.memory.files[blob.address] = wanted(blob, size) | {"have": size, "stage": bodies.DONE}
+    v1.write()
+    for node in (hub, t1, v1):
+        node.start()
+    await soon(lambda: hub.has(v1) and t1.has(v1) and hub.memory.haves.get((T1, V1)))
+    for n in range(3):  # what the village could still give before it died
+        await hub.blobs.write_chunk(blob.address, await v1.blobs.chunk(blob.address, n * 262_144))
+    offset = 0
+    while one := await v1.blobs.chunk(blob.address, offset):
+        offset = (await t1.blobs.write_chunk(blob.address, one)).have
+    await v1.stop()
+    asked: list[tuple[str, int]] = []
+    ask = hub.pump._fetching._ask
+
+    async def noted(holder, ledger, address, at):
+        answer = await ask(holder, ledger, address, at)
+        asked.extend([(holder, at)] if answer is not None else [])
+        return answer
+
+    hub.pump._fetching._ask = noted
+    hub.memory.files[blob.address] = wanted(blob, size)
+    hub.pump.committed([(V1, origin(N1))])
+    await soon(lambda: hub.memory.files[blob.address]["have"] == size)
+    assert await hub.blobs.get(blob) == plain
+    assert min(at for _, at in asked) == 3 * 262_144, "nothing that was here is asked for again"
+    assert {holder for holder, at in asked if at > 3 * 262_144} == {T1}
+
+
+async def test_over_a_thin_line_no_text_waits_for_a_file(town: Town, tmp_path):
+    """32 KB a second; a photo takes half a minute. Each text that is written meanwhile is there long before the photo is."""
+    hub, proxy = town.node(HUB), await Proxy(town.county_listen.port, 5).start()
+    v1 = town.node(N1, f"127.0.0.1:{proxy.port}")
+    hub.enrolled(HUB, N1)
+    for node in (hub, v1):
+        node.blobs = Blobs(tmp_path / f"blobs {node.name}", b"s" * 32)
+    blob = await v1.blobs.put(PHOTO, "现场.jpg", "image/jpeg")
+    size = v1.blobs.progress(blob.address).total
+    v1.memory.files[blob.address] = wanted(blob, size) | {"have": size, "stage": bodies.DONE}
+    v1.write()
+    hub.start(), v1.start()
+    await soon(lambda: hub.has(v1))
+    proxy.bytes_s_max = 120_000
+    hub.memory.files[blob.address] = wanted(blob, size)
+    hub.pump.committed([(V1, origin(N1))])
+    await soon(lambda: hub.blobs.progress(blob.address).have)
+    order = []
+    for n in range(3):
+        v1.write(text=f"第{n}次")
+        await soon(lambda: hub.has(v1), 30)
+        order.append(hub.blobs.progress(blob.address).have)
+    assert order[-1] < size, "three texts came while one photo was on its way"
+    await soon(lambda: hub.blobs.has(blob.address), 60)
+    await proxy.stop()

@@ -1,0 +1,169 @@
+"""What becomes of files: which come by themselves, who may have them, how much fits, and that the last erased body takes the bytes along."""
+
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+from sqlalchemy import text
+
+from protocol import certificate as certificates
+from protocol.commands import AddEvidence, EraseBody
+from protocol.node import bodies, sweeping
+from protocol.node.blobs import MEGABYTE, Blobs
+from protocol.node.uploads import Uploads
+from protocol.problem import Refused
+from tests.node.desk_kit import TOWN, County, Node, dispute, exchange, new_id
+
+PHOTO, SMALL = b"\xff\xd8\xff\xe0" + b"a boundary stone " * 5_000, b"\xff\xd8\xff\xe0" + b"small stone " * 200
+LATER_S = sweeping.HOLD_S + 5
+
+
+@pytest.fixture
+async def county(tmp_path: Path):
+    made = County(tmp_path)
+    yield made
+    await made.close()
+
+
+async def photographed(node: Node, case: str, plain: bytes = PHOTO, thumb: bytes | None = SMALL):
+    """(entry key, blob, thumb) of a photo that was added at this node."""
+    blob = await node.blobs.put(plain, "界石.jpg", "image/jpeg")
+    small = await node.blobs.put(thumb, "界石.jpg", "image/jpeg", "photo") if thumb else None
+    done = await node.say(AddEvidence(id=new_id(), case=case, blob=blob, thumb=small))
+    return done.entries[0], blob, small
+
+
+async def stages(node: Node) -> dict[str, int]:
+    return {row["address"]: row["stage"] for row in await node.journal.rows("blob")}
+
+
+async def bring(source: Node, target: Node) -> None:
+    """As fetching does, without a wire."""
+    for row in await target.journal.rows("blob", "stage = 1"):
+        offset = 0
+        while piece := await source.blobs.chunk(row["address"], offset):
+            offset = (await target.blobs.write_chunk(row["address"], piece)).have
+
+
+async def test_full_files_go_up_and_only_thumbnails_come_down(county: County):
+    root, town, village = [await county.node(kind) for kind in ("root", "town", "village")]
+    case = (await village.say(dispute())).subject
+    _, up, up_small = await photographed(village, case)
+    await exchange(root, town, village)
+    assert await stages(town) == await stages(root) == {up.address: bodies.WANTED, up_small.address: bodies.WANTED}
+    _, down, down_small = await photographed(town, case, PHOTO + b"2", SMALL + b"2")
+    await exchange(root, town, village)
+    assert (await stages(village))[down.address] == bodies.ASIDE
+    assert (await stages(village))[down_small.address] == bodies.WANTED
+    assert (await stages(root))[down.address] == bodies.WANTED
+    shown = await village.reads.case(village.actor(), case)
+    assert [a.thumb for a in shown.blobs] == [up_small, down_small]
+
+
+def test_who_is_above_whom_is_said_by_what_they_cover():
+    county = County.__new__(County)
+    county.key = __import__("nacl.signing").signing.SigningKey(bytes(32))
+    made = {kind: county.certificate(kind) for kind in ("root", "town", "village", "stranger")}
+    above = {(a, b) for a in made for b in made if certificates.is_above(made[a], made[b])}
+    assert above == {("root", "town"), ("root", "village"), ("root", "stranger"), ("town", "village")}
+    exact = msgspec.structs.replace(made["town"], covers=(TOWN,))
+    assert certificates.is_above(made["town"], exact) and not certificates.is_above(exact, made["town"])
+
+
+async def test_the_last_erased_body_takes_the_file_along_everywhere_byte_by_byte(county: County):
+    root, town, village = nodes = [await county.node(kind) for kind in ("root", "town", "village")]
+    case, other = [(await village.say(dispute())).subject for _ in range(2)]
+    first, blob, small = await photographed(village, case)
+    again, _, _ = await photographed(village, case)  # the same file named twice, and once more in another case
+    third, _, _ = await photographed(village, other, thumb=None)
+    await exchange(*nodes)
+    for node in (town, root):
+        await bring(village, node)
+    cipher = {node.kind: node.blobs._path(blob.address).read_bytes() for node in nodes}
+    assert len(set(cipher.values())) == 1
+
+    async def erase(key: tuple[str, str, int]) -> None:
+        await root.say(EraseBody(id=new_id(), item="|".join(map(str, key)), ground="个人信息保护法第47条"))
+        await exchange(*nodes)
+        for node in nodes:
+            await sweeping.sweep(node.journal, node.blobs, time.time() + LATER_S)
+
+    await erase(first)
+    assert all(node.blobs.has(blob.address) and node.blobs.has(small.address) for node in nodes), "another body still names both"
+    await erase(again)
+    assert all(node.blobs.has(blob.address) for node in nodes)
+    assert not any(node.blobs.has(small.address) for node in nodes)
+    await erase(third)
+    for node in nodes:
+        assert not node.blobs.has(blob.address)
+        assert await node.journal.rows("blob") == await node.journal.rows("blob_use") == []
+        left = [path for path in (county.folder / node.kind / "blobs").rglob("*") if path.is_file()]
+        assert not any(cipher["village"][1000:1100] in path.read_bytes() for path in left), "not a byte of it is left"
+        assert (await node.reads.case(node.actor(), case)).blobs == []
+
+
+async def test_a_file_that_is_named_again_before_it_went_stays(county: County):
+    root, village = await county.node("root"), await county.node("village")
+    case = (await village.say(dispute())).subject
+    key, blob, _ = await photographed(village, case)
+    await exchange(root, village)
+    await root.say(EraseBody(id=new_id(), item="|".join(map(str, key)), ground="个人信息保护法第47条"))
+    await exchange(root, village)
+    assert (await stages(village))[blob.address] == bodies.GONE
+    assert await sweeping.sweep(village.journal, village.blobs, time.time()) == [], "touched a moment ago"
+    await photographed(village, case)
+    assert (await stages(village))[blob.address] == bodies.DONE
+    await sweeping.sweep(village.journal, village.blobs, time.time() + LATER_S)
+    assert await village.blobs.get(blob) == PHOTO
+
+
+async def test_what_a_crash_left_lying_goes_after_some_days_and_nothing_else(county: County, tmp_path: Path):
+    village = await county.node("village")
+    uploads = Uploads(village.blobs, tmp_path / "uploads", b"u" * 32)
+    case = (await village.say(dispute())).subject
+    _, kept, _ = await photographed(village, case)
+    lost = await village.blobs.put(PHOTO + b"never named", "a.jpg", "image/jpeg")
+    await uploads.write("p" * 32, "0" * 64, 300_000, 0, bytes(262_144))
+    assert await sweeping.tidy(village.journal, village.blobs, uploads, time.time() - 60) == 0
+    assert await sweeping.tidy(village.journal, village.blobs, uploads, time.time() + 60) == 2
+    assert (village.blobs.has(kept.address), village.blobs.has(lost.address)) == (True, False)
+    assert (await uploads.ask("p" * 32, "0" * 64, 300_000)).have == 0
+
+
+async def test_a_store_that_is_full_says_so_before_a_byte_and_room_comes_back(tmp_path: Path):
+    blobs = Blobs(tmp_path, b"s" * 32, store_bytes_max=2 * MEGABYTE)
+    first = await blobs.put(b"\xff\xd8\xff" + bytes(1_500_000), "a.jpg", "image/jpeg")
+    assert 500_000 < await blobs.left() < 2 * MEGABYTE - 1_500_000
+    with pytest.raises(Refused, match="store_full"):
+        await blobs.put(b"\xff\xd8\xff" + bytes(1_000_000), "b.jpg", "image/jpeg")
+    assert not await blobs.has_room(1_000_000)
+    await blobs.put(b"\xff\xd8\xff" + bytes(1_500_000), "again.jpg", "image/jpeg")  # it is here, so it needs no room
+    await blobs.remove(first.address)
+    assert await blobs.left() == 2 * MEGABYTE
+    assert await Blobs(tmp_path, b"s" * 32, store_bytes_max=2 * MEGABYTE).left() == 2 * MEGABYTE
+
+
+async def test_a_journal_of_the_first_release_learns_which_entries_name_its_files(county: County, monkeypatch):
+    """The tables as 0.1.0 left them, with a whole and a wanted file, brought to this version."""
+    village = await county.node("village")
+    case = (await village.say(dispute())).subject
+    key, blob, _ = await photographed(village, case, thumb=None)
+    before = await village.journal.rows("blob_use")
+    async with village.journal.writing() as w:
+        for statement in (
+            "drop table blob_use", "drop index blob_stage", "alter table blob drop column stage", "alter table blob drop column elsewhere",
+            "insert into blob (address, size, have) values ('00', 9, 1)", "update alembic_version set version_num = '0002'",
+        ):  # fmt: skip
+            await w.connection.execute(text(statement))
+    url, shelf = village.journal.url, village.shelf
+    await village.journal.close()
+    from hashlib import sha256
+
+    from protocol.node.folding import open_journal
+
+    village.journal = await open_journal(url, sha256(b"village").digest(), shelf)
+    assert (
+        await village.journal.rows("blob_use") == before == [{"ledger": key[0], "origin": key[1], "seq": key[2], "address": blob.address}]
+    )
+    assert await stages(village) == {blob.address: bodies.DONE, "00": bodies.WANTED}
