@@ -216,6 +216,7 @@ _by_type |= {
     list[str]: st.lists(_text, max_size=2),
     str | int | list[c.Party] | None: st.none() | _int | _text | st.lists(_party, max_size=2),
     c.Blob: st.just(c.Blob("a" * 64, b"k", "x", "y", 1)),
+    c.Blob | None: st.none() | st.just(c.Blob("b" * 64, b"k", "x", "y", 1)),
     float | None: st.none() | st.floats(),
 }
 
