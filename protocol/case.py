@@ -132,7 +132,7 @@ class Line(msgspec.Struct):
 
 class Review(msgspec.Struct, frozen=True):
     """待核对: an entry that was set aside. item: `origin/seq` · owner: the holder's office (of a task: who sent it) · code: late, lost,
-    unfit, foreign, revoked; crossed: of a task, a report that counts though the task was recalled meanwhile.
+    unfit, foreign, revoked, post_over; crossed: of a task, a report that counts though the task was recalled meanwhile.
     """
 
     item: str

@@ -15,7 +15,8 @@ from protocol.calendar import end_of_day_ms, local_date
 from protocol.case import OPEN, STATUS_NAMES, Case, key_of, key_text
 from protocol.context import Cadre, Context
 from protocol.entry import derive
-from protocol.events import Actor, Draft, Seen
+from protocol.events import Actor, Draft
+from protocol.facts import Seen
 from protocol.office import lowest, receivers_down, receivers_up
 from protocol.place import COMMON, covers, is_sealed, within
 from protocol.problem import Refused

@@ -12,25 +12,22 @@ import msgspec
 
 from protocol.commands import Blob, Party
 from protocol.entry import UNREADABLE, Head
-
-Seen = tuple[tuple[str, int], ...]  # (origin, highest seq of the case in that lane), sorted by origin
-
-
-class Facts(msgspec.Struct, array_like=True, frozen=True):
-    """office "" stands for the node itself (LaneOpened and the like)."""
-
-    office: str
-    term: int
-    seen: Seen
-
-
-class Body(msgspec.Struct, omit_defaults=True):
-    """Only what may be erased."""
-
-
-class TextBody(Body):
-    text: str = ""
-
+from protocol.events_of_nodes import (
+    BodyErased,
+    BranchDecided,
+    LaneOpened,
+    NodeEnrolled,
+    NodeRevoked,
+    PersonRegistered,
+    PersonRegisteredBody,
+    PostEnded,
+    PostGiven,
+    PostGivenBody,
+    Sealed,
+    SealedBody,
+    TableSet,
+)
+from protocol.facts import Body, Facts, TextBody
 
 # ── dispute ──
 
@@ -247,7 +244,7 @@ class TaskAssignedBody(Body):
     summary: str = ""
     address: str = ""
     code: str = ""
-    contacts: list[Party] = []
+    contacts: list[Party] = msgspec.field(default_factory=list)
 
 
 class TaskConfirmed(Facts):
@@ -298,89 +295,6 @@ class TaskAnswered(Facts):
 class TaskReviewDecided(Facts):
     item: str
     decision: str
-
-
-# ── people ──
-
-
-class PersonRegistered(Facts):
-    pass
-
-
-class PersonRegisteredBody(Body):
-    name: str
-    phone: str = ""
-
-
-class PostGiven(Facts):
-    post: str
-    kind: str
-    home: str
-
-
-class PostGivenBody(Body):
-    title: str
-
-
-class PostEnded(Facts):
-    post: str
-
-
-# ── node, tables, law ──
-
-
-class LaneOpened(Facts):
-    """Entry 1 of every lane. certificate: bytes of protocol.certificate.Certificate, signed by the county."""
-
-    certificate: bytes
-
-
-class TableSet(Facts):
-    """A code table, calendar, template or notice of *common*: whole, with version and date. content: JSON bytes."""
-
-    name: str
-    version: str
-    valid_from: str
-    content: bytes
-
-
-class NodeEnrolled(Facts):
-    certificate: bytes
-
-
-class NodeRevoked(Facts):
-    """last: (ledger, origin, last good seq); what that node wrote after is set aside everywhere.
-
-    tips: the chain hash at each of `last`, in its order: of two histories of a lane (a copied computer) this one stays the lane.
-    """
-
-    node: str
-    last: tuple[tuple[str, str, int], ...]
-    tips: tuple[bytes, ...] = ()
-
-
-class BranchDecided(Facts):
-    """What became of one entry of another history of a lane. decision: adopt (written anew by this origin) or contest."""
-
-    origin: str
-    seq: int
-    hash: bytes
-    decision: str
-
-
-class BodyErased(Facts):
-    ledger: str
-    origin: str
-    seq: int
-    ground: str
-
-
-class Sealed(Facts):
-    """Outer entry of a sealed ledger; its body is a sealed box (X25519) to the hub, with head and body inside."""
-
-
-class SealedBody(Body):
-    box: bytes
 
 
 class Unknown(Facts):

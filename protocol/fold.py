@@ -28,7 +28,7 @@ from protocol.case import (
 from protocol.drafts import IN_FACTS, LINK_FIELDS
 from protocol.entry import Admitted
 from protocol.events import body_of
-from protocol.hold import FOREIGN, LATE, LOST, REVOKED, Item, LastGood, Verdict, gathered, judge
+from protocol.hold import FOREIGN, LATE, LOST, POST_OVER, REVOKED, Item, LastGood, Verdict, gathered, judge
 from protocol.office import lowest
 from protocol.tables import Tables
 from protocol.task_fold import fold_task
@@ -305,6 +305,8 @@ def _why(case: Case, item: Item, code: str, verdict: Verdict, tables: Tables) ->
         return f"{tables.office_name(item.facts.office)}当时不是承办单位，这一条没有改变办理结果，待{holder}核对。"
     if code == REVOKED:
         return f"写这一条的机器已被停用，待{holder}核对。"
+    if code == POST_OVER:
+        return f"写这一条的人已经离岗，离岗之前这一条没有送到，待{holder}核对。"
     return f"和先记下的情况对不上（现在是“{STATUS_NAMES[case.status]}”），这一条没有改变办理结果，待{holder}核对。"
 
 

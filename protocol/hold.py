@@ -10,6 +10,14 @@ The entries of a case are a set; nothing here asks in which order they came. Fou
 4. *Fit* — the rest of a term, by (turn, tier, origin, seq), walks the one transition table of `dispute`; what the table has
    no row for is set aside.
 
+*Out of office* comes before the walk. What a revoked node wrote after its last good entry is set aside. So is what a person wrote for
+a post that had ended: PostEnded names, lane by lane, how far the work of that post's nodes was known where it was ended, and an entry
+of that post counts when it lies within that. Neither clock is asked: a clock of a PC that was switched off for weeks proves nothing,
+and what its writer had seen proves nothing either, since he had not heard of the end. So honest work of the last days that had not
+been sent is set aside along with what was written too late; nobody can tell them apart but the office, and it adopts the one and
+rejects the other. Of two ends of one post the earlier in each lane counts. Ledgers that the ending node does not cover are not judged.
+The end travels in the office's ledger and, without a name, in *common*, so that every node comes to the same verdict.
+
 Set aside is not undone: a legal fact (a signed agreement, an acceptance) of an office that did hold in its own branch stands
 as a fact, only its status does not count until the present holder adopts it. A review decided by the holder adopts or rejects.
 """
@@ -29,14 +37,16 @@ from protocol.entry import Admitted, Head, derive, encode_head
 from protocol.events import facts_of
 from protocol.office import is_above, lowest
 
-LATE, LOST, UNFIT, FOREIGN, REVOKED = "late", "lost", "unfit", "foreign", "revoked"
+LATE, LOST, UNFIT, FOREIGN, REVOKED, POST_OVER = "late", "lost", "unfit", "foreign", "revoked", "post_over"
 LEGAL: Final = ("AgreementSigned", "DisputeAccepted")  # facts of the law: they stand even when set aside
 FORCED: Final = {"AgreementSigned": "agreed", "MediationEnded": "ended", "DisputeClosed": "closed"}  # adopted from any open status
 _OUTSIDE: Final = Row("", "", "", (), "", {})  # an event of a later version, or of another sort
 
 _IN_TERMS: Final = (OUTCOME, OFFER, RETURN, REVIEW, HOLD)
 
-LastGood = Mapping[tuple[str, str], int]
+LastGood = Mapping[
+    tuple[str, ...], int
+]  # (ledger, origin) of a revoked node, (ledger, origin, post) of a post that ended → last seq that counts
 
 
 class Item(msgspec.Struct):
@@ -165,11 +175,11 @@ def judge(items: list[Item], last_good: LastGood | None = None) -> Verdict | Non
         return None
     live = [item for item in items if item.key not in waiting and item is not first]
     walk = _Walk(first)
-    walk.aside |= {item.key: REVOKED for item in live if is_revoked(item, last_good)}
+    walk.aside |= {item.key: code for item in live if (code := out_of_office(item, last_good))}
     walk.set_aside |= {item.key: item for item in live if item.key in walk.aside}
     walk = _Terms(walk, [item for item in live if item.key not in walk.aside]).walked()
-    if is_revoked(first, last_good):
-        walk.aside[first.key] = REVOKED  # the case is there all the same: somebody has to look at it
+    if code := out_of_office(first, last_good):
+        walk.aside[first.key] = code  # the case is there all the same: somebody has to look at it
     return Verdict(
         items, walk.opened, walk.status, walk.offer, walk.follow_office(), walk.effects, walk.standing, walk.aside,
         {key: decision for key, decision in walk.decided.items() if key in walk.aside}, waiting,
@@ -181,8 +191,14 @@ def _first_rank(item: Item) -> tuple[bool, tuple[int, int, str, int]]:
     return derive(item.head.command, "case") != item.head.subject, item.order
 
 
-def is_revoked(item: Item, last_good: LastGood | None) -> bool:
-    return bool(last_good) and item.key[1] > last_good.get((item.head.ledger, item.key[0]), item.key[1])
+def out_of_office(item: Item, last_good: LastGood | None) -> str:
+    """REVOKED, POST_OVER or "": whether its node was revoked, or its author's post had ended, before it could be known."""
+    if not last_good:
+        return ""
+    lane, seq = (item.head.ledger, item.key[0]), item.key[1]
+    if seq > last_good.get(lane, seq):
+        return REVOKED
+    return POST_OVER if seq > last_good.get((*lane, item.head.author[1]), seq) else ""
 
 
 def _covered(later: Item, item: Item) -> bool:

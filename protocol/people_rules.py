@@ -21,10 +21,13 @@ _POST: Final = re.compile(r"([a-z_]{1,20})\.[0-9a-f]{8}")
 
 class Known(msgspec.Struct, frozen=True):
     """What the ledger says about the thing acted on. registered: offices where the person stands · post: (person, office, kind) of a
-    post not yet ended, None else · item: (subject, kind of event, its office) of the entry to erase, None when not here."""
+    post, None else · is_over: it has ended · reach, last: of PostEnded, what is known here of the post's work · item: (subject, kind of event, its office) of the entry to erase, None when not here."""
 
     registered: tuple[str, ...] = ()
     post: tuple[str, str, str] | None = None
+    is_over: bool = False
+    reach: tuple[str, ...] = ()
+    last: tuple[tuple[str, str, int], ...] = ()
     item: tuple[str, str, str] | None = None
 
 
@@ -77,10 +80,11 @@ def _give(command: GivePost, actor: Actor, known: Known, tables: Tables) -> Draf
 
 def _end(command: EndPost, actor: Actor, known: Known) -> Draft:
     _may(actor, "people", "终止岗位")
-    if known.post is None or known.post[1] != command.office:
+    if known.post is None or known.is_over or known.post[1] != command.office:
         raise Refused("field_impossible", field="post", what="岗位", why="没有这个岗位，或者已经终止")
     _own(actor, command.office)
-    return Draft(command.office, known.post[0], "person", PostEnded(actor.office, 0, (), command.post), TextBody(command.reason))
+    facts = PostEnded(actor.office, 0, (), command.post, known.reach, known.last, command.office)
+    return Draft(command.office, known.post[0], "person", facts, TextBody(command.reason))
 
 
 def _erase(command: EraseBody, actor: Actor, known: Known) -> Draft:

@@ -24,6 +24,7 @@ from protocol.case import TASK_OPEN, TASK_STATUS_NAMES, Task
 from protocol.context import Context, Step
 from protocol.drafts import assign_drafts
 from protocol.events import Actor, Draft
+from protocol.facts import Seen
 from protocol.office import is_above
 from protocol.problem import Refused
 
@@ -156,7 +157,7 @@ def steps_task(task: Task, actor: Actor, context: Context) -> list[Step]:
     return [Step(row.command, words.COMMAND_NAMES[row.command], row.sentence) for row in rows]
 
 
-Start = tuple[str, int, e.Seen]
+Start = tuple[str, int, Seen]
 Made = tuple[e.Facts, e.Body | None]
 
 

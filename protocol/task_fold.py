@@ -10,12 +10,16 @@ from protocol.calendar import end_of_day_ms, local_date
 from protocol.case import TASK_STATUS_NAMES, Attachment, Key, Line, Review, Task, key_of, key_text
 from protocol.entry import Admitted
 from protocol.events import body_of
-from protocol.hold import FOREIGN, REVOKED, UNFIT, Item, LastGood, gathered, is_revoked, waiting_of
+from protocol.hold import FOREIGN, POST_OVER, REVOKED, UNFIT, Item, LastGood, gathered, out_of_office, waiting_of
 from protocol.tables import Tables
 from protocol.task import ADOPTABLE, BY_EVENT, CROSSED, OWNER, RANK, is_one, owner_of
 from protocol.words import TIME_MAX_MS, at_ms, line_of
 
 STRANGER: Final = "写这一条的人不是接单的人，也不是派单的单位，没有改变任务的状态。"
+_OUT: Final = {
+    REVOKED: "写这一条的机器已被停用，没有改变任务的状态。",
+    POST_OVER: "写这一条的人已经离岗，离岗之前这一条没有送到，没有改变任务的状态。",
+}
 _TARGET: Final = {
     "TaskConfirmed": "confirmed",
     "TaskDeclined": "declined",
@@ -45,8 +49,8 @@ def fold_task(admitted: Iterable[Admitted], tables: Tables, last_good: LastGood 
             continue
         origin, seq = item.key
         task.seen[origin] = max(seq, task.seen.get(origin, 0))
-        if is_revoked(item, last_good):
-            aside.put(item, body, line, REVOKED, "写这一条的机器已被停用，没有改变任务的状态。")
+        if code := out_of_office(item, last_good):
+            aside.put(item, body, line, code, _OUT[code])
         elif item is not first:
             aside.take(item, body, line)
     aside.settle(tables)

@@ -10,11 +10,11 @@ from typing import Any, Final, Literal
 import msgspec
 
 from protocol import clocks
-from protocol.case import Case, Person, Task
+from protocol.case import Case, Task, key_text
 from protocol.entry import Admitted
-from protocol.events import DisputeCorrected, DisputeLogged, NodeEnrolled, NodeRevoked, TableSet, body_of
+from protocol.events import DisputeCorrected, DisputeLogged, NodeEnrolled, NodeRevoked, PostEnded, TableSet, body_of
 from protocol.fold import LastGood, fold_case, fold_person, fold_task
-from protocol.hold import gathered
+from protocol.hold import Item, gathered, out_of_office
 from protocol.tables import Tables
 from protocol.words import party_names
 
@@ -57,6 +57,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
     "review_row": _columns("subject! item! owner+ reason due_ms:int"),
     "person_row": _columns("subject! ledger+ name+ phone"),
     "post_row": _columns("subject! post! ledger+ kind+ title home+ ended:int"),
+    "ended_row": _columns("subject! post!+ item! source+ limits:blob"),
     "table_row": _columns("subject! name!+ version! valid_from content:blob"),
     "node_row": _columns("subject! certificate:blob revoked:int"),
 }
@@ -74,8 +75,7 @@ def rows(sort: str, admitted: list[Admitted], tables: Tables, last_good: LastGoo
         task = fold_task(admitted, tables, last_good)
         found = {} if task is None else _of_task(task, tables)
     elif sort == "person":
-        person = fold_person(admitted)
-        found = {} if person is None else _of_person(person)
+        found = _of_person(admitted, last_good)
     elif sort == "common":
         found = _of_common(admitted)
     else:
@@ -129,19 +129,42 @@ def _of_task(task: Task, tables: Tables) -> Rows:
     return {"task_row": [row], "clock_row": _clock_rows(task.id, clocks.of_task(task, tables)), "review_row": _review_rows(task)}
 
 
-def _of_person(person: Person) -> Rows:
+class Limits(msgspec.Struct, array_like=True, frozen=True):
+    """What `ended_row.limits` holds, packed: of PostEnded."""
+
+    reach: tuple[str, ...]
+    last: tuple[tuple[str, str, int], ...]
+    of: str
+
+
+def _of_person(admitted: list[Admitted], last_good: LastGood | None) -> Rows:
+    """An end counts whoever wrote it, so that ends never hang on one another; the rest only from whoever still held a post."""
+    items = gathered(admitted)
+    ended = [item for item in items if isinstance(item.facts, PostEnded) and item.facts.reach]
+    kept = [item.admitted for item in items if item.kind == "PostEnded" or not out_of_office(item, last_good)]
+    person = fold_person(kept)
+    found: Rows = {"ended_row": [_ended(item) for item in ended]}
+    if person is None or all(one.head.kind == "PostEnded" for one in kept):
+        return found
     row = {"subject": person.id, "ledger": person.ledger, "name": person.name, "phone": person.phone}
     posts = [
         {"subject": person.id, "post": p.post, "ledger": p.office, "kind": p.kind, "title": p.title, "home": p.home, "ended": int(p.ended)}
         for p in person.posts
     ]
-    return {"person_row": [row], "post_row": posts}
+    return {**found, "person_row": [row], "post_row": posts}
+
+
+def _ended(item: Item) -> dict[str, Any]:
+    f = item.facts
+    limits = msgspec.msgpack.encode(Limits(f.reach, f.last, f.of))
+    return {"subject": item.head.subject, "post": f.post, "item": key_text(item.key), "source": f.source, "limits": limits}
 
 
 def _of_common(admitted: list[Admitted]) -> Rows:
-    """Every version of a table (readers take the newest in force), and the last certificate of a node."""
+    """Every version of a table (readers take the newest in force), the last certificate of a node, and the ends of posts."""
     tables: dict[tuple[str, str], dict[str, Any]] = {}
     node: dict[str, Any] = {}
+    ended: list[dict[str, Any]] = []
     for item in gathered(admitted):
         facts, subject = item.facts, item.head.subject
         if isinstance(facts, TableSet):
@@ -152,7 +175,9 @@ def _of_common(admitted: list[Admitted]) -> Rows:
             node = {"subject": subject, "certificate": facts.certificate, "revoked": node.get("revoked", 0)}
         elif isinstance(facts, NodeRevoked):
             node = {"subject": subject, "certificate": node.get("certificate", b""), "revoked": 1}
-    return {"table_row": list(tables.values()), "node_row": [node] if node else []}
+        elif isinstance(facts, PostEnded) and facts.reach:
+            ended.append(_ended(item))
+    return {"table_row": list(tables.values()), "node_row": [node] if node else [], "ended_row": ended}
 
 
 def search_text(sort: str, admitted: list[Admitted]) -> str:

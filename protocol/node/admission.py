@@ -22,7 +22,7 @@ from protocol.certificate import Certificate
 from protocol.node import observe
 from protocol.node.bodies import erase_bodies, expect_files
 from protocol.node.desk import row_of
-from protocol.node.folding import fold_again
+from protocol.node.folding import fold_again, fold_ended
 from protocol.node.forks import Forks, certificate_of
 from protocol.node.journal import Journal, Stored, Writing
 from protocol.node.shelf import Shelf, Stale
@@ -30,7 +30,7 @@ from protocol.node.wake import Wake
 from protocol.place import COMMON
 from protocol.problem import Refused
 
-ERRANDS = ("dispute", "task")  # sorts of entries that may give this node something to write by itself
+ERRANDS = ("dispute", "task", "person")  # sorts of entries that may give this node something to write by itself
 BRIEF_ENTRIES_MAX = 8  # what somebody just did; a longer batch is catch-up, whose statements must not hold up the pages
 
 
@@ -75,6 +75,8 @@ class Admission:
                 self._forks.changed.set()  # a revocation may have named the history that counts
         if self._forks and entry.node_of(batch.origin) in self._shelf.revoked:
             self._forks.changed.set()
+        if any(e.sort in ("person", "common") and e.head.kind == "PostEnded" for e in fresh):
+            await fold_ended(self._journal, self._shelf)
         self._wake.commit([(batch.ledger, batch.origin)], {e.subject for e in fresh})
         if self._arrivals and any(e.sort in ERRANDS for e in fresh):
             await self._arrivals()

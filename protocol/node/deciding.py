@@ -7,7 +7,10 @@ decide one after the other. Numbers for codes and papers are drawn in the transa
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from protocol import access, codes, dispute, people_rules, task
+from protocol import certificate as certificates
 from protocol.calendar import local_date
 from protocol.case import Case, Task
 from protocol.commands import (
@@ -29,6 +32,7 @@ from protocol.commands import (
     TaskCommand,
 )
 from protocol.context import Cadre, Context
+from protocol.entry import node_of
 from protocol.events import Actor, Draft
 from protocol.fold import fold_case, fold_person, fold_task
 from protocol.node.blobs import is_address
@@ -37,6 +41,7 @@ from protocol.node.journal.rows import fetch, is_postgres
 from protocol.node.shelf import Shelf
 from protocol.node.signer import Signer
 from protocol.people_rules import Known
+from protocol.place import covers
 from protocol.problem import Refused
 
 KEY_BYTES = 32
@@ -51,12 +56,12 @@ class Asked:
     _read: dict[str, list[Stored]] = field(default_factory=dict)
 
     async def case(self, id_: str) -> Case | None:
-        entries = await self._entries(id_, "dispute")
-        return fold_case([e.admitted for e in entries], self.shelf(), self.shelf.good_until((e.ledger, e.origin) for e in entries))
+        entries = [e.admitted for e in await self._entries(id_, "dispute")]
+        return fold_case(entries, self.shelf(), self.shelf.good_until(entries))
 
     async def task(self, id_: str) -> Task | None:
-        entries = await self._entries(id_, "task")
-        return fold_task([e.admitted for e in entries], self.shelf(), self.shelf.good_until((e.ledger, e.origin) for e in entries))
+        entries = [e.admitted for e in await self._entries(id_, "task")]
+        return fold_task(entries, self.shelf(), self.shelf.good_until(entries))
 
     async def is_in(self, person: str, office: str) -> bool:
         """Claims that the person holds a post of the office."""
@@ -170,15 +175,25 @@ async def _people(asked: Asked, command: Command, actor: Actor) -> list[Draft]:
     known = Known()
     c = asked.w.connection
     if isinstance(command, GivePost | EndPost):
-        rows = await fetch(c, "select subject, ledger, kind from post_row where post = :post and ended = 0", {"post": command.post})
-        known = Known(post=(rows[0][0], rows[0][1], rows[0][2]) if rows else None)
+        rows = await fetch(c, "select subject, ledger, kind, ended from post_row where post = :post order by ended", {"post": command.post})
+        known = Known(post=(rows[0][0], rows[0][1], rows[0][2]), is_over=bool(rows[0][3])) if rows else Known()
+    if isinstance(command, EndPost) and known.post:
+        known = msgspec.structs.replace(known, reach=asked.signer.covers, last=await _work_of(asked, known.post[1]))
     if isinstance(command, RegisterPerson | GivePost):
         rows = await fetch(c, "select ledger from person_row where subject = :person", {"person": command.person})
-        known = Known(tuple(row[0] for row in rows), known.post)
+        known = msgspec.structs.replace(known, registered=tuple(row[0] for row in rows))
     if isinstance(command, EraseBody):
         e = await asked.w.entry(*people_rules.item_of(command))
         known = Known(item=(e.subject, e.head.kind, e.ledger) if e and e.head.body_hash else None)
     return people_rules.decide_people(command, actor, known, asked.shelf())
+
+
+async def _work_of(asked: Asked, office: str) -> tuple[tuple[str, str, int], ...]:
+    """How far each lane has got here that a node may write which serves the office: only those hold what its people wrote."""
+    nodes = {asked.signer.node: asked.signer.certificate, **asked.shelf.certificates}
+    serving = {node for node, certificate in nodes.items() if certificates.serves(certificate, office)}
+    rows = await fetch(asked.w.connection, "select ledger, origin, seq from lane where seq > 0 order by ledger, origin", {})
+    return tuple((row[0], row[1], row[2]) for row in rows if node_of(row[1]) in serving and covers(asked.signer.covers, row[0]))
 
 
 def _check_file(blob: Blob) -> None:

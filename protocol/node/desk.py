@@ -20,13 +20,13 @@ import msgspec
 from protocol import certificate as certificates
 from protocol import entry, lane, tables
 from protocol.certificate import Certificate
-from protocol.commands import Command, SealDispute
+from protocol.commands import Command, EndPost, SealDispute
 from protocol.events import Actor, DisputeLogged, Draft, NodeEnrolled, NodeRevoked, TableSet, TextBody, facts_of
 from protocol.node import adopting, observe, sealing
 from protocol.node.bodies import erase_bodies, expect_files
 from protocol.node.deciding import Asked, decide
 from protocol.node.errands import Errands
-from protocol.node.folding import fold_again
+from protocol.node.folding import fold_again, fold_ended
 from protocol.node.journal import Journal, Stored, Writing
 from protocol.node.journal.branches import Branched, adopted_id
 from protocol.node.journal.rows import fetch
@@ -174,6 +174,8 @@ class Desk:
             else:
                 drafts, author = await decide(asked, command, actor), (actor.person, actor.post)
             outcome = await self._write(asked, drafts, author, command.id, occurred_ms, offset_ms)
+        if isinstance(command, EndPost):
+            await fold_ended(self.journal, self.shelf)
         self._told(outcome, drafts)
         return outcome
 

@@ -1,4 +1,4 @@
-"""What a node writes by itself, because it is the one that can: arrivals, linked tasks and their answers.
+"""What a node writes by itself, because it is the one that can: arrivals, linked tasks and their answers, ends of posts.
 
     await errands.run()      after admissions, after commits and now and then; again is harmless
 
@@ -13,14 +13,17 @@ one after that twice as late, and so on. The clock decides only who goes when, n
 
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from protocol import certificate as certificates
 from protocol import dispute, entry, place
 from protocol.case import Task
 from protocol.certificate import Certificate
-from protocol.events import Draft, TaskAnswered, TaskAssigned, TaskAssignedBody, TaskRecalled, TaskUrged, TextBody
+from protocol.events import Draft, PostEnded, TaskAnswered, TaskAssigned, TaskAssignedBody, TaskRecalled, TaskUrged, TextBody
 from protocol.node.deciding import Asked
 from protocol.node.journal.rows import fetch
 from protocol.task import RANK
+from protocol.views import Limits
 
 if TYPE_CHECKING:
     from protocol.node.desk import Desk, Outcome
@@ -38,6 +41,12 @@ _TO_RECALL = f"select l.subject, l.ledger, m.ledger{_BOTH} and m.status = 'recal
 _TO_URGE = f"select l.subject, l.ledger, m.ledger{_BOTH} and l.urges < m.urges and l.status in ('sent', 'confirmed', 'arrived') limit :most"
 
 
+_TO_ANNOUNCE = (
+    "select subject, post, item, limits from ended_row where source = ''"
+    " and not exists (select 1 from ended_row c where c.post = ended_row.post and c.source = ended_row.item) limit :most"
+)
+
+
 class Errands:
     """desk: writes what is decided here, through its `by_itself`."""
 
@@ -46,7 +55,7 @@ class Errands:
 
     async def run(self) -> list["Outcome"]:
         """Everything that is due here. What was written, in order."""
-        return [*await self.arrivals(), *await self.tasks()]
+        return [*await self.arrivals(), *await self.tasks(), *await self.ends()]
 
     async def arrivals(self) -> list["Outcome"]:
         """DisputeArrived for every offer to a served office that has not arrived yet."""
@@ -61,7 +70,24 @@ class Errands:
                     written.append(done)
         return written
 
+    async def ends(self) -> list["Outcome"]:
+        """The end of a post said in *common*, by the node that may: so that nodes which do not hear its office's ledger judge alike."""
+        if not certificates.writes(self._desk.signer.certificate, place.COMMON):
+            return []
+        written = [await self._announce(post, item, limits) for _, post, item, limits in await self._rows(_TO_ANNOUNCE)]
+        return [outcome for outcome in written if outcome]
+
     # ── the rest is private ──
+
+    async def _announce(self, post: str, item: str, limits: bytes) -> "Outcome | None":
+        known = msgspec.msgpack.decode(limits, type=Limits)
+        facts = PostEnded("", 0, (), post, known.reach, known.last, known.of, item)
+        subject = entry.derive(f"{post} {item}", "post ended")
+
+        async def make(_: Asked) -> tuple[str, list[Draft]]:
+            return subject, [Draft(place.COMMON, subject, "common", facts)]
+
+        return await self._desk.by_itself(make)
 
     async def _rows(self, query: str) -> list[Any]:
         async with self._desk.journal.read() as c:

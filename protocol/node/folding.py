@@ -3,21 +3,25 @@
     shelf = Shelf(clock); journal = await open_journal(url, key, shelf)
 
 What a revoked node wrote after its last good entry is kept and passed on, but set aside in every fold: of a case it waits for
-the holder's review, of a person it does not count at all. It may have arrived before the revocation did; that changes
+the holder's review, of a person it does not count at all; likewise what was written for a post that had ended. It may have arrived before the revocation did; that changes
 nothing, since the subjects concerned are folded again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
+import msgspec
 from sqlalchemy import text
 
 from protocol import views
-from protocol.entry import Admitted, node_of
+from protocol.certificate import serves
+from protocol.entry import Admitted, decode_head, node_of
 from protocol.node.journal import Journal
-from protocol.node.journal.rebuild import fill
+from protocol.node.journal.rebuild import ENDS_FOLDED, fill
+from protocol.node.journal.rows import fetch
 from protocol.node.listing import INDICES
-from protocol.node.shelf import Shelf, Stale
+from protocol.node.shelf import Shelf, Stale, folded_ends
+from protocol.place import covers
 from protocol.tables import Tables
 
 SUBJECTS_MAX = 200  # of one transaction: about 0.1 s
@@ -33,9 +37,9 @@ class Folding:
         self._shelf = shelf
 
     def rows(self, sort: str, admitted: list[Admitted], tables: Tables) -> dict[str, list[dict[str, Any]]]:
-        if not self._shelf.revoked:
+        if not self._shelf.revoked and not self._shelf.ended:
             return views.rows(sort, admitted, tables)
-        good = self._shelf.good_until((a.head.ledger, a.head.origin) for a in admitted)
+        good = self._shelf.good_until(admitted)
         if sort == "person":
             admitted = [a for a in admitted if a.head.seq <= good.get((a.head.ledger, a.head.origin), a.head.seq)]
         return views.rows(sort, admitted, tables, good) if admitted else {}
@@ -55,7 +59,29 @@ async def furnish(journal: Journal, shelf: Shelf) -> Journal:
         for statement in INDICES:
             await w.connection.execute(text(statement))
     await fold_again(journal, shelf, await shelf.load(journal))
+    await fold_ended(journal, shelf)
     return journal
+
+
+async def fold_ended(journal: Journal, shelf: Shelf) -> None:
+    """Looks which posts ended, and folds once more what their people wrote beyond what was known then. Again is cheap."""
+    stale = await shelf.load_ended(journal)
+    if not stale:
+        return
+    after: dict[tuple[str, str], int] = {}  # lane → the lowest seq beyond which one of these posts does not count
+    heads = await journal.heads()
+    for end in [end for post in stale for end in shelf.ended[post]]:
+        for ledger, origin in heads:
+            known = shelf.certificates.get(node_of(origin))
+            if covers(end.reach, ledger) and (known is None or serves(known, end.of)):
+                last = end.last.get((ledger, origin), 0)
+                after[ledger, origin] = min(last, after.get((ledger, origin), last))
+    for (ledger, origin), seq in after.items():
+        await _project(journal, await _written_after(journal, ledger, origin, seq, stale))
+    async with journal.writing() as w:
+        rows = await fetch(w.connection, "select post, item from ended_row order by post, item", {})
+        done = sorted(await folded_ends(journal) | {(row[0], row[1]) for row in rows if row[0] in stale})
+        await w.set_local(ENDS_FOLDED, msgspec.msgpack.encode(done))
 
 
 async def fold_again(journal: Journal, shelf: Shelf, stale: Stale) -> None:
@@ -70,10 +96,12 @@ async def fold_again(journal: Journal, shelf: Shelf, stale: Stale) -> None:
             await _project(journal, await _written_after(journal, ledger, origin, last))
 
 
-async def _written_after(journal: Journal, ledger: str, origin: str, seq: int) -> list[str]:
-    sql = text("select distinct subject from entry where ledger = :ledger and origin = :origin and seq > :seq and sort <> 'lane'")
+async def _written_after(journal: Journal, ledger: str, origin: str, seq: int, posts: Collection[str] = ()) -> list[str]:
+    """Subjects of what stands in the lane after seq; posts: only of what their people wrote."""
+    sql = text("select subject, head_bytes from entry where ledger = :ledger and origin = :origin and seq > :seq and sort <> 'lane'")
     async with journal.read() as c:
-        return [row[0] for row in await c.execute(sql, {"ledger": ledger, "origin": origin, "seq": seq})]
+        rows = (await c.execute(sql, {"ledger": ledger, "origin": origin, "seq": seq})).all()
+    return sorted({row[0] for row in rows if not posts or decode_head(bytes(row[1])).author[1] in posts})
 
 
 async def _project(journal: Journal, subjects: Iterable[str]) -> None:

@@ -23,7 +23,7 @@ from protocol.node import log, scrubbing, sweeping
 from protocol.node.admission import Admission
 from protocol.node.config import Config
 from protocol.node.desk import Desk
-from protocol.node.folding import fold_again
+from protocol.node.folding import fold_again, fold_ended
 from protocol.node.forks import Forks, Moved
 from protocol.node.identity import Identity
 from protocol.node.journal import Journal, Witness
@@ -247,6 +247,7 @@ class Node:
             if changed:
                 if any(ledger == COMMON for ledger, _ in changed):
                     await fold_again(self.journal, self.shelf, await self.shelf.load(self.journal))
+                await fold_ended(self.journal, self.shelf)
                 await self.forks.load()
                 self.forks.changed.set()
                 self.wake.commit(changed, ())

@@ -94,12 +94,8 @@ class Reads:
 
     async def case(self, actor: Actor, subject: str) -> Case:
         """Raises Refused case_unknown, also when the actor may not see it."""
-        entries = [e for e in await self._journal.subject(subject) if e.sort == "dispute"]
-        case = (
-            fold_case([e.admitted for e in entries], self._shelf(), self._shelf.good_until((e.ledger, e.origin) for e in entries))
-            if entries
-            else None
-        )
+        entries = [e.admitted for e in await self._journal.subject(subject) if e.sort == "dispute"]
+        case = fold_case(entries, self._shelf(), self._shelf.good_until(entries)) if entries else None
         if case is None or not access.may_see_case(actor, case):
             raise Refused("case_unknown")
         return case
@@ -144,12 +140,8 @@ class Reads:
 
     async def task(self, actor: Actor, subject: str) -> Task:
         """Raises Refused task_unknown."""
-        entries = [e for e in await self._journal.subject(subject) if e.sort == "task"]
-        task = (
-            fold_task([e.admitted for e in entries], self._shelf(), self._shelf.good_until((e.ledger, e.origin) for e in entries))
-            if entries
-            else None
-        )
+        entries = [e.admitted for e in await self._journal.subject(subject) if e.sort == "task"]
+        task = fold_task(entries, self._shelf(), self._shelf.good_until(entries)) if entries else None
         if task is None or not access.may_see_task(actor, task):
             raise Refused("task_unknown")
         return task

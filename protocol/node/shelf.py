@@ -7,26 +7,33 @@ the highest version). Desk and admission load again after a commit on *common* a
 clocks stand in the views.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
 from sqlalchemy import text
 
 from protocol import certificate as certificates
-from protocol import entry
+from protocol import entry, place
 from protocol.calendar import local_date
 from protocol.certificate import Certificate
 from protocol.data import PACKAGED
+from protocol.entry import Admitted
 from protocol.events import NodeRevoked, facts_of
+from protocol.hold import LastGood
 from protocol.node.journal import Journal
+from protocol.node.journal.rebuild import ENDS_FOLDED
 from protocol.place import COMMON
 from protocol.problem import Refused
 from protocol.tables import Tables
+from protocol.views import Limits
 
 _REVOKING = text(
     "select e.head_bytes from entry e where e.ledger = :common and e.subject in (select subject from node_row where revoked = 1)"
     " order by e.position"
 )
+
+_MAX = 2**63
 
 
 class Stale(NamedTuple):
@@ -36,9 +43,23 @@ class Stale(NamedTuple):
     nodes: frozenset[str] = frozenset()
 
 
+class Ended(NamedTuple):
+    """The end of a post: in ledgers of `reach`, what its people wrote beyond `last` does not count by itself."""
+
+    reach: tuple[str, ...]
+    last: Mapping[tuple[str, str], int]
+    of: str
+
+
+async def folded_ends(journal: Journal) -> set[tuple[str, str]]:
+    """(post, item) of the ends by which everything here was folded already; a rebuild forgets them."""
+    raw = await journal.local(ENDS_FOLDED)
+    return set(msgspec.msgpack.decode(raw, type=list[tuple[str, str]])) if raw else set()
+
+
 class Shelf:
     """revoked: node → {(ledger, origin): last good seq} · tips: of those lanes, (that seq, the chain hash there) where it was said ·
-    certificates: node → its newest certificate of *common*.
+    certificates: node → its newest certificate of *common* · ended: post → its ends.
     """
 
     def __init__(self, clock: Callable[[], int]) -> None:
@@ -48,6 +69,7 @@ class Shelf:
         self.revoked: Mapping[str, Mapping[tuple[str, str], int]] = {}
         self.tips: Mapping[tuple[str, str], tuple[int, bytes]] = {}
         self.certificates: Mapping[str, Certificate] = {}
+        self.ended: Mapping[str, Sequence[Ended]] = {}
 
     def __call__(self) -> Tables:
         return self._tables
@@ -77,10 +99,33 @@ class Shelf:
         lanes = self.revoked.get(entry.node_of(origin))
         return None if lanes is None else lanes.get((ledger, origin), 0)
 
-    def good_until(self, lanes: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
-        """Those of these lanes whose writer was revoked, with the last seq that counts; what a fold asks for."""
-        found = {lane: self.last_good(*lane) for lane in lanes} if self.revoked else {}
-        return {lane: seq for lane, seq in found.items() if seq is not None}
+    def good_until(self, admitted: Iterable[Admitted]) -> LastGood:
+        """What a fold of these entries asks for: the last seq that counts of lanes whose writer was revoked and of posts that ended."""
+        if not self.revoked and not self.ended:
+            return {}
+        found: dict[tuple[str, ...], int] = {}
+        for ledger, origin, post in {(a.head.ledger, a.head.origin, a.head.author[1]) for a in admitted}:
+            last = self.last_good(ledger, origin)
+            if last is not None:
+                found[ledger, origin] = last
+            for end in self.ended.get(post, ()):
+                if place.covers(end.reach, ledger):
+                    lane = (ledger, origin, post)
+                    found[lane] = min(end.last.get((ledger, origin), 0), found.get(lane, _MAX))
+        return found
+
+    async def load_ended(self, journal: Journal) -> frozenset[str]:
+        """Posts that ended, from the views; at once in force. Those that are not folded yet, for `folding.fold_ended`."""
+        async with journal.read() as c:
+            rows = (await c.execute(text("select post, item, limits from ended_row"))).all()
+        found: dict[str, list[Ended]] = {}
+        for post, _, raw in rows:
+            limits = msgspec.msgpack.decode(raw, type=Limits)
+            last = {(ledger, origin): seq for ledger, origin, seq in limits.last}
+            found.setdefault(post, []).append(Ended(limits.reach, last, limits.of))
+        self.ended = found
+        folded = await folded_ends(journal)
+        return frozenset(post for post, item, _ in rows if (post, item) not in folded)
 
 
 def _certificates(rows: list[tuple[str, bytes | None]]) -> dict[str, Certificate]:

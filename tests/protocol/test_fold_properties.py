@@ -137,6 +137,25 @@ def check_sound(case: Case, entries: list[Admitted]) -> None:
 
 @SOME
 @given(st.integers(0, 2**32), st.integers(0, 2**32))
+def test_the_end_of_a_post_leaves_a_case_sound_and_takes_nobody_elses_word(seed: int, cut: int) -> None:
+    """Of one post everything beyond a drawn seq of each lane is set aside, whatever the order; what others wrote is judged as before."""
+    entries = History(seed, apart=True).run(14).entries()
+    draw = random.Random(cut)
+    post = draw.choice(sorted({one.head.author[1] for one in entries} - {"node"}))
+    limits = {(one.head.ledger, one.head.origin, post): draw.randint(1, 12) for one in entries}
+    case = fold_case(entries, TABLES, limits)
+    assert case is not None
+    check_sound(case, entries)
+    assert msgspec.msgpack.encode(fold_case(shuffled(entries, seed), TABLES, limits)) == msgspec.msgpack.encode(case)
+    assert decided_by_facts(fold_case(erased(entries), TABLES, limits)) == decided_by_facts(case)
+    over = {one.key for one in entries if one.head.author[1] == post and one.head.seq > limits[one.head.ledger, one.head.origin, post]}
+    lines = {line.key: line for line in case.lines}
+    assert all(lines[key].waiting or lines[key].set_aside or "核对" in lines[key].text for key in over)
+    assert {key_of(r.item) for r in case.reviews if r.code == "post_over"} <= over
+
+
+@SOME
+@given(st.integers(0, 2**32), st.integers(0, 2**32))
 def test_nothing_is_judged_by_what_is_missing(seed: int, cut: int) -> None:
     """Of a history in which everyone knew everything, any beginning of each lane has nothing set aside: the rest waits."""
     entries = History(seed, apart=False).run(14).entries()
@@ -257,7 +276,8 @@ def test_no_set_of_entries_stops_a_fold_or_a_view(admitted: list[Admitted], seed
     for sort in ("dispute", "task", "person", "common", "sealed", "lane"):
         assert views.rows(sort, mixed, TABLES) == views.rows(sort, admitted, TABLES)
         assert views.search_text(sort, mixed) == views.search_text(sort, admitted)
-    for limits in ({}, {(VILLAGE, origin): 2 for origin in ORIGINS}):
+    for limits in ({}, {(VILLAGE, origin): 2 for origin in ORIGINS}, {(VILLAGE, origin, "q"): 2 for origin in ORIGINS}):
+        views.rows("person", admitted, TABLES, limits)
         fold_case(admitted, TABLES, limits)
         check_task_sound(fold_task(admitted, TABLES, limits))
 

@@ -72,7 +72,7 @@ def test_only_the_top_admin_makes_a_reader_of_what_is_sealed():
 def test_a_post_is_ended_once_and_where_it_stands():
     command = EndPost(id="command-1", post=POST, office=VILLAGE, reason="换届")
     (draft,) = decide(command, actor("admin", TOWN), Known(post=(PERSON, VILLAGE, "clerk")))
-    assert (draft.subject, draft.facts) == (PERSON, PostEnded(TOWN, 0, (), POST))
+    assert (draft.subject, draft.facts) == (PERSON, PostEnded(TOWN, 0, (), POST, (), (), VILLAGE))
     assert refusal(command, actor("admin", TOWN)) == "field_impossible"
     assert refusal(command, actor("admin", TOWN), Known(post=(PERSON, OTHER, "clerk"))) == "field_impossible"
     assert refusal(command, actor("admin", OTHER), Known(post=(PERSON, VILLAGE, "clerk"))) == "not_allowed"

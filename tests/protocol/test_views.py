@@ -44,6 +44,7 @@ def test_every_row_has_exactly_the_columns_of_its_table() -> None:
     person = [
         entry(COUNTY, 1, events.PersonRegistered(COUNTY, 0, ()), events.PersonRegisteredBody("周小满")),
         entry(TOWNSHIP, 1, events.PostGiven(COUNTY, 0, (), "cadre.0000000a", "cadre", "n2"), events.PostGivenBody("驻村干部")),
+        entry(TOWNSHIP, 2, events.PostEnded(COUNTY, 0, (), "cadre.0000000a", ("330523/*",), ((VILLAGE, "nvillagea:1", 3),), TOWNSHIP)),
     ]
     common = [
         entry("_", 1, events.TableSet("", 0, (), "types", "2", "2026-01-01", b"{}")),

@@ -13,6 +13,7 @@ from protocol.node.journal.projection import Projected
 from protocol.node.journal.rows import among, bound, fetch
 from protocol.node.journal.writing import Writing
 
+ENDS_FOLDED = "ends of posts folded"  # `local` keeps which ends of posts the views know of
 SUBJECTS_MAX = 200  # of one transaction: about 0.1 s
 
 
@@ -30,7 +31,9 @@ async def rebuild(journal: Journal) -> bool:
 
 
 async def fill(journal: Journal) -> None:
-    """Empty views, once."""
+    """Empty views, once; by whatever is known while it runs, so what comes to be known later is folded again."""
+    async with journal.writing() as w:
+        await fetch(w.connection, "delete from local where name = :name returning name", {"name": ENDS_FOLDED})
     async for subjects in _subjects(journal):
         async with journal.writing() as w:
             await w.project(subjects)
