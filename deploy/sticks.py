@@ -9,10 +9,12 @@ from deploy.keeping import opened
 from protocol import batch as batches
 from protocol import bundle
 from protocol import certificate as certificates
+from protocol.node import blobs
 from protocol.node.config import Config
 from protocol.node.identity import write_whole
 from protocol.node.journal import Journal
 from protocol.node.link.answers import piece
+from protocol.node.link.ground import LOCAL
 from protocol.node.node import Node, now_ms
 from protocol.problem import Refused
 
@@ -43,26 +45,42 @@ async def import_(folder: Path, config: Config, file: Path) -> int:
         secrets = [bundle.box_secret(node.signer.key)]
         if sealing := node.identity.sealing_secret():
             secrets.append(PrivateKey(sealing))
-        got = bundle.unpack(file.read_bytes(), secrets, node.about.root_public)
+        got = bundle.unpack(_read(file), secrets, node.about.root_public)
         new, refused = 0, 0
         for packed in got.batches:
-            batch = batches.unpack(packed)
+            ledger, origin = "", ""
             try:
+                batch = batches.unpack(packed)
+                ledger, origin = batch.ledger, batch.origin
                 new += await node.admission.admit(batch, got.certificate.node)
             except Refused as refusal:
+                if refusal.code in LOCAL:
+                    raise  # a full disk is nobody's fault: the same stick is read again later
                 refused += 1
                 async with node.journal.writing() as w:
-                    await w.quarantine(got.certificate.node, batch.ledger, batch.origin, refusal, now_ms())
+                    await w.quarantine(got.certificate.node, ledger, origin, refusal, now_ms())
         for one in got.pieces:
-            address, offset, _ = _piece(one)
-            if node.blobs.progress(address).have <= offset:
-                await node.blobs.write_chunk(address, one)
+            try:
+                piece_ = blobs.unpack(one)
+                if node.blobs.progress(piece_.address).have <= piece_.offset:
+                    await node.blobs.write_chunk(piece_.address, one)
+            except Refused as refusal:
+                if refusal.code in LOCAL:
+                    raise
+                refused += 1
         await node.admission.settled()
     print(
         f"来自 {got.certificate.name}：新入账 {new} 条，附件 {len(got.pieces)} 块"
         + (f"，拒收 {refused} 批（见 连接与台账）" if refused else "。")
     )
     return 1 if refused else 0
+
+
+def _read(file: Path) -> bytes:
+    """Raises Refused bundle_wrong before a film that somebody put on the stick is read into memory."""
+    if file.stat().st_size > bundle.BUNDLE_BYTES_MAX + 1_024:
+        raise Refused("bundle_wrong", why="太大")
+    return file.read_bytes()
 
 
 def _piece(packed: bytes) -> tuple[str, int, int]:

@@ -8,7 +8,7 @@ import pytest
 from tests.faults.needs import missing
 from tests.faults.row import rows
 
-ROWS = (10, 16, 19, 23, 31)
+ROWS = (10, 16, 19, 20, 21, 23, 31)
 SEED = 20_261_125
 
 

@@ -1,0 +1,148 @@
+"""Attachments whose way is cut at any byte: the wire breaks inside a piece, a disk keeps only a part, pieces come wrong, twice, too large.
+
+First the store alone: a file is written piece by piece, cut at drawn bytes, with foreign and damaged pieces between, and is whole and true in
+the end. Then a real village sends a real file through a wire that is cut at byte n again and again, and what is typed meanwhile overtakes it.
+"""
+
+import asyncio
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+
+import msgspec
+
+from protocol.commands import AddEvidence, Blob
+from protocol.node import blobs as store
+from protocol.node.blobs import CHUNK_BYTES, Blobs
+from protocol.node.config import Config
+from protocol.node.node import Node
+from tests.faults.kit.proxy import Proxy
+from tests.faults.row import Outcome, Row
+from tests.faults.rows.drawn import flipped, refused
+from tests.link.kit import V1, soon
+from tests.link.test_whole_nodes import Whole, actor, dispute, new_id
+
+CUTS_ON_DISK, CUTS_ON_WIRE = 20, 2
+JPEG = b"\xff\xd8\xff"
+
+
+async def _on_disk(draw: Random, folder: Path) -> int:
+    """A store that is killed in the middle of a piece, at any byte, goes on from there; at the end the whole is what its address says."""
+    source, target = Blobs(folder / "source", bytes(32)), Blobs(folder / "target", bytes(range(32)))
+    cuts = 0
+    while cuts < CUTS_ON_DISK:
+        plain = JPEG + draw.randbytes(draw.choice([1, CHUNK_BYTES - 20, CHUNK_BYTES, 3 * CHUNK_BYTES + draw.randrange(CHUNK_BYTES)]))
+        blob = await source.put(plain, "田埂.jpg", "image/jpeg")
+        again = await source.put(plain, "又一张.jpg", "image/jpeg")
+        assert again.address == blob.address, "the same file twice was kept twice"
+        cuts += await _one_file(draw, source, target, blob)
+        assert await target.get(blob) == plain
+        assert not list((folder / "target").rglob("*.part")), "half a file was left"
+    return cuts
+
+
+async def _one_file(draw: Random, source: Blobs, target: Blobs, blob: Blob) -> int:
+    cuts = 0
+    while not (at := target.progress(blob.address)).is_whole:
+        packed = await source.chunk(blob.address, at.have) or b""
+        for wrong in _wrong_pieces(draw, packed, at.have):
+            with refused("frame_broken", what="a wrong piece"):
+                await target.write_chunk(blob.address, wrong)
+        if at.have:  # an older piece again changes nothing
+            assert await target.write_chunk(blob.address, await source.chunk(blob.address, 0) or b"") == at
+        await target.write_chunk(blob.address, packed)
+        part = target._part(blob.address)
+        if part and draw.random() < 0.7:
+            keep = draw.randrange(part.stat().st_size + 1)
+            with part.open("r+b") as file:
+                file.truncate(keep)
+            target = Blobs(target._path(blob.address).parents[1], bytes(range(32)))  # the program is started again
+            assert target.progress(blob.address).have == keep, "it begins anew instead of going on"
+            cuts += 1
+    return max(cuts, 1)
+
+
+def _wrong_pieces(draw: Random, packed: bytes, at: int) -> list[bytes]:
+    address, offset, total, data, sum_ = msgspec.msgpack.decode(packed)
+    other = sha256(b"other").hexdigest()
+    return [
+        flipped(packed, draw.randrange(len(packed) * 8)),
+        packed[: draw.randrange(len(packed))],
+        msgspec.msgpack.encode([other, offset, total, data, store._sum(other, offset, total, data)]),
+        msgspec.msgpack.encode([address, offset, 2**40, data, store._sum(address, offset, 2**40, data)]),
+        msgspec.msgpack.encode([address, offset, total, data + b"x" * CHUNK_BYTES, sum_]),
+    ]
+
+
+async def _wrong_whole(draw: Random, folder: Path) -> None:
+    """A peer that gives right pieces of another file under this address: thrown away at the end, and fetched again from a better one."""
+    source, target = Blobs(folder / "good", bytes(32)), Blobs(folder / "misled", bytes(32))
+    blob = await source.put(JPEG + draw.randbytes(1000), "a.jpg", "image/jpeg")
+    address, offset, total, data, _ = msgspec.msgpack.decode(await source.chunk(blob.address, 0) or b"")
+    lie = bytes(reversed(data))
+    with refused("frame_broken"):
+        await target.write_chunk(address, msgspec.msgpack.encode([address, offset, total, lie, store._sum(address, offset, total, lie)]))
+    assert target.progress(address).have == 0
+    assert (await target.write_chunk(address, await source.chunk(address, 0) or b"")).is_whole
+
+
+async def _on_the_wire(draw: Random, folder: Path) -> tuple[int, str]:
+    whole = await Whole(folder).start()
+    wire = await Proxy(seed=draw.getrandbits(30)).start(whole.server.listen.port)
+    try:
+        hub, village = whole.hub, await _behind(whole, wire)
+        plain = JPEG + draw.randbytes(draw.randint(1_500_000, 2_200_000))
+        blob = await village.blobs.put(plain, "录音.jpg", "image/jpeg")
+        wire.faults.bytes_per_s = 1_500_000
+        logged = await village.desk.submit(dispute(V1), actor(village, "clerk"))
+        await village.desk.submit(AddEvidence(id=new_id(), case=logged.subject, blob=blob), actor(village, "clerk"))
+        low, cuts = 0, 0
+        while cuts < CUTS_ON_WIRE and not hub.blobs.has(blob.address):
+            await soon(lambda low=low: hub.blobs.progress(blob.address).have > low, 30)
+            wire.faults.cut_after = {"up": draw.randrange(1, 500_000)}  # inside a piece that is on its way, or in what comes next
+            await asyncio.sleep(draw.random() * 0.3)
+            wire.cut()
+            cuts += 1
+            have = hub.blobs.progress(blob.address).have
+            assert have >= low, f"it had {low} bytes and has {have}"
+            low = have
+            wire.is_cut, wire.faults.cut_after = False, {}
+        typed = await village.desk.submit(dispute(V1), actor(village, "clerk"))
+        text_first = await _overtakes(hub, typed.subject, blob)
+        wire.heal()
+        await soon(lambda: hub.blobs.has(blob.address), 60)
+        assert await hub.blobs.get(blob) == plain
+        return cuts, f"{cuts} cuts of the wire, {low} bytes kept at the last; text {'overtook' if text_first else 'came with'} the file"
+    finally:
+        await whole.stop()
+        await wire.stop()
+
+
+async def _behind(whole: Whole, wire: Proxy) -> Node:
+    """A village whose only line is the wire."""
+    village = await whole.join("高禹村", V1)
+    await village.close()
+    whole.nodes.remove(village)
+    node = await whole._node(village.folder, Config(link=type(Config().link)(servers=[f"127.0.0.1:{wire.port}"])))
+    await node.start()
+    return node
+
+
+async def _overtakes(hub: Node, subject: str, blob: Blob) -> bool:
+    """Text first: what was typed after the file began is there no later than the file is."""
+    while not await hub.journal.subject(subject):
+        await asyncio.sleep(0.01)
+        if hub.blobs.has(blob.address):
+            assert await hub.journal.subject(subject), "the file came before the text"
+            return False
+    return True
+
+
+async def play(draw: Random, folder: Path) -> Outcome:
+    cuts = await _on_disk(draw, folder)
+    await _wrong_whole(draw, folder)
+    more, told = await _on_the_wire(draw, folder / "wire")
+    return Outcome(0, images=cuts + more, said=(f"{cuts} cuts on the disk", told))
+
+
+ROW = Row(20, "attachment cut at any byte, wrong bytes, huge, same twice", "resumes; hash checked; text never waits", (), play)
