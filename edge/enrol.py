@@ -74,6 +74,7 @@ async def renew(code: str, folder: Path, post: Post | None = None) -> Joined:
     The keys that open what lies here (journal, files, backups) stay. The new identity is made beside the old one and takes its
     place whole, at the latest when the program starts again; the old one is kept aside. Raises as `enrol` does.
     """
+    joining.read_code(code)
     old, beside = Identity(folder), Identity(folder / RENEWING)
     beside.folder.mkdir(parents=True, exist_ok=True)
     beside.folder.chmod(0o700)

@@ -64,6 +64,7 @@ SENTENCES: Final[dict[str, tuple[int, str]]] = {
         403,
         "这台电脑的数据被复制过，另一台也在用它的身份写，本机已停止写入。请联系县社会治理中心要新的登记码，填到“连接与台账”里。",
     ),
+    "restored_waits": (503, "本机刚从备份恢复，正在和别的机器核对，核对完才打开页面。请过几秒再试。"),
     "command_invalid": (422, "请求的格式不对：{why}。"),
     # what the operator meets on 连接与台账
     "frame_broken": (400, "收到的数据包不完整或被改动。"),

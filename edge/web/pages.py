@@ -136,7 +136,7 @@ async def renew(request: Request) -> Response[Any]:
 async def _not_renewed(request: Request, form: dict[str, str], refusal: Refused) -> Response[Any]:
     if wants_json(request):
         return refused_twin(refusal)
-    return await link.shown(request, refusal.status, form=form, wrong={"code": refusal.sentence}, sentence="没有恢复使用。")
+    return await link.shown(request, 422, form=form, wrong={"code": refusal.sentence}, sentence="没有恢复使用。")
 
 
 def edge_app(node: Any) -> Litestar:

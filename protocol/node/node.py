@@ -25,6 +25,7 @@ from protocol.node.config import Config
 from protocol.node.desk import Desk
 from protocol.node.folding import fold_again, fold_ended
 from protocol.node.forks import Forks, Moved
+from protocol.node.gate import Gate, note_restored
 from protocol.node.identity import Identity
 from protocol.node.journal import Journal, Witness
 from protocol.node.link.pump import Pump
@@ -76,6 +77,8 @@ class Node:
         )  # fmt: skip
         self.desk.offset, self.desk.stopped = self.pump.offset_ms, self.stopped
         self.forks.regained = self._regained
+        self.gate = Gate(machine.folder, self.pump, clock, self.wake)
+        self.desk.ready = self.gate.asked
         self.outdated = asyncio.Event()  # a new epoch was opened while running: whoever runs this node closes it and opens it again
         self.servers: list[Callable[[], object]] = []  # states of nats-servers that this program runs, for the page
         self._tasks: list[asyncio.Task[None]] = []
@@ -95,7 +98,8 @@ class Node:
         journal = await machine.journal(shelf)
         try:
             witness = machine.witness()
-            await _hold_against_mark(witness, machine.identity, journal)
+            if await _hold_against_mark(witness, machine.identity, journal):
+                note_restored(machine.folder, machine.clock(), "lost")
             return cls(machine, journal, shelf, witness)
         except BaseException:
             await journal.close()
@@ -121,6 +125,8 @@ class Node:
         """Why this node writes no more, a code of problem.SENTENCES; "" when it does."""
         if self.journal.damaged:
             return "store_damaged"
+        if self.outdated.is_set():
+            return "store_busy"  # it opens again in a moment, under another origin
         if self.signer.node in self.shelf.revoked:
             return "node_revoked"
         return "node_forked" if self.forks.is_forked else ""
@@ -128,12 +134,15 @@ class Node:
     async def start(self) -> None:
         await self.forks.load()
         self.forks.changed.set()
-        await self.desk.arrivals()
+        if any(origin == self.signer.origin for _, origin in await self.journal.heads()):
+            self.gate.ask()
+        self._wrote.set()  # what offers wait for an arrival is looked at as soon as the others were asked
         loops = {
             "pump": self.pump.run,
             "mark": self._mark,
             "elsewhere": self._elsewhere,
             "overtaken": self._overtaken,
+            "gate": self.gate.run,
             "scrub": self._scrub,
             "errands": self._errands,
             "sweep": self._sweep,
@@ -264,10 +273,12 @@ async def _for_ever(name: str, loop: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(ELSEWHERE_S)
 
 
-async def _hold_against_mark(witness: Witness, identity: Identity, journal: Journal) -> None:
+async def _hold_against_mark(witness: Witness, identity: Identity, journal: Journal) -> bool:
+    """True: entries are missing that this node once signed; it goes on under a new epoch."""
     about = identity.about()
     own = f"{about.node}:{about.epoch}"
     lost = [lane for lane in witness.ahead(await journal.heads()) if lane[1] == own]
     if lost:
         identity.new_epoch()
         log.event("new epoch", origin=own, lanes=len(lost))
+    return bool(lost)

@@ -19,8 +19,10 @@ from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
+
 from deploy import cli, keeping
-from deploy.demo.cast import COUNTY, NEIGHBOUR, PEOPLE, TOWNSHIP, VILLAGE
+from deploy.demo.cast import COUNTY, NEIGHBOUR, PASSWORD, PEOPLE, TOWNSHIP, VILLAGE
 from deploy.demo.check import Page, new_id, soon
 from deploy.demo.county import Demo, answers
 from protocol.node.config import load
@@ -130,6 +132,14 @@ class County:
                 await page.sign_in()
             self._pages[account, node] = page
         return self._pages[account, node]
+
+    async def open_restored(self, node: str, account: str = "") -> None:
+        """Somebody opens the pages of a restored node that can't reach the others, by name."""
+        account = account or WATCHERS[node]
+        async with httpx.AsyncClient(base_url=self.demo.url(node), timeout=30) as http:
+            said = {"name": account, "password": PASSWORD, "reason": "村里断网，有人来登记"}
+            got = await http.post("/restored/open", data=said, headers={"Accept": "application/json"})
+            assert got.status_code == 200, got.text
 
     async def forget(self, node: str) -> None:
         """Pages of this node are signed in anew."""

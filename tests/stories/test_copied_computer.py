@@ -72,7 +72,7 @@ async def _decided(county: County, hub: Page, clerk: Page, fork: dict, there: li
     code = made.json()["code"]
     county.typed.add(code.rpartition("/")[2])
     wrong = await clerk.http.post("/renew", data={"code": code[:-1] + ("A" if code[-1] != "A" else "B")}, headers=HTML)
-    assert wrong.status_code == 403
+    assert wrong.status_code == 422
     assert "登记码不对" in wrong.text
     got = await clerk.http.post("/renew", data={"code": code})
     assert got.status_code == 200, got.text

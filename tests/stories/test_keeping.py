@@ -5,13 +5,16 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 import pytest_asyncio
 from sqlalchemy import text as sql
 
-from deploy.demo.cast import COUNTY, VILLAGE
+from deploy.demo.cast import COUNTY, PASSWORD, VILLAGE
 from deploy.demo.check import photo
-from tests.kit.county import HTML, County, distinct
+from protocol.commands import EraseBody
+from protocol.events import Actor
+from tests.kit.county import HTML, County, distinct, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -59,14 +62,63 @@ async def test_a_restored_village_takes_its_own_entries_back_and_repeats_no_code
     county.demo.cut("gaoyu")  # offline too the next number is a new one
     await county.begin("gaoyu")
     await county.forget("gaoyu")
+    await _waits_until_opened(county, first)
     clerk = await county.page("wangfang")
     assert (await clerk.http.get(f"/cases/{second['case']}")).status_code == 404, "the backup is older"
+    assert "本机由备份恢复，还没有和别的机器核对" in (await clerk.http.get("/desk", headers=HTML)).text
     third = await county.log(clerk, VILLAGE, distinct("恢复以后断着网登记"))
     assert {entry["origin"] for entry in third["entries"]} == {f"{county.id_of('gaoyu')}:2"}
     assert len({first["code"], second["code"], third["code"]}) == 3
     county.demo.heal("gaoyu")
     await county.shows(clerk, second["case"])
     await county.same("hub", "town", "gaoyu")
+
+    async def told_no_more() -> bool:
+        return "本机由备份恢复" not in (await clerk.http.get("/desk", headers=HTML)).text
+
+    await until(told_no_more, "it was compared")
+    (record,) = county.home("gaoyu").glob("restored-*.json")
+    assert '"opened_by":"wangfang"' in record.read_text()
+    assert "断网" in record.read_text(), "who opened it and why stays written down"
+
+
+async def _waits_until_opened(county: County, saved) -> None:
+    """A restored backup shows nothing of the ledger before it was compared; somebody may open it by name and with a reason."""
+    async with httpx.AsyncClient(base_url=county.demo.url("gaoyu"), timeout=30) as http:
+        for path in ("/sign-in", "/cases", f"/cases/{saved['case']}"):
+            got = await http.get(path, headers=HTML)
+            assert got.status_code == 503, path
+            assert "正在和上级核对" in got.text
+        refused = await http.post("/restored/open", data={"name": "wangfang", "password": "wrong", "reason": "急用"}, headers=HTML)
+        assert refused.status_code == 401
+        assert "账号或密码不对" in refused.text
+        bare = await http.post("/restored/open", data={"name": "wangfang", "password": PASSWORD, "reason": " "}, headers=HTML)
+        assert bare.status_code == 422
+    await county.open_restored("gaoyu")
+
+
+async def test_what_was_erased_since_the_backup_is_on_no_page_of_the_restored_node(county: County, tmp_path):
+    """The others are there: the first page that answers has it erased already, and so has the disk."""
+    clerk, file, word = await county.page("wangfang"), tmp_path / "before.tar", distinct("备份以后依法删除的正文")
+    saved = await county.log(clerk, VILLAGE, word)
+    await county.same("hub", "town", "gaoyu")
+    assert (await county.yidi("gaoyu", "backup", file)).code == 0
+    ledger, origin, seq = saved["entries"][0]["ledger"], saved["entries"][0]["origin"], saved["entries"][0]["seq"]
+    async with county.opened("hub") as node:
+        powers = frozenset({"erase"})
+        erase = EraseBody(id=distinct("erase")[-9:-1] * 2, item=f"{ledger}|{origin}|{seq}", ground="个人信息保护法第47条")
+        await node.desk.submit(erase, Actor("0" * 32, "admin.00000000", COUNTY, powers))
+    await until(lambda: word.encode() not in county.everything_stored("gaoyu"), "erased in the village")
+    await county.halt("gaoyu")
+    assert (await county.yidi("gaoyu", "restore", file)).code == 0
+    assert word.encode() in county.everything_stored("gaoyu"), "the backup has it"
+    await county.begin("gaoyu")
+    async with httpx.AsyncClient(base_url=county.demo.url("gaoyu"), timeout=30) as http:
+        answered = await http.get("/sign-in", headers=HTML)
+    assert answered.status_code == 200
+    assert word.encode() not in county.everything_stored("gaoyu"), "the first page that answers comes after the erasure"
+    await county.forget("gaoyu")
+    assert word not in (await (await county.page("wangfang")).http.get(f"/cases/{saved['case']}", headers=HTML)).text
 
 
 async def test_what_is_no_backup_of_this_node_is_refused_in_words_and_changes_nothing(county: County, tmp_path):

@@ -29,6 +29,7 @@ class Hearing:
     ) -> None:
         """say: puts a Have of this ledger on the way · came: a peer was heard of, tell it what it lacks."""
         self._ground, self._catchup, self._say, self._came, self._forks = ground, catchup, say, came, forks
+        self.heard = 0  # Haves of others that were compared since the start
         self.highest = 0  # epoch of this node that others know of
         self.overtaken: set[str] = set()  # ledgers of which others hold more of OUR lane than we do: our disk lost something
 
@@ -100,6 +101,7 @@ class Hearing:
             if ground.peers.counts(got.ledger):
                 ground.keep_have(got.node, got.ledger, got.lanes, wire, changed)
         await self._compare(got, wire)
+        self.heard += 1
         await self._other_histories(got)
         ours = ground.heads.get(got.ledger, {})
         ahead = any(got.lanes.get(origin, (0, b""))[0] < head.seq for origin, head in ours.items())

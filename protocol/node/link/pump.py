@@ -116,6 +116,11 @@ class Pump:
         """How far a file that somebody opened has come, and what holds it up."""
         return self._fetching.wait(address, total)
 
+    @property
+    def heard(self) -> int:
+        """How many Haves of others were compared with what is here since the start."""
+        return self._hearing.heard
+
     def peers(self) -> list[Peer]:
         return self._ground.peers.shown(self._ground.heads)
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader
-from litestar import Litestar
+from litestar import Litestar, Request, Response
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import CacheControlHeader, State
 from litestar.exceptions import HTTPException
 from litestar.static_files import create_static_files_router
 
-from protocol.node.web import asking, cases, files, histories, link, lists, register, session, stream, watch, words
+from protocol.node.web import asking, cases, files, histories, link, lists, register, session, stream, waiting, watch, words
 from protocol.node.web.page import BODY_BYTES_MAX, POLICY, failed, refused
 from protocol.node.web.stream import View
 from protocol.problem import Refused
@@ -54,6 +54,10 @@ def environment_of(node: Any, templates: Sequence[Path], dist: Path, home: str) 
     return environment
 
 
+async def _before(request: Request) -> Response[Any] | None:
+    return await waiting.before(request) or await session.before(request)
+
+
 def make_app(
     node: Any,
     routes: list,
@@ -74,7 +78,7 @@ def make_app(
     ids that go out with the forms.
     """
     environment = environment_of(node, templates, dist, home)
-    pages = (lists, register, cases, asking, files, link, histories, stream, watch)
+    pages = (waiting, lists, register, cases, asking, files, link, histories, stream, watch)
     shared = [*session.routes(home, homes), *(route for module in pages for route in module.routes())]
     dist.mkdir(parents=True, exist_ok=True)
     static = create_static_files_router(
@@ -85,7 +89,7 @@ def make_app(
     return Litestar(
         [*shared, static, *routes],
         state=state,
-        before_request=session.before,
+        before_request=_before,
         after_response=watch.answered,
         exception_handlers={Refused: refused, HTTPException: failed, Exception: failed},
         response_headers=POLICY,

@@ -15,7 +15,7 @@ from litestar.response import Redirect
 
 from protocol.access import CASE_POWERS
 from protocol.node.histories import Fork, find, histories
-from protocol.node.web import forms
+from protocol.node.web import forms, link
 from protocol.node.web.page import actor_of, node_of, page, refused_twin, twin, wants_json
 from protocol.problem import Refused
 
@@ -42,7 +42,7 @@ async def shown(request: Request, status: int = 200, **more: Any) -> Response[An
     forks = await _forks(request)
     if wants_json(request):
         return twin({"forks": forks, **more}, status)
-    may = bool(actor_of(request).powers & MAY)
+    may = bool(actor_of(request).powers & MAY) and not link.stopped_of(node_of(request))
     return await page(request, "forks.html", status=status, forks=forks, may_decide=may, renews=_renews(request), **more)
 
 

@@ -25,6 +25,7 @@ POLICY: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
+OPENED: Final = "本机由备份恢复，还没有和别的机器核对（{}打开）：可能看到已经依法删除的内容，不要打印、不要转告。请尽快联网。"
 BESIDE: Final = {"HX-Reswap": "afterbegin"}  # above what was typed, never in its place
 KEPT_NOWHERE: Final = {"Cache-Control": "no-store", **POLICY}  # also where no handler was found, so nothing else adds them
 
@@ -70,7 +71,10 @@ async def shell(request: Request) -> dict[str, Any]:
 def trouble_of(node: Any) -> str:
     """The sentence that says why this node writes no more and what to do; "" when it does."""
     code = node.stopped() if hasattr(node, "stopped") else ""
-    return SENTENCES[code][1] if code else ""
+    if code and code != "store_busy":
+        return SENTENCES[code][1]
+    restored = getattr(getattr(node, "gate", None), "restored", None)
+    return OPENED.format(restored.opened_by) if restored and restored.opened_ms else ""
 
 
 def rendered(request: Request, template: str, context: dict[str, Any]) -> str:

@@ -1,0 +1,137 @@
+"""What a node does first when it starts: it asks the others. Two waits, both short, both bounded.
+
+- **Before the first word is written** (`asked`): a disk that was put back whole does not know that it is an old one; the others' Haves
+  tell, some tenths of a second after the link is up. So the first save of a start waits for them, for `ASK_S_MAX` at most; without a
+  link for `OFFLINE_S`, and not at all where nothing was ever written. Offline a node works as ever.
+- **Before the first page is shown** (`is_waiting`), where a backup was restored or lost entries were noticed: what the law took
+  since then stands in it yet. Pages wait until the others were heard and nothing is behind, for then every erasure is here. When nobody
+  can be reached somebody who answers for it opens the pages, by name and with a reason; that is written down (`restored.json`).
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from protocol.node import log
+from protocol.node.identity import write_whole
+from protocol.node.wake import Wake
+
+RESTORED: Final = "restored.json"
+OFFLINE_S, ASK_S_MAX = 1.0, 3.0
+CALM_S = 0.3  # nobody new was heard for so long: who is there has spoken
+PULLED_CALM_S = 1.0
+TICK_S = 0.05
+
+
+class Restored(msgspec.Struct):
+    """since_ms: when the old state was put in place · why: restore, lost · opened_…: who opened the pages before others were heard."""
+
+    since_ms: int
+    why: str
+    opened_by: str = ""
+    opened_ms: int = 0
+    reason: str = ""
+    pulled_ms: int = 0
+
+
+def note_restored(folder: Path, now_ms: int, why: str) -> None:
+    """From now on pages wait for the others. Nothing where there is no such folder (a node that keeps nothing on a disk)."""
+    if folder.is_dir():
+        write_whole(folder / RESTORED, msgspec.json.encode(Restored(now_ms, why)))
+
+
+class Gate:
+    def __init__(self, folder: Path, pump: Any, clock: Callable[[], int], wake: Wake) -> None:
+        """pump: says whether the link is up, what is behind, and how many Haves of others were compared (`heard`)."""
+        self._file, self._pump, self._clock, self._wake = folder / RESTORED, pump, clock, wake
+        self._asked, self._passed = asyncio.Event(), asyncio.Event()
+        self._asked.set()
+        self.restored = self._read()
+        if not self.is_waiting:
+            self._passed.set()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Claims that no page may be shown yet."""
+        return self.restored is not None and not self.restored.opened_ms
+
+    async def asked(self) -> None:
+        """Returns when others were asked what they hold of ours, or when nobody can be."""
+        await self._asked.wait()
+
+    async def passed(self, most_s: float) -> bool:
+        """Waits so long at most; True: pages may be shown."""
+        try:
+            async with asyncio.timeout(most_s):
+                await self._passed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def open(self, who: str, reason: str) -> None:
+        """Somebody answers for showing what was not compared with the others yet. Raises OSError: nothing was opened."""
+        if self.restored is None:
+            return
+        made = msgspec.structs.replace(self.restored, opened_by=who, opened_ms=self._clock(), reason=reason)
+        write_whole(self._file, msgspec.json.encode(made))
+        self.restored = made
+        log.event("opened before others were heard")
+        self._passed.set()
+        self._wake.heard()
+
+    def ask(self) -> None:
+        """Call at a start that has something of its own: from now on writers wait."""
+        self._asked.clear()
+
+    async def run(self) -> None:
+        """For ever, beside the pump."""
+        try:
+            await self._ask()
+        finally:
+            self._asked.set()
+        await self._pull()
+        await asyncio.Event().wait()
+
+    async def _ask(self) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        heard, quiet = 0, began
+        while not self._asked.is_set() and (now := loop.time()) - began < ASK_S_MAX:
+            if self._pump.heard > heard:
+                heard, quiet = self._pump.heard, now
+            if self._pump.state().overtaken:
+                quiet = now  # it goes on under a new epoch in a moment, nothing is written before
+            elif (heard and now - quiet > CALM_S) or (not self._pump.state().link.connected and now - began > OFFLINE_S):
+                return
+            await asyncio.sleep(TICK_S)
+
+    async def _pull(self) -> None:
+        if self.restored is None:
+            return
+        loop = asyncio.get_running_loop()
+        heard, quiet = 0, loop.time()
+        while True:
+            state = self._pump.state()
+            if self._pump.heard > heard or any(state.behind.values()) or not state.link.connected:
+                heard, quiet = self._pump.heard, loop.time()
+            if heard and loop.time() - quiet > PULLED_CALM_S:
+                break
+            await asyncio.sleep(TICK_S)
+        done = msgspec.structs.replace(self.restored, pulled_ms=self._clock())
+        write_whole(self._file.with_name(f"restored-{done.since_ms}.json"), msgspec.json.encode(done))
+        self._file.unlink(missing_ok=True)
+        self.restored = None
+        log.event("pulled after a restore")
+        self._passed.set()
+        self._wake.heard()
+
+    def _read(self) -> Restored | None:
+        try:
+            return msgspec.json.decode(self._file.read_bytes(), type=Restored)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except msgspec.MsgspecError:
+            return Restored(self._clock(), "unreadable")  # somebody put it there for a reason

@@ -1,0 +1,54 @@
+"""While a restored node has not heard the others, every address answers with one page: what it waits for, and how to go on without.
+
+    POST /restored/open     name, password, reason: whoever has an account here opens the pages and answers for it
+
+A request waits a moment first, since the others usually answer at once.
+"""
+
+from typing import Any, Final
+
+from litestar import Request, Response, post
+from litestar.response import Redirect
+
+from protocol.node.web import forms
+from protocol.node.web.page import fragment, node_of, refused_twin, twin, wants_json
+from protocol.problem import Refused
+
+HELD_S: Final = 8.0  # a browser shows nothing for so long at most
+OPEN: Final = "/restored/open"
+
+
+async def before(request: Request) -> Response[Any] | None:
+    gate = getattr(node_of(request), "gate", None)
+    if gate is None or not gate.is_waiting or request.url.path == OPEN or request.route_handler.opt.get("public") == "file":
+        return None
+    if request.url.path == "/healthz" or await gate.passed(HELD_S):
+        return None
+    return _wait(request, Refused("restored_waits"))
+
+
+def _wait(request: Request, refusal: Refused, name: str = "") -> Response[Any]:
+    if wants_json(request):
+        return refused_twin(refusal)
+    shown = {"sentence": refusal.sentence if refusal.code != "restored_waits" else "", "name": name}
+    return fragment(request, "waiting.html", status=refusal.status, counts={}, link=None, path="", **shown)
+
+
+@post(OPEN, public=True, status_code=200)
+async def open_pages(request: Request) -> Response[Any]:
+    node = node_of(request)
+    form = {name: values[0] for name, values in forms.typed((await request.form()).multi_items()).items()}
+    name, reason = form.get("name", ""), form.get("reason", "").strip()[:200]
+    try:
+        if not reason:
+            raise Refused("field_missing", field="reason", what="为什么现在就要打开")
+        token = await node.people.sign_in(name, form.get("password", ""), node.clock(), request.client.host if request.client else "")
+        await node.people.sign_out(token)
+    except Refused as refusal:
+        return _wait(request, refusal, name)
+    node.gate.open(name, reason)
+    return twin({"status": "ok"}) if wants_json(request) else Redirect("/", status_code=303)
+
+
+def routes() -> list:
+    return [open_pages]

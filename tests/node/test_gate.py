@@ -1,0 +1,100 @@
+"""A start asks the others before it writes, and a restored node before it shows a page; both waits end."""
+
+import asyncio
+from types import SimpleNamespace
+
+from protocol.node import gate as gates
+from protocol.node.gate import RESTORED, Gate, note_restored
+from protocol.node.wake import Wake
+
+
+class Pump:
+    def __init__(self) -> None:
+        self.heard, self.connected = 0, False
+        self.overtaken: tuple[str, ...] = ()
+        self.behind: dict[str, int] = {}
+
+    def state(self) -> SimpleNamespace:
+        return SimpleNamespace(link=SimpleNamespace(connected=self.connected), overtaken=self.overtaken, behind=self.behind)
+
+
+def gate_of(folder, pump: Pump) -> Gate:
+    return Gate(folder, pump, lambda: 7, Wake())
+
+
+async def running(gate: Gate):
+    task = asyncio.create_task(gate.run())
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_a_node_that_never_wrote_asks_nobody(tmp_path):
+    gate = gate_of(tmp_path, Pump())
+    await asyncio.wait_for(gate.asked(), 0.1)
+
+
+async def test_offline_the_first_save_waits_no_longer_than_it_takes_to_know(tmp_path, monkeypatch):
+    monkeypatch.setattr(gates, "OFFLINE_S", 0.05)
+    gate = gate_of(tmp_path, Pump())
+    gate.ask()
+    task = await running(gate)
+    await asyncio.wait_for(gate.asked(), gates.ASK_S_MAX)
+    task.cancel()
+
+
+async def test_nothing_is_written_while_others_hold_more_of_ours(tmp_path, monkeypatch):
+    monkeypatch.setattr(gates, "CALM_S", 0.01)
+    pump = Pump()
+    pump.connected, pump.heard, pump.overtaken = True, 1, ("330523",)
+    gate = gate_of(tmp_path, pump)
+    gate.ask()
+    task = await running(gate)
+    await asyncio.sleep(0.3)
+    assert not gate._asked.is_set()
+    pump.overtaken = ()
+    await asyncio.wait_for(gate.asked(), gates.ASK_S_MAX)
+    task.cancel()
+
+
+async def test_pages_of_a_restored_node_wait_until_others_were_heard_and_nothing_is_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(gates, "PULLED_CALM_S", 0.05)
+    note_restored(tmp_path, 5, "restore")
+    pump = Pump()
+    gate = gate_of(tmp_path, pump)
+    assert gate.is_waiting
+    task = await running(gate)
+    assert not await gate.passed(0.3), "nobody was heard"
+    pump.connected, pump.heard, pump.behind = True, 3, {"330523": 2}
+    assert not await gate.passed(0.3), "something is behind"
+    pump.behind = {}
+    assert await gate.passed(5)
+    assert not gate.is_waiting
+    assert not (tmp_path / RESTORED).exists()
+    assert (tmp_path / "restored-5.json").exists()
+    assert not gate_of(tmp_path, pump).is_waiting, "nor after the next start"
+    task.cancel()
+
+
+async def test_whoever_opens_it_before_is_written_down_and_it_is_compared_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(gates, "PULLED_CALM_S", 0.05)
+    note_restored(tmp_path, 5, "restore")
+    pump = Pump()
+    gate = gate_of(tmp_path, pump)
+    gate.open("wangfang", "断网")
+    assert await gate.passed(0.1)
+    again = gate_of(tmp_path, pump)
+    assert again.restored is not None
+    assert (again.restored.opened_by, again.restored.reason, again.is_waiting) == ("wangfang", "断网", False)
+    pump.connected, pump.heard = True, 1
+    task = await running(again)
+    for _ in range(200):
+        if again.restored is None:
+            break
+        await asyncio.sleep(0.02)
+    assert '"opened_by":"wangfang"' in (tmp_path / "restored-5.json").read_text()
+    task.cancel()
+
+
+async def test_a_note_that_cannot_be_read_keeps_pages_waiting(tmp_path):
+    (tmp_path / RESTORED).write_bytes(b"{torn")
+    assert gate_of(tmp_path, Pump()).is_waiting
