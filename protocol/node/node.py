@@ -28,6 +28,7 @@ from protocol.node.forks import Forks, Moved
 from protocol.node.gate import Gate, note_restored
 from protocol.node.identity import Identity
 from protocol.node.journal import Journal, Witness
+from protocol.node.link.client import end
 from protocol.node.link.pump import Pump
 from protocol.node.machine import MARK, Machine, store_key, store_url
 from protocol.node.people import People
@@ -151,12 +152,14 @@ class Node:
             self._tasks.append(asyncio.create_task(_for_ever(name, loop), name=name))
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         await self.admission.settled()
-        await self.save_mark()
-        await self.journal.close()
+        try:
+            await self.save_mark()
+        except OSError as error:
+            log.event("mark not saved", exception=error)
+        finally:
+            await self.journal.close()
 
     async def save_mark(self) -> None:
         """Notes how far our own lanes have got. Raises OSError."""
@@ -188,7 +191,8 @@ class Node:
         """What follows from what was written here; and now and then, for what a lower node did not do in time."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wrote.wait(), ERRANDS_S)
+                async with asyncio.timeout(ERRANDS_S):
+                    await self._wrote.wait()
             self._wrote.clear()
             await self.desk.ready()
             await self.desk.arrivals()

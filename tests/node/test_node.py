@@ -1,5 +1,6 @@
 """A node as wired: a database older than what was once signed is noticed at the next start, offline too."""
 
+import asyncio
 import shutil
 from pathlib import Path
 
@@ -41,3 +42,28 @@ async def test_an_old_database_under_a_newer_mark_opens_a_new_epoch_and_gives_no
     node = await opened(tmp_path)
     assert node.signer.epoch == 2, "noticed once, not at every start"
     await node.close()
+
+
+async def test_a_node_ends_though_what_it_was_told_came_in_the_same_moment(tmp_path: Path):
+    """asyncio.wait_for of Python 3.11 swallows a cancellation that meets an event which is set already."""
+    county = County.open(tmp_path, Config(), now_ms())
+    node = await opened(tmp_path)
+    await county.furnish(node)
+    await node.start()
+    await asyncio.sleep(0.2)
+    node._wrote.set()
+    async with asyncio.timeout(20):
+        await node.close()
+
+
+async def test_a_mark_that_cannot_be_written_keeps_no_node_from_closing_its_journal(tmp_path: Path, monkeypatch):
+    county = County.open(tmp_path, Config(), now_ms())
+    node = await opened(tmp_path)
+    await county.furnish(node)
+
+    def full(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(node._witness, "note", full)
+    await node.close()
+    assert not (tmp_path / "journal.db-wal").exists(), "the log was emptied, where an error would be heard"

@@ -133,6 +133,10 @@ class Link:
     async def _live_once(self) -> None:
         """One client, from its first attempt to its end."""
         self._over.clear()
+        if not self.servers:  # nats-py would look for one for ever without giving way: the whole program would stand still
+            self._trouble = "no server is named"
+            await asyncio.sleep(CONNECT_S_MAX)
+            return
         nc = _Client()
         try:
             async with asyncio.timeout(CONNECT_S_MAX):

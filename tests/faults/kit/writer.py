@@ -2,7 +2,8 @@
 
 It opens the folder as `yidi edge` does (journal, blobs, mark, link loops, our checkpoint) and says `ACK {json}` on its output after each
 thing that a page would show as done: a command accepted, a file taken, entries of others admitted, a stick or a backup written.
-FOLDER/inbox holds packed batches of other nodes; they come in between. Mutations, which the tests of rows 6 and 7 must notice:
+FOLDER/inbox holds packed batches of other nodes; they come in between. With `wait` a line on its input begins the work and
+another ends the program. Mutations, which the tests of rows 6 and 7 must notice:
 
     early   the receipt is shown before the commit (M1)     nosync  synchronous = OFF (M2)
     blobs-nosync   files are not synced                     blobs-nofolder   the names of files are not synced
@@ -32,11 +33,16 @@ from protocol.place import tier
 from protocol.problem import Refused
 
 POSTS = ("operator", "officer", "clerk")
+AGAIN_S, AGAIN_MAX = 0.05, 400
 IDLE_S = 0.08  # of our checkpoint: many of them in one short recording
 
 
+def tell(line: str) -> None:
+    os.write(1, line.encode() + b"\n")
+
+
 def ack(**words: object) -> None:
-    os.write(1, b"ACK " + json.dumps(words).encode() + b"\n")
+    tell("ACK " + json.dumps(words))
 
 
 def photo(chance: random.Random) -> bytes:
@@ -60,6 +66,21 @@ def mutate(names: set[str]) -> None:
         blob_store._sync_folder = lambda folder: None
 
 
+async def again(act):
+    """As a person does: what was refused, in words or by a fault of the disk, is sent again as it is. Says NAK each time."""
+    for _ in range(AGAIN_MAX):
+        try:
+            return await act()
+        except Refused as refused:
+            if refused.code not in ("disk_full", "store_busy"):
+                raise
+            tell(f"NAK {refused.code}")
+        except OSError as error:
+            tell(f"NAK {error.strerror}")
+        await asyncio.sleep(AGAIN_S)
+    raise AssertionError("refused for too long")
+
+
 class Writer:
     def __init__(self, node: Node, chance: random.Random, early: bool) -> None:
         self.node, self.chance, self.early = node, chance, early
@@ -76,7 +97,7 @@ class Writer:
             await self.submit(AddNote(id=secrets.token_hex(8), case=self.chance.choice(self.cases), text="又来问了一次，答应周五去看。"))
         elif self.cases and fate < 0.7:
             plain = photo(self.chance)
-            blob = await self.node.blobs.put(plain, "现场.jpg", "image/jpeg")
+            blob = await again(lambda: self.node.blobs.put(plain, "现场.jpg", "image/jpeg"))
             await self.submit(
                 AddEvidence(id=secrets.token_hex(8), case=self.chance.choice(self.cases), blob=blob),
                 blob=[blob.address, blob.key.hex(), sha256(plain).hexdigest()],
@@ -91,11 +112,7 @@ class Writer:
         """Returns the case."""
         if self.early:
             ack(command=command.id, **more)
-        try:
-            outcome = await self.node.desk.submit(command, self.actor)
-        except Refused as refused:
-            os.write(1, f"NAK {refused.code}\n".encode())
-            raise
+        outcome = await again(lambda: self.node.desk.submit(command, self.actor))
         if not self.early:
             ack(command=command.id, **more)
         return outcome.subject
@@ -105,31 +122,37 @@ class Writer:
         batch = batches.unpack(file.read_bytes())
         if self.early:
             ack(lane=[batch.ledger, batch.origin, batch.last])
-        await self.node.admission.admit(batch, batch.origin.partition(":")[0])
+        await again(lambda: self.node.admission.admit(batch, batch.origin.partition(":")[0]))
         if not self.early:
             ack(lane=[batch.ledger, batch.origin, batch.last])
 
 
-async def main(folder: Path, seed: int, count: int, mutations: set[str]) -> None:
+async def main(folder: Path, seed: int, count: int, options: set[str]) -> None:
     chance, config = random.Random(seed), load(folder / "yidi.toml", {})
-    mutate(mutations)
+    mutate(options)
     checkpoint.IDLE_S = IDLE_S
     if not Identity(folder).about().servers and not config.link.servers:  # the county's own program is told where its server listens
         config = msgspec.structs.replace(config, link=msgspec.structs.replace(config.link, servers=["127.0.0.1:1"]))
     node = await Node.open(folder, config)
     try:
         await node.start()
-        writer = Writer(node, chance, "early" in mutations)
+        if "wait" in options:
+            tell("READY")
+            await asyncio.to_thread(sys.stdin.readline)
+        writer = Writer(node, chance, "early" in options)
         written = sorted(chance.sample(range(count), 2))
         for n in range(count):
             await writer.step(n)
             await asyncio.sleep(chance.choice((0, 0, 0, 0.002, 0.02, 2.5 * IDLE_S if n % 10 == 0 else 0)))
             if n in written:
                 stick, copy = folder / "out" / f"{n}.yidi", folder / "out" / f"{n}.tar"
-                await sticks.export(folder, config, stick, "")
+                await again(lambda to=stick: sticks.export(folder, config, to, ""))
                 ack(file=stick.name, sha=sha256(stick.read_bytes()).hexdigest())
-                await keeping.backup(folder, config, copy)
+                await again(lambda to=copy: keeping.backup(folder, config, to))
                 ack(file=copy.name, sha=sha256(copy.read_bytes()).hexdigest())
+        tell("DONE")
+        if "wait" in options:
+            await asyncio.to_thread(sys.stdin.readline)
     finally:
         await node.close()
 

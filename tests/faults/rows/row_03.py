@@ -1,0 +1,49 @@
+"""Row 3: the county's server and its hub are away for days. Nobody below is refused, and what was written is up there soon after."""
+
+import time
+from pathlib import Path
+from random import Random
+
+from tests.faults.kit.county import standing
+from tests.faults.kit.database import Database
+from tests.faults.kit.desks import Desks
+from tests.faults.kit.truth import judge
+from tests.faults.row import Outcome, Row
+from tests.faults.rows.row_02 import BELOW
+
+BACKLOG = (60, 250)  # saves while it is away
+
+
+async def play(chance: Random, folder: Path) -> Outcome:
+    database = await Database.here() if chance.random() < 0.5 else None
+    async with standing(folder, chance, database=database) as county:
+        desks = Desks(county, chance, _below(), pause_s=0.01)
+        async with desks:
+            await desks.more(5)
+            await county.kill("hub")  # its nats-server goes with it
+            backlog = chance.randrange(*BACKLOG)
+            await desks.more(backlog)
+            assert not desks.refused, f"refused below the missing county: {dict(desks.refused)}"
+            await desks.rest()
+            await county.settle(*BELOW)  # the township's own server goes on
+            began = time.monotonic()
+            await county.begin("hub")
+            desks.begin()
+            await desks.more(10)
+        await county.settle()
+        drained = time.monotonic() - began
+        await county.stop()
+        said = (
+            f"{backlog} saves while it was away, all up {drained:.1f} s after its start",
+            f"hub on {'PostgreSQL' if database else 'SQLCipher'}",
+        )
+        return await judge(county, desks.saved, said=said)
+
+
+def _below() -> list[tuple[str, str]]:
+    from tests.faults.kit.desks import DESKS
+
+    return [desk for desk in DESKS if desk[0] != "zhoumin"]
+
+
+ROW = Row(3, "the county's server and hub are away", "no refusal below; the backlog is up soon after", ("postgres",), play)

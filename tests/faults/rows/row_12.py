@@ -1,0 +1,46 @@
+"""Row 12: a node is put back to last night's backup. What it wrote since comes back from the others; no number is ever given twice."""
+
+from pathlib import Path
+from random import Random
+
+from tests.faults.kit.county import ALL, standing
+from tests.faults.kit.desks import Desks
+from tests.faults.kit.truth import judge
+from tests.faults.row import Outcome, Row
+
+
+async def play(chance: Random, folder: Path) -> Outcome:
+    async with standing(folder, chance) as county:
+        victim = chance.choice(ALL)
+        async with Desks(county, chance) as desks:
+            await desks.more(chance.randint(4, 30))
+            copy = folder / "last-night.tar"
+            ran = await county.yidi(victim, "backup", copy)
+            assert ran.code == 0, ran
+            await desks.more(chance.randint(4, 40))
+            await desks.more(3, victim)
+            await desks.rest()
+            await county.settle()  # what never left is row 14
+            since = desks.count()
+            await county.halt(victim)
+            ran = await county.yidi(victim, "restore", copy)
+            assert ran.code == 0, ran
+            away = victim not in ("hub", "town") and chance.random() < 0.5
+            if away:
+                county.demo.cut(victim)  # offline too the next number is a new one
+            await county.begin(victim)
+            await county.forget(victim)
+            desks.begin()
+            await desks.more(3, victim)
+            if away:
+                county.demo.heal(victim)
+            await desks.more(chance.randint(4, 20))
+        await county.settle()
+        await county.stop()
+        codes = [saved.code for saved in desks.saved if saved.code]
+        assert len(set(codes)) == len(codes), "a case code was given twice"
+        said = (f"{victim} put back {'offline ' if away else ''}after {since}",)
+        return await judge(county, desks.saved, said=said)
+
+
+ROW = Row(12, "last night's backup is put back (edge or hub)", "own entries come back from the others; no number twice", (), play)

@@ -1,0 +1,78 @@
+"""Row 27: a program that stands still (SIGSTOP), a peer behind a thin line, a router that forgot its connections (half open).
+
+The others go on, nobody's memory grows without bound, and it recovers by itself.
+"""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from random import Random
+
+from tests.faults.kit.county import ALL, BrokenCounty, standing
+from tests.faults.kit.desks import Desks
+from tests.faults.kit.truth import judge
+from tests.faults.row import Outcome, Row
+
+FAULTS, STILL_S = (2, 4), (1.0, 8.0)
+GROWTH_MB_MAX = 120.0  # of one program over one round: a queue without a bound would go past it
+KINDS = ("still", "thin", "half open", "stalled")
+STILL = (*ALL, "leaf", "county server")
+
+
+async def play(chance: Random, folder: Path) -> Outcome:
+    async with standing(folder, chance) as county:
+        async with Desks(county, chance) as desks:
+            await desks.more(12)
+            before = memory_mb(county)
+            said = [await suffer(county, desks, chance, chance.choice(KINDS)) for _ in range(chance.randint(*FAULTS))]
+            await desks.more(10)
+        await county.settle()
+        grown = {node: round(mb - before[node], 1) for node, mb in memory_mb(county).items()}
+        assert max(grown.values()) < GROWTH_MB_MAX, f"memory grew by {grown} MB"
+        await county.stop()
+        return await judge(county, desks.saved, said=[*said, f"memory grew by {grown} MB"])
+
+
+async def suffer(county: BrokenCounty, desks: Desks, chance: Random, kind: str) -> str:
+    seconds = chance.uniform(*STILL_S)
+    if kind == "still":
+        victim = chance.choice(STILL)
+        node = {"leaf": "town", "county server": "hub"}.get(victim, victim)
+        pid = county.demo.processes[victim].pid if victim == node else county.server_pid(node)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            for other in county.nodes:
+                if other != victim:
+                    await desks.more(3, other)
+            await asyncio.sleep(seconds)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        await desks.more(3, node)
+        return f"{victim} stood still for {seconds:.1f} s"
+    name = chance.choice(sorted(county.demo.wires))
+    wire = county.demo.wires[name]
+    if kind == "half open":
+        wire.half_open()
+    elif kind == "thin":
+        wire.faults.bytes_per_s, wire.faults.delay_s, wire.faults.jitter_s = chance.choice((4_000, 20_000)), 0.1, 0.2
+    else:
+        wire.faults.stalled = True
+    for node in county.nodes:
+        await desks.more(3, node)
+    await asyncio.sleep(seconds)
+    if kind != "half open":
+        wire.heal()
+    return f"{name} {kind} for {seconds:.1f} s"
+
+
+def memory_mb(county: BrokenCounty) -> dict[str, float]:
+    """Resident memory of each node's program."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    pids = {node: county.demo.processes[node].pid for node in county.nodes}
+    return {node: int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * page / 2**20 for node, pid in pids.items()}
+
+
+ROW = Row(
+    27, "a slow peer, a program that stands still, half-open connections", "others unaffected, bounded memory, recovers by itself", (), play
+)
