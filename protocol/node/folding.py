@@ -24,6 +24,7 @@ from protocol.node.shelf import Shelf, Stale, folded_ends
 from protocol.place import covers
 from protocol.tables import Tables
 
+FOLDED_WITH = "tables"  # row of `local`: the mark of the tables that all views were folded with
 SUBJECTS_MAX = 200  # of one transaction: about 0.1 s
 
 
@@ -58,7 +59,12 @@ async def furnish(journal: Journal, shelf: Shelf) -> Journal:
     async with journal.writing() as w:
         for statement in INDICES:
             await w.connection.execute(text(statement))
-    await fold_again(journal, shelf, await shelf.load(journal))
+    stale, folded_with = await shelf.load(journal), await journal.local(FOLDED_WITH)
+    # without the mark (a new store, views just made anew) the views were folded with what the package brings
+    is_old = stale.tables if folded_with is None else folded_with != shelf.mark
+    await fold_again(journal, shelf, Stale(is_old, stale.nodes))
+    if folded_with is None and not is_old:
+        await _note(journal, shelf.mark)
     await fold_ended(journal, shelf)
     return journal
 
@@ -85,15 +91,25 @@ async def fold_ended(journal: Journal, shelf: Shelf) -> None:
 
 
 async def fold_again(journal: Journal, shelf: Shelf, stale: Stale) -> None:
-    """In short transactions, so that the desk can be used meanwhile: a change of the calendar touches every case there is."""
+    """In short transactions, so that the desk can be used meanwhile: a change of the calendar touches every case there is.
+
+    What the views were folded with is noted when all are: broken off, it is done again at the next start, and only then.
+    """
     if stale.tables:
+        mark = shelf.mark
         await fill(journal)
+        await _note(journal, mark)
         return
     lanes = [(ledger, origin, head.seq) for (ledger, origin), head in (await journal.heads()).items() if node_of(origin) in stale.nodes]
     for ledger, origin, seq in lanes:
         last = shelf.last_good(ledger, origin)
         if last is not None and seq > last:
             await _project(journal, await _written_after(journal, ledger, origin, last))
+
+
+async def _note(journal: Journal, mark: bytes) -> None:
+    async with journal.writing() as w:
+        await w.set_local(FOLDED_WITH, mark)
 
 
 async def _written_after(journal: Journal, ledger: str, origin: str, seq: int, posts: Collection[str] = ()) -> list[str]:

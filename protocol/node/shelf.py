@@ -8,6 +8,7 @@ clocks stand in the views.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import sha256
 from typing import NamedTuple
 
 import msgspec
@@ -86,13 +87,18 @@ class Shelf:
         self.tips = _tips(revoking)
         nodes = frozenset(node for node, lanes in self.revoked.items() if before.get(node) != lanes)
         contents = {name: content for name, (_, _, content) in PACKAGED.items()}
-        begun = [row for row in rows if (row.valid_from or "") <= today]
+        begun = [row for row in rows if row.name in PACKAGED and (row.valid_from or "") <= today]  # others are read elsewhere
         for row in sorted(begun, key=lambda r: (r.valid_from or "", r.version)):
             contents[row.name] = bytes(row.content)
         if contents == self._contents:
             return Stale(nodes=nodes)
         self._contents, self._tables = contents, Tables.of(contents)
         return Stale(True, nodes)
+
+    @property
+    def mark(self) -> bytes:
+        """Of the tables in force: the same bytes wherever they say the same."""
+        return sha256(repr(sorted(self._contents.items())).encode()).digest()
 
     def last_good(self, ledger: str, origin: str) -> int | None:
         """The last seq of a lane that counts; None: its writer was not revoked."""

@@ -103,7 +103,7 @@ async def _at_the_desk(folder: Path, runs: int, saves: int) -> list[list[float]]
     node = await Node.open(folder, load(folder / "yidi.toml", {}))
     try:
         actor = await officer(node)
-        return [await _submits(node, actor, saves) for _ in range(runs)]
+        return [await submits(node, actor, saves) for _ in range(runs)]
     finally:
         await node.close()
 
@@ -115,7 +115,7 @@ async def officer(node: Node) -> Actor:
     return Actor(row["subject"], row["post"], node.office, node.tables().post_powers("officer"), name)
 
 
-async def _submits(node: Node, actor: Actor, count: int) -> list[float]:
+async def submits(node: Node, actor: Actor, count: int) -> list[float]:
     took, case = [], ""
     for n in range(count):
         parties = [Party("张福根", "13800000011"), Party("李水木", side="respondent")]

@@ -17,6 +17,7 @@ from protocol.commands import (
     SealDispute,
     SetRisk,
 )
+from protocol.node import folding
 from protocol.node.journal import rebuild
 from protocol.problem import Refused
 from tests.node.desk_kit import ROOT, TOWN, UNIT, VILLAGE, County, Node, add_person, dispute, exchange, new_id, person_id
@@ -290,3 +291,53 @@ async def test_a_revoked_node_writes_nothing_more(county: County):
     await exchange(root, village)
     with pytest.raises(Refused, match="已被县里停用"):
         await village.say(AddNote(id=new_id(), case=case, text="还在写"))
+
+
+async def test_a_start_folds_nothing_again_unless_the_tables_in_force_have_changed(county: County, monkeypatch: pytest.MonkeyPatch):
+    root = await county.node("root")
+    content = b'{"version":"2026.9","valid_from":"2026-11-01","rows":[{"key":"warn_soon_percent","value":42}]}'
+    await root.desk.set_table("limits", "2026.9", "2026-11-01", content)
+    await root.desk.set_table("limits", "2027.1", "2027-01-01", content.replace(b"2026.9", b"2027.1"))
+    await root.say(dispute(ROOT), root.actor("operator"))
+    folded: list[str] = []
+
+    async def fill(journal):
+        folded.append(journal.url)
+        await rebuild(journal)
+
+    monkeypatch.setattr(folding, "fill", fill)
+    await root.journal.close()
+    again = await county.node("root")
+    assert folded == [], "the county's own tables are no news"
+    await again.journal.close()
+    county.clock.pass_ms(60 * 86_400_000)
+    next_year = await county.node("root")
+    assert len(folded) == 1, "the new year's table came into force while the node was off"
+    await next_year.journal.close()
+    await (await county.node("root")).journal.close()
+    assert len(folded) == 1
+    county.nodes.clear()
+
+
+async def test_a_fold_that_was_broken_off_is_done_again_at_the_next_start(county: County, monkeypatch: pytest.MonkeyPatch):
+    root = await county.node("root")
+    content = b'{"version":"2026.9","valid_from":"2026-11-01","rows":[{"key":"warn_soon_percent","value":42}]}'
+    whole = folding.fill
+
+    async def killed(journal):
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(folding, "fill", killed)
+    with pytest.raises(asyncio.CancelledError):
+        await root.desk.set_table("limits", "2026.9", "2026-11-01", content)
+    await root.journal.close()
+    folded: list[str] = []
+
+    async def fill(journal):
+        folded.append(journal.url)
+        await whole(journal)
+
+    monkeypatch.setattr(folding, "fill", fill)
+    await (await county.node("root")).journal.close()
+    assert len(folded) == 1
+    county.nodes.clear()

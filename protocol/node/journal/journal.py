@@ -99,6 +99,7 @@ class Journal:
             await fill(self)
             async with self.writing() as w:
                 await w.set_local("views", migrate.shape_of(self.views))
+                await fetch(w.connection, "delete from local where name = 'tables'")  # with which they were folded: not known here
 
     async def close(self) -> None:
         if self._checkpoint:

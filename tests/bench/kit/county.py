@@ -30,6 +30,8 @@ async def county(folder: Path, cases: int = 0, *, into: Iterable[str] = ("town",
     if cases:
         names = tuple(into)
         full = await kept(f"county-{disputes}-{cases}-{'-'.join(names)}", lambda where: _fill(base, where, cases, names))
+    for name in into:  # views of another shape are made anew where they are kept, not in each copy
+        await (await opened(full / name)).close()
     await _copy(full, folder)
     return await _found(folder, disputes)
 
