@@ -7,8 +7,9 @@ import pytest
 
 from tests.faults.needs import missing
 from tests.faults.row import rows
+from tests.faults.rows import row_18
 
-ROWS = (10, 16, 19, 20, 21, 23, 31)
+ROWS = (10, 16, 19, 20, 21, 23, 31)  # 18 below: each of its versions is skipped by name
 SEED = 20_261_125
 
 
@@ -20,3 +21,11 @@ async def test_a_round(number: int, tmp_path: Path) -> None:
     outcome = await row.play(Random(SEED + number), tmp_path)
     assert (outcome.lost, outcome.doubled) == (0, 0), outcome.said
     assert outcome.images or outcome.acknowledged, "it did nothing"
+
+
+@pytest.mark.parametrize("version", ["an_older_edge", "an_older_hub", "a_later_edge"])
+async def test_versions_side_by_side(version: str, tmp_path: Path) -> None:
+    if "older" in version and not row_18.commit_of_0_1_0():
+        pytest.skip("the commit of 0.1.0 is not in this clone's history: git fetch --unshallow")
+    outcome = await getattr(row_18, version)(Random(SEED), tmp_path)
+    assert outcome.lost == 0 and outcome.acknowledged, outcome.said
