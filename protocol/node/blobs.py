@@ -165,6 +165,11 @@ class Blobs:
             await self.count()
         return max(self.store_bytes_max - (self._used or 0), 0)
 
+    @property
+    def left_known(self) -> int | None:
+        """The same as it was last counted; None before."""
+        return None if self._used is None else max(self.store_bytes_max - self._used, 0)
+
     async def count(self) -> None:
         """What lies in the folder, counted anew: other programs may share it."""
         self._used = await asyncio.to_thread(lambda: sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()))

@@ -235,6 +235,7 @@ class Node:
     async def _sweep(self) -> None:
         """Files of erased bodies go; once an hour also what broke off and was left lying."""
         tidied = 0.0
+        await self.blobs.count()
         while True:
             await asyncio.sleep(sweeping.EACH_S)
             now_s = self.clock() / 1000

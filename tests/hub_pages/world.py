@@ -45,7 +45,7 @@ class HubNode:
     def __init__(self, node: Node, name: str) -> None:
         self.node, self.name, self.pump, self.servers = node, name, None, []
         self.desk, self.reads, self.people, self.blobs, self.wake = node.desk, node.reads, node.people, node.blobs, node.wake
-        self.journal, self.certificate, self.config = node.journal, node.signer.certificate, None
+        self.journal, self.certificate, self.config, self.uploads = node.journal, node.signer.certificate, None, node.uploads
 
     def tables(self) -> Any:
         return self.node.shelf()

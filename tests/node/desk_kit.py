@@ -27,6 +27,7 @@ from protocol.node.people import People
 from protocol.node.reads import Reads
 from protocol.node.shelf import Shelf
 from protocol.node.signer import Signer
+from protocol.node.uploads import Uploads
 from protocol.node.wake import Wake
 from protocol.tables import Tables
 
@@ -76,6 +77,7 @@ class Node:
     reads: Reads
     blobs: Blobs
     clock: Clock
+    uploads: Uploads
 
     @property
     def office(self) -> str:
@@ -120,7 +122,21 @@ class County:
         people = People(journal, shelf, chance(f"people {kind}"))
         reads = Reads(journal, shelf, signer, self.clock, bytes(self.secret) if kind == "root" else None)
         blobs = Blobs(where / "blobs", sha256(b"blob" + kind.encode()).digest())
-        made = Node(kind, signer, journal, shelf, wake, desk, admission, forks, people, reads, blobs, self.clock)
+        made = Node(
+            kind,
+            signer,
+            journal,
+            shelf,
+            wake,
+            desk,
+            admission,
+            forks,
+            people,
+            reads,
+            blobs,
+            self.clock,
+            Uploads(blobs, where / "uploads", b"u" * 32),
+        )
         self.nodes.append(made)
         return made
 

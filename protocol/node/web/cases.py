@@ -21,6 +21,7 @@ from protocol.commands import CASE_COMMANDS, AddEvidence, CaseCommand, DecideRev
 from protocol.context import Context, Step
 from protocol.events import Actor
 from protocol.node.web import forms
+from protocol.node.web.files import shown_of
 from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, page, refused, rendered, twin, wants_json
 from protocol.node.web.register import outcome_twin
 from protocol.problem import Refused
@@ -77,6 +78,8 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
         "reviewed": {review.item: review for review in case.reviews},
         "may_review": any(step.command == "DecideReview" for step in offered),
         "open_phone": actor.office in (case.holder, case.logged_office),
+        "files_here": {a.blob.address: node.blobs.has(a.blob.address) for a in case.blobs},
+        "pictures": await shown_of(node, case.blobs),
         "form": {},
         "wrong": {},
     }

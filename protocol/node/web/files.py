@@ -1,8 +1,10 @@
 """Attachments: taken with a form or afterwards, kept encrypted by blobs, and shown to whoever may see the case.
 
-A file is written first, then its entry; the same upload sent again is the same command, so it is attached once.
+A file is written first, then its entry; the same upload sent again is the same command, so it is attached once. Lists show the
+thumbnail; the full file of a wider place comes when somebody opens it, and until it is here the page says how far it is.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -10,14 +12,17 @@ from litestar import Request, Response, get, post
 from litestar.datastructures import UploadFile
 from litestar.params import FromPath
 
+from protocol.case import Attachment
 from protocol.commands import AddEvidence, Blob
 from protocol.entry import derive
 from protocol.events import Actor
+from protocol.node.blobs import CIPHER_EXTRA_BYTES
 from protocol.node.scrubbing import want_again
-from protocol.node.web import forms
-from protocol.node.web.page import actor_of, is_htmx, node_of, refused, twin, wants_json
+from protocol.node.web import forms, pieces
+from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, refused, twin, wants_json
 from protocol.problem import Refused
 
+PICTURES: Final = ("image/jpeg", "image/png", "image/webp")
 FILES_MAX: Final = 20
 SHOWN: Final = (
     "image/jpeg",
@@ -47,9 +52,28 @@ async def put(node: Any, upload: UploadFile, what: str = "") -> Blob:
         raise Refused(refusal.code, field="files", **refusal.words) from refusal
 
 
-async def attach(node: Any, actor: Actor, case: str, command: str, blobs: list[Blob], note: str = "") -> list[Any]:
+Taken = tuple[Blob, Blob | None]  # a file and its thumbnail, if one was made
+
+
+async def taken(node: Any, actor: Actor, sent: Any, case: str = "", what: str = "") -> list[Taken]:
+    """All files of a form, those it carries and those that were sent in pieces. case: where they may stand already.
+
+    Raises what `put` and `pieces.taken` raise, with the field `files`.
+    """
+    try:
+        some = pieces.named(sent.getall("upload", []))[:FILES_MAX]
+        known = (await node.reads.case(actor, case)).blobs if case and some else ()
+        found = [await pieces.taken(node, actor, one, known) for one in some]
+    except Refused as refusal:
+        raise Refused(refusal.code, field="files", **refusal.words) from refusal
+    return [*found, *[(await put(node, upload, what), None) for upload in uploads(sent)]]
+
+
+async def attach(node: Any, actor: Actor, case: str, command: str, files: list[Taken], note: str = "") -> list[Any]:
     """One AddEvidence a file, with ids derived from the command that brought them. Returns the outcomes."""
-    evidence = [AddEvidence(id=derive(command, f"file {n}"), case=case, blob=blob, note=note) for n, blob in enumerate(blobs)]
+    evidence = [
+        AddEvidence(id=derive(command, f"file {n}"), case=case, blob=blob, note=note, thumb=thumb) for n, (blob, thumb) in enumerate(files)
+    ]
     return [await node.desk.submit(command, actor) for command in evidence]
 
 
@@ -60,15 +84,15 @@ async def add_files(request: Request, subject: FromPath[str]) -> Response[Any]:
     form = forms.typed(sent.multi_items())
     command, note, what = ((form.get(name) or [""])[0] for name in ("command_id", "note", "what"))
     try:
-        if not (files := uploads(sent)):
+        if not (files := await taken(node, actor, sent, subject, what)):
             raise Refused("field_missing", field="files", what="要附的文件")
-        blobs = [await put(node, upload, what) for upload in files]
-        outcomes = await attach(node, actor, subject, command or request.app.state.new_id(), blobs, note[:200])
+        outcomes = await attach(node, actor, subject, command or request.app.state.new_id(), files, note[:200])
+        await pieces.forget(node, actor, pieces.named(sent.getall("upload", [])))
     except Refused as refusal:
         return refused(request, refusal)
     if wants_json(request):
         entries = [{"ledger": ledger, "origin": origin, "seq": seq} for o in outcomes for ledger, origin, seq in o.entries]
-        return twin({"case": subject, "addresses": [blob.address for blob in blobs], "entries": entries}, 201)
+        return twin({"case": subject, "addresses": [blob.address for blob, _ in files], "entries": entries}, 201)
     if is_htmx(request):
         return Response("", headers={"HX-Redirect": f"/cases/{subject}#files"})
     return Response("", status_code=303, headers={"Location": f"/cases/{subject}#files"})
@@ -79,10 +103,25 @@ async def show_file(request: Request, case: FromPath[str], address: FromPath[str
     """The plain bytes. Only files of a case that the asker may see; never an address alone."""
     node = node_of(request)
     seen = await node.reads.case(actor_of(request), case)
-    held = next((attachment.blob for attachment in seen.blobs if attachment.blob.address == address), None)
-    if held is None:
-        raise Refused("page_unknown")
-    return await sent_file(request, held)
+    return await sent_file(request, held(seen.blobs, address))
+
+
+def held(attachments: Sequence[Attachment], address: str) -> Blob:
+    """The file or thumbnail of this address. Raises Refused page_unknown."""
+    for attachment in attachments:
+        for blob in (attachment.blob, attachment.thumb):
+            if blob is not None and blob.address == address:
+                return blob
+    raise Refused("page_unknown")
+
+
+async def shown_of(node: Any, attachments: Sequence[Attachment]) -> dict[str, str]:
+    """Address of a file → of what to show in a list: its thumbnail, else itself where it is a picture and is here, else ""."""
+    shown = {}
+    for a in attachments:
+        itself = a.blob.mime in PICTURES and node.blobs.has(a.blob.address)
+        shown[a.blob.address] = a.thumb.address if a.thumb and node.blobs.has(a.thumb.address) else a.blob.address if itself else ""
+    return shown
 
 
 async def sent_file(request: Request, blob: Blob) -> Response[Any]:
@@ -94,9 +133,7 @@ async def sent_file(request: Request, blob: Blob) -> Response[Any]:
         await want_again(node.journal, blob.address)
         plain = None
     if plain is None:
-        if pump := getattr(node, "pump", None):
-            pump.want_blob(blob.address)
-        return refused(request, Refused("file_not_here"))
+        return await _waiting(request, blob)
     way = "inline" if blob.mime in SHOWN else "attachment"
     headers = {
         "Content-Disposition": f"{way}; filename*=UTF-8''{quote(blob.name)}",
@@ -106,5 +143,18 @@ async def sent_file(request: Request, blob: Blob) -> Response[Any]:
     return Response(plain, media_type=blob.mime if way == "inline" else "application/octet-stream", headers=headers)
 
 
+async def _waiting(request: Request, blob: Blob) -> Response[Any]:
+    """It is fetched now; a person sees how far it has come and what holds it up, and the page asks again by itself."""
+    pump = getattr(node_of(request), "pump", None)
+    if pump is not None:
+        pump.want_blob(blob.address)
+    refusal = Refused("file_not_here")
+    if wants_json(request) or pump is None or "text/html" not in request.headers.get("accept", ""):
+        return refused(request, refusal)
+    wait = pump.wait_for(blob.address, blob.size + CIPHER_EXTRA_BYTES)
+    percent = min(wait.have * 100 // max(wait.total, 1), 99)
+    return fragment(request, "file_wait.html", status=202, blob=blob, wait=wait, percent=percent, counts={}, link=None, path="", still=True)
+
+
 def routes() -> list:
-    return [add_files, show_file]
+    return [add_files, show_file, *pieces.routes()]

@@ -10,7 +10,8 @@ from litestar import Request, Response, get, post
 
 from protocol import place
 from protocol.commands import LogDispute, SealDispute
-from protocol.node.web import files, forms
+from protocol.entry import derive
+from protocol.node.web import files, forms, pieces
 from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, page, twin, wants_json
 from protocol.node.web.words import local
 from protocol.problem import Refused
@@ -88,16 +89,19 @@ async def log_case(request: Request) -> Response[Any]:
     if filled.command is None:
         return await _again(request, filled.form, filled.wrong)
     try:
-        blobs = [await files.put(node, upload) for upload in files.uploads(sent)]
+        case = derive(filled.command.id, "case")  # where a lost answer may have left the files already
+        known = case if await node.journal.subject(case) else ""
+        taken = await files.taken(node, actor, sent, known)
         outcome = await node.desk.submit(filled.command, actor)
-        await files.attach(node, actor, outcome.subject, filled.command.id, blobs)
+        await files.attach(node, actor, outcome.subject, filled.command.id, taken)
+        await pieces.forget(node, actor, pieces.named(sent.getall("upload", [])))
     except Refused as refusal:
         wrong = {refusal.field: refusal.sentence} if refusal.field else {}
         return await _again(request, filled.form, wrong, "" if wrong else refusal.sentence, refusal)
     if wants_json(request):
         return twin(outcome_twin(outcome), 201)
     if is_htmx(request):
-        return fragment(request, "_log.html", **form_context(request, saved=outcome, photos=len(blobs)))
+        return fragment(request, "_log.html", **form_context(request, saved=outcome, photos=len(taken)))
     return Response("", status_code=303, headers={"Location": f"/cases/{outcome.subject}"})
 
 

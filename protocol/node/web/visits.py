@@ -25,7 +25,7 @@ from protocol.node.errands import linked_id
 from protocol.node.web import forms
 from protocol.node.web import print as paper
 from protocol.node.web.cases import context_of
-from protocol.node.web.files import sent_file
+from protocol.node.web.files import held, sent_file, shown_of
 from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, page, rendered, twin, wants_json
 from protocol.node.web.register import ledgers_to_choose, outcome_twin
 from protocol.place import within
@@ -230,6 +230,7 @@ async def task_context(request: Request, subject: str) -> dict[str, Any]:
         "track": await track(request, task),
         "marks": await node.reads.marks(keys),
         "here": {attachment.blob.address: node.blobs.has(attachment.blob.address) for attachment in task.blobs},
+        "pictures": await shown_of(node, task.blobs),
         "names": {person: await node.reads.person_name(person) for person in writers if person},
         "may_urge": "UrgeTask" in offered,
         "may_recall": "RecallTask" in offered,
@@ -308,10 +309,7 @@ async def act(request: Request, subject: FromPath[str], command: FromPath[str]) 
 async def show_file(request: Request, subject: FromPath[str], address: FromPath[str]) -> Response[Any]:
     """The plain bytes; never by an address alone."""
     task: Task = await node_of(request).reads.task(actor_of(request), subject)
-    held = next((attachment.blob for attachment in task.blobs if attachment.blob.address == address), None)
-    if held is None:
-        raise Refused("page_unknown")
-    return await sent_file(request, held)
+    return await sent_file(request, held(task.blobs, address))
 
 
 VIEWS: Final = {"tasks": tasks_live, "task": task_live}

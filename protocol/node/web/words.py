@@ -17,6 +17,7 @@ from protocol import access
 from protocol.case import STATUS_NAMES, TASK_STATUS_NAMES
 from protocol.clocks import due_words
 from protocol.events import Actor
+from protocol.node.blobs import MEGABYTE
 from protocol.place import SEALED, segments
 from protocol.tables import Tables
 from protocol.words import EVENT_NAMES, FIELD_NAMES, PERSON_LABELS, UNKNOWN_NAME, value_text, yuan
@@ -74,8 +75,20 @@ def sees_cases(actor: Actor | None) -> bool:
     return actor is not None and bool(actor.powers & access.CASE_POWERS)
 
 
+def files_room(node: Any) -> str:
+    """How large a file may be here, and what still fits: said before anybody chooses one."""
+    blobs = node.blobs
+    most = f"每个最多 {blobs.file_bytes_max // MEGABYTE} 兆"
+    left = blobs.left_known
+    if left is None:
+        return most
+    return f"{most}，本机还能存 {left / 1024**3:.1f} GB" if left >= 1024**3 else f"{most}，本机还能存 {left // MEGABYTE} 兆"
+
+
 def teach(environment: Environment, node: Any) -> None:
     """Gives the templates their filters, bound to the node's clock and to its tables in force."""
+    said: dict[str, Any] = {"files_room": lambda: files_room(node)}
+    environment.globals.update(said)
     filters: dict[str, Callable[..., Any]] = {
         "moment": lambda ms: moment(ms, node.clock()),
         "day": lambda ms: day(ms, node.clock()),

@@ -1,6 +1,7 @@
 // What every page of a desk needs: htmx, its stream, the keys a clerk uses all day, and care for what is being typed.
 import "htmx.org/dist/htmx.esm.js"; // puts window.htmx in place before the extension looks for it
 import "htmx.org/dist/ext/hx-sse.js";
+import "./_files.js";
 
 const one = (selector, root = document) => root.querySelector(selector);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];

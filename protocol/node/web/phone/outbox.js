@@ -3,11 +3,14 @@
 // Promise: an action is on the phone's disk before the screen says so; actions leave in the order of a stored counter, one
 // sender at a time over all tabs and the worker; each has an id made here, so sending twice is doing once; it stays after
 // it was sent until a second node has it, and is sent again when the first one lost it. A refusal is kept and shown, and
-// what follows it on the same task waits. Only its owner's session sends it.
+// what follows it on the same task waits. Only its owner's session sends it. A photo goes in pieces and on from where it was
+// cut, also when the page was killed meanwhile; it is let go of when a second node has all its bytes.
 import { openDB } from "idb";
+import { call, digest, sendPieces } from "../islands/_send.js";
 
 export const WAITING = "waiting", SENT = "sent";
-const SEND_MS_MAX = 90_000; // a photo over a bad line; after that the lock is given back and it is tried again
+export const PROGRESS = "yidi-progress"; // {id, share}: how far a photo has got, for whoever has the page open
+const told = new BroadcastChannel(PROGRESS);
 
 export const db = openDB("yidi-task", 1, {
   upgrade(d) {
@@ -46,22 +49,22 @@ const change = async (action, more) => {
 export const again = (action) => change(action, { state: WAITING, refused: null });
 
 function formOf(action) {
-  const { n, person, state, refused, bytes, of, label, ...command } = action, form = new FormData();
-  const { what, name, mime, ...file } = command;
+  const { n, person, state, refused, bytes, of, label, what, name, mime, thumb, ...command } = action, form = new FormData();
   form.set("person", person);
   form.set("sent_ms", String(Date.now())); // the server sees by it how far this clock is off
-  form.set("command", JSON.stringify(bytes ? file : command));
-  if (bytes) { form.set("what", what); form.set("file", new Blob([bytes], { type: mime }), name); }
+  form.set("command", JSON.stringify(command));
   return form;
 }
 
 async function post(action) {
-  const stop = new AbortController(), timer = setTimeout(() => stop.abort(), SEND_MS_MAX);
-  const path = action.bytes ? "/task/files" : "/task/commands";
-  try {
-    const r = await fetch(path, { method: "POST", body: formOf(action), headers: { Accept: "application/json" }, signal: stop.signal });
-    return { status: r.status, said: await r.json().catch(() => ({})) };
-  } catch { return null; } finally { clearTimeout(timer); }
+  if (!action.bytes) return call("/task/commands", "POST", formOf(action));
+  const { bytes, name, mime, what, thumb, task, person, id } = action, about = { sum: await digest(bytes), size: bytes.byteLength, name, mime };
+  const sent = await sendPieces({ ...about, task, person }, bytes, (share) => told.postMessage({ id, share }));
+  if (sent?.status !== 200) return sent;
+  const form = formOf(action);
+  form.set("upload", JSON.stringify({ ...about, what, thumb }));
+  const answer = await call("/task/files", "POST", form);
+  return answer?.status === 404 && answer.said.code === "upload_unknown" ? null : answer; // it lost the pieces: they are sent anew
 }
 
 /** Sends what waits, in order. Returns how many still wait for a signal or a sign-in. */

@@ -2,6 +2,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import SignaturePad from "signature_pad";
+import { thumbOf } from "../islands/_send.js";
 import { db } from "./outbox.js";
 
 const PHOTOS_MAX = 9, SIGNATURES_MAX = 6, SIDE_PX_MAX = 1600, PHOTO_BYTES_MAX = 500_000;
@@ -78,10 +79,11 @@ export function Report({ t, person, results, step, notice, act }) {
     if (!d.words.trim()) { wrong.value = "words"; document.getElementById("words").focus(); return; }
     wrong.value = "";
     const signatures = pad.current.isEmpty() ? d.signatures : [...d.signatures, await ink()], id = crypto.randomUUID(), at_ms = Date.now();
-    const file = (what, name, mime) => (bytes, i) => ({ kind: "AddTaskEvidence", label: what === "photo" ? "照片" : "签名", task: t.id, of: id, at_ms, what, name: `${name}${i + 1}`, mime, bytes });
+    const file = (what, name, mime) => async (bytes, i) => ({ kind: "AddTaskEvidence", label: what === "photo" ? "照片" : "签名", task: t.id, of: id, at_ms, what, name: `${name}${i + 1}`, mime, bytes, thumb: await thumbOf(new Blob([bytes], { type: mime })) });
     // Text first: the bytes follow, each with its own id.
     const report = { id, kind: step.kind, label: step.label, task: t.id, at_ms, result: d.result, words: d.words.trim(), photos: d.photos.length, signatures: signatures.length };
-    if (await act([report, ...d.photos.map(file("photo", "照片", "image/jpeg")), ...signatures.map(file("signature", "签名", "image/png"))])) { await forget([t.id]); scrollTo(0, 0); }
+    const files = await Promise.all([...d.photos.map(file("photo", "照片", "image/jpeg")), ...signatures.map(file("signature", "签名", "image/png"))]);
+    if (await act([report, ...files])) { await forget([t.id]); scrollTo(0, 0); }
   };
 
   return <section class="card report"><h2>办理结果</h2>

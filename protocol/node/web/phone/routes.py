@@ -5,10 +5,10 @@
     GET /task/app.webmanifest, /task/icon-192.png, /task/icon-512.png
     GET /task/mine?kept=IDS      {me, now_ms, flow, tasks, marks}: the visits of who is signed in, never the case; {me: null} for nobody
     POST /task/commands          form: command (JSON, one of PHONE_COMMANDS), person, sent_ms → {command, task}
-    POST /task/files             the same with what and file: the bytes become a blob, then AddTaskEvidence with the command's id
+    POST /task/files             the same with an `upload` that was sent in pieces before (pieces.py): AddTaskEvidence with the command's id
 
-The phone keeps what it sent until `marks` (by command id) says that it is `safe`: at another node too, or here when no other
-node covers its ledger; what is not `here` any more is sent again under the same id. `person` is who did it: another
+The phone keeps what it sent until `marks` (by command id) says that it is `safe`: at another node too, a photo with all its bytes, or
+here when no other node would take it; what is not `here` any more is sent again under the same id. `person` is who did it: another
 person's session is answered 401, so nothing is ever written under the wrong name. `sent_ms`, the phone's clock at sending,
 gives the offset of the times it reports.
 """
@@ -23,9 +23,11 @@ from litestar import Request, Response, get, post
 from litestar.datastructures import UploadFile
 
 from protocol import calendar
+from protocol import certificate as certificates
 from protocol.case import TASK_OPEN, TASK_STATUS_NAMES, Line, Task
 from protocol.commands import PHONE_COMMANDS, AddTaskEvidence, Id, Party, Subject, TaskCommand
 from protocol.events import Actor
+from protocol.node.web import pieces
 from protocol.node.web.page import HTML, actor_of, node_of, twin
 from protocol.problem import Refused
 from protocol.tables import Tables
@@ -71,9 +73,20 @@ async def kept_marks(node: Any, actor: Actor, kept: str) -> dict[str, dict[str, 
         keys[command_id] = [(e.ledger, e.origin, e.seq) for e in written if e.head.author[0] == actor.person]
     known = await node.reads.marks({key for some in keys.values() for key in some})
     return {
-        command_id: {"here": bool(some), "safe": bool(some) and all(is_safe(known[key]) for key in some)}
+        command_id: {"here": bool(some), "safe": bool(some) and all([is_safe(known[key]) and await files_safe(node, key) for key in some])}
         for command_id, some in keys.items()
     }
+
+
+async def files_safe(node: Any, key: tuple[str, str, int]) -> bool:
+    """Claims that every file this entry names is whole at another node too, or that no other node takes full copies from here."""
+    mine, ledger = node.certificate, key[0]
+    others = [c for c in node.desk.shelf.certificates.values() if c.node != mine.node and c.node not in node.desk.shelf.revoked]
+    if not any(certificates.hears(c, ledger) and not certificates.is_above(mine, c) for c in others):
+        return True
+    where = "what <> 'thumb' and address in (select address from blob_use where ledger = :ledger and origin = :origin and seq = :seq)"
+    rows = await node.journal.rows("blob", where, dict(zip(("ledger", "origin", "seq"), key, strict=True)))
+    return all(row["elsewhere"] for row in rows)
 
 
 def is_safe(marks: Any) -> bool:
@@ -237,12 +250,21 @@ async def file(request: Request) -> Response[bytes]:
     """The bytes are kept before the entry that names them. The same file twice is one blob, the same id twice one entry."""
     form, actor, offset_ms = await said(request)
     told, sent, node = decoded(_file_command, form), form.get("file"), node_of(request)
-    if not isinstance(sent, UploadFile) or told.kind != "AddTaskEvidence":
+    some = pieces.named([form.get("upload")])
+    if told.kind != "AddTaskEvidence":
         raise Refused("command_invalid", why="没有文件")
-    await node.reads.task(actor, told.task)  # nothing is kept for a task that is not theirs
-    blob = await node.blobs.put(await sent.read(), sent.filename or "附件", sent.content_type, str(form.get("what", "photo")))
-    evidence = AddTaskEvidence(id=told.id, task=told.task, at_ms=told.at_ms, blob=blob, note=told.note)
-    return await submitted(request, evidence, actor, offset_ms)
+    task = await node.reads.task(actor, told.task)  # nothing is kept for a task that is not theirs
+    if some:
+        blob, thumb = await pieces.taken(node, actor, some[0], task.blobs)
+    elif isinstance(sent, UploadFile):  # a phone whose shell is still the older one
+        what = str(form.get("what", "photo"))
+        blob, thumb = await node.blobs.put(await sent.read(), sent.filename or "附件", sent.content_type, what), None
+    else:
+        raise Refused("command_invalid", why="没有文件")
+    evidence = AddTaskEvidence(id=told.id, task=told.task, at_ms=told.at_ms, blob=blob, note=told.note, thumb=thumb)
+    answer = await submitted(request, evidence, actor, offset_ms)
+    await pieces.forget(node, actor, some)
+    return answer
 
 
 def routes(dist: Path) -> list[Any]:

@@ -3,7 +3,7 @@
 import { render } from "preact";
 import { useRef } from "preact/hooks";
 import { batch, computed, signal } from "@preact/signals";
-import { again, db, drop, isUnsent, kept, put, replay, SENT } from "./outbox.js";
+import { again, db, drop, isUnsent, kept, PROGRESS, put, replay, SENT } from "./outbox.js";
 import { forget, Report } from "./report.jsx";
 import "./phone.css";
 
@@ -13,6 +13,8 @@ const notice = signal(""), open = signal(""), door = signal(""), place = signal(
 
 const mine = computed(() => outbox.value.filter((a) => a.person === me.value?.person));
 const left = computed(() => mine.value.filter((a) => isUnsent(a) && !a.refused).length);
+const share = signal(null); // of the photo that is being sent just now
+new BroadcastChannel(PROGRESS).onmessage = ({ data }) => { share.value = data.share < 1 ? data : null; };
 const foreign = computed(() => outbox.value.filter((a) => isUnsent(a) && a.person !== me.value?.person).length);
 const after = (status, kind) => flow.value.moves[kind]?.[status] ?? status;
 // Nothing is typed twice, and the screen moves before the network is asked.
@@ -103,7 +105,7 @@ const Refused = ({ a }) => <div class="problem" role="alert">
     <button onClick={async () => { await drop(outbox.value.filter((x) => x.id === a.id || x.of === a.id).map((x) => x.id)); refresh(); }}>不要这一步了</button></div>
 </div>;
 
-const STATES = () => !me.value && signed.value === "out" ? "还没有登录" : left.value ? `${left.value} 条待发送，有信号时自动发出` : mine.value.some((a) => !a.refused) ? "已送达，正等另一台机器也存好" : "全部已送达";
+const STATES = () => !me.value && signed.value === "out" ? "还没有登录" : left.value ? `${left.value} 条待发送，${share.value && mine.value.some((a) => a.id === share.value.id && isUnsent(a)) ? `照片已传 ${Math.floor(share.value.share * 100)}%` : "有信号时自动发出"}` : mine.value.some((a) => !a.refused) ? "已送达，正等另一台机器也存好" : "全部已送达";
 const Sent = () => <p class="state" role="status">{notice.value || STATES()}</p>;
 
 const Card = ({ t }) => <li><a class="card" href={`#${t.id}`} onClick={(e) => { e.preventDefault(); go(t.id); }}>

@@ -1,0 +1,134 @@
+"""Files in pieces over the pages' own addresses: resumed, refused before a byte, offered again, and nobody gets a file by its hash."""
+
+import json
+from base64 import b64encode
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from protocol.node import bodies
+from protocol.node.blobs import MEGABYTE
+from protocol.node.uploads import PIECE_BYTES
+from tests.hub_pages.world import JSON, Hub, world
+from tests.node.desk_kit import new_id
+
+PHOTO = b"\xff\xd8\xff\xe0" + b"a boundary stone " * 40_000  # three pieces
+SUM = sha256(PHOTO).hexdigest()
+SMALL = b"\xff\xd8\xff\xe0" + b"small " * 500
+
+
+@pytest.fixture
+async def hub(tmp_path):
+    async with world(tmp_path) as made:
+        await made.sign_in("operator")
+        yield made
+
+
+async def ask(hub: Hub, status: int = 200, **more: Any) -> Any:
+    about = {"sum": SUM, "size": len(PHOTO), "name": "界石.jpg", "mime": "image/jpeg", **more}
+    said = await hub.client.post("/uploads", content=json.dumps(about), headers=JSON)
+    assert said.status_code == status, said.text
+    return said.json()
+
+
+async def write(hub: Hub, offset: int, data: bytes | None = None, status: int = 200) -> Any:
+    piece = PHOTO[offset : offset + PIECE_BYTES] if data is None else data
+    said = await hub.client.put(f"/uploads/{SUM}?size={len(PHOTO)}&offset={offset}", content=piece, headers=JSON)
+    assert said.status_code == status, said.text
+    return said.json()
+
+
+async def send(hub: Hub) -> None:
+    have = (await ask(hub))["have"]
+    while have < len(PHOTO):
+        have = (await write(hub, have))["have"]
+
+
+def named(**more: Any) -> str:
+    thumb = b64encode(SMALL).decode()
+    return json.dumps({"sum": SUM, "size": len(PHOTO), "name": "界石.jpg", "mime": "image/jpeg", "what": "photo", "thumb": thumb, **more})
+
+
+async def attach(hub: Hub, case: str, command: str, status: int = 201, **more: Any) -> Any:
+    return await hub.post(f"/cases/{case}/files", {"command_id": command, "note": "", "upload": named(**more)}, status)
+
+
+async def test_a_file_goes_on_where_it_was_cut_and_is_attached_once_however_often_it_is_asked(hub: Hub, tmp_path):
+    case, command = hub.cases["田埂地界"], new_id()
+    assert await ask(hub) == {"have": 0, "size": len(PHOTO), "piece": PIECE_BYTES, "here": False}
+    assert (await write(hub, 0))["have"] == PIECE_BYTES
+    assert (await write(hub, 0))["have"] == PIECE_BYTES, "a piece that is here changes nothing"
+    assert (await write(hub, 2 * PIECE_BYTES))["have"] == PIECE_BYTES, "nor does one too far"
+    await write(hub, PIECE_BYTES, PHOTO[:1000], 422)
+    assert await attach(hub, case, command, 404) == {
+        "code": "upload_unknown",
+        "field": "files",
+        "sentence": "这个文件还没有传完，请再选一次，会从断的地方接着传。",
+    }
+    (half,) = (tmp_path / "root" / "uploads").iterdir()
+    assert b"boundary" not in half.read_bytes(), "not readable on the disk"
+    half.write_bytes(half.read_bytes()[:-7])  # a power cut tore the piece
+    assert (await ask(hub))["have"] == 0
+    await send(hub)
+    first = await attach(hub, case, command)
+    again = await attach(hub, case, command)  # its answer was lost
+    assert again == first
+    assert not list((tmp_path / "root" / "uploads").iterdir())
+    (attachment,) = (await hub.root.reads.case(hub.actor(), case)).blobs
+    assert await hub.root.blobs.get(attachment.blob) == PHOTO
+    assert await hub.root.blobs.get(attachment.thumb) == SMALL
+    for address, plain in ((attachment.blob.address, PHOTO), (attachment.thumb.address, SMALL)):
+        assert (await hub.client.get(f"/files/{case}/{address}")).content == plain
+
+
+async def test_the_same_file_is_not_sent_again_to_the_case_that_has_it(hub: Hub):
+    case, other = hub.cases["田埂地界"], hub.cases["工钱没结清"]
+    await send(hub)
+    await attach(hub, case, new_id())
+    assert (await ask(hub, case=case))["here"] is True
+    assert (await ask(hub, case=other))["here"] is False, "a hash alone opens nothing"
+    assert (await ask(hub))["here"] is False
+    assert (await ask(hub, 404, case="0" * 32))["code"] == "case_unknown"
+    await attach(hub, other, new_id(), 404)  # nothing was sent there
+    await send(hub)
+    await attach(hub, other, new_id())
+    assert len({row["address"] for row in await hub.root.journal.rows("blob", "what <> 'thumb'")}) == 1, "one blob on this disk"
+    assert [row["stage"] for row in await hub.root.journal.rows("blob")] == [bodies.DONE] * 2
+
+
+async def test_what_can_not_be_taken_is_refused_before_a_byte_is_sent(hub: Hub):
+    assert (await ask(hub, 413, size=30 * MEGABYTE))["sentence"] == "文件太大：最多 20 兆，这个有 30 兆。"
+    assert (await ask(hub, 422, name="病毒.exe", mime="application/x-msdownload"))["code"] == "file_kind"
+    assert (await ask(hub, 422, sum="../etc/passwd"))["code"] == "command_invalid"
+    hub.root.blobs.store_bytes_max = 100_000
+    assert (await ask(hub, 507))["sentence"].startswith("本机存附件的地方满了")
+    page = await hub.client.get("/cases/new", headers={"accept": "text/html"})
+    assert "每个最多 20 兆，本机还能存 0 兆" in page.text
+    hub.root.blobs.store_bytes_max = 10 * MEGABYTE
+    await write(hub, 0)
+    assert (await ask(hub))["have"] == PIECE_BYTES
+
+
+async def test_other_bytes_than_were_named_are_dropped_and_a_half_is_its_senders_alone(hub: Hub):
+    case = hub.cases["田埂地界"]
+    for offset in range(0, len(PHOTO), PIECE_BYTES):
+        await write(hub, offset, bytes(len(PHOTO[offset : offset + PIECE_BYTES])))
+    assert (await attach(hub, case, new_id(), 400))["code"] == "frame_broken"
+    assert (await ask(hub))["have"] == 0
+    await write(hub, 0)
+    assert (await ask(hub, 401, person="f" * 32))["code"] == "sign_in_needed"
+    await hub.client.post("/sign-out")
+    assert (await hub.client.put(f"/uploads/{SUM}?size=9&offset=0", content=b"x", headers=JSON)).status_code == 401
+    await hub.sign_in("operator")
+    assert (await ask(hub))["have"] == PIECE_BYTES
+    said = await hub.client.delete(f"/uploads/{SUM}?size={len(PHOTO)}", headers=JSON)
+    assert (said.status_code, (await ask(hub))["have"]) == (200, 0)
+
+
+async def test_a_thumbnail_that_is_none_is_left_out_and_the_file_counts(hub: Hub):
+    case = hub.cases["田埂地界"]
+    for n, thumb in enumerate(("no base64!", b64encode(b"<svg onload=x>").decode(), b64encode(b"\xff\xd8\xff" + bytes(21_000)).decode())):
+        await send(hub)
+        await attach(hub, case, new_id(), thumb=thumb)
+        assert (await hub.root.reads.case(hub.actor(), case)).blobs[n].thumb is None
