@@ -34,8 +34,14 @@ def may_see_case(actor: Actor, case: Any) -> bool:
     if within(_field(case, "ledger"), office) or office in (_field(case, "holder"), _field(case, "logged_office")):
         return True
     offer = _field(case, "offer")
+    if offer is not None and offer.kind == "transfer":
+        return _joins(office, case)  # whom it is transferred to sees the successor, never this one
     if office == (offer.to if offer is not None else _field(case, "offer_to")):
         return True
+    return _joins(office, case)
+
+
+def _joins(office: str, case: Any) -> bool:
     convened = _field(case, "convened") or ()
     return office in (convened.split(" ") if isinstance(convened, str) else convened)
 

@@ -26,6 +26,7 @@ STATUS_NAMES: Final[dict[str, str]] = {
     "declined": "不予受理",
     "voided": "已作废",
     "merged": "已并案",
+    "transferred": "已转办",
 }
 OPEN: Final = ("logged", "accepted", "mediating", "agreed", "ended")
 
@@ -52,7 +53,7 @@ def key_of(text: str) -> Key | None:
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """An escalation or hand-down that waits to be taken up; the holder stays responsible. kind: escalate, hand_down.
+    """An escalation or hand-down that waits to be taken up; the holder stays responsible. kind: escalate, hand_down, transfer.
 
     due: ISO date of a hand-down · arrived_ms: when the receiving office's node had it (starts T30), None before.
     """
@@ -65,6 +66,27 @@ class Offer(msgspec.Struct, frozen=True):
     at_ms: int
     key: Key
     arrived_ms: int | None = None
+
+
+class Transfer(msgspec.Struct, frozen=True):
+    """A case that goes on in another ledger. at_ms: when it was offered · opens: id of the command that opens
+    the successor · excerpt: events.DisputeTransferredBody, what goes along (None: erased) · answer: "", taken_up, returned · status, ending, holder, words:
+    of the successor as last told."""
+
+    to: str
+    by: str
+    due: str
+    key: Key
+    at_ms: int
+    opens: str
+    shows: tuple[str, ...]
+    excerpt: Any = None
+    answer: str = ""
+    status: str = ""
+    ending: str = ""
+    holder: str = ""
+    words: str = ""
+    answered_ms: int | None = None
 
 
 class Agreement(msgspec.Struct, frozen=True):
@@ -169,7 +191,8 @@ class Case(msgspec.Struct, kw_only=True):
     """One dispute as this node knows it. convened: office paths · aliases: codes of registrations merged into it.
 
     seen: {origin: highest seq of the case here that waits for nothing} · turn: the highest here · due: ISO date asked of the
-    present holder by hand-down or urge · accepted_ms, logged_ms: the earliest, also of what was merged in.
+    present holder by hand-down or urge · predecessor: the case this one goes on from, successor: the one that goes on from this ("" = none)
+    · answer: of a successor, what its predecessor is to be told · answered: what was last told here, after the last transfer: its parts · accepted_ms, logged_ms: the earliest, also of what was merged in.
     """
 
     id: str
@@ -216,6 +239,11 @@ class Case(msgspec.Struct, kw_only=True):
     retention: str = ""
     blobs: list[Attachment] = []
     due: str = ""
+    predecessor: str = ""
+    successor: str = ""
+    answer: str = ""
+    answered: str = ""
+    transfer: "Transfer | None" = None
     updated_ms: int = 0
     last: Key = ("", 0)
 

@@ -27,7 +27,7 @@ RUNNING: Final = "running"
 MET: Final = "met"
 STOPPED: Final = "stopped"
 
-_DROPPED: Final = frozenset({"voided", "merged", "declined"})
+_DROPPED: Final = frozenset({"voided", "merged", "declined", "transferred"})
 _UNSETTLED: Final = frozenset({"logged", "accepted", "mediating"})  # no agreement in force, mediation not ended
 _MS_MAX: Final = 2**62  # a column of a store holds it
 

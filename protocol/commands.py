@@ -186,6 +186,18 @@ class HandDownDispute(CaseCommand):
     reason: Text
 
 
+class TransferDispute(CaseCommand):
+    """转办: to an office that does not cover the ledger; it goes on there as a successor under the same code.
+
+    shows: what goes along (title, account, place_text, parties, phones, addresses, amount, risk), nothing else does.
+    """
+
+    to: str
+    reason: Text
+    due: Date | None = None
+    shows: Annotated[list[str], msgspec.Meta(max_length=20)] = []
+
+
 class NameHandler(CaseCommand):
     """定承办人: the person inside the holding office."""
 

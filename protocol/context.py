@@ -18,6 +18,7 @@ class Cadre(msgspec.Struct, frozen=True):
 class Context(msgspec.Struct, frozen=True, kw_only=True):
     """code, paper: a case code and a paper number drawn for this command (used only by LogDispute, SignAgreement).
 
+    nodes: (serves, covers) of every node of the county that is not revoked.
     cases: other cases a command names (MergeDispute.into, AssignTask.case), by subject.
     """
 
@@ -29,6 +30,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     paper: str = ""
     cadre: Cadre | None = None
     cases: dict[str, Case] = {}
+    nodes: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
 
 
 class Step(msgspec.Struct, frozen=True):

@@ -16,12 +16,14 @@ import msgspec
 from protocol import place, words
 from protocol.access import may_see_case
 from protocol.case import OPEN, STATUS_NAMES, Case, key_text
-from protocol.commands import AssignTask, Command, LogDispute
+from protocol.commands import AssignTask, Command, LogDispute, RequestTask
 from protocol.context import Cadre, Context, Step
-from protocol.drafts import DRAFTS, assign_drafts, log_drafts, seen_of
+from protocol.drafts import DRAFTS, log_drafts, seen_of
 from protocol.events import Actor, DisputeArrived, Draft
 from protocol.office import is_above, lowest, receivers_down, receivers_up
 from protocol.problem import Refused
+from protocol.transfer import receivers
+from protocol.visit_drafts import assign_drafts, request_drafts
 
 __all__ = ["TABLE", "Cadre", "Context", "Step", "arrival", "decide", "is_above", "mermaid", "receivers_down", "receivers_up", "steps"]
 
@@ -31,6 +33,7 @@ NONE, PENDING = "none", "pending"  # what an offer must be
 HOLDER, OFFERED, ABOVE, FOLLOW, COVERS, NODE = "holder", "offered", "above", "follow", "covers", "node"
 # effect in the fold: an outcome belongs to its term; an append never is late
 OUTCOME, OFFER, RETURN, HOLD, REVIEW, APPEND, ARRIVE, OTHER = "outcome", "offer", "return", "hold", "review", "append", "arrive", "other"
+TRANSFER, ANSWER = "transfer", "answer"  # an offer into another ledger, and what became of it there
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -69,6 +72,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("EndMediation", "MediationEnded", "mediate", _H, OUTCOME, _to("ended", *_MEDIABLE), "", "终止调解，告知当事人仲裁、行政、诉讼等其他途径。"),
     Row("EscalateDispute", "DisputeEscalated", "move", _H, OFFER, _stay(*OPEN), NONE, "送给{up}；对方受领之前仍由{holder}负责。"),
     Row("HandDownDispute", "DisputeHandedDown", "move", _H, OFFER, _stay(*OPEN), NONE, "交给下级或窗口、部门，写明期限；对方受领之前仍由{holder}负责。"),
+    Row("TransferDispute", "DisputeTransferred", "move", _H, TRANSFER, _stay(*OPEN), NONE, "转给管不到这本台账的单位；对方受领之前仍由{holder}负责，受领后在对方台账接着办。"),
     Row("TakeUpDispute", "DisputeTakenUp", "move", (OFFERED,), HOLD, _stay(*OPEN), PENDING, "{by}送来；受领后由{me}负责，{holder}不能再改结果。"),
     Row("ReturnDispute", "DisputeReturned", "move", (OFFERED, HOLDER), RETURN, _stay(*OPEN), PENDING, "不受领；仍由{holder}负责。"),
     Row("CallUpDispute", "DisputeCalledUp", "call_up", (ABOVE,), HOLD, _stay(*OPEN, "closed"), "", "直接由{me}承办，{holder}不能再改结果。"),
@@ -87,6 +91,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("AddEvidence", "EvidenceAdded", "note", (COVERS,), APPEND, _stay(*_ANY), "", "加照片、录音或书面材料。"),
     Row("GiveInstruction", "InstructionGiven", "supervise", (ABOVE,), APPEND, _stay(*OPEN, "closed"), "", "批示送到{holder}，承办单位不变。"),
     Row("UrgeDispute", "DisputeUrged", "supervise", (ABOVE,), APPEND, _stay(*OPEN), "", "催{holder}抓紧办，可以写新的期限。"),
+    Row("", "TransferAnswered", "", (NODE,), ANSWER, _to("transferred", *OPEN) | _stay("transferred")),
     Row("", "DisputeArrived", "", (NODE,), ARRIVE, _stay(*OPEN), PENDING),
     Row("", "DisputeLogged", "log", (NODE,), HOLD, {}),
 )
@@ -98,7 +103,7 @@ BY_EVENT: Final[dict[str, Row]] = {row.event: row for row in TABLE if row.event}
 
 def _is(who: str, case: Case, actor: Actor) -> bool:
     if who == HOLDER:
-        return actor.office == case.holder
+        return actor.office == case.holder and not (case.predecessor and case.term == 1)  # a successor is nobody's until it is taken up
     if who == OFFERED:
         return case.offer is not None and actor.office == case.offer.to
     if who == ABOVE:
@@ -136,11 +141,17 @@ def _refusal(row: Row, case: Case, actor: Actor, context: Context) -> Refused | 
         return Refused("not_now", status=STATUS_NAMES.get(case.status, case.status), what=what)
     if row.offer == PENDING and case.offer is None:
         return Refused("no_offer")
+    if row.offer == PENDING and case.offer is not None and case.offer.kind == "transfer":
+        return Refused("transfer_pending", to=tables.office_name(case.offer.to))
     if row.offer == NONE and case.offer is not None:
-        code = "offer_pending" if row.effect == OFFER else "offer_open"
+        if case.offer.kind == "transfer":
+            return Refused("transfer_pending", to=tables.office_name(case.offer.to))
+        code = "offer_pending" if row.effect in (OFFER, TRANSFER) else "offer_open"
         return Refused(code, to=tables.office_name(case.offer.to), what=what)
     if row.command == "EscalateDispute" and not receivers_up(case.holder):
         return Refused("not_above", what="这件已经在最高一级")
+    if row.effect == TRANSFER and (place.tier(case.holder) > 1 or not receivers(case, context.nodes)):  # from below, escalate
+        return Refused("no_receiver")
     if row.command == "HandDownDispute" and not receivers_down(case.holder, case.ledger, tables):
         return Refused("not_below", what="本级下面没有可以交办的单位")
     if row.effect == REVIEW and not case.reviews:
@@ -165,6 +176,8 @@ def decide(case: Case | None, command: Command, actor: Actor, context: Context) 
         raise refused
     if isinstance(command, AssignTask):
         return assign_drafts(case, command, actor, context)
+    if isinstance(command, RequestTask):
+        return request_drafts(case, command, actor, context)
     return DRAFTS[row.command](case, command, actor, context)
 
 
@@ -208,7 +221,7 @@ def _names(case: Case, actor: Actor, context: Context) -> dict[str, str]:
 def arrival(case: Case, serves: tuple[str, ...]) -> Draft | None:
     """DisputeArrived, which the node of the office that was offered the case writes by itself; None when nothing is to be written."""
     offer = case.offer
-    if offer is None or offer.arrived_ms is not None or not place.covers(serves, offer.to):
+    if offer is None or offer.kind == "transfer" or offer.arrived_ms is not None or not place.covers(serves, offer.to):
         return None
     if case.status not in BY_EVENT["DisputeArrived"].moves:
         return None

@@ -13,13 +13,14 @@ from protocol import words
 from protocol.access import may_register_in, may_see_case
 from protocol.calendar import end_of_day_ms, local_date
 from protocol.case import OPEN, STATUS_NAMES, Case, key_of, key_text
-from protocol.context import Cadre, Context
+from protocol.context import Context
 from protocol.entry import derive
 from protocol.events import Actor, Draft
 from protocol.facts import Seen
 from protocol.office import lowest, receivers_down, receivers_up
 from protocol.place import COMMON, covers, is_sealed, within
 from protocol.problem import Refused
+from protocol.transfer import SHOWN, excerpt, may_receive
 
 ENDINGS: Final[dict[str, tuple[str, ...]]] = {
     "logged": ("law", "withdrawn"),
@@ -34,7 +35,6 @@ IN_FACTS: Final = ("type", "amount_fen", "headcount", *LINK_FIELDS)
 CHARS_MAX: Final = {"title": 100, "account": 2000, "place_text": 100}
 HEADCOUNT_MAX: Final = 9999
 CLOCK_SLACK_MS: Final = 600_000  # a page's clock may run ten minutes ahead of its node's
-REQUESTED: Final = ("visit", "inquiry")  # what an office elsewhere may be asked for
 MERGEABLE: Final = (*OPEN, "closed")
 UNDONE_FREELY: Final = ("DisputeLogged", "DisputeCorrected", "NoteAdded", "EvidenceAdded", "RiskSet", "InstructionGiven", "DisputeUrged")
 
@@ -60,14 +60,14 @@ def _append(case: Case, actor: Actor) -> tuple[str, int, Seen]:
 # ── checks ──
 
 
-def _missing(text: str, field: str, what: str) -> str:
+def needed(text: str, field: str, what: str) -> str:
     """The text without blanks around it. Raises Refused when nothing is left."""
     if not text.strip():
         raise Refused("field_missing", field=field, what=what)
     return text.strip()
 
 
-def _known(code: str, known: Any, field: str, what: str) -> str:
+def one_of(code: str, known: Any, field: str, what: str) -> str:
     if code not in known:
         raise Refused("field_impossible", field=field, what=what, why=f"没有“{code}”这一项")
     return code
@@ -109,7 +109,7 @@ def type_open(code: str, context: Context) -> str:
 
 def _parties(parties: list[c.Party]) -> list[c.Party]:
     for party in parties:
-        _missing(party.name, "party_name", "当事人姓名（不愿透露就写“不愿透露”）")
+        needed(party.name, "party_name", "当事人姓名（不愿透露就写“不愿透露”）")
     return parties
 
 
@@ -125,10 +125,10 @@ def log_drafts(command: c.LogDispute, actor: Actor, context: Context) -> list[Dr
     if not tables.is_place(ledger):
         raise Refused("field_impossible", field="ledger", what="辖区", why="没有这个地方")
     type_open(command.type, context)
-    account = _missing(command.account, "account", "事情经过")
+    account = needed(command.account, "account", "事情经过")
     parties = _parties(command.parties)
-    _known(command.intake, tables.intakes, "intake", "来源")
-    _known(command.risk, tables.lists.get("risk", {}), "risk", "风险等级")
+    one_of(command.intake, tables.intakes, "intake", "来源")
+    one_of(command.risk, tables.lists.get("risk", {}), "risk", "风险等级")
     if command.happened_ms is not None:
         _past(command.happened_ms, context, "happened_ms", "发生时间")
     if not context.code:
@@ -151,13 +151,13 @@ def title_of(parties: list[c.Party], type_name: str) -> str:
 
 
 def _correct(case: Case, command: c.CorrectDispute, actor: Actor, context: Context) -> list[Draft]:
-    field = _known(command.field, CORRECTABLE, "field", "要更正的项")
+    field = one_of(command.field, CORRECTABLE, "field", "要更正的项")
     value = _corrected(field, command.value, context)
     if value == getattr(case, field):
         raise Refused("field_impossible", field="value", what=words.FIELD_NAMES[field], why="和原来一样")
     fact = value if field in IN_FACTS and isinstance(value, str | int) else None
     facts = e.DisputeCorrected(*_outcome(case, actor), field, fact)
-    body = e.DisputeCorrectedBody(_missing(command.reason, "reason", "更正的原因"), None if field in IN_FACTS else value)
+    body = e.DisputeCorrectedBody(needed(command.reason, "reason", "更正的原因"), None if field in IN_FACTS else value)
     return _one(case, facts, body)
 
 
@@ -172,7 +172,7 @@ def _corrected(field: str, value: Any, context: Context) -> Any:
     if field == "headcount" and isinstance(value, int) and 1 <= value <= HEADCOUNT_MAX:
         return value
     if field in CHARS_MAX and isinstance(value, str):
-        text = value.strip() if field == "place_text" else _missing(value, "value", what)
+        text = value.strip() if field == "place_text" else needed(value, "value", what)
         if len(text) > CHARS_MAX[field]:
             raise Refused("text_too_long", field="value", what=what, most=CHARS_MAX[field], have=len(text))
         return text
@@ -183,7 +183,7 @@ def _void(case: Case, command: c.VoidDispute, actor: Actor, _: Context) -> list[
     done = next((line.kind for line in case.lines if line.kind not in UNDONE_FREELY), "")
     if done or case.term > 1:
         raise Refused("void_too_late", what=words.EVENT_NAMES.get(done, words.UNKNOWN_NAME))
-    return _one(case, e.DisputeVoided(*_outcome(case, actor)), e.TextBody(_missing(command.reason, "reason", "作废的原因")))
+    return _one(case, e.DisputeVoided(*_outcome(case, actor)), e.TextBody(needed(command.reason, "reason", "作废的原因")))
 
 
 def _accept(case: Case, command: c.AcceptDispute, actor: Actor, _: Context) -> list[Draft]:
@@ -191,19 +191,19 @@ def _accept(case: Case, command: c.AcceptDispute, actor: Actor, _: Context) -> l
 
 
 def _decline(case: Case, command: c.DeclineDispute, actor: Actor, _: Context) -> list[Draft]:
-    body = e.DisputeDeclinedBody(_missing(command.reason, "reason", "理由"), _missing(command.door, "door", "该找的部门"))
+    body = e.DisputeDeclinedBody(needed(command.reason, "reason", "理由"), needed(command.door, "door", "该找的部门"))
     return _one(case, e.DisputeDeclined(*_outcome(case, actor)), body)
 
 
 def _mediate(case: Case, command: c.RecordMediation, actor: Actor, context: Context) -> list[Draft]:
-    result = _known(command.result, context.tables.lists.get("session", {}), "result", "结果")
+    result = one_of(command.result, context.tables.lists.get("session", {}), "result", "结果")
     held = context.now_ms if command.held_ms is None else _past(command.held_ms, context, "held_ms", "调解时间")
-    body = e.MediationRecordedBody(_missing(command.account, "account", "调解经过"), command.present)
+    body = e.MediationRecordedBody(needed(command.account, "account", "调解经过"), command.present)
     return _one(case, e.MediationRecorded(*_outcome(case, actor), result, held), body)
 
 
 def _sign(case: Case, command: c.SignAgreement, actor: Actor, context: Context) -> list[Draft]:
-    form = _known(command.form, context.tables.lists.get("form", {}), "form", "协议形式")
+    form = one_of(command.form, context.tables.lists.get("form", {}), "form", "协议形式")
     signed = context.now_ms if command.signed_ms is None else _past(command.signed_ms, context, "signed_ms", "签订时间")
     due = tuple(sorted(set(command.due)))
     if due and min(day_of(text, "due", "履行日期") for text in due) < local_date(signed):
@@ -214,14 +214,14 @@ def _sign(case: Case, command: c.SignAgreement, actor: Actor, context: Context) 
         raise Refused("field_impossible", field="follow_up_by", what="回访单位", why="它没有承办过，也不管这个地方")
     if not context.paper:
         raise ValueError("an agreement needs a paper number")
-    terms = [_missing(term, "terms", "协议内容") for term in command.terms]
+    terms = [needed(term, "terms", "协议内容") for term in command.terms]
     facts = e.AgreementSigned(*_outcome(case, actor), context.paper, form, signed, due, follow, command.amount_fen, command.copies)
-    body = e.AgreementSignedBody(terms, _missing(command.performance, "performance", "履行方式"), command.facts, command.responsibility)
+    body = e.AgreementSignedBody(terms, needed(command.performance, "performance", "履行方式"), command.facts, command.responsibility)
     return _one(case, facts, body)
 
 
 def _end(case: Case, command: c.EndMediation, actor: Actor, _: Context) -> list[Draft]:
-    body = e.MediationEndedBody(_missing(command.reason, "reason", "终止的原因"), _missing(command.ways, "ways", "其他途径"))
+    body = e.MediationEndedBody(needed(command.reason, "reason", "终止的原因"), needed(command.ways, "ways", "其他途径"))
     return _one(case, e.MediationEnded(*_outcome(case, actor)), body)
 
 
@@ -233,7 +233,7 @@ def _escalate(case: Case, command: c.EscalateDispute, actor: Actor, context: Con
         raise Refused("same_office", field="to")
     if command.to not in receivers_up(case.holder):
         raise Refused("not_above", field="to", what=context.tables.office_name(receivers_up(case.holder)[0]))
-    body = e.DisputeEscalatedBody(_missing(command.reason, "reason", "上报的原因"), command.tried)
+    body = e.DisputeEscalatedBody(needed(command.reason, "reason", "上报的原因"), command.tried)
     return _one(case, e.DisputeEscalated(*_outcome(case, actor), command.to), body)
 
 
@@ -244,7 +244,20 @@ def _hand_down(case: Case, command: c.HandDownDispute, actor: Actor, context: Co
     if command.to not in below:
         raise Refused("not_below", field="to", what="、".join(context.tables.office_name(office) for office in below))
     due = _ahead(_due(command.due), context)
-    return _one(case, e.DisputeHandedDown(*_outcome(case, actor), command.to, due), e.TextBody(_missing(command.reason, "reason", "原因")))
+    return _one(case, e.DisputeHandedDown(*_outcome(case, actor), command.to, due), e.TextBody(needed(command.reason, "reason", "原因")))
+
+
+def _transfer(case: Case, command: c.TransferDispute, actor: Actor, context: Context) -> list[Draft]:
+    if command.to == case.holder:
+        raise Refused("same_office", field="to")
+    if not context.tables.is_place(command.to) or not may_receive(command.to, case, context.nodes):
+        raise Refused("not_receiver", field="to", what=context.tables.office_name(command.to))
+    due = _ahead(command.due, context) if command.due else ""
+    for name in command.shows:
+        one_of(name, SHOWN, "shows", "对方能看到的")
+    shows = tuple(name for name in SHOWN if name in command.shows)
+    facts = e.DisputeTransferred(*_outcome(case, actor), command.to, due, derive(command.id, "transfer"), shows)
+    return _one(case, facts, excerpt(case, needed(command.reason, "reason", "转办的理由"), shows))
 
 
 def _due(text: str) -> str:
@@ -262,16 +275,16 @@ def _take_up(case: Case, command: c.TakeUpDispute, actor: Actor, _: Context) -> 
 def _return(case: Case, command: c.ReturnDispute, actor: Actor, _: Context) -> list[Draft]:
     assert case.offer is not None  # the table asks for a pending offer
     facts = e.DisputeReturned(*_outcome(case, actor), key_text(case.offer.key))
-    return _one(case, facts, e.TextBody(_missing(command.reason, "reason", "原因")))
+    return _one(case, facts, e.TextBody(needed(command.reason, "reason", "原因")))
 
 
 def _call_up(case: Case, command: c.CallUpDispute, actor: Actor, _: Context) -> list[Draft]:
     facts = e.DisputeCalledUp(actor.office, case.term + 1, seen_of(case))
-    return _one(case, facts, e.TextBody(_missing(command.reason, "reason", "提级的原因")))
+    return _one(case, facts, e.TextBody(needed(command.reason, "reason", "提级的原因")))
 
 
 def _name_handler(case: Case, command: c.NameHandler, actor: Actor, _: Context) -> list[Draft]:
-    person = _missing(command.person, "person", "承办人")
+    person = needed(command.person, "person", "承办人")
     if person == case.handler:
         raise Refused("field_impossible", field="person", what="承办人", why="现在就是这一位")
     return _one(case, e.HandlerNamed(*_outcome(case, actor), person))
@@ -286,7 +299,7 @@ def _convene(case: Case, command: c.ConveneUnits, actor: Actor, context: Context
     if command.when_ms is not None and command.when_ms < context.now_ms - CLOCK_SLACK_MS:
         raise Refused("field_impossible", field="when_ms", what="联调时间", why="已经过去")
     due = _ahead(command.due, context) if command.due else ""
-    purpose = _missing(command.purpose, "purpose", "联调的目的")
+    purpose = needed(command.purpose, "purpose", "联调的目的")
     drafts = _one(case, e.UnitsConvened(*_outcome(case, actor), units, command.when_ms, due), e.TextBody(purpose))
     end = _join_due_ms(command, context)
     body = e.TaskAssignedBody(purpose, summary=case.title, address=case.place_text, code=case.code)
@@ -310,26 +323,26 @@ def _join_due_ms(command: c.ConveneUnits, context: Context) -> int:
 
 
 def _close(case: Case, command: c.CloseDispute, actor: Actor, context: Context) -> list[Draft]:
-    _known(command.ending, context.tables.endings, "ending", "结案方式")
+    one_of(command.ending, context.tables.endings, "ending", "结案方式")
     if command.ending not in ENDINGS.get(case.status, ()):
         names = (STATUS_NAMES[case.status], context.tables.ending_name(command.ending))
         raise Refused("ending_unfit", field="ending", status=names[0], ending=names[1])
-    body = e.TextBody(_missing(command.result, "result", "办理结果"))
+    body = e.TextBody(needed(command.result, "result", "办理结果"))
     return _one(case, e.DisputeClosed(*_outcome(case, actor), command.ending), body)
 
 
 def _reopen(case: Case, command: c.ReopenDispute, actor: Actor, _: Context) -> list[Draft]:
-    return _one(case, e.DisputeReopened(*_outcome(case, actor)), e.TextBody(_missing(command.reason, "reason", "重开的原因")))
+    return _one(case, e.DisputeReopened(*_outcome(case, actor)), e.TextBody(needed(command.reason, "reason", "重开的原因")))
 
 
 def _follow_up(case: Case, command: c.RecordFollowUp, actor: Actor, context: Context) -> list[Draft]:
-    kept = _known(command.kept, context.tables.lists.get("kept", {}), "kept", "履行情况")
-    satisfied = _known(command.satisfied, context.tables.lists.get("satisfied", {}), "satisfied", "满意情况")
+    kept = one_of(command.kept, context.tables.lists.get("kept", {}), "kept", "履行情况")
+    satisfied = one_of(command.satisfied, context.tables.lists.get("satisfied", {}), "satisfied", "满意情况")
     return _one(case, e.FollowUpRecorded(*_outcome(case, actor), kept, satisfied), e.TextBody(command.account))
 
 
 def _archive(case: Case, command: c.ArchiveDispute, actor: Actor, context: Context) -> list[Draft]:
-    retention = _known(command.retention, context.tables.lists.get("retention", {}), "retention", "保管期限")
+    retention = one_of(command.retention, context.tables.lists.get("retention", {}), "retention", "保管期限")
     why = _follow_up_open(case, context)
     if why:
         raise Refused("follow_up_outstanding", why=why)
@@ -355,7 +368,7 @@ def _merge(case: Case, command: c.MergeDispute, actor: Actor, context: Context) 
         raise Refused("not_now", field="into", status=STATUS_NAMES[other.status], what="并入它")
     if not covers(context.covers, other.ledger):
         raise Refused("ledger_not_covered", field="into", place=context.tables.place_full(other.ledger))
-    reason = _missing(command.reason, "reason", "并案的原因")
+    reason = needed(command.reason, "reason", "并案的原因")
     drafts = _one(case, e.DisputeMerged(*_outcome(case, actor), other.id), e.TextBody(reason))
     links: list[tuple[str, str | int]] = [("alias", alias) for alias in (case.code, *case.aliases)]
     if case.logged_ms < other.logged_ms:
@@ -371,27 +384,27 @@ def _merge(case: Case, command: c.MergeDispute, actor: Actor, context: Context) 
 
 
 def _set_risk(case: Case, command: c.SetRisk, actor: Actor, context: Context) -> list[Draft]:
-    risk = _known(command.risk, context.tables.lists.get("risk", {}), "risk", "风险等级")
+    risk = one_of(command.risk, context.tables.lists.get("risk", {}), "risk", "风险等级")
     if risk == case.risk:
         raise Refused("field_impossible", field="risk", what="风险等级", why="和现在一样")
-    return _one(case, e.RiskSet(*_outcome(case, actor), risk), e.TextBody(_missing(command.reason, "reason", "理由")))
+    return _one(case, e.RiskSet(*_outcome(case, actor), risk), e.TextBody(needed(command.reason, "reason", "理由")))
 
 
 def _note(case: Case, command: c.AddNote, actor: Actor, _: Context) -> list[Draft]:
-    return _one(case, e.NoteAdded(*_append(case, actor)), e.TextBody(_missing(command.text, "text", "备注")))
+    return _one(case, e.NoteAdded(*_append(case, actor)), e.TextBody(needed(command.text, "text", "备注")))
 
 
 def _instruct(case: Case, command: c.GiveInstruction, actor: Actor, _: Context) -> list[Draft]:
-    return _one(case, e.InstructionGiven(*_append(case, actor)), e.TextBody(_missing(command.text, "text", "批示")))
+    return _one(case, e.InstructionGiven(*_append(case, actor)), e.TextBody(needed(command.text, "text", "批示")))
 
 
 def _urge(case: Case, command: c.UrgeDispute, actor: Actor, context: Context) -> list[Draft]:
     due = _ahead(command.due, context) if command.due else ""
-    return _one(case, e.DisputeUrged(*_append(case, actor), due), e.TextBody(_missing(command.text, "text", "催办的话")))
+    return _one(case, e.DisputeUrged(*_append(case, actor), due), e.TextBody(needed(command.text, "text", "催办的话")))
 
 
 def _evidence(case: Case, command: c.AddEvidence, actor: Actor, context: Context) -> list[Draft]:
-    what = _known(command.blob.what, context.tables.lists.get("evidence", {}), "blob", "附件种类")
+    what = one_of(command.blob.what, context.tables.lists.get("evidence", {}), "blob", "附件种类")
     facts = e.EvidenceAdded(*_append(case, actor), what, command.blob.size)
     return _one(case, facts, e.EvidenceAddedBody(command.blob, command.note, command.thumb))
 
@@ -404,64 +417,12 @@ def _review(case: Case, command: c.DecideReview, actor: Actor, context: Context)
     review = next((r for r in case.reviews if r.item == command.item), None)
     if review is None or item is None:
         raise Refused("review_unknown", field="item")
-    decision = _known(command.decision, context.tables.lists.get("review", {}), "decision", "核对结果")
+    decision = one_of(command.decision, context.tables.lists.get("review", {}), "decision", "核对结果")
     if decision == "adopt" and review.kind in UNADOPTABLE:
         why = "谁承办不能靠核对改变，请选不采纳；要转交请上报、交办或提级"
         raise Refused("field_impossible", field="decision", what="核对结果", why=why)
     facts = e.ReviewDecided(*_outcome(case, actor), command.item, decision)
-    return _one(case, facts, e.TextBody(_missing(command.reason, "reason", "核对的理由")))
-
-
-def _request(case: Case, command: c.RequestTask, actor: Actor, context: Context) -> list[Draft]:
-    """The asker's own half: it lies in the asker's ledger, and a node that covers both ledgers makes the linked task from it."""
-    tables, to = context.tables, command.to
-    if to == actor.office:
-        raise Refused("same_office", field="to")
-    if not tables.is_place(to):
-        raise Refused("field_impossible", field="to", what="请哪里", why="没有这个地方或单位")
-    kind = _known(command.purpose_kind, REQUESTED, "purpose_kind", "要做的事")
-    ledger = actor.office if covers(context.covers, actor.office) else case.ledger
-    if command.due_ms <= context.now_ms:
-        raise Refused("due_past", field="due_ms")
-    facts = e.TaskAssigned(actor.office, case.term, (), case.id, kind, "", "", to, command.due_ms, place=to, link=to)
-    body = e.TaskAssignedBody(
-        _missing(command.purpose, "purpose", "请他们做什么"), "", command.summary, command.address, case.code, command.contacts
-    )
-    return [Draft(ledger, derive(command.id, "task"), "task", facts, body)]
-
-
-def assign_drafts(case: Case | None, command: c.AssignTask, actor: Actor, context: Context) -> list[Draft]:
-    """A visit: the task lies in the ledger of the place visited. context.cadre is the one the command names."""
-    tables, cadre = context.tables, context.cadre
-    if not covers(context.covers, command.place):
-        raise Refused("ledger_not_covered", field="place", place=tables.place_full(command.place))
-    if not tables.is_place(command.place):
-        raise Refused("field_impossible", field="place", what="去的地方", why="没有这个地方")
-    link = _linked(cadre, command, context)
-    names = {p.name for p in (*command.contacts, *(case.parties if case else ()))}
-    if cadre is not None and cadre.name and cadre.name in names:
-        raise Refused("cadre_is_party", field="cadre", name=cadre.name)
-    if command.due_ms <= context.now_ms:
-        raise Refused("due_past", field="due_ms")
-    assert cadre is not None  # else `_linked` refuses
-    facts = e.TaskAssigned(
-        actor.office, case.term if case else 0, (), command.case, "visit", cadre.person, command.home, "", command.due_ms, link=link
-    )
-    body = e.TaskAssignedBody(
-        _missing(command.purpose, "purpose", "任务的目的"), command.bring, command.summary, command.address,
-        case.code if case else "", command.contacts,
-    )  # fmt: skip
-    return [Draft(command.place, derive(command.id, "task"), "task", facts, body)]
-
-
-def _linked(cadre: Cadre | None, command: c.AssignTask, context: Context) -> str:
-    """The ledger of the linked task for a cadre whose phone the place's own ledger does not reach; "" when it does. Raises Refused."""
-    if cadre is not None and cadre.person == command.cadre:
-        if covers(cadre.home_covers, command.place):
-            return ""
-        if cadre.office and covers(cadre.home_covers, cadre.office) and covers(context.covers, cadre.office):
-            return cadre.office
-    raise Refused("cadre_unreachable", field="cadre")
+    return _one(case, facts, e.TextBody(needed(command.reason, "reason", "核对的理由")))
 
 
 DRAFTS: Final[dict[str, Make]] = {
@@ -474,12 +435,12 @@ DRAFTS: Final[dict[str, Make]] = {
     "EndMediation": _end,
     "EscalateDispute": _escalate,
     "HandDownDispute": _hand_down,
+    "TransferDispute": _transfer,
     "TakeUpDispute": _take_up,
     "ReturnDispute": _return,
     "CallUpDispute": _call_up,
     "NameHandler": _name_handler,
     "ConveneUnits": _convene,
-    "RequestTask": _request,
     "CloseDispute": _close,
     "ReopenDispute": _reopen,
     "RecordFollowUp": _follow_up,

@@ -33,6 +33,10 @@ from protocol.facts import Body, Facts, TextBody
 
 
 class DisputeLogged(Facts):
+    """Of a successor, written by a node itself (office ""): by: the office that handed it over and holds it until it is taken up ·
+    predecessor: the case it goes on from · since_ms, accepted_ms: that one's registration and acceptance, whose clocks count.
+    """
+
     code: str
     type: str
     intake: str
@@ -41,6 +45,10 @@ class DisputeLogged(Facts):
     amount_fen: int | None
     happened_ms: int | None
     visit: str
+    by: str = ""
+    predecessor: str = ""
+    since_ms: int | None = None
+    accepted_ms: int | None = None
 
 
 class DisputeLoggedBody(Body):
@@ -146,8 +154,45 @@ class DisputeCalledUp(Facts):
 
 
 class DisputeHandedDown(Facts):
+    """by: in a successor, written by a node itself, the office that hands it down."""
+
     to: str
     due: str
+    by: str = ""
+
+
+class DisputeTransferred(Facts):
+    """To an office that does not cover the ledger. successor: id of the command that opens the case there (its subject follows from it)
+    · shows: what of the case goes along, words of `transfer.SHOWN`.
+    """
+
+    to: str
+    due: str
+    successor: str
+    shows: tuple[str, ...]
+
+
+class DisputeTransferredBody(Body):
+    """What the receiver gets to see, as chosen; reason is among it."""
+
+    reason: str
+    title: str = ""
+    account: str = ""
+    parties: list[Party] = msgspec.field(default_factory=list)
+    place_text: str = ""
+
+
+class TransferAnswered(Facts):
+    """What became of the successor, brought back by the node that opened it. offer: origin/seq of the transfer · answer: taken_up,
+    returned · status, ending, holder: of the successor · at_ms: when that came about there.
+    """
+
+    offer: str
+    answer: str
+    status: str
+    ending: str
+    holder: str
+    at_ms: int
 
 
 class HandlerNamed(Facts):
@@ -316,6 +361,8 @@ EVENTS: Final[dict[str, tuple[type[Facts], type[Body] | None]]] = {
     "DisputeReturned": (DisputeReturned, TextBody),
     "DisputeCalledUp": (DisputeCalledUp, TextBody),
     "DisputeHandedDown": (DisputeHandedDown, TextBody),
+    "DisputeTransferred": (DisputeTransferred, DisputeTransferredBody),
+    "TransferAnswered": (TransferAnswered, TextBody),
     "HandlerNamed": (HandlerNamed, None),
     "UnitsConvened": (UnitsConvened, TextBody),
     "DisputeClosed": (DisputeClosed, TextBody),

@@ -7,6 +7,8 @@ from bodies: without them the same status, holder, term and clock starts come ou
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+import msgspec
+
 from protocol import words
 from protocol.calendar import end_of_day_ms, local_date
 from protocol.case import (
@@ -22,6 +24,7 @@ from protocol.case import (
     Person,
     Post,
     Review,
+    Transfer,
     key_of,
     key_text,
 )
@@ -32,12 +35,13 @@ from protocol.hold import FOREIGN, LATE, LOST, POST_OVER, REVOKED, Item, LastGoo
 from protocol.office import lowest
 from protocol.tables import Tables
 from protocol.task_fold import fold_task
+from protocol.transfer import answer_of, successor_subject
 from protocol.words import TIME_MAX_MS, at_ms, line_of
 
 __all__ = ["LastGood", "at_ms", "fold_case", "fold_person", "fold_task", "line_of"]
 
 HOLD_KINDS: Final = {"DisputeLogged": "log", "DisputeTakenUp": "take_up", "DisputeCalledUp": "call_up"}
-OFFER_KINDS: Final = {"DisputeEscalated": "escalate", "DisputeHandedDown": "hand_down"}
+OFFER_KINDS: Final = {"DisputeEscalated": "escalate", "DisputeHandedDown": "hand_down", "DisputeTransferred": "transfer"}
 
 
 def _body(item: Item) -> Any:
@@ -63,7 +67,13 @@ def fold_case(admitted: Iterable[Admitted], tables: Tables, last_good: LastGood 
             fill(case, item, bodies[item.key])
     _stand(case, verdict, bodies)
     _hold(case, verdict, bodies)
+    for item in verdict.items:
+        if item.kind == "TransferAnswered" and item.key in verdict.aside and item.effect:
+            _told(case, item, bodies[item.key])  # it came too late to move the case; what it tells is true all the same
     _show(case, verdict, bodies, tables, texts)
+    if case.status == "merged" and case.predecessor and not case.merged_into:
+        case.merged_into = case.predecessor
+    case.answer = answer_of(case)
     return case
 
 
@@ -83,7 +93,16 @@ def _registered(verdict: Verdict, bodies: dict[Key, Any]) -> Case:
     )  # fmt: skip
     if body is not None:
         case.title, case.account, case.parties, case.place_text = body.title, body.account, body.parties, body.place_text
+    case.predecessor = facts.predecessor
+    if facts.since_ms is not None:
+        case.logged_ms = min(case.logged_ms, _time(facts.since_ms))
+    if facts.accepted_ms is not None:
+        case.accepted_ms = _time(facts.accepted_ms)
     return case
+
+
+def _time(ms: int) -> int:
+    return min(max(ms, 0), TIME_MAX_MS)
 
 
 def _frontier(verdict: Verdict) -> dict[str, int]:
@@ -178,6 +197,22 @@ def _convene(case: Case, item: Item, _: Any) -> None:
     case.convened += [unit for unit in dict.fromkeys(item.facts.units) if unit not in case.convened]
 
 
+def _transferred(case: Case, item: Item, body: Any) -> None:
+    f = item.facts
+    case.successor, case.answered = successor_subject(f.successor), ""
+    case.transfer = Transfer(f.to, f.office, f.due, item.key, at_ms(item.head), f.successor, f.shows, body)
+
+
+def _told(case: Case, item: Item, body: Any) -> None:
+    f, sent = item.facts, case.transfer
+    if sent is None or key_of(f.offer) != sent.key:
+        return
+    case.answered = "returned" if f.answer == "returned" else f"{f.answer}/{f.status}/{f.ending}/{f.holder}"
+    said = "" if body is None else body.text
+    changes = {"answer": f.answer, "status": f.status, "ending": f.ending, "holder": f.holder, "words": said, "answered_ms": _time(f.at_ms)}
+    case.transfer = msgspec.structs.replace(sent, **changes)
+
+
 def _follow_up(case: Case, item: Item, body: Any) -> None:
     f = item.facts
     case.follow_ups.append(FollowUp(item.key, f.office, at_ms(item.head), f.kept, f.satisfied, "" if body is None else body.text))
@@ -198,6 +233,8 @@ _FILL: Final[dict[str, Callable[[Case, Item, Any], None]]] = {
     "DisputeArchived": _archive,
     "DisputeMerged": _merge,
     "UnitsConvened": _convene,
+    "DisputeTransferred": _transferred,
+    "TransferAnswered": _told,
     "FollowUpRecorded": _follow_up,
     "RiskSet": _risk,
 }
@@ -270,7 +307,7 @@ def _arrivals(verdict: Verdict) -> dict[Key, int]:
 def _offer(item: Item, body: Any, arrived: dict[Key, int]) -> Offer:
     f = item.facts
     kind = OFFER_KINDS[item.kind]
-    reason = "" if body is None else (body.reason if kind == "escalate" else body.text)
+    reason = "" if body is None else (body.text if kind == "hand_down" else body.reason)
     return Offer(f.to, f.office, kind, reason, getattr(f, "due", ""), at_ms(item.head), item.key, arrived.get(item.key))
 
 

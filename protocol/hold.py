@@ -31,7 +31,26 @@ import msgspec
 
 from protocol import place
 from protocol.case import OPEN, Key, key_of
-from protocol.dispute import ABOVE, APPEND, BACK, BY_EVENT, COVERS, FOLLOW, HOLD, HOLDER, NONE, OFFER, OFFERED, OUTCOME, RETURN, REVIEW, Row
+from protocol.dispute import (
+    ABOVE,
+    ANSWER,
+    APPEND,
+    BACK,
+    BY_EVENT,
+    COVERS,
+    FOLLOW,
+    HOLD,
+    HOLDER,
+    NODE,
+    NONE,
+    OFFER,
+    OFFERED,
+    OUTCOME,
+    RETURN,
+    REVIEW,
+    TRANSFER,
+    Row,
+)
 from protocol.drafts import LINK_FIELDS
 from protocol.entry import Admitted, Head, derive, encode_head
 from protocol.events import facts_of
@@ -42,7 +61,7 @@ LEGAL: Final = ("AgreementSigned", "DisputeAccepted")  # facts of the law: they 
 FORCED: Final = {"AgreementSigned": "agreed", "MediationEnded": "ended", "DisputeClosed": "closed"}  # adopted from any open status
 _OUTSIDE: Final = Row("", "", "", (), "", {})  # an event of a later version, or of another sort
 
-_IN_TERMS: Final = (OUTCOME, OFFER, RETURN, REVIEW, HOLD)
+_IN_TERMS: Final = (OUTCOME, OFFER, RETURN, REVIEW, HOLD, TRANSFER, ANSWER)
 
 LastGood = Mapping[
     tuple[str, ...], int
@@ -70,6 +89,9 @@ def read(admitted: Admitted) -> Item:
     facts = facts_of(head)
     known = type(facts).__name__ == head.kind
     row = BY_EVENT.get(head.kind, _OUTSIDE) if known else _OUTSIDE
+    by = getattr(facts, "by", "")
+    if by and not facts.office:  # a node opened a successor for the office that handed the case over
+        facts = msgspec.structs.replace(facts, office=by)
     links = head.kind == "DisputeCorrected" and getattr(facts, "field", "") in LINK_FIELDS
     effect = APPEND if links else row.effect
     return Item(admitted, head, facts, row, effect, (head.origin, head.seq), (head.turn, _tier(facts.office), head.origin, head.seq))
@@ -211,11 +233,13 @@ class _Walk:
     """The state of the case between two entries; `fork` gives one that may be thrown away."""
 
     def __init__(self, first: Item) -> None:
-        self.opened, self.status = [first], "logged"
+        self.accepted = getattr(first.facts, "accepted_ms", None) is not None  # of the case that this one goes on from
+        self.opened, self.status = [first], "accepted" if self.accepted else "logged"
         self.offer: Item | None = None
+        self.transfer: Key | None = None  # of the transfer that was taken up elsewhere
         self.returned: set[Key] = set()
         self.claims = {1: [first]}  # term → moves to it that were right in their own branch, even if another prevailed
-        self.accepted, self.signed, self.follow = False, False, ""
+        self.signed, self.follow = False, ""
         self.effects: list[tuple[Item, Item | None]] = []
         self.standing: list[Item] = []
         self.aside: dict[Key, str] = {}
@@ -268,15 +292,40 @@ class _Walk:
         if item.effect == REVIEW:
             self._decide(item)
             return ""
+        if item.effect == ANSWER:
+            return self._answered(item)
         if self.status not in row.moves or (row.offer == NONE and self.offer is not None):
             return UNFIT
-        if item.effect == OFFER:
+        if item.effect in (OFFER, TRANSFER):
             self.offer = item
         if item.effect == RETURN:
-            if self.offer is None or self.offer.key != key_of(facts.offer):
+            if self.offer is None or self.offer.effect == TRANSFER or self.offer.key != key_of(facts.offer):
                 return UNFIT
-            self.returned.add(self.offer.key)
-            self.offer = None
+            self._back()
+        self._count(item, None)
+        return ""
+
+    def _back(self) -> None:
+        """The offer is off. A successor that nobody took up ends with it: the case it goes on from does."""
+        assert self.offer is not None
+        self.returned.add(self.offer.key)
+        self.offer = None
+        if self.opened[0].facts.predecessor and len(self.opened) == 1:
+            self.status = "merged"
+
+    def _answered(self, item: Item) -> str:
+        """What became of a transfer: returned, the case goes on here; taken up, it goes on there, and whatever comes later is told."""
+        key = key_of(item.facts.offer)
+        if self.offer is not None and self.offer.effect == TRANSFER and self.offer.key == key:
+            if item.facts.answer == "returned":
+                self._back()
+                self.effects.append((item, None))
+                return ""
+            self.transfer, self.offer = key, None
+        if key is None or key != self.transfer:
+            return "" if key in self.returned and item.facts.answer == "returned" else UNFIT
+        if self.status not in item.row.moves:
+            return UNFIT
         self._count(item, None)
         return ""
 
@@ -287,6 +336,8 @@ class _Walk:
             return self.offer is not None and office == self.offer.facts.to
         if who == ABOVE:
             return is_above(office, self.holder)
+        if who == NODE:
+            return office == ""
         return office == self.follow_office() if who == FOLLOW else who == COVERS
 
     def _count(self, item: Item, adopted_by: Item | None) -> None:

@@ -22,11 +22,11 @@ from protocol import events as e
 from protocol.access import may_see_task
 from protocol.case import TASK_OPEN, TASK_STATUS_NAMES, Task
 from protocol.context import Context, Step
-from protocol.drafts import assign_drafts
 from protocol.events import Actor, Draft
 from protocol.facts import Seen
 from protocol.office import is_above
 from protocol.problem import Refused
+from protocol.visit_drafts import assign_drafts
 
 # who: the cadre it was given to; the office asked; the office that sent it; one above that; whoever may see it; a node by itself
 CADRE, UNIT, SENDER, ABOVE, SEES, NODE, OWNER = "cadre", "unit", "sender", "above", "sees", "node", "owner"

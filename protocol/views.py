@@ -47,6 +47,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         "subject! ledger+ code+ title type+ status+ holder+ handler term:int offer_to+ offer_by+ offer_kind offer_ms:int arrived_ms:int"
         " risk headcount:int amount_fen:int parties account intake place_text logged_office logged_ms:int+ accepted_ms:int agreed_ms:int"
         " closed_ms:int updated_ms:int+ due_ms:int+ due_clock follow_up_by+ follow_up_due_ms:int reviews:int convened merged_into visit"
+        " predecessor+ successor+ answer answered transfer_to+"
         " last_origin last_seq:int"
     ),
     "task_row": _columns(
@@ -86,7 +87,7 @@ def rows(sort: str, admitted: list[Admitted], tables: Tables, last_good: LastGoo
 def _of_case(case: Case, tables: Tables) -> Rows:
     found = clocks.of_case(case, tables)
     first = clocks.first_due(found)
-    offer = case.offer
+    offer = case.offer if case.offer is None or case.offer.kind != "transfer" else None
     row = {
         "subject": case.id, "ledger": case.ledger, "code": case.code, "title": case.title, "type": case.type, "status": case.status,
         "holder": case.holder, "handler": case.handler, "term": case.term,
@@ -99,6 +100,8 @@ def _of_case(case: Case, tables: Tables) -> Rows:
         "due_ms": first.due_ms if first else None, "due_clock": first.id if first else None,
         "follow_up_by": case.follow_up_by, "follow_up_due_ms": clocks.follow_up_due_ms(found), "reviews": len(case.reviews),
         "convened": " ".join(case.convened), "merged_into": case.merged_into, "visit": case.visit,
+        "predecessor": case.predecessor, "successor": case.successor, "answer": case.answer, "answered": case.answered,
+        "transfer_to": case.offer.to if case.offer and offer is None else None,
         "last_origin": case.last[0], "last_seq": case.last[1],
     }  # fmt: skip
     return {"case_row": [row], "clock_row": _clock_rows(case.id, found), "review_row": _review_rows(case)}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from protocol.calendar import local_date, local_time
-from protocol.case import TASK_STATUS_NAMES, Line
+from protocol.case import STATUS_NAMES, TASK_STATUS_NAMES, Line
 from protocol.commands import Party
 from protocol.entry import Admitted, Head
 from protocol.events import Facts
@@ -32,6 +32,8 @@ EVENT_NAMES: Final[dict[str, str]] = {
     "DisputeReturned": "退回",
     "DisputeCalledUp": "提级",
     "DisputeHandedDown": "交办",
+    "DisputeTransferred": "转办",
+    "TransferAnswered": "转办的进展",
     "HandlerNamed": "定承办人",
     "UnitsConvened": "联调",
     "DisputeClosed": "办结",
@@ -83,6 +85,7 @@ COMMAND_NAMES: Final[dict[str, str]] = {
     "ReturnDispute": "退回",
     "CallUpDispute": "提级",
     "HandDownDispute": "交办",
+    "TransferDispute": "转办",
     "NameHandler": "定承办人",
     "ConveneUnits": "联调",
     "CloseDispute": "办结",
@@ -124,6 +127,20 @@ FIELD_NAMES: Final[dict[str, str]] = {
     "logged_ms": "登记时间",
     "accepted_ms": "受理时间",
 }
+
+
+# what of a case may go along with a transfer; nothing else of it does
+SHOWN: Final[dict[str, str]] = {
+    "title": "标题",
+    "account": "事情经过",
+    "place_text": "发生地点",
+    "parties": "当事人姓名",
+    "phones": "当事人电话",
+    "addresses": "当事人住址",
+    "amount": "金额",
+    "risk": "风险等级",
+}
+ANSWERS: Final = {"taken_up": "已受领", "returned": "已退回"}
 
 
 def moment(ms: int) -> str:
@@ -183,6 +200,9 @@ _CONVERT: Final[dict[str, Convert]] = {
     "office": lambda value, tables: tables.office_name(value) if value else "",
     "place": lambda value, tables: tables.place_full(value) if value else "",
     "status": lambda value, _: TASK_STATUS_NAMES.get(value, value),
+    "case_status": lambda value, _: STATUS_NAMES.get(value, value),
+    "answer": lambda value, _: ANSWERS.get(value, value),
+    "shows": lambda value, _: "、".join(SHOWN.get(name, name) for name in value),
     "offices": lambda value, tables: "、".join(tables.office_name(office) for office in value),
 }
 
@@ -205,6 +225,8 @@ _LINES: Final[dict[str, str]] = {
     "DisputeReturned": "原因 b.text text",
     "DisputeCalledUp": "提级到 f.office office · 原因 b.text text",
     "DisputeHandedDown": "交给 f.to office · 要求办结 f.due text · 原因 b.text text",
+    "DisputeTransferred": "转给 f.to office · 要求办结 f.due text · 对方能看到 f.shows shows · 原因 b.reason text",
+    "TransferAnswered": "对方 f.answer answer · 现由 f.holder office · 状态 f.status case_status · 结案方式 f.ending ending · 说明 b.text text",
     "HandlerNamed": "定的承办人 f.person text",
     "UnitsConvened": "单位 f.units offices · 目的 b.text text · 时间 f.when_ms moment · 要求 f.due text",
     "DisputeClosed": "结案方式 f.ending ending · 结果 b.text text",

@@ -87,6 +87,7 @@ class Asked:
             paper=paper,
             cadre=cadre,
             cases=cases or {},
+            nodes=self.shelf.nodes(self.signer.certificate),
         )
 
     async def number(self, kind: str) -> int:

@@ -1,4 +1,5 @@
-"""What a node writes by itself, because it is the one that can: arrivals, linked tasks and their answers, ends of posts.
+"""What a node writes by itself, because it is the one that can: arrivals, linked tasks, successors of
+cases, what became of either, ends of posts.
 
     await errands.run()      after admissions, after commits and now and then; again is harmless
 
@@ -11,12 +12,13 @@ acts at once; the next one only if the errand is still not done ERRAND_MS after 
 one after that twice as late, and so on. The clock decides only who goes when, never what is written.
 """
 
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from protocol import certificate as certificates
-from protocol import dispute, entry, place
+from protocol import dispute, entry, place, transfer
 from protocol.case import Task
 from protocol.certificate import Certificate
 from protocol.events import Draft, PostEnded, TaskAnswered, TaskAssigned, TaskAssignedBody, TaskRecalled, TaskUrged, TextBody
@@ -31,6 +33,14 @@ if TYPE_CHECKING:
 ERRANDS_MAX: Final = 200  # of a kind in one run; the rest comes with the next
 ERRAND_MS: Final = 600_000  # how long a node waits for one that is lower
 _ARRIVED = "select subject from case_row where offer_to > '' and arrived_ms is null limit :most"
+_TO_OPEN = (
+    "select subject, ledger, transfer_to from case_row where transfer_to > ''"
+    " and not exists (select 1 from case_row s where s.subject = case_row.successor) limit :most"
+)
+_TO_TELL = (
+    "select o.subject, o.ledger, s.ledger from case_row s join case_row o on o.subject = s.predecessor"
+    " where s.predecessor > '' and s.answer > '' and s.answer <> coalesce(o.answered, '') limit :most"
+)
 _TO_LINK = (
     "select subject, ledger, link from task_row where link > '' and status = 'sent'"
     " and not exists (select 1 from task_row l where l.request = task_row.subject) limit :most"
@@ -55,20 +65,20 @@ class Errands:
 
     async def run(self) -> list["Outcome"]:
         """Everything that is due here. What was written, in order."""
-        return [*await self.arrivals(), *await self.tasks(), *await self.ends()]
+        return [*await self.arrivals(), *await self.tasks(), *await self.transfers(), *await self.ends()]
 
     async def arrivals(self) -> list["Outcome"]:
         """DisputeArrived for every offer to a served office that has not arrived yet."""
         return [done for (subject,) in await self._rows(_ARRIVED) if (done := await self._arrive(subject))]
 
+    async def transfers(self) -> list["Outcome"]:
+        """Successors opened; what became of them told to the cases they go on from."""
+        return await self._carried(((_TO_OPEN, self._open), (_TO_TELL, self._tell)))
+
     async def tasks(self) -> list["Outcome"]:
         """Linked tasks made; recalls and urges carried to them, answers carried back."""
-        written = []
-        for query, make in ((_TO_LINK, self._link), (_TO_RECALL, self._recall), (_TO_URGE, self._urge), (_TO_ANSWER, self._answer)):
-            for subject, here, there in await self._rows(query):
-                if self._is_mine(f"{query[:40]} {subject}", here, there) and (done := await make(subject)):
-                    written.append(done)
-        return written
+        kinds = ((_TO_LINK, self._link), (_TO_RECALL, self._recall), (_TO_URGE, self._urge), (_TO_ANSWER, self._answer))
+        return await self._carried(kinds)
 
     async def ends(self) -> list["Outcome"]:
         """The end of a post said in *common*, by the node that may: so that nodes which do not hear its office's ledger judge alike."""
@@ -86,6 +96,35 @@ class Errands:
 
         async def make(_: Asked) -> tuple[str, list[Draft]]:
             return subject, [Draft(place.COMMON, subject, "common", facts)]
+
+        return await self._desk.by_itself(make)
+
+    async def _carried(self, kinds: Iterable[tuple[str, Callable[[str], Awaitable["Outcome | None"]]]]) -> list["Outcome"]:
+        """Each query gives (subject, ledger, other ledger) of what is due; both must be covered, and nobody lower be about to do it."""
+        written = []
+        for query, make in kinds:
+            for subject, here, there in await self._rows(query):
+                if self._is_mine(f"{make.__name__} {subject}", here, there) and (done := await make(subject)):
+                    written.append(done)
+        return written
+
+    async def _open(self, subject: str) -> "Outcome | None":
+        async def make(asked: Asked) -> tuple[str, list[Draft]]:
+            case = await asked.case(subject)
+            if case is None or not case.successor or await asked.case(case.successor) is not None:
+                return "", []
+            return transfer.opening(case)
+
+        return await self._desk.by_itself(make)
+
+    async def _tell(self, subject: str) -> "Outcome | None":
+        async def make(asked: Asked) -> tuple[str, list[Draft]]:
+            old = await asked.case(subject)
+            successor = await asked.case(old.successor) if old and old.successor else None
+            draft = transfer.answering(old, successor) if old and successor else None
+            if draft is None or successor is None:
+                return "", []
+            return entry.derive(subject, f"told {successor.answer} {successor.turn}"), [draft]
 
         return await self._desk.by_itself(make)
 

@@ -49,6 +49,10 @@ class Reads:
         if sealing_secret is not None:
             crypto_scalarmult_base(sealing_secret)  # raises at once for a key that is none
 
+    def nodes(self) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+        """(serves, covers) of every node of the county that is not revoked."""
+        return self._shelf.nodes(self._signer.certificate)
+
     # ── cases ──
 
     async def cases(

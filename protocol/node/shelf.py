@@ -100,6 +100,11 @@ class Shelf:
         """Of the tables in force: the same bytes wherever they say the same."""
         return sha256(repr(sorted(self._contents.items())).encode()).digest()
 
+    def nodes(self, own: Certificate) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+        """(serves, covers) of every node that is not revoked, what `Context.nodes` wants."""
+        known = {**self.certificates, own.node: own}
+        return tuple((c.serves, c.covers) for node, c in sorted(known.items()) if node not in self.revoked)
+
     def last_good(self, ledger: str, origin: str) -> int | None:
         """The last seq of a lane that counts; None: its writer was not revoked."""
         lanes = self.revoked.get(entry.node_of(origin))

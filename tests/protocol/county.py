@@ -20,6 +20,7 @@ from protocol.tables import Tables
 COUNTY = "330523"
 TOWNSHIP = "330523/330523111"
 TOWNSHIP_2 = "330523/330523100"
+FAR = "330523/330523110"  # a township whose node covers nothing of TOWNSHIP
 UNIT = "330523/u08"
 COURT = "330523/u04"
 TABLES = Tables.packaged()
@@ -52,7 +53,8 @@ class Node:
 
     def context(self, **more: Any) -> Context:
         given = {"code": f"2026-{self.origin[1:4]}-{self.count:05d}K", "paper": f"（2026）安调字第{self.count}号"} | more
-        return Context(now_ms=self.now_ms, serves=self.serves, covers=self.covers, tables=TABLES, **given)
+        nodes = ((self.serves, self.covers), ((f"{FAR}/*",), (f"{FAR}/*",)))
+        return Context(now_ms=self.now_ms, serves=self.serves, covers=self.covers, tables=TABLES, nodes=nodes, **given)
 
     def of(self, subject: str) -> list[Admitted]:
         return [one for one in self.entries.values() if one.head.subject == subject]
@@ -176,6 +178,7 @@ def ask(
         c.ReturnDispute: {"reason": "先在村里再谈一次"},
         c.CallUpDispute: {"reason": "影响大"},
         c.HandDownDispute: {"to": down, "due": "2027-01-29", "reason": "请就近办"},
+        c.TransferDispute: {"to": FAR, "reason": "人和地都在那边", "shows": ["title", "parties"]},
         c.NameHandler: {"person": "f" * 32},
         c.ConveneUnits: {"units": [COURT if case and UNIT in case.convened else UNIT], "purpose": "一起看现场"},
         c.RequestTask: {"to": VILLAGE_2, "purpose": "看看他家", "due_ms": 4_000_000_000_000},

@@ -14,9 +14,10 @@ from protocol import dispute, events, views
 from protocol import task as task_rules
 from protocol.case import Case, Task, key_of, key_text
 from protocol.entry import FORMAT, Admitted, Head
+from protocol.events import Draft
 from protocol.fold import fold_case, fold_person, fold_task
 from protocol.problem import Refused
-from tests.protocol.county import COUNTY, COURT, EVERYTHING, TABLES, TOWNSHIP, UNIT, VILLAGE, County, Node, actor, ask
+from tests.protocol.county import COUNTY, COURT, EVERYTHING, FAR, TABLES, TOWNSHIP, UNIT, VILLAGE, County, Node, actor, ask
 
 SOME: Final = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 OFFICES: Final = ((0, COUNTY), (0, UNIT), (1, COUNTY), (1, COURT), (2, TOWNSHIP), (3, VILLAGE))
@@ -48,6 +49,8 @@ class History:
         if self.draw.random() < 0.2:
             return node.arrive(self.subject)
         case, who = node.case(self.subject), actor(office, EVERYTHING)
+        if case.transfer is not None and node.serves[0] == COUNTY and self.draw.random() < 0.5:
+            return self.answer(node, case)
         offered = [step.command for step in dispute.steps(case, who, node.context()) if step.command != "AssignTask"]
         if not offered:
             return None
@@ -56,6 +59,12 @@ class History:
         with suppress(Refused):  # for its contents, which `steps` does not ask
             self.check_it_counts(node, node.do(command, who, cases={}))
         return None
+
+    def answer(self, node: Node, case: Case) -> None:
+        """What the county's node writes by itself once the successor was taken up, came back or got further."""
+        answer, status = self.draw.choice([("taken_up", "logged"), ("taken_up", "closed"), ("returned", "merged")])
+        at = (tuple(sorted(case.seen.items())), key_text(case.transfer.key), answer, status, "", FAR, node.now_ms)
+        node.write([Draft(case.ledger, case.id, "dispute", events.TransferAnswered("", case.term, *at))], self.world.id())
 
     def fields(self, name: str, case: Case) -> dict[str, Any]:
         if name == "DecideReview":
@@ -95,7 +104,7 @@ def decided_by_facts(case: Case | None) -> Any:
         case.logged_ms, case.accepted_ms, papers, case.agreement and case.agreement.key, case.ending, case.closed_ms, case.ended_ms,
         case.archived_ms, [(f.key, f.office, f.kept, f.satisfied, f.at_ms) for f in case.follow_ups], case.follow_up_by, case.convened,
         case.moves, [(r.item, r.owner, r.code, r.due_ms) for r in case.reviews], case.turn, case.seen, case.merged_into, case.retention,
-        case.risk, case.headcount, case.amount_fen, case.due, case.aliases, [(x.key, x.set_aside, x.waiting) for x in case.lines],
+        case.risk, case.headcount, case.amount_fen, case.due, case.aliases, case.predecessor, case.successor, case.answer, case.answered, [(x.key, x.set_aside, x.waiting) for x in case.lines],
     )  # fmt: skip
 
 

@@ -7,14 +7,15 @@ import pytest
 
 from protocol import commands as c
 from protocol import dispute
-from protocol.case import OPEN, STATUS_NAMES
-from protocol.events import EVENTS
+from protocol.case import OPEN, STATUS_NAMES, key_text
+from protocol.events import EVENTS, Draft, TransferAnswered
 from protocol.problem import Refused
 from protocol.words import COMMAND_NAMES, EVENT_NAMES
 from tests.protocol.county import (
     CADRE,
     COUNTY,
     EVERYTHING,
+    FAR,
     TABLES,
     TOWNSHIP,
     TOWNSHIP_2,
@@ -30,7 +31,13 @@ COMMANDS: Final = (*c.CASE_COMMANDS, c.AssignTask)
 
 EVERYBODY: Final = {"AddNote", "AddEvidence"}
 ALWAYS_WHILE_OPEN: Final = {"CorrectDispute", "NameHandler", "ConveneUnits", "AssignTask", "RequestTask", "SetRisk"}
-ENDS_OR_LEAVES: Final = {"EscalateDispute", "HandDownDispute", "CloseDispute", "MergeDispute"}  # not while an offer is pending
+ENDS_OR_LEAVES: Final = {
+    "EscalateDispute",
+    "HandDownDispute",
+    "TransferDispute",
+    "CloseDispute",
+    "MergeDispute",
+}  # not while an offer is pending
 HOLDER_MAY: Final[dict[str, set[str]]] = {
     "logged": ALWAYS_WHILE_OPEN | ENDS_OR_LEAVES | {"VoidDispute", "AcceptDispute", "DeclineDispute"},
     "accepted": ALWAYS_WHILE_OPEN | ENDS_OR_LEAVES | {"RecordMediation", "SignAgreement", "EndMediation"},
@@ -51,6 +58,7 @@ HOLDER_MAY: Final[dict[str, set[str]]] = {
     "declined": {"CorrectDispute", "ReopenDispute", "ArchiveDispute"},
     "voided": set(),
     "merged": set(),
+    "transferred": set(),
 }
 NOT_WHILE_OFFERED: Final = ENDS_OR_LEAVES | {"VoidDispute", "DeclineDispute"}
 
@@ -96,6 +104,11 @@ def at_status(world: County, status: str, offered_to: str) -> str:
         cases = {other: world.township.case(other)}
         command = ask(c.MergeDispute, subject, world.id(), None, "", {"into": other})
         world.township.do(command, actor(TOWNSHIP), cases=cases)
+    if status == "transferred":
+        act(c.TransferDispute)
+        case = world.township.case(subject)
+        taken = TransferAnswered("", case.term, (), key_text(case.offer.key), "taken_up", "logged", "", FAR, 1)
+        world.township.write([Draft(case.ledger, subject, "dispute", taken)], "told")
     if offered_to == COUNTY:
         act(c.EscalateDispute)
     if offered_to == VILLAGE:

@@ -12,7 +12,6 @@ from litestar.params import FromPath
 from protocol import dispute
 from protocol.case import Case
 from protocol.commands import RequestTask
-from protocol.drafts import REQUESTED
 from protocol.node.web import forms
 from protocol.node.web.cases import context_of
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
@@ -20,6 +19,7 @@ from protocol.node.web.register import outcome_twin
 from protocol.node.web.visits import SUMMARY_CHARS, contacts_of, times_offered
 from protocol.place import segments
 from protocol.problem import Refused
+from protocol.visit_drafts import REQUESTED
 
 OTHER: Final = "other"  # a date of one's own instead of one that is offered
 

@@ -17,7 +17,7 @@ from litestar.params import FromPath
 
 from protocol import clocks, dispute, office, place
 from protocol.case import Case, Line, key_text
-from protocol.commands import CASE_COMMANDS, AddEvidence, CaseCommand, DecideReview, RequestTask
+from protocol.commands import CASE_COMMANDS, AddEvidence, CaseCommand, DecideReview, RequestTask, TransferDispute
 from protocol.context import Context, Step
 from protocol.events import Actor
 from protocol.node.web import forms
@@ -27,7 +27,9 @@ from protocol.node.web.register import outcome_twin
 from protocol.problem import Refused
 from protocol.words import COMMAND_NAMES, PERSON_LABELS
 
-COMMANDS: Final[dict[str, type[CaseCommand]]] = {kind.__name__: kind for kind in CASE_COMMANDS if kind not in (AddEvidence, RequestTask)}
+COMMANDS: Final[dict[str, type[CaseCommand]]] = {
+    kind.__name__: kind for kind in CASE_COMMANDS if kind not in (AddEvidence, RequestTask, TransferDispute)
+}
 # how they stand on the page: what moves the case on first, what is seldom done or only looks after it last
 FIRST: Final = (
     "TakeUpDispute", "ReturnDispute", "AcceptDispute", "RecordMediation", "SignAgreement", "RecordFollowUp", "CloseDispute", "EscalateDispute",
@@ -35,7 +37,7 @@ FIRST: Final = (
 )  # fmt: skip
 LATER: Final = ("AddNote", "NameHandler", "SetRisk", "CorrectDispute", "MergeDispute", "DeclineDispute", "VoidDispute")
 PEEK_LINES: Final = 4
-NOT_STEPS: Final = ("AddEvidence", "DecideReview", "AssignTask", "RequestTask")  # have their own places on the page
+NOT_STEPS: Final = ("AddEvidence", "DecideReview", "AssignTask", "RequestTask", "TransferDispute")  # have their own places on the page
 MERGE_FOUND_MAX: Final = 10
 ELSEWHERE: Final = "别处的人员"
 
@@ -43,7 +45,9 @@ ELSEWHERE: Final = "别处的人员"
 def context_of(request: Request) -> Context:
     """What the rules may know when a page asks them which steps there are."""
     node = node_of(request)
-    return Context(now_ms=node.clock(), serves=tuple(node.certificate.serves), covers=tuple(node.certificate.covers), tables=node.tables())
+    own = node.certificate
+    nodes = node.reads.nodes()
+    return Context(now_ms=node.clock(), serves=tuple(own.serves), covers=tuple(own.covers), tables=node.tables(), nodes=nodes)
 
 
 async def names_of(request: Request, case: Case) -> dict[str, str]:
@@ -67,6 +71,7 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
     return {
         "case": case,
         "marks": await node.reads.marks(keys),
+        "successor": await successor_here(request, case),
         "names": await names_of(request, case),
         "handler": await node.reads.person_name(case.handler) if case.handler else "",
         "steps": steps,
@@ -83,6 +88,16 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
         "form": {},
         "wrong": {},
     }
+
+
+async def successor_here(request: Request, case: Case) -> str:
+    """The case that goes on from this one, where this office may see it; "" else."""
+    if not case.successor:
+        return ""
+    try:
+        return (await node_of(request).reads.case_row(actor_of(request), case.successor)).subject
+    except Refused:
+        return ""
 
 
 def _place_of(command: str) -> int:

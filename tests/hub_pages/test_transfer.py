@@ -1,0 +1,48 @@
+"""转办 by its page: what the receiver will see is shown piece by piece before it is done, and that is what it gets."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.hub_pages.world import Hub, world
+from tests.node.desk_kit import TOWN, VILLAGE, new_id
+
+
+@pytest.fixture
+async def hub(tmp_path) -> AsyncIterator[Hub]:
+    async with world(tmp_path) as made:
+        await made.sign_in("operator")
+        yield made
+
+
+async def test_the_page_says_what_the_receiver_will_see_and_the_receiver_sees_that(hub: Hub):
+    case = hub.cases["工钱没结清"]
+    page = (await hub.client.get(f"/cases/{case}/transfer")).text
+    for words in ("对方将看到", "查小满、卫建工", "去年秋天在工地做小工四十天", "调解记录、备注、批示、附件和证件号都不送"):
+        assert words in page
+    assert f'value="{TOWN}"' in page
+    assert 'value="330523/330523110"' not in page  # of its own place: that one is handed down to
+    form = {"command_id": new_id(), "to": TOWN, "reason": "", "shows": ["title", "parties"]}
+    assert set((await hub.post(f"/cases/{case}/TransferDispute", form, 422))["wrong"]) == {"reason"}
+    form["reason"] = "工地在你们那里"
+    first = await hub.post(f"/cases/{case}/TransferDispute", form)
+    assert await hub.post(f"/cases/{case}/TransferDispute", form) == first
+    assert "等对方受领" in (await hub.client.get(f"/cases/{case}")).text
+    (opened,) = [o for o in await hub.root.desk.arrivals() if o.subject != case]
+    shown = await hub.get(f"/cases/{opened.subject}")
+    assert (shown["ledger"], shown["title"], shown["account"], [p["name"] for p in shown["parties"]]) == (
+        TOWN,
+        "工钱没结清",
+        "",
+        ["查小满", "卫建工"],
+    )
+    old = (await hub.client.get(f"/cases/{case}")).text
+    assert f'href="/cases/{opened.subject}"' in old
+    assert "期限按原来的登记" in (await hub.client.get(f"/cases/{opened.subject}")).text
+
+
+async def test_what_cannot_be_transferred_says_why(hub: Hub):
+    case = hub.cases["工钱没结清"]
+    form = {"command_id": new_id(), "to": VILLAGE.rpartition("/")[0] + "/330523111999", "reason": "x", "shows": []}
+    said = await hub.post(f"/cases/{case}/TransferDispute", form, 422)
+    assert said["code"] == "not_receiver"

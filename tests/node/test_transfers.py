@@ -1,0 +1,130 @@
+"""A case goes to an office that does not cover its ledger: a successor there under the same code, and the old one follows it."""
+
+import pytest
+
+from protocol.commands import AcceptDispute, CloseDispute, Party, ReturnDispute, TakeUpDispute, TransferDispute
+from protocol.node.journal import rebuild
+from protocol.problem import Refused
+from tests.node.desk_kit import OTHER_TOWN, TOWN, UNIT, VILLAGE, County, Node, batch_of, dispute, new_id
+from tests.node.test_errands import settle
+
+SECRET = "他们私下说过要动手"
+
+
+@pytest.fixture
+async def county(tmp_path):
+    made = County(tmp_path)
+    yield made
+    await made.close()
+
+
+async def transferred(county: County, shows: list[str] | None = None) -> tuple[Node, Node, Node, str, str]:
+    """The township, which holds a case of its village, hands it to another township. (root, town, stranger, case, successor)"""
+    root, town, stranger = [await county.node(kind) for kind in ("root", "town", "stranger")]
+    for kind in ("root", "town", "stranger"):
+        await root.desk.enrol_node(county.certificate(kind))
+    await settle(root, town, stranger)
+    parties = [Party("叶根土", phone="13800001111", id_number="330523195001010011"), Party("叶根水", side="respondent")]
+    case = (await town.say(dispute(account=SECRET, parties=parties))).subject
+    await town.say(AcceptDispute(id=new_id(), case=case))
+    county.clock.pass_ms(86_400_000)
+    shown = ["title", "parties"] if shows is None else shows
+    await town.say(TransferDispute(id=new_id(), case=case, to=OTHER_TOWN, reason="田在那边", due="2026-12-31", shows=shown))
+    await settle(root, town, stranger)
+    old = await town.reads.case(town.actor(), case)
+    return root, town, stranger, case, old.successor
+
+
+async def test_the_receiver_gets_the_code_the_clocks_and_what_was_chosen(county):
+    root, town, stranger, case, successor = await transferred(county)
+    old = await town.reads.case(town.actor(), case)
+    new = await stranger.reads.case(stranger.actor(), successor)
+    assert (new.ledger, new.code, new.status, new.holder, new.offer.to) == (OTHER_TOWN, old.code, "accepted", TOWN, OTHER_TOWN)
+    assert (new.logged_ms, new.accepted_ms, new.predecessor) == (old.logged_ms, old.accepted_ms, case)
+    assert (new.title, new.account, [(p.name, p.phone, p.id_number) for p in new.parties]) == (
+        "田埂地界",
+        "",
+        [("叶根土", "", ""), ("叶根水", "", "")],
+    )
+    assert new.offer.due == "2026-12-31"
+    assert (old.status, old.holder, old.offer.kind) == ("accepted", TOWN, "transfer")  # responsible until it is taken up
+    for code in (old.code,):  # both are found by it, each by whoever may see it
+        assert [row.subject for row in (await town.reads.cases(town.actor(), text=code)).rows] == [case]
+        assert [row.subject for row in (await stranger.reads.cases(stranger.actor(), text=code)).rows] == [successor]
+        assert {row.subject for row in (await root.reads.cases(root.actor(), text=code)).rows} == {case, successor}
+    assert [row.subject for row in (await stranger.reads.cases(stranger.actor(), "incoming")).rows] == [successor]
+
+
+async def test_no_byte_of_the_old_ledger_reaches_the_receivers_node(county):
+    _, _, stranger, case, _ = await transferred(county)
+    stored = b"".join(e.head_bytes + (e.body or b"") for e in await stranger.journal.since(0, 1000))
+    assert SECRET.encode() not in stored
+    assert b"13800001111" not in stored
+    assert b"330523195001010011" not in stored
+    assert await stranger.journal.subject(case) == []
+    with pytest.raises(Refused, match="case_unknown"):
+        await stranger.reads.case(stranger.actor(), case)
+
+
+async def test_taken_up_there_the_old_one_reads_transferred_and_follows_it(county):
+    root, town, stranger, case, successor = await transferred(county)
+    await stranger.say(TakeUpDispute(id=new_id(), case=successor))
+    await settle(root, town, stranger)
+    old = await town.reads.case(town.actor(), case)
+    assert (old.status, old.offer, old.transfer.answer, old.transfer.holder) == ("transferred", None, "taken_up", OTHER_TOWN)
+    with pytest.raises(Refused, match="not_now"):
+        await town.say(CloseDispute(id=new_id(), case=case, ending="withdrawn", result="办了"))
+    await stranger.say(CloseDispute(id=new_id(), case=successor, ending="withdrawn", result="双方撤回了"))
+    await settle(root, town, stranger)
+    for node in (root, town):
+        old = await node.reads.case(node.actor(), case)
+        assert (old.transfer.status, old.transfer.ending, old.transfer.words) == ("closed", "withdrawn", "双方撤回了")
+        assert [line.kind for line in old.lines if line.set_aside] == []
+    assert (await stranger.reads.case(stranger.actor(), successor)).holder == OTHER_TOWN
+    for node in (root, town, stranger):
+        assert await rebuild(node.journal)
+        assert await node.desk.arrivals() == []
+
+
+async def test_sent_back_it_goes_on_where_it_was(county):
+    root, town, stranger, case, successor = await transferred(county)
+    await stranger.say(ReturnDispute(id=new_id(), case=successor, reason="田不在我们这里"))
+    await settle(root, town, stranger)
+    old, new = await town.reads.case(town.actor(), case), await stranger.reads.case(stranger.actor(), successor)
+    assert (old.status, old.holder, old.offer) == ("accepted", TOWN, None)
+    assert (old.transfer.answer, old.transfer.words) == ("returned", "田不在我们这里")
+    assert (new.status, new.merged_into) == ("merged", case)
+    again = TransferDispute(id=new_id(), case=case, to=OTHER_TOWN, reason="再看看图", shows=[])
+    await town.say(again)
+    await settle(root, town, stranger)
+    assert (await town.reads.case(town.actor(), case)).successor not in ("", successor)
+
+
+async def test_while_it_is_on_its_way_nobody_closes_it_here_or_there(county):
+    _, town, _, case, successor = await transferred(county)
+    for command in (ReturnDispute(id=new_id(), case=case, reason="x"), CloseDispute(id=new_id(), case=case, ending="law", result="x")):
+        with pytest.raises(Refused, match="transfer_pending"):
+            await town.say(command)
+    with pytest.raises(Refused, match="case_unknown|ledger_not_covered"):
+        await town.say(CloseDispute(id=new_id(), case=successor, ending="law", result="x"))
+
+
+async def test_opened_twice_it_is_one_case(county):
+    root, town, stranger, _, successor = await transferred(county)
+    second = await county.node("root", epoch=2, folder="second")
+    for (ledger, origin), head in (await town.journal.heads(VILLAGE)).items():
+        if origin == town.signer.origin:
+            await second.admission.admit(await batch_of(town, ledger, origin, 0, head.seq), town.signer.node)
+    assert await second.journal.subject(successor)
+    await settle(root, town, stranger, second)
+    new = await stranger.reads.case(stranger.actor(), successor)
+    assert len({line.head.command for line in new.lines if line.kind == "DisputeLogged"}) == 1
+    assert (new.holder, new.offer.to) == (TOWN, OTHER_TOWN)
+
+
+async def test_an_office_whose_node_covers_the_ledger_is_no_receiver(county):
+    _, town, _, _, _ = await transferred(county)
+    case = (await town.say(dispute())).subject
+    for to in (VILLAGE, UNIT, "330523", "330523/u08"):  # below, served by the root, above, of no node
+        with pytest.raises(Refused, match="not_receiver"):
+            await town.say(TransferDispute(id=new_id(), case=case, to=to, reason="x", shows=[]))
