@@ -52,7 +52,7 @@ async def import_(folder: Path, config: Config, file: Path) -> int:
             try:
                 batch = batches.unpack(packed)
                 ledger, origin = batch.ledger, batch.origin
-                new += await node.admission.admit(batch, got.certificate.node)
+                new += await node.admission.admit(batch, got.certificate.node, by_hand=True)
             except Refused as refusal:
                 if refusal.code in LOCAL:
                     raise  # a full disk is nobody's fault: the same stick is read again later

@@ -7,8 +7,8 @@ as often as it likes. Unknown events are kept and passed on. Erasures are applie
 follow, all in one transaction; then whoever waits is woken, and offers to offices served here are answered with their arrival.
 
 A revoked node is not listened to (origin_revoked). What it wrote after its last good entry is taken when another node brings
-it, since that one may have had it before the revocation came: so every node ends with the same entries, and every fold
-sets them aside until the holder has reviewed them. An erasure among them takes nothing away.
+it, since that one may have had it before the revocation came, or when a person brings it in on a stick: so every node ends with the
+same entries, and every fold sets them aside until the holder has reviewed them. An erasure among them takes nothing away.
 """
 
 import asyncio
@@ -53,12 +53,16 @@ class Admission:
         self._clock, self._wake, self._arrivals, self._forks = clock, wake, arrivals, forks
         self._folding: set[asyncio.Task[None]] = set()
 
-    @observe.each("admit", lambda _, batch, node: {"ledger": batch.ledger, "entries": len(batch.heads), "node": node})
-    async def admit(self, batch: Batch, from_node: str) -> int:
-        """How many entries were new. Raises Refused; then nothing was written."""
+    @observe.each("admit", lambda _, batch, node, **_more: {"ledger": batch.ledger, "entries": len(batch.heads), "node": node})
+    async def admit(self, batch: Batch, from_node: str, by_hand: bool = False) -> int:
+        """How many entries were new. Raises Refused; then nothing was written.
+
+        by_hand: somebody here brought it in, on a stick. Then a revoked node's unsent work is taken, and waits for its review like what
+        another node brings of it.
+        """
         if not certificates.hears(self._own, batch.ledger):
             raise Refused("lane_foreign", ledger=batch.ledger)
-        if from_node in self._shelf.revoked:
+        if from_node in self._shelf.revoked and not by_hand:
             raise Refused("origin_revoked")
         try:
             async with self._journal.writing(brief=len(batch.heads) <= BRIEF_ENTRIES_MAX) as w:
