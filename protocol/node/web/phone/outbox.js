@@ -7,6 +7,7 @@
 // cut, also when the page was killed meanwhile; it is let go of when a second node has all its bytes.
 import { openDB } from "idb";
 import { call, digest, sendPieces } from "../islands/_send.js";
+import { sealed, unsealed } from "./seal.js";
 
 export const WAITING = "waiting", SENT = "sent";
 export const PROGRESS = "yidi-progress"; // {id, share}: how far a photo has got, for whoever has the page open
@@ -17,16 +18,39 @@ export const db = openDB("yidi-task", 1, {
     d.createObjectStore("outbox", { keyPath: "id" });
     d.createObjectStore("tasks", { keyPath: "id" });
     d.createObjectStore("drafts", { keyPath: "task" });
-    d.createObjectStore("state"); // counter, me, flow, signed_out
+    d.createObjectStore("state"); // counter, me, flow, leaving, key
   },
 });
 
+// What stands open in a record: enough to order, count and name it. All else (words, pictures, position) is in its box.
+const OPEN = ["id", "n", "person", "state", "refused", "task", "kind", "label", "of"];
+async function boxed(action) {
+  const open = {}, rest = {};
+  for (const [name, value] of Object.entries(action)) (OPEN.includes(name) ? open : rest)[name] = value;
+  return { ...open, ...await sealed(db, action.id, rest) };
+}
+const unboxed = async ({ iv, box, ...open }) => (box ? { ...open, ...await unsealed(db, open.id, { iv, box }) } : open); // an older shell's stand open
+
+/** Records that an older shell left open are sealed. */
+export async function sealOld() {
+  for (const old of (await kept()).filter((a) => !a.box)) {
+    const now = await boxed(old), tx = (await db).transaction("outbox", "readwrite"), there = await tx.store.get(old.id);
+    if (there && !there.box) await tx.store.put({ ...now, state: there.state, refused: there.refused });
+    await tx.done;
+  }
+}
+
+/** A value of a store whose key is `id`: sealed to it, so that only the id can be read. */
+export const keep = async (store, id, value) => (await db).put(store, { [store === "drafts" ? "task" : "id"]: id, ...await sealed(db, id, value) });
+export const read = async (record) => (record?.box ? unsealed(db, record.task ?? record.id, record).catch(() => null) : record ?? null);
+
 /** Keeps actions, all or none, numbered in the order given. An action: {task, kind, at_ms, …} or a file {task, of, what, name, mime, bytes, at_ms}. */
 export const put = (actions) => navigator.locks.request("yidi-counter", async () => {
-  const tx = (await db).transaction(["outbox", "state"], "readwrite");
-  const me = await tx.objectStore("state").get("me");
-  let n = (await tx.objectStore("state").get("counter")) ?? 0;
-  for (const action of actions) await tx.objectStore("outbox").put({ id: crypto.randomUUID(), ...action, n: ++n, person: me?.person ?? "", state: WAITING });
+  const store = await db, me = await store.get("state", "me");
+  let n = (await store.get("state", "counter")) ?? 0; // the lock keeps the others out while the boxes are made
+  const records = await Promise.all(actions.map((action) => boxed({ id: crypto.randomUUID(), ...action, n: ++n, person: me?.person ?? "", state: WAITING })));
+  const tx = store.transaction(["outbox", "state"], "readwrite");
+  for (const record of records) await tx.objectStore("outbox").put(record);
   await tx.objectStore("state").put(n, "counter");
   await tx.done;
 });
@@ -56,7 +80,9 @@ function formOf(action) {
   return form;
 }
 
-async function post(action) {
+async function post(record) {
+  const action = await unboxed(record).catch(() => null);
+  if (!action) return { status: 422, said: { sentence: "这一步在手机里读不出来了，请重新做一次。" } };
   if (!action.bytes) return call("/task/commands", "POST", formOf(action));
   const { bytes, name, mime, what, thumb, task, person, id } = action, about = { sum: await digest(bytes), size: bytes.byteLength, name, mime };
   const sent = await sendPieces({ ...about, task, person }, bytes, (share) => told.postMessage({ id, share }));
@@ -80,7 +106,7 @@ export const replay = () => navigator.locks.request("yidi-outbox", async () => {
     if (!answer || answer.status >= 500 || [401, 408, 429].includes(answer.status)) return due.length - i; // later; the order must hold
     if (answer.status < 300) {
       await change(action, { state: SENT, refused: null });
-      if (answer.said.task) await store.put("tasks", answer.said.task);
+      if (answer.said.task) await keep("tasks", answer.said.task.id, answer.said.task);
     } else {
       blocked.add(action.task);
       await change(action, { refused: answer.said.sentence ?? answer.said.detail ?? `没有收下（${answer.status}）。` });

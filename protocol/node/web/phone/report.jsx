@@ -3,7 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import SignaturePad from "signature_pad";
 import { thumbOf } from "../islands/_send.js";
-import { db } from "./outbox.js";
+import { db, keep as keepSealed, read } from "./outbox.js";
 
 const PHOTOS_MAX = 9, SIGNATURES_MAX = 6, SIDE_PX_MAX = 1600, PHOTO_BYTES_MAX = 500_000;
 
@@ -51,9 +51,10 @@ function Sign({ pad, strokes, onStroke }) {
 
 export function Report({ t, person, results, step, notice, act }) {
   const draft = useSignal(null), pad = useRef(null), wrong = useSignal("");
-  const keep = async (more) => { draft.value = { ...draft.value, ...more }; await (await db).put("drafts", draft.value); };
+  const writing = useRef(Promise.resolve()); // one after the other: sealing takes its time, and the newest must be the last
+  const keep = (more) => { draft.value = { ...draft.value, ...more }; return (writing.current = writing.current.catch(() => 0).then(() => keepSealed("drafts", t.id, draft.value))); };
   useEffect(() => { (async () => {
-    const was = await (await db).get("drafts", t.id);
+    const was = await read(await (await db).get("drafts", t.id));
     draft.value = was?.person === person ? was : { task: t.id, person, result: "", words: "", photos: [], signatures: [], strokes: [] };
   })(); }, []);
   if (!draft.value) return null;

@@ -3,7 +3,8 @@
 import { render } from "preact";
 import { useRef } from "preact/hooks";
 import { batch, computed, signal } from "@preact/signals";
-import { again, db, drop, isUnsent, kept, PROGRESS, put, replay, SENT } from "./outbox.js";
+import { again, db, drop, isUnsent, kept, PROGRESS, put, read, replay, sealOld, SENT } from "./outbox.js";
+import { sealed } from "./seal.js";
 import { forget, Report } from "./report.jsx";
 import "./phone.css";
 
@@ -44,9 +45,10 @@ async function once() {
   if (!r?.ok) return show(signed.value);
   const said = await r.json();
   if (!said.me) return show("out");
+  const boxes = await Promise.all(said.tasks.map(async (task) => ({ id: task.id, ...await sealed(db, task.id, task) })));
   const tx = store.transaction(["tasks", "state"], "readwrite");
   tx.objectStore("tasks").clear();
-  for (const task of said.tasks) tx.objectStore("tasks").put(task);
+  for (const box of boxes) tx.objectStore("tasks").put(box);
   tx.objectStore("state").put(said.me, "me");
   tx.objectStore("state").put(said.flow, "flow");
   await tx.done;
@@ -59,7 +61,7 @@ async function settle(sent, marks) {
   for (const a of sent) if (marks[a.id] && !marks[a.id].here) await again(a);
 }
 async function show(session) {
-  const store = await db, [all, waiting, who, rules] = await Promise.all([store.getAll("tasks"), kept(), store.get("state", "me"), store.get("state", "flow")]);
+  const store = await db, [all, waiting, who, rules] = await Promise.all([store.getAll("tasks").then((some) => Promise.all(some.map(read))).then((some) => some.filter(Boolean)), kept(), store.get("state", "me"), store.get("state", "flow")]);
   batch(() => { tasks.value = all.sort((a, b) => a.rank - b.rank); outbox.value = waiting; me.value = who ?? null; if (rules) flow.value = rules; signed.value = session; });
 }
 async function act(actions) {
@@ -188,7 +190,7 @@ const App = () => {
   return t ? <Task key={t.id} t={t} /> : <List />;
 };
 
-const read = () => { open.value = location.hash.slice(1); };
+const look = () => { open.value = location.hash.slice(1); };
 /** Why nothing can be kept here, in words; "" when all is well. The worker, locks, ids, camera and position exist only over HTTPS. */
 async function hindrance() {
   if (!isSecureContext || !navigator.locks) return "请用 https 开头的地址打开，并换用较新的浏览器，否则没有信号时存不下您做的事。";
@@ -196,8 +198,9 @@ async function hindrance() {
 }
 const why = await hindrance();
 if (why) { render(<main class="phone" id="main"><h1>我的任务</h1><p class="problem" role="alert">{why}</p></main>, document.getElementById("app")); throw new Error(why); }
-read();
-addEventListener("popstate", () => { read(); notice.value = ""; door.value = ""; });
+look();
+addEventListener("popstate", () => { look(); notice.value = ""; door.value = ""; });
+await sealOld().catch(() => 0);
 await show("unknown");
 await forget(tasks.value.filter((t) => !t.open).map((t) => t.id));
 render(<App />, document.getElementById("app"));
