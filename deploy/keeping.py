@@ -23,6 +23,7 @@ from protocol import batch as batches
 from protocol import have
 from protocol.commands import GivePost, RegisterPerson
 from protocol.events import Actor
+from protocol.node import killpoints
 from protocol.node.config import Config
 from protocol.node.gate import note_restored
 from protocol.node.identity import Identity, write_whole
@@ -178,6 +179,7 @@ async def backup(folder: Path, config: Config, file: Path) -> int:
         with tempfile.TemporaryDirectory(dir=file.resolve().parent) as work:
             copy = Path(work) / "journal.backup"
             await copy_journal(node.journal, copy, _backup_key(node.identity))
+            killpoints.reach("backup.copy")
             with tarfile.open(Path(work) / "backup.tar", "w") as tar:
                 tar.add(copy, "journal.backup")
                 for extra in ("blobs", "yidi.toml"):
@@ -214,10 +216,12 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
         for old in folder.glob("journal.db*"):
             aside.mkdir(exist_ok=True)
             old.rename(aside / old.name)
+        killpoints.reach("restore.move")
         if made.exists():
             made.rename(folder / made.name)
         if (Path(work) / "blobs").exists():
             shutil.copytree(Path(work) / "blobs", folder / "blobs", dirs_exist_ok=True)
+        killpoints.reach("restore.epoch")
         epoch = identity.new_epoch()
         (folder / MARK).unlink(missing_ok=True)
         note_restored(folder, now_ms(), "restore")

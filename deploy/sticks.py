@@ -9,7 +9,7 @@ from deploy.keeping import opened
 from protocol import batch as batches
 from protocol import bundle
 from protocol import certificate as certificates
-from protocol.node import blobs
+from protocol.node import blobs, killpoints
 from protocol.node.config import Config
 from protocol.node.identity import write_whole
 from protocol.node.journal import Journal
@@ -35,6 +35,7 @@ async def export(folder: Path, config: Config, file: Path, to: str) -> int:
             receiver=box,
             ephemeral=PrivateKey.generate(),
         )
+        killpoints.reach("stick.export")
         write_whole(file, raw)  # a stick is pulled out as soon as the sentence below is read
     print(f"已导出 {entries} 条、附件 {len(pieces)} 块到 {file}，只有 {receiver.name} 能打开。")
     return 0
@@ -53,6 +54,7 @@ async def import_(folder: Path, config: Config, file: Path) -> int:
                 batch = batches.unpack(packed)
                 ledger, origin = batch.ledger, batch.origin
                 new += await node.admission.admit(batch, got.certificate.node, by_hand=True)
+                killpoints.reach("stick.import")
             except Refused as refusal:
                 if refusal.code in LOCAL:
                     raise  # a full disk is nobody's fault: the same stick is read again later

@@ -25,6 +25,7 @@ from nacl.exceptions import CryptoError
 
 from protocol.commands import Blob
 from protocol.entry import UNREADABLE
+from protocol.node import killpoints
 from protocol.problem import Refused
 
 FORMAT = b"\x01"  # first byte of a cipher text: 1 = XChaCha20-Poly1305, 2 is kept for SM4
@@ -365,7 +366,9 @@ def _make_folder(folder: Path) -> None:
 
 def _settle(beside: Path, path: Path) -> None:
     """The synced file gets its name, then the folder is synced: without that a power cut may forget the name."""
+    killpoints.reach("blob.write")
     beside.rename(path)
+    killpoints.reach("blob.rename")
     _sync_folder(path.parent)
 
 

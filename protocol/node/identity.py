@@ -18,6 +18,7 @@ from nacl.signing import SigningKey
 
 from protocol import certificate
 from protocol.certificate import Certificate
+from protocol.node import killpoints
 from protocol.node.signer import Signer
 
 KEYS = ("sign", "store", "blob", "box")
@@ -52,6 +53,7 @@ def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
         f.write(content)
         f.flush()
         os.fsync(f.fileno())
+    killpoints.reach("identity.write")
     beside.rename(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:

@@ -19,7 +19,7 @@ from pathlib import Path
 from protocol import entry
 from protocol.certificate import Certificate
 from protocol.events import Actor
-from protocol.node import log, scrubbing, sweeping
+from protocol.node import killpoints, log, scrubbing, sweeping
 from protocol.node.admission import Admission
 from protocol.node.config import Config
 from protocol.node.desk import Desk
@@ -167,6 +167,7 @@ class Node:
         for ledger in ledgers:
             head = (await self.journal.heads(ledger)).get((ledger, self.signer.origin))
             if head:
+                killpoints.reach("node.mark")
                 self._witness.note(ledger, self.signer.origin, head)
 
     # ── background ──

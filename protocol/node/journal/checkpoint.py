@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlcipher3 import dbapi2 as sqlcipher
 
+from protocol.node import killpoints
 from protocol.node.journal.engine import connect_sqlite, stop_if_fatal
 
 IDLE_S = 1.0
@@ -59,6 +60,7 @@ class Checkpoint:
         try:
             with self._mutex:  # closing may come while a round is in its thread
                 self._connection.execute(f"pragma wal_checkpoint({mode})").fetchall()
+                killpoints.reach("journal.checkpoint")
         except sqlcipher.Error as error:  # busy or full: the next round tries again
             stop_if_fatal(error, self._fatal)
 

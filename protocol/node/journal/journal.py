@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from protocol import views as folding
+from protocol.node import killpoints
 from protocol.node.journal import engine as engines
 from protocol.node.journal import faults, migrate, projection
 from protocol.node.journal.checkpoint import Checkpoint
@@ -136,7 +137,9 @@ class Journal:
             if is_postgres(c):
                 await fetch(c, "select pg_advisory_xact_lock_shared(:key)", {"key": SINCE_BARRIER})
             yield Writing(c, self.views, self.tables, self._later)
+            killpoints.reach("journal.commit")
             await _to_the_end(c.commit())
+            killpoints.reach("journal.committed")
         if self._checkpoint:
             self._checkpoint.committed()
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from protocol.node import killpoints
 from protocol.node.journal import schema
 from protocol.node.journal.projection import Views
 
@@ -32,6 +33,7 @@ async def bring_up(writer: AsyncEngine, views: Views) -> None:
             await c.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         await c.run_sync(_migrate)
         await c.run_sync(_make_views, views)
+        killpoints.reach("journal.migrate")
 
 
 def _migrate(connection: Connection) -> None:

@@ -7,6 +7,7 @@ differs is replaced.
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+from protocol.node import killpoints
 from protocol.node.journal import projection
 from protocol.node.journal.journal import Journal
 from protocol.node.journal.projection import Projected
@@ -23,6 +24,7 @@ async def rebuild(journal: Journal) -> bool:
     async for subjects in _subjects(journal):
         async with journal.writing() as w:
             same = await _mend(journal, w, subjects) and same
+        killpoints.reach("journal.rebuild")
     async with journal.writing() as w:
         for table in [*journal.views.TABLES, "search"]:
             sql = f"delete from {table} where not exists (select 1 from entry e where e.subject = {table}.subject)"
@@ -37,6 +39,7 @@ async def fill(journal: Journal) -> None:
     async for subjects in _subjects(journal):
         async with journal.writing() as w:
             await w.project(subjects)
+        killpoints.reach("journal.rebuild")
 
 
 async def _subjects(journal: Journal) -> AsyncIterator[list[str]]:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.entry import START, chain
+from protocol.node import killpoints
 from protocol.node.journal import projection
 from protocol.node.journal.projection import Views
 from protocol.node.journal.rows import among, bound, fetch, insert, is_postgres, run
@@ -56,6 +57,7 @@ class Writing:
         moved = [(key, heads[key]) for key in sorted({(e.ledger, e.origin) for e in fresh})]
         rows = [{"ledger": k[0], "origin": k[1], "seq": h.seq, "hash": h.hash, "signed_seq": h.signed_seq} for k, h in moved]
         await run(self.connection, _UPSERT_LANE, rows)
+        killpoints.reach("journal.append")
         return fresh
 
     async def cut(self, ledger: str, origin: str, head: LaneHead) -> None:
@@ -142,6 +144,7 @@ class Writing:
     async def project(self, subjects: Iterable[str]) -> None:
         """Folds each subject anew and replaces its rows in every view and in search."""
         await projection.project(self.connection, self._views, self._tables(), subjects, self._later)
+        killpoints.reach("journal.project")
 
     async def erase(self, ledger: str, origin: str, seq: int) -> str:
         """Body, salt, search text and drafts go, now or, when the entry is not here yet, before it is written.

@@ -113,6 +113,8 @@ class Hearing:
     async def _compare(self, got: Have, wire: bytes) -> None:
         ground = self._ground
         for origin, (seq, hash_) in got.lanes.items():
+            if seq > ground.head(got.ledger, origin).seq and self._is_later_self(origin):
+                await ground.refresh([got.ledger])  # it may have pulled what the journal has and we have not looked at yet
             here = ground.head(got.ledger, origin)
             if seq > here.seq:
                 if self._is_later_self(origin):

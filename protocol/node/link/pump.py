@@ -21,7 +21,7 @@ from protocol import have, place
 from protocol.batch import BATCH_ENTRIES_MAX, SPEAKS
 from protocol.certificate import Certificate
 from protocol.have import Have
-from protocol.node import observe
+from protocol.node import killpoints, observe
 from protocol.node.forks import Forks
 from protocol.node.link import parts, subjects
 from protocol.node.link.answers import Answers, piece
@@ -196,6 +196,7 @@ class Pump:
         speaks = ground.peers.speaks(ledger, ground.speaks)
         while after < upto:
             got = await piece(ground.journal, ledger, origin, after, BATCH_ENTRIES_MAX)
+            killpoints.reach("link.publish")
             if got is None or not await ground.link.publish(subjects.live(ledger, ground.certificate.node), batches.pack(got, speaks)):
                 return
             after = got.last
@@ -224,6 +225,7 @@ class Pump:
         others = await self._forks.tips(ledger) if self._forks else {}
         said = Have(ground.certificate.node, ledger, lanes, ground.clock(), ground.version, want, ground.speaks, others)
         wire = have.sign(said, ground.signer.key)
+        killpoints.reach("link.have")
         await ground.link.publish(subjects.have(ledger, ground.certificate.node), wire)
         if lanes:
             ground.keep_own(ledger, wire)

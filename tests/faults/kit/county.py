@@ -86,14 +86,14 @@ class BrokenDemo(Demo):
 
 
 class BrokenCounty(County):
-    """nodes: folders of those that take part."""
+    """nodes: folders of those that take part · once: the one-time password of who joined last."""
 
     demo: BrokenDemo
 
     def __init__(self, folder: Path, chance: random.Random, nodes: Sequence[str] = ALL, database: Database | None = None) -> None:
         super().__init__(folder)
         self.demo = BrokenDemo(folder, chance.randrange(2**31))
-        self.nodes, self.database = tuple(nodes), database
+        self.nodes, self.database, self.once = tuple(nodes), database, ""
 
     async def lay(self) -> None:
         """Everything but the programs: the copied folders, ports, wires."""
@@ -134,6 +134,17 @@ class BrokenCounty(County):
     async def kill(self, node: str) -> None:
         """SIGKILL, and what it started dies with it or is taken over at the next start."""
         await end(self.demo.processes[node], signal.SIGKILL)
+
+    async def online_by_disk(self, node: str, seconds: float = 40.0) -> None:
+        """Until the county holds as much of this node's own lanes as the node does."""
+        began, me = time.monotonic(), self.certificate(node).node
+        while True:
+            mine = {lane: head for lane, head in (await self.lanes(node)).items() if lane[1].partition(":")[0] == me}
+            theirs = await self.lanes("hub")
+            if all(theirs.get(lane) == head for lane, head in mine.items()):
+                return
+            assert time.monotonic() - began < seconds, f"{node} is not heard of at the county"
+            await asyncio.sleep(ASK_S)
 
     # ── what is on the disks ──
 
@@ -218,12 +229,12 @@ _kept: list[tempfile.TemporaryDirectory] = []
 
 
 def _ports() -> Ports:
-    drawn = iter(_free(len(NODES) + 3 + len(WIRES)))
+    drawn = iter(free_ports(len(NODES) + 3 + len(WIRES)))
     pages = {node.folder: next(drawn) for node in NODES}
     return Ports(pages, next(drawn), next(drawn), next(drawn), {name: next(drawn) for name in WIRES})
 
 
-def _free(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports of loopback that nobody listens on now; drawn anew each time, since other programs look for some too."""
     found: list[int] = []
     for port in random.SystemRandom().sample(PORTS, len(PORTS)):

@@ -1,0 +1,118 @@
+"""Row 5: SIGKILL at each named point between two steps (protocol/node/killpoints.py), in programs and in commands of the terminal.
+
+A point that is never reached fails the round. Whatever died is started again, a command given again; then nothing is lost or doubled.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+from protocol.node.identity import Identity
+from protocol.node.journal.engine import connect_sqlite
+from protocol.node.killpoints import NAME, POINTS
+from tests.faults.kit.county import BrokenCounty, standing
+from tests.faults.kit.desks import Desks
+from tests.faults.kit.truth import judge
+from tests.faults.row import Outcome, Row
+
+RUNNING = (
+    "journal.append", "journal.project", "journal.commit", "journal.committed", "journal.checkpoint", "blob.write", "blob.rename", "node.mark",
+    "link.publish", "link.have",
+)  # fmt: skip
+AT_THE_TERMINAL = (
+    "journal.migrate", "journal.rebuild", "identity.write", "stick.export", "stick.import", "backup.copy", "restore.move", "restore.epoch",
+)  # fmt: skip
+DIES_S_MAX, TIMES, EACH = 60.0, 6, 2  # points of either kind a round
+EDGES = ("gaoyu", "liangpeng", "town")
+
+
+async def play(chance: Random, folder: Path) -> Outcome:
+    running, typed = chance.sample(RUNNING, EACH), chance.sample(AT_THE_TERMINAL, EACH)
+    return await points(chance, folder, running, typed)
+
+
+async def points(chance: Random, folder: Path, running: Sequence[str], typed: Sequence[str]) -> Outcome:
+    said = []
+    async with standing(folder, chance) as county:
+        async with Desks(county, chance, photos=0.4) as desks:
+            await desks.more(8)
+            for point in running:
+                victim = chance.choice(EDGES if point.startswith(("link", "blob")) else county.nodes)
+                said.append(await die(county, desks, victim, point, chance.randint(1, TIMES)))
+                await desks.more(4)
+            await desks.rest()
+            await county.settle()
+            said += [await die_at_the_terminal(county, desks, folder, chance.choice(EDGES), point) for point in typed]
+            desks.begin()
+            await desks.more(8)
+        await county.settle()
+        await county.stop()
+        return await judge(county, desks.saved, said=said)
+
+
+async def die(county: BrokenCounty, desks: Desks, victim: str, point: str, times: int) -> str:
+    """The program of a node is started armed, dies in the middle of the work there, and is started again."""
+    await county.halt(victim)
+    county.demo.environ[victim] = {NAME: f"{point}:{times}"}
+    process = await county.demo.spawn(victim)
+    try:
+        async with asyncio.timeout(DIES_S_MAX):
+            await process.wait()
+    except TimeoutError:
+        raise AssertionError(f"{victim} never came to {point} {times} times") from None
+    assert process.returncode == -signal.SIGKILL, f"{victim} ended with {process.returncode} instead of dying at {point}"
+    county.demo.environ.pop(victim)
+    await county.begin(victim)
+    return f"{victim} at {point} ({POINTS[point]}), time {times}"
+
+
+async def command(armed: str, *words: str | Path) -> int:
+    """The exit code of `yidi WORDS`, in a process of its own; -9: it was killed."""
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("YIDI_")} | ({NAME: armed} if armed else {})
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "deploy.cli",
+        *map(str, words),
+        env=environ,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    return await process.wait()
+
+
+async def die_at_the_terminal(county: BrokenCounty, desks: Desks, folder: Path, victim: str, point: str) -> str:
+    """What needs a node that stands still is done to one."""
+    home, stick, copy = ("--folder", county.home(victim)), folder / f"{point}.yidi", folder / f"{point}.tar"
+    words: tuple[str | Path, ...] = {"stick.export": ("export", stick), "backup.copy": ("backup", copy)}.get(point, ("digest",))
+    await county.halt(victim)
+    if point == "stick.import":
+        assert await command("", "export", stick, "--to", county.id_of(victim), "--folder", county.home("hub")) == 0
+        words = ("import", stick)
+    elif point in ("restore.move", "restore.epoch", "identity.write"):
+        assert await command("", "backup", copy, *home) == 0
+        words = ("restore", copy)
+    elif point in ("journal.migrate", "journal.rebuild"):
+        await asyncio.to_thread(_forget_views, county, victim)
+    code = await command(point, *words, *home)
+    assert code == -signal.SIGKILL, f"`yidi {words[0]}` ended with {code} and never came to {point}"
+    assert await command("", *words, *home) == 0, f"`yidi {words[0]}` given again after {point}"
+    await county.begin(victim)
+    await county.forget(victim)
+    return f"`yidi {words[0]}` at {point} ({POINTS[point]})"
+
+
+def _forget_views(county: BrokenCounty, node: str) -> None:
+    """As after an update that changed their shape: they are made and filled again at the next opening."""
+    home = county.home(node)
+    c = connect_sqlite(home / "journal.db", Identity(home).key("store"), True)
+    c.execute("delete from local where name = 'views'")
+    c.close()
+
+
+ROW = Row(5, "SIGKILL at each named point (journal, views, commit, publish, Have, attachments, rebuild, migrate, stick, backup, restore)",
+          "as row 4; each point is reached", (), play)  # fmt: skip

@@ -1,0 +1,86 @@
+"""Row 14: a village's disk is lost for good. The PC joins again with a new code and takes everything back; what never left is known.
+
+The old identity is revoked: whoever finds the disk can write nothing with it.
+"""
+
+import shutil
+from pathlib import Path
+from random import Random
+
+from deploy.demo.cast import VILLAGE
+from deploy.demo.check import JSON, Page
+from tests.faults.kit.county import BrokenCounty, standing
+from tests.faults.kit.desks import Desks, Saved
+from tests.faults.kit.truth import judge
+from tests.faults.row import Outcome, Row
+from tests.faults.rows.row_13 import save
+from tests.kit.county import yidi
+
+ACCOUNT, PASSWORD = "wangfang2", "chosen-in-a-round-8"
+
+
+async def play(chance: Random, folder: Path) -> Outcome:
+    async with standing(folder, chance) as county:
+        async with Desks(county, chance) as desks:
+            await desks.more(chance.randint(10, 60))
+            await desks.more(4, "gaoyu")
+        await county.settle()
+        county.demo.cut("gaoyu")
+        never = [await save(county, "gaoyu") for _ in range(chance.randint(0, 6))]
+        old = county.id_of("gaoyu")
+        await county.kill("gaoyu")
+        await join_again(county, old)
+        county.demo.heal("gaoyu")
+        await county.begin("gaoyu")
+        await county.settle()
+        assert county.id_of("gaoyu") != old
+        page = await _signed_in(county)
+        after = [await _save(county, page) for _ in range(3)]
+        await county.settle()
+        gone = [one for one in never if await _holds(county, one)]
+        assert not gone, "what never left cannot be anywhere"
+        await county.stop()
+        said = (f"{len(desks.saved)} came back, {len(never)} had never left, {len(after)} written since",)
+        return await judge(county, [*desks.saved, *after], said=said)
+
+
+async def join_again(county: BrokenCounty, old: str) -> None:
+    home = county.home("gaoyu")
+    toml = (home / "yidi.toml").read_text()
+    shutil.rmtree(home)
+    home.mkdir()
+    (home / "yidi.toml").write_text(toml)
+    revoked = await county.yidi("hub", "revoke", old, "--reason", "硬盘坏了")
+    assert revoked.code == 0, revoked
+    invited = await county.yidi("hub", "invite", "--place", VILLAGE, "--person", "王芳", "--account", ACCOUNT)
+    assert invited.code == 0, invited
+    code = invited.out.split("：", 1)[1].split()[0]
+    county.typed.add(code.rpartition("/")[2])
+    joined = await yidi("edge", "enrol", code, "--folder", home)
+    assert joined.code == 0, joined
+    county.once = joined.out.split("一次性密码：")[1].partition("（")[0]
+
+
+async def _signed_in(county: BrokenCounty) -> Page:
+    await county.forget("gaoyu")
+    page = Page(county.demo.url("gaoyu"), ACCOUNT)
+    got = await page.http.post("/sign-in", data={"name": ACCOUNT, "password": county.once}, headers=JSON)
+    assert got.status_code == 200, got.text
+    assert (await page.http.post("/password", data={"password": PASSWORD, "again": PASSWORD})).status_code == 200
+    county._pages[ACCOUNT, "gaoyu"] = page
+    return page
+
+
+async def _save(county: BrokenCounty, page: Page) -> Saved:
+    form = county.form(VILLAGE, "换了新电脑以后登记")
+    told = await page.post("/cases", form)
+    keys = tuple((e["ledger"], e["origin"], e["seq"]) for e in told["entries"])
+    return Saved("gaoyu", ACCOUNT, form["command_id"], told["case"], told["code"], keys)
+
+
+async def _holds(county: BrokenCounty, saved: Saved) -> bool:
+    async with county.opened("hub") as node:
+        return bool(await node.journal.command(saved.command))
+
+
+ROW = Row(14, "a disk is lost for good", "joins again, is refilled; exactly what never left is gone", (), play)
