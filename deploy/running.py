@@ -15,12 +15,10 @@ from typing import Any
 import msgspec
 import uvicorn
 
-from deploy import tracing
-from deploy.county import County
+from deploy import memory, tracing
 from deploy.nats.identity import Trust
 from deploy.nats.servers import Listen, Server
 from edge.enrol import finish_renewal, leaf_of
-from hub.enrolment import TRUST_TABLE
 from protocol import entry, events
 from protocol.node import log
 from protocol.node.config import Config
@@ -33,6 +31,7 @@ GRACEFUL_S = 1  # open streams would else be waited for
 
 async def run_hub(folder: Path, config: Config) -> bool:
     """True: open it again, it goes on under a new epoch. Raises Refused, RuntimeError (nats-server), OSError (a port is taken)."""
+    from deploy.county import County
     from hub.web.enrol import enrol_route
     from hub.web.pages import app
     from hub.web.renewal import renewal_route
@@ -83,6 +82,8 @@ def _with_servers(config: Config, servers: list[str]) -> Config:
 
 async def _apply_trust(node: Node, server: Server) -> None:
     """Who may connect is said in *common*; our server takes it over without cutting anybody who still may."""
+    from hub.enrolment import TRUST_TABLE  # an edge without a server of its own needs none of it
+
     async with node.wake.watch() as changed:
         while True:
             said = await node.journal.subject(entry.derive("table", TRUST_TABLE))
@@ -160,6 +161,7 @@ def sole(folder: Path) -> Iterator[None]:
 
 
 def run(main: Callable[[Path, Config], Coroutine[Any, Any, bool]], folder: Path, config: Config) -> None:
+    memory.be_frugal()
     with sole(folder):
         log.start(config.log.level)
         while asyncio.run(main(folder, config)):

@@ -15,6 +15,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 from protocol.node import killpoints
 from protocol.node.journal.engine import connect_sqlite, stop_if_fatal
 
+CACHE_KB = 512  # it copies pages, it reads none twice
 IDLE_S = 1.0
 LOG_BYTES = 8 * 2**20  # do not wait for an idle moment beyond this
 PAUSE_S = 0.1  # between rounds while writing goes on: each syncs the database
@@ -27,7 +28,7 @@ class Checkpoint:
     def __init__(self, path: Path, key: bytes, fatal: Callable[[str], Any], turn: asyncio.Lock) -> None:
         self._log = path.with_name(path.name + "-wal")
         self._fatal, self._turn = fatal, turn
-        self._connection, self._mutex = connect_sqlite(path, key, True), Lock()
+        self._connection, self._mutex = connect_sqlite(path, key, True, CACHE_KB), Lock()
         self._task: asyncio.Task[None] | None = None
         self._again = False
 

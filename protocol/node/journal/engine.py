@@ -20,6 +20,8 @@ from sqlcipher3 import dbapi2 as sqlcipher
 from protocol.node.journal.faults import is_fatal
 
 READERS_MAX = 4  # pages are short; more would only hold snapshots that keep the WAL from being reset
+READER_CACHE_KB = 4_000
+CACHE_KB = 8_000  # decrypted pages of one connection; seven of them must fit into an edge's 120 MB, and the system caches the file
 BUSY_WAIT_MS = 5000  # another program on the same file (`rebuild`, `backup`) may hold the lock for a moment
 KEY_BYTES = 32
 LOCK_WAIT = "30s"  # of PostgreSQL: another program that holds a lane for longer is stuck
@@ -43,7 +45,7 @@ def sqlite_path(url: str) -> Path:
     return path
 
 
-def connect_sqlite(path: Path, key: bytes, writes: bool) -> Any:
+def connect_sqlite(path: Path, key: bytes, writes: bool, cache_kb: int = CACHE_KB) -> Any:
     """A plain connection; BEGIN is the caller's. Raises sqlcipher3's DatabaseError at the first read when the key is wrong."""
     if len(key) != KEY_BYTES:
         raise ValueError(f"the key has {len(key)} bytes, not {KEY_BYTES}")
@@ -57,7 +59,7 @@ def connect_sqlite(path: Path, key: bytes, writes: bool) -> Any:
         "journal_size_limit = 4194304",  # once emptied the log gives its space back
         "temp_store = memory",  # a temporary file would be plain text
         "secure_delete = ON",  # what was erased leaves no page behind
-        "cache_size = -16000",
+        f"cache_size = -{cache_kb}",
         f"query_only = {int(not writes)}",
     ]
     try:
@@ -87,9 +89,9 @@ class Connection(aiosqlite.Connection):
         return [column[0] for column in cursor.description or ()], cursor.fetchall()
 
 
-def sqlite_connection(path: Path, key: bytes, writes: bool) -> Connection:
+def sqlite_connection(path: Path, key: bytes, writes: bool, cache_kb: int = CACHE_KB) -> Connection:
     """Await it to open it."""
-    made = Connection(lambda: connect_sqlite(path, key, writes), iter_chunk_size=256)
+    made = Connection(lambda: connect_sqlite(path, key, writes, cache_kb), iter_chunk_size=256)
     made._thread.daemon = True  # SQLAlchemy does this only for connections it makes itself: a forgotten one hangs the exit
     return made
 
@@ -104,7 +106,7 @@ def sqlite_engine(path: Path, key: bytes, writes: bool, fatal: Callable[[str], A
     engine = create_async_engine(
         f"sqlite+aiosqlite:///{path}",
         module=dbapi,
-        async_creator=lambda: sqlite_connection(path, key, writes),
+        async_creator=lambda: sqlite_connection(path, key, writes, CACHE_KB if writes else READER_CACHE_KB),
         pool_size=1 if writes else READERS_MAX,
         max_overflow=0,
         pool_timeout=WAIT_S,

@@ -10,7 +10,6 @@ import os
 import sys
 from typing import Final, NoReturn
 
-import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -60,6 +59,6 @@ def _code(cause: BaseException) -> str:
             return code
     if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
         return "disk_full"
-    if isinstance(cause, (ConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)):
-        return "store_busy"
-    return ""
+    driver = sys.modules.get("asyncpg")  # loaded where PostgreSQL is used, and only there: it is 3 MB
+    gone = (driver.InterfaceError, driver.InternalClientError) if driver else ()
+    return "store_busy" if isinstance(cause, (ConnectionError, *gone)) else ""

@@ -72,7 +72,7 @@ class Journal:
             if path:
                 engines.sync_folder(path.parent)
                 journal._checkpoint = Checkpoint(path, key or b"", fatal, journal._turn)
-                journal._asked = engines.sqlite_connection(path, key or b"", False)
+                journal._asked = engines.sqlite_connection(path, key or b"", False, engines.READER_CACHE_KB)
                 await journal._asked
             await journal._freshen()
         except BaseException:

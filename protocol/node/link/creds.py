@@ -5,13 +5,9 @@ The credentials file holds the token that the enrolment gave (a JWT, public in i
 
 import os
 from pathlib import Path
+from typing import Any
 
 import nkeys
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
-from cryptography.x509.oid import NameOID
 
 from protocol.node.identity import write_whole
 
@@ -47,8 +43,11 @@ def kept_key(path: Path, kind: str = "user") -> nkeys.KeyPair:
     return nkeys.from_seed(bytearray(path.read_bytes().strip()))
 
 
-def kept_tls_key(path: Path) -> ec.EllipticCurvePrivateKey:
-    """PEM, made once; it never leaves this file."""
+def kept_tls_key(path: Path) -> Any:
+    """An EllipticCurvePrivateKey; PEM, made once; it never leaves this file."""
+    from cryptography.hazmat.primitives.asymmetric import ec  # 8 MB that only an enrolment needs
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
     if not path.exists():
         made = ec.generate_private_key(ec.SECP256R1())
         write_whole(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
@@ -59,6 +58,11 @@ def kept_tls_key(path: Path) -> ec.EllipticCurvePrivateKey:
 
 def tls_request(key_file: Path) -> bytes:
     """A signing request (PEM) for the key in this file."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import Encoding
+    from cryptography.x509.oid import NameOID
+
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "yidi")])
     return x509.CertificateSigningRequestBuilder().subject_name(name).sign(kept_tls_key(key_file), SHA256()).public_bytes(Encoding.PEM)
 
