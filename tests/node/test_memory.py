@@ -26,6 +26,8 @@ thread.join()
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's own settings")
 def test_what_a_password_check_took_is_given_back():
-    kept = [int(subprocess.run([sys.executable, "-c", CHECK, how], capture_output=True, check=True).stdout) for how in ("frugal", "as it is")]
+    kept = [
+        int(subprocess.run([sys.executable, "-c", CHECK, how], capture_output=True, check=True).stdout) for how in ("frugal", "as it is")
+    ]
     assert kept[0] < 10, kept
     assert kept[0] < kept[1], "the settings change nothing here any more: what are they for?"
