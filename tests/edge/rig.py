@@ -26,6 +26,7 @@ from protocol.commands import (
 )
 from protocol.events import Actor
 from protocol.node.config import Config
+from protocol.node.link.fetching import Wait
 from tests.node.desk_kit import TOWN, VILLAGE, County, Node, add_person, carry, new_id
 
 PASSWORD = "diao-jie-2026"
@@ -56,7 +57,7 @@ class StandIn:
     """What the pages ask of the pump. `connected` is switched by the test."""
 
     def __init__(self) -> None:
-        self.connected, self.wanted = False, []
+        self.connected, self.wanted, self.trouble = False, [], ""
 
     def state(self) -> PumpWords:
         return PumpWords(LinkWords(self.connected))
@@ -66,6 +67,9 @@ class StandIn:
 
     def want_blob(self, address: str) -> None:
         self.wanted.append(address)
+
+    def wait_for(self, address: str, total: int) -> Wait:
+        return Wait(total // 3, total, self.trouble)
 
 
 @dataclass

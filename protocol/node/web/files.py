@@ -134,6 +134,8 @@ async def sent_file(request: Request, blob: Blob) -> Response[Any]:
         plain = None
     if plain is None:
         return await _waiting(request, blob)
+    if is_htmx(request):  # the page that waited for it
+        return Response("", headers={"HX-Redirect": request.url.path})
     way = "inline" if blob.mime in SHOWN else "attachment"
     headers = {
         "Content-Disposition": f"{way}; filename*=UTF-8''{quote(blob.name)}",
@@ -149,10 +151,13 @@ async def _waiting(request: Request, blob: Blob) -> Response[Any]:
     if pump is not None:
         pump.want_blob(blob.address)
     refusal = Refused("file_not_here")
-    if wants_json(request) or pump is None or "text/html" not in request.headers.get("accept", ""):
+    asks = is_htmx(request) or "text/html" in request.headers.get("accept", "")
+    if wants_json(request) or pump is None or not asks:
         return refused(request, refusal)
     wait = pump.wait_for(blob.address, blob.size + CIPHER_EXTRA_BYTES)
     percent = min(wait.have * 100 // max(wait.total, 1), 99)
+    if is_htmx(request):
+        return fragment(request, "_file_wait.html", wait=wait, percent=percent)
     return fragment(request, "file_wait.html", status=202, blob=blob, wait=wait, percent=percent, counts={}, link=None, path="", still=True)
 
 

@@ -1,0 +1,85 @@
+"""A file from above, as a village's clerk meets it: the small picture is there, the full one is fetched when it is opened."""
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from protocol.commands import AddEvidence
+from protocol.node.link.fetching import FULL, NOBODY, OFFLINE
+from tests.edge.rig import PASSWORD, Rig
+from tests.edge.served import Served, served
+from tests.edge.test_desk_browser import BUNDLE
+from tests.kit.browser import DESK, PHONE, look
+from tests.kit.machine import needs_chromium
+from tests.node.desk_kit import new_id
+
+pytestmark = needs_chromium
+SAID = {OFFLINE: "没有连上别的节点", NOBODY: "连得上的机器都没有这个文件", FULL: "存附件的地方满了", "": "已取 33%"}
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[Served]:
+    if not BUNDLE.exists():
+        pytest.skip("no bundle: ./run bundle makes it")
+    with served(tmp_path, "village") as made:
+        yield made
+
+
+def picture(side: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + bytes((x * y) % 200 for x in range(side) for _ in range(3)) for y in range(side))
+    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+async def from_the_town(rig: Rig) -> tuple[str, str, str]:
+    """(case, full, thumb) as the village has it: the words, the small picture, and no byte of the full one."""
+    subject = await rig.log("village")
+    await rig.everywhere()
+    town, village = rig.web("town"), rig.web("village")
+    blob = await town.blobs.put(picture(600), "现场.png", "image/png")
+    thumb = await town.blobs.put(picture(60), "现场.png", "image/png")
+    await rig.say("town", AddEvidence(id=new_id(), case=subject, blob=blob, thumb=thumb, note="镇里去看的"))
+    await rig.everywhere()
+    await village.blobs.write_chunk(thumb.address, await town.blobs.chunk(thumb.address, 0))
+    return subject, blob.address, thumb.address
+
+
+async def arrives(rig: Rig, address: str) -> None:
+    offset, town, village = 0, rig.web("town"), rig.web("village")
+    while piece := await town.blobs.chunk(address, offset):
+        offset = (await village.blobs.write_chunk(address, piece)).have
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "narrow"])
+def test_the_small_picture_is_there_and_the_full_one_opens_by_itself_when_it_has_come(open_page: Callable, nodes: Served, size):
+    from playwright.sync_api import expect
+
+    subject, full, thumb = nodes.do(from_the_town)
+    page = open_page(nodes.url["village"] + "/sign-in", size)
+    page.fill("#name", "wangfang")
+    page.fill("#password", PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/desk*")
+    page.goto(f"{nodes.url['village']}/cases/{subject}")
+    image = page.locator("#files img")
+    image.scroll_into_view_if_needed()
+    expect(image).to_have_attribute("src", f"/files/{subject}/{thumb}")
+    assert page.wait_for_function("() => document.querySelector('#files img').naturalWidth") is not None
+    expect(page.locator("#files")).to_contain_text("原件还没到本机，点开去取")
+    look(page, f"files-aside-{size['width']}")
+    pump = nodes.rig.web("village").pump
+    for trouble, words in SAID.items():
+        pump.trouble = trouble
+        page.goto(f"{nodes.url['village']}/files/{subject}/{full}")
+        expect(page.locator("main")).to_contain_text(words)
+        look(page, f"files-wait-{trouble or 'coming'}-{size['width']}")
+    assert pump.wanted[-1] == full
+    with page.expect_response(lambda answer: answer.url.endswith(full) and answer.headers.get("content-type") == "image/png") as told:
+        nodes.do(lambda rig: arrives(rig, full))  # the page asks again by itself
+    assert told.value.status == 200
