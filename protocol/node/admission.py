@@ -6,12 +6,19 @@ ours stays the lane, theirs is kept beside it, see forks.py). What we already ha
 as often as it likes. Unknown events are kept and passed on. Erasures are applied, files that evidence names are expected, views
 follow, all in one transaction; then whoever waits is woken, and offers to offices served here are answered with their arrival.
 
+**Gathering.** A batch is proven at once, against how far its lane is proven so far, and goes into the next transaction: alone when
+nothing else waits, with everything that has gathered when something does. So a lone entry waits for nobody, and in a storm
+a transaction takes thousands of entries of hundreds of lanes. Live and backlog gather apart: what is live never waits behind a
+backlog. The lane's head in the transaction has the last word: another program on the same database may have been faster. Whoever
+is refused is refused alone; when the transaction itself fails, each of it is tried by itself. Nobody is answered before the disk has it.
+
 A revoked node is not listened to (origin_revoked). What it wrote after its last good entry is taken when another node brings
 it, since that one may have had it before the revocation came, or when a person brings it in on a stick: so every node ends with the
 same entries, and every fold sets them aside until the holder has reviewed them. An erasure among them takes nothing away.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -19,11 +26,13 @@ from protocol import certificate as certificates
 from protocol import entry, lane
 from protocol.batch import Batch
 from protocol.certificate import Certificate
+from protocol.events import LaneOpened, facts_of
+from protocol.lane import EMPTY, LaneHead
 from protocol.node import observe
 from protocol.node.bodies import erase_bodies, expect_files
 from protocol.node.desk import row_of
 from protocol.node.folding import fold_again, fold_ended
-from protocol.node.forks import Forks, certificate_of
+from protocol.node.forks import Forks
 from protocol.node.journal import Journal, Stored, Writing
 from protocol.node.shelf import Shelf, Stale
 from protocol.node.wake import Wake
@@ -32,6 +41,25 @@ from protocol.problem import Refused
 
 ERRANDS = ("dispute", "task", "person")  # sorts of entries that may give this node something to write by itself
 BRIEF_ENTRIES_MAX = 8  # what somebody just did; a longer batch is catch-up, whose statements must not hold up the pages
+GATHERED_MAX, GATHERED_MIN = 2_000, 50  # entries of one transaction; beyond 2,000 a transaction costs no less an entry
+ALONE_S_MAX = 0.03  # how long one may take where a save has to wait for it (SQLite)
+OWN_STORE = frozenset({"disk_full", "store_busy", "store_damaged"})  # refusals that are no batch's fault
+
+Lane = tuple[str, str]
+
+
+class _Asked:
+    """A batch that was proven and waits for its transaction. rows: what was new when it was proven, from `base` on."""
+
+    def __init__(self, batch: Batch, from_node: str, certificate: Certificate, base: LaneHead, rows: list[Stored]) -> None:
+        self.lane, self.from_node, self.certificate, self.base, self.rows = (batch.ledger, batch.origin), from_node, certificate, base, rows
+        self.fresh: list[Stored] = []
+        self.error: Exception | None = None
+        self.done = asyncio.get_running_loop().create_future()
+
+    def answer(self) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
 
 
 class Admission:
@@ -52,59 +80,175 @@ class Admission:
         self._journal, self._public, self._own, self._shelf = journal, root_public, certificate, shelf
         self._clock, self._wake, self._arrivals, self._forks = clock, wake, arrivals, forks
         self._folding: set[asyncio.Task[None]] = set()
+        self._reach: dict[Lane, LaneHead] = {}  # how far each lane is proven: on the disk, or on its way there
+        self._reading, self._is_read = asyncio.Lock(), False
+        self._under_way: dict[Lane, _Asked] = {}  # the last one of each lane that is not on the disk yet
+        self._openings: dict[Lane, Certificate | None] = {}
+        self._gathering = {"live": _Gathering(self), "backlog": _Gathering(self)}
 
     @observe.each("admit", lambda _, batch, node, **_more: {"ledger": batch.ledger, "entries": len(batch.heads), "node": node})
-    async def admit(self, batch: Batch, from_node: str, by_hand: bool = False) -> int:
+    async def admit(self, batch: Batch, from_node: str, by_hand: bool = False, backlog: bool = False) -> int:
         """How many entries were new. Raises Refused; then nothing was written.
 
         by_hand: somebody here brought it in, on a stick. Then a revoked node's unsent work is taken, and waits for its review like what
-        another node brings of it.
+        another node brings of it. backlog: it was asked for, and may wait for what is live.
         """
         if not certificates.hears(self._own, batch.ledger):
             raise Refused("lane_foreign", ledger=batch.ledger)
         if from_node in self._shelf.revoked and not by_hand:
             raise Refused("origin_revoked")
         try:
-            async with self._journal.writing(brief=len(batch.heads) <= BRIEF_ENTRIES_MAX) as w:
-                fresh = await self._write(w, batch, from_node)
+            asked = await self._proven(batch, from_node)
+            if asked is None:
+                return 0
+            await self._gathering["backlog" if backlog else "live"].take(asked)
+            if asked.error is not None:
+                raise asked.error
         except Refused as refused:
             if refused.code == "lane_fork" and self._forks:
                 await self._forks.note(batch, from_node)
             raise
+        return len(asked.fresh)
+
+    @property
+    def is_shared(self) -> bool:
+        """Claims that other transactions go on beside ours."""
+        return self._journal.writers_max > 1
+
+    async def settled(self) -> None:
+        """Returns when nothing is under way any more and views that a change of tables made old are folded again."""
+        for gathering in self._gathering.values():
+            await gathering.settled()
+        await asyncio.gather(*self._folding)
+
+    # ── proving, outside of any transaction ──
+
+    async def _proven(self, batch: Batch, from_node: str) -> _Asked | None:
+        """None: all of it is here already. Raises Refused."""
+        key = (batch.ledger, batch.origin)
+        head = await self._reached(key, batch.after)
+        try:
+            return await self._proven_after(head, batch, from_node)
+        except Refused as refused:
+            if refused.code != "lane_fork" or key in self._under_way or await self._look(key) == head:
+                raise
+        return await self._proven_after(await self._reached(key, batch.after), batch, from_node)  # a lane may have been set right meanwhile
+
+    async def _proven_after(self, head: LaneHead, batch: Batch, from_node: str) -> _Asked | None:
+        key = (batch.ledger, batch.origin)
+        while batch.last <= head.seq:
+            if key not in self._under_way:
+                await self._compare(batch, head)
+                return None
+            await asyncio.wait({self._under_way[key].done})
+            head = await self._reached(key, batch.after)
+        known = await self._certificate(key, head)
+        if self._at(key) != head:  # it went on while we read
+            return await self._proven_after(self._at(key), batch, from_node)
+        checked = lane.check(batch, head, known, self._public)
+        now_ms = self._clock()
+        asked = _Asked(batch, from_node, checked.certificate, head, [row_of(one, now_ms) for one in checked.entries])
+        last = asked.rows[-1]
+        self._openings[key] = checked.certificate
+        self._reach[key] = LaneHead(last.seq, last.hash)
+        self._under_way[key] = asked
+        return asked
+
+    def _at(self, key: Lane) -> LaneHead:
+        return self._reach.get(key, EMPTY)
+
+    async def _reached(self, key: Lane, after: int) -> LaneHead:
+        """Another program may have written what we never saw: a gap is believed only after a look into the journal."""
+        async with self._reading:  # the first of hundreds reads all of them
+            if not self._is_read:
+                self._reach = dict(await self._journal.heads())
+                self._is_read = True
+        if after > self._at(key).seq and key not in self._under_way:
+            await self._look(key)
+        return self._at(key)
+
+    async def _look(self, key: Lane) -> LaneHead:
+        found = (await self._journal.heads(key[0])).get(key, EMPTY)
+        if key not in self._under_way:
+            self._reach[key] = found
+        return self._at(key)
+
+    async def _compare(self, batch: Batch, head: LaneHead) -> None:
+        """The last entry of a batch that is all here must be the same one. Raises Refused lane_fork."""
+        *_, theirs = lane.hashes(batch)
+        ours = head.hash
+        if batch.last < head.seq:
+            found = await self._journal.entry(batch.ledger, batch.origin, batch.last)
+            ours = found.hash if found else theirs
+        if ours != theirs:
+            raise _fork((batch.ledger, batch.origin), batch.last)
+
+    async def _certificate(self, key: Lane, head: LaneHead) -> Certificate | None:
+        """The newest of *common*, else the one the lane began with; None for a lane that begins here."""
+        newest = self._shelf.certificates.get(entry.node_of(key[1]))
+        if newest is not None and certificates.is_valid(newest, self._public):
+            return newest
+        if not head.seq:
+            return None
+        if key not in self._openings:
+            opening = await self._journal.entry(*key, 1)
+            facts = facts_of(opening.head) if opening else None
+            self._openings[key] = certificates.decode(facts.certificate) if isinstance(facts, LaneOpened) else None
+        return self._openings[key]
+
+    # ── one transaction ──
+
+    async def commit(self, group: Sequence[_Asked]) -> list[Stored]:
+        """All that can go in goes in together, and each knows what became of it. Raises when nothing was written."""
+        async with self._journal.writing(brief=sum(len(asked.rows) for asked in group) <= BRIEF_ENTRIES_MAX) as w:
+            fresh = await self._write(w, group)
+        for asked in group:
+            self._is_over(asked)
+        return fresh
+
+    async def tell(self, fresh: Sequence[Stored]) -> None:
+        """After the commit: what follows from it here, and whoever waits."""
         if not fresh:
-            return 0
-        if batch.ledger == COMMON:
+            return
+        if any(e.ledger == COMMON for e in fresh):
             self._fold_again(await self._shelf.load(self._journal))
             if self._forks:
                 self._forks.changed.set()  # a revocation may have named the history that counts
-        if self._forks and entry.node_of(batch.origin) in self._shelf.revoked:
+        if self._forks and self._shelf.revoked and any(entry.node_of(e.origin) in self._shelf.revoked for e in fresh):
             self._forks.changed.set()
         if any(e.sort in ("person", "common") and e.head.kind == "PostEnded" for e in fresh):
             await fold_ended(self._journal, self._shelf)
-        self._wake.commit([(batch.ledger, batch.origin)], {e.subject for e in fresh})
+        self._wake.commit({(e.ledger, e.origin) for e in fresh}, {e.subject for e in fresh})
         if self._arrivals and any(e.sort in ERRANDS for e in fresh):
             await self._arrivals()
-        return len(fresh)
 
-    async def settled(self) -> None:
-        """Returns when views that a change of tables made old are folded again."""
-        await asyncio.gather(*self._folding)
+    def failed(self, asked: _Asked, error: Exception) -> None:
+        asked.error, asked.fresh = error, []
+        self._is_over(asked)
 
-    # ── the rest is private ──
+    def _is_over(self, asked: _Asked) -> None:
+        if asked.error is not None:
+            self._reach.pop(asked.lane, None)  # what is on the disk is asked again
+        if self._under_way.get(asked.lane) is asked:
+            del self._under_way[asked.lane]
 
-    async def _write(self, w: Writing, batch: Batch, from_node: str) -> list[Stored]:
-        head = await w.lane_head(batch.ledger, batch.origin)
-        checked = lane.check(batch, head, await certificate_of(w, self._shelf, self._public, batch), self._public)
-        await _compare(w, batch, head.seq)
-        last_good = self._shelf.last_good(batch.ledger, batch.origin)
-        now_ms = self._clock()
-        fresh = await w.append([row_of(one, now_ms) for one in checked.entries])
-        await expect_files(w, fresh, from_node, now_ms, lambda _: not certificates.is_above(checked.certificate, self._own))
-        subjects = {e.subject for e in fresh if e.sort != lane.SORT} | await erase_bodies(
-            w, [e for e in fresh if last_good is None or e.seq <= last_good]
-        )
+    async def _write(self, w: Writing, group: Sequence[_Asked]) -> list[Stored]:
+        heads = await w.lane_heads({asked.lane for asked in group})
+        for asked in group:
+            asked.error = await _cut(w, asked, heads)
+        wanted = [e for asked in group for e in asked.fresh]
+        await w.subjects({e.subject for e in wanted if e.sort != lane.SORT})  # before they are appended: nothing is read twice
+        fresh = await w.append(wanted)
+        for asked in group:
+            below = not certificates.is_above(asked.certificate, self._own)
+            await expect_files(w, asked.fresh, asked.from_node, self._clock(), lambda _, below=below: below)
+        subjects = {e.subject for e in fresh if e.sort != lane.SORT} | await erase_bodies(w, [e for e in fresh if self._counts(e)])
         await w.project(subjects)
         return fresh
+
+    def _counts(self, e: Stored) -> bool:
+        last_good = self._shelf.last_good(e.ledger, e.origin) if self._shelf.revoked else None
+        return last_good is None or e.seq <= last_good
 
     def _fold_again(self, stale: Stale) -> None:
         """Beside everything else: it may take minutes where there are many cases."""
@@ -116,12 +260,92 @@ class Admission:
         task.add_done_callback(lambda _: self._wake.heard())
 
 
-async def _compare(w: Writing, batch: Batch, seq: int) -> None:
-    """Where a batch overlaps with what is here its last common entry must be the same one. Raises Refused lane_fork."""
-    shared = min(batch.last, seq)
-    if shared <= batch.after:
-        return
-    ours: Sequence[bytes] = [e.hash for e in [await w.entry(batch.ledger, batch.origin, shared)] if e]
-    theirs = list(lane.hashes(batch))[shared - batch.after - 1]
-    if ours and ours[0] != theirs:
-        raise Refused("lane_fork", lane=f"{batch.ledger} {batch.origin}", seq=shared)
+class _Gathering:
+    """What waits for the next transaction of its kind, and the one task that makes them, as long as there is something."""
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+        self._waiting: deque[_Asked] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._most = GATHERED_MAX  # entries of the next transaction
+
+    async def take(self, asked: _Asked) -> None:
+        """Returns when it is on the disk or refused."""
+        self._waiting.append(asked)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._work(), name="admission")
+        await asyncio.shield(asked.done)
+
+    async def settled(self) -> None:
+        while self._task is not None and not self._task.done():
+            await asyncio.wait({self._task})
+
+    async def _work(self) -> None:
+        while self._waiting:
+            group = self._next()
+            try:
+                await self._together(group)
+            finally:
+                for asked in group:
+                    asked.answer()
+
+    def _next(self) -> list[_Asked]:
+        group, count = [self._waiting.popleft()], 0
+        while self._waiting and count < self._most:
+            group.append(self._waiting.popleft())
+            count += len(group[-1].rows)
+        return group
+
+    async def _together(self, group: list[_Asked]) -> None:
+        began = asyncio.get_running_loop().time()
+        try:
+            fresh = await self._admission.commit(group)
+        except Exception as error:  # noqa: BLE001, each caller gets it, or its own
+            if len(group) == 1 or (isinstance(error, Refused) and error.code in OWN_STORE):
+                for asked in group:
+                    self._admission.failed(asked, error)
+                return
+            for asked in group:  # one of them is beyond what could be foreseen: the others must not suffer
+                await self._together([asked])
+            return
+        try:
+            await self._admission.tell(fresh)
+        except Exception as error:  # noqa: BLE001, it is written, and whoever asked hears what went wrong after
+            for asked in group:
+                asked.error = asked.error or error
+        self._pace(sum(len(asked.rows) for asked in group), asyncio.get_running_loop().time() - began)
+
+    def _pace(self, count: int, took_s: float) -> None:
+        """Where a save waits for the transaction, it must not wait long, however slow the machine is."""
+        if self._admission.is_shared:
+            return
+        if took_s > ALONE_S_MAX and count > GATHERED_MIN:
+            self._most = max(GATHERED_MIN, min(self._most, count) * 2 // 3)
+        elif took_s < ALONE_S_MAX / 2:
+            self._most = min(GATHERED_MAX, self._most * 3 // 2)
+
+
+async def _cut(w: Writing, asked: _Asked, heads: dict[Lane, LaneHead]) -> Refused | None:
+    """Leaves in `asked.fresh` what follows the lane's head in this transaction; moves that head on. Else why it cannot."""
+    head, rows = heads[asked.lane], asked.rows
+    known = max(0, min(head.seq - asked.base.seq, len(rows)))
+    asked.fresh = rows[known:]
+    before = rows[known - 1].hash if known else asked.base.hash
+    if head.seq < asked.base.seq:
+        asked.fresh = []
+        return Refused("lane_gap", have=head.seq, got=rows[0].seq)
+    if head.seq > rows[-1].seq:
+        found = await w.entry(*asked.lane, rows[-1].seq)
+        here = found.hash if found else before
+    else:
+        here = head.hash
+    if here != before:
+        asked.fresh = []
+        return _fork(asked.lane, head.seq)
+    if asked.fresh:
+        heads[asked.lane] = LaneHead(rows[-1].seq, rows[-1].hash)
+    return None
+
+
+def _fork(key: Lane, seq: int) -> Refused:
+    return Refused("lane_fork", lane=f"{key[0]} {key[1]}", seq=seq)

@@ -1,7 +1,6 @@
 """A command with all that its rules must know, read inside the transaction it will be written in.
 
-On PostgreSQL the lane to be written is locked first and the subject read after it, so that two programs on one database
-decide one after the other. Numbers for codes and papers are drawn in the transaction: a refusal gives them back.
+What is read here is held (`Writing.subjects`), so that two programs on one database decide one after the other. Numbers for codes and papers are drawn in the transaction: a refusal gives them back.
 """
 
 from collections.abc import Iterable
@@ -37,7 +36,7 @@ from protocol.events import Actor, Draft
 from protocol.fold import fold_case, fold_person, fold_task
 from protocol.node.blobs import is_address
 from protocol.node.journal import Stored, Writing
-from protocol.node.journal.rows import fetch, is_postgres
+from protocol.node.journal.rows import fetch
 from protocol.node.shelf import Shelf
 from protocol.node.signer import Signer
 from protocol.people_rules import Known
@@ -105,11 +104,7 @@ class Asked:
         return {id_: max(e.head.turn for e in self._read[id_]) for id_ in subjects if self._read.get(id_)}
 
     async def _entries(self, id_: str, sort: str) -> list[Stored]:
-        found = await self.w.subject(id_)
-        if found and is_postgres(self.w.connection):
-            await self.w.lane_head(found[0].ledger, self.signer.origin)
-            found = await self.w.subject(id_)
-        self._read[id_] = found
+        found = self._read[id_] = await self.w.subject(id_)
         return [e for e in found if e.sort == sort]
 
 

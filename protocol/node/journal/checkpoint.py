@@ -25,7 +25,7 @@ LOG_BYTES_MAX = 128 * 2**20  # beyond this the writer waits, so that the log can
 class Checkpoint:
     """committed(): call after each commit. Errors other than I/O ones (a reader in the way, a full disk) leave it to the next round."""
 
-    def __init__(self, path: Path, key: bytes, fatal: Callable[[str], Any], turn: asyncio.Lock) -> None:
+    def __init__(self, path: Path, key: bytes, fatal: Callable[[str], Any], turn: asyncio.Semaphore) -> None:
         self._log = path.with_name(path.name + "-wal")
         self._fatal, self._turn = fatal, turn
         self._connection, self._mutex = connect_sqlite(path, key, True, CACHE_KB), Lock()

@@ -22,6 +22,7 @@ from protocol.node.journal.faults import is_fatal
 READERS_MAX = 4  # pages are short; more would only hold snapshots that keep the WAL from being reset
 READER_CACHE_KB = 4_000
 CACHE_KB = 8_000  # decrypted pages of one connection; seven of them must fit into an edge's 120 MB, and the system caches the file
+WRITERS_MAX = 4  # of PostgreSQL, at once: a save at a desk does not wait for what others bring in; rows and subjects are locked
 BUSY_WAIT_MS = 5000  # another program on the same file (`rebuild`, `backup`) may hold the lock for a moment
 KEY_BYTES = 32
 LOCK_WAIT = "30s"  # of PostgreSQL: another program that holds a lane for longer is stuck
@@ -121,7 +122,7 @@ def postgres_engine(url: str, writes: bool) -> AsyncEngine:
     options: dict[str, Any] = {} if writes else {"isolation_level": "REPEATABLE READ"}
     engine = create_async_engine(
         url,
-        pool_size=2 if writes else READERS_MAX,
+        pool_size=WRITERS_MAX + 1 if writes else READERS_MAX,
         max_overflow=0,
         pool_timeout=WAIT_S,
         pool_pre_ping=True,

@@ -35,7 +35,8 @@ class Journal:
 
     def __init__(self, writer: AsyncEngine, reader: AsyncEngine, tables: Callable[[], Any], views: Views, index_later: bool) -> None:
         self._writer, self._reader, self.tables, self.views, self._later = writer, reader, tables, views, index_later
-        self._turn = asyncio.Lock()
+        self.writers_max = 1 if writer.dialect.name == "sqlite" else engines.WRITERS_MAX
+        self._turn = asyncio.Semaphore(self.writers_max)
         self._fatal: Callable[[str], Any] = faults.end_program
         self._checkpoint: Checkpoint | None = None
         self._asked: engines.Connection | None = None  # one question at a time, without the four hops of a transaction
@@ -124,7 +125,7 @@ class Journal:
 
     @asynccontextmanager
     async def writing(self, brief: bool = False) -> AsyncIterator[Writing]:
-        """One transaction, whole or not at all; on the disk when this returns. Writers of this program take turns.
+        """One transaction, whole or not at all; on the disk when this returns. `writers_max` at once, in the order of their coming.
 
         brief: what one person does at once, a few rows by their keys (rows.be_brief).
         Raises Refused disk_full, store_busy, store_damaged; whatever the body raises rolls back and rises.

@@ -1,7 +1,8 @@
 """Entries → rows of the views and of search, all rows of a subject together, in the transaction of the caller."""
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import cache
 from typing import Any, Protocol
 
@@ -12,7 +13,8 @@ from protocol.node.journal.rows import among, bound, chunks, driver_of, fetch, i
 from protocol.node.journal.search import grams, normal
 from protocol.node.journal.stored import SELECT, Stored, stored
 
-SUBJECTS_AT_ONCE_MAX = 500
+SUBJECTS_AT_ONCE_MAX = 1_000
+FOLDS_AT_ONCE = 16  # between two looks at what else waits: about 4 ms
 INDEXED_CHARS_MAX = 200  # an index row of PostgreSQL holds 2,704 bytes; no honest code, path or id is longer
 _INT_MAX = 2**63 - 1  # facts of a hostile node may hold more than a column takes
 
@@ -78,23 +80,40 @@ async def entries_of(connection: AsyncConnection, subjects: Sequence[str]) -> di
     return found
 
 
-async def project(connection: AsyncConnection, views: Views, tables: Any, subjects: Iterable[str], later: bool) -> None:
-    """Folds each subject anew and replaces its rows. later: leave search `pending`, `index` follows."""
-    for some in chunks(sorted(set(subjects)), SUBJECTS_AT_ONCE_MAX):
+async def project(
+    connection: AsyncConnection,
+    views: Views,
+    tables: Any,
+    subjects: Iterable[str],
+    entries: Mapping[str, Sequence[Stored]],
+    begun: Set[str],
+    later: bool,
+) -> None:
+    """Folds each subject anew and replaces its rows. entries: all of each subject · begun: those of which nothing can stand yet.
+
+    later: leave search `pending`, `index` follows.
+    """
+    for some in chunks(sorted(subjects), SUBJECTS_AT_ONCE_MAX):
         made = Projected(views)
-        for entries in (await entries_of(connection, some)).values():
-            made.add(entries, tables)
-        await replace(connection, made, some)
-        await _replace_texts(connection, made.texts, some, later)
+        for n, subject in enumerate(some):
+            if subject in entries:
+                made.add(entries[subject], tables)
+            if n % FOLDS_AT_ONCE == FOLDS_AT_ONCE - 1:
+                await asyncio.sleep(0)  # pages are drawn by the same loop
+        old = [subject for subject in some if subject not in begun]
+        await replace(connection, made, old)
+        await _replace_texts(connection, made.texts, some, old, later)
 
 
-async def replace(connection: AsyncConnection, made: Projected, subjects: Sequence[str]) -> None:
-    """Asks first where anything stands: a subject has rows in two or three tables of eight."""
-    values = {"subjects": bound(connection, subjects)}
-    (stands,) = await fetch(connection, _stands(tuple(made.rows), among(connection, "subject", "subjects")), values)
-    for (table, rows), old in zip(made.rows.items(), stands, strict=True):
-        if old:
-            await fetch(connection, f"delete from {table} where {among(connection, 'subject', 'subjects')}", values)
+async def replace(connection: AsyncConnection, made: Projected, old: Sequence[str]) -> None:
+    """old: subjects that may have rows. Asks first where anything stands: a subject has rows in two or three tables of eight."""
+    where, stands = among(connection, "subject", "subjects"), [False] * len(made.rows)
+    values = {"subjects": bound(connection, old)}
+    if old:
+        (stands,) = await fetch(connection, _stands(tuple(made.rows), where), values)
+    for (table, rows), there in zip(made.rows.items(), stands, strict=True):
+        if there:
+            await fetch(connection, f"delete from {table} where {where}", values)
         await insert(connection, table, made.columns[table], rows)
 
 
@@ -103,10 +122,14 @@ def _stands(tables: tuple[str, ...], where: str) -> str:
     return "select " + ", ".join(f"exists (select 1 from {table} where {where})" for table in tables)
 
 
-async def _replace_texts(connection: AsyncConnection, texts: dict[str, str], subjects: Sequence[str], later: bool) -> None:
+async def _replace_texts(
+    connection: AsyncConnection, texts: dict[str, str], subjects: Sequence[str], maybe: Sequence[str], later: bool
+) -> None:
     """Touches only what changed: most entries change no name, title or account, and taking grams out costs 10 µs each."""
-    sql = f"select id, text, pending, subject from search where {among(connection, 'subject', 'subjects')}"
-    old = {row[3]: row for row in await fetch(connection, sql, {"subjects": bound(connection, subjects)})}
+    old: dict[str, Sequence[Any]] = {}
+    if maybe:
+        sql = f"select id, text, pending, subject from search where {among(connection, 'subject', 'subjects')}"
+        old = {row[3]: row for row in await fetch(connection, sql, {"subjects": bound(connection, maybe)})}
     changed = [s for s in subjects if texts.get(s, "") != (old[s][1] if s in old else "")]
     await forget(connection, [old[s][:3] for s in changed if s in old])
     fresh = [s for s in changed if s in texts]

@@ -1,12 +1,14 @@
 """One transaction of the journal: everything in it is on the disk together, or nothing is.
 
 Lanes are gapless: an entry goes in only as the next of its lane, chained to the one before. The same bytes again are
-dropped; other bytes under the same number are a fork and refused. On PostgreSQL a lane's head is locked by row when it is
-read here, so that two programs on one database take turns at a lane.
+dropped; other bytes under the same number are a fork and refused. On PostgreSQL several programs write at once: a lane's head
+is locked by row when it is read here, and a subject by name before its entries are read, so that each folds what the other
+committed. Lanes are locked before subjects, each kind in one order; whoever meets the other way round is refused store_busy.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+from zlib import crc32
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,13 +16,15 @@ from protocol.entry import START, chain
 from protocol.node import killpoints
 from protocol.node.journal import projection
 from protocol.node.journal.projection import Views
-from protocol.node.journal.rows import among, bound, fetch, insert, is_postgres, run
+from protocol.node.journal.rows import among, bound, driver_of, fetch, insert, is_postgres, run
 from protocol.node.journal.stored import COLUMNS, SELECT, LaneHead, Stored, stored
 from protocol.problem import Refused
 
 _APPENDED = COLUMNS[1:]  # the position is the store's
 NAME_CHARS_MAX = 200  # ids, paths and sorts; an index row of PostgreSQL holds 2,704 bytes
 SEQ_MAX = 2**53  # whole numbers that every reader of JSON holds too
+SUBJECT_LOCKS = 4_096  # names that subjects share: PostgreSQL has room for some 6,400 locks; two cases of one name only wait for each other
+SUBJECT_LOCK = 0x79647375  # the class of those names
 
 
 class Writing:
@@ -29,12 +33,23 @@ class Writing:
     def __init__(self, connection: AsyncConnection, views: Views, tables: Callable[[], Any], index_later: bool) -> None:
         self.connection, self._views, self._tables, self._later = connection, views, tables, index_later
         self._heads: dict[tuple[str, str], LaneHead] = {}
+        self._known: dict[str, list[Stored]] = {}  # subject → all its entries as of now; nobody else can change them before we end
+        self._begun: set[str] = set()  # subjects of which nothing was here before this transaction
+        self._locked: set[int] = set()
+        self._was_cut = False
+        self.moved: set[tuple[str, str]] = set()  # lanes that have advanced
+        self.touched: set[str] = set()  # subjects that were projected
 
     # ── lanes ──
     async def lane_head(self, ledger: str, origin: str) -> LaneHead:
         """The last entry of a lane as of this transaction; seq 0 when it is empty. Held until the transaction ends."""
-        await self._lock([(ledger, origin)])
-        return self._heads[ledger, origin]
+        return (await self.lane_heads([(ledger, origin)]))[ledger, origin]
+
+    async def lane_heads(self, lanes: Iterable[tuple[str, str]]) -> dict[tuple[str, str], LaneHead]:
+        """The same of many lanes, in one or two statements."""
+        wanted = list(lanes)
+        await self._lock(wanted)
+        return {key: self._heads[key] for key in wanted}
 
     async def append(self, entries: Sequence[Stored]) -> list[Stored]:
         """Each lane's entries in order; lanes may be mixed. Returns what was new: the same bytes again are dropped.
@@ -54,9 +69,12 @@ class Writing:
         fresh = await self._without_erased(fresh)
         await insert(self.connection, "entry", _APPENDED, [_row(e) for e in fresh])
         self._heads = heads
-        moved = [(key, heads[key]) for key in sorted({(e.ledger, e.origin) for e in fresh})]
-        rows = [{"ledger": k[0], "origin": k[1], "seq": h.seq, "hash": h.hash, "signed_seq": h.signed_seq} for k, h in moved]
-        await run(self.connection, _UPSERT_LANE, rows)
+        moved = {(e.ledger, e.origin) for e in fresh}
+        await self._advance([(*key, heads[key]) for key in sorted(moved)])
+        self.moved |= moved
+        for e in fresh:
+            if e.subject in self._known:
+                self._known[e.subject].append(e)
         killpoints.reach("journal.append")
         return fresh
 
@@ -65,6 +83,23 @@ class Writing:
         self._heads[ledger, origin] = head
         row = {"ledger": ledger, "origin": origin, "seq": head.seq, "hash": head.hash, "signed_seq": head.signed_seq}
         await run(self.connection, _UPSERT_LANE, [row])
+        self.moved.add((ledger, origin))
+        self._known.clear()
+        self._begun.clear()
+        self._was_cut = True
+
+    async def _advance(self, lanes: Sequence[tuple[str, str, LaneHead]]) -> None:
+        c = self.connection
+        if not is_postgres(c):
+            rows = [{"ledger": k, "origin": o, "seq": h.seq, "hash": h.hash, "signed_seq": h.signed_seq} for k, o, h in lanes]
+            await run(c, _UPSERT_LANE, rows)
+            return
+        columns = [
+            [k for k, _, _ in lanes],
+            [o for _, o, _ in lanes],
+            *[[getattr(h, n) for _, _, h in lanes] for n in ("seq", "hash", "signed_seq")],
+        ]
+        await (await driver_of(c)).execute(_ADVANCE, *columns)
 
     def _next(self, entries: Sequence[Stored]) -> tuple[list[Stored], list[Stored], dict[tuple[str, str], LaneHead], Stored | None]:
         """(what goes on from the heads, what lies behind them, the heads after, the first that follows another history)."""
@@ -105,19 +140,33 @@ class Writing:
         wanted = sorted(set(keys) - self._heads.keys())
         if not wanted:
             return
+        await self._read_heads(wanted)
+        missing = [key for key in wanted if key not in self._heads]
+        if missing and is_postgres(self.connection):  # a row to hold on to: two programs may open one lane at once
+            values = {**self._names(missing), "start": START}
+            await fetch(
+                self.connection,
+                f"insert into lane (ledger, origin, seq, hash) select ledger, origin, 0, :start from {_LANES} on conflict do nothing",
+                values,
+            )
+            await self._read_heads(missing)
+        for key in missing:
+            self._heads.setdefault(key, LaneHead())
+
+    async def _read_heads(self, lanes: Sequence[tuple[str, str]]) -> None:
         c = self.connection
-        values = {"ledgers": bound(c, [k[0] for k in wanted]), "origins": bound(c, [k[1] for k in wanted])}
         if is_postgres(c):
-            names = "unnest(cast(:ledgers as text[]), cast(:origins as text[])) as n(ledger, origin)"
-            empty = f"insert into lane (ledger, origin, seq, hash) select ledger, origin, 0, :start from {names} on conflict do nothing"
-            await fetch(c, empty, {**values, "start": START})
-            where = f"join {names} using (ledger, origin) order by ledger, origin for update of lane"
+            where = f"join {_LANES} using (ledger, origin) order by ledger, origin for update of lane"
         else:
             where = f"where {among(c, 'ledger', 'ledgers')} and {among(c, 'origin', 'origins')}"
-        rows = await fetch(c, f"select ledger, origin, seq, hash, signed_seq from lane {where}", values)
-        found = {(r[0], r[1]): LaneHead(r[2], bytes(r[3]), r[4]) for r in rows}
-        for key in wanted:
-            self._heads[key] = found.get(key, LaneHead())
+        wanted = set(lanes)
+        for r in await fetch(c, f"select ledger, origin, seq, hash, signed_seq from lane {where}", self._names(lanes)):
+            if (r[0], r[1]) in wanted:
+                self._heads[r[0], r[1]] = LaneHead(r[2], bytes(r[3]), r[4])
+
+    def _names(self, lanes: Sequence[tuple[str, str]]) -> dict[str, Any]:
+        c = self.connection
+        return {"ledgers": bound(c, [k[0] for k in lanes]), "origins": bound(c, [k[1] for k in lanes])}
 
     async def _without_erased(self, fresh: list[Stored]) -> list[Stored]:
         """Bodies whose erasure came before them (a stick, an old peer) never reach the disk."""
@@ -133,8 +182,28 @@ class Writing:
         return (await self.subjects([id_])).get(id_, [])
 
     async def subjects(self, ids: Iterable[str]) -> dict[str, list[Stored]]:
-        """Subject → its entries, in the order of their positions; unknown ones are left out."""
-        return await projection.entries_of(self.connection, sorted(set(ids)))
+        """Subject → its entries, in the order of their positions; unknown ones are left out. Nobody else changes them until we end.
+
+        Read once a transaction: what is appended after is added. So ask before appending what will be projected.
+        """
+        wanted = set(ids)
+        unread = sorted(wanted - self._known.keys())
+        if unread:
+            await self._lock_subjects(unread)
+            found = await projection.entries_of(self.connection, unread)
+            self._known |= {id_: found.get(id_, []) for id_ in unread}
+            if not self._was_cut:  # what a cut took away may still stand in the views
+                self._begun |= {id_ for id_ in unread if id_ not in found}
+        return {id_: list(self._known[id_]) for id_ in sorted(wanted) if self._known[id_]}
+
+    async def _lock_subjects(self, ids: Sequence[str]) -> None:
+        if not is_postgres(self.connection):
+            return  # one writer at a time
+        names = sorted({crc32(id_.encode()) % SUBJECT_LOCKS for id_ in ids} - self._locked)
+        if names:
+            sql = f"select count(pg_advisory_xact_lock({SUBJECT_LOCK}, n)::text) from unnest(cast(:names as int[])) as n"
+            await fetch(self.connection, sql, {"names": names})
+            self._locked |= set(names)
 
     async def entry(self, ledger: str, origin: str, seq: int) -> Stored | None:
         rows = await fetch(self.connection, SELECT + _ONE, {"ledger": ledger, "origin": origin, "seq": seq})
@@ -143,7 +212,11 @@ class Writing:
     # ── views ──
     async def project(self, subjects: Iterable[str]) -> None:
         """Folds each subject anew and replaces its rows in every view and in search."""
-        await projection.project(self.connection, self._views, self._tables(), subjects, self._later)
+        wanted = set(subjects)
+        entries = await self.subjects(wanted)
+        begun = self._begun & wanted - self.touched
+        await projection.project(self.connection, self._views, self._tables(), wanted, entries, begun, self._later)
+        self.touched |= wanted
         killpoints.reach("journal.project")
 
     async def erase(self, ledger: str, origin: str, seq: int) -> str:
@@ -157,6 +230,8 @@ class Writing:
             await run(c, "insert into erasure (ledger, origin, seq) values (:ledger, :origin, :seq) on conflict do nothing", [key])
             return ""
         await run(c, f"update entry set body = null, salt = null, erased = 1 {_ONE}", [key])
+        if e.subject in self._known:
+            self._known[e.subject] = [_bare(one) if one.key == e.key else one for one in self._known[e.subject]]
         subject = {"subject": e.subject}
         await projection.forget(c, await fetch(c, "select id, text, pending from search where subject = :subject", subject))
         await run(c, "delete from draft where subject = :subject", [subject])
@@ -203,6 +278,12 @@ class Writing:
         await run(self.connection, _QUARANTINE, [{**said, "code": refused.code, "sentence": refused.sentence}])
 
 
+_LANES = "unnest(cast(:ledgers as text[]), cast(:origins as text[])) as n(ledger, origin)"
+_ADVANCE = (
+    "update lane l set seq = n.seq, hash = n.hash, signed_seq = n.signed_seq"
+    " from unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[], $5::bigint[]) as n(ledger, origin, seq, hash, signed_seq)"
+    " where l.ledger = n.ledger and l.origin = n.origin"
+)
 _ONE = " where ledger = :ledger and origin = :origin and seq = :seq"
 _UPSERT_LANE = (
     "insert into lane (ledger, origin, seq, hash, signed_seq) values (:ledger, :origin, :seq, :hash, :signed_seq)"

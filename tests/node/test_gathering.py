@@ -1,0 +1,206 @@
+"""Many lanes in one transaction: however batches are cut, grouped, doubled and interleaved, the same entries and the same tables."""
+
+import asyncio
+import random
+from functools import cache
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from protocol import certificate as certificates
+from protocol import entry, views
+from protocol.batch import Batch
+from protocol.node.admission import Admission
+from protocol.node.desk import row_of
+from protocol.node.folding import open_journal
+from protocol.node.journal import Journal, Stored, rebuild
+from protocol.node.journal.projection import Projected
+from protocol.node.shelf import Shelf
+from protocol.node.wake import Wake
+from protocol.problem import Refused
+from protocol.tables import Tables
+from tests.bench.crowd import COUNTY, NOW_MS, Crowd
+from tests.node.desk_kit import signing_key
+
+KEY = bytes(32)
+
+
+@cache
+def crowd() -> Crowd:
+    return Crowd(1_000)
+
+
+class Hub:
+    """A receiving node with nothing but a journal and its door. commits: lanes of each transaction."""
+
+    def __init__(self, journal: Journal, shelf: Shelf) -> None:
+        self.journal, self.commits, wake = journal, list[list[tuple[str, str]]](), Wake()
+        wake.listen(self.commits.append)
+        mine = certificates.issue(
+            crowd().county_key, node="nhub22222", name="hub", key=bytes(signing_key("hub").verify_key), serves=(COUNTY,),
+            covers=(f"{COUNTY}/*", "_"), short=1, valid_from_ms=1,
+        )  # fmt: skip
+        self.admission = Admission(journal, crowd().root_public, mine, shelf, lambda: NOW_MS, wake)
+
+    async def close(self) -> None:
+        await self.admission.settled()
+        await self.journal.close()
+
+
+async def hub_at(url: str) -> Hub:
+    shelf = Shelf(lambda: NOW_MS)
+    return Hub(await open_journal(url, KEY if url.startswith("sqlite") else None, shelf), shelf)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path) -> str:
+    return f"sqlite:///{tmp_path}/journal.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+
+
+def lanes(most: int = 1_000, limit: int = 500) -> list[tuple[str, list[Batch]]]:
+    """(who brings it, its batches in order)."""
+    return [(entry.node_of(origin), some) for (_, origin), some in list(crowd().pieces(limit).items())[:most]]
+
+
+async def bring(hub: Hub, some: list[tuple[str, list[Batch]]]) -> list[list[int | Refused]]:
+    """All lanes at once, each in order; what became of each batch."""
+
+    async def one(node: str, batches: list[Batch]) -> list[int | Refused]:
+        said: list[int | Refused] = []
+        for batch in batches:
+            try:
+                said.append(await hub.admission.admit(batch, node))
+            except Refused as refused:
+                said.append(refused)
+        return said
+
+    return await asyncio.gather(*[one(*lane) for lane in some])
+
+
+async def test_what_has_gathered_goes_in_together_and_a_lone_batch_at_once(url: str):
+    hub, some = await hub_at(url), lanes()
+    (_, first), *rest = some
+    assert await hub.admission.admit(first[0], "x") == len(first[0].heads)
+    assert len(hub.commits) == 1
+    await bring(hub, rest)
+    assert sum(map(len, hub.commits)) >= len(some)
+    assert max(map(len, hub.commits)) > 20, "lanes of one transaction"
+    assert len(hub.commits) < len(some) / 4
+    assert {key: head.seq for key, head in (await hub.journal.heads()).items()} == {k: len(v) for k, v in crowd().lanes.items()}
+    assert await rebuild(hub.journal)
+    assert [got for one in await bring(hub, some) for got in one] == [0] * len(some), "what is here is cut away"
+    await hub.close()
+
+
+async def test_one_bad_batch_is_refused_alone(url: str):
+    hub, some = await hub_at(url), lanes(limit=3)
+    some = [(node, batches) for node, batches in some if len(batches) > 1][:12]
+    forged = msgspec.structs.replace(some[0][1][0], signature=bytes(64))
+    gap, torn = some[1][1][1], msgspec.structs.replace(some[2][1][0], heads=(b"\x90", *some[2][1][0].heads[1:]))
+    bad: list[tuple[str, list[Batch]]] = [("x", [forged]), ("x", [gap]), ("x", [torn])]
+    said = await bring(hub, [*bad, *some[3:]])
+    assert [one.code for (one,) in said[:3] if isinstance(one, Refused)] == ["signature_wrong", "lane_gap", "batch_malformed"]
+    assert [sum(n for n in one if isinstance(n, int)) for one in said[3:]] == [batches[-1].last for _, batches in some[3:]]
+    assert len(await hub.journal.heads()) == len(some) - 3
+    await hub.close()
+
+
+async def test_what_nobody_could_foresee_in_one_batch_does_not_sink_the_others(url: str, monkeypatch):
+    hub, some = await hub_at(url), lanes(30)
+    poison = entry.decode_head(some[7][1][0].heads[1]).subject
+    rows = hub.journal.views.rows
+
+    def breaks(sort, admitted, tables):
+        if admitted[0].head.subject == poison:
+            raise ZeroDivisionError
+        return rows(sort, admitted, tables)
+
+    monkeypatch.setattr(hub.journal.views, "rows", breaks)
+    said = await asyncio.gather(*[hub.admission.admit(b[0], node) for node, b in some], return_exceptions=True)
+    broken = [n for n, one in enumerate(said) if isinstance(one, ZeroDivisionError)]
+    assert 7 in broken and len(broken) <= 3, "whoever brings entries of that case, nobody else"
+    assert all(isinstance(one, int) and one for n, one in enumerate(said) if n not in broken)
+    monkeypatch.setattr(hub.journal.views, "rows", rows)
+    for n in broken:
+        assert await hub.admission.admit(some[n][1][0], some[n][0]), "it may come again"
+    assert await rebuild(hub.journal)
+    await hub.close()
+
+
+async def test_a_fork_met_in_the_transaction_is_refused_and_ours_stays(url: str):
+    """Both branches are proven before either is on the disk."""
+    hub, made = await hub_at(url), crowd()
+    (key, some), author = next(iter(made.pieces().items())), next(iter(made.authors.values()))
+    author = next(a for a in made.authors.values() if a.signer.origin == key[1])
+    half, cut = some[0], made.pieces(5)[key]
+    head = entry.decode_head(cut[1].heads[0])
+    raw = entry.encode_head(msgspec.structs.replace(head, turn=head.turn + 7))
+    signature = entry.sign(author.signer.key, entry.chain(cut[1].prev, raw))
+    other = Batch(*key, cut[1].after, cut[1].prev, (raw,), (cut[1].bodies[0],), signature)
+    await hub.admission.admit(cut[0], "x")
+    said = await asyncio.gather(hub.admission.admit(half, "x"), hub.admission.admit(other, "x"), return_exceptions=True)
+    assert said[0] == half.last - cut[0].last
+    assert isinstance(said[1], Refused) and said[1].code == "lane_fork"
+    assert (await hub.journal.heads())[key].seq == half.last
+    await hub.close()
+
+
+async def test_two_programs_on_one_database_admit_the_same_at_once(postgres_url: str):
+    one, two = await hub_at(postgres_url), await hub_at(postgres_url)
+    await asyncio.gather(bring(one, lanes(limit=7)), bring(two, lanes(limit=11)))
+    assert {key: head.seq for key, head in (await one.journal.heads()).items()} == {k: len(v) for k, v in crowd().lanes.items()}
+    assert (await one.journal.rows("case_row")) == (await two.journal.rows("case_row"))
+    assert await rebuild(two.journal), "each folded what the other had committed"
+    await one.close()
+    await two.close()
+
+
+def expected(mine: set[tuple[str, str]]) -> dict[str, list[list[object]]]:
+    """Table → its rows, folded from the lanes themselves."""
+    made, by_subject = Projected(views), dict[str, list[Stored]]()
+    for key in sorted(mine):
+        for one in crowd().lanes[key]:
+            by_subject.setdefault(one.head.subject, []).append(row_of(one, NOW_MS))
+    for some in by_subject.values():
+        made.add(some, Tables.packaged())
+    return {table: sorted((list(row) for row in rows), key=repr) for table, rows in made.rows.items()}
+
+
+@given(seed=st.integers(0, 2**32), limit=st.sampled_from([1, 2, 7, 60, 500]), hands=st.integers(1, 40))
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_any_cut_any_group_any_order_ends_alike(tmp_path_factory, seed: int, limit: int, hands: int):
+    chance = random.Random(seed)
+    mine = {key for key in crowd().lanes if key[0].endswith(("1", "4", "7"))}
+    codes = set[str]()
+    todo = [list(some) for key, some in crowd().pieces(limit).items() if key in mine]
+    hub = await hub_at(f"sqlite:///{tmp_path_factory.mktemp('any')}/journal.db")
+
+    async def hand() -> None:
+        while rest := [some for some in todo if some]:
+            some = chance.choice(rest)
+            batch = some[0]
+            if chance.random() < 0.8:
+                some.pop(0)
+            backlog = chance.random() < 0.5
+            try:
+                await hub.admission.admit(batch, "x", backlog=backlog)
+            except Refused as refused:
+                codes.add(refused.code)
+                some.insert(0, batch)
+                await asyncio.sleep(0)
+
+    await asyncio.gather(*[hand() for _ in range(hands)])
+    assert codes <= {"lane_gap"}, "another hand had the one before it, and was slower"
+    for key in mine:  # a hand that was overtaken may have put back what is here
+        for batch in crowd().pieces(limit)[key]:
+            await hub.admission.admit(batch, "x")
+    assert await rebuild(hub.journal)
+    heads = await hub.journal.heads()
+    assert {key: [e.head_bytes for e in await hub.journal.lane(*key, 0, 5_000)] for key in heads} == {
+        key: [one.entry.head_bytes for one in crowd().lanes[key]] for key in mine
+    }
+    tables = {t: sorted((list(row.values()) for row in await hub.journal.rows(t)), key=repr) for t in hub.journal.views.TABLES}
+    assert tables == expected(mine)
+    await hub.close()
