@@ -22,6 +22,7 @@ from protocol.problem import Refused
 
 OPENS = "LaneOpened"
 SORT = "lane"
+_json: Final = msgspec.json.Encoder()
 COMMON_ONLY: Final = frozenset({"NodeEnrolled", "NodeRevoked", "TableSet"})  # the county speaks for all: nowhere but in *common*
 COUNT_MAX = 2**53  # a turn, a seq, a time: what every store and every JSON reader keeps exactly
 _ID: Final = re.compile(r"[0-9A-Za-z._:/|-]{0,80}")
@@ -206,8 +207,8 @@ def _head(batch: Batch, seq: int, raw: bytes) -> Head:
     if (head.ledger, head.origin) != (batch.ledger, batch.origin):
         raise Refused("lane_foreign", ledger=head.ledger)
     ids = (head.ledger, head.origin, head.subject, *head.author, head.command)
-    counts = (head.turn, head.occurred_ms + COUNT_MAX, (head.offset_ms or 0) + COUNT_MAX)  # times may lie before 1970
-    if head.seq != seq or not all(0 < n < 2 * COUNT_MAX for n in counts) or head.turn >= COUNT_MAX:
+    at, offset = head.occurred_ms, head.offset_ms or 0  # times may lie before 1970
+    if head.seq != seq or not 0 < head.turn < COUNT_MAX or not -COUNT_MAX < at < COUNT_MAX or not -COUNT_MAX < offset < COUNT_MAX:
         raise Refused("batch_malformed", why=f"head {seq}: seq {head.seq}, turn {head.turn}")
     if not all(map(_ID.fullmatch, ids)) or not _NAME.fullmatch(head.sort) or not _NAME.fullmatch(head.kind):
         raise Refused("batch_malformed", why=f"head {seq}: ids")
@@ -252,7 +253,15 @@ def _is_readable(raw: bytes) -> bool:
         read = msgspec.msgpack.decode(raw)
     except UNREADABLE:
         return False
-    return b"\0" not in raw or not _holds_nul(read)
+    return b"\0" not in raw or not _may_hold_nul(read) or not _holds_nul(read)
+
+
+def _may_hold_nul(value: object) -> bool:
+    """False: certainly not. Numbers hold zero bytes all the time, and looking at every text of a value costs more than the rest of a check."""
+    try:
+        return b"\\u0000" in _json.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return True
 
 
 def _holds_nul(value: object) -> bool:
