@@ -169,10 +169,10 @@ def expected(mine: set[tuple[str, str]]) -> dict[str, list[list[object]]]:
 
 
 @given(seed=st.integers(0, 2**32), limit=st.sampled_from([1, 2, 7, 60, 500]), hands=st.integers(1, 40))
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_any_cut_any_group_any_order_ends_alike(tmp_path_factory, seed: int, limit: int, hands: int):
     chance = random.Random(seed)
-    mine = {key for key in crowd().lanes if key[0].endswith(("1", "4", "7"))}
+    mine = {key for key in crowd().lanes if key[0].endswith("07")}
     codes = set[str]()
     todo = [list(some) for key, some in crowd().pieces(limit).items() if key in mine]
     hub = await hub_at(f"sqlite:///{tmp_path_factory.mktemp('any')}/journal.db")
@@ -188,7 +188,8 @@ async def test_any_cut_any_group_any_order_ends_alike(tmp_path_factory, seed: in
                 await hub.admission.admit(batch, "x", backlog=backlog)
             except Refused as refused:
                 codes.add(refused.code)
-                some.insert(0, batch)
+                some.append(batch)
+                some.sort(key=lambda one: one.after)
                 await asyncio.sleep(0)
 
     await asyncio.gather(*[hand() for _ in range(hands)])
