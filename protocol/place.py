@@ -21,12 +21,15 @@ def segments(path: str) -> tuple[str, ...]:
 
 def within(path: str, root: str) -> bool:
     """Claims that `path` is `root` or lies in its subtree. Whole segments: 330523/33 is not above 330523/330523111."""
-    return segments(path)[: len(segments(root))] == segments(root)
+    return path == root or path.startswith(f"{root}/")
 
 
 def covers(reach: Iterable[str], path: str) -> bool:
     """Claims that one of the paths of `reach` is `path`, or ends in `/*` and has `path` in its subtree (itself included)."""
-    return any(within(path, r[:-2]) if r.endswith("/*") else r == path for r in reach)
+    for r in reach:  # no generator: a page asks this of every node of the county
+        if r == path or (r.endswith("/*") and within(path, r[:-2])):
+            return True
+    return False
 
 
 def parent(path: str) -> str | None:

@@ -232,8 +232,13 @@ async def _weighed(journal: Journal, hub: certificates.Certificate, nodes: list[
     async def common() -> None:
         have.sign(Have(hub.node, COMMON, have.lanes_of(heads[COMMON]), 1), _key(0))
 
+    async def levels() -> None:
+        for ledger in map(_ledger, range(1, 51)):
+            assert [c for c in nodes if certificates.hears(c, ledger)] or len(nodes) < 50
+
     for _ in range(runs):
         await _timed(costs, "heads", times, journal.heads)
+        await _timed(costs, "who hears the 50 ledgers of a page", times, levels)
         await _timed(costs, "weighing a have", times, weigh)
         await _timed(costs, "looking through all ledgers", times, look)
         await _timed(costs, "list of peers", times, shown)
