@@ -1,0 +1,102 @@
+"""Row 28: thirty days in a few minutes: random work, and each day something that happens on such days. Nothing grows that should not.
+
+Each evening memory, open files and the log of every program are noted. A program that is never restarted may not grow; the log stays
+below what the checkpoint keeps it at.
+"""
+
+import asyncio
+import os
+import signal
+from collections import defaultdict
+from pathlib import Path
+from random import Random
+
+from tests.faults.kit.county import ALL, BrokenCounty, standing
+from tests.faults.kit.desks import Desks
+from tests.faults.kit.truth import judge
+from tests.faults.row import Outcome, Row
+from tests.faults.rows.row_04 import fell
+from tests.faults.rows.row_27 import memory_mb
+
+DAYS, WORK = 30, (2, 10)
+EVENTS = ("nothing", "kill", "restart", "cut", "backup", "rebuild", "stick", "server", "still")
+GROWTH_MB_MAX, FILES_MORE_MAX, LOG_MB_MAX = 48.0, 24, 16.0
+
+
+class Evenings:
+    """Of each program, by pid: what it used, evening by evening."""
+
+    def __init__(self) -> None:
+        self.memory, self.files, self.log_mb = defaultdict[int, list[float]](list), defaultdict[int, list[int]](list), 0.0
+
+    def note(self, county: BrokenCounty) -> None:
+        for node, mb in memory_mb(county).items():
+            pid, log = county.demo.processes[node].pid, county.home(node) / "journal.db-wal"
+            self.memory[pid].append(mb)
+            self.files[pid].append(len(list(Path(f"/proc/{pid}/fd").iterdir())))
+            self.log_mb = max(self.log_mb, log.stat().st_size / 2**20 if log.exists() else 0)
+
+    def judged(self) -> str:
+        """What it came to. Raises AssertionError. The first two evenings of a program are its warming up."""
+        grown = max((mb[-1] - mb[1] for mb in self.memory.values() if len(mb) > 3), default=0.0)
+        more = max((files[-1] - files[1] for files in self.files.values() if len(files) > 3), default=0)
+        longest = max(map(len, self.memory.values()))
+        assert grown < GROWTH_MB_MAX, f"a program grew by {grown:.0f} MB"
+        assert more < FILES_MORE_MAX, f"a program holds {more} files more than at the beginning"
+        assert self.log_mb < LOG_MB_MAX, f"a log of {self.log_mb:.0f} MB"
+        return f"grew by at most {grown:.1f} MB and {more} open files in up to {longest} days without a restart, logs below {self.log_mb:.1f} MB"
+
+
+async def play(chance: Random, folder: Path) -> Outcome:
+    return await month(chance, folder, DAYS)
+
+
+async def month(chance: Random, folder: Path, days: int) -> Outcome:
+    happened: defaultdict[str, int] = defaultdict(int)
+    async with standing(folder, chance) as county:
+        evenings = Evenings()
+        async with Desks(county, chance, photos=0.1, pause_s=0.06) as desks:
+            for day in range(days):
+                await desks.more(chance.randint(*WORK))
+                event = chance.choice(EVENTS)
+                happened[event] += 1
+                await happen(county, desks, chance, event, folder / f"day {day}")
+                evenings.note(county)
+        await county.settle()
+        told = evenings.judged()
+        await county.stop()
+        said = (f"{days} days: " + ", ".join(f"{count} × {event}" for event, count in sorted(happened.items())), told)
+        return await judge(county, desks.saved, said=said)
+
+
+async def happen(county: BrokenCounty, desks: Desks, chance: Random, event: str, file: Path) -> None:
+    node = chance.choice(ALL[1:])  # mostly the small ones; the county's machine goes on for the whole month
+    if event == "kill":
+        await fell(county, node, None)
+    elif event == "restart":
+        await county.halt(node)
+        await county.begin(node)
+    elif event == "server":
+        await fell(county, chance.choice(("leaf", "county server")), None)
+    elif event == "cut":
+        way = chance.choice(("gaoyu", "liangpeng", "county"))
+        county.demo.cut(way)
+        await desks.more(chance.randint(*WORK))
+        county.demo.heal(way)
+    elif event == "still":
+        pid = county.demo.processes[node].pid
+        os.kill(pid, signal.SIGSTOP)
+        await asyncio.sleep(chance.uniform(0.1, 1.5))
+        os.kill(pid, signal.SIGCONT)
+    elif event in ("backup", "rebuild"):
+        ran = await county.yidi(node, event, *([file.with_suffix(".tar")] if event == "backup" else []))
+        assert ran.code == 0, ran
+    elif event == "stick":
+        for words in (("gaoyu", "export"), ("hub", "import")):
+            ran = await county.yidi(*words, file.with_suffix(".yidi"))
+            assert ran.code == 0, ran
+
+
+ROW = Row(
+    28, "30 days compressed: work, kills, cuts, restarts, backups, sticks", "all checkers; memory, open files and log stay flat", (), play
+)
