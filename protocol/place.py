@@ -26,10 +26,7 @@ def within(path: str, root: str) -> bool:
 
 def covers(reach: Iterable[str], path: str) -> bool:
     """Claims that one of the paths of `reach` is `path`, or ends in `/*` and has `path` in its subtree (itself included)."""
-    for r in reach:  # no generator: a page asks this of every node of the county
-        if r == path or (r.endswith("/*") and within(path, r[:-2])):
-            return True
-    return False
+    return any(r == path or (r.endswith("/*") and within(path, r[:-2])) for r in reach)
 
 
 def parent(path: str) -> str | None:
