@@ -19,8 +19,10 @@ from pathlib import Path
 
 from deploy.county import County
 from edge import enrol as joining
+from hub.merging import merge
 from protocol import batch as batches
 from protocol import have
+from protocol.calendar import local_date
 from protocol.commands import GivePost, RegisterPerson
 from protocol.events import Actor
 from protocol.node import killpoints
@@ -148,6 +150,20 @@ async def revoke(folder: Path, config: Config, node_id: str, reason: str) -> int
     async with opened(folder, config) as node:
         done = await county.enrolment(node).revoke(node_id, reason)
     print(f"已停用 {node_id}：{done.cut} 个连接凭证作废，它此后写的条目不再计入，等承办单位核对。")
+    return 0
+
+
+async def place_merge(folder: Path, config: Config, old: str, new: str, day: str) -> int:
+    county = County.open(folder, config, now_ms())
+    today = local_date(now_ms()).isoformat()
+    if (day or today) > today:
+        raise Refused("field_impossible", field="day", what="日期", why="合并当天或以后再运行")
+    async with opened(folder, config) as node:
+        names = [node.tables().place_full(path) for path in (old, new)]
+        widened = await merge(county.enrolment(node), node.desk, node.shelf, old=old, new=new, day=day or today)
+    print(f"{names[0]}已并入{names[1]}。没办完的接着办，由{names[1]}的人承办；以后的登记到{names[1]}。")
+    for made in widened:
+        print(f"节点 {made.node}（{made.name}）从此也管这本台账：连上以后自己换证、自己重开，不用重新登记。")
     return 0
 
 

@@ -25,6 +25,7 @@ from protocol import entry, place
 from protocol.certificate import Certificate
 from protocol.enrolment import Answer, Ask, Code, Leaf
 from protocol.node.link.answers import piece
+from protocol.node.widening import TOKENS_TABLE
 from protocol.problem import Refused
 
 KIND = "node"
@@ -37,6 +38,7 @@ class Authority(Protocol):
 
     def node_jwt(self, certificate: Certificate, user: str, now_s: int) -> str: ...
     def leaf_jwt(self, node: str, township: str, user: str, now_s: int) -> str: ...
+    def wider(self, certificate: Certificate, now_s: int) -> dict[str, str]: ...
     def trust(self) -> msgspec.Struct: ...
     def revoke(self, node: str, now_s: int) -> int: ...
 
@@ -190,6 +192,30 @@ class Enrolment:
         leaf = (await self._journal.local(f"leaf {old.branch}") or b"").decode() if is_branch(path) else ""
         code = await self.invite(place=path, name=old.name, serves=more, covers=old.covers, hosts=hosts, leaf=leaf)
         return old.name, code
+
+    async def widen(self, node: str, paths: Sequence[str]) -> Certificate | None:
+        """The node serves and covers these too from now on: a new certificate and new tokens for the same keys, carried by *common*.
+
+        A running node takes them and opens again by itself. None when it has them already, or is not known.
+        """
+        rows = await self._journal.rows("node_row", "subject = :node and revoked = 0", {"node": node})
+        if not rows:
+            return None
+        old = certificates.decode(bytes(rows[0]["certificate"] or b""))
+        new = [path for path in paths if not (place.covers(old.serves, path) and place.covers(old.covers, path))]
+        if not new:
+            return None
+        made = certificates.issue(
+            self._key, node=old.node, name=old.name, key=old.key, serves=(*old.serves, *new), covers=(*old.covers, *new),
+            short=old.short, valid_from_ms=max(self._clock(), old.valid_from_ms + 1), branch=old.branch,
+        )  # fmt: skip
+        said = await self._journal.rows("table_row", f"name = '{TOKENS_TABLE}'", order="version desc", limit=1)
+        tokens = msgspec.json.decode(bytes(said[0]["content"]), type=dict[str, str]) if said else {}
+        tokens |= self._authority.wider(made, self._clock() // 1_000)
+        version = f"{self._clock():015d}"
+        await self._desk.set_table(TOKENS_TABLE, version, "2000-01-01", msgspec.json.encode(tokens))
+        await self._desk.enrol_node(made)  # after its tokens, so that whoever has it has them
+        return made
 
     # ── the rest is private ──
 

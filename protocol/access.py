@@ -28,9 +28,10 @@ def may_register_in(office: str, ledger: str) -> bool:
 
 def may_see_case(actor: Actor, case: Any) -> bool:
     """`case`: a Case, a row of case_row or a mapping of it. Covers its ledger, or holds it, was offered it, joins or logged it."""
-    if not actor.powers & CASE_POWERS:
-        return False
-    office = actor.office
+    return bool(actor.powers & CASE_POWERS) and any(_sees(office, case) for office in actor.offices)
+
+
+def _sees(office: str, case: Any) -> bool:
     if within(_field(case, "ledger"), office) or office in (_field(case, "holder"), _field(case, "logged_office")):
         return True
     offer = _field(case, "offer")
@@ -52,7 +53,8 @@ def may_see_task(actor: Actor, task: Any) -> bool:
         return True
     if not actor.powers & CASE_POWERS:
         return False
-    return within(_field(task, "ledger"), actor.office) or actor.office in (_field(task, "assigned_by"), _field(task, "unit"))
+    named = (_field(task, "assigned_by"), _field(task, "unit"))
+    return any(within(_field(task, "ledger"), office) or office in named for office in actor.offices)
 
 
 def masked(name: str) -> str:

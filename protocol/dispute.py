@@ -113,6 +113,15 @@ def _is(who: str, case: Case, actor: Actor) -> bool:
     return who == COVERS
 
 
+def acting(row: Row, case: Case, actor: Actor) -> Actor:
+    """The actor for the office of his that the row names: his own, else that of a place that was merged into it."""
+    for office in actor.offices:
+        one = msgspec.structs.replace(actor, office=office)
+        if any(_is(who, case, one) for who in row.who if who != COVERS):
+            return one
+    return actor
+
+
 def _not_who(row: Row, case: Case, context: Context) -> Refused:
     holder = context.tables.office_name(case.holder)
     if OFFERED in row.who and (case.offer is None or HOLDER not in row.who):
@@ -127,6 +136,7 @@ def _not_who(row: Row, case: Case, context: Context) -> Refused:
 def _refusal(row: Row, case: Case, actor: Actor, context: Context) -> Refused | None:
     """Why the actor may not do this now, whatever he would fill in; None when he may."""
     tables, what = context.tables, words.COMMAND_NAMES[row.command]
+    actor = acting(row, case, actor)
     if not may_see_case(actor, case):
         return Refused("case_unknown")
     if not place.covers(context.serves, actor.office):
@@ -174,6 +184,7 @@ def decide(case: Case | None, command: Command, actor: Actor, context: Context) 
     refused = _refusal(row, case, actor, context)
     if refused:
         raise refused
+    actor = acting(row, case, actor)
     if isinstance(command, AssignTask):
         return assign_drafts(case, command, actor, context)
     if isinstance(command, RequestTask):
@@ -199,10 +210,10 @@ def steps(case: Case | None, actor: Actor, context: Context) -> list[Step]:
     found = []
     for row in BY_COMMAND.values():
         if _refusal(row, case, actor, context) is None:
-            withdraws = row.effect == RETURN and actor.office == case.holder
+            withdraws = row.effect == RETURN and acting(row, case, actor).office == case.holder
             label = "撤回" if withdraws else words.COMMAND_NAMES[row.command]
             sentence = "撤回送出的，仍由{holder}负责。" if withdraws else row.sentence
-            found.append(Step(row.command, label, sentence.format(**_names(case, actor, context))))
+            found.append(Step(row.command, label, sentence.format(**_names(case, acting(row, case, actor), context))))
     return found
 
 

@@ -122,6 +122,9 @@ def log_drafts(command: c.LogDispute, actor: Actor, context: Context) -> list[Dr
     may = ledger != COMMON and not is_sealed(ledger) and may_register_in(actor.office, ledger)
     if not may or not covers(context.covers, ledger):
         raise Refused("ledger_not_covered", field="ledger", place=tables.place_full(ledger))
+    if tables.is_ended(ledger):
+        into = tables.place_successor(ledger)
+        raise Refused("place_ended", field="ledger", place=tables.place_full(ledger), into=tables.place_full(into) if into else "别的地方")
     if not tables.is_place(ledger):
         raise Refused("field_impossible", field="ledger", what="辖区", why="没有这个地方")
     type_open(command.type, context)

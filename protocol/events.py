@@ -447,10 +447,18 @@ class Draft(msgspec.Struct, frozen=True):
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """Who acts: person and post id, the office acted for, and what the post may do (rows of table `posts`)."""
+    """Who acts: person and post id, the office acted for, and what the post may do (rows of table `posts`).
+
+    also: offices of places that were merged into the actor's own: what they held and were offered goes on here.
+    """
 
     person: str
     post: str
     office: str
     powers: frozenset[str]
     name: str = ""
+    also: tuple[str, ...] = ()
+
+    @property
+    def offices(self) -> tuple[str, ...]:
+        return (self.office, *self.also)

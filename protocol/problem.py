@@ -11,6 +11,7 @@ SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "field_missing": (422, "请填写{what}。"),
     "field_impossible": (422, "{what}不对：{why}。"),
     "text_too_long": (422, "{what}最多 {most} 个字，现在有 {have} 个。"),
+    "place_ended": (422, "{place}已经并入{into}，新的纠纷请登记到{into}。"),
     "case_unknown": (404, "没有这件纠纷，或者不在您能看的范围内。"),
     "task_unknown": (404, "没有这项任务，或者不是派给您的。"),
     "page_unknown": (404, "没有这一页。请从上面的菜单再找一次。"),

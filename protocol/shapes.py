@@ -211,7 +211,8 @@ SHAPES: Final[dict[str, Any]] = {
 _decoders: Final = {name: msgspec.json.Decoder(shape) for name, shape in SHAPES.items()}
 
 
-CARRIED: Final = frozenset({"trust"})  # travels as a table of *common*, read by the link alone: whose tokens a server takes
+# travel as tables of *common*, read by the link alone: whose tokens a server takes; tokens that widen what a node hears
+CARRIED: Final = frozenset({"trust", "tokens"})
 
 
 def check(name: str, content: bytes) -> None:

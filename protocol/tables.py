@@ -20,6 +20,7 @@ from protocol.data import PACKAGED
 from protocol.shapes import ClockRule, Ending, Flag, Intake, Level, LevelTable, Notice, PlaceRow, Post, Template, TypeRow, Unit, check
 
 __all__ = ["PACKAGED", "Tables", "check"]
+ENDED: Final = "原"  # before the name of a place that was merged
 _FOR_EVER: Final = "9999-12-31"
 
 
@@ -45,6 +46,7 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     places: Mapping[str, PlaceRow]  # by path
     place_names: Mapping[str, str]
     place_children: Mapping[str, tuple[str, ...]]
+    place_successors: Mapping[str, str]  # ended place → the place that it went into, "" where none is known
     level_table: LevelTable
 
     @classmethod
@@ -126,8 +128,24 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return "".join(self.place_name("/".join(parts[: n + 1])) for n in range(1, len(parts)))
 
     def children(self, path: str) -> tuple[str, ...]:
-        """Paths of the places one level down, in the order of their codes; units are not among them."""
+        """Paths of the places one level down, in the order of their codes; units and ended places are not among them."""
         return self.place_children.get(path, ())
+
+    def is_ended(self, path: str) -> bool:
+        """Claims that the place was merged or given up: a table in force says so."""
+        return path in self.place_successors
+
+    def place_successor(self, path: str) -> str:
+        """Where an ended place's matters go on; through several merges, the last. "" for a place that has not ended, or into nothing."""
+        seen, at = {path}, self.place_successors.get(path, "")
+        while at in self.place_successors and at not in seen:
+            seen.add(at)
+            at = self.place_successors[at]
+        return "" if at in seen else at
+
+    def places_merged_into(self, path: str) -> tuple[str, ...]:
+        """Ended places whose matters go on at this one."""
+        return tuple(old for old in self.place_successors if self.place_successor(old) == path)
 
     def units_of(self, path: str) -> tuple[str, ...]:
         return tuple(unit for unit in self.units if place.parent(unit) == path)
@@ -209,9 +227,11 @@ def _fields(read: Mapping[str, Any]) -> dict[str, Any]:
         starts[row.start] = (*starts.get(row.start, ()), row)
     places = _paths(read["places"].rows)
     children: dict[str, tuple[str, ...]] = {}
+    successors = _successors(places)
     for path in places:
         above = place.parent(path) or ""
-        children[above] = (*children.get(above, ()), path)
+        if path not in successors:
+            children[above] = (*children.get(above, ()), path)
     suffixes = read["levels"].suffixes
     return {
         "types": _by(read["types"].rows, "code"),
@@ -229,8 +249,9 @@ def _fields(read: Mapping[str, Any]) -> dict[str, Any]:
         "notices": _by(read["notices"].rows, "key"),
         "templates": _by(read["templates"].rows, "key"),
         "places": MappingProxyType(places),
-        "place_names": MappingProxyType({path: _shown(row.name, suffixes) for path, row in places.items()}),
+        "place_names": MappingProxyType({path: ENDED * (path in successors) + _shown(row.name, suffixes) for path, row in places.items()}),
         "place_children": MappingProxyType(children),
+        "place_successors": MappingProxyType(successors),
         "level_table": read["levels"],
     }
 
@@ -256,6 +277,12 @@ def _paths(rows: tuple[PlaceRow, ...]) -> dict[str, PlaceRow]:
         if not at.parent:
             found["/".join(parts)] = row
     return found
+
+
+def _successors(places: Mapping[str, PlaceRow]) -> dict[str, str]:
+    """Ended place → path of its successor. A code stands in one place of a county, so it names a path."""
+    by_code = {place.code_of(path): path for path in places}
+    return {path: by_code.get(row.successor, "") for path, row in places.items() if row.successor or row.valid_to}
 
 
 def _shown(name: str, suffixes: tuple[tuple[str, str], ...]) -> str:

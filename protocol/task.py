@@ -101,8 +101,17 @@ def owner_of(task: Task) -> str:
     return (task.unit or task.ledger) if task.request else task.assigned_by
 
 
+def acting(row: Row, task: Task, actor: Actor) -> Actor:
+    """The actor for the office of his that the row names: his own, else that of a place that was merged into it."""
+    for office in actor.offices:
+        if any(is_one(who, task, office, actor.person) for who in row.who if who not in (SEES, CADRE)):
+            return msgspec.structs.replace(actor, office=office)
+    return actor
+
+
 def _refusal(row: Row, task: Task, actor: Actor, context: Context) -> Refused | None:
     what = words.COMMAND_NAMES[row.command]
+    actor = acting(row, task, actor)
     if not may_see_task(actor, task):
         return Refused("task_unknown")
     if not place.covers(context.serves, actor.office):
@@ -135,7 +144,7 @@ def decide_task(task: Task | None, command: c.Command, actor: Actor, context: Co
         raise refused
     if isinstance(command, c.DecideTaskReview):
         _check_review(task, command, context)
-    facts, body = _MAKE[row.command](command, (actor.office, 0, tuple(sorted(task.seen.items()))), context)
+    facts, body = _MAKE[row.command](command, (acting(row, task, actor).office, 0, tuple(sorted(task.seen.items()))), context)
     return [Draft(task.ledger, task.id, "task", facts, body)]
 
 

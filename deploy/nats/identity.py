@@ -76,6 +76,13 @@ class Authority:
         self._note(certificate.node, user)
         return jwt(self._account, user, "user", now_s, name=certificate.node, **node_may(certificate))
 
+    def wider(self, certificate: Certificate, now_s: int) -> dict[str, str]:
+        """Public key → new token, for every key of the node: it takes the one that is its own. A token is nothing without its seed."""
+        return {
+            user: jwt(self._account, user, "user", now_s, name=certificate.node, **node_may(certificate))
+            for user in self._kept.users.get(certificate.node, [])
+        }
+
     def leaf_jwt(self, node: str, township: str, user: str, now_s: int) -> str:
         """township: path whose nodes may speak through this leaf; node: the one that runs it."""
         self._note(node, user)

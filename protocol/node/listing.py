@@ -8,6 +8,8 @@ What lies in an office's own region is a range of text (`/` is followed by `0`).
 offer, registration and the tasks that ask a unit to join; for a place these are almost none, so they are looked up first.
 """
 
+import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -75,23 +77,38 @@ async def visible(c: AsyncConnection, actor: Actor, column: str = "(ledger || ''
     """The rows of case_row for which access.may_see_case holds. column `ledger` lets its own index count a region."""
     if not actor.powers & CASE_POWERS:
         return "1 = 0", {}
-    if place.is_unit(actor.office):
-        return f"subject in ({_OF_UNIT})", {"own": actor.office}
-    if place.tier(actor.office) == 0:
+    return any_of([await _visible(c, office, column) for office in actor.offices])
+
+
+async def _visible(c: AsyncConnection, office: str, column: str) -> Where:
+    if place.is_unit(office):
+        return f"subject in ({_OF_UNIT})", {"own": office}
+    if place.tier(office) == 0:
         return "1 = 1", {}
-    sql, values = subtree(column, "own", actor.office)
-    found = await c.execute(text(f"{_ELSEWHERE} limit {OTHERS_MAX}"), {"own": actor.office, "own_to": values["own_to"]})
+    sql, values = subtree(column, "own", office)
+    found = await c.execute(text(f"{_ELSEWHERE} limit {OTHERS_MAX}"), {"own": office, "own_to": values["own_to"]})
     others = [row[0] for row in found]
     if not others:
         return sql, values
     return f"({sql} or {among(c, 'subject', 'others')})", {**values, "others": bound(c, others)}
 
 
+def any_of(wheres: Sequence[Where]) -> Where:
+    """One of these holds; their values are kept apart. A single one stays as it is, so that its index is taken."""
+    if len(wheres) == 1:
+        return wheres[0]
+    parts = [re.sub(r":(\w+)", rf":\1_{n}", sql) for n, (sql, _) in enumerate(wheres)]
+    return "(" + " or ".join(parts) + ")", {f"{name}_{n}": value for n, (_, some) in enumerate(wheres) for name, value in some.items()}
+
+
 def view(name: str, actor: Actor, now_ms: int, seen: Where) -> Where:
     """One of VIEWS, within what is seen."""
     sql, values = seen
     inside = sql if name not in _OWN or sql == "1 = 0" else "1 = 1"
-    return f"{inside} and {_VIEW[name]}", {**values, "office": actor.office, "now_ms": now_ms}
+    asked, offices = (
+        any_of([(_VIEW[name], {"office": office}) for office in actor.offices]) if ":office" in _VIEW[name] else (_VIEW[name], {})
+    )
+    return f"{inside} and {asked}", {**values, **offices, "now_ms": now_ms}
 
 
 def order(name: str) -> str:

@@ -37,6 +37,7 @@ from protocol.node.shelf import Shelf
 from protocol.node.signer import Signer
 from protocol.node.version import VERSION
 from protocol.node.wake import Wake
+from protocol.node.widening import taken
 from protocol.place import COMMON
 from protocol.problem import Refused
 from protocol.tables import Tables
@@ -146,6 +147,7 @@ class Node:
             "gate": self.gate.run,
             "scrub": self._scrub,
             "errands": self._errands,
+            "widened": self._widened,
             "sweep": self._sweep,
         }
         for name, loop in loops.items():
@@ -197,6 +199,14 @@ class Node:
             self._wrote.clear()
             await self.desk.ready()
             await self.desk.arrivals()
+
+    async def _widened(self) -> None:
+        """The county gave us a wider certificate: it is taken, and whoever runs this node opens it again."""
+        while not self.outdated.is_set():
+            if await taken(self.identity, self.shelf, self.journal):
+                log.event("wider certificate", node=self.about.node)
+                self.outdated.set()
+            await asyncio.sleep(ELSEWHERE_S)
 
     async def _overtaken(self) -> None:
         """Others hold more of our own lane than we do, though no mark said so: the whole folder is an old one. Nothing more is written

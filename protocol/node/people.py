@@ -130,7 +130,8 @@ class People:
             return None
         if now_ms - session["seen_ms"] > TOUCH_MS:
             await self._touch(token, now_ms)
-        return Actor(session["person"], post.post, post.office, powers, person["name"] if person else session["account"])
+        name, also = person["name"] if person else session["account"], self._tables().places_merged_into(post.office)
+        return Actor(session["person"], post.post, post.office, powers, name, also)
 
     async def _touch(self, token: str, now_ms: int) -> None:
         """The session is in use. A full or locked store is no reason to turn the person away: what they came to save will say so."""

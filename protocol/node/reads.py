@@ -124,11 +124,7 @@ class Reads:
         """Tasks in places the actor's office covers, asked of its unit, or assigned by it. case: only those of this case."""
         if not actor.powers & access.CASE_POWERS:
             return []
-        inside, values = listing.subtree("ledger", "own", actor.office)
-        shown_as_asked = (
-            "exists (select 1 from task_row m where m.subject = task_row.request and (" + inside.replace("ledger", "m.ledger") + "))"
-        )
-        condition = f"({inside} or assigned_by = :own or unit = :own) and not (request > '' and {shown_as_asked})"
+        condition, values = listing.any_of([_tasks_of(office) for office in actor.offices])
         if case:
             condition, values = f"case_subject = :case and {condition}", {**values, "case": case}
         if open_only:  # what waits for a review is not over
@@ -167,7 +163,8 @@ class Reads:
         made = []
         for path in (office, *tables.children(office)):
             # the own row counts what lies in its own ledger only: its children stand below it
-            own = [r for r in counted if (r.ledger == path if path == office else place.within(r.ledger, path))]
+            merged = tables.places_merged_into(path)
+            own = [r for r in counted if r.ledger in merged or (r.ledger == path if path == office else place.within(r.ledger, path))]
             nodes = {n for n, known in self._shelf.certificates.items() if certificates.serves(known, path)}
             heard_ms = max((at_ms for (node, _), at_ms in heard.items() if node in nodes), default=None)
             opened, late, coming = (int(sum(getattr(r, name) for r in own)) for name in ("opened", "late", "coming"))
@@ -274,6 +271,13 @@ class Reads:
         values = {"persons": bound(c, sorted(set(persons)))}
         rows = await _all(c, f"select subject, name from person_row where {among(c, 'subject', 'persons')}", values)
         return {row.subject: row.name or "" for row in rows}
+
+
+def _tasks_of(office: str) -> listing.Where:
+    """Tasks in places the office covers, asked of it, or assigned by it; of one and its linked one, not both."""
+    inside, values = listing.subtree("ledger", "own", office)
+    asking = "exists (select 1 from task_row m where m.subject = task_row.request and (" + inside.replace("ledger", "m.ledger") + "))"
+    return f"(({inside} or assigned_by = :own or unit = :own) and not (request > '' and {asking}))", values
 
 
 def _last(row: Any) -> Key:

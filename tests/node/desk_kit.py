@@ -86,7 +86,9 @@ class Node:
     def actor(self, kind: str = "", office: str = "", person: str = "") -> Actor:
         kind = kind or {"village": "clerk", "town": "officer", "root": "operator"}.get(self.kind, "officer")
         powers = self.shelf().post_powers(kind)
-        return Actor(person or person_id(f"{kind} {office or self.office}"), f"{kind}.00000001", office or self.office, powers, "办事员")
+        office = office or self.office
+        also = self.shelf().places_merged_into(office)
+        return Actor(person or person_id(f"{kind} {office}"), f"{kind}.00000001", office, powers, "办事员", also)
 
     async def say(self, command, actor: Actor | None = None) -> Outcome:
         self.clock.pass_ms(1000)

@@ -259,3 +259,34 @@ def test_nothing_in_the_tables_can_be_changed() -> None:
             mapping["x"] = None  # type: ignore[index]
     with pytest.raises(AttributeError):
         T.types["02"].name = "x"  # type: ignore[misc]
+
+
+def merged_tables(*ends: tuple[str, str]) -> Tables:
+    """The packaged places with some rows ended: (path, code of the successor)."""
+    ended = dict(ends)
+    rows = [
+        msgspec.structs.replace(row, valid_to="2026-01-01", successor=ended[path]) if path in ended else row
+        for path, row in Tables.packaged().places.items()
+    ]
+    return Tables.of({"places": msgspec.json.encode({"version": "x", "valid_from": "2026-01-01", "rows": rows})})
+
+
+def test_a_merged_place_keeps_its_path_and_points_at_where_it_goes_on() -> None:
+    town = "330523/330523111"
+    a, b, c = Tables.packaged().children(town)[:3]
+    tables = merged_tables((a, b.rpartition("/")[2]), (b, c.rpartition("/")[2]))
+    assert [tables.is_ended(path) for path in (a, b, c)] == [True, True, False]
+    assert [tables.place_successor(path) for path in (a, b, c)] == [c, c, ""]  # through both merges
+    assert tables.places_merged_into(c) == (a, b)
+    assert tables.places_merged_into(b) == ()
+    assert not {a, b} & set(tables.children(town))
+    assert tables.place_name(a) == "原" + Tables.packaged().place_name(a)
+    assert tables.is_place(a)
+
+
+def test_places_that_name_each_other_as_successors_have_none() -> None:
+    a, b = Tables.packaged().children("330523/330523111")[:2]
+    tables = merged_tables((a, b.rpartition("/")[2]), (b, a.rpartition("/")[2]))
+    assert (tables.place_successor(a), tables.place_successor(b), tables.places_merged_into(a)) == ("", "", ())
+    gone = merged_tables((a, "999999999999"))
+    assert (gone.is_ended(a), gone.place_successor(a)) == (True, "")
