@@ -81,7 +81,7 @@ def _form(n: int) -> dict[str, object]:
     }  # fmt: skip
 
 
-async def _syncs(page: Page, pid: int, runs: int, saves: int, folder: Path) -> list[float]:
+async def _syncs(page: Page, pid: int, runs: int, count: int, folder: Path) -> list[float]:
     """fsync and fdatasync calls of the edge a save. Raises FileNotFoundError without strace."""
     strace, found = shutil.which("strace"), []
     if strace is None:
@@ -91,10 +91,10 @@ async def _syncs(page: Page, pid: int, runs: int, saves: int, folder: Path) -> l
         words = (strace, "-f", "-q", "-e", "trace=fsync,fdatasync", "-o", str(out), "-p", str(pid))
         tracer = await asyncio.create_subprocess_exec(*words, stderr=asyncio.subprocess.DEVNULL)
         await asyncio.sleep(0.5)
-        await saves(page, saves)
+        await saves(page, count)
         tracer.send_signal(signal.SIGINT)
         await tracer.wait()
-        found.append(sum("sync(" in line for line in out.read_text().splitlines()) / saves)
+        found.append(sum("sync(" in line for line in out.read_text().splitlines()) / count)
     return found
 
 
