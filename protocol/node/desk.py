@@ -197,7 +197,8 @@ class Desk:
             raise Refused("type_unknown", field="type", type=command.type)
         if self._sealing_key is None:
             raise Refused("ledger_not_covered", place="密封台账")
-        return sealing.seal(command, actor, certificates.sealed_ledger(self.signer.certificate), at_ms, self._sealing_key)
+        ledger = certificates.sealed_ledger(self.signer.certificate)
+        return sealing.seal(command, actor, ledger, at_ms, self._sealing_key, self._chance)
 
     async def _say(self, draft: Draft, id_: str) -> Outcome:
         """What the node itself has to say in *common*; then the tables in force are looked at again."""

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from protocol.batch import SPEAKS
 from protocol.node.blobs import MEGABYTE, Blobs
 from protocol.node.config import Config
 from protocol.node.folding import open_journal
@@ -25,7 +26,9 @@ MARK = "mark"
 
 
 class Machine:
-    """identity must exist (enrolment made it). clock: Unix milliseconds."""
+    """identity must exist (enrolment made it). clock: Unix milliseconds. speaks: what its program understands on the wire."""
+
+    speaks: tuple[str, ...] = SPEAKS
 
     def __init__(self, folder: Path, config: Config, clock: Callable[[], int]) -> None:
         self.folder, self.config, self.clock = folder, config, clock

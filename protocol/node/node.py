@@ -75,7 +75,7 @@ class Node:
         self.link = machine.link()
         self.pump = Pump(
             journal, self.admission, self.link, self.signer, self.certificate, self.wake, clock,
-            blobs=self.blobs, version=VERSION, forks=self.forks,
+            blobs=self.blobs, version=VERSION, speaks=machine.speaks, forks=self.forks,
         )  # fmt: skip
         self.desk.offset, self.desk.stopped = self.pump.offset_ms, self.stopped
         self.forks.regained = self._regained

@@ -84,11 +84,12 @@ class People:
         self._journal, self._tables, self._chance, self._idle_ms_max = journal, tables, chance, idle_ms_max
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)  # OWASP's row for Argon2id
         self._checks = asyncio.Semaphore(CHECKS_AT_ONCE_MAX)
-        self._nobody = self._hasher.hash(chance(16))  # checked for unknown names, so that they take as long
+        self._nobody = ""  # checked for unknown names, so that they take as long
 
     async def sign_in(self, name: str, password: str, now_ms: int, address: str = "") -> str:
         """A new session's token. Raises Refused sign_in_wrong, sign_in_throttled."""
         name = name.strip()
+        self._nobody = self._nobody or await self._hashed(self._chance(16).hex())
         await self._count_try(name, address, now_ms)
         async with self._journal.read() as c:
             account = await _one(c, text("select * from account where name = :name and ended_ms = 0"), name=name)

@@ -7,9 +7,13 @@ rest anywhere: a node with the secret opens boxes when someone with the power `s
     box = SealedBox(MessagePack [head bytes, body bytes, zero bytes])      inside: a DisputeLogged with its body, as in a case
 """
 
+from collections.abc import Callable
+from hashlib import blake2b
+
 import msgspec
+from nacl.bindings import crypto_box, crypto_box_seed_keypair
 from nacl.exceptions import CryptoError
-from nacl.public import PrivateKey, PublicKey, SealedBox
+from nacl.public import PrivateKey, SealedBox
 
 from protocol import entry, events
 from protocol.commands import Party, SealDispute
@@ -59,8 +63,8 @@ def receipt_of(subject: str) -> str:
     return f"MF-{subject[:4]}-{subject[4:8]}".upper()
 
 
-def seal(command: SealDispute, actor: Actor, ledger: str, at_ms: int, sealing_key: bytes) -> Draft:
-    """The outer draft. ledger: `<root>/sealed/<node>`; pure but for the box's own fresh key."""
+def seal(command: SealDispute, actor: Actor, ledger: str, at_ms: int, sealing_key: bytes, chance: Callable[[int], bytes]) -> Draft:
+    """The outer draft. ledger: `<root>/sealed/<node>` · chance: random bytes, for the box's own fresh key."""
     facts = DisputeLogged(actor.office, 1, (), "", command.type, INTAKE, 1, "red", None, None, "")
     parties = [Party(command.accuser or "不愿透露", phone=command.contact), Party(command.accused or "未写明", side="respondent")]
     body = msgspec.msgpack.encode(DisputeLoggedBody("密封转交", command.account, parties))
@@ -70,8 +74,14 @@ def seal(command: SealDispute, actor: Actor, ledger: str, at_ms: int, sealing_ke
     head = entry.Head(entry.FORMAT, ledger, "", 0, subject, "dispute", 1, at_ms, None, who, command.id, "DisputeLogged", raw_facts, b"")
     raw = msgspec.msgpack.encode(_Inside(entry.encode_head(head), body))
     padded = msgspec.msgpack.encode(_Inside(entry.encode_head(head), body, bytes(-len(raw) % PAD_BYTES)))
-    box = SealedBox(PublicKey(sealing_key)).encrypt(padded)
+    box = _boxed(padded, sealing_key, chance(32))
     return Draft(ledger, subject, SORT, Sealed("", 0, ()), SealedBody(box))
+
+
+def _boxed(plain: bytes, public: bytes, seed: bytes) -> bytes:
+    """What libsodium's crypto_box_seal makes, with a fresh key from `seed` (32 random bytes, used once)."""
+    fresh, secret = crypto_box_seed_keypair(seed)
+    return fresh + crypto_box(plain, blake2b(fresh + public, digest_size=24).digest(), public, secret)
 
 
 def opened(outer: entry.Head, body: bytes | None, received_ms: int, secret: bytes) -> SealedReport:
