@@ -18,6 +18,7 @@ same entries, and every fold sets them aside until the holder has reviewed them.
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -28,7 +29,7 @@ from protocol.batch import Batch
 from protocol.certificate import Certificate
 from protocol.events import LaneOpened, facts_of
 from protocol.lane import EMPTY, LaneHead
-from protocol.node import observe
+from protocol.node import log, observe
 from protocol.node.bodies import erase_bodies, expect_files
 from protocol.node.desk import row_of
 from protocol.node.folding import fold_again, fold_ended
@@ -80,6 +81,8 @@ class Admission:
         self._journal, self._public, self._own, self._shelf = journal, root_public, certificate, shelf
         self._clock, self._wake, self._arrivals, self._forks = clock, wake, arrivals, forks
         self._folding: set[asyncio.Task[None]] = set()
+        self._arriving: asyncio.Task[None] | None = None
+        self._is_due = False  # something came since the last look for what is to be written by itself
         self._reach: dict[Lane, LaneHead] = {}  # how far each lane is proven: on the disk, or on its way there
         self._reading, self._is_read = asyncio.Lock(), False
         self._under_way: dict[Lane, _Asked] = {}  # the last one of each lane that is not on the disk yet
@@ -119,6 +122,8 @@ class Admission:
         """Returns when nothing is under way any more and views that a change of tables made old are folded again."""
         for gathering in self._gathering.values():
             await gathering.settled()
+        while self._arriving is not None and not self._arriving.done():
+            await self._arrived()
         await asyncio.gather(*self._folding)
 
     # ── proving, outside of any transaction ──
@@ -206,8 +211,8 @@ class Admission:
             self._is_over(asked)
         return fresh
 
-    async def tell(self, fresh: Sequence[Stored]) -> None:
-        """After the commit: what follows from it here, and whoever waits."""
+    async def tell(self, fresh: Sequence[Stored], is_last: bool) -> None:
+        """After the commit: what follows from it here, and whoever waits. is_last: nothing else waits to be admitted."""
         if not fresh:
             return
         if any(e.ledger == COMMON for e in fresh):
@@ -220,7 +225,24 @@ class Admission:
             await fold_ended(self._journal, self._shelf)
         self._wake.commit({(e.ledger, e.origin) for e in fresh}, {e.subject for e in fresh})
         if self._arrivals and any(e.sort in ERRANDS for e in fresh):
-            await self._arrivals()
+            self._is_due = True
+            self._look_for_arrivals()
+            if is_last:
+                await self._arrived()
+
+    def _look_for_arrivals(self) -> None:
+        """Beside what comes in, so that a storm is not held up by it: once for all that came meanwhile."""
+        if self._arrivals and self._is_due and (self._arriving is None or self._arriving.done()):
+            self._is_due = False
+            self._arriving = asyncio.create_task(_said_if_it_fails(self._arrivals), name="arrivals")
+            self._arriving.add_done_callback(lambda _: self._look_for_arrivals())
+
+    async def _arrived(self) -> None:
+        """What was due when it was asked is written: the look that goes on may have begun too early."""
+        began_late = not self._is_due
+        for _ in range(1 if began_late else 2):
+            if self._arriving is not None:
+                await asyncio.wait({self._arriving})
 
     def failed(self, asked: _Asked, error: Exception) -> None:
         asked.error, asked.fresh = error, []
@@ -258,6 +280,13 @@ class Admission:
         self._folding.add(task)
         task.add_done_callback(self._folding.discard)
         task.add_done_callback(lambda _: self._wake.heard())
+
+
+async def _said_if_it_fails(arrivals: Callable[[], Awaitable[Any]]) -> None:
+    try:
+        await arrivals()
+    except Exception as error:  # noqa: BLE001, what was admitted stands, and the node looks again by itself
+        log.event("arrivals failed", level=logging.ERROR, exception=error)
 
 
 class _Gathering:
@@ -309,7 +338,7 @@ class _Gathering:
                 await self._together([asked])
             return
         try:
-            await self._admission.tell(fresh)
+            await self._admission.tell(fresh, not self._waiting)
         except Exception as error:  # noqa: BLE001, it is written, and whoever asked hears what went wrong after
             for asked in group:
                 asked.error = asked.error or error

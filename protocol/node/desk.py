@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from types import MappingProxyType
+from typing import NamedTuple
 
 import msgspec
 
@@ -29,7 +30,7 @@ from protocol.node.errands import Errands
 from protocol.node.folding import fold_again, fold_ended
 from protocol.node.journal import Journal, Stored, Writing
 from protocol.node.journal.branches import Branched, adopted_id
-from protocol.node.journal.rows import fetch
+from protocol.node.journal.rows import among, bound, fetch
 from protocol.node.journal.stored import SELECT, stored
 from protocol.node.shelf import Shelf
 from protocol.node.signer import Signer
@@ -53,6 +54,19 @@ class Outcome(msgspec.Struct, frozen=True):
     @property
     def subject(self) -> str:
         return self.subjects[0] if self.subjects else ""
+
+
+class _Said(NamedTuple):
+    """What one command leads to, for `_write`."""
+
+    id: str
+    drafts: Sequence[Draft]
+    author: tuple[str, str]
+    occurred_ms: int
+    offset_ms: int | None
+
+
+Make = Callable[[Asked], Awaitable[tuple[str, list[Draft]]]]  # (id, drafts) by what is there now, no drafts when nothing is due
 
 
 class Desk:
@@ -95,18 +109,28 @@ class Desk:
         """All that this node has to write by itself (`errands`). Call at start, after admissions and now and then."""
         return [] if self.stopped() else await self.errands.run()
 
-    async def by_itself(self, make: Callable[[Asked], Awaitable[tuple[str, list[Draft]]]]) -> Outcome | None:
-        """One thing that the node writes without being asked. make: (id, drafts) by what is there now, no drafts when nothing is due.
+    async def by_itself(self, make: Make) -> Outcome | None:
+        """One thing that the node writes without being asked.
 
         None when nothing was written: nothing was due, this node wrote it before, or it was revoked."""
-        async with self.journal.writing() as w:
-            asked = self._asked(w)
-            id_, drafts = await make(asked) if self.signer.node not in self.shelf.revoked else ("", [])
-            if not drafts or await _accepted(w, id_, NODE[0], self.signer.node):
-                return None
-            outcome = await self._write(asked, drafts, NODE, id_, self.clock(), self.offset())
-        self._told(outcome, drafts)
-        return outcome
+        return next(iter(await self.all_by_itself([make])), None)
+
+    async def all_by_itself(self, makes: Sequence[Make], subjects: Iterable[str] = ()) -> list[Outcome]:
+        """As many such things in one transaction; what was written, in order. subjects: what they will look at, read together."""
+        async with self.journal.writing(brief=len(makes) == 1) as w:
+            asked, due = self._asked(w), dict[str, list[Draft]]()
+            await w.subjects(subjects)
+            for make in makes if self.signer.node not in self.shelf.revoked else ():
+                id_, drafts = await make(asked)
+                if drafts:
+                    due.setdefault(id_, drafts)
+            before = {e.command for e in await _written(w, due) if entry.node_of(e.origin) == self.signer.node}
+            now_ms, offset_ms = self.clock(), self.offset()
+            said = [_Said(id_, drafts, NODE, now_ms, offset_ms) for id_, drafts in due.items() if not before & {id_, adopted_id(id_)}]
+            outcomes = await self._write_all(asked, said) if said else []
+        if outcomes:
+            self._told(outcomes, [draft for one in said for draft in one.drafts])
+        return outcomes
 
     async def set_table(self, name: str, version: str, valid_from: str, content: bytes) -> Outcome:
         """Only where the certificate covers *common*. The same again changes nothing. Raises Refused field_impossible."""
@@ -157,7 +181,7 @@ class Desk:
                 await self._write(asked, drafts, head.author, adopted_id(row.command), head.occurred_ms, head.offset_ms)
             said = [adopting.decided(one, self.signer.certificate, actor.office, decision, reason) for one in rows]
             outcome = await self._write(self._asked(w), said, (actor.person, actor.post), id_, self.clock(), self.offset())
-        self._told(outcome, [*drafts, *said])
+        self._told([outcome], [*drafts, *said])
         return outcome
 
     # ── the rest is private ──
@@ -176,7 +200,7 @@ class Desk:
             outcome = await self._write(asked, drafts, author, command.id, occurred_ms, offset_ms)
         if isinstance(command, EndPost):
             await fold_ended(self.journal, self.shelf)
-        self._told(outcome, drafts)
+        self._told([outcome], drafts)
         return outcome
 
     def _asked(self, w: Writing) -> Asked:
@@ -208,50 +232,64 @@ class Desk:
                 return known
             outcome = await self._write(self._asked(w), [draft], NODE, id_, self.clock(), self.offset())
         await fold_again(self.journal, self.shelf, await self.shelf.load(self.journal))
-        self._told(outcome, [draft])
+        self._told([outcome], [draft])
         return outcome
 
     async def _write(
         self, asked: Asked, drafts: Sequence[Draft], author: tuple[str, str], id_: str, occurred_ms: int, offset_ms: int | None
     ) -> Outcome:
-        """One commit a lane. What is acted on comes first in `drafts`, so its subject is the first of the outcome."""
-        w, turns = asked.w, await asked.turns({draft.subject for draft in drafts})
-        by_ledger: dict[str, list[Draft]] = {}
-        for draft in drafts:
-            by_ledger.setdefault(draft.ledger, []).append(draft)
-        heads = {ledger: await self._head(w, ledger) for ledger in sorted(by_ledger)}  # locked in one order by every program
-        written: list[Stored] = []
-        for ledger, some in by_ledger.items():
-            head = heads[ledger]
-            opening = [] if head.seq else [lane.open_lane(ledger, self.signer.origin, self.signer.certificate)]
-            commit = lane.next_entries(
-                head,
-                [*opening, *some],
-                origin=self.signer.origin,
-                key=self.signer.key,
-                author=author,
-                command=id_,
-                occurred_ms=occurred_ms,
-                offset_ms=offset_ms,
-                turns=turns,
-                salt=lambda: self._chance(entry.SALT_BYTES),
-            )
-            written += [row_of(one, self.clock()) for one in commit.entries]
-        await w.append(written)
-        await expect_files(w, written, "", self.clock())
-        await w.project({draft.subject for draft in drafts} | await erase_bodies(w, written))
-        outcome = _outcome(id_, written)
-        await w.remember(id_, msgspec.msgpack.encode(outcome))
+        """What is acted on comes first in `drafts`, so its subject is the first of the outcome."""
+        (outcome,) = await self._write_all(asked, [_Said(id_, drafts, author, occurred_ms, offset_ms)])
         return outcome
 
-    async def _head(self, w: Writing, ledger: str) -> lane.LaneHead:
-        if not certificates.writes(self.signer.certificate, ledger):
-            raise Refused("ledger_not_covered", place=self.shelf().place_full(ledger))
-        return await w.lane_head(ledger, self.signer.origin)
+    async def _write_all(self, asked: Asked, said: Sequence[_Said]) -> list[Outcome]:
+        """One commit a lane and command, in the order of `said`."""
+        w, every = asked.w, [draft for one in said for draft in one.drafts]
+        turns = await asked.turns({draft.subject for draft in every})
+        heads = await self._heads(w, {draft.ledger for draft in every})
+        written, by_command = list[Stored](), list[list[Stored]]()
+        for one in said:
+            proven = list[lane.Proven]()
+            for ledger in dict.fromkeys(draft.ledger for draft in one.drafts):
+                commit = self._commit(heads[ledger], [draft for draft in one.drafts if draft.ledger == ledger], one, turns)
+                heads[ledger] = commit.head
+                proven += commit.entries
+            turns.update({p.head.subject: max(p.head.turn, turns.get(p.head.subject, 0)) for p in proven})
+            by_command.append([row_of(p, self.clock()) for p in proven])
+            written += by_command[-1]
+        await w.append(written)
+        await expect_files(w, written, "", self.clock())
+        await w.project({draft.subject for draft in every} | await erase_bodies(w, written))
+        outcomes = [_outcome(one.id, rows) for one, rows in zip(said, by_command, strict=True)]
+        await w.remember({outcome.command: msgspec.msgpack.encode(outcome) for outcome in outcomes})
+        return outcomes
 
-    def _told(self, outcome: Outcome, drafts: Sequence[Draft]) -> None:
+    def _commit(self, head: lane.LaneHead, drafts: Sequence[Draft], said: _Said, turns: Mapping[str, int]) -> lane.Commit:
+        opening = [] if head.seq else [lane.open_lane(drafts[0].ledger, self.signer.origin, self.signer.certificate)]
+        return lane.next_entries(
+            head,
+            [*opening, *drafts],
+            origin=self.signer.origin,
+            key=self.signer.key,
+            author=said.author,
+            command=said.id,
+            occurred_ms=said.occurred_ms,
+            offset_ms=said.offset_ms,
+            turns=turns,
+            salt=lambda: self._chance(entry.SALT_BYTES),
+        )
+
+    async def _heads(self, w: Writing, ledgers: Iterable[str]) -> dict[str, lane.LaneHead]:
+        """Of our own lanes; locked in one order by every program."""
+        for ledger in ledgers:
+            if not certificates.writes(self.signer.certificate, ledger):
+                raise Refused("ledger_not_covered", place=self.shelf().place_full(ledger))
+        found = await w.lane_heads([(ledger, self.signer.origin) for ledger in ledgers])
+        return {ledger: head for (ledger, _), head in found.items()}
+
+    def _told(self, outcomes: Sequence[Outcome], drafts: Sequence[Draft]) -> None:
         lanes = {(draft.ledger, self.signer.origin) for draft in drafts}
-        self.wake.commit(lanes, outcome.subjects)
+        self.wake.commit(lanes, {subject for outcome in outcomes for subject in outcome.subjects})
 
 
 async def _at_once() -> None:
@@ -273,15 +311,22 @@ async def _accepted(w: Writing, id_: str, person: str, node: str = "") -> Outcom
 
     node: only what this node wrote counts. Ids that a node derives can be foreseen, so another could use them up.
     """
-    ids = {"id": id_, "adopted": adopted_id(id_)}
-    rows = await fetch(w.connection, f"{SELECT} where command in (:id, :adopted) order by position", ids)
-    written = [e for e in map(stored, rows) if e.sort != lane.SORT and node in ("", entry.node_of(e.origin))]
+    written = [e for e in await _written(w, [id_]) if e.sort != lane.SORT and node in ("", entry.node_of(e.origin))]
     if not written:
         return None
     author, outcome = written[0].head.author[0], _outcome(id_, written)
     if author != person and not outcome.receipt:
         raise Refused("command_invalid", why="这个请求编号已经用过")
     return outcome
+
+
+async def _written(w: Writing, ids: Iterable[str]) -> list[Stored]:
+    """Entries that these commands led to, also where they were adopted."""
+    c, wanted = w.connection, [name for id_ in ids for name in (id_, adopted_id(id_))]
+    if not wanted:
+        return []
+    sql = f"{SELECT} where {among(c, 'command', 'commands')} order by position"
+    return [stored(row) for row in await fetch(c, sql, {"commands": bound(c, wanted)})]
 
 
 def _outcome(id_: str, written: Sequence[Stored]) -> Outcome:

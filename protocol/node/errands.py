@@ -12,7 +12,8 @@ acts at once; the next one only if the errand is still not done ERRAND_MS after 
 one after that twice as late, and so on. The clock decides only who goes when, never what is written.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -24,15 +25,16 @@ from protocol.certificate import Certificate
 from protocol.events import Draft, PostEnded, TaskAnswered, TaskAssigned, TaskAssignedBody, TaskRecalled, TaskUrged, TextBody
 from protocol.node.deciding import Asked
 from protocol.node.journal.rows import fetch
+from protocol.node.listing import any_of, subtree
 from protocol.task import RANK
 from protocol.views import Limits
 
 if TYPE_CHECKING:
-    from protocol.node.desk import Desk, Outcome
+    from protocol.node.desk import Desk, Make, Outcome
 
 ERRANDS_MAX: Final = 200  # of a kind in one run; the rest comes with the next
 ERRAND_MS: Final = 600_000  # how long a node waits for one that is lower
-_ARRIVED = "select subject from case_row where offer_to > '' and arrived_ms is null limit :most"
+_ARRIVED = "select subject from case_row where offer_to > '' and arrived_ms is null and ({served}) limit :most"
 _TO_OPEN = (
     "select subject, ledger, transfer_to from case_row where transfer_to > ''"
     " and not exists (select 1 from case_row s where s.subject = case_row.successor) limit :most"
@@ -69,7 +71,16 @@ class Errands:
 
     async def arrivals(self) -> list["Outcome"]:
         """DisputeArrived for every offer to a served office that has not arrived yet."""
-        return [done for (subject,) in await self._rows(_ARRIVED) if (done := await self._arrive(subject))]
+        serves = [reach.partition("/*") for reach in self._desk.signer.serves]
+        offices = [subtree("offer_to", "office", path) if deep else ("offer_to = :office", {"office": path}) for path, deep, _ in serves]
+        served, values = any_of(offices)
+        written = list["Outcome"]()
+        while subjects := [row[0] for row in await self._rows(_ARRIVED.format(served=served), values)]:
+            done = await self._desk.all_by_itself([self._arrival(subject) for subject in subjects], subjects)
+            written += done
+            if len(subjects) < ERRANDS_MAX or not done:
+                break
+        return written
 
     async def transfers(self) -> list["Outcome"]:
         """Successors opened; what became of them told to the cases they go on from."""
@@ -128,9 +139,9 @@ class Errands:
 
         return await self._desk.by_itself(make)
 
-    async def _rows(self, query: str) -> list[Any]:
+    async def _rows(self, query: str, values: Mapping[str, Any] = MappingProxyType({})) -> list[Any]:
         async with self._desk.journal.read() as c:
-            return await fetch(c, query, {"most": ERRANDS_MAX})
+            return await fetch(c, query, {"most": ERRANDS_MAX, **values})
 
     def _is_mine(self, errand: str, *ledgers: str) -> bool:
         """Claims that this node covers both ledgers, and that no lower one may still do it."""
@@ -143,15 +154,15 @@ class Errands:
         now_ms = self._desk.clock()
         return now_ms - self._seen_ms.setdefault(errand, now_ms) >= before * ERRAND_MS
 
-    async def _arrive(self, subject: str) -> "Outcome | None":
+    def _arrival(self, subject: str) -> "Make":
         async def make(asked: Asked) -> tuple[str, list[Draft]]:
             case = await asked.case(subject)
             draft = dispute.arrival(case, self._desk.signer.serves) if case else None
-            if draft is None or case is None or case.offer is None:
+            if draft is None or case is None or case.offer is None or not certificates.writes(self._desk.signer.certificate, draft.ledger):
                 return "", []
             return entry.derive("/".join(map(str, case.offer.key)), f"arrived {self._desk.signer.node}"), [draft]
 
-        return await self._desk.by_itself(make)
+        return make
 
     async def _link(self, subject: str) -> "Outcome | None":
         async def make(asked: Asked) -> tuple[str, list[Draft]]:

@@ -4,7 +4,7 @@ A bench is a module tests/bench/NAME.py with `async def run(runs: int, folder: P
 and its own; with a third argument `sizes` it also names its sizes, `FULL` (the default) and `SLICE` (seconds, for `./run test`:
 shows that the bench works, its times say nothing). It raises what it can't do without; AssertionError: what it measured is wrong.
 
-Exit 1 when it could not be measured, or a gate is missed. A goal that is missed is printed as missed, and exits 0.
+Exit 1 when it could not be measured, or a gate is missed (of a slice no gate counts). A goal that is missed is printed as missed, and exits 0.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def report(
 ) -> dict[str, Any]:
     """What --json prints. ok: it was measured, and no gate is missed · missed: figures short of their targets."""
     missed = [key for key, one in figures.items() if not one.holds]
-    gates = [key for key in missed if figures[key].gate]
+    gates = [] if is_slice else [key for key in missed if figures[key].gate]
     return {
         "command": f"bench {name}",
         "ok": not gates,

@@ -26,8 +26,8 @@ _numbers = itertools.count(1)
 class Server:
     """One cluster. `url` names its maintenance database; crash() is a power cut as far as the server can tell."""
 
-    def __init__(self, programs: Path, folder: Path, port: int) -> None:
-        self._programs, self._folder = programs, folder
+    def __init__(self, programs: Path, folder: Path, port: int, settings: tuple[str, ...] = ("shared_buffers=32MB",)) -> None:
+        self._programs, self._folder, self._settings = programs, folder, settings
         self.port = port
 
     def _run(self, program: str, *words: str) -> None:
@@ -39,7 +39,8 @@ class Server:
         self._run("initdb", "-A", "trust", "-U", "yidi", "--locale=C.UTF-8", "--encoding=UTF8", "--data-checksums", "-N")
 
     def start(self) -> None:
-        settings = f"-p {self.port} -h 127.0.0.1 -k {self._folder} -c shared_buffers=32MB -c max_connections=50"
+        more = "".join(f" -c {one}" for one in self._settings)
+        settings = f"-p {self.port} -h 127.0.0.1 -k {self._folder} -c max_connections=50{more}"
         self._run("pg_ctl", "-w", "-t", str(START_S_MAX), "-l", str(self._folder / "log"), "-o", settings, "start")
 
     def crash(self) -> None:

@@ -147,7 +147,7 @@ class Contract:
             async with journal.writing() as w:
                 new = await w.append([lane.say("李四"), lane.say("王五", subject(2))])
                 await w.project({e.subject for e in new})
-                await w.remember("c-0000001", b"outcome")
+                await w.remember({"c-0000001": b"outcome"})
                 assert await w.counter("code") == 1
                 await w.set_have("nother", PLACE, {ORIGIN: (3, lane.hash)}, 1, b"signed")
                 raise KeyError
@@ -355,11 +355,11 @@ class Contract:
         async with journal.writing() as w:
             await w.append([lane.say("1", command="c-0000001"), lane.say("2", subject(2), command="c-0000001"), lane.say("3")])
             assert await w.outcome("c-0000001") is None
-            await w.remember("c-0000001", b"outcome")
+            await w.remember({"c-0000001": b"outcome"})
             assert await w.outcome("c-0000001") == b"outcome"
         with pytest.raises(Refused, match="store_busy"):
             async with journal.writing() as w:
-                await w.remember("c-0000001", b"another")
+                await w.remember({"c-0000001": b"another"})
         again = await store.open()
         assert await again.outcome("c-0000001") == b"outcome"
         assert [e.seq for e in await again.command("c-0000001")] == [1, 2]

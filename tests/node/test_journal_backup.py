@@ -31,7 +31,7 @@ async def test_a_backup_taken_while_writing_is_one_moment_and_comes_back_on_eith
     async with journal.writing() as w:
         new = await w.append([lane.say(f"张三{n}", subject(n % 7)) for n in range(50)])
         await w.project({e.subject for e in new})
-        await w.remember("c-0000001", b"outcome")
+        await w.remember({"c-0000001": b"outcome"})
         await w.set_local("epoch", b"1")
         assert await w.counter("case") == 1
     before = [await journal.since(0, 100), await journal.heads(), await journal.rows("sum_row", order="subject")]

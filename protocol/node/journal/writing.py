@@ -243,11 +243,16 @@ class Writing:
         rows = await fetch(self.connection, "select outcome from command where id = :id", {"id": command})
         return bytes(rows[0][0]) if rows else None
 
-    async def remember(self, command: str, outcome: bytes) -> None:
-        """For ever. Raises Refused store_busy when another program accepted it meanwhile: tried again, it answers the same."""
-        sql = "insert into command (id, outcome) values (:id, :outcome) on conflict do nothing returning id"
-        if not await fetch(self.connection, sql, {"id": command, "outcome": outcome}):
-            raise Refused("store_busy")
+    async def remember(self, outcomes: Mapping[str, bytes]) -> None:
+        """Command → its outcome, for ever. Raises Refused store_busy when another program accepted one meanwhile: tried again, it answers the same."""
+        for id_, outcome in sorted(outcomes.items()) if not is_postgres(self.connection) else ():
+            if not await fetch(self.connection, _REMEMBER, {"id": id_, "outcome": outcome}):
+                raise Refused("store_busy")
+        if is_postgres(self.connection):
+            ids = sorted(outcomes)
+            new = await (await driver_of(self.connection)).fetch(_REMEMBER_ALL, ids, [outcomes[id_] for id_ in ids])
+            if len(new) < len(ids):
+                raise Refused("store_busy")
 
     async def counter(self, name: str) -> int:
         """1, 2, 3 … A transaction that is rolled back gives its number back."""
@@ -284,6 +289,8 @@ _ADVANCE = (
     " from unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[], $5::bigint[]) as n(ledger, origin, seq, hash, signed_seq)"
     " where l.ledger = n.ledger and l.origin = n.origin"
 )
+_REMEMBER = "insert into command (id, outcome) values (:id, :outcome) on conflict do nothing returning id"
+_REMEMBER_ALL = "insert into command (id, outcome) select * from unnest($1::text[], $2::bytea[]) on conflict do nothing returning id"
 _ONE = " where ledger = :ledger and origin = :origin and seq = :seq"
 _UPSERT_LANE = (
     "insert into lane (ledger, origin, seq, hash, signed_seq) values (:ledger, :origin, :seq, :hash, :signed_seq)"
