@@ -315,7 +315,7 @@ def _full() -> sqlite3.OperationalError:
 
 @lru_cache(maxsize=512)
 def _row_type(names: tuple[str, ...]) -> Any:
-    return namedtuple("Row", names, rename=True)
+    return type("Row", (namedtuple("Row", names, rename=True),), {"_mapping": property(lambda row: row._asdict()), "__slots__": ()})
 
 
 class Result:
