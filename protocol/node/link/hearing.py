@@ -2,9 +2,11 @@
 
 A live batch that follows what is here is admitted at once and answered by a Have; one that does not follow shows a gap, and the gap
 is pulled. A batch that is malformed, foreign or wrongly signed is refused whole, counted, and nothing else happens; where a part of
-it may be good, smaller pulls fetch that part. A Have is believed as a receipt only with its speaker's signature.
+it may be good, smaller pulls fetch that part. A Have is believed as a receipt only with its speaker's signature, and of a ledger that
+its speaker hears; who has just been given a further one (a merged place) may speak of it before *common* tells us so.
 """
 
+import asyncio
 from collections.abc import Callable
 
 from nats.aio.msg import Msg
@@ -21,6 +23,8 @@ from protocol.node.link.ground import LOCAL, Ground
 from protocol.problem import Refused
 
 WHOLE = frozenset({"lane_foreign", "certificate_wrong", "lane_fork", "origin_revoked", "version_unknown"})  # no part of it can be good
+WIDER_S = 60.0  # how long a wider certificate may be on its way to us while its node speaks already
+WIDER_MAX = 1_000
 
 
 class Hearing:
@@ -31,6 +35,7 @@ class Hearing:
         self._ground, self._catchup, self._say, self._came, self._forks = ground, catchup, say, came, forks
         self.heard = 0  # Haves of others that were compared since the start
         self.highest = 0  # epoch of this node that others know of
+        self._wider: dict[tuple[str, str], float] = {}  # (node, ledger) that it does not hear as far as we know → since when
         self.overtaken: set[str] = set()  # ledgers of which others hold more of OUR lane than we do: our disk lost something
 
     async def live(self, msg: Msg) -> None:
@@ -96,7 +101,8 @@ class Hearing:
             if not have.is_signed(wire, known.certificate.key):
                 raise Refused("signature_wrong")
             if not certificates.hears(known.certificate, got.ledger):
-                raise Refused("lane_foreign", ledger=got.ledger)
+                self._not_heard_by(got)
+                return
             changed = ground.peers.note(got, ground.clock())
             if ground.peers.counts(got.ledger):
                 ground.keep_have(got.node, got.ledger, got.lanes, wire, changed)
@@ -109,6 +115,14 @@ class Hearing:
         if got.want and (ahead or counted):  # of *common* all hear all: only its writer, and who is behind, get an answer
             self._say(got.ledger)
         self._came(got.node)
+
+    def _not_heard_by(self, got: Have) -> None:
+        """It is not believed. Raises Refused lane_foreign when it has gone on for too long to be a certificate that is still on its way."""
+        now = asyncio.get_running_loop().time()
+        if len(self._wider) >= WIDER_MAX:
+            self._wider.clear()
+        if now - self._wider.setdefault((got.node, got.ledger), now) >= WIDER_S:
+            raise Refused("lane_foreign", ledger=got.ledger)
 
     async def _compare(self, got: Have, wire: bytes) -> None:
         ground = self._ground

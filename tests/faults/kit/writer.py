@@ -33,12 +33,19 @@ from protocol.place import tier
 from protocol.problem import Refused
 
 POSTS = ("operator", "officer", "clerk")
-AGAIN_S, AGAIN_MAX = 0.05, 400
+AGAIN_S, AGAIN_MAX, TELLS_MAX = 0.05, 400, 3
 IDLE_S = 0.08  # of our checkpoint: many of them in one short recording
 
 
 def tell(line: str) -> None:
-    os.write(1, line.encode() + b"\n")
+    """Whatever fails: a call that is made to fail is meant for the disk, and strace counts this one too."""
+    for left in reversed(range(TELLS_MAX)):
+        try:
+            os.write(1, line.encode() + b"\n")
+            return
+        except OSError:
+            if not left:
+                raise
 
 
 def ack(**words: object) -> None:

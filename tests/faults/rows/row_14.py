@@ -34,7 +34,7 @@ async def play(chance: Random, folder: Path) -> Outcome:
         await county.begin("gaoyu")
         await county.settle()
         assert county.id_of("gaoyu") != old
-        page = await _signed_in(county)
+        page = await chosen(county)
         after = [await _save(county, page) for _ in range(3)]
         await county.settle()
         gone = [one for one in never if await _holds(county, one)]
@@ -61,13 +61,16 @@ async def join_again(county: BrokenCounty, old: str) -> None:
     county.once = joined.out.split("一次性密码：")[1].partition("（")[0]
 
 
-async def _signed_in(county: BrokenCounty) -> Page:
-    await county.forget("gaoyu")
-    page = Page(county.demo.url("gaoyu"), ACCOUNT)
-    got = await page.http.post("/sign-in", data={"name": ACCOUNT, "password": county.once}, headers=JSON)
+async def chosen(county: BrokenCounty, account: str = ACCOUNT, once: str = "") -> Page:
+    """Whoever begins at the village's PC with a one-time password (once: of who joined last), signed in with one of their own."""
+    if not once:
+        once = county.once
+        await county.forget("gaoyu")
+    page = Page(county.demo.url("gaoyu"), account)
+    got = await page.http.post("/sign-in", data={"name": account, "password": once}, headers=JSON)
     assert got.status_code == 200, got.text
     assert (await page.http.post("/password", data={"password": PASSWORD, "again": PASSWORD})).status_code == 200
-    county._pages[ACCOUNT, "gaoyu"] = page
+    county._pages[account, "gaoyu"] = page
     return page
 
 

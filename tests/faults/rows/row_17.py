@@ -1,0 +1,245 @@
+"""Row 17: a village is merged, its clerk replaced, its PC revoked, while it is out of reach and has unsent work. Nothing becomes nobody's.
+
+Before: cases that everybody knows, in several states. Out of reach the clerk works on with them and logs new ones; meanwhile the others
+work on the same cases too. Then the two meet: all is everywhere under the numbers that were told, what comes too late waits with an
+owner and a day, every open case has an office with people, and those people do act.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx
+
+from deploy.demo.cast import COUNTY, NEIGHBOUR, TOWNSHIP, VILLAGE
+from deploy.demo.check import Page, new_id
+from protocol import certificate as certificates
+from protocol.case import OPEN
+from tests.faults.kit.county import BrokenCounty, standing
+from tests.faults.kit.desks import Saved
+from tests.faults.kit.orphans import owned, peopled
+from tests.faults.kit.truth import judge
+from tests.faults.row import Outcome, Row
+from tests.faults.rows.row_14 import chosen, join_again
+from tests.kit.county import until
+
+KINDS = ("merged", "replaced", "revoked")
+SHARED, UNSENT, MEANWHILE = (3, 6), (4, 10), (1, 4)
+ACTS: dict[str, dict[str, Any]] = {
+    "AcceptDispute": {"willing": "true"},
+    "RecordMediation": {"account": "两家都到了，各说各的理。", "result": "go_on"},
+    "EscalateDispute": {"to": TOWNSHIP, "reason": "村里谈不下来"},
+    "AddNote": {"text": "又来问了一次"},
+    "CloseDispute": {"ending": "withdrawn", "result": "他不追究了"},
+    "TakeUpDispute": {},
+    "CallUpDispute": {"reason": "镇里来办"},
+    "HandDownDispute": {"to": VILLAGE, "reason": "还是村里办", "due": f"{datetime.now(UTC).date() + timedelta(days=30)}"},
+}
+WORK = tuple(name for name in ACTS if name != "AddNote")  # what an office may that has the case or is offered it
+
+
+class Story:
+    """saved: what pages told · reviewed: how many late entries their owners decided about."""
+
+    def __init__(self, county: BrokenCounty, chance: Random) -> None:
+        self.county, self.chance = county, chance
+        self.saved: list[Saved] = []
+        self.cases: list[str] = []
+        self.reviewed = 0
+
+    async def log(self, page: Page, node: str, ledger: str = VILLAGE) -> None:
+        told = await self._keep(page, node, "/cases", self.county.form(ledger, f"为田埂争执，{self.chance.randrange(10**6)}"))
+        self.cases.append(told["case"])
+
+    async def act(self, page: Page, node: str, case: str, *wanted: str) -> str:
+        """One step that this page offers now (of those wanted); "" when it offers none."""
+        got = await page.http.get(f"/cases/{case}")
+        offered = {step["command"] for step in got.json()["steps"]} if got.status_code == 200 else set()
+        named = sorted(offered & set(wanted or ACTS))
+        if not named:
+            return ""
+        name = self.chance.choice(named)
+        form = {"command_id": new_id(), **ACTS[name]} | ({"to": COUNTY} if (node, name) == ("town", "EscalateDispute") else {})
+        await self._keep(page, node, f"/cases/{case}/{name}", form)
+        return name
+
+    async def work(self, page: Page, node: str, steps: int) -> None:
+        for _ in range(steps):
+            if self.chance.random() < 0.3 or not await self.act(page, node, self.chance.choice(self.cases)):
+                await self.log(page, node)
+
+    async def _keep(self, page: Page, node: str, path: str, form: dict[str, Any]) -> Any:
+        told = await page.post(path, form)
+        keys = tuple((e["ledger"], e["origin"], e["seq"]) for e in told["entries"])
+        assert keys, told
+        self.saved.append(Saved(node, page.account, form["command_id"], told["case"], told["code"], keys))
+        return told
+
+    async def looked_after(self, *people: tuple[Page, str]) -> None:
+        """Whoever has the case decides what waits for a review and takes a step; there is one for each that is open."""
+        for case in self.cases:
+            acted = [await self._looks(page, node, case) for page, node in people]
+            assert any(acted), f"nobody can do anything with {case}: " + str([await _told(page, case) for page, _ in people])
+
+    async def _looks(self, page: Page, node: str, case: str) -> bool:
+        shown = await _told(page, case)
+        if not shown:
+            return False
+        steps = {step["command"] for step in shown["steps"]}
+        if "DecideReview" in steps:
+            for review in shown["reviews"]:
+                await self._decides(page, case, review["item"])
+        return bool(await self.act(page, node, case, *WORK)) or shown["status"] not in OPEN
+
+    async def _decides(self, page: Page, case: str, item: str) -> None:
+        """Who has a case can't be decided by a review: then it is not adopted."""
+        for decision in (self.chance.choice(("adopt", "reject")), "reject"):
+            form = {"command_id": new_id(), "item": item, "decision": decision, "reason": "看过了"}
+            got = await page.http.post(f"/cases/{case}/DecideReview", data=form)
+            assert got.status_code in (200, 409, 422), got.text
+            if got.status_code != 422:
+                self.reviewed += got.status_code == 200  # else an earlier decision made it needless
+                return
+        raise AssertionError(f"{item} can be neither adopted nor not: {got.text}")
+
+
+async def _told(page: Page, case: str) -> Any:
+    """None also while its program opens again by itself."""
+    try:
+        got = await page.http.get(f"/cases/{case}")
+    except httpx.TransportError:
+        return None
+    return got.json() if got.status_code == 200 else None
+
+
+async def play(chance: Random, folder: Path) -> Outcome:
+    return await play_kind(chance, folder, chance.choice(KINDS))
+
+
+async def play_kind(chance: Random, folder: Path, kind: str) -> Outcome:
+    async with standing(folder, chance) as county:
+        story = Story(county, chance)
+        clerk, officer = await county.page("wangfang"), await county.page("liqiang")
+        for _ in range(chance.randint(*SHARED)):
+            await story.log(clerk, "gaoyu")
+        await story.work(clerk, "gaoyu", chance.randint(*SHARED))
+        await county.settle()
+        for case in chance.sample(story.cases, 2):
+            await story.act(officer, "town", case, *WORK)
+        await county.settle()
+        county.demo.cut("gaoyu")
+        await story.work(clerk, "gaoyu", chance.randint(*UNSENT))
+        people = await PLAYS[kind](story, clerk, officer)
+        await county.settle()
+        await story.looked_after(*people)
+        await county.settle()
+        await county.stop()
+        offices = await peopled(county)
+        nobodys = [line for node in county.nodes for line in await owned(county, node, offices)]
+        assert not nobodys, "nobody's: " + " · ".join(nobodys[:8])
+        said = (f"{kind}, {len(story.saved)} commits in {len(story.cases)} cases, {story.reviewed} late ones reviewed",)
+        return await judge(county, story.saved, said=said)
+
+
+People = list[tuple[Page, str]]
+
+
+async def merged(story: Story, clerk: Page, officer: Page) -> People:
+    """Into the neighbour, whose clerk works on with what she finds before the old PC is heard of."""
+    county = story.county
+    neighbour = await county.page("shenmeiqin")
+    ran = await county.yidi("hub", "place", "merge", VILLAGE, NEIGHBOUR)
+    assert ran.code == 0, ran
+    await until(
+        lambda: certificates.serves(county.certificate("liangpeng"), VILLAGE), "the neighbour's program takes its wider certificate", 120
+    )
+    known = story.cases[0]
+    await until(lambda: _told(neighbour, known), "the neighbour's clerk sees a case of the merged village", 120)
+    await county.settle("hub", "town", "liangpeng")
+    for _ in range(story.chance.randint(*MEANWHILE)):
+        await story.act(neighbour, "liangpeng", story.chance.choice(story.cases))
+    county.demo.heal("gaoyu")
+    await county.online_by_disk("gaoyu", 120)
+    await until(lambda: _sends_away(county, clerk), "the old PC says where to register from now on", 120)
+    return [(neighbour, "liangpeng"), (officer, "town"), (await county.page("zhoumin"), "hub")]
+
+
+async def replaced(story: Story, clerk: Page, officer: Page) -> People:
+    """The county ends her post; her successor gets his at the PC, before or after it is back in touch."""
+    county, chance = story.county, story.chance
+    admin = await county.page("admin")
+    async with county.opened("hub") as hub:
+        (post,) = [row for row in await hub.journal.rows("post_row") if row["ledger"] == VILLAGE and not row["ended"]]
+    form = {"command_id": new_id(), "post": post["post"], "office": VILLAGE, "reason": "换届"}
+    await admin.post(f"/people/{post['subject']}/end", form)
+    for case in chance.sample(story.cases, min(2, len(story.cases))):
+        await story.act(officer, "town", case, *WORK)
+    early = chance.random() < 0.5
+    if early:
+        successor = await _joins_the_desk(county)
+        await story.work(successor, "gaoyu", chance.randint(*MEANWHILE))
+    county.demo.heal("gaoyu")
+    await county.online_by_disk("gaoyu", 120)
+    await until(lambda: _is_signed_out(clerk), "her session ends when her PC hears of it", 120)
+    if not early:
+        successor = await _joins_the_desk(county)
+    return [(successor, "gaoyu"), (officer, "town"), (await county.page("zhoumin"), "hub")]
+
+
+async def revoked(story: Story, clerk: Page, officer: Page) -> People:
+    """The PC is found again and what it had not sent is handed in by stick, before or after a new one stands in its place."""
+    county, chance = story.county, story.chance
+    stick = county.folder / "found.yidi"
+    await county.halt("gaoyu")
+    ran = await county.yidi("gaoyu", "export", stick)
+    assert ran.code == 0, ran
+    for case in chance.sample(story.cases, min(2, len(story.cases))):
+        await story.act(officer, "town", case, *WORK)
+    old, early = county.id_of("gaoyu"), chance.random() < 0.5
+    if early:  # the county has not been told yet that it is lost
+        await _handed_in(county, stick)
+    await join_again(county, old)
+    if not early:
+        await _handed_in(county, stick)
+    county.demo.heal("gaoyu")
+    await county.begin("gaoyu")
+    return [(await chosen(county), "gaoyu"), (officer, "town"), (await county.page("zhoumin"), "hub")]
+
+
+PLAYS: dict[str, Callable[[Story, Page, Page], Awaitable[People]]] = {"merged": merged, "replaced": replaced, "revoked": revoked}
+
+
+async def _handed_in(county: BrokenCounty, stick: Path) -> None:
+    ran = await county.yidi("hub", "import", stick)
+    assert ran.code == 0, ran
+
+
+async def _joins_the_desk(county: BrokenCounty) -> Page:
+    """A new clerk at the village's own PC."""
+    ran = await county.yidi("gaoyu", "person", "lihong", "--name", "李红", "--post", "clerk")
+    assert ran.code == 0, ran
+    once = ran.out.split("一次性密码：")[1].partition("（")[0]
+    return await chosen(county, "lihong", once)
+
+
+async def _sends_away(county: BrokenCounty, page: Page) -> bool:
+    got = await page.http.post("/cases", data=county.form(VILLAGE, "不该登记的一件"))
+    return got.status_code == 422 and "已经并入" in got.text
+
+
+async def _is_signed_out(page: Page) -> bool:
+    await asyncio.sleep(0.2)
+    return (await page.http.get("/cases")).status_code in (303, 401)
+
+
+async def small(chance: Random, folder: Path) -> Outcome:
+    return await play_kind(chance, folder, "replaced")
+
+
+ROW = Row(
+    17, "a place merged, its clerk replaced, its PC revoked, with work unsent", "nothing is nobody's: each entry has an owner, each open case people", (),
+    play, small,
+)  # fmt: skip
