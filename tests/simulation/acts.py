@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from protocol.problem import Refused
 from tests.simulation import acts_case as case
+from tests.simulation import acts_insider as insider
 from tests.simulation import acts_office as office
 from tests.simulation import acts_rash as rash
 from tests.simulation import acts_task as task
@@ -82,6 +83,8 @@ ACTS: Final[dict[str, tuple[int, Act]]] = {
     "send_again": (4, rash.send_again),
     "send_answered_again": (3, rash.send_answered_again),
     "borrow_an_id": (1, rash.borrow_an_id),
+    "pry": (2, insider.pry),
+    "forge": (2, insider.forge),
     "phone": (16, phone.use),
 }  # act → (weight, what it does)
 KINDS: Final[dict[str, int]] = {kind: weight for kind, (weight, _) in ACTS.items()}

@@ -1,0 +1,75 @@
+"""A node of the county in wrong hands: it has its key, its certificate and its link, and uses them for what is not its own.
+
+What it writes never enters a journal of its own, so every trace of it elsewhere is a hole. What it is given is judged on the spot.
+"""
+
+from typing import Any
+
+import msgspec
+
+from protocol import batch as batches
+from protocol import certificate as certificates
+from protocol import entry, lane, place
+from protocol.events import Draft, NoteAdded, TextBody
+from protocol.node.link import subjects
+from protocol.node.link.answers import REFUSED_HEADER, LaneAsk
+from tests.simulation.hand import Hand, Nothing
+from tests.simulation.record import Broken
+
+ANSWER_S_MAX = 2.0
+
+
+def _link(hand: Hand) -> Any:
+    """Raises Nothing for a node without a wire, and at the top, which may do all this."""
+    link = getattr(hand.node, "link", None)
+    if link is None or not link.is_connected or certificates.writes(hand.node.desk.signer.certificate, place.COMMON):
+        raise Nothing
+    return link
+
+
+def _others(hand: Hand) -> list[certificates.Certificate]:
+    return [known for node, known in sorted(hand.node.desk.shelf.certificates.items()) if node != hand.id]
+
+
+async def pry(hand: Hand) -> str:
+    """Pulls a lane of a ledger that the node may not read from somebody who has it. Raises Broken when it is given."""
+    link, mine = _link(hand), hand.node.desk.signer.certificate
+    other = hand.one(_others(hand))
+    paths = [certificates.sealed_ledger(other), *(path.removesuffix("/*") for path in other.covers if path != place.COMMON)]
+    ledger = hand.one(path for path in paths if not _within_reach(path, mine) and place.SEALED not in place.segments(path)[-1:])
+    asked = hand.one([other, *(known for known in _others(hand) if certificates.writes(known, place.COMMON))])
+    body = msgspec.msgpack.encode(LaneAsk(ledger, f"{other.node}:1", 0, 50))
+    answer = await link.request(subjects.pull(asked.branch, asked.node), body, ANSWER_S_MAX)
+    if answer is not None and answer.data and not (answer.headers or {}).get(REFUSED_HEADER):
+        raise Broken(f"{hand.id} was given {ledger} by {asked.node}")
+    return "got nothing"
+
+
+def _within_reach(path: str, mine: certificates.Certificate) -> bool:
+    """By whole segments, whatever production thinks of it."""
+    for one in mine.covers:
+        root = one.removesuffix("/*").split("/")
+        parts = path.split("/")
+        if parts == root or (one.endswith("/*") and parts[: len(root)] == root):
+            return True
+    return False
+
+
+async def forge(hand: Hand) -> str:
+    """Says, in good form and well signed, what is not the node's to say: in another's name, or in a ledger that is not its own."""
+    link, mine = _link(hand), hand.node.desk.signer.certificate
+    other = hand.one(_others(hand))
+    own = next(path.removesuffix("/*") for path in mine.covers if path != place.COMMON)
+    foreign = [
+        path.removesuffix("/*") for path in other.covers if path != place.COMMON and not _within_reach(path.removesuffix("/*"), mine)
+    ]
+    in_others_name = hand.odds(0.5) or not foreign
+    ledger, origin = (own, f"{other.node}:7") if in_others_name else (foreign[0], f"{hand.id}:7")
+    subject, office = hand.new_id(), mine.serves[0].removesuffix("/*")
+    drafts = [lane.open_lane(ledger, origin, mine), Draft(ledger, subject, "dispute", NoteAdded(office, 1, ()), TextBody(hand.text()))]
+    commit = lane.next_entries(
+        None, drafts, origin=origin, key=hand.node.desk.signer.key, author=(hand.new_id(), "clerk.00000001"), command=hand.new_id(),
+        occurred_ms=hand.now_ms, offset_ms=None, turns={}, salt=lambda: hand.chance.randbytes(entry.SALT_BYTES),
+    )  # fmt: skip
+    await link.publish(subjects.live(ledger, hand.id), batches.pack(commit.batch))
+    return "said in another's name" if in_others_name else "said in another's ledger"
