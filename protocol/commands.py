@@ -253,6 +253,13 @@ class AddNote(CaseCommand):
     text: Text
 
 
+class WriteOpinion(CaseCommand):
+    """内部意见 of an office above the place of the case, in its own ledger: the place never gets it. risk: an assessment ("" = none)."""
+
+    text: Text
+    risk: str = ""
+
+
 class GiveInstruction(CaseCommand):
     """批示, by an office above the holder."""
 

@@ -16,7 +16,8 @@ import msgspec
 from protocol import place, words
 from protocol.access import may_see_case
 from protocol.case import OPEN, STATUS_NAMES, Case, key_text
-from protocol.commands import AssignTask, Command, LogDispute, RequestTask
+from protocol.commands import AssignTask, Command, LogDispute, RequestTask, WriteOpinion
+from protocol.companion import may_write_apart, opinion_drafts
 from protocol.context import Cadre, Context, Step
 from protocol.drafts import DRAFTS, log_drafts, seen_of
 from protocol.events import Actor, DisputeArrived, Draft
@@ -31,6 +32,7 @@ BACK: Final = "accepted|logged"  # after a reopening: accepted if it ever was, e
 NONE, PENDING = "none", "pending"  # what an offer must be
 # who: the office that holds; was offered; stands above the holder; follows up; may see the case. `node` writes by itself.
 HOLDER, OFFERED, ABOVE, FOLLOW, COVERS, NODE = "holder", "offered", "above", "follow", "covers", "node"
+APART = "apart"  # its own ledger does not reach the place of the case
 # effect in the fold: an outcome belongs to its term; an append never is late
 OUTCOME, OFFER, RETURN, HOLD, REVIEW, APPEND, ARRIVE, OTHER = "outcome", "offer", "return", "hold", "review", "append", "arrive", "other"
 TRANSFER, ANSWER = "transfer", "answer"  # an offer into another ledger, and what became of it there
@@ -89,6 +91,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("DecideReview", "ReviewDecided", "review", _H, REVIEW, _stay(*_ANY), "", "逐条决定被搁置的内容采纳还是不采纳。"),
     Row("AddNote", "NoteAdded", "note", (COVERS,), APPEND, _stay(*_ANY), "", "写在时间线上，各级都看得到。"),
     Row("AddEvidence", "EvidenceAdded", "note", (COVERS,), APPEND, _stay(*_ANY), "", "加照片、录音或书面材料。"),
+    Row("WriteOpinion", "", "note", (APART,), OTHER, _stay(*_ANY), "", "只记在{me}自己的台账里，{me}和上级看得到，{place}看不到。"),
     Row("GiveInstruction", "InstructionGiven", "supervise", (ABOVE,), APPEND, _stay(*OPEN, "closed"), "", "批示送到{holder}，承办单位不变。"),
     Row("UrgeDispute", "DisputeUrged", "supervise", (ABOVE,), APPEND, _stay(*OPEN), "", "催{holder}抓紧办，可以写新的期限。"),
     Row("", "TransferAnswered", "", (NODE,), ANSWER, _to("transferred", *OPEN) | _stay("transferred")),
@@ -110,6 +113,8 @@ def _is(who: str, case: Case, actor: Actor) -> bool:
         return is_above(actor.office, case.holder)
     if who == FOLLOW:
         return actor.office == case.follow_up_by
+    if who == APART:
+        return may_write_apart(actor.office, case.ledger)
     return who == COVERS
 
 
@@ -126,11 +131,18 @@ def _not_who(row: Row, case: Case, context: Context) -> Refused:
     holder = context.tables.office_name(case.holder)
     if OFFERED in row.who and (case.offer is None or HOLDER not in row.who):
         return Refused("no_offer")
+    if APART in row.who:
+        return Refused("only_apart", place=context.tables.place_name(case.ledger))
     if ABOVE in row.who:
         return Refused("only_above", what=words.COMMAND_NAMES[row.command], holder=holder)
     if FOLLOW in row.who and case.follow_up_by:
         return Refused("not_follow_up", office=context.tables.office_name(case.follow_up_by), holder=holder)
     return Refused("not_holder", holder=holder)
+
+
+def _ledgers(row: Row, case: Case, actor: Actor) -> tuple[str, ...]:
+    """What the node must cover: the case's ledger, and the writer's own where it is written to."""
+    return (case.ledger, actor.office) if APART in row.who else (case.ledger,)
 
 
 def _refusal(row: Row, case: Case, actor: Actor, context: Context) -> Refused | None:
@@ -141,8 +153,8 @@ def _refusal(row: Row, case: Case, actor: Actor, context: Context) -> Refused | 
         return Refused("case_unknown")
     if not place.covers(context.serves, actor.office):
         return Refused("not_served", office=tables.office_name(actor.office))
-    if not place.covers(context.covers, case.ledger):
-        return Refused("ledger_not_covered", place=tables.place_full(case.ledger))
+    if outside := [ledger for ledger in _ledgers(row, case, actor) if not place.covers(context.covers, ledger)]:
+        return Refused("ledger_not_covered", place=tables.place_full(outside[0]))
     if row.power not in actor.powers:
         return Refused("not_allowed", what=what)
     if not any(_is(who, case, actor) for who in row.who):
@@ -189,6 +201,8 @@ def decide(case: Case | None, command: Command, actor: Actor, context: Context) 
         return assign_drafts(case, command, actor, context)
     if isinstance(command, RequestTask):
         return request_drafts(case, command, actor, context)
+    if isinstance(command, WriteOpinion):
+        return opinion_drafts(case, command, actor, context)
     return DRAFTS[row.command](case, command, actor, context)
 
 
@@ -226,6 +240,7 @@ def _names(case: Case, actor: Actor, context: Context) -> dict[str, str]:
         "up": "、".join(name(office) for office in receivers_up(case.holder)),
         "by": name(case.offer.by) if case.offer else "",
         "follow": name(case.follow_up_by or lowest(held) or case.holder),
+        "place": context.tables.place_name(case.ledger),
     }
 
 

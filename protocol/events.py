@@ -260,6 +260,13 @@ class ReviewDecided(Facts):
     decision: str
 
 
+class OpinionWritten(Facts):
+    """Stands in the companion of a case, in the writer's own ledger. risk: as assessed there, "" = not said."""
+
+    case: str
+    risk: str
+
+
 # ── task ──
 
 
@@ -386,6 +393,7 @@ EVENTS: Final[dict[str, tuple[type[Facts], type[Body] | None]]] = {
     "TaskUrged": (TaskUrged, TextBody),
     "TaskAnswered": (TaskAnswered, TextBody),
     "TaskReviewDecided": (TaskReviewDecided, TextBody),
+    "OpinionWritten": (OpinionWritten, TextBody),
     "PersonRegistered": (PersonRegistered, PersonRegisteredBody),
     "PostGiven": (PostGiven, PostGivenBody),
     "PostEnded": (PostEnded, TextBody),

@@ -32,6 +32,7 @@ SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "offer_pending": (409, "已经送给{to}、还没有受领，不能再送。要改送请先撤回。"),
     "offer_open": (409, "已经送给{to}、还没有受领。请先撤回，再{what}。"),
     "only_above": (403, "只有承办单位的上级才能{what}，现在由{holder}承办。"),
+    "only_apart": (403, "内部意见由{place}的上级或者窗口、部门来写；写在{place}自己的台账里，{place}就看得到了。"),
     "not_follow_up": (409, "回访由{office}或者承办单位{holder}来记。"),
     "ending_unfit": (409, "现在是“{status}”，不能按“{ending}”办结。"),
     "void_too_late": (409, "已经办过“{what}”，不能作废。请按结果办结，或者并案。"),

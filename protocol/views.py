@@ -11,6 +11,8 @@ import msgspec
 
 from protocol import clocks
 from protocol.case import Case, Task, key_text
+from protocol.companion import SORT as COMPANION
+from protocol.companion_fold import fold_companion, opinion_texts
 from protocol.entry import Admitted
 from protocol.events import DisputeCorrected, DisputeLogged, NodeEnrolled, NodeRevoked, PostEnded, TableSet, body_of
 from protocol.fold import LastGood, fold_case, fold_person, fold_task
@@ -56,6 +58,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
     ),
     "clock_row": _columns("subject! clock! starts_ms:int! due_ms:int+ state note"),
     "review_row": _columns("subject! item! owner+ reason due_ms:int"),
+    "opinion_row": _columns("subject! item! case_subject+ ledger+ risk at_ms:int"),
     "person_row": _columns("subject! ledger+ name+ phone"),
     "post_row": _columns("subject! post! ledger+ kind+ title home+ ended:int"),
     "ended_row": _columns("subject! post!+ item! source+ limits:blob"),
@@ -77,6 +80,8 @@ def rows(sort: str, admitted: list[Admitted], tables: Tables, last_good: LastGoo
         found = {} if task is None else _of_task(task, tables)
     elif sort == "person":
         found = _of_person(admitted, last_good)
+    elif sort == COMPANION:
+        found = _of_companion(admitted, last_good)
     elif sort == "common":
         found = _of_common(admitted)
     else:
@@ -130,6 +135,14 @@ def _of_task(task: Task, tables: Tables) -> Rows:
         "recalls": task.recalls, "reviews": len(task.reviews), "last_origin": task.last[0], "last_seq": task.last[1],
     }  # fmt: skip
     return {"task_row": [row], "clock_row": _clock_rows(task.id, clocks.of_task(task, tables)), "review_row": _review_rows(task)}
+
+
+def _of_companion(admitted: list[Admitted], last_good: LastGood | None) -> Rows:
+    made = fold_companion(admitted, None, last_good)
+    if made is None:
+        return {}
+    about = {"case_subject": made.case, "ledger": made.ledger, "risk": made.risk}
+    return {"opinion_row": [{"subject": made.id, "item": key_text(line.key), **about, "at_ms": line.at_ms} for line in made.lines]}
 
 
 class Limits(msgspec.Struct, array_like=True, frozen=True):
@@ -191,6 +204,8 @@ def search_text(sort: str, admitted: list[Admitted]) -> str:
         sent = gathered(one for one in admitted if one.head.kind == "TaskAssigned")
         bodies = [body_of(item.kind, item.admitted.body) for item in sent]
         return "\n".join(f"{b.code}\n{b.purpose}\n{b.address}\n{b.summary}" for b in bodies if b is not None)
+    if sort == COMPANION:
+        return "\n".join(opinion_texts(admitted))
     if sort == "person":
         person = fold_person(admitted)
         return person.name if person else ""

@@ -47,6 +47,7 @@ EVENT_NAMES: Final[dict[str, str]] = {
     "RiskSet": "风险定级",
     "EvidenceAdded": "附件",
     "ReviewDecided": "核对",
+    "OpinionWritten": "内部意见",
     "TaskAssigned": "派单",
     "TaskConfirmed": "接单",
     "TaskDeclined": "谢绝",
@@ -99,6 +100,7 @@ COMMAND_NAMES: Final[dict[str, str]] = {
     "SetRisk": "风险定级",
     "AddEvidence": "加附件",
     "DecideReview": "核对",
+    "WriteOpinion": "写内部意见",
     "AssignTask": "派干部",
     "RequestTask": "请别处协助",
     "ConfirmTask": "接单",
@@ -240,6 +242,7 @@ _LINES: Final[dict[str, str]] = {
     "RiskSet": "风险 f.risk word:risk · 原因 b.text text",
     "EvidenceAdded": "文件 b.blob blob · 说明 b.note text · 附件 f.what word:evidence · 大小 f.size size",
     "ReviewDecided": "核对 f.decision word:review · 原因 b.text text",
+    "OpinionWritten": "内部意见 b.text text · 风险研判 f.risk word:risk",
     "TaskAssigned": """目的 b.purpose text · 带上 b.bring text · 地址 b.address text · 情况 b.summary text · 任务 f.purpose_kind word:purpose
         · 去 f.place place · 单位 f.unit office · 派给 f.cadre text · 期限 f.due_ms moment""",
     "TaskDeclined": "原因 b.text text",

@@ -111,6 +111,25 @@ def view(name: str, actor: Actor, now_ms: int, seen: Where) -> Where:
     return f"{inside} and {asked}", {**values, **offices, "now_ms": now_ms}
 
 
+def own_region(actor: Actor) -> Where:
+    """Claims that `ledger` is that of one of the actor's offices, or lies below it."""
+    return any_of([subtree("ledger", "region", office) for office in actor.offices])
+
+
+async def found(c: AsyncConnection, matching: Where, actor: Actor) -> Where:
+    """Cases whose own text matches, and those of which something was written apart that does, for whom that is to be read.
+
+    The latter are few and looked up first: an `or` of two searches would cost every list its index.
+    """
+    sql, values = matching
+    inside, some = own_region(actor)
+    rows = await c.execute(
+        text(f"select distinct case_subject from opinion_row where {inside} and {sql} limit {OTHERS_MAX}"), values | some
+    )
+    apart = [row[0] for row in rows]
+    return (f"({sql} or {among(c, 'subject', 'apart')})", {**values, "apart": bound(c, apart)}) if apart else matching
+
+
 def order(name: str) -> str:
     return _ORDER.get(name, _NEWEST)
 

@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol import access, codes, place
 from protocol import certificate as certificates
 from protocol.case import TASK_OPEN, Case, Task
+from protocol.companion import SORT as COMPANION
+from protocol.companion_fold import Companion, fold_companion
 from protocol.events import Actor
 from protocol.fold import fold_case, fold_task
 from protocol.node import listing, marks, sealing
@@ -77,9 +79,11 @@ class Reads:
             wheres.append(listing.of_type(type))
         if text.strip():
             tidied = codes.tidy(text)
-            wheres.append(self._journal.matching(tidied if codes.is_code(tidied) else text))
+            matching = self._journal.matching(tidied if codes.is_code(tidied) else text)
         async with self._journal.read() as c:
             seen = await listing.visible(c, actor)
+            if text.strip():
+                wheres.append(await listing.found(c, matching, actor))
             wheres.insert(0, listing.view(view, actor, self._clock(), seen))
             condition = " and ".join(sql for sql, _ in wheres)
             values: dict[str, Any] = {name: value for _, some in wheres for name, value in some.items()}
@@ -103,6 +107,22 @@ class Reads:
         if case is None or not access.may_see_case(actor, case):
             raise Refused("case_unknown")
         return case
+
+    async def companions(self, actor: Actor, case: str) -> list[Companion]:
+        """What was written apart about a case by offices in the actor's region, its own among them; the widest first."""
+        if not actor.powers & access.CASE_POWERS:
+            return []
+        condition, values = listing.own_region(actor)
+        async with self._journal.read() as c:
+            sql = f"select distinct subject from opinion_row where case_subject = :case and {condition} order by subject"
+            subjects = [row[0] for row in await _all(c, sql, {**values, "case": case})]
+        found = []
+        for subject in subjects:
+            entries = [e.admitted for e in await self._journal.subject(subject) if e.sort == COMPANION]
+            made = fold_companion(entries, self._shelf(), self._shelf.good_until(entries))
+            if made is not None:
+                found.append(made)
+        return sorted(found, key=lambda made: (place.tier(made.ledger), made.ledger))
 
     async def case_row(self, actor: Actor, subject: str) -> CaseRow:
         """Raises Refused case_unknown."""

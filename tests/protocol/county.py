@@ -188,6 +188,7 @@ def ask(
         c.MergeDispute: {"into": "0" * 32, "reason": "同一件事"},
         c.AddNote: {"text": "下雨，改天去"},
         c.GiveInstruction: {"text": "抓紧办"},
+        c.WriteOpinion: {"text": "村里两委有牵连，先不要让村里知道", "risk": "red"},
         c.UrgeDispute: {"text": "快到期了"},
         c.SetRisk: {"risk": "red" if case and case.risk != "red" else "yellow", "reason": "扬言动手"},
         c.AddEvidence: {"blob": c.Blob("a" * 64, b"k" * 32, "现场.jpg", "image/jpeg", 2048)},

@@ -49,7 +49,7 @@ class History:
         if self.draw.random() < 0.2:
             return node.arrive(self.subject)
         case, who = node.case(self.subject), actor(office, EVERYTHING)
-        if case.transfer is not None and node.serves[0] == COUNTY and self.draw.random() < 0.5:
+        if case.transfer is not None and case.transfer.answer != "returned" and node.serves[0] == COUNTY and self.draw.random() < 0.5:
             return self.answer(node, case)
         offered = [step.command for step in dispute.steps(case, who, node.context()) if step.command != "AssignTask"]
         if not offered:

@@ -66,6 +66,8 @@ NOT_WHILE_OFFERED: Final = ENDS_OR_LEAVES | {"VoidDispute", "DeclineDispute"}
 def expected(status: str, offered_to: str, office: str) -> set[str]:
     """The holder is the township; the county stands above it; the village is the case's place and follows up."""
     may = set(EVERYBODY)
+    if office != VILLAGE:
+        may.add("WriteOpinion")
     if office == TOWNSHIP:
         may |= HOLDER_MAY[status]
         if offered_to:
@@ -162,7 +164,9 @@ def test_each_power_opens_its_commands_and_no_others(kind: type[c.Command]) -> N
     row = dispute.BY_COMMAND[kind.__name__]
     status = "closed" if kind is c.ArchiveDispute else next(iter(row.moves))
     offered = COUNTY if row.offer == dispute.PENDING else ""
-    office = {dispute.HOLDER: TOWNSHIP, dispute.OFFERED: COUNTY, dispute.ABOVE: COUNTY, dispute.COVERS: VILLAGE}[row.who[0]]
+    office = {dispute.HOLDER: TOWNSHIP, dispute.OFFERED: COUNTY, dispute.ABOVE: COUNTY, dispute.COVERS: VILLAGE, dispute.APART: COUNTY}[
+        row.who[0]
+    ]
     subject = at_status(world, status, offered)
     if kind is c.DecideReview:
         world.hall.pull(world.township)

@@ -51,8 +51,10 @@ def test_every_row_has_exactly_the_columns_of_its_table() -> None:
         entry("_", 2, events.NodeEnrolled("", 0, (), b"cert")),
     ]
     task = world.township.of(assigned(world))
+    (opinion,) = world.act(world.county, c.WriteOpinion, subject, COUNTY)
     found = {}
-    for sort, admitted in (("dispute", world.county.of(subject)), ("task", task), ("person", person), ("common", common)):
+    sorts = (("dispute", world.county.of(subject)), ("task", task), ("person", person), ("common", common), ("companion", [opinion]))
+    for sort, admitted in sorts:
         found |= {table: rows for table, rows in views.rows(sort, admitted, TABLES).items() if table not in found}
     assert set(found) == set(views.TABLES)
     for table, rows in found.items():

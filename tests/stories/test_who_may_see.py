@@ -1,11 +1,20 @@
 """Who may see what, over the wire of the pages: sealed reports, other villages' cases, a cadre's phone, guessed passwords, logs."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
+import msgspec
 import pytest
 
 from deploy.demo.cast import TOWNSHIP, VILLAGE
 from deploy.demo.check import Page, new_id
+from protocol import batch as batches
+from protocol import place
+from protocol.node.link import subjects
+from protocol.node.link.answers import LaneAsk
+from protocol.node.link.client import end
 from tests.kit.county import HTML, County, distinct, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -57,6 +66,91 @@ async def _everything_listed(page: Page) -> list:
     board = await page.http.get("/board")
     figures = board.json() if board.status_code == 200 else None
     return [*listed, figures and (figures["figures"], figures["total"], [tile["open"] for tile in figures["tiles"]])]
+
+
+async def test_an_internal_opinion_never_travels_to_the_village(county: County):
+    clerk, officer, operator = await county.page("wangfang"), await county.page("liqiang"), await county.page("zhoumin")
+    saved = await county.log(clerk, VILLAGE, distinct("村里自己的事，镇里和县里另有看法"))
+    case, own, above = saved["case"], distinct("镇里研判：他堂哥是村主任"), distinct("县里研判：有集访苗头")
+    county.typed |= {own, above}
+    await county.shows(officer, case)
+    await county.shows(operator, case)
+    async with _eavesdropping(county, "gaoyu") as heard:
+        await officer.step(case, "WriteOpinion", text=own, risk="yellow")
+        await operator.step(case, "WriteOpinion", text=above, risk="red")
+        await county.note(officer, case, shown := distinct("村里看得到的备注"))
+        await until(lambda: _opinions(operator, case, {own, above}), "both at the county")
+        await until(lambda: any(shown in text for text in heard), "the note on the village's wire")
+        asked = await _pulled(county, "gaoyu", TOWNSHIP, "town")
+        assert asked == "pull_refused"
+    assert [word for word in (own, above, "OpinionWritten") if any(word in text for text in heard)] == []
+    assert await _opinions(officer, case, {own}) and not await _opinions(officer, case, {above})
+    page = (await officer.http.get(f"/cases/{case}", headers=HTML)).text
+    assert own in page and "村里看不到" in page and above not in page
+    got = await clerk.http.get(f"/cases/{case}", headers=HTML)
+    assert "内部意见" not in got.text and (await clerk.case(case))["companions"] == []
+    assert shown in str(await county.shows(clerk, case))
+    for page, word, total in (
+        (operator, "集访苗头", 1),
+        (officer, "堂哥", 1),
+        (officer, "集访苗头", 0),
+        (clerk, "堂哥", 0),
+        (clerk, "集访苗头", 0),
+    ):
+        assert (await page.get("/cases", text=word))["total"] == total, f"{page.account} {word}"
+    refused = await clerk.http.post(f"/cases/{case}/WriteOpinion", data={"command_id": new_id(), "text": "x"})
+    assert refused.status_code == 403 and refused.json()["code"] == "only_apart"
+    stored = county.everything_stored("gaoyu")
+    assert [word for word in (own, above, "OpinionWritten") if word.encode() in stored] == []
+    assert shown.encode() in stored and own.encode() in county.everything_stored("town"), "this search finds what is there"
+
+
+async def _opinions(page: Page, case: str, words: set[str]) -> bool:
+    told = [line["text"].get("内部意见") for one in (await page.case(case))["companions"] for line in one["lines"]]
+    return words <= set(told)
+
+
+@asynccontextmanager
+async def _eavesdropping(county: County, node: str) -> AsyncIterator[list[str]]:
+    """Whatever the servers send to whoever has this node's credentials: every subject it may hear, unpacked."""
+    heard: list[str] = []
+
+    async def took(msg: Any) -> None:
+        body = repr(batches.unpack(msg.data)) if ".live." in msg.subject else repr(msg.data)
+        texts = (
+            [one.decode(errors="replace") for pair in batches.unpack(msg.data).bodies if pair for one in pair]
+            if ".live." in msg.subject
+            else []
+        )
+        heard.append(" ".join([msg.subject, body, *texts]))
+
+    async with county.opened(node) as own:
+        for subject in [*subjects.heard_subjects(own.certificate), "y1.live.*.*.*.*", f"y1.live.{place.tokens(TOWNSHIP)}.*"]:
+            await own.link.subscribe(subject, took)
+        running = asyncio.create_task(own.link.run())
+        await until(lambda: own.link.is_connected, "the eavesdropper is connected")
+        await own.link.confirm()
+        try:
+            yield heard
+            assert [s for s in ("y1.live.*.*.*.*", f"y1.live.{place.tokens(TOWNSHIP)}.*") if not own.link.refused(s)] == []
+        finally:
+            await end([running])
+
+
+async def _pulled(county: County, node: str, ledger: str, of: str) -> str:
+    """What the answerer says to this node when it asks for a lane of a ledger that is not its own."""
+    async with county.opened(of) as other:
+        origin = other.signer.origin
+        branch, answerer = other.certificate.branch, other.certificate.node
+    async with county.opened(node) as own:
+        running = asyncio.create_task(own.link.run())
+        await until(lambda: own.link.is_connected, "connected")
+        try:
+            ask = msgspec.msgpack.encode(LaneAsk(ledger, origin, 0, 500))
+            got = await own.link.request(subjects.pull(branch, answerer), ask, 5)
+            return "" if got is None else (got.headers or {}).get("Y1-Refused", f"{len(got.data)} bytes")
+        finally:
+            await end([running])
 
 
 async def test_a_clerk_finds_nothing_of_another_village(county: County):

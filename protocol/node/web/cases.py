@@ -18,6 +18,7 @@ from litestar.params import FromPath
 from protocol import clocks, dispute, office, place
 from protocol.case import Case, Line, key_text
 from protocol.commands import CASE_COMMANDS, AddEvidence, CaseCommand, DecideReview, RequestTask, TransferDispute
+from protocol.companion_fold import Companion
 from protocol.context import Context, Step
 from protocol.events import Actor
 from protocol.node.web import forms
@@ -35,7 +36,7 @@ FIRST: Final = (
     "TakeUpDispute", "ReturnDispute", "AcceptDispute", "RecordMediation", "SignAgreement", "RecordFollowUp", "CloseDispute", "EscalateDispute",
     "HandDownDispute", "CallUpDispute", "ConveneUnits", "EndMediation", "ReopenDispute", "ArchiveDispute", "UrgeDispute", "GiveInstruction",
 )  # fmt: skip
-LATER: Final = ("AddNote", "NameHandler", "SetRisk", "CorrectDispute", "MergeDispute", "DeclineDispute", "VoidDispute")
+LATER: Final = ("AddNote", "WriteOpinion", "NameHandler", "SetRisk", "CorrectDispute", "MergeDispute", "DeclineDispute", "VoidDispute")
 PEEK_LINES: Final = 4
 NOT_STEPS: Final = ("AddEvidence", "DecideReview", "AssignTask", "RequestTask", "TransferDispute")  # have their own places on the page
 MERGE_FOUND_MAX: Final = 10
@@ -50,12 +51,12 @@ def context_of(request: Request) -> Context:
     return Context(now_ms=node.clock(), serves=tuple(own.serves), covers=tuple(own.covers), tables=node.tables(), nodes=nodes)
 
 
-async def names_of(request: Request, case: Case) -> dict[str, str]:
+async def names_of(request: Request, case: Case, lines: list[Line]) -> dict[str, str]:
     """Person id → name, of everyone the page mentions; whoever stands in no ledger here is named by the post they wrote with."""
     reads, tables = node_of(request).reads, node_of(request).tables()
-    posts = {line.head.author[0]: tables.post_name(line.head.author[1].partition(".")[0]) for line in case.lines}
+    posts = {line.head.author[0]: tables.post_name(line.head.author[1].partition(".")[0]) for line in lines}
     persons = set(posts) | {case.handler}
-    persons |= {text for line in case.lines for label, text in line.text.items() if label in PERSON_LABELS}
+    persons |= {text for line in lines for label, text in line.text.items() if label in PERSON_LABELS}
     return {person: await reads.person_name(person) or posts.get(person, ELSEWHERE) for person in persons if person}
 
 
@@ -64,7 +65,9 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
     node, actor = node_of(request), actor_of(request)
     case: Case = await node.reads.case(actor, subject)
     tasks = await node.reads.tasks(actor, case=subject)
-    keys = [(line.head.ledger, *line.key) for line in case.lines]
+    companions = await node.reads.companions(actor, subject)
+    lines = [*case.lines, *(line for companion in companions for line in companion.lines)]
+    keys = [(line.head.ledger, *line.key) for line in lines]
     offered = dispute.steps(case, actor, context_of(request))
     steps = sorted((step for step in offered if step.command not in NOT_STEPS), key=lambda step: _place_of(step.command))
     running = [clock for clock in clocks.of_case(case, node.tables()) if clock.state == clocks.RUNNING]
@@ -72,7 +75,9 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
         "case": case,
         "marks": await node.reads.marks(keys),
         "successor": await successor_here(request, case),
-        "names": await names_of(request, case),
+        "companions": companions,
+        "story": story(case, companions),
+        "names": await names_of(request, case, lines),
         "handler": await node.reads.person_name(case.handler) if case.handler else "",
         "steps": steps,
         "LATER": LATER,
@@ -88,6 +93,17 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
         "form": {},
         "wrong": {},
     }
+
+
+def story(case: Case, companions: list[Companion]) -> list[tuple[Line, bool]]:
+    """The timeline: the case's lines in their order, and between them, by time, what was written apart (True)."""
+    apart = sorted((line for companion in companions for line in companion.lines), key=lambda line: (line.at_ms, line.key))
+    told: list[tuple[Line, bool]] = []
+    for line in case.lines:
+        while apart and apart[0].at_ms < line.at_ms:
+            told.append((apart.pop(0), True))
+        told.append((line, False))
+    return [*told, *((line, True) for line in apart)]
 
 
 async def successor_here(request: Request, case: Case) -> str:
@@ -151,6 +167,9 @@ def case_twin(context: dict[str, Any]) -> dict[str, Any]:
     return {
         **plain,
         "lines": lines,
+        "companions": [
+            {"office": c.ledger, "risk": c.risk, "lines": [line_twin(line, context) for line in c.lines]} for c in context["companions"]
+        ],
         "files": files,
         "steps": [*context["steps"], *context["others"].values()],
         "clocks": clock_rows,

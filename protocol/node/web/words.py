@@ -98,6 +98,7 @@ def teach(environment: Environment, node: Any) -> None:
         "office": lambda path: node.tables().office_name(path) if path else "",
         "place": lambda path: node.tables().place_name(path) if path else "",
         "place_full": lambda path: node.tables().place_full(path) if path else "",
+        "level": lambda path: node.tables().level(path) if path else "",
         "type": lambda code: node.tables().type_name(code) if code else "",
         "type_short": lambda code: node.tables().type_name(code).rpartition("·")[2] if code else "",
         "status": lambda code: STATUS_NAMES.get(code, code),
