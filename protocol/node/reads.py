@@ -77,13 +77,11 @@ class Reads:
             wheres.append(listing.subtree("(ledger || '')", "place", place))
         if type:
             wheres.append(listing.of_type(type))
-        if text.strip():
-            tidied = codes.tidy(text)
-            matching = self._journal.matching(tidied if codes.is_code(tidied) else text)
         async with self._journal.read() as c:
             seen = await listing.visible(c, actor)
             if text.strip():
-                wheres.append(await listing.found(c, matching, actor))
+                tidied = codes.tidy(text)
+                wheres.append(await listing.found(c, self._journal.matching(tidied if codes.is_code(tidied) else text), actor))
             wheres.insert(0, listing.view(view, actor, self._clock(), seen))
             condition = " and ".join(sql for sql, _ in wheres)
             values: dict[str, Any] = {name: value for _, some in wheres for name, value in some.items()}
