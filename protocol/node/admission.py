@@ -258,14 +258,12 @@ class Admission:
         heads = await w.lane_heads({asked.lane for asked in group})
         for asked in group:
             asked.error = await _cut(w, asked, heads)
-        wanted = [e for asked in group for e in asked.fresh]
-        await w.subjects({e.subject for e in wanted if e.sort != lane.SORT})  # before they are appended: nothing is read twice
-        fresh = await w.append(wanted)
+        fresh = await w.take([e for asked in group for e in asked.fresh])
         for asked in group:
             below = not certificates.is_above(asked.certificate, self._own)
             await expect_files(w, asked.fresh, asked.from_node, self._clock(), lambda _, below=below: below)
-        subjects = {e.subject for e in fresh if e.sort != lane.SORT} | await erase_bodies(w, [e for e in fresh if self._counts(e)])
-        await w.project(subjects)
+        if erased := await erase_bodies(w, [e for e in fresh if self._counts(e)]):
+            await w.project(erased)
         return fresh
 
     def _counts(self, e: Stored) -> bool:

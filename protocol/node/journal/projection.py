@@ -80,19 +80,11 @@ async def entries_of(connection: AsyncConnection, subjects: Sequence[str]) -> di
     return found
 
 
-async def project(
-    connection: AsyncConnection,
-    views: Views,
-    tables: Any,
-    subjects: Iterable[str],
-    entries: Mapping[str, Sequence[Stored]],
-    begun: Set[str],
-    later: bool,
-) -> None:
-    """Folds each subject anew and replaces its rows. entries: all of each subject · begun: those of which nothing can stand yet.
-
-    later: leave search `pending`, `index` follows.
-    """
+async def fold(
+    views: Views, tables: Any, subjects: Iterable[str], entries: Mapping[str, Sequence[Stored]]
+) -> list[tuple[Sequence[str], Projected]]:
+    """Each subject anew, SUBJECTS_AT_ONCE_MAX in a piece; no statement yet. entries: all of each subject."""
+    pieces = []
     for some in chunks(sorted(subjects), SUBJECTS_AT_ONCE_MAX):
         made = Projected(views)
         for n, subject in enumerate(some):
@@ -100,6 +92,15 @@ async def project(
                 made.add(entries[subject], tables)
             if n % FOLDS_AT_ONCE == FOLDS_AT_ONCE - 1:
                 await asyncio.sleep(0)  # pages are drawn by the same loop
+        pieces.append((some, made))
+    return pieces
+
+
+async def project(connection: AsyncConnection, pieces: Iterable[tuple[Sequence[str], Projected]], begun: Set[str], later: bool) -> None:
+    """Puts what was folded in the place of what stands. begun: subjects of which nothing can stand yet · later: leave search
+    `pending`, `index` follows.
+    """
+    for some, made in pieces:
         old = [subject for subject in some if subject not in begun]
         await replace(connection, made, old)
         await _replace_texts(connection, made.texts, some, old, later)

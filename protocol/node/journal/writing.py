@@ -6,6 +6,7 @@ is locked by row when it is read here, and a subject by name before its entries 
 committed. Lanes are locked before subjects, each kind in one order; whoever meets the other way round is refused store_busy.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from zlib import crc32
@@ -13,6 +14,7 @@ from zlib import crc32
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.entry import START, chain
+from protocol.lane import SORT
 from protocol.node import killpoints
 from protocol.node.journal import projection
 from protocol.node.journal.projection import Views
@@ -57,6 +59,31 @@ class Writing:
         Signatures are taken as they are: whoever appends has verified them. Raises Refused lane_gap (not the next of its
         lane), lane_fork (other bytes here, or another history before it), batch_malformed (a name no store can index).
         """
+        fresh, heads = await self._new(entries)
+        if fresh:
+            self._note(fresh, heads)
+            await self._insert(fresh)
+        return fresh
+
+    async def take(self, entries: Sequence[Stored]) -> list[Stored]:
+        """`append`, and `project` of all that it touches: the store writes the entries while their subjects are folded here."""
+        fresh, heads = await self._new(entries)
+        if not fresh:
+            return []
+        wanted = {e.subject for e in fresh if e.sort != SORT}
+        await self.subjects(wanted)  # before they are appended: nothing is read twice
+        self._note(fresh, heads)
+        inserting = asyncio.create_task(self._insert(fresh))
+        try:
+            pieces = await projection.fold(self._views, self._tables(), wanted, self._known)
+        finally:
+            await asyncio.wait({inserting})  # the connection must be idle, whatever comes
+        inserting.result()
+        await self._put(wanted, pieces)
+        return fresh
+
+    async def _new(self, entries: Sequence[Stored]) -> tuple[list[Stored], dict[tuple[str, str], LaneHead]]:
+        """(what goes on from the lanes' heads, the heads after)."""
         for e in entries:
             _check_names(e)
         await self._lock({(e.ledger, e.origin) for e in entries})
@@ -64,19 +91,20 @@ class Writing:
         await self._compare(again, fresh)
         if fork:
             raise _fork(fork)
-        if not fresh:
-            return []
-        fresh = await self._without_erased(fresh)
-        await insert(self.connection, "entry", _APPENDED, [_row(e) for e in fresh])
+        return (await self._without_erased(fresh) if fresh else []), heads
+
+    def _note(self, fresh: Sequence[Stored], heads: dict[tuple[str, str], LaneHead]) -> None:
         self._heads = heads
-        moved = {(e.ledger, e.origin) for e in fresh}
-        await self._advance([(*key, heads[key]) for key in sorted(moved)])
-        self.moved |= moved
+        self.moved |= {(e.ledger, e.origin) for e in fresh}
         for e in fresh:
             if e.subject in self._known:
                 self._known[e.subject].append(e)
+
+    async def _insert(self, fresh: Sequence[Stored]) -> None:
+        await insert(self.connection, "entry", _APPENDED, [_row(e) for e in fresh])
+        moved = {(e.ledger, e.origin) for e in fresh}
+        await self._advance([(*key, self._heads[key]) for key in sorted(moved)])
         killpoints.reach("journal.append")
-        return fresh
 
     async def cut(self, ledger: str, origin: str, head: LaneHead) -> None:
         """The lane ends at `head` now: what stood after it was put aside (see branches.swap), and is deleted by whoever calls this."""
@@ -213,9 +241,10 @@ class Writing:
     async def project(self, subjects: Iterable[str]) -> None:
         """Folds each subject anew and replaces its rows in every view and in search."""
         wanted = set(subjects)
-        entries = await self.subjects(wanted)
-        begun = self._begun & wanted - self.touched
-        await projection.project(self.connection, self._views, self._tables(), wanted, entries, begun, self._later)
+        await self._put(wanted, await projection.fold(self._views, self._tables(), wanted, await self.subjects(wanted)))
+
+    async def _put(self, wanted: set[str], pieces: list[tuple[Sequence[str], projection.Projected]]) -> None:
+        await projection.project(self.connection, pieces, self._begun & wanted - self.touched, self._later)
         self.touched |= wanted
         killpoints.reach("journal.project")
 
