@@ -39,7 +39,8 @@ class Machine:
 
     async def journal(self, shelf: Shelf) -> Journal:
         """Raises Refused store_damaged, store_busy, disk_full; JournalTooNew."""
-        return await open_journal(store_url(self.folder, self.config), store_key(self.identity, self.config), shelf)
+        url = store_url(self.folder, self.config)
+        return await open_journal(url, store_key(self.identity, self.config), shelf, index_later=not url.startswith("sqlite"))
 
     def witness(self) -> Witness:
         return Witness(self.folder / MARK)

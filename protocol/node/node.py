@@ -14,12 +14,13 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from protocol import entry
 from protocol.certificate import Certificate
 from protocol.events import Actor
-from protocol.node import killpoints, log, scrubbing, sweeping
+from protocol.node import indexing, killpoints, log, scrubbing, sweeping
 from protocol.node.admission import Admission
 from protocol.node.config import Config
 from protocol.node.desk import Desk
@@ -150,6 +151,8 @@ class Node:
             "widened": self._widened,
             "sweep": self._sweep,
         }
+        if self.journal.indexes_later:
+            loops["index"] = partial(indexing.follow, self.journal, self.wake)
         for name, loop in loops.items():
             self._tasks.append(asyncio.create_task(_for_ever(name, loop), name=name))
 

@@ -255,12 +255,26 @@ class Journal:
         """(condition on a column `subject`, its values), for `rows` and for SQL of one's own."""
         return matching(self._reader.dialect.name, question)
 
+    @property
+    def indexes_later(self) -> bool:
+        """Claims that search rows stay pending until `index` is called."""
+        return self._later
+
     async def index(self, limit: int = 1000) -> int:
         """Indexes up to `limit` search rows that are still pending; returns how many. Of use with index_later alone."""
         async with self.writing() as w:
-            rows = await fetch(w.connection, "select id, text from search where pending = 1 order by id limit :most", {"most": limit})
+            # whoever else indexes or changes one of them now is not waited for
+            alone = " for update skip locked" if is_postgres(w.connection) else ""
+            sql = f"select id, text from search where pending = 1 order by id limit :most{alone}"
+            rows = await fetch(w.connection, sql, {"most": limit})
             await projection.index(w.connection, rows)
             return len(rows)
+
+    async def pending_since_ms(self) -> int | None:
+        """When the first search row that is still pending came, by this node's clock; None: all is indexed."""
+        first = "select subject from search where pending = 1 order by id limit 1"
+        rows = await self._all(f"select max(received_ms) from entry where subject = ({first})", {})
+        return rows[0][0]
 
     async def _all(self, sql: str, values: Mapping[str, Any]) -> list[Any]:
         used = {name: value for name, value in values.items() if f":{name}" in sql}

@@ -14,6 +14,7 @@ from litestar import Request, Response, get
 
 from protocol import place
 from protocol.have import digest
+from protocol.node.indexing import lag_since_ms
 from protocol.node.journal.branches import forked
 from protocol.node.standing import ACT, LOOK, Standing, standings
 from protocol.node.version import VERSION
@@ -189,6 +190,7 @@ async def _parts(node: Any, ledgers: list[Ledger]) -> dict[str, Any]:
         "behind": behind_of(node),
         "servers": servers_of(node),
         "ledgers": ledgers[:LEDGERS_SHOWN_MAX],
+        "indexed_ms": await lag_since_ms(node.desk.journal, node.clock()),
     }
 
 

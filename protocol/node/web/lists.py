@@ -10,6 +10,7 @@ import msgspec
 from litestar import Request, Response, get
 
 from protocol.case import STATUS_NAMES
+from protocol.node.indexing import lag_since_ms
 from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
 
 PER: Final = 50
@@ -65,8 +66,9 @@ async def found(request: Request, query: Query, per: int = PER) -> Any:
 
 
 async def list_context(request: Request, query: Query, per: int = PER) -> dict[str, Any]:
-    shown = await found(request, query, per)
-    return {"rows": shown.rows, "total": shown.total, "per": per, "query": query, "text": query.text}
+    shown, node = await found(request, query, per), node_of(request)
+    indexed_ms = await lag_since_ms(node.desk.journal, node.clock()) if query.text else None
+    return {"rows": shown.rows, "total": shown.total, "per": per, "query": query, "text": query.text, "indexed_ms": indexed_ms}
 
 
 def places_to_choose(request: Request) -> list[tuple[str, str]]:
