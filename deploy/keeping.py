@@ -20,7 +20,6 @@ from pathlib import Path
 from deploy.county import County
 from edge import enrol as joining
 from hub.merging import merge
-from protocol import batch as batches
 from protocol import have
 from protocol.calendar import local_date
 from protocol.commands import GivePost, RegisterPerson
@@ -72,9 +71,7 @@ async def enrol(code: str, folder: Path, config: Config) -> int:
         address = code.rpartition("/")[0]
         raise OSError(f"连不上 {address}。请确认县中心正在运行、网络通、登记码抄对了，再试一次（登记码还能用）") from error
     async with opened(folder, config) as node:
-        for packed in joined.batches:
-            await node.admission.admit(batches.unpack(packed), node.about.root_node)
-        await node.admission.settled()
+        await joining.take_in(node, joined.batches)
         print(f"已登记：{node.name}（节点 {node.about.node}）")
         if joined.account:
             once = await node.people.add_account(joined.account, joined.person, None, now_ms())

@@ -1,7 +1,7 @@
 """Joining a county: `joined = await enrol(code, folder, …)`. Makes the keys, asks once, checks the answer, writes the folder.
 
 Everything is written before `identity/node.json`, so a folder is either enrolled or not. Asked again after a lost answer it gets the
-same one, since the keys are kept. What is left to the caller: admit `batches` (tables, nodes, the first person) and make the first
+same one, since the keys are kept. What is left to the caller: `take_in` its `batches` (tables, nodes, the first person) and make the first
 account with a one-time code (`people.add_account(account, person, None, now_ms)`).
 """
 
@@ -9,17 +9,19 @@ import asyncio
 import http.client
 import secrets
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 import msgspec
 
+from protocol import batch as batches
 from protocol import certificate as certificates
 from protocol import enrolment as joining
 from protocol.certificate import Certificate
 from protocol.enrolment import Answer, Leaf
 from protocol.node.identity import About, Identity, write_whole
 from protocol.node.link import creds
+from protocol.node.node import Node
 from protocol.problem import SENTENCES, Refused
 
 ENROL_PATH = "/enrol"
@@ -84,6 +86,19 @@ async def renew(code: str, folder: Path, post: Post | None = None) -> Joined:
     joined = await enrol(code, folder / RENEWING, post, before=old.about())
     finish_renewal(folder)
     return joined
+
+
+async def take_in(node: Node, packed: Iterable[bytes]) -> None:
+    """Admits what the county gave along. A lane that stands otherwise here, since this computer was copied, is no reason to stop: both
+    histories are kept, and what the revocation says decides. Raises Refused.
+    """
+    for one in packed:
+        try:
+            await node.admission.admit(batches.unpack(one), node.about.root_node)
+        except Refused as refused:
+            if refused.code != "lane_fork":
+                raise
+    await node.admission.settled()
 
 
 def finish_renewal(folder: Path) -> None:

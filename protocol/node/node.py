@@ -128,7 +128,7 @@ class Node:
         """Why this node writes no more, a code of problem.SENTENCES; "" when it does."""
         if self.journal.damaged:
             return "store_damaged"
-        if self.outdated.is_set():
+        if self.outdated.is_set() or (self.pump.is_overtaken and not self.forks.is_forked):
             return "store_busy"  # it opens again in a moment, under another origin
         if self.signer.node in self.shelf.revoked:
             return "node_revoked"
@@ -168,7 +168,7 @@ class Node:
 
     async def save_mark(self) -> None:
         """Notes how far our own lanes have got. Raises OSError."""
-        ledgers, self._advanced = self._advanced, set()
+        ledgers, self._advanced = sorted(self._advanced), set()
         for ledger in ledgers:
             head = (await self.journal.heads(ledger)).get((ledger, self.signer.origin))
             if head:

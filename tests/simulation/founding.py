@@ -109,6 +109,10 @@ class Founded(msgspec.Struct):
     seats: tuple[Seat, ...]
     kept: dict[str, Kept]
 
+    def empty(self) -> bytes:
+        """The image of a store that was never used."""
+        return _empty()
+
     def enrolment(self, node: Node, authority: Authority, applied: Callable[[], Awaitable[Any]], chance: Random) -> Enrolment:
         """Over the county's open node."""
         return _enrolment(node, authority, applied, chance)

@@ -28,6 +28,7 @@ from protocol.node.folding import Folding, furnish
 from protocol.node.identity import About, Identity
 from protocol.node.journal import Journal
 from protocol.node.journal.witness import Witness
+from protocol.node.link.client import end
 from protocol.node.machine import Machine
 from protocol.node.node import Node
 from protocol.node.shelf import Shelf
@@ -260,7 +261,9 @@ class Site:
         self.lives: list[Life] = []
         self.link: WireLink | None = None
         self.node: Node | None = None
+        self.at_work: list[asyncio.Task[None]] = []
         self.is_gone = False  # put out of the county, or thrown away
+        self.stays_down, self.down_s = False, 0.5  # whether and when whoever runs it starts it again after it died
         self.opened: Callable[[Site], None] = lambda _: None
         self.crashed: Callable[[Site], None] = lambda _: None
         self.counts: Counter[str] = Counter()
@@ -325,6 +328,8 @@ class Site:
             await node.outdated.wait()
             self.counts["opened again"] += 1
             self.node = None
+            await end(self.at_work)  # whoever was at a page when the program ended
+            self.at_work.clear()
             await node.close()
 
     # ── the folder ──

@@ -83,6 +83,10 @@ class Disk:
         """For whoever judges, not for the node: what is committed, or, inside a transaction, what is about to be."""
         return self.connection.execute(sql, values).fetchall()
 
+    def committed_rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Inside a transaction: what was committed before it. Costs a copy of the database."""
+        return _connect(self.before).execute(sql, values).fetchall()
+
     # ── what connections need ──
 
     async def wait(self) -> None:

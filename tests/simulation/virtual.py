@@ -149,6 +149,15 @@ class Life:
         """then: called once, when it is over; not by the life itself."""
         self._steps_left, self._then = steps, then
 
+    def spare(self) -> None:
+        """It is not killed after all."""
+        self._steps_left = None
+
+    def forgive(self, task: asyncio.Task[Any]) -> None:
+        """What this task ended with was expected."""
+        if task.done() and not task.cancelled() and (error := task.exception()) in self.failed:
+            self.failed.remove(error)
+
     def may_go_on(self, handle: object) -> bool:
         if self._steps_left is not None:
             self._steps_left -= 1

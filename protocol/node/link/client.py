@@ -224,11 +224,12 @@ class Link:
 
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancels until they have ended: `asyncio.wait_for` (nats-py is full of it) may swallow one cancellation on Python 3.11."""
-    pending = {task for task in tasks if not task.done()}
+    pending = [task for task in tasks if not task.done()]
     while pending:
         for task in pending:
             task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=0.2)
+        await asyncio.wait(pending, timeout=0.2)
+        pending = [task for task in pending if not task.done()]
 
 
 async def _answers(server: str) -> bool:

@@ -96,10 +96,10 @@ class Ground:
     def hears(self, ledger: str) -> bool:
         return certificates.hears(self.certificate, ledger)
 
-    def ledgers(self) -> set[str]:
-        """All whose Have we say: those with entries, those we cover by name, *common*, our own sealed one if it was ever used."""
+    def ledgers(self) -> list[str]:
+        """All whose Have we say, in order: those with entries, those we cover by name, *common*, our own sealed one if it was ever used."""
         named = {path.removesuffix("/*") for path in self.certificate.covers if place.SEALED not in place.segments(path)}
-        return {place.COMMON} | named | {ledger for ledger in self.heads if self.hears(ledger)}
+        return sorted({place.COMMON} | named | {ledger for ledger in self.heads if self.hears(ledger)})
 
     # ── what is kept of others ──
 

@@ -152,7 +152,7 @@ class Hearing:
         """What it keeps beside its lanes; and where it speaks of forks, whether its lanes are ours."""
         if self._forks is None:
             return
-        for origin in {*got.forks, *(o for o in got.lanes if entry.node_of(o) == got.node)}:
+        for origin in sorted({*got.forks, *(o for o in got.lanes if entry.node_of(o) == got.node)}):
             ends = [*got.forks.get(origin, ())]
             if origin in got.lanes and got.lanes[origin][0] < self._ground.head(got.ledger, origin).seq:
                 ends.append(got.lanes[origin])

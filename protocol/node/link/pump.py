@@ -121,6 +121,11 @@ class Pump:
         """How many Haves of others were compared with what is here since the start."""
         return self._hearing.heard
 
+    @property
+    def is_overtaken(self) -> bool:
+        """Claims that others hold more of our own lane than we ever wrote."""
+        return bool(self._hearing.overtaken)
+
     def peers(self) -> list[Peer]:
         return self._ground.peers.shown(self._ground.heads)
 
@@ -174,7 +179,7 @@ class Pump:
         while True:
             await self._poke.wait()
             self._poke.clear()
-            advanced, self._advanced = self._advanced, set()
+            advanced, self._advanced = sorted(self._advanced), set()
             await self._ground.refresh(advanced)
             if place.COMMON in advanced:
                 await self._ground.load_nodes()
