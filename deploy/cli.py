@@ -116,6 +116,8 @@ def _keeping_parsers(command: Callable[..., argparse.ArgumentParser]) -> None:
     export.add_argument("file")
     export.add_argument("--to", default="", help="收件节点编号；不写则给县中心（node id; default the hub）")
     command("import", _import, "导入优盘文件，重复导入无妨（import a bundle; idempotent）").add_argument("file")
+    heal = command("heal", _heal, "修复损坏的台账：核对无误的留下，缺的从别的节点取回（heal a damaged journal from peers）")
+    heal.add_argument("--json", action="store_true")
     rebuild = command("rebuild", _rebuild, "由台账重算所有视图并核对（fold every view again and compare）")
     rebuild.add_argument("--json", action="store_true")
     digest = command("digest", _digest, "每个台账的摘要，两处相同即内容相同（digest of every ledger）")
@@ -209,6 +211,12 @@ def _import(given: argparse.Namespace, config: Config) -> int:
     from deploy import sticks
 
     return asyncio.run(sticks.import_(Path(given.folder), config, Path(given.file)))
+
+
+def _heal(given: argparse.Namespace, config: Config) -> int:
+    from deploy import keeping
+
+    return asyncio.run(keeping.heal(Path(given.folder), config, given.json))
 
 
 def _rebuild(given: argparse.Namespace, config: Config) -> int:

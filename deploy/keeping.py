@@ -24,7 +24,7 @@ from protocol import have
 from protocol.calendar import local_date
 from protocol.commands import GivePost, RegisterPerson
 from protocol.events import Actor
-from protocol.node import killpoints
+from protocol.node import healing, killpoints
 from protocol.node.config import Config
 from protocol.node.gate import note_restored
 from protocol.node.identity import Identity, write_whole
@@ -261,6 +261,32 @@ async def _unpacked(file: Path, work: Path, identity: Identity, url: str, key: b
         raise RuntimeError(f"{file} 不是本节点的备份，或者已经损坏；什么也没有改动") from wrong
 
 
+async def heal(folder: Path, config: Config, as_json: bool) -> int:
+    """Of a stopped node: what is proven goes into a new journal, what is missing comes back from the others once it runs."""
+    from deploy.running import sole
+
+    began = time.monotonic()
+    if not Identity(folder).exists:
+        raise FileNotFoundError(f"{folder} 里还没有节点")
+    with sole(folder):
+        done = await healing.heal(folder, config, now_ms)
+    missing = sum(gap.last - gap.first + 1 for gap in done.short)
+    if as_json:
+        figures = {"pages": done.pages, "entries": done.entries, "loose": done.loose, "missing": missing, "epoch": done.epoch}
+        print(json.dumps({"command": "heal", "ok": True, "seconds": round(time.monotonic() - began, 2), "figures": figures}))
+        return 0
+    print(
+        f"修好了：损坏 {done.pages} 页，台账里核对无误的 {done.entries} 条都在。"
+        + (f"本机从第 {done.epoch} 纪元继续写。" if done.epoch else "")
+    )
+    if missing:
+        print(f"还差 {missing} 条，启动以后向别的机器取；其中 {done.loose} 条本机还有，前面的补齐就接上。取不回的会逐条列在“连接与台账”。")
+        for gap in done.short:
+            print(f"  {gap.ledger}  {gap.origin}  第 {gap.first}–{gap.last} 条")
+    print("都请重新登录。" + (f"损坏的文件留在 {folder / done.aside}，补齐以后自动删除。" if done.aside else ""))
+    return 0
+
+
 async def rebuild(folder: Path, config: Config, as_json: bool) -> int:
     """Entries and attachments are held against their hashes first: of damaged entries no view is made."""
     began = time.monotonic()
@@ -271,9 +297,7 @@ async def rebuild(folder: Path, config: Config, as_json: bool) -> int:
         figures = {"same": int(same), "damaged": len(found.entries), "files": len(found.files)}
         print(json.dumps({"command": "rebuild", "ok": same, "seconds": round(time.monotonic() - began, 2), "figures": figures}))
     elif found.entries:
-        print(
-            f"本机台账有损坏：{len(found.entries)} 处与签名对不上，没有重算。请停用本机，用备份恢复（yidi restore），缺的从别的节点取回。"
-        )
+        print(f"本机台账有损坏：{len(found.entries)} 处与签名对不上，没有重算。请停下本机的程序，运行 yidi heal 修复；缺的从别的节点取回。")
     else:
         if found.files:
             print(f"有 {len(found.files)} 个附件已损坏，联上后重新取回。")

@@ -5,6 +5,7 @@ await run_edge(folder, config)     a folder that was enrolled
 """
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Callable, Coroutine, Iterator
@@ -20,11 +21,12 @@ from deploy.nats.identity import Trust
 from deploy.nats.servers import Listen, Server
 from edge.enrol import finish_renewal, leaf_of
 from protocol import entry, events
-from protocol.node import log
+from protocol.node import healing, log
 from protocol.node.config import Config
 from protocol.node.identity import Identity
 from protocol.node.node import Node, now_ms
 from protocol.node.version import VERSION
+from protocol.problem import Refused
 
 GRACEFUL_S = 1  # open streams would else be waited for
 
@@ -41,7 +43,7 @@ async def run_hub(folder: Path, config: Config) -> bool:
     if config.nats.run:
         listen = Listen(config.nats.port, config.nats.leaf_port, config.nats.host)
         server = await Server(county.identity.folder, "county", listen, county.authority.trust()).start()
-    node = await Node.open(folder, _with_servers(config, county.servers))
+    node = await _opened(folder, _with_servers(config, county.servers))
 
     async def applied() -> None:
         if server:
@@ -69,9 +71,32 @@ async def run_edge(folder: Path, config: Config) -> bool:
         trust = msgspec.json.decode(leaf.trust, type=Trust)
         remote = f"tls://{config.nats.leaf_remote}" if config.nats.leaf_remote else leaf.remote
         server = await Server(Identity(folder).folder, "leaf", Listen(int(port), host=host), trust, remote).start()
-    node = await Node.open(folder, config)
+    node = await _opened(folder, config)
     watching = asyncio.create_task(_apply_trust(node, server)) if server else None
     return await _serve(node, edge_app(node), server, watching)
+
+
+async def _opened(folder: Path, config: Config) -> Node:
+    """A journal that was found damaged, or that can't be opened for it, is healed first. Raises what Node.open and heal raise."""
+    if (folder / healing.ASKED).exists():
+        await _healed(folder, config)
+    try:
+        return await Node.open(folder, config)
+    except Refused as refused:
+        if refused.code != "store_damaged" or not healing.may_by_itself(folder, now_ms()):
+            raise
+    await _healed(folder, config)
+    return await Node.open(folder, config)
+
+
+async def _healed(folder: Path, config: Config) -> None:
+    """What can't be healed says so, and the node is opened as it is: it shows what it can read and writes nothing."""
+    (folder / healing.ASKED).unlink(missing_ok=True)
+    try:
+        await healing.heal(folder, config, now_ms)
+    except (RuntimeError, Refused, OSError) as error:
+        log.event("not healed", level=logging.ERROR, exception=error)
+        (folder / healing.FAILED).touch()
 
 
 def _with_servers(config: Config, servers: list[str]) -> Config:

@@ -26,6 +26,8 @@ POINTS: Final = {
     "stick.import": "some batches of a stick admitted, others not",
     "backup.copy": "the journal copied, the backup not put together",
     "restore.move": "the old journal moved away, the new one not in its place",
+    "heal.ready": "the new journal whole beside the damaged one, nothing in its place yet",
+    "heal.swap": "the damaged journal's log removed, the new journal not in its place",
     "restore.epoch": "the old state in place, no new epoch yet",
 }
 NAME: Final = "YIDI_KILL_AT"

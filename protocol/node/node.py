@@ -20,7 +20,7 @@ from pathlib import Path
 from protocol import entry
 from protocol.certificate import Certificate
 from protocol.events import Actor
-from protocol.node import indexing, killpoints, log, scrubbing, sweeping
+from protocol.node import healing, indexing, killpoints, log, scrubbing, sweeping
 from protocol.node.admission import Admission
 from protocol.node.config import Config
 from protocol.node.desk import Desk
@@ -32,6 +32,7 @@ from protocol.node.journal import Journal, Witness
 from protocol.node.link.client import end
 from protocol.node.link.pump import Pump
 from protocol.node.machine import MARK, Machine, store_key, store_url
+from protocol.node.mending import Mending
 from protocol.node.people import People
 from protocol.node.reads import Reads
 from protocol.node.shelf import Shelf
@@ -82,6 +83,7 @@ class Node:
         self.forks.regained = self._regained
         self.gate = Gate(machine.folder, self.pump, clock, self.wake)
         self.desk.ready = self.gate.asked
+        self.mending = Mending(self, machine.folder, clock)
         self.outdated = asyncio.Event()  # a new epoch was opened while running: whoever runs this node closes it and opens it again
         self.servers: list[Callable[[], object]] = []  # states of nats-servers that this program runs, for the page
         self._tasks: list[asyncio.Task[None]] = []
@@ -92,6 +94,7 @@ class Node:
     @classmethod
     async def open(cls, folder: Path, config: Config, clock: Callable[[], int] = now_ms) -> "Node":
         """Raises Refused store_damaged, store_busy, disk_full."""
+        healing.finish(folder)
         return await cls.on(Machine(folder, config, clock))
 
     @classmethod
@@ -150,6 +153,8 @@ class Node:
             "errands": self._errands,
             "widened": self._widened,
             "sweep": self._sweep,
+            "mending": self.mending.run,
+            "damage": self._damage,
         }
         if self.journal.indexes_later:
             loops["index"] = partial(indexing.follow, self.journal, self.wake)
@@ -245,6 +250,25 @@ class Node:
             self.wake.commit([], [])  # pages say what was found, files that are wanted again are fetched
             log.event("scrubbed", entries=len(found.entries), count=len(found.files))
             await asyncio.sleep(scrubbing.EACH_S)
+
+    async def _damage(self) -> None:
+        """A journal that was found damaged is healed by whoever runs this node, unless its disk seems to die: then a person decides."""
+        while not self.outdated.is_set():
+            await asyncio.sleep(ELSEWHERE_S)
+            if self.journal.damaged and self.may_heal and healing.may_by_itself(self.folder, self.clock()):
+                self.heal_asked()
+        await asyncio.Event().wait()
+
+    @property
+    def may_heal(self) -> bool:
+        """Claims that a heal is possible here: one file, in a folder."""
+        return self.journal.url.startswith("sqlite") and self.folder.is_dir()
+
+    def heal_asked(self) -> None:
+        """Whoever runs this node closes it, heals and opens it again. Raises OSError."""
+        (self.folder / healing.ASKED).touch()
+        log.event("heal asked", node=self.about.node)
+        self.outdated.set()
 
     async def _sweep(self) -> None:
         """Files of erased bodies go; once an hour also what broke off and was left lying."""

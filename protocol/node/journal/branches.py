@@ -58,7 +58,7 @@ class Branched(msgspec.Struct, frozen=True):
 
 COLUMNS = Branched.__struct_fields__
 _SELECT = "select " + ", ".join(COLUMNS) + " from branch "
-_INSERT = (
+KEEP = (
     f"insert into branch ({', '.join(COLUMNS)}) values ({', '.join(':' + name for name in COLUMNS)})"
     " on conflict (ledger, origin, hash) do update set"
     " signature = coalesce(branch.signature, excluded.signature)"
@@ -135,7 +135,7 @@ async def keep(w: Writing, proven: Iterable[Proven], prev: bytes, source: str, n
             rows.append(row)
         at = one.hash
     rows = await _without_erased(w, rows)
-    await run(w.connection, _INSERT, [msgspec.structs.asdict(row) for row in rows])
+    await run(w.connection, KEEP, [msgspec.structs.asdict(row) for row in rows])
     return rows
 
 
@@ -170,7 +170,7 @@ async def swap(w: Writing, new: Sequence[Branched], own: str, now_ms: int) -> li
         )
         aside.append(made)
         at = e.hash
-    await run(w.connection, _INSERT, [msgspec.structs.asdict(row) for row in aside])
+    await run(w.connection, KEEP, [msgspec.structs.asdict(row) for row in aside])
     await fetch(w.connection, f"delete from entry {_LANE} and seq >= :seq", {**lane, "seq": first.seq})
     signed = await fetch(w.connection, f"select max(seq) from entry {_LANE} and signature is not null", lane)
     await w.cut(first.ledger, first.origin, LaneHead(first.seq - 1, first.prev, signed[0][0] or 0))

@@ -20,7 +20,7 @@ from protocol import batch as batches
 from protocol import have, place
 from protocol.batch import BATCH_ENTRIES_MAX, SPEAKS
 from protocol.certificate import Certificate
-from protocol.have import Have
+from protocol.have import Have, Lanes
 from protocol.node import killpoints, observe
 from protocol.node.forks import Forks
 from protocol.node.link import parts, subjects
@@ -128,6 +128,11 @@ class Pump:
 
     def peers(self) -> list[Peer]:
         return self._ground.peers.shown(self._ground.heads)
+
+    def said(self, node: str, ledger: str) -> Lanes | None:
+        """What another node last said it has of a ledger; None: nothing since the start."""
+        known = self._ground.peers.get(node)
+        return known.lanes.get(ledger) if known else None
 
     def offset_ms(self) -> int | None:
         """How far our clock is ahead of the node above (None: not known)."""

@@ -1,0 +1,243 @@
+"""A damaged journal is made whole again: what is proven goes over into a new one, what is missing is asked of others.
+
+    done = await heal(folder, config, clock)      with the node's program stopped; a kill at any point leaves the old journal or the new
+    finish(folder)                                at each start: a heal that was killed on its way is ended
+
+What is still open while the node runs is mending.py's. Own entries come back under their numbers from whoever holds them; when a page was damaged or something of ours is missing the
+node goes on under a new epoch, offline too. What stood behind a gap that nobody can fill is written anew, and each number that is gone
+is listed in `healed-….json` and on the page 连接与台账. The damaged file is kept until all is decided.
+"""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from protocol import entry
+from protocol.commands import Blob
+from protocol.events import EvidenceAddedBody, body_of
+from protocol.node import killpoints, log
+from protocol.node.blobs import Blobs
+from protocol.node.bodies import DONE, EVIDENCE, erase_bodies, expect_files
+from protocol.node.config import Config
+from protocol.node.folding import open_journal
+from protocol.node.identity import Identity, write_whole
+from protocol.node.journal import Journal, Witness
+from protocol.node.journal.engine import KEY_BYTES, sync_folder
+from protocol.node.journal.reseal import PAGE_BYTES, reseal
+from protocol.node.journal.salvage import UNREADABLE_STORE, Saved, salvage
+from protocol.node.journal.stored import LaneHead
+from protocol.node.machine import MARK, Machine, store_key, store_url
+from protocol.node.shelf import Shelf
+
+WORK: Final = "healing"  # folder of a heal that is under way
+PLAN: Final = "ready.json"  # in it: everything stands, only the places are to be changed
+STATE: Final = "healing.json"  # what is still open; renamed when nothing is
+ASKED: Final = "heal-asked"  # somebody at a page, or the node itself, asked for it: done before the next opening
+FAILED: Final = "heal-failed"  # it could not be done: not tried again and again
+NAMES: Final = ("journal.db", "journal.db-wal", "journal.db-shm")
+ENTRIES_AT_ONCE: Final = 2_000
+DAY_MS: Final = 86_400_000
+BY_ITSELF_MAX: Final = 2  # a day
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """Entries first … last of a lane that were here once and are not now."""
+
+    ledger: str
+    origin: str
+    first: int
+    last: int
+
+
+class Healing(msgspec.Struct):
+    """pages: damaged ones of the file · entries: proven, gone over · loose: kept apart, to follow · short: lanes with how far they should
+    reach · epoch: the new one, 0: none was needed · aside: folder of the damaged file. Set later: attached: of the loose · rewritten:
+    under the new epoch · gone: for good · bodiless: written anew without their damaged words · settled_by: who did not wait for all."""
+
+    since_ms: int
+    pages: int
+    entries: int
+    loose: int
+    short: list[Gap]
+    epoch: int = 0
+    aside: str = ""
+    attached: int = 0
+    rewritten: int = 0
+    gone: list[Gap] = []
+    bodiless: list[Gap] = []
+    settled_by: str = ""
+    done_ms: int = 0
+
+
+async def heal(folder: Path, config: Config, clock: Callable[[], int]) -> Healing:
+    """Makes the new journal beside the old one and puts it in its place. Raises RuntimeError where nothing can be done, OSError, Refused;
+    then nothing was changed."""
+    finish(folder)
+    identity, url = Identity(folder), store_url(folder, config)
+    if not url.startswith("sqlite"):
+        raise RuntimeError("台账在 PostgreSQL 里，不能就地修复。请用备份恢复（yidi restore）到一个新的数据库，缺的联上后从别的节点取回")
+    work, key = folder / WORK, store_key(identity, config) or bytes(KEY_BYTES)
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(mode=0o700)
+    pages = await asyncio.to_thread(_copied, folder, work, key)
+    made = work / NAMES[0]
+    machine, shelf = Machine(folder, config, clock), Shelf(clock)
+    await (await Journal.open(f"sqlite:///{made.resolve()}", key, shelf)).close()
+    try:
+        saved = await asyncio.to_thread(salvage, work / "damaged.db", key, made, work, identity.about().root_public)
+    except UNREADABLE_STORE as error:
+        shutil.rmtree(work)
+        raise RuntimeError("台账文件的目录已损坏，读不出来。请用最近的备份恢复（yidi restore），备份以后的联上后从别的节点取回") from error
+    journal = await open_journal(f"sqlite:///{made.resolve()}", key, shelf)
+    try:
+        await _follow_up(journal, machine.blobs(), clock())
+    finally:
+        await journal.close()
+    plan = _plan(saved, pages, identity, Witness(folder / MARK), clock())
+    for left in work.glob("damaged.db*"):
+        left.unlink()
+    for left in work.glob("scratch.db*"):
+        left.unlink()
+    sync_folder(work)
+    write_whole(work / PLAN, msgspec.json.encode(plan))
+    killpoints.reach("heal.ready")
+    return finish(folder) or plan
+
+
+def finish(folder: Path) -> Healing | None:
+    """Changes the places when a new journal stands ready; each step may be done twice. None: there is none. Raises OSError."""
+    work = folder / WORK
+    try:
+        plan = msgspec.json.decode((work / PLAN).read_bytes(), type=Healing)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+    aside, identity = folder / plan.aside, Identity(folder)
+    if (work / NAMES[0]).exists():
+        aside.mkdir(mode=0o700, exist_ok=True)
+        for name in NAMES[:2]:
+            if (folder / name).exists() and not (aside / name).exists():
+                os.link(folder / name, aside / name)
+        sync_folder(aside)
+        while plan.epoch and identity.about().epoch < plan.epoch:
+            identity.new_epoch()
+            (folder / MARK).unlink(missing_ok=True)
+        write_whole(folder / STATE, msgspec.json.encode(plan))
+        for name in NAMES[1:]:
+            (folder / name).unlink(missing_ok=True)  # a log of the old file must never be read into the new one
+        killpoints.reach("heal.swap")
+        (work / NAMES[0]).rename(folder / NAMES[0])
+        sync_folder(folder)
+    (folder / ASKED).unlink(missing_ok=True)
+    shutil.rmtree(work)
+    log.event("healed", entries=plan.entries, count=plan.pages, lanes=len(plan.short))
+    return plan
+
+
+def state_of(folder: Path) -> Healing | None:
+    """What is still open; None: nothing was healed, or all is decided."""
+    try:
+        return msgspec.json.decode((folder / STATE).read_bytes(), type=Healing)
+    except (FileNotFoundError, NotADirectoryError, msgspec.MsgspecError):
+        return None
+
+
+def reports(folder: Path) -> list[Healing]:
+    """All that were ended, the newest first."""
+    found = []
+    for file in folder.glob("healed-*.json"):
+        try:
+            found.append(msgspec.json.decode(file.read_bytes(), type=Healing))
+        except msgspec.MsgspecError:
+            continue
+    return sorted(found, key=lambda one: -one.since_ms)
+
+
+def keep_state(folder: Path, state: Healing) -> None:
+    """Raises OSError."""
+    write_whole(folder / STATE, msgspec.json.encode(state))
+
+
+def end_state(folder: Path, state: Healing) -> None:
+    """The report stays; the damaged file goes, for all that was in it is decided. Raises OSError."""
+    write_whole(folder / f"healed-{state.since_ms}.json", msgspec.json.encode(state))
+    (folder / STATE).unlink(missing_ok=True)
+    if state.aside:
+        shutil.rmtree(folder / state.aside, ignore_errors=True)
+
+
+def may_by_itself(folder: Path, now_ms: int) -> bool:
+    """Claims that nobody has to be asked: a journal that is damaged again and again lies on a disk that dies."""
+    state, failed = state_of(folder), folder / FAILED
+    if failed.exists() and now_ms - failed.stat().st_mtime * 1000 < DAY_MS:
+        return False
+    healed = [one.since_ms for one in (*([state] if state else []), *reports(folder))]
+    return sum(now_ms - at < DAY_MS for at in healed) < BY_ITSELF_MAX
+
+
+# ── the rest is private ──
+
+
+def _copied(folder: Path, work: Path, key: bytes) -> int:
+    """A copy with its log, each page readable; how many were not what was written. What the disk does not give is zeros."""
+    if not (folder / NAMES[0]).exists():
+        raise RuntimeError(f"{folder} 里没有台账")
+    for name, copy in zip(NAMES[:2], ("damaged.db", "damaged.db-wal"), strict=True):
+        if (folder / name).exists():
+            _read_out(folder / name, work / copy)
+    return reseal(work / "damaged.db", key)
+
+
+def _read_out(source: Path, target: Path) -> None:
+    size = source.stat().st_size
+    with source.open("rb", buffering=0) as f, target.open("wb") as out:
+        for at in range(0, size, PAGE_BYTES):
+            most = min(PAGE_BYTES, size - at)
+            try:
+                f.seek(at)
+                out.write(f.read(most).ljust(most, b"\0"))
+            except OSError:
+                out.write(bytes(most))
+
+
+async def _follow_up(journal: Journal, blobs: Blobs, now_ms: int) -> None:
+    """What entries ask for besides their views, once more: files to expect, bodies that the law took."""
+    position = 0
+    known = {row["address"] for row in await journal.rows("blob")}
+    used = {(row["ledger"], row["origin"], row["seq"]) for row in await journal.rows("blob_use")}
+    while some := await journal.since(position, ENTRIES_AT_ONCE):
+        position = some[-1].position
+        wanted = [e for e in some if e.head.kind in EVIDENCE and (e.key not in used or not _addresses(e) <= known)]
+        erasing = [e for e in some if e.head.kind == "BodyErased"]
+        async with journal.writing() as w:
+            for e in wanted:
+                await expect_files(w, [e], entry.node_of(e.origin), now_ms)
+            await w.project(await erase_bodies(w, erasing))
+    for row in await journal.rows("blob", "have < size and stage >= 0"):
+        if blobs.has(row["address"]):
+            async with journal.writing() as w:
+                await w.connection.exec_driver_sql("update blob set have = size, stage = ? where address = ?", (DONE, row["address"]))
+
+
+def _addresses(e: Any) -> set[str]:
+    body = body_of(e.head.kind, e.body)
+    if not isinstance(body, EvidenceAddedBody):
+        return set()
+    named: list[Blob] = [body.blob, *([body.thumb] if body.thumb is not None else [])]
+    return {blob.address for blob in named}
+
+
+def _plan(saved: Saved, pages: int, identity: Identity, witness: Witness, now_ms: int) -> Healing:
+    about = identity.about()
+    heads = {lane: LaneHead(seq) for lane, seq in saved.here.items()}
+    known = dict(saved.known)
+    for ledger, origin, _, noted in witness.ahead(heads):
+        known[ledger, origin] = max(known.get((ledger, origin), 0), noted)
+    short = [Gap(*lane, saved.here.get(lane, 0) + 1, seq) for lane, seq in sorted(known.items()) if seq > saved.here.get(lane, 0)]
+    own = entry.origin_of(about.node, about.epoch)
+    epoch = about.epoch + 1 if pages or any(gap.origin == own for gap in short) else 0
+    return Healing(now_ms, pages, saved.entries, saved.loose, short, epoch, f"damaged-{now_ms // 1000}")
