@@ -278,7 +278,8 @@ def test_no_text_is_a_real_persons_words():
 def test_the_rules_refuse_nothing_and_every_status_occurs():
     made = world()
     cases = [made.case(subject) for subject in made.cases]
-    assert Counter(case.status for case in cases).keys() == STATUS_NAMES.keys()
+    elsewhere = {"transferred"}  # comes back from another office's ledger, by a node of its own: tests/node/test_transfers.py
+    assert Counter(case.status for case in cases).keys() == STATUS_NAMES.keys() - elsewhere
     assert not [review for case in cases for review in case.reviews]
 
 
