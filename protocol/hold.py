@@ -119,9 +119,15 @@ def gathered(admitted: Iterable[Admitted]) -> list[Item]:
 def _raise_turns(found: dict[tuple[str, str, int], Item]) -> None:
     highest: dict[tuple[str, str], int] = {}
     for (ledger, origin, _), item in sorted(found.items()):
-        causes = [found[ledger, o, s].head.turn + 1 for o, s in item.facts.seen if (ledger, o, s) in found]
-        turn = max(item.head.turn, highest.get((ledger, origin), 0), *causes)
-        highest[ledger, origin] = turn
+        turn, lane = item.head.turn, (ledger, origin)
+        before = highest.get(lane, 0)
+        if before > turn:
+            turn = before
+        for other, seq in item.facts.seen:
+            cause = found.get((ledger, other, seq))
+            if cause is not None and cause.head.turn >= turn:
+                turn = cause.head.turn + 1
+        highest[lane] = turn
         if turn > item.head.turn:
             item.order = (turn, *item.order[1:])
 

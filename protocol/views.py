@@ -16,7 +16,7 @@ from protocol.companion_fold import fold_companion, opinion_texts
 from protocol.entry import Admitted
 from protocol.events import DisputeCorrected, DisputeLogged, NodeEnrolled, NodeRevoked, PostEnded, TableSet, body_of
 from protocol.fold import LastGood, fold_case, fold_person, fold_task
-from protocol.hold import Item, gathered, out_of_office
+from protocol.hold import Item, gathered, out_of_office, read
 from protocol.tables import Tables
 from protocol.words import party_names
 
@@ -218,7 +218,8 @@ _SAID: Final = ("DisputeLogged", "DisputeCorrected")
 def _search_case(admitted: list[Admitted]) -> str:
     """Without the fold: a corrected value is found, and so is the one before it, as long as its body is here."""
     words: dict[str, None] = {}
-    for item in gathered(one for one in admitted if one.head.kind in _SAID):
+    said = [one for one in admitted if one.head.kind in _SAID]
+    for item in gathered(said) if len(said) > 1 else map(read, said):
         facts, body = item.facts, body_of(item.kind, item.admitted.body)
         if isinstance(facts, DisputeLogged):
             words[facts.code] = None

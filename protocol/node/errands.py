@@ -24,7 +24,6 @@ from protocol.case import Task
 from protocol.certificate import Certificate
 from protocol.events import Draft, PostEnded, TaskAnswered, TaskAssigned, TaskAssignedBody, TaskRecalled, TaskUrged, TextBody
 from protocol.node.deciding import Asked
-from protocol.node.journal.rows import fetch
 from protocol.node.listing import any_of, subtree
 from protocol.task import RANK
 from protocol.views import Limits
@@ -140,8 +139,7 @@ class Errands:
         return await self._desk.by_itself(make)
 
     async def _rows(self, query: str, values: Mapping[str, Any] = MappingProxyType({})) -> list[Any]:
-        async with self._desk.journal.read() as c:
-            return await fetch(c, query, {"most": ERRANDS_MAX, **values})
+        return await self._desk.journal.select(query, {"most": ERRANDS_MAX, **values})
 
     def _is_mine(self, errand: str, *ledgers: str) -> bool:
         """Claims that this node covers both ledgers, and that no lower one may still do it."""

@@ -35,6 +35,8 @@ class Journal:
 
     def __init__(self, writer: AsyncEngine, reader: AsyncEngine, tables: Callable[[], Any], views: Views, index_later: bool) -> None:
         self._writer, self._reader, self.tables, self.views, self._later = writer, reader, tables, views, index_later
+        # one statement is a snapshot by itself: without BEGIN and ROLLBACK a question is half as far away
+        self._one = reader if writer.dialect.name == "sqlite" else reader.execution_options(isolation_level="AUTOCOMMIT")
         self.writers_max = 1 if writer.dialect.name == "sqlite" else engines.WRITERS_MAX
         self._turn = asyncio.Semaphore(self.writers_max)
         self._fatal: Callable[[str], Any] = faults.end_program
@@ -124,6 +126,12 @@ class Journal:
             await c.rollback()
 
     @asynccontextmanager
+    async def _question(self) -> AsyncIterator[AsyncConnection]:
+        """For one statement."""
+        async with self._guarded(), self._one.connect() as c:
+            yield c
+
+    @asynccontextmanager
     async def writing(self, brief: bool = False) -> AsyncIterator[Writing]:
         """One transaction, whole or not at all; on the disk when this returns. `writers_max` at once, in the order of their coming.
 
@@ -178,7 +186,7 @@ class Journal:
     async def heads(self, ledger: str | None = None) -> dict[tuple[str, str], LaneHead]:
         """(ledger, origin) → head, of one ledger or of all. What a digest is made of."""
         where = "where seq > 0" + (" and ledger = :ledger" if ledger is not None else "")
-        rows = await self._all(
+        rows = await self.select(
             f"select ledger, origin, seq, hash, signed_seq from lane {where} order by ledger, origin", {"ledger": ledger}
         )
         return {(r[0], r[1]): LaneHead(r[2], bytes(r[3]), r[4]) for r in rows}
@@ -188,7 +196,7 @@ class Journal:
         return {origin: (head.seq, head.hash) for (_, origin), head in (await self.heads(ledger)).items()}
 
     async def ledgers(self) -> list[str]:
-        return [r[0] for r in await self._all("select distinct ledger from lane where seq > 0 order by ledger", {})]
+        return [r[0] for r in await self.select("select distinct ledger from lane where seq > 0 order by ledger", {})]
 
     async def subject(self, id_: str) -> list[Stored]:
         """All entries of a case, task, person …, in the order of their positions."""
@@ -209,7 +217,7 @@ class Journal:
         return await self._entries("where command = :command order by position", {"command": id_}) if id_ else []
 
     async def outcome(self, command: str) -> bytes | None:
-        rows = await self._all("select outcome from command where id = :id", {"id": command})
+        rows = await self.select("select outcome from command where id = :id", {"id": command})
         return bytes(rows[0][0]) if rows else None
 
     async def since(self, position: int, limit: int) -> list[Stored]:
@@ -226,7 +234,7 @@ class Journal:
         )
 
     async def local(self, name: str) -> bytes | None:
-        rows = await self._all("select value from local where name = :name", {"name": name})
+        rows = await self.select("select value from local where name = :name", {"name": name})
         return bytes(rows[0][0]) if rows else None
 
     async def rows(
@@ -241,7 +249,7 @@ class Journal:
             async with self._guarded():
                 names, found = await self._asked.ask(sql, values or {})
             return [dict(zip(names, row, strict=True)) for row in found]
-        async with self.read() as c:
+        async with self._question() as c:
             return [dict(row) for row in (await c.execute(text(sql), dict(values or {}))).mappings()]
 
     async def search(self, question: str, limit: int = 50) -> list[str]:
@@ -273,19 +281,20 @@ class Journal:
     async def pending_since_ms(self) -> int | None:
         """When the first search row that is still pending came, by this node's clock; None: all is indexed."""
         first = "select subject from search where pending = 1 order by id limit 1"
-        rows = await self._all(f"select max(received_ms) from entry where subject = ({first})", {})
+        rows = await self.select(f"select max(received_ms) from entry where subject = ({first})", {})
         return rows[0][0]
 
-    async def _all(self, sql: str, values: Mapping[str, Any]) -> list[Any]:
+    async def select(self, sql: str, values: Mapping[str, Any]) -> list[Any]:
+        """Rows of one statement, the program's own SQL; of `values` only what it names is bound."""
         used = {name: value for name, value in values.items() if f":{name}" in sql}
         if self._asked:
             async with self._guarded():
                 return (await self._asked.ask(sql, used))[1]
-        async with self.read() as c:
+        async with self._question() as c:
             return await fetch(c, sql, used)
 
     async def _entries(self, where: str, values: Mapping[str, Any]) -> list[Stored]:
-        return [stored(row) for row in await self._all(SELECT + where, values)]
+        return [stored(row) for row in await self.select(SELECT + where, values)]
 
 
 async def _to_the_end(commit: Any) -> None:

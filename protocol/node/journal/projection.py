@@ -35,6 +35,8 @@ class Projected:
     def __init__(self, views: Views) -> None:
         self._views = views
         self.columns = {name: [c.name for c in columns] for name, columns in views.TABLES.items()}
+        self._limits = {name: [(c.name, c.key or c.index) for c in columns] for name, columns in views.TABLES.items()}
+        self._keys = {name: [n for n, c in enumerate(columns) if c.key] for name, columns in views.TABLES.items()}
         self.rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in self.columns}
         self.texts: dict[str, str] = {}
 
@@ -46,9 +48,11 @@ class Projected:
         words, found = [], defaultdict(dict)
         for sort, admitted in sorts.items():
             for table, rows in self._views.rows(sort, admitted, tables).items():
+                limits, keys = self._limits[table], self._keys[table]
                 for row in rows:
-                    cells = tuple([cell(row.get(c.name), c.key or c.index) for c in self._views.TABLES[table]])
-                    found[table][self._key(table, cells)] = cells  # two rows of one key cannot stand: the later one does
+                    get = row.get
+                    cells = tuple([None if (value := get(name)) is None else cell(value, indexed) for name, indexed in limits])
+                    found[table][tuple([cells[n] for n in keys])] = cells  # two rows of one key cannot stand: the later one does
             words.append(self._views.search_text(sort, admitted))
         for table, some in found.items():
             self.rows[table].extend(some.values())
@@ -56,15 +60,12 @@ class Projected:
         if text:
             self.texts[entries[0].subject] = text
 
-    def _key(self, table: str, cells: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple([value for value, c in zip(cells, self._views.TABLES[table], strict=True) if c.key])
-
 
 def cell(value: Any, indexed: bool) -> Any:
     """What every backend takes and gives back alike: no NUL in texts, whole numbers of 64 bits, no truth values."""
     if isinstance(value, str):
         value = value.replace("\0", "") if "\0" in value else value
-        return value[:INDEXED_CHARS_MAX] if indexed else value
+        return value[:INDEXED_CHARS_MAX] if indexed and len(value) > INDEXED_CHARS_MAX else value
     if isinstance(value, int):
         return max(-_INT_MAX, min(_INT_MAX, int(value)))
     return value
