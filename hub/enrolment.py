@@ -25,6 +25,7 @@ from protocol import entry, place
 from protocol.certificate import Certificate
 from protocol.enrolment import Answer, Ask, Code, Leaf
 from protocol.node.link.answers import piece
+from protocol.node.losses import claimed
 from protocol.node.widening import TOKENS_TABLE
 from protocol.problem import Refused
 
@@ -172,7 +173,9 @@ class Enrolment:
         last = tuple((*lane, head.seq) for lane, head in heads.items())
         cut = self._authority.revoke(node, self._clock() // 1_000)
         await self._applied()
-        await self._desk.revoke_node(node, last, reason, {lane: head.hash for lane, head in heads.items()})
+        said, heard_ms = await claimed(self._journal, node)
+        beyond = [(*lane, seq) for lane, seq in said.items() if seq > (heads[lane].seq if lane in heads else 0)]
+        await self._desk.revoke_node(node, last, reason, {lane: head.hash for lane, head in heads.items()}, beyond, heard_ms)
         await self.announce_trust()
         return Revocation(node, cut, last)
 

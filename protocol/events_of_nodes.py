@@ -64,11 +64,15 @@ class NodeRevoked(Facts):
     """last: (ledger, origin, last good seq); what that node wrote after is set aside everywhere.
 
     tips: the chain hash at each of `last`, in its order: of two histories of a lane (a copied computer) this one stays the lane.
+    said: (ledger, origin, seq) that the node's own signed Haves claimed beyond `last`: written there, and held by nobody who was heard ·
+    heard_ms: when it was heard last (0: never).
     """
 
     node: str
     last: tuple[tuple[str, str, int], ...]
     tips: tuple[bytes, ...] = ()
+    said: tuple[tuple[str, str, int], ...] = ()
+    heard_ms: int = 0
 
 
 class BranchDecided(Facts):

@@ -151,13 +151,16 @@ class Desk:
         last: Iterable[tuple[str, str, int]],
         reason: str = "",
         tips: Mapping[tuple[str, str], bytes] = MappingProxyType({}),
+        said: Iterable[tuple[str, str, int]] = (),
+        heard_ms: int = 0,
     ) -> Outcome:
-        """last: (ledger, origin, last good seq); what that node wrote after counts nowhere until the holder adopts it.
+        """said, heard_ms: what its last Haves claimed beyond that, see NodeRevoked. last: (ledger, origin, last good seq); what that node wrote after counts nowhere until the holder adopts it.
 
         tips: (ledger, origin) → chain hash at that seq; of two histories of the lane that one counts.
         """
         good = tuple(sorted(last))
-        facts = NodeRevoked("", 0, (), node, good, tuple(tips.get((ledger, origin), b"") for ledger, origin, _ in good))
+        hashes = tuple(tips.get((ledger, origin), b"") for ledger, origin, _ in good)
+        facts = NodeRevoked("", 0, (), node, good, hashes, tuple(sorted(said)), heard_ms)
         id_ = entry.derive(sha256(msgspec.msgpack.encode(facts)).hexdigest(), "revoke node")
         return await self._say(Draft(COMMON, node, "common", facts, TextBody(reason)), id_)
 

@@ -19,7 +19,22 @@ from litestar.datastructures import CacheControlHeader, State
 from litestar.exceptions import HTTPException
 from litestar.static_files import create_static_files_router
 
-from protocol.node.web import asking, cases, files, histories, link, lists, register, session, stream, transfers, waiting, watch, words
+from protocol.node.web import (
+    asking,
+    cases,
+    files,
+    histories,
+    link,
+    lists,
+    losses,
+    register,
+    session,
+    stream,
+    transfers,
+    waiting,
+    watch,
+    words,
+)
 from protocol.node.web.page import BODY_BYTES_MAX, POLICY, failed, refused
 from protocol.node.web.stream import View
 from protocol.problem import Refused
@@ -78,7 +93,7 @@ def make_app(
     ids that go out with the forms.
     """
     environment = environment_of(node, templates, dist, home)
-    pages = (waiting, lists, register, cases, asking, transfers, files, link, histories, stream, watch)
+    pages = (waiting, lists, register, cases, asking, transfers, files, link, losses, histories, stream, watch)
     shared = [*session.routes(home, homes), *(route for module in pages for route in module.routes())]
     dist.mkdir(parents=True, exist_ok=True)
     static = create_static_files_router(

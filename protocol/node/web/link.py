@@ -18,6 +18,7 @@ from protocol.node.indexing import lag_since_ms
 from protocol.node.journal.branches import forked
 from protocol.node.standing import ACT, LOOK, Standing, standings
 from protocol.node.version import VERSION
+from protocol.node.web.losses import repairs_of
 from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
 from protocol.node.web.words import sees_cases
 from protocol.problem import Refused
@@ -159,6 +160,7 @@ async def shown(request: Request, status: int = 200, **more: Any) -> Response[An
                 "servers": servers_of(node),
                 "stopped": stopped_of(node),
                 "forks": await forks_of(node),
+                "repairs": await repairs_of(node),
             }
         )
     refusals = await node.reads.quarantine(actor) if actor.powers & {"admin", "supervise"} else []
@@ -172,6 +174,7 @@ async def shown(request: Request, status: int = 200, **more: Any) -> Response[An
         forks=await forks_of(node),
         may_renew=getattr(request.app.state, "may_renew", False),
         status=status,
+        **await repairs_of(node),
         **more,
         **await _parts(node, ledgers),
         live="view=link",
