@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 STORE_S_MAX: Final = 2.0
-ROOM_BYTES_MIN: Final = 32 * 2**20  # below it a save is about to fail
+ROOM_BYTES_MIN: Final = 4 * 2**20  # a save takes less, its log and a page of photos together about so much
 
 
 async def health_of(node: Any) -> dict[str, Any]:
