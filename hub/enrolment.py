@@ -182,6 +182,7 @@ class Enrolment:
     async def renew(self, node: str, reason: str = "", hosts: Sequence[str] = ()) -> tuple[str, str]:
         """(name, code): the node is revoked, if it is not yet, and its place is invited again. Whoever types the code goes on there.
 
+        The old sealed ledger goes along: a report that was sealed on that computer and had not left it yet still finds its way.
         Raises Refused node_unknown.
         """
         rows = await self._journal.rows("node_row", "subject = :node", {"node": node})
@@ -193,7 +194,8 @@ class Enrolment:
         first, *more = old.serves
         path = first.removesuffix("/*")
         leaf = (await self._journal.local(f"leaf {old.branch}") or b"").decode() if is_branch(path) else ""
-        code = await self.invite(place=path, name=old.name, serves=more, covers=old.covers, hosts=hosts, leaf=leaf)
+        covers = (*old.covers, certificates.sealed_ledger(old))
+        code = await self.invite(place=path, name=old.name, serves=more, covers=covers, hosts=hosts, leaf=leaf)
         return old.name, code
 
     async def widen(self, node: str, paths: Sequence[str]) -> Certificate | None:

@@ -48,11 +48,11 @@ def leaf_may(township: str) -> May:
 
 
 def _denied_sealed(certificate: Certificate) -> list[str]:
-    """Counties whose subtree is covered without their sealed ledgers. Such a node hears no receipt for its own sealed ledger."""
+    """Counties whose subtree is covered without all their sealed ledgers. Such a node hears no receipt for its own sealed ledger."""
     counties = {
         path[:-2] for path in certificate.covers if path.endswith("/*") and place.tier(path[:-2]) == 0 and not place.is_unit(path[:-2])
     }
-    open_ = {place.segments(path)[0] for path in certificate.covers if place.SEALED in place.segments(path)}
+    open_ = {place.segments(path)[0] for path in certificate.covers if path == f"{place.segments(path)[0]}/{place.SEALED}/*"}
     return [f"y1.{kind}.{county}.{place.SEALED}.>" for county in sorted(counties - open_) for kind in KINDS]
 
 

@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from nacl.signing import SigningKey
 
-from deploy.nats.permissions import allows, leaf_may
+from deploy.nats.permissions import allows, leaf_may, node_may
+from protocol import certificate as certificates
 from protocol import place
 from protocol.node.link import subjects
 from protocol.node.link.client import end
-from tests.link.kit import COUNTY, HALL, HUB, N1, N2, N9, OTHER, T1, TOWN, V1, V2, V9, now_s, soon
+from tests.link.kit import COUNTY, HALL, HUB, N1, N2, N9, NODES, OTHER, T1, TOWN, V1, V2, V9, now_s, soon
 
 
 class Wire:
@@ -109,6 +111,19 @@ async def test_sealed_ledgers_are_in_no_wildcard_of_those_who_do_not_list_them(t
     assert [body for _, body in hall.got] == [b"open"]
     assert not t1.got
     assert not v2.got
+
+
+def test_who_goes_on_for_a_put_out_node_hears_its_sealed_ledger_and_no_other() -> None:
+    serves, covers, branch = NODES[HALL]
+    key = SigningKey.generate()
+    after = certificates.issue(
+        key, node=HALL, name="厅", key=bytes(key.verify_key), serves=serves, covers=(*covers, f"{COUNTY}/sealed/{N1}"), short=9,
+        valid_from_ms=1, branch=branch,
+    )  # fmt: skip
+    heard = node_may(after)["sub"]
+    assert allows(heard["allow"], f"y1.live.{COUNTY}.sealed.{N1}.{N1}")
+    assert allows(heard["deny"], f"y1.live.{COUNTY}.sealed.{N2}.{N2}")
+    assert not certificates.hears(after, f"{COUNTY}/sealed/{N2}")
 
 
 async def test_a_township_goes_on_while_the_county_is_dead(town, wire):

@@ -70,7 +70,7 @@ class Watch:
             ledger = _ledger_of(msg.data)
         else:
             return
-        if ledger and not site.seat.hears(ledger, link.node):
+        if ledger and not site.hears(ledger):
             self._broken(f"(f) {msg.subject} of {ledger} was delivered to {site.name}")
 
     def _site(self, link: WireLink) -> Site:
@@ -119,7 +119,7 @@ def differing(world: "World") -> list[str]:
     ledgers = {ledger for one in all_heads.values() for ledger in one}
     wrong = []
     for ledger in sorted(ledgers):
-        said = {site.name: all_heads[site.name].get(ledger, {}) for site in world.alive() if site.seat.hears(ledger, site.node_id)}
+        said = {site.name: all_heads[site.name].get(ledger, {}) for site in world.alive() if site.hears(ledger)}
         if len({repr(sorted(lanes.items())) for lanes in said.values()}) > 1:
             short = {name: {origin: (seq, hash_.hex()[:6]) for origin, (seq, hash_) in lanes.items()} for name, lanes in said.items()}
             wrong.append(f"(h) {ledger}: {short}")
@@ -148,7 +148,7 @@ def _present(world: "World") -> Iterator[str]:
 
     for entry in sorted(world.entries_told() - world.lost):
         for site in world.alive():
-            if site.seat.hears(entry[0], site.node_id) and not holds(site, entry):
+            if site.hears(entry[0]) and not holds(site, entry):
                 yield f"(a) {site.name} lacks {entry[0]} {entry[1]} {entry[2]}, which somebody was told is saved"
 
 
@@ -188,7 +188,7 @@ def _reach(site: Site) -> Iterator[str]:
     """(f)"""
     for table in ("entry", "branch"):
         for (ledger,) in site.disk.rows(f"select distinct ledger from {table}"):
-            if not any(site.seat.hears(ledger, node) for node in (site.node_id, *site.identity().about().former)):
+            if not site.hears(ledger):
                 yield f"(f) {site.name} holds {table} of {ledger}"
 
 

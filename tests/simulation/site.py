@@ -262,6 +262,7 @@ class Site:
         self.link: WireLink | None = None
         self.node: Node | None = None
         self.at_work: list[asyncio.Task[None]] = []
+        self.former: list[str] = []  # ids that the place's computers had before
         self.is_gone = False  # put out of the county, or thrown away
         self.stays_down, self.down_s = False, 0.5  # whether and when whoever runs it starts it again after it died
         self.opened: Callable[[Site], None] = lambda _: None
@@ -274,6 +275,10 @@ class Site:
     @property
     def is_up(self) -> bool:
         return self.life is not None and not self.life.is_over
+
+    def hears(self, ledger: str) -> bool:
+        """Its own sealed ledger, and those of whoever was here before it."""
+        return any(self.seat.hears(ledger, node) for node in (self.node_id, *self.former))
 
     @property
     def node_id(self) -> str:

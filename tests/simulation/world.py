@@ -358,6 +358,7 @@ class World:
         name, key = f"{seat} after {old}", signing_key(f"{seat} after {old}")
         about, packed = await self._joined(old, key, None)
         site = self._site(self.sites[seat].seat, Kept(self.founded.empty(), b"", msgspec.json.encode(about), keys_of(name, key), {}, {}))
+        site.former = [*self.sites[seat].former, old]
         self._come(seat, site)
         await self._admitted(site, packed)
 
@@ -369,6 +370,7 @@ class World:
         about, packed = await self._joined(old, key, site)
         site.stays_down = True
         site.kill()
+        site.former.append(old)
         site.about, site.keys = msgspec.json.encode(about), keys_of(name, key) | {k: site.keys[k] for k in ("store", "blob", "box")}
         site.stays_down = False
         site.start()
