@@ -6,8 +6,10 @@ Whoever runs nodes under other laws (a county in one process, in a time of its o
 above it is the same one.
 """
 
+import platform
 import secrets
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 from protocol.batch import SPEAKS
@@ -33,6 +35,11 @@ class Machine:
     def __init__(self, folder: Path, config: Config, clock: Callable[[], int]) -> None:
         self.folder, self.config, self.clock = folder, config, clock
         self.identity = Identity(folder)
+
+    @property
+    def name(self) -> str:
+        """Of the program: one a folder, the same after a restart."""
+        return sha256(f"{platform.node()} {self.folder.resolve()}".encode()).hexdigest()[:16]
 
     def chance(self, count: int) -> bytes:
         return secrets.token_bytes(count)

@@ -24,6 +24,7 @@ from protocol.node import healing, indexing, killpoints, log, scrubbing, sweepin
 from protocol.node.admission import Admission
 from protocol.node.config import Config
 from protocol.node.desk import Desk
+from protocol.node.fellows import Fellows
 from protocol.node.folding import fold_again, fold_ended
 from protocol.node.forks import Forks, Moved
 from protocol.node.gate import Gate, note_restored
@@ -77,8 +78,10 @@ class Node:
         self.link = machine.link()
         self.pump = Pump(
             journal, self.admission, self.link, self.signer, self.certificate, self.wake, clock,
-            blobs=self.blobs, version=VERSION, speaks=machine.speaks, forks=self.forks,
+            blobs=self.blobs, version=VERSION, speaks=machine.speaks, forks=self.forks, leads=lambda: self.fellows.leads,
         )  # fmt: skip
+        self.fellows = Fellows(journal, self.wake, machine.name)
+        self.fellows.took_over = self.pump.lead
         self.desk.offset, self.desk.stopped = self.pump.offset_ms, self.stopped
         self.forks.regained = self._regained
         self.gate = Gate(machine.folder, self.pump, clock, self.wake)
@@ -140,8 +143,10 @@ class Node:
     async def start(self) -> None:
         await self.forks.load()
         self.forks.changed.set()
-        if any(origin == self.signer.origin for _, origin in await self.journal.heads()):
-            self.gate.ask()
+        await self.fellows.begin()
+        self.pump.group = self.fellows.group
+        if self.fellows.leads and any(origin == self.signer.origin for _, origin in await self.journal.heads()):
+            self.gate.ask()  # where another program of this node runs, it was asked already
         self._wrote.set()  # what offers wait for an arrival is looked at as soon as the others were asked
         loops = {
             "pump": self.pump.run,
@@ -158,12 +163,15 @@ class Node:
         }
         if self.journal.indexes_later:
             loops["index"] = partial(indexing.follow, self.journal, self.wake)
+        if self.fellows.has_any:
+            loops["fellows"] = self.fellows.run
         for name, loop in loops.items():
             self._tasks.append(asyncio.create_task(_for_ever(name, loop), name=name))
 
     async def close(self) -> None:
         await end(self._tasks)
         await self.admission.settled()
+        await self.fellows.leave()
         try:
             await self.save_mark()
         except OSError as error:
@@ -292,7 +300,7 @@ class Node:
         """
         known = await self.journal.heads()
         while True:
-            await asyncio.sleep(ELSEWHERE_S)
+            told = await self._told_of_another()
             heads = await self.journal.heads()
             changed = [lane for lane, head in heads.items() if known.get(lane) != head]
             known = heads
@@ -302,8 +310,19 @@ class Node:
                 await fold_ended(self.journal, self.shelf)
                 await self.forks.load()
                 self.forks.changed.set()
-                self.wake.commit(changed, ())
-                self.wake.heard()
+            if changed or told:
+                with self.fellows.passing_on():
+                    self.wake.commit(changed, ())
+                    self.wake.heard()
+
+    async def _told_of_another(self) -> bool:
+        """Waits ELSEWHERE_S at most; True: another program of this node said that it committed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ELSEWHERE_S):
+                await self.fellows.changed.wait()
+        told = self.fellows.changed.is_set()
+        self.fellows.changed.clear()
+        return told
 
 
 async def _for_ever(name: str, loop: Callable[[], Awaitable[None]]) -> None:

@@ -43,10 +43,14 @@ class Watched(asyncio.Event):
 class Wake:
     def __init__(self) -> None:
         self._listeners: list[Callable[[list[Lane]], None]] = []
+        self._hearers: list[Callable[[], None]] = []
         self._watched: set[Watched] = set()
 
     def listen(self, committed: Callable[[list[Lane]], None]) -> None:
         self._listeners.append(committed)
+
+    def on_heard(self, heard: Callable[[], None]) -> None:
+        self._hearers.append(heard)
 
     def commit(self, lanes: Iterable[Lane], subjects: Iterable[str]) -> None:
         """Call after the commit, never inside the transaction."""
@@ -60,6 +64,8 @@ class Wake:
         """Something that pages show changed without a commit of entries: a peer's Have, a peer that came or went."""
         for watched in self._watched:
             watched.note_all()
+        for heard in self._hearers:
+            heard()
 
     @asynccontextmanager
     async def watch(self) -> AsyncIterator[Watched]:

@@ -267,7 +267,7 @@ class WireLink:
     def on_connect(self, greeted: Callable[[], None]) -> None:
         self._greeted.append(greeted)
 
-    async def subscribe(self, subject: str, cb: Callable[[Msg], Any]) -> None:
+    async def subscribe(self, subject: str, cb: Callable[[Msg], Any], _group: str = "") -> None:
         self.subscribed.append(_Heard(subject, cb))
         self.wire.forget_routes()
         if not _allows(self._hears, subject) and subject not in self._hears:

@@ -47,6 +47,8 @@ class Branches:
         while True:
             await forks.changed.wait()
             await asyncio.sleep(ROUND_S)
+            if not self._ground.leads():
+                continue
             forks.changed.clear()
             for wanted in forks.take() if self._ground.link.is_connected else ():
                 await self._fetch(wanted)

@@ -21,6 +21,7 @@ from protocol.problem import Refused
 WORKERS = 4  # lanes pulled at once: the store admits one at a time anyway, the others hide the wire's delay
 ANSWER_S_MAX = 3.0
 RETRY_S_MIN, RETRY_S_MAX, REST_S = 0.2, 5.0, 30.0
+FOLLOWS_S = 0.5  # how soon a program that has come to lead begins to pull
 CALM_S_MAX = 0.5  # live goes first, but never starves what is behind
 
 
@@ -72,9 +73,17 @@ class CatchUp:
         """Lane → how many entries are known to be missing."""
         return {lane: need.until - self._ground.head(*lane).seq for lane, need in self._needs.items()}
 
+    def forget_met(self) -> None:
+        """What a program that leads has pulled meanwhile."""
+        for lane in [lane for lane, need in self._needs.items() if not need.busy and self._ground.head(*lane).seq >= need.until]:
+            del self._needs[lane]
+
     async def work(self) -> None:
         """One worker; run WORKERS of them for ever."""
         while True:
+            if not self._ground.leads():
+                await asyncio.sleep(FOLLOWS_S)
+                continue
             lane, wait_s = self._next()
             if lane is None:
                 self._poke.clear()

@@ -63,7 +63,7 @@ class Link:
         """servers: host:port, best first · authority: PEM of whoever signed their certificates; None: no TLS."""
         self.node, self.branch, self.creds, self.servers = node, branch, creds, tuple(servers)
         self._tls = None if authority is None else ssl.create_default_context(cafile=str(authority))
-        self._subscribed: list[tuple[str, Heard]] = []
+        self._subscribed: list[tuple[str, Heard, str]] = []
         self._greeted: list[Callable[[], None]] = []
         self._nc: Client | None = None
         self._over = asyncio.Event()
@@ -82,11 +82,11 @@ class Link:
         """Called after each connection and reconnection, also to another server. Must not block."""
         self._greeted.append(greeted)
 
-    async def subscribe(self, subject: str, cb: Heard) -> None:
-        """Held for the life of the link, through every reconnection."""
-        self._subscribed.append((subject, cb))
+    async def subscribe(self, subject: str, cb: Heard, group: str = "") -> None:
+        """Held for the life of the link, through every reconnection. group: of all that subscribe in it, one hears each message."""
+        self._subscribed.append((subject, cb, group))
         if self._nc is not None and self._nc.is_connected:
-            await self._listen(self._nc, subject, cb)
+            await self._listen(self._nc, subject, cb, group)
 
     async def publish(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> bool:
         """False: not connected, nothing was sent. True says only that it was handed to the socket."""
@@ -147,8 +147,8 @@ class Link:
             return
         self._nc, self._closed = nc, False
         try:
-            for subject, cb in list(self._subscribed):
-                await self._listen(nc, subject, cb)
+            for subject, cb, group in list(self._subscribed):
+                await self._listen(nc, subject, cb, group)
         except NatsError:
             await _shut(nc)
             return
@@ -191,8 +191,8 @@ class Link:
     def _url(self, server: str) -> str:
         return f"{'tls' if self._tls else 'nats'}://{server}"
 
-    async def _listen(self, nc: Client, subject: str, cb: Heard) -> None:
-        await nc.subscribe(subject, cb=cb, pending_msgs_limit=PENDING_MESSAGES_MAX, pending_bytes_limit=PENDING_BYTES_MAX)
+    async def _listen(self, nc: Client, subject: str, cb: Heard, group: str) -> None:
+        await nc.subscribe(subject, group, cb=cb, pending_msgs_limit=PENDING_MESSAGES_MAX, pending_bytes_limit=PENDING_BYTES_MAX)
 
     def _greet(self) -> None:
         for greeted in self._greeted:

@@ -76,8 +76,9 @@ class Fetching:
         pause = PAUSE_S_MIN
         while True:
             self._poke.clear()
-            await self._note_opened()
-            wanted = await self._wanted()
+            if await self._note_opened() and not self._ground.leads():
+                self._ground.wake.commit([], [])  # who leads fetches it
+            wanted = await self._wanted() if self._ground.leads() else []
             got = 0
             for row in wanted:
                 got += await self._tell(row) if row["stage"] == UNTOLD else await self._fetch(row)
@@ -89,10 +90,11 @@ class Fetching:
                 except TimeoutError:
                     pass
 
-    async def _note_opened(self) -> None:
+    async def _note_opened(self) -> bool:
         opened, self._opened = self._opened, set()
         for address in sorted(opened):
             await self._set(_STAGE, address=address, was=ASIDE, stage=WANTED)
+        return bool(opened)
 
     async def _wanted(self) -> list[dict[str, Any]]:
         """Opened ones, then thumbnails, then the oldest; what rests is left out, and what rests no more has no row any longer."""

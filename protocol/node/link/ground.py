@@ -43,9 +43,11 @@ class Ground:
         blobs: Blobs | None,
         version: str,
         speaks: tuple[str, ...] = SPEAKS,
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
+        """leads: whether this program speaks, pulls and keeps for the node; others of the same node only listen and answer."""
         self.journal, self.admission, self.link, self.signer, self.certificate = journal, admission, link, signer, certificate
-        self.wake, self.clock, self.blobs, self.version, self.speaks = wake, clock, blobs, version, speaks
+        self.wake, self.clock, self.blobs, self.version, self.speaks, self.leads = wake, clock, blobs, version, speaks, leads
         self.peers = Peers(certificate)
         self.heads: dict[str, dict[str, Head]] = {}
         self.faults: Counter[str] = Counter()
@@ -136,7 +138,8 @@ class Ground:
             haves, own, refusals = self._haves, self._own, self._refusals
             self._haves, self._own, self._refusals = {}, {}, {}
             try:
-                await self._write(haves, own, refusals)
+                if self.leads():
+                    await self._write(haves, own, refusals)
             except Refused:  # disk full or busy: nothing was written, nothing is forgotten
                 self._haves, self._own, self._refusals = haves | self._haves, own | self._own, refusals | self._refusals
                 await asyncio.sleep(AGAIN_S)

@@ -44,7 +44,7 @@ class Hearing:
             ledger, speaker = subjects.read(msg.subject)
         except ValueError:
             return
-        if speaker == ground.certificate.node or not ground.hears(ledger):
+        if speaker == ground.certificate.node or not ground.hears(ledger) or not ground.leads():
             return
         with ground.hearing_live():
             try:

@@ -75,9 +75,11 @@ class Pump:
         version: str = "",
         speaks: tuple[str, ...] = SPEAKS,
         forks: Forks | None = None,
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
-        """clock: Unix milliseconds · speaks: what we understand on the wire. Listens to `wake` by itself."""
-        self._ground = Ground(journal, admission, link, signer, certificate, wake, clock, blobs, version, speaks)
+        """clock: Unix milliseconds · speaks: what we understand on the wire · leads: see Ground. Listens to `wake` by itself."""
+        self.group = ""  # of the programs that answer pulls for this node, where there are several
+        self._ground = Ground(journal, admission, link, signer, certificate, wake, clock, blobs, version, speaks, leads)
         self._catchup = CatchUp(self._ground)
         self._fetching = Fetching(self._ground, self._catchup)
         self._hearing = Hearing(self._ground, self._catchup, self.say, self._came, forks)
@@ -104,7 +106,9 @@ class Pump:
         self._fetching.poke()
 
     def say(self, ledger: str, want: bool = False) -> None:
-        """A Have of this ledger goes out, at the latest after GATHER_S."""
+        """A Have of this ledger goes out, at the latest after GATHER_S; of a program that does not lead, none."""
+        if not self._ground.leads():
+            return
         self._says[ledger] = self._says.get(ledger, False) or want
         self._due.set()
 
@@ -158,8 +162,8 @@ class Pump:
         for subject in subjects.heard_subjects(me):
             name, heard = ("live", self._hearing.live) if subject.startswith("y1.live.") else ("have", self._hearing.have)
             await ground.link.subscribe(subject, ground.guarded(name, heard))
-        await ground.link.subscribe(subjects.pull(me.branch, me.node), ground.guarded("answer", self._answers.pull))
-        await ground.link.subscribe(subjects.blob(me.branch, me.node), ground.guarded("answer", self._answers.blob))
+        await ground.link.subscribe(subjects.pull(me.branch, me.node), ground.guarded("answer", self._answers.pull), self.group)
+        await ground.link.subscribe(subjects.blob(me.branch, me.node), ground.guarded("answer", self._answers.blob), self.group)
         loops = {
             "link": ground.link.run, "live": self._speak, "have": self._say_haves, "repeat": self._repeat, "keep": ground.keep,
             "files": self._fetching.work, **({"branches": self._branches.work} if self._branches else {}), **{f"pull {n}": self._catchup.work for n in range(WORKERS)},
@@ -173,6 +177,11 @@ class Pump:
             await end(tasks)
 
     # ── speaking ──
+
+    def lead(self) -> None:
+        """From now on this program speaks for the node: what the one before it left unsaid is said, and pulled by whoever lacks it."""
+        self._poke.set()
+        self._connected()
 
     def _connected(self) -> None:
         """What was published into the dying connection is lost: say what is here and ask what is there."""
@@ -188,6 +197,7 @@ class Pump:
             await self._ground.refresh(advanced)
             if place.COMMON in advanced:
                 await self._ground.load_nodes()
+            self._catchup.forget_met()
             for ledger in advanced:
                 await self._publish(ledger)
                 repeat = self._repeats.setdefault(ledger, _Repeat(0.0))
@@ -201,7 +211,7 @@ class Pump:
         upto = ground.head(ledger, origin).seq
         after = self._published.get(ledger, 0)
         self._published[ledger] = upto
-        if not ground.link.is_connected or upto - after > BACKLOG_MAX:
+        if not ground.link.is_connected or not ground.leads() or upto - after > BACKLOG_MAX:
             return
         speaks = ground.peers.speaks(ledger, ground.speaks)
         while after < upto:
@@ -245,7 +255,7 @@ class Pump:
     async def _repeat(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            if not self._ground.link.is_connected:
+            if not self._ground.link.is_connected or not self._ground.leads():
                 continue
             now = asyncio.get_running_loop().time()
             for ledger in self._ground.ledgers():
