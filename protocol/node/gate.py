@@ -86,6 +86,10 @@ class Gate:
         """Call at a start that has something of its own: from now on writers wait."""
         self._asked.clear()
 
+    def give_up(self) -> None:
+        """This node writes nothing more as it is: whoever waits is told so at once."""
+        self._asked.set()
+
     async def run(self) -> None:
         """For ever, beside the pump."""
         try:

@@ -218,8 +218,8 @@ class Node:
 
     async def _widened(self) -> None:
         """The county gave us a wider certificate: it is taken, and whoever runs this node opens it again."""
-        while not self.outdated.is_set():
-            if await taken(self.identity, self.shelf, self.journal):
+        while True:
+            if not self.outdated.is_set() and await taken(self.identity, self.shelf, self.journal):
                 log.event("wider certificate", node=self.about.node)
                 self.outdated.set()
             await asyncio.sleep(ELSEWHERE_S)
@@ -241,6 +241,7 @@ class Node:
             epoch = self.identity.new_epoch(max(state.highest_epoch, *known, 0), moved=True)
             log.event("new epoch", origin=f"{self.about.node}:{epoch}", lanes=len(state.overtaken))
             self.outdated.set()
+            self.gate.give_up()
 
     async def _regained(self, moved: Moved) -> None:
         """A closed lane of ours is again what others hold. What we alone had in it, written before we were told, is written anew."""
@@ -326,13 +327,14 @@ class Node:
 
 
 async def _for_ever(name: str, loop: Callable[[], Awaitable[None]]) -> None:
-    """A loop that fails is said in the log and begins again; the others never notice."""
+    """A loop that fails is said in the log and begins again; the others never notice. One that ends does not begin again at once:
+    it might never wait for anything, and then nothing else would run any more."""
     while True:
         try:
             await loop()
         except Exception as error:  # noqa: BLE001, said aloud, and the node goes on
             log.event("loop failed", level=logging.ERROR, name_of=name, exception=error)
-            await asyncio.sleep(ELSEWHERE_S)
+        await asyncio.sleep(ELSEWHERE_S)
 
 
 async def _hold_against_mark(witness: Witness, identity: Identity, journal: Journal) -> bool:

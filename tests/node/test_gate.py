@@ -56,6 +56,18 @@ async def test_nothing_is_written_while_others_hold_more_of_ours(tmp_path, monke
     task.cancel()
 
 
+async def test_who_waits_to_write_is_let_go_when_this_node_writes_no_more_as_it_is(tmp_path):
+    """A new epoch: the program opens again, and whoever waited is told so instead of hanging until it is closed."""
+    pump = Pump()
+    pump.connected, pump.heard, pump.overtaken = True, 1, ("330523",)
+    gate = gate_of(tmp_path, pump)
+    gate.ask()
+    task = await running(gate)
+    gate.give_up()
+    await asyncio.wait_for(gate.asked(), gates.ASK_S_MAX / 2)
+    task.cancel()
+
+
 async def test_pages_of_a_restored_node_wait_until_others_were_heard_and_nothing_is_behind(tmp_path, monkeypatch):
     monkeypatch.setattr(gates, "PULLED_CALM_S", 0.05)
     note_restored(tmp_path, 5, "restore")

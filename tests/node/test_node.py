@@ -6,6 +6,7 @@ from pathlib import Path
 
 from deploy.county import County
 from deploy.keeping import register
+from protocol.node import node
 from protocol.node.config import Config
 from protocol.node.node import Node, now_ms
 
@@ -67,3 +68,18 @@ async def test_a_mark_that_cannot_be_written_keeps_no_node_from_closing_its_jour
     monkeypatch.setattr(node._witness, "note", full)
     await node.close()
     assert not (tmp_path / "journal.db-wal").exists(), "the log was emptied, where an error would be heard"
+
+
+async def test_a_part_that_ends_at_once_does_not_keep_the_others_from_running():
+    began = 0
+
+    async def ends() -> None:
+        nonlocal began
+        began += 1
+        if began > 100:
+            raise asyncio.CancelledError  # else this test would never end either
+
+    task = asyncio.create_task(node._for_ever("ends", ends))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    assert began == 1

@@ -188,7 +188,7 @@ class Ground:
                 self.faults[name] += 1
                 log.event("pump part failed", kind=name, exception=error)
                 self.wake.heard()
-                await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(AGAIN_S)  # also after one that ended: it might never wait for anything
 
 
 def _printable(text: str, most: int) -> str:

@@ -112,7 +112,7 @@ class Desks:
         """The answer that says so; until then the same form again."""
         form = {"command_id": new_id(), **form}
         while True:
-            page = await self.county.page(account)
+            page = await self._page(account)
             try:
                 got = await page.http.post(path, data=form, files=files)
             except httpx.TransportError:
@@ -128,6 +128,14 @@ class Desks:
                 continue
             assert got.status_code in AGAIN, f"{account} {path}: {got.status_code} {got.text[:300]}"
             await self._again(got.json()["code"] if "json" in got.headers["content-type"] else str(got.status_code))
+
+    async def _page(self, account: str) -> Page:
+        """Signed in as soon as somebody answers: a node that was put back shows no page before it has heard the others."""
+        while True:
+            try:
+                return await self.county.page(account)
+            except (httpx.TransportError, AssertionError):
+                await self._again("no page")
 
     async def _again(self, why: str) -> None:
         self.refused[why] += 1

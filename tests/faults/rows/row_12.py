@@ -30,6 +30,8 @@ async def play(chance: Random, folder: Path) -> Outcome:
                 county.demo.cut(victim)  # offline too the next number is a new one
             await county.begin(victim)
             await county.forget(victim)
+            if away:  # nobody can be heard: somebody answers for opening the pages
+                await county.open_restored(victim)
             desks.begin()
             await desks.more(3, victim)
             if away:
