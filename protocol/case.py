@@ -166,7 +166,10 @@ class Review(msgspec.Struct, frozen=True):
 
 
 class Correction(msgspec.Struct, frozen=True):
-    """The old value stays readable. old and new are None when erased (parties: list[Party])."""
+    """The old value stays readable. old and new are None when erased (parties: list[Party], party: Party, new None = withdrawn).
+
+    what: of a party, the fields that were corrected.
+    """
 
     key: Key
     field: str
@@ -174,6 +177,7 @@ class Correction(msgspec.Struct, frozen=True):
     new: Any
     reason: str
     at_ms: int
+    what: tuple[str, ...] = ()
 
 
 class Attachment(msgspec.Struct, frozen=True):
@@ -190,7 +194,7 @@ class Attachment(msgspec.Struct, frozen=True):
 class Case(msgspec.Struct, kw_only=True):
     """One dispute as this node knows it. convened: office paths · aliases: codes of registrations merged into it.
 
-    seen: {origin: highest seq of the case here that waits for nothing} · turn: the highest here · due: ISO date asked of the
+    party_ids: of `parties`, in step · seen: {origin: highest seq of the case here that waits for nothing} · turn: the highest here · due: ISO date asked of the
     present holder by hand-down or urge · predecessor: the case this one goes on from, successor: the one that goes on from this ("" = none)
     · answer: of a successor, what its predecessor is to be told · answered: what was last told here, after the last transfer: its parts · accepted_ms, logged_ms: the earliest, also of what was merged in.
     """
@@ -208,6 +212,7 @@ class Case(msgspec.Struct, kw_only=True):
     title: str = ""
     account: str = ""
     parties: list[Party] = []
+    party_ids: list[str] = []
     place_text: str = ""
     intake: str = ""
     headcount: int = 0

@@ -98,6 +98,28 @@ class CorrectDispute(CaseCommand):
     reason: Line
 
 
+class AddParty(CaseCommand):
+    """加当事人, after the registration."""
+
+    party: Party
+    reason: Annotated[str, msgspec.Meta(max_length=100)] = ""
+
+
+class CorrectParty(CaseCommand):
+    """更正当事人. party_id: of Case.party_ids · party: as it is to read, whole."""
+
+    party_id: Annotated[str, msgspec.Meta(max_length=20)]
+    party: Party
+    reason: Line
+
+
+class WithdrawParty(CaseCommand):
+    """撤下当事人: who is no party of it; the old reading stays in the record."""
+
+    party_id: Annotated[str, msgspec.Meta(max_length=20)]
+    reason: Line
+
+
 class VoidDispute(CaseCommand):
     """作废: logged by mistake. Only while nothing but logging has happened."""
 

@@ -16,12 +16,13 @@ import msgspec
 from protocol import place, words
 from protocol.access import may_see_case
 from protocol.case import OPEN, STATUS_NAMES, Case, key_text
-from protocol.commands import AssignTask, Command, LogDispute, RequestTask, WriteOpinion
+from protocol.commands import AddParty, AssignTask, Command, CorrectParty, LogDispute, RequestTask, WithdrawParty, WriteOpinion
 from protocol.companion import may_write_apart, opinion_drafts
 from protocol.context import Cadre, Context, Step
 from protocol.drafts import DRAFTS, log_drafts, seen_of
 from protocol.events import Actor, DisputeArrived, Draft
 from protocol.office import is_above, lowest, receivers_down, receivers_up
+from protocol.parties import party_drafts
 from protocol.problem import Refused
 from protocol.transfer import receivers
 from protocol.visit_drafts import assign_drafts, request_drafts
@@ -66,6 +67,9 @@ _H: Final = (HOLDER,)
 # fmt: off
 TABLE: Final[tuple[Row, ...]] = (
     Row("CorrectDispute", "DisputeCorrected", "log", _H, OUTCOME, _stay(*OPEN, "closed", "declined"), "", "改正登记的内容，原来的内容仍可查到。"),
+    Row("AddParty", "PartyAdded", "log", _H, OUTCOME, _stay(*OPEN, "closed", "declined"), "", "登记时没写的当事人，现在补上。"),
+    Row("CorrectParty", "PartyCorrected", "log", _H, OUTCOME, _stay(*OPEN, "closed", "declined"), "", "改正一位当事人，原来的写法仍可查到。"),
+    Row("WithdrawParty", "PartyWithdrawn", "log", _H, OUTCOME, _stay(*OPEN, "closed", "declined"), "", "不是当事人的撤下；撤下的仍可查到。"),
     Row("VoidDispute", "DisputeVoided", "log", _H, OUTCOME, _to("voided", "logged"), NONE, "登错了才作废；编号保留，不再计入统计。"),
     Row("AcceptDispute", "DisputeAccepted", "mediate", _H, OUTCOME, _to("accepted", "logged"), "", "受理后开始计算法定期限，由{holder}负责。"),
     Row("DeclineDispute", "DisputeDeclined", "mediate", _H, OUTCOME, _to("declined", "logged"), NONE, "书面告知当事人理由和该找的部门。"),
@@ -201,6 +205,8 @@ def decide(case: Case | None, command: Command, actor: Actor, context: Context) 
         return assign_drafts(case, command, actor, context)
     if isinstance(command, RequestTask):
         return request_drafts(case, command, actor, context)
+    if isinstance(command, AddParty | CorrectParty | WithdrawParty):
+        return party_drafts(case, command, actor, context)
     if isinstance(command, WriteOpinion):
         return opinion_drafts(case, command, actor, context)
     return DRAFTS[row.command](case, command, actor, context)

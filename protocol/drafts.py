@@ -36,7 +36,10 @@ CHARS_MAX: Final = {"title": 100, "account": 2000, "place_text": 100}
 HEADCOUNT_MAX: Final = 9999
 CLOCK_SLACK_MS: Final = 600_000  # a page's clock may run ten minutes ahead of its node's
 MERGEABLE: Final = (*OPEN, "closed")
-UNDONE_FREELY: Final = ("DisputeLogged", "DisputeCorrected", "NoteAdded", "EvidenceAdded", "RiskSet", "InstructionGiven", "DisputeUrged")
+UNDONE_FREELY: Final = (
+    "DisputeLogged", "DisputeCorrected", "PartyAdded", "PartyCorrected", "PartyWithdrawn", "NoteAdded", "EvidenceAdded", "RiskSet",
+    "InstructionGiven", "DisputeUrged",
+)  # fmt: skip
 
 Make = Callable[[Case, Any, Actor, Context], list[Draft]]
 

@@ -27,6 +27,7 @@ from protocol.events_of_nodes import (
     SealedBody,
     TableSet,
 )
+from protocol.events_of_parties import PartyAdded, PartyAddedBody, PartyCorrected, PartyCorrectedBody, PartyWithdrawn, PartyWithdrawnBody
 from protocol.facts import Body, Facts, TextBody
 
 # ── dispute ──
@@ -356,6 +357,9 @@ class Unknown(Facts):
 EVENTS: Final[dict[str, tuple[type[Facts], type[Body] | None]]] = {
     "DisputeLogged": (DisputeLogged, DisputeLoggedBody),
     "DisputeCorrected": (DisputeCorrected, DisputeCorrectedBody),
+    "PartyAdded": (PartyAdded, PartyAddedBody),
+    "PartyCorrected": (PartyCorrected, PartyCorrectedBody),
+    "PartyWithdrawn": (PartyWithdrawn, PartyWithdrawnBody),
     "DisputeVoided": (DisputeVoided, TextBody),
     "DisputeAccepted": (DisputeAccepted, None),
     "DisputeDeclined": (DisputeDeclined, DisputeDeclinedBody),

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from protocol import words
+from protocol import parties, words
 from protocol.calendar import end_of_day_ms, local_date
 from protocol.case import (
     STATUS_NAMES,
@@ -93,6 +93,7 @@ def _registered(verdict: Verdict, bodies: dict[Key, Any]) -> Case:
     )  # fmt: skip
     if body is not None:
         case.title, case.account, case.parties, case.place_text = body.title, body.account, body.parties, body.place_text
+        case.party_ids = parties.registered(len(body.parties))
     case.predecessor = facts.predecessor
     if facts.since_ms is not None:
         case.logged_ms = min(case.logged_ms, _time(facts.since_ms))
@@ -144,6 +145,8 @@ def _correct(case: Case, item: Item, body: Any) -> None:
     new = item.facts.value if in_facts else (None if body is None else body.value)
     old = getattr(case, field)
     case.corrections.append(Correction(item.key, field, old, new, "" if body is None else body.reason, at_ms(item.head)))
+    if field == "parties":
+        case.party_ids = parties.replaced(case, new, item.head.command) if isinstance(new, list) else []
     kind = {"type": str, "headcount": int, "amount_fen": int | None, "parties": list}.get(field, str)
     if isinstance(new, kind):  # type: ignore[arg-type]
         setattr(case, field, new)
@@ -224,6 +227,9 @@ def _risk(case: Case, item: Item, _: Any) -> None:
 
 _FILL: Final[dict[str, Callable[[Case, Item, Any], None]]] = {
     "DisputeCorrected": _correct,
+    "PartyAdded": lambda case, item, body: parties.added(case, item.facts, body),
+    "PartyCorrected": lambda case, item, body: parties.corrected(case, item.facts, body, item.key, at_ms(item.head)),
+    "PartyWithdrawn": lambda case, item, body: parties.withdrawn(case, item.facts, body, item.key, at_ms(item.head)),
     "DisputeAccepted": _accept,
     "DisputeDeclined": _decline,
     "AgreementSigned": _sign,

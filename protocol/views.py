@@ -15,6 +15,7 @@ from protocol.companion import SORT as COMPANION
 from protocol.companion_fold import fold_companion, opinion_texts
 from protocol.entry import Admitted
 from protocol.events import DisputeCorrected, DisputeLogged, NodeEnrolled, NodeRevoked, PostEnded, TableSet, body_of
+from protocol.events_of_parties import PartyAdded, PartyCorrected
 from protocol.fold import LastGood, fold_case, fold_person, fold_task
 from protocol.hold import Item, gathered, out_of_office, read
 from protocol.tables import Tables
@@ -212,7 +213,7 @@ def search_text(sort: str, admitted: list[Admitted]) -> str:
     return ""
 
 
-_SAID: Final = ("DisputeLogged", "DisputeCorrected")
+_SAID: Final = ("DisputeLogged", "DisputeCorrected", "PartyAdded", "PartyCorrected")
 
 
 def _search_case(admitted: list[Admitted]) -> str:
@@ -225,6 +226,8 @@ def _search_case(admitted: list[Admitted]) -> str:
             words[facts.code] = None
             if body is not None:
                 words |= dict.fromkeys((body.title, party_names(body.parties), body.place_text, body.account))
+        elif isinstance(facts, PartyAdded | PartyCorrected):
+            words |= {} if body is None else {body.party.name: None}
         elif isinstance(facts, DisputeCorrected):
             value = facts.value if facts.field == "alias" else (None if body is None else body.value)
             if value is not None:

@@ -20,6 +20,9 @@ PERSON_LABELS: Final = frozenset({"定的承办人", "派给"})
 EVENT_NAMES: Final[dict[str, str]] = {
     "DisputeLogged": "登记",
     "DisputeCorrected": "更正",
+    "PartyAdded": "加当事人",
+    "PartyCorrected": "更正当事人",
+    "PartyWithdrawn": "撤下当事人",
     "DisputeVoided": "作废",
     "DisputeAccepted": "受理",
     "DisputeDeclined": "不予受理",
@@ -75,6 +78,9 @@ COMMAND_NAMES: Final[dict[str, str]] = {
     "LogDispute": "登记",
     "SealDispute": "密封转交",
     "CorrectDispute": "更正",
+    "AddParty": "加当事人",
+    "CorrectParty": "更正当事人",
+    "WithdrawParty": "撤下当事人",
     "VoidDispute": "作废",
     "AcceptDispute": "受理",
     "DeclineDispute": "不予受理",
@@ -130,6 +136,21 @@ FIELD_NAMES: Final[dict[str, str]] = {
     "accepted_ms": "受理时间",
 }
 
+
+PARTY_LABELS: Final[dict[str, str]] = {
+    "name": "姓名",
+    "side": "身份",
+    "kind": "类别",
+    "sex": "性别",
+    "birth_year": "出生年",
+    "id_type": "证件种类",
+    "id_number": "证件号码",
+    "phone": "电话",
+    "address": "住址",
+    "agent": "代理人",
+    "guardian": "监护人",
+    "need": "需要的帮助",
+}
 
 # what of a case may go along with a transfer; nothing else of it does
 SHOWN: Final[dict[str, str]] = {
@@ -188,6 +209,8 @@ _CONVERT: Final[dict[str, Convert]] = {
     "yuan": lambda value, _: yuan(value),
     "size": lambda value, _: size_text(value),
     "parties": lambda value, _: party_names(value),
+    "party": lambda value, _: value.name,
+    "party_fields": lambda value, _: "、".join(PARTY_LABELS.get(name, name) for name in value),
     "terms": lambda value, _: _terms(value),
     "dates": lambda value, _: "、".join(value),
     "blob": lambda value, _: value.name,
@@ -213,6 +236,9 @@ _LINES: Final[dict[str, str]] = {
     "DisputeLogged": """标题 b.title text · 当事人 b.parties parties · 事情经过 b.account text · 地点 b.place_text text · 编号 f.code text
         · 类型 f.type type · 来源 f.intake intake · 人数 f.headcount number · 金额 f.amount_fen yuan · 风险 f.risk word:risk""",
     "DisputeCorrected": "更正 f.field field · 原因 b.reason text",
+    "PartyAdded": "当事人 b.party party · 身份 f.side word:side · 说明 b.reason text",
+    "PartyCorrected": "当事人 b.party party · 更正 f.what party_fields · 原因 b.reason text",
+    "PartyWithdrawn": "当事人 b.name text · 原因 b.reason text",
     "DisputeVoided": "原因 b.text text",
     "DisputeAccepted": "双方 f.willing willing",
     "DisputeDeclined": "原因 b.reason text · 应找 b.door text",

@@ -169,6 +169,13 @@ def ask(
     review = case.reviews[0].item if case and case.reviews else "nobody/1"
     contents: dict[type[c.CaseCommand], dict[str, Any]] = {
         c.CorrectDispute: {"field": "place_text", "value": "村口老樟树下", "reason": "写错了"},
+        c.AddParty: {"party": c.Party("宋木根", side="third", phone=f"139{id_[-6:]}00")},
+        c.CorrectParty: {
+            "party_id": case.party_ids[0] if case and case.party_ids else "p1",
+            "party": c.Party(f"王{id_[-6:]}"),
+            "reason": "写错了",
+        },
+        c.WithdrawParty: {"party_id": case.party_ids[-1] if case and case.party_ids else "p2", "reason": "不是当事人"},
         c.VoidDispute: {"reason": "重复登记"},
         c.DeclineDispute: {"reason": "属于行政处罚", "door": "县公安局"},
         c.RecordMediation: {"account": "双方各说各的", "result": "go_on"},

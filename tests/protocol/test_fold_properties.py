@@ -240,6 +240,7 @@ def facts_strategy(kind: str) -> st.SearchStrategy[events.Facts]:
 
 _party = st.builds(c.Party, _text, side=_text)
 _by_type |= {
+    c.Party: _party,
     list[c.Party]: st.lists(_party, max_size=2),
     list[str]: st.lists(_text, max_size=2),
     str | int | list[c.Party] | None: st.none() | _int | _text | st.lists(_party, max_size=2),

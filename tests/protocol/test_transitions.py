@@ -30,7 +30,8 @@ from tests.protocol.county import (
 COMMANDS: Final = (*c.CASE_COMMANDS, c.AssignTask)
 
 EVERYBODY: Final = {"AddNote", "AddEvidence"}
-ALWAYS_WHILE_OPEN: Final = {"CorrectDispute", "NameHandler", "ConveneUnits", "AssignTask", "RequestTask", "SetRisk"}
+PARTY: Final = {"AddParty", "CorrectParty", "WithdrawParty"}
+ALWAYS_WHILE_OPEN: Final = PARTY | {"CorrectDispute", "NameHandler", "ConveneUnits", "AssignTask", "RequestTask", "SetRisk"}
 ENDS_OR_LEAVES: Final = {
     "EscalateDispute",
     "HandDownDispute",
@@ -44,7 +45,8 @@ HOLDER_MAY: Final[dict[str, set[str]]] = {
     "mediating": ALWAYS_WHILE_OPEN | ENDS_OR_LEAVES | {"RecordMediation", "SignAgreement", "EndMediation"},
     "agreed": ALWAYS_WHILE_OPEN | ENDS_OR_LEAVES | {"RecordFollowUp"},
     "ended": ALWAYS_WHILE_OPEN | ENDS_OR_LEAVES | {"ReopenDispute"},
-    "closed": {
+    "closed": PARTY
+    | {
         "CorrectDispute",
         "NameHandler",
         "AssignTask",
@@ -55,7 +57,7 @@ HOLDER_MAY: Final[dict[str, set[str]]] = {
         "ArchiveDispute",
     },
     "archived": {"ReopenDispute"},
-    "declined": {"CorrectDispute", "ReopenDispute", "ArchiveDispute"},
+    "declined": PARTY | {"CorrectDispute", "ReopenDispute", "ArchiveDispute"},
     "voided": set(),
     "merged": set(),
     "transferred": set(),

@@ -17,7 +17,17 @@ from litestar.params import FromPath
 
 from protocol import clocks, dispute, office, place
 from protocol.case import Case, Line, key_text
-from protocol.commands import CASE_COMMANDS, AddEvidence, CaseCommand, DecideReview, RequestTask, TransferDispute
+from protocol.commands import (
+    CASE_COMMANDS,
+    AddEvidence,
+    AddParty,
+    CaseCommand,
+    CorrectParty,
+    DecideReview,
+    RequestTask,
+    TransferDispute,
+    WithdrawParty,
+)
 from protocol.companion_fold import Companion
 from protocol.context import Context, Step
 from protocol.events import Actor
@@ -29,7 +39,9 @@ from protocol.problem import Refused
 from protocol.words import COMMAND_NAMES, PERSON_LABELS
 
 COMMANDS: Final[dict[str, type[CaseCommand]]] = {
-    kind.__name__: kind for kind in CASE_COMMANDS if kind not in (AddEvidence, RequestTask, TransferDispute)
+    kind.__name__: kind
+    for kind in CASE_COMMANDS
+    if kind not in (AddEvidence, RequestTask, TransferDispute, AddParty, CorrectParty, WithdrawParty)
 }
 # how they stand on the page: what moves the case on first, what is seldom done or only looks after it last
 FIRST: Final = (
@@ -38,7 +50,16 @@ FIRST: Final = (
 )  # fmt: skip
 LATER: Final = ("AddNote", "WriteOpinion", "NameHandler", "SetRisk", "CorrectDispute", "MergeDispute", "DeclineDispute", "VoidDispute")
 PEEK_LINES: Final = 4
-NOT_STEPS: Final = ("AddEvidence", "DecideReview", "AssignTask", "RequestTask", "TransferDispute")  # have their own places on the page
+NOT_STEPS: Final = (
+    "AddEvidence",
+    "DecideReview",
+    "AssignTask",
+    "RequestTask",
+    "TransferDispute",
+    "AddParty",
+    "CorrectParty",
+    "WithdrawParty",
+)  # have their own places on the page
 MERGE_FOUND_MAX: Final = 10
 ELSEWHERE: Final = "别处的人员"
 

@@ -156,6 +156,11 @@ def party_rows(form: Typed) -> list[dict[str, str]]:
     return rows
 
 
+def party_of(form: Typed) -> Party:
+    """The one party of a form. Raises Refused with the field that is wrong."""
+    return _parties(form)[0]
+
+
 def what(kind: type, field: str) -> str:
     """How the field is called in a sentence."""
     return WHAT_IN.get((kind.__name__, field)) or WHAT.get(field, field)

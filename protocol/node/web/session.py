@@ -16,7 +16,7 @@ from litestar.datastructures import Cookie
 from litestar.params import FromQuery
 from litestar.response import Redirect
 
-from protocol.node.web import cases, forms, register
+from protocol.node.web import cases, forms, parties, register
 from protocol.node.web.page import COOKIE, fragment, is_htmx, node_of, page, refused_twin, twin, wants_json
 from protocol.node.web.words import sees_cases
 from protocol.problem import Refused
@@ -124,6 +124,8 @@ async def _reopened(request: Request, path: str, form: forms.Typed) -> Response[
             return await register.form_page(request, form)
         case ["cases", subject, command] if command in cases.COMMANDS:
             return await cases.form_page(request, subject, command, form)
+        case ["cases", subject, command] if command in parties.COMMANDS:
+            return await parties.form_page(request, subject, command, form)
     return Redirect("/", status_code=303)
 
 

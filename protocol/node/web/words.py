@@ -18,9 +18,10 @@ from protocol.case import STATUS_NAMES, TASK_STATUS_NAMES
 from protocol.clocks import due_words
 from protocol.events import Actor
 from protocol.node.blobs import MEGABYTE
+from protocol.parties import LISTS as PARTY_LISTS
 from protocol.place import SEALED, segments
 from protocol.tables import Tables
-from protocol.words import EVENT_NAMES, FIELD_NAMES, PERSON_LABELS, UNKNOWN_NAME, value_text, yuan
+from protocol.words import EVENT_NAMES, FIELD_NAMES, PARTY_LABELS, PERSON_LABELS, UNKNOWN_NAME, value_text, yuan
 
 LOCAL: Final = timezone(timedelta(hours=8))
 LOCAL_MS_MAX: Final = 253_370_000_000_000  # within the year 9998: what a calendar of four digits can still say
@@ -70,6 +71,32 @@ def _reach(path: str, tables: Tables) -> str:
     return f"{tables.place_full(path[:-2])}和下辖各处" if path.endswith("/*") else tables.place_full(path)
 
 
+def party_change(correction: Any, open_phone: bool, tables: Tables) -> list[tuple[str, str, str | None]]:
+    """(label, before, after) of each field of a party that was corrected; of one who was withdrawn the name, after None. Numbers are masked."""
+    old, new = correction.old, correction.new
+    if old is None:
+        return []
+    if new is None:
+        return [("撤下", old.name, None)]
+    return [
+        (PARTY_LABELS[name], _of_party(old, name, open_phone, tables), _of_party(new, name, open_phone, tables)) for name in correction.what
+    ]
+
+
+def _of_party(party: Any, name: str, open_phone: bool, tables: Tables) -> str:
+    value = str(getattr(party, name) or "")
+    if name == "id_number":
+        return access.masked_id(value)
+    if name == "phone" and not open_phone:
+        return access.masked_phone(value)
+    return tables.word(PARTY_LISTS[name], value) if name in PARTY_LISTS and value else value
+
+
+def party_form(party: Any) -> dict[str, str]:
+    """A party as the fields of its form; the number of a card stands apart, for it is not sent back."""
+    return {f"party_{name}": str(getattr(party, name) or "") for name in PARTY_LABELS if name != "id_number"} | {"number": party.id_number}
+
+
 def sees_cases(actor: Actor | None) -> bool:
     """Who has no power over cases (a cadre, an admin) gets no search and no list."""
     return actor is not None and bool(actor.powers & access.CASE_POWERS)
@@ -113,6 +140,8 @@ def teach(environment: Environment, node: Any) -> None:
         "reach": lambda path: _reach(path, node.tables()),
         "offset": offset,
         "correction": lambda correction, which: value_text(correction.field, getattr(correction, which), node.tables()),
+        "party_change": lambda correction, open_phone: party_change(correction, open_phone, node.tables()),
+        "party_form": party_form,
         "masked": access.masked,
         "masked_phone": access.masked_phone,
         "masked_id": access.masked_id,

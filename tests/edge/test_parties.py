@@ -1,0 +1,102 @@
+"""The page 当事人: a clerk adds, corrects and withdraws a party; numbers of cards do not travel back into forms; nothing typed is lost."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from protocol.commands import Party
+from tests.edge.pages_kit import JSON, at, form_of
+from tests.edge.rig import PASSWORD, Rig
+from tests.node.desk_kit import new_id
+
+CARD = "330523197001011234"
+
+
+@pytest.fixture
+async def rig(tmp_path) -> AsyncIterator[Rig]:
+    made = await Rig.make(tmp_path)
+    yield made
+    await made.close()
+
+
+async def case_with_card(rig: Rig) -> str:
+    return await rig.log(
+        "village", parties=[Party("叶根土", phone="13800001234", id_type="111", id_number=CARD), Party("叶根水", side="respondent")]
+    )
+
+
+async def test_a_corrected_name_shows_old_and_new_and_is_found_by_both(rig: Rig):
+    subject = await case_with_card(rig)
+    async with at(rig, "village") as client:
+        page = (await client.get(f"/cases/{subject}")).text
+        assert f'href="/cases/{subject}/parties"' in page
+        form = form_of((await client.get(f"/cases/{subject}/parties")).text, "correct-p1")
+        done = await client.post(f"/cases/{subject}/CorrectParty", data={**form, "party_name": "叶根士", "reason": "身份证上是士"})
+        assert done.status_code == 303 and done.headers["location"] == f"/cases/{subject}?said=CorrectParty"
+        page = (await client.get(done.headers["location"])).text
+        assert "更正当事人：已存本机" in page and "姓名 <del>叶根土</del> → 叶根士" in page
+        assert "<h1>叶根士与叶根水" in page
+        for name in ("叶根土", "叶根士"):
+            assert (await client.get("/cases", params={"text": name}, headers=JSON)).json()["total"] == 1
+        again = await client.post(f"/cases/{subject}/CorrectParty", data={**form, "party_name": "叶根士", "reason": "身份证上是士"})
+        assert again.status_code == 303, "a form sent twice is one change"
+    assert len((await rig.case("village", subject)).corrections) == 2  # the party, and the title made of its name
+
+
+async def test_a_card_number_stays_where_it_is_unless_it_is_taken_out(rig: Rig):
+    subject = await case_with_card(rig)
+    async with at(rig, "village") as client:
+        page = (await client.get(f"/cases/{subject}/parties")).text
+        assert CARD not in page and "330***********1234" in page
+        form = form_of(page, "correct-p1")
+        await client.post(f"/cases/{subject}/CorrectParty", data={**form, "party_phone": "13900000000", "reason": "换了号码"})
+        party = (await rig.case("village", subject)).parties[0]
+        assert (party.phone, party.id_number) == ("13900000000", CARD)
+        form = form_of((await client.get(f"/cases/{subject}/parties")).text, "correct-p1")
+        await client.post(f"/cases/{subject}/CorrectParty", data={**form, "drop_id": "1", "reason": "用不着证件号"})
+        assert (await rig.case("village", subject)).parties[0].id_number == ""
+        page = (await client.get(f"/cases/{subject}")).text
+        assert "证件号码 <del>330***********1234</del> → （空）" in page and CARD not in page
+
+
+async def test_a_party_is_added_and_withdrawn_by_form_and_mistakes_keep_what_was_typed(rig: Rig):
+    subject = await case_with_card(rig)
+    async with at(rig, "village") as client:
+        form = form_of((await client.get(f"/cases/{subject}/parties")).text, "add-party")
+        typed = {**form, "party_name": "何桂英", "party_side": "third", "party_birth_year": "十九"}
+        wrong = await client.post(f"/cases/{subject}/AddParty", data=typed)
+        assert wrong.status_code == 422 and form_of(wrong.text, "add-party")["party_name"] == "何桂英"
+        assert len((await rig.case("village", subject)).parties) == 2
+        done = await client.post(f"/cases/{subject}/AddParty", data={**typed, "party_birth_year": "1961"})
+        assert done.status_code == 303
+        case = await rig.case("village", subject)
+        assert [p.name for p in case.parties] == ["叶根土", "叶根水", "何桂英"]
+        form = form_of((await client.get(f"/cases/{subject}/parties")).text, f"withdraw-{case.party_ids[2]}")
+        assert (await client.post(f"/cases/{subject}/WithdrawParty", data={**form, "reason": ""})).status_code == 422
+        await client.post(f"/cases/{subject}/WithdrawParty", data={**form, "reason": "只是证人"})
+        page = (await client.get(f"/cases/{subject}")).text
+        assert "撤下 <del>何桂英</del>" in page and "只是证人" in page
+
+
+async def test_who_does_not_hold_it_reads_and_changes_nothing(rig: Rig):
+    subject = await case_with_card(rig)
+    await rig.everywhere()
+    async with at(rig, "town") as client:
+        page = (await client.get(f"/cases/{subject}/parties")).text
+        assert "add-party" not in page and "13800001234" not in page and "138****1234" in page
+        assert "更正、增减" not in (await client.get(f"/cases/{subject}")).text
+        refused = await client.post(
+            f"/cases/{subject}/WithdrawParty", data={"command_id": new_id(), "party_id": "p1", "reason": "x"}, headers=JSON
+        )
+        assert refused.status_code == 409 and refused.json()["code"] == "not_holder"
+
+
+async def test_what_was_typed_comes_back_after_the_sign_in(rig: Rig):
+    subject = await case_with_card(rig)
+    async with at(rig, "village") as client:
+        form = form_of((await client.get(f"/cases/{subject}/parties")).text, "add-party")
+        await client.post("/sign-out")
+        refused = await client.post(f"/cases/{subject}/AddParty", data={**form, "party_name": "何桂英"})
+        back = await client.post("/sign-in", data={**form_of(refused.text, "sign-in"), "name": "wangfang", "password": PASSWORD})
+        assert form_of(back.text, "add-party")["party_name"] == "何桂英"
+    assert (await rig.case("village", subject)).turn == 1
