@@ -15,6 +15,8 @@ from tests.edge.pages_kit import HTMX, JSON, at, form_of
 from tests.edge.rig import DAY_MS, PASSWORD, Rig
 from tests.node.desk_kit import TOWN, VILLAGE, add_person, new_id
 
+PARTIES = ("AddParty", "CorrectParty", "WithdrawParty")  # have a page of their own
+
 PNG = b"\x89PNG\r\n\x1a\n" + bytes.fromhex(
     "0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000002000001e221bc330000000049454e44ae426082"
 )
