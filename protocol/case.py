@@ -152,6 +152,9 @@ class Line(msgspec.Struct):
     waiting: bool = False
 
 
+OUT_OF_OFFICE: Final = ("revoked", "post_over")  # nothing speaks against such an entry but who wrote it, and when
+
+
 class Review(msgspec.Struct, frozen=True):
     """待核对: an entry that was set aside. item: `origin/seq` · owner: the holder's office (of a task: who sent it) · code: late, lost,
     unfit, foreign, revoked, post_over; crossed: of a task, a report that counts though the task was recalled meanwhile.

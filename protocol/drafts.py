@@ -12,7 +12,7 @@ from protocol import events as e
 from protocol import words
 from protocol.access import may_register_in, may_see_case
 from protocol.calendar import end_of_day_ms, local_date
-from protocol.case import OPEN, STATUS_NAMES, Case, key_of, key_text
+from protocol.case import OPEN, OUT_OF_OFFICE, STATUS_NAMES, Case, Review, key_of, key_text
 from protocol.context import Context
 from protocol.entry import derive
 from protocol.events import Actor, Draft
@@ -418,13 +418,18 @@ def _evidence(case: Case, command: c.AddEvidence, actor: Actor, context: Context
 UNADOPTABLE: Final = ("DisputeLogged", "DisputeTakenUp", "DisputeCalledUp", "DisputeEscalated", "DisputeHandedDown", "DisputeReturned")
 
 
+def is_adoptable(review: Review) -> bool:
+    """Claims that it may be adopted: who holds a case is not changed by a review; a registration that came late may be taken as it is."""
+    return review.kind not in UNADOPTABLE or (review.kind == "DisputeLogged" and review.code in OUT_OF_OFFICE)
+
+
 def _review(case: Case, command: c.DecideReview, actor: Actor, context: Context) -> list[Draft]:
     item = key_of(command.item)
     review = next((r for r in case.reviews if r.item == command.item), None)
     if review is None or item is None:
         raise Refused("review_unknown", field="item")
     decision = one_of(command.decision, context.tables.lists.get("review", {}), "decision", "核对结果")
-    if decision == "adopt" and review.kind in UNADOPTABLE:
+    if decision == "adopt" and not is_adoptable(review):
         why = "谁承办不能靠核对改变，请选不采纳；要转交请上报、交办或提级"
         raise Refused("field_impossible", field="decision", what="核对结果", why=why)
     facts = e.ReviewDecided(*_outcome(case, actor), command.item, decision)

@@ -203,11 +203,11 @@ def judge(items: list[Item], last_good: LastGood | None = None) -> Verdict | Non
         return None
     live = [item for item in items if item.key not in waiting and item is not first]
     walk = _Walk(first)
+    if code := out_of_office(first, last_good):
+        walk.aside[first.key] = code  # the case is there all the same: somebody has to look at it, and says so
     walk.aside |= {item.key: code for item in live if (code := out_of_office(item, last_good))}
     walk.set_aside |= {item.key: item for item in live if item.key in walk.aside}
     walk = _Terms(walk, [item for item in live if item.key not in walk.aside]).walked()
-    if code := out_of_office(first, last_good):
-        walk.aside[first.key] = code  # the case is there all the same: somebody has to look at it
     return Verdict(
         items, walk.opened, walk.status, walk.offer, walk.follow_office(), walk.effects, walk.standing, walk.aside,
         {key: decision for key, decision in walk.decided.items() if key in walk.aside}, waiting,

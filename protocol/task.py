@@ -20,7 +20,7 @@ from protocol import commands as c
 from protocol import dispute, place, words
 from protocol import events as e
 from protocol.access import may_see_task
-from protocol.case import TASK_OPEN, TASK_STATUS_NAMES, Task
+from protocol.case import OUT_OF_OFFICE, TASK_OPEN, TASK_STATUS_NAMES, Review, Task
 from protocol.context import Context, Step
 from protocol.events import Actor, Draft
 from protocol.facts import Seen
@@ -212,13 +212,18 @@ def _urge(command: c.UrgeTask, start: Start, _: Context) -> Made:
     return e.TaskUrged(start[0], 0, ()), _text(command.text, "text", "催办的话")
 
 
+def is_adoptable(review: Review) -> bool:
+    """Claims that it may be adopted: who goes is not changed by a review; a task that came late may be taken as it is."""
+    return review.kind in ADOPTABLE or review.code == CROSSED or (review.kind == "TaskAssigned" and review.code in OUT_OF_OFFICE)
+
+
 def _check_review(task: Task, command: c.DecideTaskReview, context: Context) -> None:
     review = next((r for r in task.reviews if r.item == command.item), None)
     if review is None:
         raise Refused("review_unknown", field="item")
     if command.decision not in context.tables.lists.get("review", {}):
         raise Refused("field_impossible", field="decision", what="核对结果", why=f"没有“{command.decision}”这一项")
-    if command.decision == "adopt" and review.kind not in ADOPTABLE and review.code != CROSSED:
+    if command.decision == "adopt" and not is_adoptable(review):
         raise Refused("field_impossible", field="decision", what="核对结果", why="谁去办不能靠核对改变，请选不采纳，另派一次")
 
 

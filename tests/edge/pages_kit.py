@@ -10,7 +10,7 @@ import httpx
 
 from tests.edge.rig import PASSWORD, Rig
 
-ACCOUNTS = {"village": "wangfang", "town": "shen", "root": "fang"}
+ACCOUNTS = {"village": "wangfang", "town": "shen", "root": "fang", "again": "wangfang"}
 JSON = {"Accept": "application/json"}
 HTMX = {"HX-Request": "true"}
 

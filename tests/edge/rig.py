@@ -31,7 +31,7 @@ from tests.node.desk_kit import TOWN, VILLAGE, County, Node, add_person, carry, 
 
 PASSWORD = "diao-jie-2026"
 DAY_MS = 86_400_000
-OFFICES = {"village": VILLAGE, "town": TOWN, "root": "330523"}
+OFFICES = {"village": VILLAGE, "town": TOWN, "root": "330523", "again": VILLAGE}  # again: the village's next computer
 PEOPLE = {"village": ("王芳", "clerk"), "town": ("沈国强", "officer"), "root": ("方敏", "operator")}
 # made up: who, against whom, type, what, where, people, yuan
 STORIES = (
@@ -122,7 +122,7 @@ class Rig:
     def actor(self, kind: str) -> Actor:
         person, post = self.persons[kind]
         node = self.nodes[kind].node
-        return Actor(person, post, OFFICES[kind], node.shelf().post_powers(post.split(".")[0]), PEOPLE[kind][0])
+        return Actor(person, post, OFFICES[kind], node.shelf().post_powers(post.split(".")[0]), PEOPLE.get(kind, PEOPLE["village"])[0])
 
     async def say(self, kind: str, command: Any) -> Any:
         self.county.clock.pass_ms(60_000)

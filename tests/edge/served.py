@@ -33,11 +33,15 @@ class Served:
     async def start(self, folder: Path, kinds: tuple[str, ...]) -> None:
         self.rig = await Rig.make(folder)
         for kind in kinds:
-            port = free_port()
-            config = uvicorn.Config(self.rig.app(kind), port=port, log_level="warning", timeout_graceful_shutdown=1, lifespan="off")
-            server = uvicorn.Server(config)
-            self.url[kind], self.servers[kind] = f"http://127.0.0.1:{port}", server
-            self._tasks.append(self.loop.create_task(server._serve()))  # `serve` takes the signals of the whole test run
+            await self.serve(kind)
+
+    async def serve(self, kind: str) -> None:
+        """Another node of the rig answers at an address of its own."""
+        port = free_port()
+        config = uvicorn.Config(self.rig.app(kind), port=port, log_level="warning", timeout_graceful_shutdown=1, lifespan="off")
+        server = uvicorn.Server(config)
+        self.url[kind], self.servers[kind] = f"http://127.0.0.1:{port}", server
+        self._tasks.append(self.loop.create_task(server._serve()))  # `serve` takes the signals of the whole test run
 
     async def stop(self) -> None:
         for server in self.servers.values():

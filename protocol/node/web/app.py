@@ -29,6 +29,7 @@ from protocol.node.web import (
     losses,
     parties,
     register,
+    reviews,
     session,
     stream,
     transfers,
@@ -94,7 +95,7 @@ def make_app(
     ids that go out with the forms.
     """
     environment = environment_of(node, templates, dist, home)
-    pages = (waiting, lists, register, cases, parties, asking, transfers, files, link, losses, histories, stream, watch)
+    pages = (waiting, lists, register, cases, parties, asking, transfers, files, link, losses, reviews, histories, stream, watch)
     shared = [*session.routes(home, homes), *(route for module in pages for route in module.routes())]
     dist.mkdir(parents=True, exist_ok=True)
     static = create_static_files_router(

@@ -14,6 +14,7 @@ from litestar import Request, Response, get
 
 from protocol import place
 from protocol.have import digest
+from protocol.node import reviewing
 from protocol.node.indexing import lag_since_ms
 from protocol.node.journal.branches import forked
 from protocol.node.standing import ACT, LOOK, Standing, standings
@@ -174,6 +175,7 @@ async def shown(request: Request, status: int = 200, **more: Any) -> Response[An
         forks=await forks_of(node),
         may_renew=getattr(request.app.state, "may_renew", False),
         status=status,
+        reviews=await reviewing.count(node.desk.journal, actor) if sees_cases(actor) else 0,
         **await repairs_of(node),
         **more,
         **await _parts(node, ledgers),

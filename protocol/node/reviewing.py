@@ -1,0 +1,161 @@
+"""待核对 of an office, gathered by where it came from: `groups = await waiting(node.journal, node.reads, node.shelf, actor)`.
+
+What a lost or put out computer had not sent is handed in on a stick, or comes by way of a township that had not heard of it. Every node keeps
+it and counts none of it by itself; here the holder's office sees all of it, computer by computer, case by case, and takes it over.
+What can't be taken over by a review (people, posts) is listed beside, so that nobody waits for it.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from protocol import drafts, entry, place, task
+from protocol.access import CASE_POWERS
+from protocol.case import OUT_OF_OFFICE, Case, Line, Review, Task, key_of
+from protocol.entry import decode_head
+from protocol.events import Actor, body_of
+from protocol.node.journal import Journal
+from protocol.node.journal.rows import fetch
+from protocol.node.shelf import Shelf
+from protocol.problem import Refused
+from protocol.words import EVENT_NAMES, UNKNOWN_NAME
+
+SUBJECTS_MAX: Final = 300  # cases and tasks looked into for one page
+APART_MAX: Final = 100
+OTHERS: Final = "others"  # what no computer's end set aside: late, lost, unfit …
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """One entry that waits. item: `origin/seq` · matter: case code and whose it is, or the task's purpose · adoptable: else it can only be left."""
+
+    subject: str
+    item: str
+    matter: str
+    what: str
+    person: str
+    office: str
+    at_ms: int
+    text: dict[str, str]
+    erased: bool
+    reason: str
+    due_ms: int
+    adoptable: bool
+    is_task: bool
+
+
+class Group(msgspec.Struct, frozen=True):
+    """key: id of the node that was put out, `post_over`, or OTHERS · apart: names of people whose registration or post does not count."""
+
+    key: str
+    name: str
+    rows: tuple[Waiting, ...]
+    apart: tuple[str, ...] = ()
+
+    @property
+    def adoptable(self) -> int:
+        return sum(row.adoptable for row in self.rows)
+
+
+async def count(journal: Journal, actor: Actor) -> int:
+    """How many entries wait for this office."""
+    async with journal.read() as c:
+        return (await fetch(c, "select count(*) from review_row where owner = :office", {"office": actor.office}))[0][0]
+
+
+async def waiting(journal: Journal, reads: Any, shelf: Shelf, actor: Actor) -> list[Group]:
+    """Groups of computers first, the one with most in it first; in each in the order in which it was written."""
+    if not actor.powers & CASE_POWERS:
+        return []
+    async with journal.read() as c:
+        sql = "select distinct subject from review_row where owner = :office order by subject limit :most"
+        subjects = [row[0] for row in await fetch(c, sql, {"office": actor.office, "most": SUBJECTS_MAX})]
+    found: dict[str, list[Waiting]] = {}
+    for subject in subjects:
+        for review, row in await _of(reads, actor, subject):
+            found.setdefault(_key(review), []).append(row)
+    for node in shelf.revoked:
+        found.setdefault(node, [])
+    groups = [
+        Group(key, _name(key, shelf), tuple(sorted(rows, key=_order)), tuple(await _apart(journal, shelf, actor, key)))
+        for key, rows in found.items()
+    ]
+    return sorted([g for g in groups if g.rows or g.apart], key=lambda g: (g.key == OTHERS, -len(g.rows), g.key))
+
+
+async def _of(reads: Any, actor: Actor, subject: str) -> list[tuple[Review, Waiting]]:
+    """Of one case or task, what waits for this office."""
+    subject_of: Case | Task
+    try:
+        subject_of, is_task = await reads.case(actor, subject), False
+    except Refused:
+        try:
+            subject_of, is_task = await reads.task(actor, subject), True
+        except Refused:
+            return []
+    lines = {line.key: line for line in subject_of.lines}
+    found = []
+    for review in subject_of.reviews:
+        line = lines.get(key_of(review.item) or ("", 0))
+        if line is not None and review.owner == actor.office:
+            can = task.is_adoptable(review) if is_task else drafts.is_adoptable(review)
+            person = await reads.person_name(line.head.author[0])
+            found.append((review, _row(subject_of, review, line, person, can, is_task)))
+    return found
+
+
+def _row(of: Case | Task, review: Review, line: Line, person: str, adoptable: bool, is_task: bool) -> Waiting:
+    if isinstance(of, Case):
+        names = "、".join(party.name for party in of.parties[:2])
+        matter = f"{of.code} {names}".strip()
+    else:
+        matter = of.purpose or "任务"
+    what = EVENT_NAMES.get(line.kind, UNKNOWN_NAME)
+    return Waiting(
+        of.id, review.item, matter, what, person, line.office, line.at_ms, line.text, line.erased, review.reason, review.due_ms, adoptable,
+        is_task,
+    )  # fmt: skip
+
+
+def _key(review: Review) -> str:
+    if review.code == "revoked":
+        return entry.node_of(review.item.rpartition("/")[0])
+    return review.code if review.code in OUT_OF_OFFICE else OTHERS
+
+
+def _name(key: str, shelf: Shelf) -> str:
+    known = shelf.certificates.get(key)
+    return known.name if known else {"post_over": "离岗的人没有送到的", OTHERS: "先后、承办对不上的"}.get(key, key)
+
+
+def _order(row: Waiting) -> tuple[Any, ...]:
+    origin, _, seq = row.item.rpartition("/")
+    return (row.at_ms, origin, int(seq) if seq.isdecimal() else 0)
+
+
+async def _apart(journal: Journal, shelf: Shelf, actor: Actor, node: str) -> Sequence[str]:
+    """People whom a node that was put out registered, or gave a post, after its last good entry: that counts nowhere."""
+    if node not in shelf.revoked:
+        return ()
+    names: list[str] = []
+    for ledger, origin in await journal.heads():
+        if entry.node_of(origin) == node and place.within(ledger, actor.office) and not place.is_sealed(ledger):
+            names += await _people(journal, ledger, origin, shelf.last_good(ledger, origin) or 0)
+    return tuple(dict.fromkeys(names))[:APART_MAX]
+
+
+async def _people(journal: Journal, ledger: str, origin: str, after: int) -> Iterable[str]:
+    sql = (
+        "select e.subject, e.head_bytes, e.body, p.name from entry e left join person_row p on p.subject = e.subject"
+        " where e.ledger = :ledger and e.origin = :origin and e.seq > :after and e.sort = 'person' order by e.seq limit :most"
+    )
+    async with journal.read() as c:
+        rows = await fetch(c, sql, {"ledger": ledger, "origin": origin, "after": after, "most": APART_MAX})
+    names: dict[str, str] = {}
+    whats: dict[str, list[str]] = {}
+    for subject, raw, body, known in rows:
+        head = decode_head(bytes(raw))
+        said = body_of(head.kind, bytes(body) if body is not None else None)
+        names[subject] = getattr(said, "name", "") or names.get(subject, "") or known or "（名字没有了）"
+        whats.setdefault(subject, []).append(EVENT_NAMES.get(head.kind, UNKNOWN_NAME))
+    return [f"{name}（{'、'.join(dict.fromkeys(whats[subject]))}）" for subject, name in names.items()]

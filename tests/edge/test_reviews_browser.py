@@ -1,0 +1,50 @@
+"""The page of what waits for a review in a real Chromium: read line by line, taken over by one press."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.edge.handed_in import hand_in, put_out
+from tests.edge.rig import Rig
+from tests.edge.served import Served, served
+from tests.edge.test_losses_browser import signed_in
+from tests.kit.browser import DESK, PHONE, look
+from tests.kit.machine import needs_chromium
+
+pytestmark = needs_chromium
+
+
+@pytest.fixture
+def town(tmp_path) -> Iterator[Served]:
+    with served(tmp_path, "town") as made:
+        made.do(_handed)
+        made.do(lambda _rig: made.serve("again"))
+        yield made
+
+
+async def _handed(rig: Rig) -> None:
+    await put_out(rig)
+    await hand_in(rig, "again", "town")
+
+
+@pytest.mark.parametrize(("size", "end"), [(DESK, ""), (PHONE, "-390")])
+def test_a_computers_unsent_work_is_taken_over(town: Served, open_page, size, end):
+    page = signed_in(town, open_page, size, "again", "wangfang")
+    page.goto(f"{town.url['again']}/link")
+    page.get_by_role("link", name="去核对").click()
+    expect(page.locator(".line")).to_have_count(5)
+    look(page, f"reviews{end}")
+    page.screenshot(path=f"out/reviews-whole{end}.png", full_page=True, caret="initial")
+    page.locator(".line").first.get_by_role("button", name="采纳", exact=True).click()
+    expect(page.locator(".line")).to_have_count(4)
+    page.get_by_role("button", name="全部采纳").click()
+    expect(page.locator(".saved")).to_contain_text("采纳了 3 条，还有 1 条要逐条看")
+    look(page, f"reviews-done{end}")
+    page.get_by_role("button", name="不采纳").click()
+    expect(page.get_by_role("alert")).to_contain_text("理由")
+    page.get_by_placeholder("理由").fill("村里自己调，不上报了")
+    page.get_by_role("button", name="不采纳").click()
+    expect(page.locator(".line")).to_have_count(0)
+    page.goto(f"{town.url['again']}/cases?view=review")
+    look(page, f"cases-review{end}")
