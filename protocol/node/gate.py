@@ -45,7 +45,7 @@ def note_restored(folder: Path, now_ms: int, why: str) -> None:
 
 class Gate:
     def __init__(self, folder: Path, pump: Any, clock: Callable[[], int], wake: Wake) -> None:
-        """pump: says whether the link is up, what is behind, and how many Haves of others were compared (`heard`)."""
+        """pump: says whether the link is up, what is behind, and how many others were heard, of how many ledgers (`heard`)."""
         self._file, self._pump, self._clock, self._wake = folder / RESTORED, pump, clock, wake
         self._asked, self._passed = asyncio.Event(), asyncio.Event()
         self._asked.set()
@@ -119,10 +119,10 @@ class Gate:
         heard, quiet = 0, loop.time()
         while True:
             state = self._pump.state()
-            if self._pump.heard > heard or any(state.behind.values()) or not state.link.connected:
+            if self._pump.heard > heard or not state.link.connected:
                 heard, quiet = self._pump.heard, loop.time()
-            if heard and loop.time() - quiet > PULLED_CALM_S:
-                break
+            if heard and loop.time() - quiet > PULLED_CALM_S and not any(state.behind.values()):
+                break  # all that they held when they spoke is here; they may go on writing meanwhile
             await asyncio.sleep(TICK_S)
         done = msgspec.structs.replace(self.restored, pulled_ms=self._clock())
         write_whole(self._file.with_name(f"restored-{done.since_ms}.json"), msgspec.json.encode(done))

@@ -24,7 +24,7 @@ from protocol.problem import Refused
 
 WHOLE = frozenset({"lane_foreign", "certificate_wrong", "lane_fork", "origin_revoked", "version_unknown"})  # no part of it can be good
 WIDER_S = 60.0  # how long a wider certificate may be on its way to us while its node speaks already
-WIDER_MAX = 1_000
+WIDER_MAX, SPOKE_MAX = 1_000, 20_000
 
 
 class Hearing:
@@ -33,10 +33,15 @@ class Hearing:
     ) -> None:
         """say: puts a Have of this ledger on the way · came: a peer was heard of, tell it what it lacks."""
         self._ground, self._catchup, self._say, self._came, self._forks = ground, catchup, say, came, forks
-        self.heard = 0  # Haves of others that were compared since the start
+        self._spoke: set[tuple[str, str]] = set()  # (node, ledger) of which a Have was compared since the start
         self.highest = 0  # epoch of this node that others know of
         self._wider: dict[tuple[str, str], float] = {}  # (node, ledger) that it does not hear as far as we know → since when
         self.overtaken: set[str] = set()  # ledgers of which others hold more of OUR lane than we do: our disk lost something
+
+    @property
+    def heard(self) -> int:
+        """How many others said what they hold, of how many ledgers: it stands still when all who are there have spoken."""
+        return len(self._spoke)
 
     async def live(self, msg: Msg) -> None:
         ground = self._ground
@@ -107,7 +112,8 @@ class Hearing:
             if ground.peers.counts(got.ledger):
                 ground.keep_have(got.node, got.ledger, got.lanes, wire, changed)
         await self._compare(got, wire)
-        self.heard += 1
+        if len(self._spoke) < SPOKE_MAX:
+            self._spoke.add((got.node, got.ledger))
         await self._other_histories(got)
         ours = ground.heads.get(got.ledger, {})
         ahead = any(got.lanes.get(origin, (0, b""))[0] < head.seq for origin, head in ours.items())

@@ -122,7 +122,7 @@ class Pump:
 
     @property
     def heard(self) -> int:
-        """How many Haves of others were compared with what is here since the start."""
+        """How many others said what they hold, of how many ledgers, since the start (hearing)."""
         return self._hearing.heard
 
     @property

@@ -89,7 +89,8 @@ class Desks:
             for task in self._tasks:
                 if task.done():
                     task.result()
-            assert time.monotonic() - began < seconds, f"{node or 'nobody'}: {self.count(node)} of {wanted} saves in {seconds:.0f} s"
+            late = f"{node or 'nobody'}: {self.count(node)} of {wanted} saves in {seconds:.0f} s, refused: {dict(self.refused)}"
+            assert time.monotonic() - began < seconds, late
             await asyncio.sleep(0.01)
 
     # ── one person ──
@@ -134,8 +135,10 @@ class Desks:
         while True:
             try:
                 return await self.county.page(account)
-            except (httpx.TransportError, AssertionError):
+            except httpx.TransportError:
                 await self._again("no page")
+            except AssertionError as refused:
+                await self._again(str(refused)[:200])
 
     async def _again(self, why: str) -> None:
         self.refused[why] += 1
