@@ -38,6 +38,9 @@ async def run_hub(folder: Path, config: Config) -> bool:
     from hub.web.pages import app
     from hub.web.renewal import renewal_route
 
+    if config.root.beside:
+        node = await Node.open(folder, config)
+        return await _serve(node, app(node), None, None)
     county = County.open(folder, config, now_ms())
     server = None
     if config.nats.run:

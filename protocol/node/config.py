@@ -49,11 +49,15 @@ class Nats(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Root(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Only where the ledger of all begins: the six-digit code of the place, what it serves besides, how others reach it."""
+    """Only where the ledger of all begins: the six-digit code of the place, what it serves besides, how others reach it.
+
+    beside: a further program of the same node on the same PostgreSQL: pages and desk; enrolment and messages are the first one's.
+    """
 
     place: Annotated[str, msgspec.Meta(pattern=r"^\d{6}$")] = "330523"
     serves: list[str] = []
     address: str = ""
+    beside: bool = False
 
 
 class Session(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -61,7 +65,10 @@ class Session(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Files(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """file_mb_max: of one file taken here · store_mb_max: of all files here · half_days_max: how long a broken upload is kept."""
+    """file_mb_max: of one file taken here · store_mb_max: of all files here · half_days_max: how long a broken upload is kept ·
+    folder: where they lie, shared by all programs of one node; "" = the node's own folder."""
+
+    folder: str = ""
 
     file_mb_max: Annotated[int, msgspec.Meta(ge=1, le=20)] = 20
     store_mb_max: Annotated[int, msgspec.Meta(ge=20, le=10_000_000)] = 20_480
@@ -112,6 +119,8 @@ RIGHT: Final[dict[str, str]] = {
     "root.place": '六位区划代码，例如 "330523"',
     "root.serves": '一组路径，例如 ["330523/330523001/*"]',
     "root.address": '别的机器怎样找到这里，例如 "10.0.0.1:8330"',
+    "root.beside": "true 或 false",
+    "files.folder": "各个进程共用的文件夹，只有一个进程就写空",
     "session.idle_minutes": "5 到 1440 的整数（分钟），例如 30",
     "files.file_mb_max": "1 到 20 的整数（兆），例如 20",
     "metrics.token": "16 到 200 个字符的口令，不给监控系统看就写空",

@@ -54,10 +54,13 @@ class Machine:
 
     def blobs(self) -> Blobs:
         files = self.config.files
-        return Blobs(self.folder / "blobs", self.identity.key("blob"), files.file_mb_max * MEGABYTE, files.store_mb_max * MEGABYTE)
+        return Blobs(self._files() / "blobs", self.identity.key("blob"), files.file_mb_max * MEGABYTE, files.store_mb_max * MEGABYTE)
 
     def uploads(self, blobs: Blobs) -> Uploads:
-        return Uploads(blobs, self.folder / "uploads", self.identity.key("upload"))
+        return Uploads(blobs, self._files() / "uploads", self.identity.key("upload"))
+
+    def _files(self) -> Path:
+        return Path(self.config.files.folder) if self.config.files.folder else self.folder
 
     def link(self) -> Link:
         about, authority = self.identity.about(), self.identity.folder / AUTHORITY
