@@ -114,8 +114,7 @@ class Errands:
 
     async def _due(self) -> Sequence[bool]:
         """Whether there may be arrivals, tasks, transfers, ends: one question after each commit instead of eight."""
-        async with self._desk.journal.read() as c:
-            return (await fetch(c, _DUE))[0]
+        return (await self._desk.journal.select(_DUE, {}))[0]
 
     async def _announce(self, post: str, item: str, limits: bytes) -> "Outcome | None":
         known = msgspec.msgpack.decode(limits, type=Limits)
