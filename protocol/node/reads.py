@@ -16,7 +16,7 @@ from protocol import certificate as certificates
 from protocol.case import TASK_OPEN, Case, Task
 from protocol.companion import SORT as COMPANION
 from protocol.companion_fold import Companion, fold_companion
-from protocol.events import Actor
+from protocol.events import Actor, BodyErased, facts_of
 from protocol.fold import fold_case, fold_task
 from protocol.node import listing, marks, sealing
 from protocol.node.deciding import home_covers
@@ -105,6 +105,11 @@ class Reads:
         if case is None or not access.may_see_case(actor, case):
             raise Refused("case_unknown")
         return case
+
+    async def grounds(self, subject: str) -> dict[Key, str]:
+        """Entry → why its words were erased, of those of this subject."""
+        said = [facts_of(e.head) for e in await self._journal.subject(subject) if e.sort == "erasure"]
+        return {(f.ledger, f.origin, f.seq): f.ground for f in said if isinstance(f, BodyErased)}
 
     async def companions(self, actor: Actor, case: str) -> list[Companion]:
         """What was written apart about a case by offices in the actor's region, its own among them; the widest first."""

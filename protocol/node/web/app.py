@@ -22,6 +22,7 @@ from litestar.static_files import create_static_files_router
 from protocol.node.web import (
     asking,
     cases,
+    erasing,
     files,
     histories,
     link,
@@ -95,7 +96,7 @@ def make_app(
     ids that go out with the forms.
     """
     environment = environment_of(node, templates, dist, home)
-    pages = (waiting, lists, register, cases, parties, asking, transfers, files, link, losses, reviews, histories, stream, watch)
+    pages = (waiting, lists, register, cases, parties, erasing, asking, transfers, files, link, losses, reviews, histories, stream, watch)
     shared = [*session.routes(home, homes), *(route for module in pages for route in module.routes())]
     dist.mkdir(parents=True, exist_ok=True)
     static = create_static_files_router(

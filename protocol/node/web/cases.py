@@ -98,6 +98,8 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
         "successor": await successor_here(request, case),
         "companions": companions,
         "story": story(case, companions),
+        "grounds": await grounds_of(request, lines),
+        "may_erase": "erase" in actor.powers,
         "names": await names_of(request, case, lines),
         "handler": await node.reads.person_name(case.handler) if case.handler else "",
         "steps": steps,
@@ -114,6 +116,14 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
         "form": {},
         "wrong": {},
     }
+
+
+async def grounds_of(request: Request, lines: list[Line]) -> dict[tuple[str, str, int], str]:
+    """Why words that are gone were erased."""
+    found: dict[tuple[str, str, int], str] = {}
+    for subject in {line.head.subject for line in lines if line.erased}:
+        found |= await node_of(request).reads.grounds(subject)
+    return found
 
 
 def story(case: Case, companions: list[Companion]) -> list[tuple[Line, bool]]:
