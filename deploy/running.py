@@ -7,6 +7,7 @@ await run_edge(folder, config)     a folder that was enrolled
 import asyncio
 import logging
 import os
+import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -130,7 +131,7 @@ async def _serve(node: Node, application: Any, server: Server | None, watching: 
     settings = uvicorn.Config(
         application, host=http.host, port=http.port, log_config=None, access_log=False, timeout_graceful_shutdown=GRACEFUL_S, **tls
     )
-    pages = uvicorn.Server(settings)
+    pages = _Pages(settings)
     reopening = asyncio.create_task(_reopened(node, pages))
     traces = None
     try:
@@ -150,6 +151,21 @@ async def _serve(node: Node, application: Any, server: Server | None, watching: 
         if server:
             await server.stop()
         log.event("stopped", node=node.about.node)
+
+
+class _Pages(uvicorn.Server):
+    """uvicorn raises the signal that ended it once more, which ends the program: the node would never be closed."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop, ending = asyncio.get_running_loop(), (signal.SIGTERM, signal.SIGINT)
+        for one in ending:
+            loop.add_signal_handler(one, self.handle_exit, one, None)
+        try:
+            yield
+        finally:
+            for one in ending:
+                loop.remove_signal_handler(one)  # told again while it closes, it ends at once
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -53,6 +53,7 @@ async def test_a_county_on_postgresql_takes_what_a_village_wrote_offline(tmp_pat
         joined = await yidi("edge", "enrol", invited.out.split("：", 1)[1].split()[0], "--folder", village)
         assert joined.code == 0 and "高禹村" in joined.out, joined
     assert not (hub / "journal.db").exists()
+    assert '"event": "stopped"' in hub.with_suffix(".log").read_text(), "told to end, it closed what it had open"
     async with running("edge", village, ports["village"]):
         clerk = await signed_in(ports["village"], "wangfang", once_in(joined.out))
         saved = await clerk.post("/cases", {"command_id": new_id(), "account": "县里关着机时登记的", **FORM})
