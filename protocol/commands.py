@@ -441,6 +441,14 @@ class EndPost(Command):
     reason: Line
 
 
+class VouchReset(Command):
+    """帮找回密码: somebody at a node below asked by telephone. node: whose account it is · challenge: as it was read aloud."""
+
+    node: Annotated[str, msgspec.Meta(max_length=20)]
+    account: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+    challenge: Annotated[str, msgspec.Meta(min_length=12, max_length=20)]
+
+
 class EraseBody(Command):
     """item: `ledger|origin|seq` · ground: the law's article (PIPL 47, retention)."""
 

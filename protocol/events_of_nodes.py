@@ -38,6 +38,12 @@ class PostEnded(Facts):
     source: str = ""
 
 
+class ResetVouched(Facts):
+    """Somebody answered for a new password of an account of this node; the account stands in the body."""
+
+    node: str
+
+
 # ── node, tables, law ──
 
 

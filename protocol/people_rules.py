@@ -10,18 +10,31 @@ from typing import Final
 import msgspec
 
 from protocol import place
-from protocol.commands import Command, EndPost, EraseBody, GivePost, RegisterPerson
-from protocol.events import Actor, BodyErased, Draft, PersonRegistered, PersonRegisteredBody, PostEnded, PostGiven, PostGivenBody, TextBody
+from protocol.commands import Command, EndPost, EraseBody, GivePost, RegisterPerson, VouchReset
+from protocol.entry import derive
+from protocol.events import (
+    Actor,
+    BodyErased,
+    Draft,
+    PersonRegistered,
+    PersonRegisteredBody,
+    PostEnded,
+    PostGiven,
+    PostGivenBody,
+    ResetVouched,
+    TextBody,
+)
 from protocol.problem import Refused
 from protocol.tables import Tables
 
-PEOPLE_COMMANDS: Final = (RegisterPerson, GivePost, EndPost, EraseBody)
+PEOPLE_COMMANDS: Final = (RegisterPerson, GivePost, EndPost, EraseBody, VouchReset)
 _POST: Final = re.compile(r"([a-z_]{1,20})\.[0-9a-f]{8}")
 
 
 class Known(msgspec.Struct, frozen=True):
     """What the ledger says about the thing acted on. registered: offices where the person stands · post: (person, office, kind) of a
-    post, None else · is_over: it has ended · reach, last: of PostEnded, what is known here of the post's work · item: (subject, kind of event, its office) of the entry to erase, None when not here."""
+    post, None else · is_over: it has ended · reach, last: of PostEnded, what is known here of the post's work · item: (subject, kind of event, its office) of the entry to erase, None when not here ·
+    below: the office that the node of VouchReset serves first, "" when it does not stand below this one."""
 
     registered: tuple[str, ...] = ()
     post: tuple[str, str, str] | None = None
@@ -29,6 +42,7 @@ class Known(msgspec.Struct, frozen=True):
     reach: tuple[str, ...] = ()
     last: tuple[tuple[str, str, int], ...] = ()
     item: tuple[str, str, str] | None = None
+    below: str = ""
 
 
 def decide_people(command: Command, actor: Actor, known: Known, tables: Tables) -> list[Draft]:
@@ -41,6 +55,8 @@ def decide_people(command: Command, actor: Actor, known: Known, tables: Tables) 
         return [_end(command, actor, known)]
     if isinstance(command, EraseBody):
         return [_erase(command, actor, known)]
+    if isinstance(command, VouchReset):
+        return [_vouch(command, actor, known)]
     raise TypeError(f"no command about people: {type(command).__name__}")
 
 
@@ -95,6 +111,17 @@ def _erase(command: EraseBody, actor: Actor, known: Known) -> Draft:
         raise Refused("field_impossible", field="item", what="条目", why="本机没有这一条")
     facts = BodyErased(actor.office, 0, (), ledger, origin, seq, command.ground)
     return Draft(ledger, known.item[0], "erasure", facts)
+
+
+def _vouch(command: VouchReset, actor: Actor, known: Known) -> Draft:
+    """Stands in the ledger of the place concerned, so that its people see who answered for whom."""
+    if not actor.powers & {"people", "admin"}:
+        raise Refused("not_allowed", what="帮下级找回密码")
+    if not known.below:
+        raise Refused("field_impossible", field="node", what="机器", why="它不归本机管")
+    _own(actor, known.below)
+    subject = derive(f"{command.node} {command.account.strip()}", "account")
+    return Draft(known.below, subject, "account", ResetVouched(actor.office, 0, (), command.node), TextBody(command.account.strip()))
 
 
 def _may(actor: Actor, power: str, what: str) -> None:

@@ -17,6 +17,7 @@ SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "page_unknown": (404, "没有这一页。请从上面的菜单再找一次。"),
     "sign_in_needed": (401, "请先登录。"),
     "sign_in_wrong": (401, "账号或密码不对。"),
+    "recovery_wrong": (401, "答复不对、已经过期，或者试的次数太多。请重新要一串，再打电话问一次。"),
     "post_needed": (403, "账号和密码都对，但是这个账号现在没有岗位。请找本单位管理员。"),
     "sign_in_throttled": (429, "输错次数太多，请 {minutes} 分钟后再试。"),
     "not_allowed": (403, "您的岗位不能做这一步：{what}。"),

@@ -64,6 +64,7 @@ EVENT_NAMES: Final[dict[str, str]] = {
     "PersonRegistered": "登记人员",
     "PostGiven": "任岗",
     "PostEnded": "离岗",
+    "ResetVouched": "帮找回密码",
     "LaneOpened": "启用台账",
     "TableSet": "更新代码表",
     "NodeEnrolled": "节点入网",
@@ -120,6 +121,7 @@ COMMAND_NAMES: Final[dict[str, str]] = {
     "RegisterPerson": "登记人员",
     "GivePost": "任岗",
     "EndPost": "离岗",
+    "VouchReset": "帮找回密码",
     "EraseBody": "删除正文",
 }
 

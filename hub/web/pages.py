@@ -2,7 +2,7 @@
 
 /board        home of the operator (hub/web/board.py)
 /nodes        every node, the one that worries most first (hub/web/nodes.py)
-/people       persons, posts and first sign-ins (hub/web/people.py)
+/people       persons, posts and first sign-ins (protocol/node/web/people.py)
 /quarantine   what was refused from other nodes, with the reason
 /sealed       密封件, only for the power `sealed`; they show on no board, list, count or stream
 """
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from litestar import Litestar, Request, Response, get
 
-from hub.web import board, nodes, people
+from hub.web import board, nodes
 from protocol import access
 from protocol.access import CASE_POWERS
 from protocol.events import Actor
@@ -49,7 +49,7 @@ async def sealed(request: Request) -> Response[Any]:
 
 def app(node: Any, dist: Path = DIST) -> Litestar:
     """dist: the bundle that deploy/web/bundle.py made."""
-    routes = [*board.routes(), *nodes.routes(), *people.routes(), quarantine, sealed, *visits.routes(), *phone.routes(dist)]
+    routes = [*board.routes(), *nodes.routes(), quarantine, sealed, *visits.routes(), *phone.routes(dist)]
     views = {**board.VIEWS, **nodes.VIEWS, **visits.VIEWS}
     application = make_app(node, routes, [HERE / "templates"], dist, "/board", views=views, homes=HOMES)
     application.state.environment.globals["has_power"] = has_power

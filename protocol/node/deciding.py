@@ -29,6 +29,7 @@ from protocol.commands import (
     SignAgreement,
     TakeUpDispute,
     TaskCommand,
+    VouchReset,
 )
 from protocol.context import Cadre, Context
 from protocol.entry import node_of
@@ -181,7 +182,16 @@ async def _people(asked: Asked, command: Command, actor: Actor) -> list[Draft]:
     if isinstance(command, EraseBody):
         e = await asked.w.entry(*people_rules.item_of(command))
         known = Known(item=(e.subject, e.head.kind, e.ledger) if e and e.head.body_hash else None)
+    if isinstance(command, VouchReset):
+        known = Known(below=_below(asked, command.node))
     return people_rules.decide_people(command, actor, known, asked.shelf())
+
+
+def _below(asked: Asked, node: str) -> str:
+    other = asked.shelf.certificates.get(node)
+    if other is None or node in asked.shelf.revoked or not certificates.is_above(asked.signer.certificate, other):
+        return ""
+    return next((path.removesuffix("/*") for path in other.serves if covers(asked.signer.covers, path.removesuffix("/*"))), "")
 
 
 async def _work_of(asked: Asked, office: str) -> tuple[tuple[str, str, int], ...]:

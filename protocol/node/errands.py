@@ -24,7 +24,6 @@ from protocol.case import Task
 from protocol.certificate import Certificate
 from protocol.events import Draft, PostEnded, TaskAnswered, TaskAssigned, TaskAssignedBody, TaskRecalled, TaskUrged, TextBody
 from protocol.node.deciding import Asked
-from protocol.node.journal.rows import fetch
 from protocol.node.listing import any_of, subtree
 from protocol.task import RANK
 from protocol.views import Limits

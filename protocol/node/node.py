@@ -36,6 +36,7 @@ from protocol.node.machine import MARK, Machine, store_key, store_url
 from protocol.node.mending import Mending
 from protocol.node.people import People
 from protocol.node.reads import Reads
+from protocol.node.recovering import Recovering
 from protocol.node.shelf import Shelf
 from protocol.node.signer import Signer
 from protocol.node.version import VERSION
@@ -72,6 +73,7 @@ class Node:
             journal, self.about.root_public, self.certificate, shelf, clock, self.wake, arrivals=self.desk.arrivals, forks=self.forks
         )
         self.people = People(journal, shelf, machine.chance, self.config.session.idle_minutes * 60_000)
+        self.recovering = Recovering(journal, shelf, self.signer, self.people, machine.chance)
         self.blobs = machine.blobs()
         self.uploads = machine.uploads(self.blobs)
         self.reads = Reads(journal, shelf, self.signer, clock, identity.sealing_secret())

@@ -25,6 +25,7 @@ from protocol.node.forks import Forks
 from protocol.node.journal import Journal
 from protocol.node.people import People
 from protocol.node.reads import Reads
+from protocol.node.recovering import Recovering
 from protocol.node.shelf import Shelf
 from protocol.node.signer import Signer
 from protocol.node.uploads import Uploads
@@ -78,6 +79,7 @@ class Node:
     blobs: Blobs
     clock: Clock
     uploads: Uploads
+    recovering: Recovering
 
     @property
     def office(self) -> str:
@@ -138,6 +140,7 @@ class County:
             blobs,
             self.clock,
             Uploads(blobs, where / "uploads", b"u" * 32),
+            Recovering(journal, shelf, signer, people, chance(f"recovery {kind}")),
         )
         self.nodes.append(made)
         return made

@@ -29,6 +29,8 @@ from protocol.node.web import (
     lists,
     losses,
     parties,
+    people,
+    recover,
     register,
     reviews,
     session,
@@ -96,7 +98,25 @@ def make_app(
     ids that go out with the forms.
     """
     environment = environment_of(node, templates, dist, home)
-    pages = (waiting, lists, register, cases, parties, erasing, asking, transfers, files, link, losses, reviews, histories, stream, watch)
+    pages = (
+        waiting,
+        lists,
+        register,
+        cases,
+        parties,
+        erasing,
+        people,
+        recover,
+        asking,
+        transfers,
+        files,
+        link,
+        losses,
+        reviews,
+        histories,
+        stream,
+        watch,
+    )
     shared = [*session.routes(home, homes), *(route for module in pages for route in module.routes())]
     dist.mkdir(parents=True, exist_ok=True)
     static = create_static_files_router(

@@ -4,6 +4,7 @@
     POST /people                         RegisterPerson + GivePost (+ an account here); JSON gives {person, post, account, code}
     POST /people/{person}/post           a further post for a person who is there
     POST /people/{person}/end            EndPost
+    POST /people/{person}/account        an account of this machine for who is there already
     POST /people/{person}/code           a new one-time code for an account of this machine; the old password is void
 
 A code is shown once, on the page that answers. An account belongs to one machine: who works at another node gets theirs
@@ -227,5 +228,26 @@ async def new_code(request: Request, person: FromPath[str]) -> Response[Any]:
     return await _made(request, Made(person, "", await node.reads.person_name(person), name, code))
 
 
+@post("/people/{person:str}/account", status_code=200)
+async def new_account(request: Request, person: FromPath[str]) -> Response[Any]:
+    """Who stands in the ledger already, at another machine perhaps, gets an account of this one by a one-time code."""
+    node, actor, form = node_of(request), actor_of(request), await _form(request)
+    if not actor.powers & {"people", "admin"}:
+        raise Refused("not_allowed", what="开账号")
+    if person not in {row.person for row in await node.reads.people(actor)}:
+        raise Refused("page_unknown")
+    name = form.get("account", "")
+    try:
+        if not name:
+            raise Refused("field_missing", field="account", what="登录账号")
+        await _checked(request, form, person)
+        if any(whose == person for _, whose in await node.people.accounts()):
+            raise Refused("field_impossible", field="account", what="登录账号", why="他在本机已经有账号")
+        code = await node.people.add_account(name, person, None, node.clock())
+    except Refused as refusal:
+        return await _again(request, form, refusal)
+    return await _made(request, Made(person, "", await node.reads.person_name(person), name, code))
+
+
 def routes() -> list[Any]:
-    return [people_page, register, give, end, new_code]
+    return [people_page, register, give, end, new_code, new_account]

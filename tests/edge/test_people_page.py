@@ -1,0 +1,75 @@
+"""人员 and 忘了密码 at an edge: a township registers its people, gives second accounts, and helps a village that is cut off."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.edge.pages_kit import JSON, at, form_of
+from tests.edge.rig import PASSWORD, Rig
+from tests.node.desk_kit import TOWN, new_id
+
+NEW = "ce-shi-kou-ling-9"
+
+
+@pytest.fixture
+async def rig(tmp_path) -> AsyncIterator[Rig]:
+    made = await Rig.make(tmp_path)
+    yield made
+    await made.close()
+
+
+async def test_a_township_registers_a_person_who_signs_in_by_a_code(rig: Rig):
+    async with at(rig, "town") as client:
+        assert 'href="/people"' in (await client.get("/desk")).text
+        form = {"command_id": new_id(), "name": "岑文静", "office": TOWN, "kind": "mediator", "account": "cen"}
+        made = (await client.post("/people", data=form, headers=JSON)).json()
+        assert made["code"]
+    async with at(rig, "town", "-") as client:
+        first = await client.post("/sign-in", data={"name": "cen", "password": made["code"]})
+        assert first.headers["location"] == "/password"
+    async with at(rig, "village") as client:
+        assert 'href="/people"' not in (await client.get("/desk")).text
+        assert (await client.get("/people", headers=JSON)).status_code == 403
+
+
+async def test_who_works_elsewhere_gets_a_second_account_here(rig: Rig):
+    person = rig.persons["village"][0]
+    async with at(rig, "town") as client:
+        page = (await client.get("/people")).text
+        assert f'action="/people/{person}/account"' in page
+        made = (await client.post(f"/people/{person}/account", data={"account": "wangfang-zhen"}, headers=JSON)).json()
+        assert made["code"] and made["name"] == "王芳"
+        for account in ("wangfang-zhen", "shen", "a b", ""):
+            assert (await client.post(f"/people/{person}/account", data={"account": account}, headers=JSON)).status_code == 422, account
+    async with at(rig, "village") as client:
+        refused = await client.post(f"/people/{person}/account", data={"account": "x1"}, headers=JSON)
+        assert refused.status_code == 403
+    assert ("wangfang-zhen", person) in await rig.web("town").people.accounts()
+
+
+async def test_a_forgotten_password_is_helped_by_telephone(rig: Rig):
+    async with at(rig, "village", "-") as village, at(rig, "town") as town:
+        assert 'href="/recover"' in (await village.get("/sign-in")).text
+        page = (await village.post("/recover", data={"name": "wangfang"})).text
+        assert "天子湖镇综治中心" in page
+        form = form_of(page.replace('<form method="post" action="/recover/finish"', '<form id="finish" action="/recover/finish"'), "finish")
+        assert form["challenge"] in page.replace("&#39;", "")
+        vouching = {"command_id": new_id(), "node": "nvill2222", "account": "wangfang", "challenge": form["challenge"]}
+        unsure = await town.post("/vouch", data=vouching)
+        assert unsure.status_code == 422 and "请填写已经确认是本人" in unsure.text
+        answer = (await town.post("/vouch", data=vouching, headers=JSON)).json()["answer"]
+        page = (await town.get("/vouch")).text
+        assert "最近答复过的" in page and "wangfang" in page and "沈国强" in page and answer not in page
+        wrong = await village.post("/recover/finish", data={**form, "answer": answer, "password": NEW, "again": "x"})
+        assert wrong.status_code == 422 and form["challenge"] in wrong.text and f'value="{answer}"' in wrong.text
+        done = await village.post("/recover/finish", data={**form, "answer": answer, "password": NEW, "again": NEW})
+        assert done.status_code == 303 and done.headers["location"] == "/sign-in"
+        assert (await village.post("/sign-in", data={"name": "wangfang", "password": PASSWORD}, headers=JSON)).status_code == 401
+        assert (await village.post("/sign-in", data={"name": "wangfang", "password": NEW}, headers=JSON)).status_code == 200
+        assert (await village.get("/vouch", headers=JSON)).status_code == 403
+
+
+async def test_who_may_not_help_gets_no_answer(rig: Rig):
+    async with at(rig, "village") as client:
+        vouching = {"command_id": new_id(), "node": "ntown2222", "account": "shen", "challenge": "AAAA-BBBB-CCCC"}
+        assert (await client.post("/vouch", data=vouching, headers=JSON)).status_code == 403
