@@ -272,6 +272,7 @@ async def receipts(hand: Hand) -> None:
     folded = await hand.node.reads.case(actor, case["subject"])
     keys = [(line.head.ledger, *line.key) for line in folded.lines]
     for key, marks in sorted((await hand.node.reads.marks(keys)).items()):
-        hand.record.shown += [Shown(hand.id, key, mark.level) for mark in marks[1:] if mark.reached and mark.at_ms is not None]
+        for mark in (mark for mark in marks[1:] if mark.reached and mark.at_ms is not None):
+            hand.record.show(hand.node, Shown(hand.id, key, mark.level))
     if not keys:
         raise Nothing

@@ -172,7 +172,7 @@ class Phone:
             mark = said["marks"].get(action.id, {"here": True, "safe": False})
             if mark["safe"]:
                 keys = tuple(e.key for e in await hand.node.journal.command(action.id) if e.sort != "lane")
-                hand.record.let_go.append(LetGo(hand.id, self.person, action.id, keys))
+                hand.record.let_it_go(hand.node, LetGo(hand.id, self.person, action.id, keys))
                 self.kept.remove(action)
             elif not mark["here"]:
                 action.sent = False  # its node lost it: it goes again, under the same id

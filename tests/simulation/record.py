@@ -97,6 +97,8 @@ class Record:
     secrets: list[str] = field(default_factory=list)  # words of sealed reports: in clear they may stand in no journal
     erased: list[Key] = field(default_factory=list)  # whose erasure was confirmed
     forms: list[Form] = field(default_factory=list)
+    on_shown: Callable[[Any, Shown], None] | None = None  # (node, what), at the moment it is shown
+    on_let_go: Callable[[Any, LetGo], None] | None = None
     done: list[tuple[Form, Outcome]] = field(default_factory=list)
     phones: dict[str, Any] = field(default_factory=dict)  # person → phone.Phone
 
@@ -129,6 +131,16 @@ class Record:
                 raise Broken(f"{form.kind} {form.command.id} was said to be saved, but {ledger} {origin} {seqs} is not all there")
             told = (form.node, form.command.id, form.kind, form.actor.person, ledger, origin)
             self.acknowledged.append(Acknowledged(*told, seqs[0], seqs[-1], hashes, code))
+
+    def show(self, node: Any, shown: Shown) -> None:
+        self.shown.append(shown)
+        if self.on_shown:
+            self.on_shown(node, shown)
+
+    def let_it_go(self, node: Any, gone: LetGo) -> None:
+        self.let_go.append(gone)
+        if self.on_let_go:
+            self.on_let_go(node, gone)
 
     def refuse(self, form: Form, code: str) -> None:
         self.refused.append(RefusedForm(form.node, form.command.id, form.kind, code))
