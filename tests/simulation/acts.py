@@ -25,61 +25,61 @@ __all__ = ["ACTS", "KINDS", "Acknowledged", "Broken", "LetGo", "Record", "Shown"
 Act = Callable[[Hand], Awaitable[str | None]]
 
 ACTS: Final[dict[str, tuple[int, Act]]] = {
-    "log": (14, case.log),
+    "log": (6, case.log),
     "log_visit": (1, case.log_visit),
-    "log_with_file": (3, case.log_with_file),
+    "log_with_file": (2, case.log_with_file),
     "seal": (3, case.seal),
-    "accept": (9, case.accept),
+    "accept": (14, case.accept),
     "decline": (1, case.decline),
-    "mediate": (6, case.mediate),
-    "agree": (7, case.agree),
-    "end": (2, case.end),
-    "escalate": (9, case.escalate),
-    "hand_down": (4, case.hand_down),
-    "transfer": (3, case.transfer),
-    "take_up": (10, case.take_up),
-    "give_back": (3, case.give_back),
-    "call_up": (5, case.call_up),
+    "mediate": (10, case.mediate),
+    "agree": (14, case.agree),
+    "end": (3, case.end),
+    "escalate": (14, case.escalate),
+    "hand_down": (6, case.hand_down),
+    "transfer": (4, case.transfer),
+    "take_up": (24, case.take_up),
+    "give_back": (5, case.give_back),
+    "call_up": (10, case.call_up),
     "name_handler": (1, case.name_handler),
     "convene": (3, case.convene),
-    "close": (5, case.close),
-    "reopen": (3, case.reopen),
+    "close": (9, case.close),
+    "reopen": (4, case.reopen),
     "follow_up": (3, case.follow_up),
     "archive": (2, case.archive),
-    "merge": (2, case.merge),
+    "merge": (3, case.merge),
     "correct": (3, case.correct),
     "void": (1, case.void),
     "set_risk": (2, case.set_risk),
-    "note": (3, case.note),
-    "evidence": (3, case.evidence),
+    "note": (2, case.note),
+    "evidence": (4, case.evidence),
     "instruct": (2, case.instruct),
     "urge": (2, case.urge),
-    "review": (4, case.review),
+    "review": (16, case.review),
     "ask": (3, case.ask),
     "receipts": (4, case.receipts),
-    "assign": (6, task.assign),
+    "assign": (8, task.assign),
     "assign_free": (2, task.assign_free),
-    "recall": (3, task.recall),
+    "recall": (4, task.recall),
     "urge_task": (2, task.urge_task),
     "confirm_for_unit": (2, task.confirm_for_unit),
     "decline_for_unit": (1, task.decline_for_unit),
     "report_for_unit": (2, task.report_for_unit),
     "task_evidence": (1, task.task_evidence),
-    "review_task": (3, task.review_task),
+    "review_task": (6, task.review_task),
     "hire": (1, office.hire),
     "replace": (2, office.replace),
     "end_post": (1, office.end_post),
     "rename": (1, office.rename),
-    "erase": (3, office.erase),
+    "erase": (4, office.erase),
     "set_table": (1, office.set_table),
-    "decide_branch": (3, office.decide_branch),
-    "late_outcome": (2, rash.late_outcome),
+    "decide_branch": (6, office.decide_branch),
+    "late_outcome": (3, rash.late_outcome),
     "out_of_turn": (3, rash.out_of_turn),
     "log_out_of_place": (1, rash.log_out_of_place),
     "take_up_twice": (2, rash.take_up_twice),
     "escalate_twice": (2, rash.escalate_twice),
-    "settle_and_escalate": (1, rash.settle_and_escalate),
-    "click_twice": (2, rash.click_twice),
+    "settle_and_escalate": (2, rash.settle_and_escalate),
+    "click_twice": (1, rash.click_twice),
     "send_again": (4, rash.send_again),
     "send_answered_again": (3, rash.send_answered_again),
     "borrow_an_id": (1, rash.borrow_an_id),
@@ -87,6 +87,28 @@ ACTS: Final[dict[str, tuple[int, Act]]] = {
     "forge": (2, insider.forge),
     "phone": (16, phone.use),
 }  # act → (weight, what it does)
+PRESSING: Final = {
+    "take_up": 30, "review": 14, "review_task": 8, "agree": 12, "accept": 10, "mediate": 8, "close": 3, "escalate": 9, "follow_up": 2,
+    "report_for_unit": 4, "confirm_for_unit": 3, "give_back": 4, "call_up": 4, "hand_down": 3, "reopen": 2, "end": 2, "decide_branch": 4,
+}  # fmt: skip
+
+
+async def work(hand: Hand) -> str:
+    """Somebody looks at what lies on the desk, and does one thing that waits there, mostly a pressing one; else the next visitor comes in."""
+    left = dict(PRESSING)
+    while left:
+        kind = hand.chance.choices(list(left), list(left.values()))[0]
+        del left[kind]
+        try:
+            await ACTS[kind][1](hand)
+        except Nothing:
+            continue
+        return f"{kind} ok"
+    await case.log(hand)
+    return "log ok"
+
+
+ACTS["work"] = (70, work)
 KINDS: Final[dict[str, int]] = {kind: weight for kind, (weight, _) in ACTS.items()}
 
 

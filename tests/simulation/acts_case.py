@@ -220,7 +220,8 @@ async def _seen_case(hand: Hand) -> tuple[Row, Any]:
     """A case in the region of somebody's office: who may see it may add to it."""
     actor = await hand.somebody("note")
     rows = await hand.rows("case_row", "1 = 1")
-    return hand.one(row for row in rows if any(place.within(row["ledger"], office) for office in actor.offices)), actor
+    seen = [row for row in rows if any(place.within(row["ledger"], office) for office in actor.offices)]
+    return hand.talked_of(seen, lambda row: row["subject"]), actor
 
 
 async def note(hand: Hand) -> None:

@@ -19,7 +19,8 @@ from tests.simulation.record import Broken, Form
 async def late_outcome(hand: Hand) -> None:
     """An outcome for a case that another office holds by now, as far as it is known here."""
     actor = await hand.somebody("mediate")
-    case = hand.one(row for row in await hand.rows("case_row", "1 = 1") if row["holder"] not in actor.offices)
+    foreign = [row for row in await hand.rows("case_row", "1 = 1") if row["holder"] not in actor.offices]
+    case = hand.talked_of(foreign, lambda row: row["subject"])
     await hand.say(_some_outcome(hand, case), actor)
 
 

@@ -5,7 +5,7 @@ Whatever is chosen is chosen by `chance` out of lists in a fixed order; nothing 
 """
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from protocol import certificate as certificates
@@ -21,6 +21,7 @@ from protocol.tables import Tables
 from tests.simulation.record import Form, Record
 
 ROWS_MAX = 60
+TALKED_OF = 0.7
 DAY_MS = 86_400_000
 WORDS = (
     "东邻的围墙占了滴水巷", "田埂往东挪了半尺", "工钱欠了三个月", "楼上漏水泡了柜子", "果树的枝伸过了界", "鱼塘的水被放干了",
@@ -59,6 +60,11 @@ class Hand:
         if not some:
             raise Nothing
         return some[self.chance.randrange(len(some))]
+
+    def talked_of(self, of: Sequence[T], subject: Callable[[T], str]) -> T:
+        """Mostly one that somebody, here or elsewhere, has just acted on: that is how people get in one another's way. Raises Nothing."""
+        recent = [one for one in of if subject(one) in self.record.recent]
+        return self.one(recent if recent and self.odds(TALKED_OF) else of)
 
     def odds(self, share: float) -> bool:
         return self.chance.random() < share
@@ -118,13 +124,13 @@ class Hand:
             able = [a for a in actors if (case[column] in a.offices if column else _is_above(a, case["holder"]))]
             if able and (fits is None or fits(case)):
                 found.append((case, able))
-        case, able = self.one(found)
+        case, able = self.talked_of(found, lambda pair: pair[0]["subject"])
         return case, self.one(able)
 
     async def any_case(self, power: str = "") -> tuple[Row, Actor]:
         """Whatever case stands here and whoever is at hand, allowed or not. Raises Nothing."""
         actor = await self.somebody(power)
-        return self.one(await self.rows("case_row", "1 = 1")), actor
+        return self.talked_of(await self.rows("case_row", "1 = 1"), lambda row: row["subject"]), actor
 
     # ── the one door ──
 

@@ -5,6 +5,7 @@ node that is killed before has told nobody anything. A form stands in `forms` fr
 was cut off sends the same command id again.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from protocol.node.desk import Outcome
 Key = tuple[str, str, int]
 Look = Callable[[Any, Sequence[Key]], list[bytes]]
 Find = Callable[[Any, str], list[Key]]
+RECENT_MAX = 6
 AGAIN = ("disk_full", "store_busy", "store_damaged", "node_forked")  # the form stays open: the person tries once more
 
 
@@ -101,6 +103,7 @@ class Record:
     on_let_go: Callable[[Any, LetGo], None] | None = None
     done: list[tuple[Form, Outcome]] = field(default_factory=list)
     phones: dict[str, Any] = field(default_factory=dict)  # person → phone.Phone
+    recent: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT_MAX))  # subjects acted on last, anywhere: people meet over them
 
     def typed(self, form: Form) -> None:
         if all(form.command.id != other.command.id for other in self.forms):
@@ -113,6 +116,8 @@ class Record:
         """Raises Broken when what was said to be saved is not there."""
         self.forget(form)
         self.done.append((form, outcome))
+        if outcome.subject and outcome.subject not in self.recent:
+            self.recent.append(outcome.subject)
         if outcome.receipt:
             self.receipts[outcome.command] = outcome.receipt
         self._told(node, form, self.find(node, outcome.command) if outcome.receipt else outcome.entries, outcome.code)

@@ -21,7 +21,7 @@ import msgspec
 from protocol import entry, have
 from protocol.node import log
 from protocol.problem import Refused
-from tests.simulation import acts, checks, founding, virtual
+from tests.simulation import acts, checks, founding, oracles, virtual
 from tests.simulation.plan import Plan
 from tests.simulation.virtual import Life, VirtualLoop
 from tests.simulation.world import World, holds
@@ -73,11 +73,13 @@ async def _played(plan: Plan, founded: founding.Founded, made: list[World], even
     made.append(world)
     events.world = world
     checks.Watch(world)
+    oracles.listen(world)
     await world.suffer()
     await world.heal()
     wrong = await _healed(world)
     if not wrong:
         wrong = await checks.at_end(world, Random(f"checks {plan.seed}"))
+        wrong += oracles.at_end(world)
     failed = [f"{type(error).__name__}: {error}" for site in world.everyone() for life in site.lives for error in life.failed]
     return [*world.broken, *virtual.escapes, *events.faults, *failed, *wrong]
 

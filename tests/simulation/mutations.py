@@ -1,0 +1,379 @@
+"""Production broken on purpose, one fault at a time: each must be found, or the suite is not worth its time.
+
+    ./run sim --mutations [--json]                  all of them; non-zero when one survives or no longer applies
+    python -m tests.simulation.mutations NAME       one of them: plants it, then runs seeds until one is red
+
+M1 to M14 are those of the reliability page, the others are ours. A mutation is planted in a process of its own and the ordinary seeds are
+run from 1 on: the first red one tells after how many it was found and by which check. `by` names the test that must turn red instead where
+virtual time can't see it. The same seeds and tests must be green unplanted, which is run as well (`unplanted`).
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import msgspec
+
+from tests.simulation.plan import Plan, draw
+from tests.simulation.planting import Cut, plant
+
+PROCESSES: Final = 2
+SECONDS_MAX: Final = 420.0  # of one mutation
+HERE: Final = "tests.simulation.mutations"
+ENV: Final = "YIDI_MUTATION"  # what a test that is run with `-p tests.simulation.planted` is to plant
+CHECK_CHARS_MAX: Final = 110
+
+
+class Mutation(msgspec.Struct, frozen=True):
+    """breaks: what goes wrong, in words · seeds_max: the first so many must be enough · needs: kinds of steps
+    or acts of which a seed's plan must have one to be worth running (all: ()) · by: tests instead of seeds · quick: found within seconds."""
+
+    name: str
+    breaks: str
+    cuts: tuple[Cut, ...]
+    seeds_max: int = 60
+    needs: tuple[str, ...] = ()
+    by: str = ""
+    quick: bool = False
+
+
+class Found(msgspec.Struct, frozen=True):
+    """seeds: the seed that found it, all before it found nothing (0: by a test) · run: how many of them were run · check: what turned red; "" when nothing did."""
+
+    name: str
+    seeds: int
+    check: str
+    seconds: float
+    run: int = 0
+
+
+LINK, NODE = "protocol.node.link", "protocol.node"
+
+MUTATIONS: Final[tuple[Mutation, ...]] = (
+    Mutation(
+        "M1", "Have is said before the commit it speaks of",
+        (
+            Cut(
+                f"{LINK}.hearing:Hearing._admit",
+                "        await ground.admission.admit(got, speaker)\n",
+                "        from protocol.lane import LaneHead, hashes\n"
+                "        ground.heads.setdefault(got.ledger, {})[got.origin] = LaneHead(got.last, [*hashes(got)][-1])\n"
+                "        self._say(got.ledger)\n"
+                "        await ground.admission.admit(got, speaker)\n",
+            ),
+        ),
+        quick=True,
+    ),
+    Mutation(
+        "M2", "the disk is not synced before the receipt",
+        (Cut("tests.simulation.store:Disk.__init__", "self.is_full = self.lies = False", "self.is_full, self.lies = False, True"),),
+    ),
+    Mutation(
+        "M3", "a receipt counts entries instead of asking for this one",
+        (
+            Cut(
+                f"{NODE}.marks:_mark",
+                "    if any(s.seq >= seq for s in heard):\n",
+                "    if sum(s.seq for (node, path, _), s in said.items() if node in level.nodes and path == ledger) >= seq:\n",
+            ),
+        ),
+        seeds_max=120,
+    ),
+    Mutation(
+        "M4", "wall clocks order what turns should",
+        (Cut("protocol.hold:read", "(head.turn, _tier", "(head.occurred_ms, _tier"),),
+        quick=True,
+    ),
+    Mutation(
+        "M5", "the hash of the entry before is not asked for",
+        (
+            Cut("protocol.lane:check", "if known <= len(chained) and", "if False and"),
+            Cut(f"{NODE}.admission:_cut", "if here != before:", "if False:"),
+            Cut(f"{NODE}.journal.writing:Writing._next", "if chain(head.hash, e.head_bytes) != e.hash:", "if False:"),
+        ),
+        seeds_max=120,
+    ),
+    Mutation(
+        "M6", "a lane of another origin is accepted",
+        (
+            Cut(f"{LINK}.hearing:Hearing.live", "if got.ledger != ledger or entry.node_of(got.origin) != speaker:", "if got.ledger != ledger:"),
+            Cut("protocol.lane:_certificates", "all(c.node == node and certificates", "all(certificates"),
+        ),
+        seeds_max=120,
+    ),
+    Mutation(
+        "M7", "the last outcome wins, whoever holds by now",
+        (Cut("protocol.hold:_Terms._closed", "trial.put_aside(item, LATE)", "trial.effects.append((item, None))"),),
+        seeds_max=120,
+    ),
+    Mutation(
+        "M8", "what no longer fits is dropped instead of set aside",
+        (Cut("protocol.hold:_Walk.put_aside", "self.aside[item.key], self.set_aside[item.key] = code, item", "pass"),),
+    ),
+    Mutation(
+        "M9", "entries are published inside the transaction",
+        (
+            Cut(
+                f"{NODE}.desk:Desk._write_all",
+                "proven += commit.entries\n",
+                "proven += commit.entries\n            await self.said(commit.batch)\n",
+            ),
+            Cut(
+                f"{NODE}.node:Node.__init__",
+                "    self.outdated = asyncio.Event()",
+                "    from protocol import batch as batches\n"
+                "    from protocol.node.link import subjects\n"
+                "    self.desk.said = lambda b: self.link.publish(subjects.live(b.ledger, self.certificate.node), batches.pack(b))\n"
+                "    self.outdated = asyncio.Event()",
+            ),
+        ),
+        quick=True,
+    ),
+    Mutation(
+        "M10", "what is sent again goes under a new id",
+        (
+            Cut(
+                f"{NODE}.desk:Desk._submit",
+                "async with self.journal.writing(brief=True) as w:",
+                "command = msgspec.structs.replace(command, id=self._chance(16).hex())\n    async with self.journal.writing(brief=True) as w:",
+            ),
+        ),
+        needs=("click_twice", "send_again", "send_answered_again"),
+    ),
+    Mutation(
+        "M11", "views are written in a transaction of their own, after the entries",
+        (
+            Cut(
+                f"{NODE}.journal.writing:Writing._put",
+                "await projection.project(self.connection, pieces, self._begun & wanted - self.touched, self._later)",
+                "self.late = [*getattr(self, 'late', []), pieces]",
+            ),
+            Cut(
+                f"{NODE}.journal.journal:Journal.writing",
+                "yield Writing(c, self.views, self.tables, self._later)\n",
+                "w = Writing(c, self.views, self.tables, self._later)\n        yield w\n",
+            ),
+            Cut(
+                f"{NODE}.journal.journal:Journal.writing",
+                'killpoints.reach("journal.committed")\n',
+                'killpoints.reach("journal.committed")\n'
+                "        for pieces in getattr(w, 'late', []):\n"
+                "            await c.begin()\n"
+                "            await projection.project(c, pieces, set(), self._later)\n"
+                "            await _to_the_end(c.commit())\n",
+            ),
+        ),
+        seeds_max=300,
+    ),
+    Mutation(
+        "M12", "a wildcard brings sealed ledgers of others",
+        (Cut(f"{LINK}.subjects:heard_subjects", "sealed_ledger(certificate), *", "sealed_ledger(certificate).rpartition('/')[0] + '/*', *"),),
+        quick=True,
+    ),
+    Mutation(
+        "M13", "files travel before texts",
+        (Cut(f"{LINK}.fetching:Fetching._text_first", "while not self._catchup.is_done", "while False and not self._catchup.is_done"),),
+        seeds_max=120,
+    ),
+    Mutation(
+        "M14", "the server's list of revoked keys is all that revocation is",
+        (Cut(f"{NODE}.shelf:Shelf.last_good", "return None if lanes is None else", "return None if True else"),),
+        seeds_max=200,
+    ),
+    Mutation(
+        "pull one too far", "a gap check that is off by one",
+        (Cut(f"{LINK}.catchup:CatchUp._pull", "after = ground.head(*lane).seq\n", "after = ground.head(*lane).seq + 1\n"),),
+    ),
+    Mutation(
+        "gap unnoticed", "a live batch that leaves one out is not followed by a pull",
+        (
+            Cut(
+                f"{LINK}.hearing:Hearing._admit",
+                "    if got.after > ground.head(*lane).seq:\n        self._catchup.need(*lane, got.last, speaker)\n        return\n",
+                "    if got.after > ground.head(*lane).seq:\n        ground.heads[got.ledger][got.origin] = ground.head(*lane)\n        return\n",
+            ),
+            Cut(f"{LINK}.hearing:Hearing._compare", "        if seq > here.seq:\n", "        if seq > here.seq + 1:\n"),
+        ),
+    ),
+    Mutation(
+        "covers by prefix", "a reach is read as the beginning of a text",
+        (
+            Cut(
+                "protocol.place:covers",
+                'any(r == path or (r.endswith("/*") and within(path, r[:-2])) for r in reach)',
+                'any(path.startswith(r.removesuffix("/*")) for r in reach)',
+            ),
+        ),
+    ),
+    Mutation(
+        "restore unnoticed", "a database that is older than the mark beside it is taken as it is",
+        (
+            Cut(f"{NODE}.journal.witness:Witness.ahead", "if head.seq < seq or", "if False and"),
+            Cut(f"{LINK}.hearing:Hearing._is_later_self", "return entry.epoch_of(origin) >=", "return False and entry.epoch_of(origin) >="),
+        ),
+        seeds_max=200,
+    ),
+    Mutation(
+        "erasure forgets what comes later", "a body that arrives after its erasure is kept",
+        (Cut(f"{NODE}.journal.writing:Writing._without_erased", "if e.key in due else e for", "if False else e for"),),
+        seeds_max=300,
+    ),
+    Mutation(
+        "erasure stays at home", "a body is erased only where it was decided",
+        (Cut(f"{NODE}.admission:Admission._write", "await erase_bodies(w, [e for e in fresh if self._counts(e)])", "set()"),),
+    ),
+    Mutation(
+        "pull without asking who", "a lane is given to whoever asks",
+        (Cut(f"{LINK}.answers:Answers._may", "if known is None or known.revoked or not any(", "if False and not any("),),
+        seeds_max=120,
+    ),
+    Mutation(
+        "foreign ledger", "a node may write into ledgers that it does not cover",
+        (Cut("protocol.lane:check", "if not any(certificates.writes(c, batch.ledger) for c in ours):", "if False:"),),
+        seeds_max=120,
+    ),
+    Mutation(
+        "first come, first held", "of two moves that open a term, the one that arrived first wins",
+        (
+            Cut(
+                "protocol.hold:_Terms._closed",
+                "key=lambda item: (item.order[1], item.order[0], item.key)",
+                "key=lambda item: item.admitted.received_ms",
+            ),
+        ),
+        seeds_max=300,
+    ),
+    Mutation(
+        "digest over counts", "two histories of the same length are taken for one",
+        (
+            Cut(f"{LINK}.hearing:Hearing._compare", "elif seq == here.seq and hash_ != here.hash:", "elif False:"),
+            Cut(f"{NODE}.admission:Admission._compare", "if ours != theirs:", "if False:"),
+        ),
+        seeds_max=200,
+    ),
+    Mutation(
+        "phone lets go early", "a phone forgets what only its own node has",
+        (Cut(f"{NODE}.web.phone.routes:is_safe", "return not others or any(others)", "return True"),),
+    ),
+    Mutation(
+        "code without its epoch", "after a restore case codes begin anew",
+        (Cut("protocol.codes:case_code", "_origin(short, epoch), _count(count)", "_origin(short, 1), _count(count)"),),
+        seeds_max=200,
+    ),
+    Mutation(
+        "only the writer is asked", "a lane is pulled from its own node alone",
+        (Cut(f"{LINK}.peers:Peers.holders", "return sorted(found,", "return sorted([n for n in found if n == own],"),),
+        seeds_max=120,
+    ),
+    Mutation(
+        "moves see nothing", "whoever takes a case up does not say what he had seen",
+        (Cut("protocol.drafts:_take_up", "seen_of(case)", "()"),),
+    ),
+    Mutation(
+        "sealed in clear", "a sealed report is written as it was typed",
+        (Cut(f"{NODE}.sealing:seal", "box = _boxed(padded, sealing_key, chance(32))", "box = padded"),),
+        quick=True,
+    ),
+)  # fmt: skip
+
+
+def named(name: str) -> Mutation:
+    """Raises KeyError."""
+    return {one.name: one for one in MUTATIONS}[name]
+
+
+def main(as_json: bool = False, names: Sequence[str] = ()) -> int:
+    """All mutations, or those named, and the same seeds unplanted. 0 when every one was found."""
+    began, wanted = time.monotonic(), [named(name) for name in names] or list(MUTATIONS)
+    found = []
+    for one, what in hunted(wanted):
+        found.append(what)
+        print(_line(one, what), flush=True)
+    survivors = [what.name for what in found if not what.check]
+    broken = unplanted(sorted({what.seeds for what in found if what.seeds and what.check}), wanted)
+    print(*broken, sep="\n")
+    figures = {"mutations": len(found), "found": len(found) - len(survivors), "survivors": survivors, "unplanted": broken}
+    seconds = round(time.monotonic() - began, 1)
+    print(f"{figures['found']} of {len(found)} mutations found, {seconds} s")
+    if as_json:
+        print(json.dumps({"command": "sim --mutations", "ok": not survivors and not broken, "seconds": seconds, "figures": figures}))
+    return 1 if survivors or broken else 0
+
+
+def hunted(wanted: Sequence[Mutation]) -> Iterator[tuple[Mutation, Found]]:
+    """Each in a process of its own, some at once; in the order given."""
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        yield from zip(wanted, pool.map(hunt, wanted), strict=True)
+
+
+def hunt(one: Mutation) -> Found:
+    """In another process."""
+    began = time.monotonic()
+    environment = {**os.environ, ENV: one.name}
+    test = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "tests.simulation.planted", *one.by.split()]
+    command = test if one.by else [sys.executable, "-m", HERE, one.name]
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_MAX, env=environment, check=False)
+    except subprocess.TimeoutExpired:
+        return Found(one.name, 0, "", SECONDS_MAX)
+    seconds = round(time.monotonic() - began, 1)
+    if one.by:
+        failed = [line for line in ended.stdout.splitlines() if line.startswith("FAILED")]
+        if ended.returncode != 1 or not failed:
+            return Found(one.name, 0, "", seconds)
+        return Found(one.name, 0, failed[0].removeprefix("FAILED "), seconds)
+    if ended.returncode or not ended.stdout.strip():
+        raise RuntimeError(f"{one.name}: {ended.stderr[-2000:]}")
+    said = json.loads(ended.stdout.splitlines()[-1])
+    return Found(one.name, said["seeds"], said["check"], seconds, said["run"])
+
+
+def unplanted(seeds: list[int], wanted: Sequence[Mutation]) -> list[str]:
+    """What is red though nothing was planted: such a red would have proved nothing."""
+    from tests.simulation.command import results
+
+    broken = [f"unplanted seed {seed}: {what[0]}" for seed, what, *_ in results(seeds) if what]
+    if tests := sorted({test for one in wanted for test in one.by.split()}):
+        ended = subprocess.run([sys.executable, "-m", "pytest", "-q", *tests], capture_output=True, text=True, check=False)
+        broken += [line for line in ended.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return broken
+
+
+def search(one: Mutation) -> Found:
+    """In this process, which is spoilt by it. Raises Stale."""
+    from tests.simulation import simulate
+
+    began = time.monotonic()
+    for cut in one.cuts:
+        plant(cut)
+    run = 0
+    for seed in range(1, one.seeds_max + 1):
+        if not is_worth(one, plan := draw(seed)):
+            continue
+        run += 1
+        result = simulate.run(plan)
+        if result.broken:
+            return Found(one.name, seed, result.broken[0], time.monotonic() - began, run)
+    return Found(one.name, one.seeds_max, "", time.monotonic() - began, run)
+
+
+def is_worth(one: Mutation, plan: Plan) -> bool:
+    """Claims that the plan could find it at all: the large counties cost four times as much and show nothing else."""
+    return plan.size != "whole" and (not one.needs or any(step.kind in one.needs or step.what in one.needs for step in plan.steps))
+
+
+def _line(one: Mutation, what: Found) -> str:
+    where = "a test" if one.by else f"seed {what.seeds} of at most {one.seeds_max}, {what.run} run"
+    said = what.check.replace("\n", " ")[:CHECK_CHARS_MAX]
+    return f"{'✓' if what.check else '✗ SURVIVED'} {one.name}: {one.breaks} · {where} · {what.seconds:.0f} s · {said}"
+
+
+__all__ = ["MUTATIONS", "Found", "Mutation", "main", "named", "search"]
+
+if __name__ == "__main__":
+    print(json.dumps(msgspec.to_builtins(search(named(sys.argv[1])))))
