@@ -186,8 +186,15 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         seeds_max=200,
     ),
     Mutation(
-        "pull one too far", "a gap check that is off by one",
-        (Cut(f"{LINK}.catchup:CatchUp._pull", "after = ground.head(*lane).seq\n", "after = ground.head(*lane).seq + 1\n"),),
+        "gap off by one", "a batch that leaves one entry out is taken for the next",
+        (
+            Cut(
+                f"{LINK}.hearing:Hearing._admit",
+                "    if got.after > ground.head(*lane).seq:\n        self._catchup.need(*lane, got.last, speaker)\n        return\n",
+                "    if got.after > ground.head(*lane).seq + 1:\n        self._catchup.need(*lane, got.last, speaker)\n        return\n",
+            ),
+            Cut("protocol.lane:check", "if batch.after > here.seq:", "if batch.after > here.seq + 1:"),
+        ),
     ),
     Mutation(
         "gap unnoticed", "a live batch that leaves one out is not followed by a pull",
