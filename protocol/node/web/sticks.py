@@ -1,0 +1,210 @@
+"""用优盘送: what the wire would carry, as files that a person downloads at one computer and uploads at another. No command line.
+
+    GET  /stick                  export and import, and how far the one that runs is
+    GET  /stick/job              that alone, asked for again each second while it runs
+    POST /stick/export           to (node id), files (on: with attachments)
+    GET  /stick/files/{name}     a file that was made, for an hour
+    POST /stick/import           file
+
+One at a time: a file is held in memory while it is sealed or opened. Whoever does the office's work or looks after machines may; the file
+itself can be opened by nobody but the node that it is for.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.params import FromPath
+from litestar.response import Redirect
+
+from protocol.calendar import local_date
+from protocol.node import log, sticks
+from protocol.node.sticks import Told, Written
+from protocol.node.web import files, forms
+from protocol.node.web.page import actor_of, fragment, node_of, page, refused_twin, twin, wants_json
+from protocol.problem import Refused
+
+MAY: Final = frozenset({"log", "mediate", "supervise", "admin"})
+NAME_CHARS_MAX: Final = 40
+
+
+class Job(msgspec.Struct):
+    """what: export, import · done, total: entries, or batches · to: of an export · error: why it could not be done, "" so far."""
+
+    what: str
+    to: str = ""
+    done: int = 0
+    total: int = 0
+    running: bool = True
+    error: str = ""
+    made: Written | None = None
+    told: Told | None = None
+
+    @property
+    def percent(self) -> int:
+        return 100 * self.done // self.total if self.total else 0
+
+
+class Desk:
+    """The job of one node's pages: the last one, running or done."""
+
+    def __init__(self) -> None:
+        self.job: Job | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, job: Job, work: Any) -> None:
+        """Raises Refused when another one runs."""
+        if self.job is not None and self.job.running:
+            work.close()
+            raise Refused("not_now", status="正在导出或导入", what="再来一次（等它做完）")
+        self.job = job
+        self._task = asyncio.create_task(self._run(job, work), name="stick")
+
+    async def _run(self, job: Job, work: Any) -> None:
+        try:
+            await work
+        except Refused as refused:
+            job.error = refused.sentence
+        except OSError as error:
+            log.event("stick failed", exception=error)
+            job.error = "没有写成，磁盘可能满了或不能写。请清出空间再试。"
+        except Exception as error:  # noqa: BLE001, said on the page, and in the log
+            log.event("stick failed", exception=error)
+            job.error = "没有做成，本机程序遇到没有料到的情况，已经记下。"
+        finally:
+            job.running = False
+
+
+def _desk(request: Request) -> Desk:
+    state = request.app.state
+    if getattr(state, "sticks", None) is None:
+        state.sticks = Desk()
+    return state.sticks
+
+
+def _may(request: Request) -> None:
+    if not actor_of(request).powers & MAY:
+        raise Refused("not_allowed", what="用优盘导出、导入")
+
+
+def _folder(request: Request) -> Path:
+    """Raises Refused page_unknown where a node keeps nothing on a disk."""
+    folder: Path | None = getattr(node_of(request), "folder", None)
+    if folder is None:
+        raise Refused("page_unknown")
+    return folder
+
+
+@get("/stick")
+async def stick_page(request: Request) -> Response[Any]:
+    _may(request)
+    return await _shown(request)
+
+
+async def _shown(request: Request, status: int = 200, **more: Any) -> Response[Any]:
+    node, job = node_of(request), _desk(request).job
+    sticks.tidy(_folder(request), node.clock() / 1000)
+    above, others = sticks.receivers(node)
+    if wants_json(request):
+        return twin({"job": _twin(job), "receivers": [c.node for c in (*above, *others)], **more}, status)
+    options = [("上级", [(c.node, c.name) for c in above]), ("别的机器", [(c.node, c.name) for c in others])]
+    options = [(group, some) for group, some in options if some]
+    return await page(request, "stick.html", status=status, options=options, **_context(request, job), **more)
+
+
+def _context(request: Request, job: Job | None) -> dict[str, Any]:
+    folder, made = _folder(request) / sticks.FOLDER, job.made if job else None
+    here = [file for file in made.files if file.exists()] if made else []
+    return {"job": job, "parts": [(file.name, file.stat().st_size) for file in here], "folder": folder}
+
+
+def _twin(job: Job | None) -> dict[str, Any] | None:
+    if job is None:
+        return None
+    parts = [file.name for file in job.made.files] if job.made else []
+    said = {"what": job.what, "to": job.to, "running": job.running, "percent": job.percent, "error": job.error, "parts": parts}
+    return {**said, "entries": job.made.entries if job.made else 0, "told": job.told}
+
+
+@get("/stick/job")
+async def job_live(request: Request) -> Response[Any]:
+    _may(request)
+    job = _desk(request).job
+    return twin({"job": _twin(job)}) if wants_json(request) else fragment(request, "_stick_job.html", **_context(request, job))
+
+
+@post("/stick/export", status_code=200)
+async def export(request: Request) -> Response[Any]:
+    _may(request)
+    node, folder = node_of(request), _folder(request) / sticks.FOLDER
+    form = {name: values[0] for name, values in forms.typed((await request.form()).multi_items()).items()}
+    above, others = sticks.receivers(node)
+    to = next((c for c in (*above, *others) if c.node == form.get("to")), None)
+    try:
+        if to is None:
+            raise Refused("field_missing", field="to", what="给哪台机器")
+        job = Job("export", to.name)
+        _desk(request).begin(job, _export(node, job, to, folder, form.get("files") == "on"))
+    except Refused as refusal:
+        return refused_twin(refusal) if wants_json(request) else await _shown(request, refusal.status, sentence=refusal.sentence)
+    return twin({"job": _twin(job)}) if wants_json(request) else Redirect("/stick", status_code=303)
+
+
+async def _export(node: Any, job: Job, to: Any, folder: Path, with_files: bool) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for old in folder.glob("*"):
+        old.unlink()
+    stem = "-".join(["一地", _safe(node.name), "给", _safe(to.name), local_date(node.clock()).strftime("%m%d")])
+    job.made = await sticks.write(node, to.node, folder, stem, node.clock(), with_files, _into(job))
+
+
+def _safe(name: str) -> str:
+    return "".join(c for c in name if c.isalnum())[:NAME_CHARS_MAX] or "本机"
+
+
+def _into(job: Job) -> sticks.Progress:
+    def progress(done: int, total: int) -> None:
+        job.done, job.total = done, total
+
+    return progress
+
+
+@get("/stick/files/{name:str}")
+async def download(request: Request, name: FromPath[str]) -> Response[bytes]:
+    """Raises Refused page_unknown: not made here, or an hour ago."""
+    _may(request)
+    job = _desk(request).job
+    file = next((file for file in (job.made.files if job and job.made else ()) if file.name == name and file.exists()), None)
+    if file is None:
+        raise Refused("page_unknown")
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name)}", "Cache-Control": "no-store"}
+    return Response(await asyncio.to_thread(file.read_bytes), media_type="application/octet-stream", headers=headers)
+
+
+@post("/stick/import", status_code=200)
+async def import_(request: Request) -> Response[Any]:
+    _may(request)
+    node = node_of(request)
+    sent = files.uploads(await request.form())
+    try:
+        if node.stopped() if hasattr(node, "stopped") else "":
+            raise Refused(node.stopped())
+        if not sent:
+            raise Refused("field_missing", field="file", what="优盘上的文件（.yidi）")
+        raw = await sent[0].read()
+        job = Job("import")
+        _desk(request).begin(job, _import(node, job, raw))
+    except Refused as refusal:
+        return refused_twin(refusal) if wants_json(request) else await _shown(request, refusal.status, sentence=refusal.sentence)
+    return twin({"job": _twin(job)}) if wants_json(request) else Redirect("/stick", status_code=303)
+
+
+async def _import(node: Any, job: Job, raw: bytes) -> None:
+    job.told = await sticks.read(node, raw, node.clock(), _into(job))
+
+
+def routes() -> list:
+    return [stick_page, job_live, export, download, import_]

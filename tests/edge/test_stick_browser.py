@@ -1,0 +1,61 @@
+"""Export and import by hand in a real Chromium: a file comes out, the same goes in, each result is said in words."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.edge.rig import Rig
+from tests.edge.served import Served, served
+from tests.edge.test_losses_browser import signed_in
+from tests.kit.browser import DESK, PHONE, look
+from tests.kit.machine import needs_chromium
+
+pytestmark = needs_chromium
+
+
+@pytest.fixture
+def both(tmp_path) -> Iterator[Served]:
+    with served(tmp_path, "village", "town") as made:
+        made.do(_prepared)
+        yield made
+
+
+async def _prepared(rig: Rig) -> None:
+    await rig.log("village", 0)
+    for kind in ("village", "town"):
+        node = rig.nodes[kind].node
+        node.folder, node.stopped = rig.county.folder / kind, lambda: ""
+        node.about = SimpleNamespace(former=[], root_node="nroot2222", root_public=bytes(rig.county.key.verify_key))
+        node.identity = SimpleNamespace(sealing_secret=lambda: None)
+
+
+@pytest.mark.parametrize(("size", "end"), [(DESK, ""), (PHONE, "-390")])
+def test_a_file_is_carried_from_the_village_to_the_township(both: Served, open_page, size, end, tmp_path):
+    page = signed_in(both, open_page, size, "village", "wangfang")
+    page.goto(f"{both.url['village']}/link")
+    page.get_by_role("link", name="用优盘送").click()
+    look(page, f"stick{end}")
+    page.get_by_label("给哪台机器").select_option(label="town")
+    page.get_by_role("button", name="导出").click()
+    link = page.get_by_role("link", name="存到优盘")
+    expect(link).to_be_visible()
+    look(page, f"stick-made{end}")
+    with page.expect_download() as waited:
+        link.click()
+    file = tmp_path / "carried.yidi"
+    waited.value.save_as(file)
+    assert waited.value.suggested_filename.endswith(".yidi")
+    town = signed_in(both, open_page, size, "town", "shen")
+    town.goto(f"{both.url['town']}/stick")
+    for words in ("新收 1 条", "里面的本机都有了"):
+        town.get_by_label("优盘上的文件").set_input_files(file)
+        town.get_by_role("button", name="导入").click()
+        expect(town.locator("#stick-job")).to_contain_text(words)
+    look(town, f"stick-told{end}")
+    file.write_bytes(file.read_bytes()[:-9])
+    town.get_by_label("优盘上的文件").set_input_files(file)
+    town.get_by_role("button", name="导入").click()
+    expect(town.get_by_role("alert")).to_contain_text("不完整或被改动")
+    look(town, f"stick-torn{end}")

@@ -1,0 +1,195 @@
+"""A clerk without a network carries files by hand, from the pages alone: what comes twice, too early, torn or from elsewhere does no harm."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from edge.web.pages import edge_app
+from hub.web.pages import app as hub_app
+from protocol import bundle
+from protocol.certificate import sealed_ledger
+from protocol.commands import AddEvidence, SealDispute
+from protocol.node import sticks
+from protocol.node.node import Node, now_ms
+from tests.link.kit import TOWN, V1, V2
+from tests.link.test_whole_nodes import Whole, actor, dispute, new_id
+
+JSON = {"Accept": "application/json"}
+PASSWORD = "diao-jie-2026"
+
+
+@pytest.fixture
+async def whole(tmp_path: Path):
+    made = await Whole(tmp_path).start()
+    yield made
+    await made.stop()
+
+
+@asynccontextmanager
+async def at(whole: Whole, node: Node, kind: str = "clerk"):
+    """A signed-in browser at a node's pages."""
+    name = f"account{len(await node.people.accounts())}"
+    person = await whole.person(node.office, name, kind) if node is whole.hub else None
+    if person is None:
+        rows = await node.journal.rows("post_row", "ledger = :o and kind = :k", {"o": node.office, "k": kind})
+        person = rows[0]["subject"]
+    await node.people.add_account(name, person, PASSWORD, now_ms())
+    web = hub_app(node) if node is whole.hub else edge_app(node)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(web), base_url="http://desk") as client:
+        assert (await client.post("/sign-in", data={"name": name, "password": PASSWORD})).status_code == 303
+        yield client
+
+
+async def done(client) -> dict:
+    for _ in range(400):
+        job = (await client.get("/stick/job", headers=JSON)).json()["job"]
+        if not job["running"]:
+            return job
+        await asyncio.sleep(0.02)
+    raise AssertionError("it never ends")
+
+
+async def exported(client, to: str, **form) -> list[bytes]:
+    got = await client.post("/stick/export", data={"to": to, "files": "on", **form}, headers=JSON)
+    assert got.status_code == 200, got.text
+    job = await done(client)
+    assert not job["error"], job
+    return [(await client.get(f"/stick/files/{name}")).content for name in job["parts"]]
+
+
+async def imported(client, raw: bytes) -> dict:
+    got = await client.post("/stick/import", files={"file": ("优盘.yidi", raw, "application/octet-stream")}, headers=JSON)
+    assert got.status_code == 200, got.text
+    return await done(client)
+
+
+async def off(whole: Whole) -> None:
+    await whole.server.stop()
+    if whole.leaf:
+        await whole.leaf.stop()
+
+
+async def test_a_clerks_weeks_of_work_go_up_and_the_countys_words_come_down_by_hand(whole):
+    village = await whole.join("高禹村", V1)
+    await off(whole)
+    for _ in range(3):
+        case = (await village.desk.submit(dispute(V1), actor(village, "clerk"))).subject
+    blob = await village.blobs.put(b"\xff\xd8\xff" + bytes(400_000), "田埂.jpg", "image/jpeg")
+    await village.desk.submit(AddEvidence(id=new_id(), case=case, blob=blob), actor(village, "clerk"))
+    own = (await village.journal.heads(V1))[V1, village.signer.origin].seq
+    async with at(whole, village) as clerk, at(whole, whole.hub, "operator") as operator:
+        page = (await clerk.get("/stick")).text
+        assert whole.hub.certificate.name in page
+        assert "用优盘送" in (await clerk.get("/link")).text
+        (raw,) = await exported(clerk, whole.hub.about.node)
+        told = (await imported(operator, raw))["told"]
+        assert (told["new"], told["early"], told["refused"]) == (own, 0, [])
+        assert told["files"] >= 1
+        assert "新收" in (await operator.get("/stick")).text
+        again = (await imported(operator, raw))["told"]
+        assert (again["new"], again["known"]) == (0, told["new"] + told["known"])
+        assert "里面的本机都有了" in (await operator.get("/stick")).text
+        await whole.hub.desk.submit(dispute(V1), actor(whole.hub, "operator"))
+        (home,) = await exported(operator, village.about.node)
+        told = (await imported(clerk, home))["told"]
+        assert told["new"] >= 1
+        assert await village.journal.lanes(V1) == await whole.hub.journal.lanes(V1)
+    assert await whole.hub.blobs.get(blob) == b"\xff\xd8\xff" + bytes(400_000)
+
+
+async def test_parts_of_a_large_export_may_come_in_any_order(whole, monkeypatch):
+    village = await whole.join("高禹村", V1)
+    await off(whole)
+    for _ in range(2):
+        case = (await village.desk.submit(dispute(V1), actor(village, "clerk"))).subject
+    blob = await village.blobs.put(b"\xff\xd8\xff" + bytes(900_000), "田埂.jpg", "image/jpeg")
+    await village.desk.submit(AddEvidence(id=new_id(), case=case, blob=blob), actor(village, "clerk"))
+    monkeypatch.setattr(sticks, "PART_BYTES_MAX", 300_000)
+    async with at(whole, village) as clerk, at(whole, whole.hub, "operator") as operator:
+        parts = await exported(clerk, whole.hub.about.node)
+        assert len(parts) > 2
+        late = (await imported(operator, parts[-1]))["told"]
+        assert late["unnamed"] >= 1
+        assert "没有条目提到" in (await operator.get("/stick")).text
+        for raw in (*parts, *reversed(parts)):
+            told = (await imported(operator, raw))["told"]
+            assert told["refused"] == []
+    assert await whole.hub.blobs.get(blob) == b"\xff\xd8\xff" + bytes(900_000)
+
+
+async def test_what_is_torn_foreign_for_somebody_else_or_no_file_at_all_is_refused_in_words(whole, tmp_path):
+    village, neighbour = await whole.join("高禹村", V1), await whole.join("张芝村", V2)
+    elsewhere = await Whole(tmp_path / "elsewhere").start()
+    try:
+        async with at(whole, village) as clerk, at(whole, whole.hub, "operator") as operator:
+            (raw,) = await exported(clerk, whole.hub.about.node)
+            (theirs,) = await exported(operator, neighbour.about.node)
+            stranger = elsewhere.hub
+            packed = bundle.pack(
+                (), certificate=stranger.certificate, key=stranger.signer.key, made_ms=1, receiver=bundle.receiver_of(raw),
+                ephemeral=sticks.PrivateKey.generate(),
+            )  # fmt: skip
+            before = await whole.hub.journal.heads()
+            for wrong, why in (
+                (raw[:-5], "不完整或被改动"),
+                (raw[: len(raw) // 2] + b"x" + raw[len(raw) // 2 + 1 :], "不完整或被改动"),
+                (theirs, f"它是给{neighbour.certificate.name}的，不是给本机的"),
+                (raw[:40] + bytes(32) + raw[72:], "是给别处的机器的"),
+                (packed, "没有县里签发的有效证书"),
+                (b"not a stick", "不是导出包"),
+            ):
+                job = await imported(operator, wrong)
+                assert why in job["error"], job
+                assert "什么也没有改动" in (await operator.get("/stick")).text
+            assert await whole.hub.journal.heads() == before
+            got = await operator.post("/stick/import", data={}, headers=JSON)
+            assert got.status_code == 422
+            assert "优盘上的文件" in got.json()["sentence"]
+            got = await clerk.post("/stick/export", data={"to": "nnobody22"}, headers=JSON)
+            assert got.status_code == 422
+    finally:
+        await elsewhere.stop()
+
+
+async def test_a_file_holds_what_its_receiver_hears_and_sealed_goes_to_the_county_alone(whole):
+    town, village, neighbour = await whole.join("天子湖镇", TOWN, leaf=True), await whole.join("高禹村", V1), await whole.join("张芝村", V2)
+    await off(whole)
+    await village.desk.submit(dispute(V1), actor(village, "clerk"))
+    await village.desk.submit(SealDispute(id=new_id(), account="村里的账目有问题。", type="2201"), actor(village, "clerk"))
+    async with at(whole, village) as clerk, at(whole, whole.hub, "operator") as operator:
+        offered = (await clerk.get("/stick", headers=JSON)).json()["receivers"]
+        assert set(offered) == {whole.hub.about.node, town.about.node}, "nobody who hears nothing of it"
+        assert neighbour.about.node not in offered
+        sealed = sealed_ledger(village.certificate)
+        ledgers = {}
+        for to in (whole.hub, town):
+            (raw,) = await exported(clerk, to.about.node)
+            got = sticks.opened(to, raw)
+            ledgers[to.about.node] = {sticks.batches.unpack(one).ledger for one in got.batches}
+            assert b"\xe5\x8f\xb6\xe6\xa0\xb9\xe5\x9c\x9f" not in raw, "a name in clear"
+        assert ledgers == {whole.hub.about.node: {V1, "_", sealed}, town.about.node: {V1, "_"}}
+        (raw,) = await exported(operator, village.about.node)
+        assert {sticks.batches.unpack(one).ledger for one in sticks.opened(village, raw).batches} <= {V1, "_"}
+    async with at(whole, whole.hub, "cadre") as cadre:
+        for asked in (cadre.get("/stick"), cadre.post("/stick/export", data={"to": village.about.node}), cadre.post("/stick/import")):
+            assert (await asked).status_code == 403
+    web = edge_app(village)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(web), base_url="http://desk") as nobody:
+        assert (await nobody.get("/stick/files/a.yidi", headers=JSON)).status_code == 401
+
+
+async def test_what_was_made_is_kept_for_an_hour(whole):
+    village = await whole.join("高禹村", V1)
+    async with at(whole, village) as clerk:
+        await exported(clerk, whole.hub.about.node)
+        (file,) = (village.folder / sticks.FOLDER).iterdir()
+        sticks.tidy(village.folder, now_ms() / 1000 + 1)
+        assert file.exists()
+        sticks.tidy(village.folder, now_ms() / 1000 + sticks.KEPT_S + 5)
+        assert not file.exists()
+        assert "过了一小时" in (await clerk.get("/stick")).text
+        name = file.name
+        assert (await clerk.get(f"/stick/files/{name}")).status_code == 404
