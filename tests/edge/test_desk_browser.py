@@ -152,7 +152,7 @@ def test_when_the_program_does_not_answer_the_form_says_so_and_keeps_everything(
     desk.fill("#party_name", "潘建林")
     desk.fill("#account", "楼下夜里放音乐。")
     desk.keyboard.press("Control+Enter")
-    expect(desk.locator("#log [role=alert]")).to_contain_text("没有连上本机的程序，没有保存。")
+    expect(desk.locator("#log [role=alert]")).to_contain_text("没有等到本机程序的回答")
     expect(desk.locator("#account")).to_have_value("楼下夜里放音乐。")
     desk.context.unroute("**/cases")
     submit = nodes.rig.web("village").node.desk.submit

@@ -1,10 +1,12 @@
 """Backups, the way back, and the mark beside the database."""
 
+import importlib
 from pathlib import Path
 
 import pytest
 
 from protocol.node.journal import BackupBroken, Journal, LaneHead, NotEmpty, Witness, backup, rebuild, restore
+from protocol.problem import Refused
 from tests.node.journal_kit import KEY, ORIGIN, PLACE, Lane, Views, no_tables, subject
 
 OTHER_KEY = bytes(32)
@@ -59,6 +61,25 @@ async def test_a_backup_taken_while_writing_is_one_moment_and_comes_back_on_eith
         await restore(tmp_path / "backup", OTHER_KEY, new_url, key_of(new_url), no_tables, views=Views)
     await again.close()
     assert sorted(p.name for p in tmp_path.iterdir() if "backup" in p.name) == ["backup"]
+
+
+async def test_a_backup_that_finds_no_room_says_so_and_leaves_nothing(tmp_path: Path, monkeypatch) -> None:
+    journal = await Journal.open(f"sqlite:///{tmp_path}/journal.db", KEY, no_tables, views=Views)
+    files = importlib.import_module("protocol.node.journal.backup")  # the package gives the function of that name
+    connect = files.connect_sqlite
+
+    def small(path: Path, key: bytes, new: bool):
+        c = connect(path, key, new)
+        if new:
+            c.execute("pragma max_page_count = 3")
+        return c
+
+    monkeypatch.setattr(files, "connect_sqlite", small)
+    with pytest.raises(Refused) as refused:
+        await backup(journal, tmp_path / "backup", OTHER_KEY)
+    assert refused.value.code == "disk_full"
+    assert not list(tmp_path.glob("backup*"))
+    await journal.close()
 
 
 @pytest.mark.parametrize("how", ["flipped", "cut", "key"])

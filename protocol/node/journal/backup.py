@@ -6,6 +6,7 @@ of the node, the blobs, the configuration.
 """
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable
 from contextlib import closing
@@ -18,12 +19,14 @@ from sqlcipher3 import dbapi2 as sqlcipher
 from protocol import views as folding
 from protocol.node.journal import schema
 from protocol.node.journal.engine import connect_sqlite, sqlite_path, sync_folder
-from protocol.node.journal.faults import refusal
+from protocol.node.journal.faults import is_fatal, refusal
 from protocol.node.journal.journal import Journal
 from protocol.node.journal.projection import Views
 from protocol.node.journal.rows import fetch, insert, is_postgres
+from protocol.problem import Refused
 
 ROWS_AT_ONCE = 5000
+FULL, FAILING = "database or disk is full", "disk I/O error"  # sqlite3_errstr: the driver's own copying gives no code with it
 
 
 class BackupBroken(Exception):
@@ -108,8 +111,10 @@ def _copy_file(source: Path, source_key: bytes, target: Path, target_key: bytes)
 
 
 def _meaning(error: BaseException) -> Exception:
-    """A full disk is said as such; pages that are not what was written, or another key, make the file of no use."""
-    refused = refusal(error)
+    """A full disk and a disk that fails are said as such; pages that are not what was written, or another key, make the file of no use."""
+    refused = refusal(error) or (Refused("disk_full") if str(error) == FULL else None)
+    if is_fatal(error) or str(error) == FAILING:  # of the copy, or of reading: nothing that was promised depends on it
+        return OSError(errno.EIO, os.strerror(errno.EIO))
     return BackupBroken(str(error)) if refused is None or refused.code == "store_damaged" else refused
 
 

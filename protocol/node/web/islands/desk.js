@@ -2,6 +2,7 @@
 import "htmx.org/dist/htmx.esm.js"; // puts window.htmx in place before the extension looks for it
 import "htmx.org/dist/ext/hx-sse.js";
 import "./_files.js";
+import { bringBack, drop, dropAll, keep, lock } from "./_drafts.js";
 
 const one = (selector, root = document) => root.querySelector(selector);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -10,7 +11,10 @@ const live = (element) => element?.id === "live";
 // ── what is being typed is never redrawn ──
 const GUARDED = "form[data-dirty], form[data-busy]";
 const turn = (root) => root && one("[data-turn]", root)?.dataset.turn;
-addEventListener("input", (e) => { const form = e.target.closest?.("form[data-guard]"); if (form) form.dataset.dirty = ""; });
+addEventListener("input", (e) => { const form = e.target.closest?.("form[data-guard]"); if (form) { form.dataset.dirty = ""; keep(form, sealedChosen(form)); } });
+addEventListener("change", (e) => { const form = e.target.closest?.("form[data-guard]"); if (form) keep(form, sealedChosen(form)); });
+addEventListener("reset", (e) => drop(e.target));
+addEventListener("submit", (e) => { if (e.target.matches("form[action='/sign-out']")) dropAll(); });
 addEventListener("htmx:before:swap", ({ detail: { ctx, tasks } }) => {
   if (!live(ctx?.sourceElement)) return;
   for (let i = tasks.length - 1; i >= 0; i--) {
@@ -43,19 +47,22 @@ const notice = (form, kind, words) => {
   const box = document.createElement("p");
   box.dataset.notice = "";
   box.className = kind;
-  box.setAttribute("role", kind === "saved" ? "status" : "alert");
+  box.setAttribute("role", kind === "problem" ? "alert" : "status");
   box.textContent = words;
   form.prepend(box);
 };
+const UNSURE = "没有等到本机程序的回答，不知道存下没有。您写的还在，请再点一次保存，不会存成两份；存好以后再改。";
 const formOf = (e) => (e.detail?.ctx?.sourceElement ?? e.target)?.closest?.("form[data-guard]");
 addEventListener("htmx:before:request", (e) => { const form = formOf(e); if (form) { form.dataset.busy = ""; one("[data-notice]", form)?.remove(); one("#said")?.replaceChildren(); } });
 addEventListener("htmx:after:request", (e) => {
   const form = formOf(e), status = e.detail.ctx?.response?.status;
   if (!form) return;
   delete form.dataset.busy;
+  if (status) lock(form, false);
   if (status === 401) waiting = form;
   if (status !== 200) return;
   delete form.dataset.dirty;
+  drop(form);
   form.reset();
   const note = one("#steps-note");
   if (note) note.hidden = true;
@@ -63,11 +70,15 @@ addEventListener("htmx:after:request", (e) => {
 });
 addEventListener("htmx:error", (e) => {
   const form = formOf(e);
-  if (form) notice(form, "problem", "没有连上本机的程序，没有保存。您写的还在，请再点一次保存。");
+  if (!form || e.detail.ctx?.response) return; // an answer came; what went wrong later changed nothing
+  lock(form, true);
+  keep(form);
+  notice(form, "problem", UNSURE);
 });
 addEventListener("htmx:finally:request", (e) => {
   const form = formOf(e), status = e.detail.ctx?.response?.status;
   if (form) delete form.dataset.busy;
+  if (form && form.dataset.unsure !== undefined) setTimeout(() => one("button.main", form)?.focus()); // it is enabled after this
   if (status === 401 && one("#again")?.children.length) one("#again-box").showModal();
   else if (status >= 400 && form) (one("[aria-invalid=true]", one(`#${form.id}`) ?? form) ?? one("[data-summary]", form))?.focus();
 });
@@ -140,3 +151,5 @@ addEventListener("keydown", (e) => {
   if (e.key === "/") take(() => one("[data-search]")?.select());
   else if ((e.key === "ArrowDown" || e.key === "ArrowUp") && one("[data-row]")) take(() => step(e.key === "ArrowDown" ? 1 : -1));
 });
+
+bringBack((form, unsure) => notice(form, unsure ? "problem" : "note", unsure ? UNSURE : "您刚才写的还在，检查后请保存。照片要重新选。"));
