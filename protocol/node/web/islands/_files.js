@@ -52,7 +52,7 @@ function settle(form) {
 }
 addEventListener("change", (e) => {
   const input = e.target;
-  if (!input.matches?.("input.pick[type=file]") || !input.form || !canSend()) return;
+  if (!input.matches?.("input.pick[type=file]:not([data-whole])") || !input.form || !canSend()) return;
   const files = [...input.files];
   input.value = ""; // they are sent here, not with the form
   input.form.dataset.dirty = "";
