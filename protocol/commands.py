@@ -98,6 +98,10 @@ class CorrectDispute(CaseCommand):
     reason: Line
 
 
+class RemoveDispute(CaseCommand):
+    """移出: it never was a dispute (an accusation, which was sealed). It ends, and all words of it and of its tasks are erased."""
+
+
 class AddParty(CaseCommand):
     """加当事人, after the registration."""
 

@@ -19,6 +19,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     """code, paper: a case code and a paper number drawn for this command (used only by LogDispute, SignAgreement).
 
     nodes: (serves, covers) of every node of the county that is not revoked.
+    held: (ledger, subject, origin, seq) of each entry of the case and of its tasks that has words (used only by RemoveDispute).
     cases: other cases a command names (MergeDispute.into, AssignTask.case), by subject.
     """
 
@@ -30,6 +31,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     paper: str = ""
     cadre: Cadre | None = None
     cases: dict[str, Case] = {}
+    held: tuple[tuple[str, str, str, int], ...] = ()
     nodes: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
 
 

@@ -71,6 +71,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("CorrectParty", "PartyCorrected", "log", _H, OUTCOME, _stay(*OPEN, "closed", "declined"), "", "改正一位当事人，原来的写法仍可查到。"),
     Row("WithdrawParty", "PartyWithdrawn", "log", _H, OUTCOME, _stay(*OPEN, "closed", "declined"), "", "不是当事人的撤下；撤下的仍可查到。"),
     Row("VoidDispute", "DisputeVoided", "log", _H, OUTCOME, _to("voided", "logged"), NONE, "登错了才作废；编号保留，不再计入统计。"),
+    Row("RemoveDispute", "DisputeRemoved", "log", _H, OUTCOME, _to("voided", *OPEN), "", "原来是检举控告的：内容加密转交专岗，台账里的正文全部删掉，只留编号。"),
     Row("AcceptDispute", "DisputeAccepted", "mediate", _H, OUTCOME, _to("accepted", "logged"), "", "受理后开始计算法定期限，由{holder}负责。"),
     Row("DeclineDispute", "DisputeDeclined", "mediate", _H, OUTCOME, _to("declined", "logged"), NONE, "书面告知当事人理由和该找的部门。"),
     Row("RecordMediation", "MediationRecorded", "mediate", _H, OUTCOME, _to("mediating", *_MEDIABLE), "", "每调解一次记一次；没谈成可以再调、上报或终止。"),

@@ -35,6 +35,7 @@ IN_FACTS: Final = ("type", "amount_fen", "headcount", *LINK_FIELDS)
 CHARS_MAX: Final = {"title": 100, "account": 2000, "place_text": 100}
 HEADCOUNT_MAX: Final = 9999
 CLOCK_SLACK_MS: Final = 600_000  # a page's clock may run ten minutes ahead of its node's
+REMOVED_MAX: Final = 400  # entries of one commit
 MERGEABLE: Final = (*OPEN, "closed")
 UNDONE_FREELY: Final = (
     "DisputeLogged", "DisputeCorrected", "PartyAdded", "PartyCorrected", "PartyWithdrawn", "NoteAdded", "EvidenceAdded", "RiskSet",
@@ -190,6 +191,15 @@ def _void(case: Case, command: c.VoidDispute, actor: Actor, _: Context) -> list[
     if done or case.term > 1:
         raise Refused("void_too_late", what=words.EVENT_NAMES.get(done, words.UNKNOWN_NAME))
     return _one(case, e.DisputeVoided(*_outcome(case, actor)), e.TextBody(needed(command.reason, "reason", "作废的原因")))
+
+
+def _remove(case: Case, _: c.RemoveDispute, actor: Actor, context: Context) -> list[Draft]:
+    """The end first, then an erasure for each entry that lies in the office's region; what lies elsewhere its own office erases."""
+    drafts = _one(case, e.DisputeRemoved(*_outcome(case, actor)))
+    for ledger, subject, origin, seq in context.held[:REMOVED_MAX]:
+        if within(ledger, actor.office) and covers(context.covers, ledger):
+            drafts.append(Draft(ledger, subject, "erasure", e.BodyErased(actor.office, 0, (), ledger, origin, seq, words.REMOVED_GROUND)))
+    return drafts
 
 
 def _accept(case: Case, command: c.AcceptDispute, actor: Actor, _: Context) -> list[Draft]:
@@ -439,6 +449,7 @@ def _review(case: Case, command: c.DecideReview, actor: Actor, context: Context)
 DRAFTS: Final[dict[str, Make]] = {
     "CorrectDispute": _correct,
     "VoidDispute": _void,
+    "RemoveDispute": _remove,
     "AcceptDispute": _accept,
     "DeclineDispute": _decline,
     "RecordMediation": _mediate,

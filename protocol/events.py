@@ -76,6 +76,10 @@ class DisputeVoided(Facts):
     pass
 
 
+class DisputeRemoved(Facts):
+    pass
+
+
 class DisputeAccepted(Facts):
     willing: bool
 
@@ -362,6 +366,7 @@ EVENTS: Final[dict[str, tuple[type[Facts], type[Body] | None]]] = {
     "PartyCorrected": (PartyCorrected, PartyCorrectedBody),
     "PartyWithdrawn": (PartyWithdrawn, PartyWithdrawnBody),
     "DisputeVoided": (DisputeVoided, TextBody),
+    "DisputeRemoved": (DisputeRemoved, None),
     "DisputeAccepted": (DisputeAccepted, None),
     "DisputeDeclined": (DisputeDeclined, DisputeDeclinedBody),
     "MediationRecorded": (MediationRecorded, MediationRecordedBody),

@@ -24,6 +24,7 @@ EVENT_NAMES: Final[dict[str, str]] = {
     "PartyCorrected": "更正当事人",
     "PartyWithdrawn": "撤下当事人",
     "DisputeVoided": "作废",
+    "DisputeRemoved": "移出",
     "DisputeAccepted": "受理",
     "DisputeDeclined": "不予受理",
     "MediationRecorded": "调解记录",
@@ -83,6 +84,7 @@ COMMAND_NAMES: Final[dict[str, str]] = {
     "CorrectParty": "更正当事人",
     "WithdrawParty": "撤下当事人",
     "VoidDispute": "作废",
+    "RemoveDispute": "改为密封",
     "AcceptDispute": "受理",
     "DeclineDispute": "不予受理",
     "RecordMediation": "记一次调解",
@@ -139,6 +141,7 @@ FIELD_NAMES: Final[dict[str, str]] = {
 }
 
 
+REMOVED_GROUND: Final = "移出"  # says no more than that: what it was is nobody's business here
 PARTY_LABELS: Final[dict[str, str]] = {
     "name": "姓名",
     "side": "身份",

@@ -5,6 +5,7 @@ What is read here is held (`Writing.subjects`), so that two programs on one data
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -26,6 +27,7 @@ from protocol.commands import (
     MergeDispute,
     NameHandler,
     RegisterPerson,
+    RemoveDispute,
     SignAgreement,
     TakeUpDispute,
     TaskCommand,
@@ -77,17 +79,16 @@ class Asked:
             raise Refused("cadre_unreachable", field="cadre")
         return Cadre(person, known.name, home_covers(self.signer, self.shelf, home), posts[0].office)
 
-    def context(self, *, code: str = "", paper: str = "", cadre: Cadre | None = None, cases: dict[str, Case] | None = None) -> Context:
+    def context(self, *, cadre: Cadre | None = None, cases: dict[str, Case] | None = None, **more: Any) -> Context:
         return Context(
             now_ms=self.now_ms,
             serves=self.signer.serves,
             covers=self.signer.covers,
             tables=self.shelf(),
-            code=code,
-            paper=paper,
             cadre=cadre,
             cases=cases or {},
             nodes=self.shelf.nodes(self.signer.certificate),
+            **more,
         )
 
     async def number(self, kind: str) -> int:
@@ -137,7 +138,9 @@ async def _dispute(asked: Asked, command: LogDispute | CaseCommand, actor: Actor
     case = await asked.case(command.case)
     if case is None or not access.may_see_case(actor, case):
         raise Refused("case_unknown")
-    paper, cases = "", {}
+    paper, cases, held = "", {}, ()
+    if isinstance(command, RemoveDispute):
+        held = await _held(asked, case)
     if isinstance(command, SignAgreement):
         template = "oral" if command.form == "oral" else "agreement"
         mark = asked.shelf().template(template).mark
@@ -149,7 +152,17 @@ async def _dispute(asked: Asked, command: LogDispute | CaseCommand, actor: Actor
     named = command.person if isinstance(command, NameHandler) else command.handler if isinstance(command, TakeUpDispute) else ""
     if named and named != actor.person and not await asked.is_in(named, actor.office):
         raise Refused("field_impossible", field="handler", what="承办人", why="不在本单位的岗位上")
-    return dispute.decide(case, command, actor, asked.context(paper=paper, cases=cases))
+    return dispute.decide(case, command, actor, asked.context(paper=paper, cases=cases, held=held))
+
+
+async def _held(asked: Asked, case: Case) -> tuple[tuple[str, str, str, int], ...]:
+    """Every entry of the case and of its tasks, linked ones among them, that still has words."""
+    sql = "select subject from task_row where case_subject = :case or request in (select subject from task_row where case_subject = :case)"
+    tasks = [row[0] for row in await fetch(asked.w.connection, f"{sql} order by subject", {"case": case.id})]
+    found = [(e.ledger, e.subject, e.origin, e.seq) for e in await asked._entries(case.id, "dispute") if e.body is not None]
+    for id_ in tasks:
+        found += [(e.ledger, e.subject, e.origin, e.seq) for e in await asked._entries(id_, "task") if e.body is not None]
+    return tuple(found)
 
 
 async def _task(asked: Asked, command: AssignTask | TaskCommand, actor: Actor) -> list[Draft]:

@@ -31,7 +31,15 @@ COMMANDS: Final = (*c.CASE_COMMANDS, c.AssignTask)
 
 EVERYBODY: Final = {"AddNote", "AddEvidence"}
 PARTY: Final = {"AddParty", "CorrectParty", "WithdrawParty"}
-ALWAYS_WHILE_OPEN: Final = PARTY | {"CorrectDispute", "NameHandler", "ConveneUnits", "AssignTask", "RequestTask", "SetRisk"}
+ALWAYS_WHILE_OPEN: Final = PARTY | {
+    "RemoveDispute",
+    "CorrectDispute",
+    "NameHandler",
+    "ConveneUnits",
+    "AssignTask",
+    "RequestTask",
+    "SetRisk",
+}
 ENDS_OR_LEAVES: Final = {
     "EscalateDispute",
     "HandDownDispute",

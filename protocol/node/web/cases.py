@@ -24,6 +24,7 @@ from protocol.commands import (
     CaseCommand,
     CorrectParty,
     DecideReview,
+    RemoveDispute,
     RequestTask,
     TransferDispute,
     WithdrawParty,
@@ -41,7 +42,7 @@ from protocol.words import COMMAND_NAMES, PERSON_LABELS
 COMMANDS: Final[dict[str, type[CaseCommand]]] = {
     kind.__name__: kind
     for kind in CASE_COMMANDS
-    if kind not in (AddEvidence, RequestTask, TransferDispute, AddParty, CorrectParty, WithdrawParty)
+    if kind not in (AddEvidence, RequestTask, TransferDispute, AddParty, CorrectParty, WithdrawParty, RemoveDispute)
 }
 # how they stand on the page: what moves the case on first, what is seldom done or only looks after it last
 FIRST: Final = (
@@ -59,6 +60,7 @@ NOT_STEPS: Final = (
     "AddParty",
     "CorrectParty",
     "WithdrawParty",
+    "RemoveDispute",
 )  # have their own places on the page
 MERGE_FOUND_MAX: Final = 10
 ELSEWHERE: Final = "别处的人员"

@@ -1,0 +1,75 @@
+"""A case that was logged and turns out to be an accusation: sealed, then every word of it is erased at every node; nothing links the two."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from protocol.commands import AddNote, EscalateDispute, Party, TakeUpDispute
+from tests.edge.pages_kit import JSON, at, form_of
+from tests.edge.rig import Rig
+from tests.node.desk_kit import TOWN, VILLAGE, new_id
+from tests.node.test_companions import everything
+
+ACCOUNT, NOTE = "村主任把三组的征地补偿款打进了他表弟账户", "反映人说存折复印件在他手上"
+WORDS = (ACCOUNT, NOTE, "匡守义", "龚大寿", "13700007777")
+
+
+@pytest.fixture
+async def rig(tmp_path) -> AsyncIterator[Rig]:
+    made = await Rig.make(tmp_path)
+    yield made
+    await made.close()
+
+
+async def logged(rig: Rig) -> str:
+    parties = [Party("匡守义", phone="13700007777"), Party("龚大寿", side="respondent")]
+    subject = await rig.log("village", account=ACCOUNT, parties=parties, place_text="")
+    await rig.say("village", AddNote(id=new_id(), case=subject, text=NOTE))
+    await rig.everywhere()
+    return subject
+
+
+async def test_all_words_are_gone_everywhere_and_only_the_discipline_desk_reads_them(rig: Rig):
+    subject = await logged(rig)
+    assert ACCOUNT.encode() in await everything(rig.web("root").node), "this search finds what is there"
+    async with at(rig, "village") as client:
+        assert f'href="/cases/{subject}/seal"' in (await client.get(f"/cases/{subject}")).text
+        form = form_of((await client.get(f"/cases/{subject}/seal")).text, "seal-case")
+        assert (form["accuser"], form["accused"], form["contact"]) == ("匡守义", "龚大寿", "13700007777")
+        assert ACCOUNT in form["account"] and NOTE in form["account"]
+        unsure = await client.post(f"/cases/{subject}/seal", data=form)
+        assert unsure.status_code == 422 and form_of(unsure.text, "seal-case")["seal_id"] == form["seal_id"]
+        told = (await client.post(f"/cases/{subject}/seal", data=form, headers=JSON)).json()
+        again = (await client.post(f"/cases/{subject}/seal", data=form, headers=JSON)).json()
+        assert told["receipt"].startswith("MF-") and again == told, "sent again it is one report"
+        page = (await client.get(f"/cases/{subject}")).text
+        assert [word for word in WORDS if word in page] == [] and "检举" not in page
+    await rig.everywhere()
+    for kind in ("village", "town", "root"):
+        stored = await everything(rig.web(kind).node)
+        assert [word for word in WORDS if word.encode() in stored] == [], kind
+        case = await rig.case(kind, subject)
+        assert (case.status, case.parties, case.reviews) == ("voided", [], [])
+    root = rig.web("root").node
+    reports = await root.reads.sealed(root.actor("discipline", "330523/u12"))
+    assert [(r.accuser, r.accused, r.contact) for r in reports] == [("匡守义", "龚大寿", "13700007777")]
+    commands = {e.command for e in await root.journal.subject(subject)}
+    box = (await root.journal.subject(reports[0].subject))[0]
+    assert box.command not in commands and form["command_id"] != form["seal_id"]
+
+
+async def test_only_the_holder_may_and_a_higher_holder_reaches_the_villages_words_too(rig: Rig):
+    subject = await logged(rig)
+    form = {"command_id": new_id(), "seal_id": new_id(), "account": ACCOUNT}
+    async with at(rig, "town") as client:
+        assert "要由承办单位" in (await client.get(f"/cases/{subject}/seal")).text
+        refused = await client.post(f"/cases/{subject}/seal", data=form, headers=JSON)
+        assert refused.status_code == 409
+        await rig.say("village", EscalateDispute(id=new_id(), case=subject, to=TOWN, reason="匡守义不服"))
+        await rig.everywhere()
+        await rig.say("town", TakeUpDispute(id=new_id(), case=subject))
+        assert (await client.post(f"/cases/{subject}/seal", data=form, headers=JSON)).status_code == 200
+    await rig.everywhere()
+    stored = await everything(rig.web("village").node)
+    assert [word for word in WORDS if word.encode() in stored] == []
+    assert (await rig.case("village", subject)).ledger == VILLAGE
