@@ -26,7 +26,7 @@ from protocol.commands import GivePost, RegisterPerson
 from protocol.events import Actor
 from protocol.node import healing, killpoints
 from protocol.node.config import Config
-from protocol.node.gate import note_restored
+from protocol.node.gate import Notes, note_restored
 from protocol.node.identity import Identity, write_whole
 from protocol.node.journal import backup as copy_journal
 from protocol.node.journal import rebuild as fold_again
@@ -237,7 +237,7 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
         killpoints.reach("restore.epoch")
         epoch = identity.new_epoch()
         (folder / MARK).unlink(missing_ok=True)
-        note_restored(folder, now_ms(), "restore")
+        note_restored(Notes(folder), now_ms(), "restore")
     print(f"已恢复。本机从第 {epoch} 纪元继续写，备份之后的条目联上后从别的节点取回。")
     print("联上、核对完才打开页面（几秒钟）：备份以后依法删除的内容还在备份里。联系不上时，页面上写着怎么先打开用。")
     if aside.exists():

@@ -37,16 +37,37 @@ class Restored(msgspec.Struct):
     pulled_ms: int = 0
 
 
-def note_restored(folder: Path, now_ms: int, why: str) -> None:
-    """From now on pages wait for the others. Nothing where there is no such folder (a node that keeps nothing on a disk)."""
-    if folder.is_dir():
-        write_whole(folder / RESTORED, msgspec.json.encode(Restored(now_ms, why)))
+class Notes:
+    """Where stands that an old state was put in place: a file of the node's folder, and one more for each time that it was over."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / RESTORED
+
+    def read(self) -> bytes | None:
+        try:
+            return self._file.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def write(self, content: bytes) -> None:
+        """Raises OSError."""
+        write_whole(self._file, content)
+
+    def end(self, since_ms: int, content: bytes) -> None:
+        """Raises OSError."""
+        write_whole(self._file.with_name(f"restored-{since_ms}.json"), content)
+        self._file.unlink(missing_ok=True)
+
+
+def note_restored(notes: Notes, now_ms: int, why: str) -> None:
+    """From now on pages wait for the others."""
+    notes.write(msgspec.json.encode(Restored(now_ms, why)))
 
 
 class Gate:
-    def __init__(self, folder: Path, pump: Any, clock: Callable[[], int], wake: Wake) -> None:
+    def __init__(self, notes: Notes, pump: Any, clock: Callable[[], int], wake: Wake) -> None:
         """pump: says whether the link is up, what is behind, and how many others were heard, of how many ledgers (`heard`)."""
-        self._file, self._pump, self._clock, self._wake = folder / RESTORED, pump, clock, wake
+        self._notes, self._pump, self._clock, self._wake = notes, pump, clock, wake
         self._asked, self._passed = asyncio.Event(), asyncio.Event()
         self._asked.set()
         self.restored = self._read()
@@ -76,7 +97,7 @@ class Gate:
         if self.restored is None:
             return
         made = msgspec.structs.replace(self.restored, opened_by=who, opened_ms=self._clock(), reason=reason)
-        write_whole(self._file, msgspec.json.encode(made))
+        self._notes.write(msgspec.json.encode(made))
         self.restored = made
         log.event("opened before others were heard")
         self._passed.set()
@@ -125,17 +146,15 @@ class Gate:
                 break  # all that they held when they spoke is here; they may go on writing meanwhile
             await asyncio.sleep(TICK_S)
         done = msgspec.structs.replace(self.restored, pulled_ms=self._clock())
-        write_whole(self._file.with_name(f"restored-{done.since_ms}.json"), msgspec.json.encode(done))
-        self._file.unlink(missing_ok=True)
+        self._notes.end(done.since_ms, msgspec.json.encode(done))
         self.restored = None
         log.event("pulled after a restore")
         self._passed.set()
         self._wake.heard()
 
     def _read(self) -> Restored | None:
+        raw = self._notes.read()
         try:
-            return msgspec.json.decode(self._file.read_bytes(), type=Restored)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+            return None if raw is None else msgspec.json.decode(raw, type=Restored)
         except msgspec.MsgspecError:
             return Restored(self._clock(), "unreadable")  # somebody put it there for a reason

@@ -16,6 +16,7 @@ from protocol.batch import SPEAKS
 from protocol.node.blobs import MEGABYTE, Blobs
 from protocol.node.config import Config
 from protocol.node.folding import open_journal
+from protocol.node.gate import Notes
 from protocol.node.identity import Identity
 from protocol.node.journal import Journal
 from protocol.node.journal.witness import Witness
@@ -51,6 +52,9 @@ class Machine:
 
     def witness(self) -> Witness:
         return Witness(self.folder / MARK)
+
+    def notes(self) -> Notes:
+        return Notes(self.folder)
 
     def blobs(self) -> Blobs:
         files = self.config.files

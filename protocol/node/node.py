@@ -86,7 +86,7 @@ class Node:
         self.fellows.took_over = self.pump.lead
         self.desk.offset, self.desk.stopped = self.pump.offset_ms, self.stopped
         self.forks.regained = self._regained
-        self.gate = Gate(machine.folder, self.pump, clock, self.wake)
+        self.gate = Gate(machine.notes(), self.pump, clock, self.wake)
         self.desk.ready = self.gate.asked
         self.mending = Mending(self, machine.folder, clock)
         self.outdated = asyncio.Event()  # a new epoch was opened while running: whoever runs this node closes it and opens it again
@@ -110,7 +110,7 @@ class Node:
         try:
             witness = machine.witness()
             if await _hold_against_mark(witness, machine.identity, journal):
-                note_restored(machine.folder, machine.clock(), "lost")
+                note_restored(machine.notes(), machine.clock(), "lost")
             return cls(machine, journal, shelf, witness)
         except BaseException:
             await journal.close()

@@ -4,7 +4,7 @@ import asyncio
 from types import SimpleNamespace
 
 from protocol.node import gate as gates
-from protocol.node.gate import RESTORED, Gate, note_restored
+from protocol.node.gate import RESTORED, Gate, Notes, note_restored
 from protocol.node.wake import Wake
 
 
@@ -19,7 +19,7 @@ class Pump:
 
 
 def gate_of(folder, pump: Pump) -> Gate:
-    return Gate(folder, pump, lambda: 7, Wake())
+    return Gate(Notes(folder), pump, lambda: 7, Wake())
 
 
 async def running(gate: Gate):
@@ -70,7 +70,7 @@ async def test_who_waits_to_write_is_let_go_when_this_node_writes_no_more_as_it_
 
 async def test_pages_of_a_restored_node_wait_until_others_were_heard_and_nothing_is_behind(tmp_path, monkeypatch):
     monkeypatch.setattr(gates, "PULLED_CALM_S", 0.05)
-    note_restored(tmp_path, 5, "restore")
+    note_restored(Notes(tmp_path), 5, "restore")
     pump = Pump()
     gate = gate_of(tmp_path, pump)
     assert gate.is_waiting
@@ -89,7 +89,7 @@ async def test_pages_of_a_restored_node_wait_until_others_were_heard_and_nothing
 
 async def test_pages_open_though_others_go_on_writing_all_the_while(tmp_path, monkeypatch):
     monkeypatch.setattr(gates, "PULLED_CALM_S", 0.1)
-    note_restored(tmp_path, 5, "restore")
+    note_restored(Notes(tmp_path), 5, "restore")
     pump = Pump()
     gate = gate_of(tmp_path, pump)
     task = await running(gate)
@@ -104,7 +104,7 @@ async def test_pages_open_though_others_go_on_writing_all_the_while(tmp_path, mo
 
 async def test_whoever_opens_it_before_is_written_down_and_it_is_compared_all_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(gates, "PULLED_CALM_S", 0.05)
-    note_restored(tmp_path, 5, "restore")
+    note_restored(Notes(tmp_path), 5, "restore")
     pump = Pump()
     gate = gate_of(tmp_path, pump)
     gate.open("wangfang", "断网")

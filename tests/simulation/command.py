@@ -10,6 +10,7 @@ A seed that fails is printed with what was not true and with the shortest plan t
 import argparse
 import json
 import multiprocessing
+import signal
 import sys
 import time
 from collections import Counter
@@ -43,6 +44,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--mutations", action="store_true", help="production broken on purpose")
     parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
     given = parser.parse_args(words)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # else the two processes would go on alone
     if given.mutations:
         from tests.simulation.mutations import main as mutate
 

@@ -15,10 +15,10 @@ from tests.simulation.acts import KINDS
 from tests.simulation.founding import SIZES, seats_of
 from tests.simulation.wire import COUNTY
 
-SIZE_WEIGHTS: Final = {"small": 60, "middle": 28, "whole": 12}  # a whole county costs four times a small one
-ACTS: Final = (16, 40)
+SIZE_WEIGHTS: Final = {"small": 70, "middle": 22, "whole": 8}  # a whole county costs four times a small one
+ACTS: Final = (14, 34)
 FAULTS: Final = (2, 7)
-LASTS_S: Final = (5.0, 11.0)
+LASTS_S: Final = (4.5, 9.0)
 YEAR_MS: Final = 365 * 86_400_000
 BEGINS_S: Final = 0.8  # the first act, when the nodes have found one another
 

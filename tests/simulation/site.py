@@ -25,6 +25,7 @@ from protocol.batch import SPEAKS
 from protocol.node.blobs import CHUNK_BYTES, CIPHER_BYTES_MAX, Blobs, Progress, _Piece, _sum, kind_of, shown_name, unpack
 from protocol.node.config import Config
 from protocol.node.folding import Folding, furnish
+from protocol.node.gate import Notes
 from protocol.node.identity import About, Identity
 from protocol.node.journal import Journal
 from protocol.node.journal.witness import Witness
@@ -75,6 +76,7 @@ class Kept(msgspec.Struct):
     keys: dict[str, bytes]
     files: dict[str, bytes]
     parts: dict[str, tuple[int, bytes]]
+    restored: bytes = b""
 
 
 class MemoryIdentity(Identity):
@@ -121,6 +123,20 @@ class MemoryWitness(Witness):
             raise OSError("no space left")
         self._marks[f"{ledger} {origin}"] = (head.seq, head.hash)
         self._site.mark = msgspec.msgpack.encode(self._marks)
+
+
+class MemoryNotes(Notes):
+    def __init__(self, site: "Site") -> None:
+        self._site = site
+
+    def read(self) -> bytes | None:
+        return self._site.restored or None
+
+    def write(self, content: bytes) -> None:
+        self._site.restored = content
+
+    def end(self, since_ms: int, content: bytes) -> None:
+        self._site.restored = b""
 
 
 class MemoryBlobs(Blobs):
@@ -233,6 +249,9 @@ class SimMachine(Machine):
     def witness(self) -> Witness:
         return MemoryWitness(self.site)
 
+    def notes(self) -> Notes:
+        return MemoryNotes(self.site)
+
     def blobs(self) -> Blobs:
         return MemoryBlobs(self.site, self.identity.key("blob"), self.clock)
 
@@ -252,9 +271,10 @@ class Site:
     def __init__(self, seat: Seat, wire: Wire, chance: Random, kept: Kept, name: str = "", overlap: float = 0.3) -> None:
         self.seat, self.wire, self.name = seat, wire, name or seat.name
         self.chance = Random(chance.random())
-        self.disk = Disk(Random(chance.random()), kept.image, overlap=overlap)
+        self.disk = Disk(Random(chance.random()), kept.image, overlap=overlap, slow=0.06, yields=0.3)
         self.mark, self.about, self.keys = kept.mark, kept.about, dict(kept.keys)
         self.files, self.parts = dict(kept.files), dict(kept.parts)
+        self.restored = kept.restored
         self.offset_ms = 0
         self.speaks: tuple[str, ...] = SPEAKS
         self.life: Life | None = None
@@ -340,13 +360,13 @@ class Site:
     # ── the folder ──
 
     def copy(self) -> Kept:
-        return Kept(self.disk.image(), self.mark, self.about, dict(self.keys), dict(self.files), dict(self.parts))
+        return Kept(self.disk.image(), self.mark, self.about, dict(self.keys), dict(self.files), dict(self.parts), self.restored)
 
     def put_back(self, kept: Kept) -> None:
         """Only while it is down."""
         self.disk.put_back(kept.image)
         self.mark, self.about, self.keys = kept.mark, kept.about, dict(kept.keys)
-        self.files, self.parts = dict(kept.files), dict(kept.parts)
+        self.files, self.parts, self.restored = dict(kept.files), dict(kept.parts), kept.restored
 
     def identity(self) -> MemoryIdentity:
         return MemoryIdentity(self)

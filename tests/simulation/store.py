@@ -37,10 +37,14 @@ _READS = ("select", "with", "pragma", "explain")
 
 
 class Disk:
-    """overlap: how often a reader meets the moment before a transaction that is still open, instead of waiting for its end."""
+    """overlap: how often a reader meets the moment before a transaction that is still open, instead of waiting for its end · slow, yields:
+    share of statements that take time, and of those that at least let others go first.
+    """
 
-    def __init__(self, chance: Random, image: bytes | None = None, *, overlap: float = 1.0, slow: float = SLOW) -> None:
-        self.chance, self.overlap, self.slow = chance, overlap, slow
+    def __init__(
+        self, chance: Random, image: bytes | None = None, *, overlap: float = 1.0, slow: float = SLOW, yields: float = 1.0
+    ) -> None:
+        self.chance, self.overlap, self.slow, self.yields = chance, overlap, slow, yields
         self.is_full = self.lies = False
         self.counts: Counter[str] = Counter()
         self.connection = _connect(image)
@@ -90,9 +94,10 @@ class Disk:
     # ── what connections need ──
 
     async def wait(self) -> None:
-        if self.chance.random() < self.slow:
+        lot = self.chance.random()
+        if lot < self.slow:
             await asyncio.sleep(self.chance.random() * STATEMENT_S_MAX)
-        else:
+        elif lot < self.yields:
             await asyncio.sleep(0)
 
     def begin(self, writer: "Connection") -> None:

@@ -90,6 +90,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if life is None or life.may_go_on(handle):
                 handle._run()
 
+    def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> asyncio.Handle:  # type: ignore[override]
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """A callback of ours that raises is a fault of ours."""
         escapes.append(f"{context.get('message')}: {context.get('exception')!r}")

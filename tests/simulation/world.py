@@ -36,7 +36,7 @@ from protocol.place import COMMON
 from tests.simulation import acts
 from tests.simulation.founding import Authority, Founded, join, keys_of
 from tests.simulation.plan import Plan, Step
-from tests.simulation.site import NOWHERE, Kept, Seat, Site, signing_key
+from tests.simulation.site import Kept, MemoryNotes, Seat, Site, signing_key
 from tests.simulation.wire import COUNTY, Weather, Wire
 
 TRIES_MAX: Final = 12
@@ -237,7 +237,7 @@ class World:
         site.files |= kept.files
         site.identity().new_epoch()
         site.mark = b""
-        note_restored(NOWHERE, site.clock(), "restore")
+        note_restored(MemoryNotes(site), site.clock(), "restore")
 
     def _put_back_later(self, step: Step, put: Callable[[Site, Kept], None]) -> None:
         site = self.sites[step.on]
