@@ -90,6 +90,7 @@ ACTS: Final[dict[str, tuple[int, Act]]] = {
 PRESSING: Final = {
     "take_up": 30, "review": 14, "review_task": 8, "agree": 12, "accept": 10, "mediate": 8, "close": 3, "escalate": 9, "follow_up": 2,
     "report_for_unit": 4, "confirm_for_unit": 3, "give_back": 4, "call_up": 4, "hand_down": 3, "reopen": 2, "end": 2, "decide_branch": 4,
+    "phone": 12, "assign": 6,
 }  # fmt: skip
 
 
@@ -100,10 +101,10 @@ async def work(hand: Hand) -> str:
         kind = hand.chance.choices(list(left), list(left.values()))[0]
         del left[kind]
         try:
-            await ACTS[kind][1](hand)
+            said = await ACTS[kind][1](hand)
         except Nothing:
             continue
-        return f"{kind} ok"
+        return f"{kind} {said or 'ok'}"
     await case.log(hand)
     return "log ok"
 

@@ -72,6 +72,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     Mutation(
         "M2", "the disk is not synced before the receipt",
         (Cut("tests.simulation.store:Disk.__init__", "self.is_full = self.lies = False", "self.is_full, self.lies = False, True"),),
+        needs=("kill",),
     ),
     Mutation(
         "M3", "a receipt counts entries instead of asking for this one",
@@ -97,6 +98,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
             Cut(f"{NODE}.journal.writing:Writing._next", "if chain(head.hash, e.head_bytes) != e.hash:", "if False:"),
         ),
         seeds_max=120,
+        needs=("clone", "restore", "rollback", "forget"),
     ),
     Mutation(
         "M6", "a lane of another origin is accepted",
@@ -105,6 +107,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
             Cut("protocol.lane:_certificates", "all(c.node == node and certificates", "all(certificates"),
         ),
         seeds_max=120,
+        needs=("forge",),
     ),
     Mutation(
         "M7", "the last outcome wins, whoever holds by now",
@@ -184,6 +187,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "M14", "the server's list of revoked keys is all that revocation is",
         (Cut(f"{NODE}.shelf:Shelf.last_good", "return None if lanes is None else", "return None if True else"),),
         seeds_max=200,
+        needs=("revoke", "lose"),
     ),
     Mutation(
         "gap off by one", "a batch that leaves one entry out is taken for the next",
@@ -224,25 +228,30 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
             Cut(f"{LINK}.hearing:Hearing._is_later_self", "return entry.epoch_of(origin) >=", "return False and entry.epoch_of(origin) >="),
         ),
         seeds_max=200,
+        needs=("forget", "restore", "rollback"),
     ),
     Mutation(
         "erasure forgets what comes later", "a body that arrives after its erasure is kept",
         (Cut(f"{NODE}.journal.writing:Writing._without_erased", "if e.key in due else e for", "if False else e for"),),
         seeds_max=300,
+        needs=("erase",),
     ),
     Mutation(
         "erasure stays at home", "a body is erased only where it was decided",
         (Cut(f"{NODE}.admission:Admission._write", "await erase_bodies(w, [e for e in fresh if self._counts(e)])", "set()"),),
+        needs=("erase",),
     ),
     Mutation(
         "pull without asking who", "a lane is given to whoever asks",
         (Cut(f"{LINK}.answers:Answers._may", "if known is None or known.revoked or not any(", "if False and not any("),),
         seeds_max=120,
+        needs=("pry",),
     ),
     Mutation(
         "foreign ledger", "a node may write into ledgers that it does not cover",
         (Cut("protocol.lane:check", "if not any(certificates.writes(c, batch.ledger) for c in ours):", "if False:"),),
         seeds_max=120,
+        needs=("forge",),
     ),
     Mutation(
         "first come, first held", "of two moves that open a term, the one that arrived first wins",
@@ -262,20 +271,24 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
             Cut(f"{NODE}.admission:Admission._compare", "if ours != theirs:", "if False:"),
         ),
         seeds_max=200,
+        needs=("clone", "rollback"),
     ),
     Mutation(
         "phone lets go early", "a phone forgets what only its own node has",
         (Cut(f"{NODE}.web.phone.routes:is_safe", "return not others or any(others)", "return True"),),
+        needs=("phone", "work"),
     ),
     Mutation(
         "code without its epoch", "after a restore case codes begin anew",
         (Cut("protocol.codes:case_code", "_origin(short, epoch), _count(count)", "_origin(short, 1), _count(count)"),),
         seeds_max=200,
+        needs=("restore", "rollback", "forget"),
     ),
     Mutation(
         "only the writer is asked", "a lane is pulled from its own node alone",
         (Cut(f"{LINK}.peers:Peers.holders", "return sorted(found,", "return sorted([n for n in found if n == own],"),),
         seeds_max=120,
+        needs=("lose", "kill", "cut", "server"),
     ),
     Mutation(
         "moves see nothing", "whoever takes a case up does not say what he had seen",
@@ -285,6 +298,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "sealed in clear", "a sealed report is written as it was typed",
         (Cut(f"{NODE}.sealing:seal", "box = _boxed(padded, sealing_key, chance(32))", "box = padded"),),
         quick=True,
+        needs=("seal",),
     ),
 )  # fmt: skip
 

@@ -68,20 +68,23 @@ class Phone:
         return sum(not action.sent for action in self.kept)
 
     async def step(self, hand: Hand) -> str:
-        """A word for the trace. Raises Nothing."""
+        """One moment with the phone in the hand. A word for the trace. Raises Nothing when there is nothing on it."""
         roll = hand.chance.random()
-        if roll < 0.05:
+        if roll < 0.04 and self.tasks:
             return self._evict()
-        if roll < 0.10:
+        if roll < 0.08:
             self.skew_ms = hand.chance.choice((0, 0, -YEAR_MS, YEAR_MS, -DAY_MS, 90_000))
-            return "clock set"
-        if roll < 0.20:
-            self.has_signal = not self.has_signal
-        if roll < 0.60 and any(task["open"] for task in self.tasks.values()):
-            said = self._act(hand)
-            if not self.has_signal or hand.odds(0.3):
-                return said
-        return await self.sync(hand) if self.has_signal else "no signal"
+        self.has_signal = hand.odds(0.75)
+        if self.has_signal and not self._open():
+            await self._ask(hand, await self._signed_in(hand))
+        if not self._open() and not self.kept:
+            raise Nothing
+        done = [self._act(hand) for _ in range(hand.chance.randint(1, 3)) if self._open()]
+        said = await self.sync(hand) if self.has_signal else "no signal"
+        return f"{', '.join(done) or 'looked'}: {said}"
+
+    def _open(self) -> list[dict[str, Any]]:
+        return [task for _, task in sorted(self.tasks.items()) if task["open"]]
 
     def _evict(self) -> str:
         self.lost += [action.id for action in self.kept if not action.sent]
@@ -90,8 +93,7 @@ class Phone:
 
     def _act(self, hand: Hand) -> str:
         """接单, 到场, 反馈, 谢绝 or a photo, without asking anybody: by the task and the rules as last shown."""
-        open_ = [task for _, task in sorted(self.tasks.items()) if task["open"]]
-        task = hand.one(open_)
+        task = hand.one(self._open())
         offered = [step["kind"] for step in self.flow["steps"].get(task["status"], [])]
         if task["status"] == "sent" and hand.odds(0.15):
             offered = ["ReportTask"]
@@ -108,7 +110,7 @@ class Phone:
         self._keep(command, PNG + hand.chance.randbytes(300) if kind == "AddTaskEvidence" else b"")
         status = self.flow["moves"].get(kind, {}).get(task["status"], task["status"])
         self.tasks[task["id"]] = {**task, "status": status, "open": status in self.flow["steps"]}
-        return f"{kind} kept"
+        return kind
 
     def now_ms(self, hand: Hand) -> int:
         return max(1, hand.now_ms + self.skew_ms)

@@ -13,7 +13,7 @@ from protocol.commands import GivePost, RegisterPerson
 from tests.node import desk_kit
 from tests.node.desk_kit import ROOT, TOWN, UNIT, VILLAGE, exchange
 from tests.simulation import acts
-from tests.simulation.phone import Action
+from tests.simulation.phone import Action, Phone
 from tests.simulation.store import Disk, open_journal
 
 STAFF = {
@@ -172,10 +172,9 @@ async def test_a_report_that_crosses_a_recall_is_reviewed(county):
         return await acts.do(town, kind, random.Random(f"{kind} {here.clock.now_ms}"), record)
 
     assert await act("assign_free") == "assign_free ok"
-    while not record.phones or not any(phone.tasks for phone in record.phones.values()):
-        here.clock.pass_ms(1_000)
-        await act("phone")
-    (phone,) = record.phones.values()
+    (cadre,) = [row["subject"] for row in await town.journal.rows("post_row", "ledger = :town and kind = 'cadre'", {"town": TOWN})]
+    record.phones[cadre] = phone = Phone(cadre, town.signer.node)
+    await acts.settle_phones(town, random.Random(1), record)
     (task,) = phone.tasks
     phone.has_signal = False
     for kind in ({"kind": "ConfirmTask"}, {"kind": "ReportTask", "result": "eased", "words": "双方都松口了"}):
