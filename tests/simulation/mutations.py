@@ -88,7 +88,6 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     Mutation(
         "M4", "wall clocks order what turns should",
         (Cut("protocol.hold:read", "(head.turn, _tier", "(head.occurred_ms, _tier"),),
-        quick=True,
     ),
     Mutation(
         "M5", "the hash of the entry before is not asked for",

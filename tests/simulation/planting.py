@@ -32,6 +32,26 @@ class Cut(msgspec.Struct, frozen=True):
 
 def plant(cut: Cut) -> None:
     """Raises Stale."""
+    found, target, source, module = _read(cut)
+    _planted[cut.where] = source = source.replace(cut.old, cut.new)
+    made = _compiled(source, target, module)
+    if made.__code__.co_freevars != target.__code__.co_freevars:
+        raise Stale(f"{cut.where}: it would need other names of its surroundings")
+    target.__code__ = made.__code__
+    target.__defaults__, target.__kwdefaults__ = made.__defaults__, made.__kwdefaults__
+    for cached in (found, getattr(found, "__wrapped__", None)):
+        if hasattr(cached, "cache_clear"):
+            cached.cache_clear()
+
+
+def applies(cut: Cut) -> None:
+    """Plants nothing. Raises Stale."""
+    _, target, source, module = _read(cut)
+    _compiled(source.replace(cut.old, cut.new), target, module)
+
+
+def _read(cut: Cut) -> tuple[Any, Any, str, Any]:
+    """(what the name stands for, the function itself, its text, its module)."""
     module_name, _, path = cut.where.partition(":")
     module = importlib.import_module(module_name)
     try:
@@ -42,15 +62,7 @@ def plant(cut: Cut) -> None:
     source = _planted.get(cut.where) or textwrap.dedent(inspect.getsource(target))
     if source.count(cut.old) != 1:
         raise Stale(f"{cut.where}: {cut.old!r} stands there {source.count(cut.old)} times")
-    _planted[cut.where] = source = source.replace(cut.old, cut.new)
-    made = _compiled(source, target, module)
-    if made.__code__.co_freevars != target.__code__.co_freevars:
-        raise Stale(f"{cut.where}: it would need other names of its surroundings")
-    target.__code__ = made.__code__
-    target.__defaults__, target.__kwdefaults__ = made.__defaults__, made.__kwdefaults__
-    for cached in (found, getattr(found, "__wrapped__", None)):
-        if hasattr(cached, "cache_clear"):
-            cached.cache_clear()
+    return found, target, source, module
 
 
 def _part(owner: Any, name: str) -> Any:
