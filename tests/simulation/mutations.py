@@ -104,6 +104,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         (
             Cut(f"{LINK}.hearing:Hearing.live", "if got.ledger != ledger or entry.node_of(got.origin) != speaker:", "if got.ledger != ledger:"),
             Cut("protocol.lane:_certificates", "all(c.node == node and certificates", "all(certificates"),
+            Cut("protocol.lane:_certificates", "or len({c.key for c in found}) > 1", ""),
         ),
         seeds_max=120,
         needs=("forge",),
