@@ -59,7 +59,7 @@ class LogDispute(Command):
     """登记. ledger: the place it belongs to; the office that logs it becomes the first holder (term 1).
 
     type: 4 digits (0204) or 2 (02) · intake: way of intake, a code of table `intake` · risk: green, yellow, red.
-    visit: id shared by the matters that one visitor brought. sealed types are refused here: SealDispute.
+    visit: of a further matter of one visitor, the case of the first one ("" = the first, or the only one). sealed types are refused here: SealDispute.
     """
 
     ledger: str

@@ -35,6 +35,7 @@ IN_FACTS: Final = ("type", "amount_fen", "headcount", *LINK_FIELDS)
 CHARS_MAX: Final = {"title": 100, "account": 2000, "place_text": 100}
 HEADCOUNT_MAX: Final = 9999
 CLOCK_SLACK_MS: Final = 600_000  # a page's clock may run ten minutes ahead of its node's
+VISIT_CHARS_MAX: Final = 64
 REMOVED_MAX: Final = 400  # entries of one commit
 MERGEABLE: Final = (*OPEN, "closed")
 UNDONE_FREELY: Final = (
@@ -138,6 +139,8 @@ def log_drafts(command: c.LogDispute, actor: Actor, context: Context) -> list[Dr
     one_of(command.risk, tables.lists.get("risk", {}), "risk", "风险等级")
     if command.happened_ms is not None:
         _past(command.happened_ms, context, "happened_ms", "发生时间")
+    if len(command.visit) > VISIT_CHARS_MAX:
+        raise Refused("command_invalid", why="来访编号")
     if not context.code:
         raise ValueError("a registration needs a code")
     facts = e.DisputeLogged(

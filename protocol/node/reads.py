@@ -37,6 +37,7 @@ __all__ = [
 PER_MAX = 200
 TASKS_MAX = 500  # of one list; an office that has more open at once looks case by case
 PEOPLE_MAX = 2_000
+VISIT_MAX = 20
 QUARANTINE_MAX = 200
 _OPEN_TASK = "status in (" + ", ".join(f"'{status}'" for status in TASK_OPEN) + ")"
 
@@ -105,6 +106,14 @@ class Reads:
         if case is None or not access.may_see_case(actor, case):
             raise Refused("case_unknown")
         return case
+
+    async def same_visit(self, actor: Actor, case: Case) -> list[CaseRow]:
+        """The other matters that the same visitor brought that day, as far as the actor may see them; the first one first."""
+        first = case.visit or case.id
+        sql = f"select * from case_row where (visit = :first or subject = :first) and subject <> :own order by logged_ms limit {VISIT_MAX}"
+        async with self._journal.read() as c:
+            rows = await _dicts(c, sql, {"first": first, "own": case.id})
+        return [row_as(CaseRow, row) for row in rows if access.may_see_case(actor, row)]
 
     async def grounds(self, subject: str) -> dict[Key, str]:
         """Entry → why its words were erased, of those of this subject."""

@@ -101,6 +101,7 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
         "companions": companions,
         "story": story(case, companions),
         "grounds": await grounds_of(request, lines),
+        "visited": await node.reads.same_visit(actor, case),
         "may_erase": "erase" in actor.powers,
         "names": await names_of(request, case, lines),
         "handler": await node.reads.person_name(case.handler) if case.handler else "",

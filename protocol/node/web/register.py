@@ -9,6 +9,7 @@ from typing import Any, Final
 from litestar import Request, Response, get, post
 
 from protocol import place
+from protocol.case import Case
 from protocol.commands import LogDispute, SealDispute
 from protocol.entry import derive
 from protocol.node.web import files, forms, pieces
@@ -67,7 +68,18 @@ def form_context(request: Request, form: dict[str, Any] | None = None, wrong: di
 
 @get("/cases/new", of_cases=True)
 async def new_case(request: Request) -> Response[str]:
-    return await page(request, "log.html", **form_context(request))
+    """`with`: a case that this office logged a moment ago; the same visitor has a further matter, and is not typed again."""
+    first = request.query_params.get("with", "")
+    if not first:
+        return await page(request, "log.html", **form_context(request))
+    node, actor = node_of(request), actor_of(request)
+    case: Case = await node.reads.case(actor, first)
+    if case.logged_office != actor.office:
+        raise Refused("case_unknown")
+    visitor = next((p for p in case.parties if p.side == "applicant"), None)
+    form: dict[str, Any] = {"visit": case.visit or case.id, "ledger": case.ledger, "intake": case.intake}
+    form["parties"] = [{"name": visitor.name, "phone": visitor.phone, "side": visitor.side}] if visitor else []
+    return await page(request, "log.html", **form_context(request, form, first=case))
 
 
 async def form_page(request: Request, form: forms.Typed) -> Response[str]:
