@@ -15,7 +15,7 @@ from tests.simulation.acts import KINDS
 from tests.simulation.founding import SIZES, seats_of
 from tests.simulation.wire import COUNTY
 
-SIZE_WEIGHTS: Final = {"small": 70, "middle": 22, "whole": 8}  # a whole county costs four times a small one
+SIZE_WEIGHTS: Final = {"small": 78, "middle": 17, "whole": 5}  # a whole county costs four times as much as a small one
 ACTS: Final = (14, 34)
 FAULTS: Final = (2, 7)
 LASTS_S: Final = (4.5, 9.0)

@@ -91,11 +91,11 @@ async def _healed(world: World) -> list[str]:
     await world.let_in()
     while loop.time() < until:
         await asyncio.sleep(LOOK_S)
-        if forked := _forked(world):
-            if await _copies_told(world, until):
-                await world.part(forked)
-            else:
-                return [f"(a) what {forked} and its copy were told is saved did not come to anybody else"]
+        if (forked := _forked(world)) and not (alone := world.alone(forked)):
+            await world.part(forked)
+        elif forked:
+            wrong, calm = [f"(a) only {forked} and its copy hold what was told to be saved: {sorted(alone)[:3]}"], 0
+            continue
         wrong = [f"{site.name} does not open" for site in world.alive() if site.node is None] or checks.differing(world)
         calm = 0 if wrong else calm + 1
         if calm == CALM_LOOKS and (busy := await _phones(world)) == 0:
@@ -112,11 +112,6 @@ def _forked(world: World) -> str:
         if any(one.node is not None and one.node.stopped() == "node_forked" for one in family):
             return seat
     return ""
-
-
-async def _copies_told(world: World, until: float) -> bool:
-    """Nobody is put out before others hold what was said to be saved there."""
-    return True
 
 
 async def _phones(world: World) -> int:

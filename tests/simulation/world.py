@@ -400,6 +400,13 @@ class World:
 
         life.spawn(take_in(node, packed), "first batches")
 
+    def alone(self, seat: str) -> set[Entry]:
+        """What was told to be saved and only this seat's computers hold: nobody puts them out before it has come to others."""
+        family = [site for site in self.alive() if site.seat.name == seat]
+        others = [site for site in self.alive() if site.seat.name != seat]
+        here = {entry for entry in self.entries_told() - self.lost if any(holds(site, entry) for site in family)}
+        return {entry for entry in here if not any(holds(other, entry) for other in others)}
+
     async def part(self, seat: str) -> None:
         """An operator ends a fork: the identity is put out, its copies are thrown away, the computer itself goes on under a new one."""
         self.note(f"{seat} was forked: it is enrolled again")

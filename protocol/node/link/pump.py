@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from protocol import batch as batches
+from protocol import certificate as certificates
 from protocol import have, place
 from protocol.batch import BATCH_ENTRIES_MAX, SPEAKS
 from protocol.certificate import Certificate
@@ -184,9 +185,12 @@ class Pump:
         self._connected()
 
     def _connected(self) -> None:
-        """What was published into the dying connection is lost: say what is here and ask what is there."""
+        """What was published into the dying connection is lost: say what is here and ask what is there.
+
+        Of our sealed ledger too, used or not: a restored disk may not know that it was.
+        """
         self._fetching.again()
-        for ledger in self._ground.ledgers():
+        for ledger in dict.fromkeys([*self._ground.ledgers(), certificates.sealed_ledger(self._ground.certificate)]):
             self.say(ledger, want=True)
 
     async def _speak(self) -> None:
