@@ -333,6 +333,7 @@ class Site:
         self.counts["killed"] += 1
         self.disk.crash(power)
         self.node = None
+        self.at_work = []
         if self.link is not None:
             self.link.at = None
             self.wire.leave(self.link)
