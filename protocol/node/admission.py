@@ -90,7 +90,7 @@ class Admission:
         self._gathering = {"live": _Gathering(self), "backlog": _Gathering(self)}
 
     @observe.each("admit", lambda _, batch, node, **_more: {"ledger": batch.ledger, "entries": len(batch.heads), "node": node})
-    async def admit(self, batch: Batch, from_node: str, by_hand: bool = False, backlog: bool = False) -> int:
+    async def admit(self, batch: Batch, from_node: str, by_hand: bool = False, *, backlog: bool = False) -> int:
         """How many entries were new. Raises Refused; then nothing was written.
 
         by_hand: somebody here brought it in, on a stick. Then a revoked node's unsent work is taken, and waits for its review like what

@@ -35,6 +35,11 @@ def has_slice(name: str) -> bool:
     return hasattr(importlib.import_module(f"{bench.__name__}.{name}"), "SLICE")
 
 
+def needs(name: str) -> tuple[str, ...]:
+    """Programs that not every machine has."""
+    return getattr(importlib.import_module(f"{bench.__name__}.{name}"), "NEEDS", ())
+
+
 def machine() -> dict[str, Any]:
     """load: of the last minute before, since others at work make every time longer."""
     return {

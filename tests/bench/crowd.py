@@ -59,6 +59,13 @@ class Author:
         return self.counts[kind]
 
 
+def authors(county_key: SigningKey, tables: Tables) -> dict[str, Author]:
+    """By path, the townships first. The same key of the county gives the same ones."""
+    towns = tables.children(COUNTY)
+    paths = [*towns, *(village for town in towns for village in tables.children(town))]
+    return {path: Author(county_key, path, n) for n, path in enumerate(paths, 17)}
+
+
 class Crowd:
     """authors by path · lanes: (ledger, origin) → entries in order, LaneOpened first."""
 
@@ -68,8 +75,7 @@ class Crowd:
         self.tables, self._chance = Tables.packaged(), random.Random(number)
         towns = self.tables.children(COUNTY)
         self.villages = [v for t in towns for v in self.tables.children(t)]
-        paths = [*towns, *self.villages]
-        self.authors = {path: Author(self.county_key, path, n) for n, path in enumerate(paths, 17)}
+        self.authors = authors(self.county_key, self.tables)
         self.lanes: dict[tuple[str, str], list[Proven]] = {}
         self._heads: dict[tuple[str, str], LaneHead] = {}
         self._subjects: dict[str, list[Admitted]] = {}

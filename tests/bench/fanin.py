@@ -3,8 +3,8 @@
 The villages and townships of a county have written `entries` entries (crowd.py). All of them hand their lanes in at once, packed as
 they travel, each lane a piece after the other, and a piece is answered when it is on the disk, folded, and the lists show it: that is
 `entries_per_s`. `hub_cpu_us` is what this program spent on each (PostgreSQL's own work is the rest of the machine's time).
-`search_s` is how long after the last commit until the index is complete. `by_commit_per_s`: the same entries as they are published
-live, a piece a commit, so with nearly a signature each.
+`search_s` is how long after the last commit until the index is complete. `by_commit_per_s`: some of the entries as they are
+published live, a piece a commit, so with nearly a signature each.
 Floor: the same journal rows, 500 a transaction, by `unnest` over one connection into an empty table with the journal's own indices in
 the same database. `all_rows_floor_per_s`: with the rows of lists, clocks and search texts as well.
 """
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import asyncpg
-import msgspec
 from nacl.signing import SigningKey
 
 from protocol import batch as batches
@@ -29,24 +28,23 @@ from protocol.node.journal import Journal
 from protocol.node.shelf import Shelf
 from protocol.node.signer import Signer
 from protocol.node.wake import Wake
-from tests.bench.crowd import COUNTY, NOW_MS, Crowd
+from tests.bench.crowd import COUNTY, NOW_MS
 from tests.bench.figure import Figure, figure
-from tests.bench.kit.kept import kept
 from tests.bench.kit.postgres import database, dropped, postgres
+from tests.bench.kit.wires import Wires, wires
 
 FLOOR_AT_ONCE = 500
 INDEX_AT_ONCE = 1_000
 
 
 class Sizes(NamedTuple):
-    """entries: of the county · live: how many of them are also handed in a commit at a time."""
+    """entries: of the county."""
 
     entries: int
-    live: int
 
 
-FULL, SLICE = Sizes(60_000, 6_000), Sizes(300, 100)
-Wires = list[list[bytes]]  # of each lane its pieces, packed, in order
+FULL, SLICE = Sizes(60_000), Sizes(300)
+NEEDS = ("postgresql",)
 
 
 class Taken(NamedTuple):
@@ -95,22 +93,20 @@ class Hub:
 
 
 async def run(runs: int, folder: Path, sizes: Sizes = FULL) -> dict[str, Figure]:
-    at = await kept(f"crowd-{sizes.entries}-{sizes.live}", lambda part: asyncio.to_thread(_written, part, sizes))
-    county_key = SigningKey((at / "key").read_bytes())
-    pulled, live = (msgspec.msgpack.decode((at / name).read_bytes(), type=Wires) for name in ("pulled", "live"))
+    written = await wires(sizes.entries)
     taken, one_by_one, floor, all_rows = [], [], [], []
     async with postgres() as server:
         for _ in range(runs):
             url = await database(server)
-            hub = await Hub.at(url, county_key)
-            taken.append(await hub.take(pulled))
+            hub = await Hub.at(url, written.county_key)
+            taken.append(await hub.take(written.whole))
             await hub.close()
-            journal_s, rest_s = await _floors_s(url)
+            journal_s, rest_s = await floors_s(url)
             floor.append(taken[-1].entries / journal_s)
             all_rows.append(taken[-1].entries / (journal_s + rest_s))
             await dropped(server, url)
-            hub = await Hub.at(url := await database(server), county_key)
-            one_by_one.append(await hub.take(live))
+            hub = await Hub.at(url := await database(server), written.county_key)
+            one_by_one.append(await hub.take(written.commits))
             await hub.close()
             await dropped(server, url)
     per_s = [one.entries / one.took_s for one in taken]
@@ -125,18 +121,7 @@ async def run(runs: int, folder: Path, sizes: Sizes = FULL) -> dict[str, Figure]
     }
 
 
-def _written(folder: Path, sizes: Sizes) -> None:
-    folder.mkdir(parents=True)
-    crowd = Crowd(sizes.entries)
-    (folder / "key").write_bytes(bytes(crowd.county_key))
-    whole = [[batches.pack(one) for one in some] for some in crowd.pieces().values()]
-    each = -(-sizes.live // len(crowd.lanes))
-    live = [[batches.pack(one) for one in some[:each]] for some in crowd.pieces(1).values()]
-    for name, wires in (("pulled", whole), ("live", live)):
-        (folder / name).write_bytes(msgspec.msgpack.encode(wires))
-
-
-async def _floors_s(url: str) -> tuple[float, float]:
+async def floors_s(url: str) -> tuple[float, float]:
     """Seconds for the rows of the journal, and for those of the views and of search, as the hub left them."""
     c = await asyncpg.connect(url.replace("+asyncpg", ""))
     try:

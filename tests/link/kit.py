@@ -161,7 +161,9 @@ class Admits:
         self.admitted: list[tuple[str, int, str]] = []  # (origin, entries, from node)
         self.slow_s = 0.0
 
-    async def admit(self, batch: Batch, from_node: str) -> int:
+    is_shared = False
+
+    async def admit(self, batch: Batch, from_node: str, *, backlog: bool = False) -> int:
         if self.memory.full:
             raise Refused("disk_full")
         await asyncio.sleep(self.slow_s)

@@ -19,6 +19,7 @@ from protocol.node.link.ground import LOCAL, Ground
 from protocol.problem import Refused
 
 WORKERS = 4  # lanes pulled at once: the store admits one at a time anyway, the others hide the wire's delay
+WORKERS_SHARED = 16  # where others write at the same time, one transaction takes what so many bring
 ANSWER_S_MAX = 3.0
 RETRY_S_MIN, RETRY_S_MAX, REST_S = 0.2, 5.0, 30.0
 FOLLOWS_S = 0.5  # how soon a program that has come to lead begins to pull
@@ -135,7 +136,7 @@ class CatchUp:
         except TimeoutError:
             pass
         try:
-            await ground.admission.admit(got, holder)
+            await ground.admission.admit(got, holder, backlog=True)
         except Refused as refused:
             self._judge(lane, need, holder, got, refused)
             return

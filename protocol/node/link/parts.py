@@ -28,7 +28,9 @@ class Journal(Protocol):
 
 
 class Admission(Protocol):
-    async def admit(self, batch: Batch, from_node: str) -> int: ...
+    async def admit(self, batch: Batch, from_node: str, *, backlog: bool = False) -> int: ...
+    @property
+    def is_shared(self) -> bool: ...
 
 
 class Wake(Protocol):

@@ -27,7 +27,7 @@ from protocol.node.forks import Forks
 from protocol.node.link import parts, subjects
 from protocol.node.link.answers import Answers, piece
 from protocol.node.link.branches import Branches
-from protocol.node.link.catchup import WORKERS, CatchUp
+from protocol.node.link.catchup import WORKERS, WORKERS_SHARED, CatchUp
 from protocol.node.link.client import Link, LinkState, end
 from protocol.node.link.fetching import Fetching, Wait
 from protocol.node.link.ground import Ground
@@ -165,9 +165,10 @@ class Pump:
             await ground.link.subscribe(subject, ground.guarded(name, heard))
         await ground.link.subscribe(subjects.pull(me.branch, me.node), ground.guarded("answer", self._answers.pull), self.group)
         await ground.link.subscribe(subjects.blob(me.branch, me.node), ground.guarded("answer", self._answers.blob), self.group)
+        workers = WORKERS_SHARED if ground.admission.is_shared else WORKERS
         loops = {
             "link": ground.link.run, "live": self._speak, "have": self._say_haves, "repeat": self._repeat, "keep": ground.keep,
-            "files": self._fetching.work, **({"branches": self._branches.work} if self._branches else {}), **{f"pull {n}": self._catchup.work for n in range(WORKERS)},
+            "files": self._fetching.work, **({"branches": self._branches.work} if self._branches else {}), **{f"pull {n}": self._catchup.work for n in range(workers)},
         }  # fmt: skip
         tasks = [asyncio.create_task(ground.for_ever(name, loop), name=f"pump {name}") for name, loop in loops.items()]
         try:

@@ -37,10 +37,10 @@ async def postgres() -> AsyncIterator[kit.Server]:
         await asyncio.to_thread(shutil.rmtree, folder, True)
 
 
-async def database(server: kit.Server) -> str:
-    """The URL of an empty one."""
+async def database(server: kit.Server, template: str = "template1") -> str:
+    """The URL of a new one."""
     name = f"b{next(_numbers)}"
-    await server._say(f"create database {name}")
+    await server._say(f"create database {name} template {template}")
     return server.url(name)
 
 
