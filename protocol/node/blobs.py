@@ -141,9 +141,8 @@ class Blobs:
     async def remove(self, address: str) -> None:
         async with self._held(address):
             self._count(-self.progress(address).have)
-            for path in (self._path(address), self._part(address)):
-                if path:
-                    path.unlink(missing_ok=True)
+            for path in list(self._path(address).parent.glob(f"{address}*")):  # halves, and what was set apart as damaged, too
+                path.unlink(missing_ok=True)
 
     # ── room ──
 

@@ -24,8 +24,8 @@ from protocol.node.adopting import OWN_WORK
 from protocol.node.healing import Gap, Healing
 from protocol.node.journal import Journal
 from protocol.node.journal.branches import KEEP, Branched
+from protocol.node.journal.loose import LOOSE, Loose, LooseRow
 from protocol.node.journal.rows import fetch, run
-from protocol.node.journal.salvage import LOOSE, Loose, LooseRow
 from protocol.problem import Refused
 
 TICK_S = 1.0

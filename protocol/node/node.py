@@ -20,7 +20,7 @@ from pathlib import Path
 from protocol import entry
 from protocol.certificate import Certificate
 from protocol.events import Actor
-from protocol.node import healing, indexing, killpoints, log, scrubbing, sweeping
+from protocol.node import asides, healing, indexing, killpoints, log, scrubbing, sticks, sweeping
 from protocol.node.admission import Admission
 from protocol.node.config import Config
 from protocol.node.desk import Desk
@@ -288,10 +288,12 @@ class Node:
         while True:
             await asyncio.sleep(sweeping.EACH_S)
             now_s = self.clock() / 1000
-            if swept := await sweeping.sweep(self.journal, self.blobs, now_s):
+            await asides.reach(self.folder, self.journal)
+            if swept := await sweeping.sweep(self.journal, self.blobs, now_s, self.uploads):
                 log.event("files of erased bodies removed", count=len(swept))
             if now_s - tidied >= sweeping.TIDY_EACH_S:
                 tidied = now_s
+                sticks.tidy(self.folder, now_s)
                 before_s = now_s - self.config.files.half_days_max * sweeping.DAY_S
                 if gone := await sweeping.tidy(self.journal, self.blobs, self.uploads, before_s):
                     log.event("leftover files removed", count=gone)

@@ -7,7 +7,7 @@ every node that admitted the erasure. A file that was touched a moment ago stays
 import asyncio
 from typing import Final
 
-from protocol.node.blobs import Blobs
+from protocol.node.blobs import CIPHER_EXTRA_BYTES, Blobs
 from protocol.node.bodies import GONE
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import fetch, run
@@ -16,20 +16,23 @@ from protocol.node.uploads import Uploads, remove_older
 EACH_S, TIDY_EACH_S = 20.0, 3_600.0
 HOLD_S = 120.0  # between a file and the entry that names it lie seconds
 AT_ONCE = 100
-_GOING: Final = "select address from blob where stage = :stage order by address limit :limit"
+_GOING: Final = "select address, size from blob where stage = :stage order by address limit :limit"
 _FORGET: Final = "delete from blob where address = :address and stage < 0"
 DAY_S: Final = 86_400.0
 
 
-async def sweep(journal: Journal, blobs: Blobs, now_s: float) -> list[str]:
-    """Removes the files of erased bodies; returns their addresses. What it did not finish, the next one does."""
+async def sweep(journal: Journal, blobs: Blobs, now_s: float, uploads: Uploads | None = None) -> list[str]:
+    """Removes the files of erased bodies, and uploads of their size that nobody took; returns their addresses. What it did not finish,
+    the next one does."""
     if not await journal.rows("blob", "stage = :stage", {"stage": GONE}, limit=1):
         return []
     swept = []
     async with journal.writing() as w:  # nobody can name one of them meanwhile
-        for (address,) in await fetch(w.connection, _GOING, {"stage": GONE, "limit": AT_ONCE}):
+        for address, size in await fetch(w.connection, _GOING, {"stage": GONE, "limit": AT_ONCE}):
             if blobs.touched_s(address) <= now_s - HOLD_S:
                 await blobs.remove(address)
+                if uploads:
+                    await uploads.drop_size(size - CIPHER_EXTRA_BYTES)
                 await run(w.connection, _FORGET, [{"address": address}])
                 swept.append(address)
     return swept

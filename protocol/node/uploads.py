@@ -93,6 +93,13 @@ class Uploads:
         async with self._held(path.name):
             path.unlink(missing_ok=True)
 
+    async def drop_size(self, size: int) -> None:
+        """Whole halves of a file of this size go: one that the law took is known by its size alone. Another one is sent anew."""
+        there = size + -(-size // PIECE_BYTES) * (_NONCE_BYTES + _TAG_BYTES)
+        for path in list(self._folder.glob("*.half")):
+            if path.stat().st_size == there:
+                path.unlink(missing_ok=True)
+
     async def tidy(self, before_s: float) -> int:
         """Halves that nobody went on with since (Unix seconds). Returns how many."""
         return await asyncio.to_thread(remove_older, self._folder, "*.half", before_s)

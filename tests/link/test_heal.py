@@ -14,8 +14,8 @@ from protocol.node.config import Config
 from protocol.node.healing import Gap, Healing
 from protocol.node.identity import Identity
 from protocol.node.journal.engine import connect_sqlite
+from protocol.node.journal.loose import LOOSE
 from protocol.node.journal.reseal import PAGE_BYTES
-from protocol.node.journal.salvage import LOOSE
 from protocol.node.journal.scrub import scrub
 from protocol.node.node import Node, now_ms
 from tests.link.kit import TOWN, V1, soon

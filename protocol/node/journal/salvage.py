@@ -25,14 +25,15 @@ from protocol.entry import START, UNREADABLE, Head
 from protocol.events import LaneOpened, facts_of
 from protocol.node.journal import schema
 from protocol.node.journal.engine import connect_sqlite
+from protocol.node.journal.loose import LOOSE, Loose, LooseRow
 from protocol.problem import Refused
 
 UNREADABLE_STORE: Final = (sqlcipher.Error, UnicodeDecodeError)  # its message may quote bytes that are no text
 ROWID_MAX: Final = 2**53
 LOOSE_ROWS_MAX: Final = 200  # of one row of `local`
-LOOSE: Final = "loose "  # rows of `local` begin with this: what waits for a gap before it to be filled
 STRANGE: Final = "\ufffd"  # stands for bytes that are no text
 DERIVED: Final = frozenset({"views", "view names", "tables", "ends of posts folded"})  # rows of `local` that a start makes again
+NEEDED: Final = frozenset({"entry", "account", "counter", "local"})
 APART: Final = frozenset({"entry", "lane", "session", "throttle", "peer", "peer_have", "own_have", "branch", "local"})
 
 _SCRATCH: Final = (
@@ -44,25 +45,6 @@ _COPY: Final = (
     "insert into entry (position, ledger, origin, seq, subject, sort, command, head_bytes, salt, body, hash, signature, received_ms, erased)"
     " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-
-
-class LooseRow(msgspec.Struct, array_like=True, frozen=True):
-    """An entry that is true in itself and not chained to what is here. is_bare: its body was damaged and is left out."""
-
-    seq: int
-    head_bytes: bytes
-    salt: bytes | None
-    body: bytes | None
-    hash: bytes
-    signature: bytes | None
-    received_ms: int
-    is_bare: bool = False
-
-
-class Loose(msgspec.Struct, array_like=True, frozen=True):
-    ledger: str
-    origin: str
-    rows: tuple[LooseRow, ...]
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -84,7 +66,7 @@ def salvage(damaged: Path, key: bytes, target: Path, work: Path, public: bytes) 
             return connect_sqlite(damaged, key, False, tolerant=True)
 
         with closing(connect_sqlite(damaged, key, True, tolerant=True)) as c:
-            _mend_list(c, t)
+            _mend_list(opened, c, t)
         t.execute("begin")
         known = _witnesses(opened, t)
         _ends(opened, known)
@@ -103,17 +85,18 @@ def salvage(damaged: Path, key: bytes, target: Path, work: Path, public: bytes) 
 # ── reading past what cannot be read ──
 
 
-def _mend_list(c: Any, t: Any) -> None:
-    """A table whose line in the list of tables is damaged gets it back, where it is clear which one that is."""
-    c.text_factory = _text
-    sql = "select rowid, type, name, sql from sqlite_master where type not in ('index', 'trigger', 'view') order by rowid"
+def _mend_list(opened: Callable[[], Any], c: Any, t: Any) -> None:
+    """A table whose line in the list of tables is damaged gets it back, where it is clear which one that is. Raises sqlcipher's Error when
+    a table that a heal can't do without is not in the list any more."""
     wanted = {(name, sql) for (name, sql) in t.execute("select name, sql from sqlite_master where type = 'table'")}
-    found = c.execute(sql).fetchall()
+    found = [row for row in readable(opened, "sqlite_master", "type, name, sql") if row[1] not in ("index", "trigger", "view")]
     strange = [row[0] for row in found if (row[2], row[3]) not in wanted]
     missing = sorted(wanted - {(row[2], row[3]) for row in found})
     if len(strange) == len(missing) == 1:
-        name, sql = missing[0]
+        name, sql = missing.pop()
         c.execute("update sqlite_master set type = 'table', name = ?, tbl_name = ?, sql = ? where rowid = ?", (name, name, sql, strange[0]))
+    if NEEDED & {name for name, _ in missing}:
+        raise sqlcipher.DatabaseError("the list of tables is damaged")
 
 
 def _text(raw: bytes) -> str:

@@ -17,11 +17,13 @@ from protocol.entry import START, chain
 from protocol.lane import SORT
 from protocol.node import killpoints
 from protocol.node.journal import projection
+from protocol.node.journal.loose import LOOSE, without_body
 from protocol.node.journal.projection import Views
 from protocol.node.journal.rows import among, bound, driver_of, fetch, insert, is_postgres, run
 from protocol.node.journal.stored import COLUMNS, SELECT, LaneHead, Stored, stored
 from protocol.problem import Refused
 
+ERASURES = "erasures"  # a counter: how many erasures this journal has seen
 _APPENDED = COLUMNS[1:]  # the position is the store's
 NAME_CHARS_MAX = 200  # ids, paths and sorts; an index row of PostgreSQL holds 2,704 bytes
 SEQ_MAX = 2**53  # whole numbers that every reader of JSON holds too
@@ -255,7 +257,12 @@ class Writing:
         """
         c, key = self.connection, {"ledger": ledger, "origin": origin, "seq": seq}
         e = await self.entry(ledger, origin, seq)
+        await self.counter(ERASURES)
+        await run(
+            c, "update quarantine set sample = null where ledger in (:ledger, '')", [{"ledger": ledger}]
+        )  # it may hold the same words
         if e is None:
+            await self._bare_loose(ledger, origin, seq)
             await run(c, "insert into erasure (ledger, origin, seq) values (:ledger, :origin, :seq) on conflict do nothing", [key])
             return ""
         await run(c, f"update entry set body = null, salt = null, erased = 1 {_ONE}", [key])
@@ -265,6 +272,14 @@ class Writing:
         await projection.forget(c, await fetch(c, "select id, text, pending from search where subject = :subject", subject))
         await run(c, "delete from draft where subject = :subject", [subject])
         return e.subject
+
+    async def _bare_loose(self, ledger: str, origin: str, seq: int) -> None:
+        """What a heal keeps apart until the gap before it is filled loses the body as well."""
+        sql, values = "select name, value from local where name like :like", {"like": f"{LOOSE}{ledger} {origin} %"}
+        for name, value in await fetch(self.connection, sql, values):
+            bare = without_body(bytes(value), seq)
+            if bare is not None:
+                await self.set_local(name, bare)
 
     # ── commands, counters, names ──
     async def outcome(self, command: str) -> bytes | None:
