@@ -1,0 +1,124 @@
+"""Where words hide besides entries: samples of what was refused, what a heal keeps apart, uploads nobody took, old journals."""
+
+import shutil
+from contextlib import closing
+from hashlib import sha256
+
+import msgspec
+import pytest
+
+from protocol.commands import AddEvidence, EraseBody
+from protocol.events import Actor
+from protocol.node import asides
+from protocol.node.blobs import CIPHER_EXTRA_BYTES
+from protocol.node.journal.engine import connect_sqlite
+from protocol.node.journal.loose import LOOSE, Loose, LooseRow
+from protocol.node.sweeping import HOLD_S, sweep
+from protocol.node.uploads import PIECE_BYTES
+from protocol.problem import Refused
+from tests.node.desk_kit import ROOT, VILLAGE, County, carry, dispute, exchange, new_id
+
+WORD = "龘靐鱻"
+KEY = sha256(b"village").digest()
+
+
+@pytest.fixture
+async def county(tmp_path):
+    made = County(tmp_path)
+    yield made
+    await made.close()
+
+
+async def erased(county: County, root, village, case: str) -> None:
+    entry = (await root.journal.subject(case))[0]
+    item = "|".join(map(str, entry.key))
+    command = EraseBody(id=new_id(), item=item, ground="个人信息保护法第47条：保存期限已满")
+    await root.desk.submit(command, Actor("0" * 32, "operator.00000001", ROOT, root.shelf().post_powers("operator")))
+    await carry(root, village)
+
+
+def everything(file) -> bytes:
+    with closing(connect_sqlite(file, KEY, False)) as c:
+        tables = [name for (name,) in c.execute("select name from sqlite_master where type = 'table' and sql not like '%virtual%'")]
+        values = (value for table in tables for row in c.execute(f'select * from "{table}"') for value in row)
+        return b"\0".join(v if isinstance(v, bytes) else str(v).encode() for v in values)
+
+
+async def test_a_sample_of_a_refused_batch_goes_with_the_words_of_its_ledger(county):
+    root, village = await county.node("root"), await county.node("village")
+    case = (await village.say(dispute(account=f"{WORD}家的田埂"))).subject
+    await exchange(root, village)
+    async with village.journal.writing() as w:
+        for ledger in (VILLAGE, "330523/330523002"):
+            await w.quarantine("nfarr2222", ledger, "nfarr2222:1", Refused("frame_broken"), 1, WORD.encode())
+    await erased(county, root, village, case)
+    samples = {row["ledger"]: row["sample"] for row in await village.journal.rows("quarantine")}
+    assert samples == {VILLAGE: None, "330523/330523002": WORD.encode()}
+
+
+async def test_what_a_heal_keeps_apart_loses_the_body_before_it_is_put_back(county):
+    root, village = await county.node("root"), await county.node("village")
+    case = (await village.say(dispute(account=f"{WORD}家的田埂"))).subject
+    await exchange(root, village)
+    entry = (await village.journal.subject(case))[0]
+    row = LooseRow(entry.seq, entry.head_bytes, entry.salt, entry.body, entry.hash, entry.signature, entry.received_ms)
+    other = msgspec.structs.replace(row, seq=entry.seq + 1)
+    async with village.journal.writing() as w:  # as if a heal had found no way to chain it
+        await w.connection.exec_driver_sql("delete from entry where origin = ?", (entry.origin,))
+        await w.connection.exec_driver_sql("delete from lane where origin = ?", (entry.origin,))
+        value = msgspec.msgpack.encode(Loose(VILLAGE, entry.origin, (row, other)))
+        await w.set_local(f"{LOOSE}{VILLAGE} {entry.origin} {entry.seq:016d}", value)
+    await erased(county, root, village, case)
+    (kept,) = await village.journal.rows("local", "name like :like", {"like": f"{LOOSE}%"})
+    first, second = msgspec.msgpack.decode(kept["value"], type=Loose).rows
+    assert (first.salt, first.body, second.body) == (None, None, entry.body)
+
+
+async def test_a_whole_upload_of_the_same_size_goes_with_the_file(county):
+    root, village = await county.node("root"), await county.node("village")
+    case = (await village.say(dispute())).subject
+    plain = b"\xff\xd8\xff" + bytes(PIECE_BYTES + 7)
+    for size, data in ((len(plain), plain), (100, b"\xff\xd8\xff" + bytes(97))):
+        sum_ = sha256(data).hexdigest()
+        for at in range(0, size, PIECE_BYTES):
+            await village.uploads.write("p" * 32, sum_, size, at, data[at : at + PIECE_BYTES])
+    blob = await village.uploads.take("p" * 32, sha256(plain).hexdigest(), len(plain), "田埂.jpg", "image/jpeg")
+    await village.say(AddEvidence(id=new_id(), case=case, blob=blob))
+    await exchange(root, village)
+    evidence = (await root.journal.subject(case))[-1]
+    command = EraseBody(id=new_id(), item="|".join(map(str, evidence.key)), ground="x")
+    await root.desk.submit(command, Actor("0" * 32, "operator.00000001", ROOT, root.shelf().post_powers("operator")))
+    await carry(root, village)
+    later = village.blobs.touched_s(blob.address) + HOLD_S + 1
+    assert await sweep(village.journal, village.blobs, later, village.uploads) == [blob.address]
+    left = [path.stat().st_size for path in village.uploads._folder.glob("*.half")]
+    assert len(left) == 1 and left[0] < 200, "the other one is still on its way"
+    assert blob.size + CIPHER_EXTRA_BYTES > PIECE_BYTES
+
+
+async def test_an_old_journal_keeps_its_entries_and_loses_the_words(county, tmp_path):
+    root, village = await county.node("root"), await county.node("village")
+    case = (await village.say(dispute(account=f"{WORD}家的田埂"))).subject
+    other = (await village.say(dispute(account="灪爩虋家的水沟"))).subject
+    await exchange(root, village)
+    folder = tmp_path / "village"
+    await village.journal.close()
+    for name in ("before-restore-1", "damaged-1"):
+        (folder / name).mkdir()
+        shutil.copyfile(folder / "journal.db", folder / name / "journal.db")
+    raw = bytearray((folder / "damaged-1" / "journal.db").read_bytes())
+    raw[:9_000] = bytes(9_000)
+    (folder / "damaged-1" / "journal.db").write_bytes(raw)
+    county.nodes.remove(village)
+    village = await county.node("village")
+    await erased(county, root, village, case)
+    assert await asides.reach(folder, village.journal) == 2
+    assert not (folder / "damaged-1").exists(), "it could not be changed, and what was proven in it is here"
+    old = everything(folder / "before-restore-1" / "journal.db")
+    assert WORD.encode() not in old
+    assert "灪爩虋".encode() in old
+    assert {case, other} <= {one.decode() for one in old.split(b"\0") if one in (case.encode(), other.encode())}
+    assert await asides.reach(folder, village.journal) == 0, "nothing new was erased"
+    await erased(county, root, village, other)
+    assert await asides.reach(folder, village.journal) == 1
+    assert "灪爩虋".encode() not in everything(folder / "before-restore-1" / "journal.db")
