@@ -19,6 +19,8 @@ async def export(folder: Path, config: Config, file: Path, to: str) -> int:
         receiver = to or node.about.root_node
         work = file.parent / f".{file.name}.work"
         work.mkdir(exist_ok=True)
+        for left in work.glob("*"):  # of an export that was killed
+            left.unlink()
         try:
             made = await sticks.write(node, receiver, work, "part", now_ms())
             names = [file, *(file.with_name(f"{file.stem}-{n}{file.suffix}") for n in range(2, len(made.files) + 1))]

@@ -77,7 +77,8 @@ class Healing(msgspec.Struct):
 async def heal(folder: Path, config: Config, clock: Callable[[], int]) -> Healing:
     """Makes the new journal beside the old one and puts it in its place. Raises RuntimeError where nothing can be done, OSError, Refused;
     then nothing was changed."""
-    finish(folder)
+    if done := finish(folder):
+        return done
     identity, url = Identity(folder), store_url(folder, config)
     if not url.startswith("sqlite"):
         raise RuntimeError("台账在 PostgreSQL 里，不能就地修复。请用备份恢复（yidi restore）到一个新的数据库，缺的联上后从别的节点取回")

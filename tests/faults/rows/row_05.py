@@ -13,6 +13,7 @@ from random import Random
 
 from protocol.node.identity import Identity
 from protocol.node.journal.engine import connect_sqlite
+from protocol.node.journal.reseal import PAGE_BYTES
 from protocol.node.killpoints import NAME, POINTS
 from tests.faults.kit.county import BrokenCounty, standing
 from tests.faults.kit.desks import Desks
@@ -25,6 +26,7 @@ RUNNING = (
 )  # fmt: skip
 AT_THE_TERMINAL = (
     "journal.migrate", "journal.rebuild", "identity.write", "stick.export", "stick.import", "backup.copy", "restore.move", "restore.epoch",
+    "heal.ready", "heal.swap",
 )  # fmt: skip
 DIES_S_MAX, TIMES, EACH = 60.0, 6, 2  # points of either kind a round
 EDGES = ("gaoyu", "liangpeng", "town")
@@ -96,6 +98,9 @@ async def die_at_the_terminal(county: BrokenCounty, desks: Desks, folder: Path, 
     elif point in ("restore.move", "restore.epoch", "identity.write"):
         assert await command("", "backup", copy, *home) == 0
         words = ("restore", copy)
+    elif point.startswith("heal."):
+        await asyncio.to_thread(_spoil, county.home(victim) / "journal.db", desks.chance)
+        words = ("heal",)
     elif point in ("journal.migrate", "journal.rebuild"):
         await asyncio.to_thread(_forget_views, county, victim)
     code = await command(point, *words, *home)
@@ -106,6 +111,17 @@ async def die_at_the_terminal(county: BrokenCounty, desks: Desks, folder: Path, 
     return f"`yidi {words[0]}` at {point} ({POINTS[point]})"
 
 
+def _spoil(journal: Path, chance: Random) -> None:
+    """A few bytes of its later pages are others; where the list of tables stands they are left, for then only a backup helps."""
+    pages = journal.stat().st_size // PAGE_BYTES
+    with journal.open("r+b") as f:
+        for page in chance.sample(range(pages // 2, pages), 5):
+            f.seek(page * PAGE_BYTES + chance.randrange(PAGE_BYTES - 1))
+            byte = f.read(1)[0]
+            f.seek(-1, 1)
+            f.write(bytes([byte ^ 0x55]))
+
+
 def _forget_views(county: BrokenCounty, node: str) -> None:
     """As after an update that changed their shape: they are made and filled again at the next opening."""
     home = county.home(node)
@@ -114,5 +130,5 @@ def _forget_views(county: BrokenCounty, node: str) -> None:
     c.close()
 
 
-ROW = Row(5, "SIGKILL at each named point (journal, views, commit, publish, Have, attachments, rebuild, migrate, stick, backup, restore)",
+ROW = Row(5, "SIGKILL at each named point (journal, views, commit, publish, Have, attachments, rebuild, migrate, stick, backup, restore, heal)",
           "as row 4; each point is reached", (), play)  # fmt: skip

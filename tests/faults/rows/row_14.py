@@ -37,6 +37,7 @@ async def play(chance: Random, folder: Path) -> Outcome:
         page = await chosen(county)
         after = [await _save(county, page) for _ in range(3)]
         await county.settle()
+        await _named(county, page, old, [one.code for one in desks.saved if one.node == "gaoyu"], [one.code for one in never])
         gone = [one for one in never if await _holds(county, one)]
         assert not gone, "what never left cannot be anywhere"
         await county.stop()
@@ -79,6 +80,15 @@ async def _save(county: BrokenCounty, page: Page) -> Saved:
     told = await page.post("/cases", form)
     keys = tuple((e["ledger"], e["origin"], e["seq"]) for e in told["entries"])
     return Saved("gaoyu", ACCOUNT, form["command_id"], told["case"], told["code"], keys)
+
+
+async def _named(county: BrokenCounty, page: Page, old: str, sent: list[str], never: list[str]) -> None:
+    """The county, the township and the new computer show the lost one: the last code that arrived, so that a larger one on paper tells."""
+    for one in (await county.page("zhoumin"), await county.page("liqiang"), page):
+        (lost,) = [lost for lost in (await one.get("/losses"))["losses"] if lost["node"] == old]
+        assert lost["revoked"] and lost["held"] and lost["asked"], lost
+        assert lost["last_code"] in sent and not set(never) & {lost["last_code"]}, (lost["last_code"], sent[-3:], never)
+        assert sum(gap["last"] - gap["first"] + 1 for gap in lost["gaps"]) <= 2 * len(never), lost["gaps"]
 
 
 async def _holds(county: BrokenCounty, saved: Saved) -> bool:
