@@ -61,6 +61,7 @@ class World:
         self.authority = Authority()
         self.sites = {seat.name: self._site(seat, founded.kept[seat.name]) for seat in founded.seats}
         self.copies: list[Site] = []
+        self.cloned: set[str] = set()  # node ids of which there were two
         self.thrown: list[Site] = []
         self.lost: set[Entry] = set()
         self.put_out: dict[str, str] = {}  # seat → node id that was revoked and has no successor yet
@@ -262,6 +263,7 @@ class World:
             return
         copy = self._site(site.seat, site.copy(), f"{site.name}'")
         self.copies.append(copy)
+        self.cloned.add(copy.node_id)
         copy.start()
 
     def _do_lose(self, step: Step) -> None:
