@@ -92,6 +92,7 @@ SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "node_unknown": (404, "没有这个节点：{node}。节点编号见“连接与台账”。"),
     "code_unknown_late_or_used": (403, "登记码不对、已过期或已用过，请向县里要一个新的。"),
     "key_not_proven": (403, "登记请求没有证明持有密钥。"),
+    "proof_wrong": (422, "这份证明不成立：{why}。"),
     "bundle_wrong": (400, "这个文件不是本县的导出包，或者已经损坏：{why}。"),
 }
 

@@ -118,6 +118,11 @@ class Admission:
         """Claims that other transactions go on beside ours."""
         return self._journal.writers_max > 1
 
+    @property
+    def root_public(self) -> bytes:
+        """The pinned key that all certificates stand on."""
+        return self._public
+
     async def settled(self) -> None:
         """Returns when nothing is under way any more and views that a change of tables made old are folded again."""
         for gathering in self._gathering.values():
