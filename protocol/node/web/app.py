@@ -48,6 +48,28 @@ from protocol.node.web.stream import View
 from protocol.problem import Refused
 
 HERE: Final = Path(__file__).parent
+PAGES: Final = (
+    waiting,
+    lists,
+    register,
+    cases,
+    parties,
+    erasing,
+    sealing_case,
+    people,
+    proofs,
+    recover,
+    asking,
+    transfers,
+    files,
+    link,
+    losses,
+    reviews,
+    sticks,
+    histories,
+    stream,
+    watch,
+)  # in this order: the first that knows an address answers
 HOMES: Final = {"field": "/task", "admin": "/link"}
 YEAR_S: Final = 31_536_000
 
@@ -101,29 +123,7 @@ def make_app(
     ids that go out with the forms.
     """
     environment = environment_of(node, templates, dist, home)
-    pages = (
-        waiting,
-        lists,
-        register,
-        cases,
-        parties,
-        erasing,
-        sealing_case,
-        people,
-        proofs,
-        recover,
-        asking,
-        transfers,
-        files,
-        link,
-        losses,
-        reviews,
-        sticks,
-        histories,
-        stream,
-        watch,
-    )
-    shared = [*session.routes(home, homes), *(route for module in pages for route in module.routes())]
+    shared = [*session.routes(home, homes), *(route for module in PAGES for route in module.routes())]
     dist.mkdir(parents=True, exist_ok=True)
     static = create_static_files_router(
         "/static", [dist], opt={"public": "file"}, cache_control=CacheControlHeader(max_age=YEAR_S, immutable=True)

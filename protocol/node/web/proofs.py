@@ -1,7 +1,7 @@
 """证明: one entry as a file that a court can check with no node in reach, and the page that checks one.
 
 GET  /cases/{id}/proof/{origin}/{seq}    the file (protocol/proof.py)
-GET  /proof                              choose a file; the county's key to compare with
+GET  /proof                              choose a file; the root's key to compare with
 POST /proof                              what it proves in words, or why it proves nothing
 """
 
@@ -15,6 +15,7 @@ from protocol import entry, proof
 from protocol.case import Case
 from protocol.node.web.page import KEPT_NOWHERE, actor_of, node_of, page, refused_twin, twin, wants_json
 from protocol.node.web.words import moment
+from protocol.place import segments
 from protocol.problem import Refused
 from protocol.words import EVENT_NAMES, UNKNOWN_NAME, at_ms
 
@@ -54,23 +55,24 @@ def known_certificate(node: Any, origin: str) -> Any:
 
 @get("/proof")
 async def proof_page(request: Request) -> Response[Any]:
-    return await page(request, "proof.html", county=node_of(request).admission.root_public.hex(), proven=None, wrong="")
+    return await page(request, "proof.html", root_key=node_of(request).admission.root_public.hex(), proven=None, wrong="")
 
 
 @post("/proof", status_code=200)
 async def check(request: Request) -> Response[Any]:
-    """Against this county's own key."""
+    """Against the root's own key."""
     node = node_of(request)
-    county = node.admission.root_public.hex()
+    root_key = node.admission.root_public.hex()
     sent = (await request.form()).get(FILE)
     try:
         raw = await sent.read() if isinstance(sent, UploadFile) else b""
-        proven = proof.check(raw, county)
+        proven = proof.check(raw, root_key)
     except Refused as refusal:
         if wants_json(request):
             return refused_twin(refusal)
-        return await page(request, "proof.html", status=refusal.status, county=county, proven=None, wrong=refusal.sentence)
+        return await page(request, "proof.html", status=refusal.status, root_key=root_key, proven=None, wrong=refusal.sentence)
     told = {
+        "root": node.tables().place_name(segments(proven.head.ledger)[0]),
         "kind": EVENT_NAMES.get(proven.head.kind, UNKNOWN_NAME),
         "ledger": proven.head.ledger,
         "origin": proven.head.origin,
@@ -81,7 +83,7 @@ async def check(request: Request) -> Response[Any]:
         "text": proof.words(proven, node.tables()),
         "author": await node.reads.person_name(proven.head.author[0]),
     }
-    return twin(told) if wants_json(request) else await page(request, "proof.html", county=county, proven=told, wrong="")
+    return twin(told) if wants_json(request) else await page(request, "proof.html", root_key=root_key, proven=told, wrong="")
 
 
 def routes() -> list[Any]:
