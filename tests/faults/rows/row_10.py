@@ -28,9 +28,10 @@ from protocol.problem import Refused
 from tests.faults.row import Outcome, Row
 from tests.faults.rows.drawn import flip_file, flipped, refused
 from tests.node.desk_kit import VILLAGE, County, Node, batch_of, carry, dispute, exchange, new_id
+from tests.node.test_salvage import COLUMNS, is_true, salvaged
 
 KEY, BACKUP_KEY = sha256(b"village").digest(), bytes(range(32))
-FLIPS, LOG_FLIPS, STICK_FLIPS, OPENED, RESTORED = 60, 40, 100, 2, 4
+FLIPS, LOG_FLIPS, STICK_FLIPS, OPENED, RESTORED, HEALED = 60, 40, 100, 2, 4, 12
 PAGE = 4096
 Rows = dict[str, list[tuple[Any, ...]]]
 
@@ -259,6 +260,23 @@ async def _backup(draw: Random, world: World, work: Path) -> tuple[int, int]:
     return RESTORED, broken
 
 
+async def _healed(draw: Random, world: World, work: Path) -> tuple[int, int]:
+    """(images, those whose list of tables was hit): what a heal saves of a damaged file is true, and what it does not save is known to be missing."""
+    with closing(connect_sqlite(world.file, KEY, False)) as c:
+        truth = {row[:3]: row[3:] for row in c.execute(f"select {COLUMNS} from entry order by position")}
+    raw, listed = world.file.read_bytes(), 0
+    for n in range(HEALED):
+        copy = work / f"heal{n}.db"
+        copy.write_bytes(raw[: draw.randrange(len(raw) // 2, len(raw))] if n % 4 == 0 else flipped(raw, draw.randrange(len(raw) * 8)))
+        try:
+            got = await salvaged(world.county, copy, work / f"healed{n}")
+        except sqlcipher.Error:
+            listed += 1
+            continue
+        assert is_true(got, truth), f"heal {n}"
+    return HEALED, listed
+
+
 async def _stick(draw: Random, world: World) -> int:
     """Refused whole, always."""
     village, town = world.village.signer, world.town.signer
@@ -288,10 +306,13 @@ async def play(draw: Random, folder: Path) -> Outcome:
         world.county.nodes.remove(world.village)
         flips, stopped = _main_file(draw, dump(world.file), world.file, folder)
         opened = await _opened(draw, world, folder)
+        healed, listed = await _healed(draw, world, folder)
+        images += healed
     finally:
         await world.county.close()
     said = (
         f"journal: {stopped} of {flips} refused when read, the rest untouched and found by a scrub; {opened} of {OPENED} nodes stopped",
+        f"heal: {healed} images, true in each; {listed} had lost the list of tables and were refused",
         f"log: {lost_rows} images had lost rows, each told by the mark or by its writer · backup: {refused} of {RESTORED} refused",
     )
     return Outcome(acknowledged, images=images + flips + OPENED, said=said)
