@@ -197,7 +197,7 @@ class Attachment(msgspec.Struct, frozen=True):
 class Case(msgspec.Struct, kw_only=True):
     """One dispute as this node knows it. convened: office paths · aliases: codes of registrations merged into it.
 
-    party_ids: of `parties`, in step · seen: {origin: highest seq of the case here that waits for nothing} · turn: the highest here · due: ISO date asked of the
+    party_ids: of `parties`, in step · removed: it never was a dispute, so no words of it may stay · seen: {origin: highest seq of the case here that waits for nothing} · turn: the highest here · due: ISO date asked of the
     present holder by hand-down or urge · predecessor: the case this one goes on from, successor: the one that goes on from this ("" = none)
     · answer: of a successor, what its predecessor is to be told · answered: what was last told here, after the last transfer: its parts · accepted_ms, logged_ms: the earliest, also of what was merged in.
     """
@@ -242,6 +242,7 @@ class Case(msgspec.Struct, kw_only=True):
     corrections: list[Correction] = []
     turn: int = 0
     seen: dict[str, int] = {}
+    removed: bool = False
     merged_into: str = ""
     aliases: list[str] = []
     retention: str = ""

@@ -3,7 +3,7 @@
 Every function takes (case, command, actor, context), returns drafts or raises Refused with the form field concerned.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from typing import Any, Final
 
@@ -198,11 +198,16 @@ def _void(case: Case, command: c.VoidDispute, actor: Actor, _: Context) -> list[
 
 def _remove(case: Case, _: c.RemoveDispute, actor: Actor, context: Context) -> list[Draft]:
     """The end first, then an erasure for each entry that lies in the office's region; what lies elsewhere its own office erases."""
-    drafts = _one(case, e.DisputeRemoved(*_outcome(case, actor)))
-    for ledger, subject, origin, seq in context.held[:REMOVED_MAX]:
-        if within(ledger, actor.office) and covers(context.covers, ledger):
-            drafts.append(Draft(ledger, subject, "erasure", e.BodyErased(actor.office, 0, (), ledger, origin, seq, words.REMOVED_GROUND)))
-    return drafts
+    return [*_one(case, e.DisputeRemoved(*_outcome(case, actor))), *removal_drafts(actor.office, context.held, context.covers)]
+
+
+def removal_drafts(office: str, held: Iterable[tuple[str, str, str, int]], reach: Iterable[str]) -> list[Draft]:
+    """held: (ledger, subject, origin, seq) with words · reach: what the node covers."""
+    found, reach = [], tuple(reach)
+    for ledger, subject, origin, seq in held:
+        if within(ledger, office) and covers(reach, ledger) and len(found) < REMOVED_MAX:
+            found.append(Draft(ledger, subject, "erasure", e.BodyErased(office, 0, (), ledger, origin, seq, words.REMOVED_GROUND)))
+    return found
 
 
 def _accept(case: Case, command: c.AcceptDispute, actor: Actor, _: Context) -> list[Draft]:

@@ -154,6 +154,10 @@ def _correct(case: Case, item: Item, body: Any) -> None:
         setattr(case, field, [] if field == "parties" else "")  # the new text was erased; the old one must not come back
 
 
+def _remove(case: Case, _: Item, __: Any) -> None:
+    case.removed = True
+
+
 def _accept(case: Case, item: Item, _: Any) -> None:
     at = at_ms(item.head)
     case.accepted_ms = at if case.accepted_ms is None else min(case.accepted_ms, at)
@@ -230,6 +234,7 @@ _FILL: Final[dict[str, Callable[[Case, Item, Any], None]]] = {
     "PartyAdded": lambda case, item, body: parties.added(case, item.facts, body),
     "PartyCorrected": lambda case, item, body: parties.corrected(case, item.facts, body, item.key, at_ms(item.head)),
     "PartyWithdrawn": lambda case, item, body: parties.withdrawn(case, item.facts, body, item.key, at_ms(item.head)),
+    "DisputeRemoved": _remove,
     "DisputeAccepted": _accept,
     "DisputeDeclined": _decline,
     "AgreementSigned": _sign,

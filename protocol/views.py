@@ -50,12 +50,12 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         "subject! ledger+ code+ title type+ status+ holder+ handler term:int offer_to+ offer_by+ offer_kind offer_ms:int arrived_ms:int"
         " risk headcount:int amount_fen:int parties account intake place_text logged_office logged_ms:int+ accepted_ms:int agreed_ms:int"
         " closed_ms:int updated_ms:int+ due_ms:int+ due_clock follow_up_by+ follow_up_due_ms:int reviews:int convened merged_into visit+"
-        " predecessor+ successor+ answer answered transfer_to+"
+        " predecessor+ successor+ answer answered transfer_to+ leftover:int+"
         " last_origin last_seq:int"
     ),
     "task_row": _columns(
         "subject! case_subject+ case_code ledger+ purpose_kind purpose cadre+ home unit+ assigned_by+ assigned_ms:int due_ms:int status+"
-        " confirmed_ms:int arrived_ms:int reported_ms:int result bring address words updated_ms:int place link+ request+ answered urges:int recalls:int reviews:int last_origin last_seq:int"
+        " confirmed_ms:int arrived_ms:int reported_ms:int result bring address words updated_ms:int place link+ request+ answered urges:int recalls:int reviews:int worded:int last_origin last_seq:int"
     ),
     "clock_row": _columns("subject! clock! starts_ms:int! due_ms:int+ state note"),
     "review_row": _columns("subject! item! owner+ reason due_ms:int"),
@@ -108,9 +108,15 @@ def _of_case(case: Case, tables: Tables) -> Rows:
         "convened": " ".join(case.convened), "merged_into": case.merged_into, "visit": case.visit,
         "predecessor": case.predecessor, "successor": case.successor, "answer": case.answer, "answered": case.answered,
         "transfer_to": case.offer.to if case.offer and offer is None else None,
+        "leftover": worded(case) if case.removed else None,
         "last_origin": case.last[0], "last_seq": case.last[1],
     }  # fmt: skip
     return {"case_row": [row], "clock_row": _clock_rows(case.id, found), "review_row": _review_rows(case)}
+
+
+def worded(of: Case | Task) -> int:
+    """How many of its entries still have words."""
+    return sum(1 for line in of.lines if line.head.body_hash and not line.erased)
 
 
 def _review_rows(of: Case | Task) -> list[dict[str, Any]]:
@@ -133,7 +139,7 @@ def _of_task(task: Task, tables: Tables) -> Rows:
         "confirmed_ms": task.confirmed_ms, "arrived_ms": task.arrived_ms, "reported_ms": task.reported_ms, "result": task.result,
         "bring": task.bring, "address": task.address, "words": task.words, "updated_ms": task.updated_ms,
         "place": task.place, "link": task.link, "request": task.request, "answered": task.answered, "urges": task.urges,
-        "recalls": task.recalls, "reviews": len(task.reviews), "last_origin": task.last[0], "last_seq": task.last[1],
+        "recalls": task.recalls, "reviews": len(task.reviews), "worded": worded(task), "last_origin": task.last[0], "last_seq": task.last[1],
     }  # fmt: skip
     return {"task_row": [row], "clock_row": _clock_rows(task.id, clocks.of_task(task, tables)), "review_row": _review_rows(task)}
 

@@ -138,9 +138,9 @@ async def _dispute(asked: Asked, command: LogDispute | CaseCommand, actor: Actor
     case = await asked.case(command.case)
     if case is None or not access.may_see_case(actor, case):
         raise Refused("case_unknown")
-    paper, cases, held = "", {}, ()
+    paper, cases, words = "", {}, ()
     if isinstance(command, RemoveDispute):
-        held = await _held(asked, case)
+        words = await held(asked, case)
     if isinstance(command, SignAgreement):
         template = "oral" if command.form == "oral" else "agreement"
         mark = asked.shelf().template(template).mark
@@ -152,10 +152,10 @@ async def _dispute(asked: Asked, command: LogDispute | CaseCommand, actor: Actor
     named = command.person if isinstance(command, NameHandler) else command.handler if isinstance(command, TakeUpDispute) else ""
     if named and named != actor.person and not await asked.is_in(named, actor.office):
         raise Refused("field_impossible", field="handler", what="承办人", why="不在本单位的岗位上")
-    return dispute.decide(case, command, actor, asked.context(paper=paper, cases=cases, held=held))
+    return dispute.decide(case, command, actor, asked.context(paper=paper, cases=cases, held=words))
 
 
-async def _held(asked: Asked, case: Case) -> tuple[tuple[str, str, str, int], ...]:
+async def held(asked: Asked, case: Case) -> tuple[tuple[str, str, str, int], ...]:
     """Every entry of the case and of its tasks, linked ones among them, that still has words."""
     sql = "select subject from task_row where case_subject = :case or request in (select subject from task_row where case_subject = :case)"
     tasks = [row[0] for row in await fetch(asked.w.connection, f"{sql} order by subject", {"case": case.id})]

@@ -1,5 +1,5 @@
 """What a node writes by itself, because it is the one that can: arrivals, linked tasks, successors of
-cases, what became of either, ends of posts.
+cases, what became of either, ends of posts, the erasure of words that come too late.
 
     await errands.run()      after admissions, after commits and now and then; again is harmless
 
@@ -22,8 +22,9 @@ from protocol import certificate as certificates
 from protocol import dispute, entry, place, transfer
 from protocol.case import Task
 from protocol.certificate import Certificate
+from protocol.drafts import removal_drafts
 from protocol.events import Draft, PostEnded, TaskAnswered, TaskAssigned, TaskAssignedBody, TaskRecalled, TaskUrged, TextBody
-from protocol.node.deciding import Asked
+from protocol.node.deciding import Asked, held
 from protocol.node.listing import any_of, subtree
 from protocol.task import RANK
 from protocol.views import Limits
@@ -58,11 +59,16 @@ _TO_ANNOUNCE = (
 )
 
 
+_TO_ERASE = (
+    "select subject, holder from case_row where leftover >= 0 and (leftover > 0"
+    " or exists (select 1 from task_row t where t.case_subject = case_row.subject and t.worded > 0)) limit :most"
+)
 _KINDS = (
     ("select 1 from case_row where offer_to > '' and arrived_ms is null",),
     (_TO_LINK, _TO_RECALL, _TO_URGE, _TO_ANSWER),
     (_TO_OPEN, _TO_TELL),
     (_TO_ANNOUNCE,),
+    (_TO_ERASE,),
 )
 _DUE: Final = "select " + ", ".join(" or ".join(f"exists ({q.removesuffix(' limit :most')})" for q in kind) for kind in _KINDS)
 
@@ -76,7 +82,7 @@ class Errands:
     async def run(self) -> list["Outcome"]:
         """Everything that is due here. What was written, in order."""
         written: list[Outcome] = []
-        for run, due in zip((self.arrivals, self.tasks, self.transfers, self.ends), await self._due(), strict=True):
+        for run, due in zip((self.arrivals, self.tasks, self.transfers, self.ends, self.words), await self._due(), strict=True):
             written += await run() if due else ()
         return written
 
@@ -109,10 +115,16 @@ class Errands:
         written = [await self._announce(post, item, limits) for _, post, item, limits in await self._rows(_TO_ANNOUNCE)]
         return [outcome for outcome in written if outcome]
 
+    async def words(self) -> list["Outcome"]:
+        """What arrives late of a case that was removed is erased like the rest of it, by a node that serves the office that removed it."""
+        own = self._desk.signer.certificate
+        due = [subject for subject, holder in await self._rows(_TO_ERASE) if certificates.serves(own, holder)]
+        return [done for subject in due if (done := await self._erase(subject))]
+
     # ── the rest is private ──
 
     async def _due(self) -> Sequence[bool]:
-        """Whether there may be arrivals, tasks, transfers, ends: one question after each commit instead of eight."""
+        """Whether there may be arrivals, tasks, transfers, ends, words: one question after each commit instead of eight."""
         return (await self._desk.journal.select(_DUE, {}))[0]
 
     async def _announce(self, post: str, item: str, limits: bytes) -> "Outcome | None":
@@ -133,6 +145,14 @@ class Errands:
                 if self._is_mine(f"{make.__name__} {subject}", here, there) and (done := await make(subject)):
                     written.append(done)
         return written
+
+    async def _erase(self, subject: str) -> "Outcome | None":
+        async def make(asked: Asked) -> tuple[str, list[Draft]]:
+            case = await asked.case(subject)
+            found = removal_drafts(case.holder, await held(asked, case), asked.signer.covers) if case and case.removed else []
+            return entry.derive(f"{subject} {[draft.facts for draft in found]}", "words"), found
+
+        return await self._desk.by_itself(make)
 
     async def _open(self, subject: str) -> "Outcome | None":
         async def make(asked: Asked) -> tuple[str, list[Draft]]:

@@ -58,6 +58,22 @@ async def test_all_words_are_gone_everywhere_and_only_the_discipline_desk_reads_
     assert box.command not in commands and form["command_id"] != form["seal_id"]
 
 
+async def test_a_note_that_was_on_its_way_when_it_was_sealed_is_erased_when_it_arrives(rig: Rig):
+    subject = await logged(rig)
+    late = "反映人的电话又打来了，说还有录音"
+    await rig.say("town", AddNote(id=new_id(), case=subject, text=late))  # not delivered yet
+    async with at(rig, "village") as client:
+        form = {"command_id": new_id(), "seal_id": new_id(), "account": ACCOUNT}
+        assert (await client.post(f"/cases/{subject}/seal", data=form, headers=JSON)).status_code == 200
+    await rig.everywhere()
+    await rig.everywhere()
+    for kind in ("village", "town", "root"):
+        assert late.encode() not in await everything(rig.web(kind).node), kind
+    assert await rig.web("village").desk.arrivals() == [], "nothing is left to erase"
+    erased = [e for e in await rig.web("root").journal.subject(subject) if e.sort == "erasure"]
+    assert len(erased) == 3, "each once, by the office that removed it"
+
+
 async def test_only_the_holder_may_and_a_higher_holder_reaches_the_villages_words_too(rig: Rig):
     subject = await logged(rig)
     form = {"command_id": new_id(), "seal_id": new_id(), "account": ACCOUNT}
