@@ -50,7 +50,6 @@ class Watch:
 
     def __init__(self, world: "World") -> None:
         self._world, self._by_link = world, dict[int, Site]()
-        self._committed: set[tuple[object, ...]] = set()
         world.wire.said.append(self.said)
         world.wire.delivered.append(self.arrived)
 
@@ -59,10 +58,10 @@ class Watch:
         if subject.startswith("y1.have."):
             site, got = self._site(link), have.read(data)
             for origin, (seq, hash_) in got.lanes.items():
-                known = (site.name, len(site.lives), got.ledger, origin, seq, hash_)  # a disk that is put back has another life after
-                if known in self._committed:
+                entry = (got.ledger, origin, seq, hash_)
+                if entry in site.said:
                     continue
-                self._committed.add(known)
+                site.said.add(entry)
                 if not _is_committed(site, got.ledger, origin, seq, hash_):
                     self._broken(f"(a) {site.name} says Have {got.ledger} {origin} {seq}, which is not on its disk")
 
@@ -167,14 +166,17 @@ def _once(world: "World") -> Iterator[str]:
             yield f"(b) command {command} was carried out by {origins}"
     sql = "select code, group_concat(subject) from case_row where code > '' and predecessor = '' group by code having count(*) > 1"
     for code, subjects in county.disk.rows(sql):
-        nodes = {_logged_at(county, subject) for subject in subjects.split(",")}
-        if nodes.isdisjoint(world.cloned):  # two copies that have not heard of each other count alike: nobody can help it
-            yield f"(b) code {code} was given {len(subjects.split(','))} times"
+        logged = [_logged_at(county, subject) for subject in subjects.split(",")]
+        nodes, ledgers = {node for node, _ in logged}, {ledger for _, ledger in logged}
+        # two copies that have not heard of each other count alike; in one ledger their lane forks, and whoever adopts gives a new code
+        if nodes.isdisjoint(world.cloned) or len(ledgers) < len(logged):
+            yield f"(b) code {code} was given {len(logged)} times"
 
 
-def _logged_at(site: Site, subject: str) -> str:
-    ((origin,),) = site.disk.rows("select origin from entry where subject = ? order by position limit 1", (subject,))
-    return origin.partition(":")[0]
+def _logged_at(site: Site, subject: str) -> tuple[str, str]:
+    """(node, ledger)"""
+    ((origin, ledger),) = site.disk.rows("select origin, ledger from entry where subject = ? order by position limit 1", (subject,))
+    return origin.partition(":")[0], ledger
 
 
 def _may_be_twice(world: "World", origins: list[str]) -> bool:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 NOWHERE: Final = Path(os.devnull)  # a folder in which nothing can be made: whoever reaches for a file is heard
 BASE_MS: Final = 1_795_000_000_000  # 2026-11-18
+Entry = tuple[str, str, int, bytes]  # ledger, origin, seq, chain hash
 AGAIN_S: Final = 1.0  # a program that could not open its store is started again by the machine
 
 
@@ -281,12 +282,15 @@ class Site:
         self.lives: list[Life] = []
         self.link: WireLink | None = None
         self.node: Node | None = None
+        self.said: set[Entry] = set()  # lane heads that its Haves spoke of, since it was started
         self.at_work: list[asyncio.Task[None]] = []
         self.former: list[str] = []  # ids that the place's computers had before
         self.is_gone = False  # put out of the county, or thrown away
         self.stays_down, self.down_s = False, 0.5  # whether and when whoever runs it starts it again after it died
         self.opened: Callable[[Site], None] = lambda _: None
         self.crashed: Callable[[Site], None] = lambda _: None
+        self.promised: Callable[[Site], list[Entry]] = lambda _: []  # what was said to be on this disk
+        self.kept: Callable[[Site, list[Entry]], None] = lambda _, __: None
         self.counts: Counter[str] = Counter()
 
     def clock(self) -> int:
@@ -316,6 +320,7 @@ class Site:
             return
         self.life = Life()
         self.lives.append(self.life)
+        self.said.clear()
         self.life.spawn(self._program(), f"program {self.name}")
 
     def kill(self, power: bool = False) -> None:
@@ -331,7 +336,9 @@ class Site:
 
     def _died(self, power: bool) -> None:
         self.counts["killed"] += 1
+        promised = self.promised(self)
         self.disk.crash(power)
+        self.kept(self, promised)
         self.node = None
         self.at_work = []
         if self.link is not None:

@@ -11,6 +11,7 @@ import pytest
 from tests.simulation import command, simulate
 from tests.simulation.minimise import minimise
 from tests.simulation.plan import Plan, Step, draw
+from tests.simulation.store import Disk
 from tests.simulation.world import World
 
 SEEDS, FIRST = 300, 1
@@ -72,3 +73,24 @@ def test_an_entry_that_goes_missing_is_found_and_the_plan_shrinks(monkeypatch: p
     result = simulate.run(plan)
     assert result.broken
     assert minimise(result).plan.steps == (log,)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_copied_computer_that_hears_of_its_twin_writes_nothing_more_under_its_origin(seed: int) -> None:
+    """It took over what the other had written and went on counting from its own number: two cases had one code."""
+    visitors = [Step(round(1.5 + 0.12 * n, 3), "act", "t1v1", "log", 1_000 * seed + n) for n in range(14)]
+    result = simulate.run(Plan(seed, "small", 4.0, (Step(0.9, "clone", "t1v1", "", 1, 1.0), *visitors)))
+    assert not result.broken
+    assert result.counts["fork ended"] or result.counts["program: opened again"]
+
+
+def test_a_disk_that_lies_is_found_when_it_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    lying = Disk.__init__
+
+    def lies(disk: Disk, *given: object, **named: object) -> None:
+        lying(disk, *given, **named)
+        disk.lies = True
+
+    monkeypatch.setattr(Disk, "__init__", lies)
+    steps = (Step(1.5, "act", "t1v1", "log", 7), Step(1.7, "kill", "t1v1", "power", 1, 0.5))
+    assert simulate.run(Plan(5, "small", 3.0, steps)).broken

@@ -36,7 +36,7 @@ from protocol.place import COMMON
 from tests.simulation import acts
 from tests.simulation.founding import Authority, Founded, join, keys_of
 from tests.simulation.plan import Plan, Step
-from tests.simulation.site import Kept, MemoryNotes, Seat, Site, signing_key
+from tests.simulation.site import Entry, Kept, MemoryNotes, Seat, Site, signing_key
 from tests.simulation.wire import COUNTY, Weather, Wire
 
 TRIES_MAX: Final = 12
@@ -48,7 +48,6 @@ WEATHERS: Final = {
     "shuffled": Weather(delay_s=(0.001, 0.3), shuffled=True),
     "all": Weather(loss=0.12, twice=0.12, delay_s=(0.001, 0.4), shuffled=True),
 }
-Entry = tuple[str, str, int, bytes]  # ledger, origin, seq, chain hash
 
 
 class World:
@@ -74,7 +73,7 @@ class World:
 
     def _site(self, seat: Seat, kept: Kept, name: str = "") -> Site:
         site = Site(seat, self.wire, self.chance, kept, name)
-        site.opened, site.crashed = self._opened, self._crashed
+        site.opened, site.crashed, site.promised, site.kept = self._opened, self._crashed, self._promised, self._kept
         return site
 
     def everyone(self) -> list[Site]:
@@ -178,6 +177,15 @@ class World:
         self.note(f"{site.name} died")
         if not site.stays_down:
             self._later(site.down_s, site.start)
+
+    def _promised(self, site: Site) -> list[Entry]:
+        """What a person was told, or another node by a Have, and is on this disk now."""
+        return [entry for entry in sorted(self.entries_told() | site.said) if holds(site, entry)]
+
+    def _kept(self, site: Site, promised: list[Entry]) -> None:
+        """A death takes nothing that was promised, whenever it comes."""
+        gone = [entry for entry in promised if not holds(site, entry)]
+        self.broken += [f"(a) {site.name} died and had lost {entry[:3]}, which it had said it holds" for entry in gone[:2]]
 
     def _do_cut(self, step: Step) -> None:
         low, _, high = step.on.partition(">")
