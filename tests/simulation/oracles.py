@@ -25,6 +25,7 @@ from protocol.hold import Item, Verdict, gathered, judge, waiting_of
 from protocol.node.journal.stored import SELECT, Stored, stored
 from protocol.node.link.answers import BlobAsk
 from protocol.problem import Refused
+from protocol.tables import Tables
 from tests.simulation.checks import BROKEN_MAX, _is_committed
 from tests.simulation.record import Key, LetGo, Shown
 from tests.simulation.site import Site
@@ -108,10 +109,7 @@ def _mark(world: "World", shown: Shown) -> Iterator[str]:
 
 
 def _level(site: Site) -> str:
-    return site.node.tables().level(site.seat.path) if site.node is not None else _LEVELS[site.seat.tier]
-
-
-_LEVELS: Final = ("县", "镇", "村")
+    return Tables.packaged().level(site.seat.path)
 
 
 def _let_go(world: "World", gone: LetGo) -> Iterator[str]:
