@@ -122,6 +122,9 @@ def _keeping_parsers(command: Callable[..., argparse.ArgumentParser]) -> None:
     rebuild.add_argument("--json", action="store_true")
     digest = command("digest", _digest, "每个台账的摘要，两处相同即内容相同（digest of every ledger）")
     digest.add_argument("--json", action="store_true")
+    proof = command("proof", _proof, "核对一份证明文件，不用节点和网络（check a proof of one entry, with no node in reach）")
+    proof.add_argument("file")
+    proof.add_argument("--county", default="", help="县的公钥，64 位十六进制；不写就用文件里的，请自己比对（the county's public key）")
 
 
 def _hub(given: argparse.Namespace, config: Config) -> None:
@@ -217,6 +220,12 @@ def _heal(given: argparse.Namespace, config: Config) -> int:
     from deploy import keeping
 
     return asyncio.run(keeping.heal(Path(given.folder), config, given.json))
+
+
+def _proof(given: argparse.Namespace, _: Config) -> int:
+    from deploy import proof
+
+    return proof.check(Path(given.file), given.county)
 
 
 def _rebuild(given: argparse.Namespace, config: Config) -> int:

@@ -1,9 +1,8 @@
 """Checks a proof file on any machine that has this program, without a node, a folder or a network.
 
-python -m deploy.proof FILE [--county KEY]      KEY: the county's public key, 64 hex digits, as the county made it known
+yidi proof FILE [--county KEY]      KEY: the county's public key, 64 hex digits, as the county made it known
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -14,13 +13,10 @@ from protocol.tables import Tables
 from protocol.words import EVENT_NAMES, UNKNOWN_NAME, at_ms, moment
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser("proof", description="核对一份证明文件（check a proof of one entry）")
-    parser.add_argument("file")
-    parser.add_argument("--county", default="", help="县的公钥，64 位十六进制；不写就用文件里的，请自己比对（the county's public key）")
-    given = parser.parse_args(arguments)
+def check(file: Path, county: str = "") -> int:
+    """Prints what is proven; gives the exit code. county: the public key that the file must name ("": whichever it names)."""
     try:
-        proven = proof.check(Path(given.file).read_bytes(), given.county)
+        proven = proof.check(file.read_bytes(), county)
     except (OSError, Refused) as error:
         print(error.sentence if isinstance(error, Refused) else error, file=sys.stderr)
         return 1
@@ -37,7 +33,3 @@ def main(arguments: list[str] | None = None) -> int:
         told["正文"] = "不在这份证明里：已经依法删除，或者没有给"
     print(json.dumps(told, ensure_ascii=False, indent=1))
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from nacl.signing import SigningKey
 
-from deploy.proof import main
+from deploy.cli import main
 from protocol import certificate as certificates
 from protocol import proof
 from protocol.commands import AddNote, EraseBody
@@ -39,6 +39,13 @@ async def proven(rig: Rig, kind: str = "village") -> tuple[str, bytes]:
         return subject, got.content
 
 
+def run(*words: str) -> int:
+    """Of the command; its exit code."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    return int(ended.value.code or 0)
+
+
 def county(rig: Rig) -> str:
     return bytes(rig.county.key.verify_key).hex()
 
@@ -51,9 +58,9 @@ async def test_what_the_village_gave_out_is_checked_by_the_county_and_by_nobodys
         page = (await client.post("/proof", files={"file": ("p.json", raw, "application/json")})).text
         assert "证明成立" in page and ACCOUNT in page and county(rig) in page
     (tmp_path / "p.json").write_bytes(raw)
-    assert main([str(tmp_path / "p.json"), "--county", county(rig)]) == 0
+    assert run("proof", str(tmp_path / "p.json"), "--county", county(rig)) == 0
     assert ACCOUNT in capsys.readouterr().out
-    assert main([str(tmp_path / "p.json"), "--county", bytes(SigningKey(b"x" * 32).verify_key).hex()]) == 1
+    assert run("proof", str(tmp_path / "p.json"), "--county", bytes(SigningKey(b"x" * 32).verify_key).hex()) == 1
     assert "不是这个县的" in capsys.readouterr().err
 
 
