@@ -179,8 +179,9 @@ class World:
             self._later(site.down_s, site.start)
 
     def _promised(self, site: Site) -> list[Entry]:
-        """What a person was told, or another node by a Have, and is on this disk now."""
-        return [entry for entry in sorted(self.entries_told() | site.said) if holds(site, entry)]
+        """What a person was told here, or another node by a Have, and is on this disk now."""
+        own = {entry for entry in self.entries_told() if entry[1] == site.origin}
+        return [entry for entry in sorted(own | site.said) if holds(site, entry)]
 
     def _kept(self, site: Site, promised: list[Entry]) -> None:
         """A death takes nothing that was promised, whenever it comes."""
