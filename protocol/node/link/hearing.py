@@ -15,7 +15,7 @@ from protocol import batch as batches
 from protocol import certificate as certificates
 from protocol import entry, have
 from protocol.batch import Batch
-from protocol.have import Have
+from protocol.have import Have, Lanes
 from protocol.node.forks import Forks, Wanted
 from protocol.node.link import subjects
 from protocol.node.link.catchup import CatchUp
@@ -25,6 +25,7 @@ from protocol.problem import Refused
 WHOLE = frozenset({"lane_foreign", "certificate_wrong", "lane_fork", "origin_revoked", "version_unknown"})  # no part of it can be good
 WIDER_S = 60.0  # how long a wider certificate may be on its way to us while its node speaks already
 WIDER_MAX, SPOKE_MAX = 1_000, 20_000
+PROVEN_S = 10.0  # how long the same words of a node need no new proof; calm nodes speak each 30 s
 
 
 class Hearing:
@@ -35,6 +36,7 @@ class Hearing:
         self._ground, self._catchup, self._say, self._came, self._forks = ground, catchup, say, came, forks
         self._spoke: set[tuple[str, str]] = set()  # (node, ledger) of which a Have was compared since the start
         self.highest = 0  # epoch of this node that others know of
+        self._proven: dict[tuple[str, str], float] = {}  # (node, ledger) → when its Have was last proven
         self._wider: dict[tuple[str, str], float] = {}  # (node, ledger) that it does not hear as far as we know → since when
         self.overtaken: set[str] = set()  # ledgers of which others hold more of OUR lane than we do: our disk lost something
 
@@ -100,15 +102,16 @@ class Hearing:
         """Receipt first, then what it shows us to lack, then what it lacks itself."""
         ground = self._ground
         known = ground.peers.get(got.node) or (await ground.vouch(got.node, got.ledger) and ground.peers.get(got.node)) or None
-        if known is not None:
-            if known.revoked:
-                return
+        if known is not None and known.revoked:
+            return
+        if known is not None and not self._was_said(got, known.lanes.get(got.ledger)):
             if not have.is_signed(wire, known.certificate.key):
                 raise Refused("signature_wrong")
             if not certificates.hears(known.certificate, got.ledger):
                 self._not_heard_by(got)
                 return
             changed = ground.peers.note(got, ground.clock())
+            self._proven[got.node, got.ledger] = asyncio.get_running_loop().time()
             if ground.peers.counts(got.ledger):
                 ground.keep_have(got.node, got.ledger, got.lanes, wire, changed)
         await self._compare(got, wire)
@@ -121,6 +124,11 @@ class Hearing:
         if got.want and (ahead or counted):  # of *common* all hear all: only its writer, and who is behind, get an answer
             self._say(got.ledger)
         self._came(got.node)
+
+    def _was_said(self, got: Have, before: Lanes | None) -> bool:
+        """Claims that it says no more than what was signed a moment ago: in a storm most of them do, and a proof costs more than all else."""
+        last = self._proven.get((got.node, got.ledger))
+        return last is not None and not got.forks and got.lanes == before and asyncio.get_running_loop().time() - last < PROVEN_S
 
     def _not_heard_by(self, got: Have) -> None:
         """It is not believed. Raises Refused lane_foreign when it has gone on for too long to be a certificate that is still on its way."""

@@ -23,8 +23,10 @@ from deploy.demo.cast import PASSWORD, Person
 from deploy.nats.servers import free_ports
 from protocol import batch as batches
 from protocol.node.config import load
+from protocol.node.link.answers import piece
 from protocol.node.link.creds import kept_key, public, write_creds
 from protocol.node.node import Node, now_ms
+from protocol.place import COMMON
 from protocol.tables import Tables
 from tests.bench.crowd import COUNTY, Author, authors
 from tests.bench.kit.postgres import database, dropped, postgres
@@ -108,6 +110,7 @@ class Centre:
                 "paths": [author.path for author in some],
                 "lanes": [[batches.encode(one) for one in pieces] for pieces in taking_part],
             }
+            crowd["lanes"].append(await _common(node))  # of which an outage took nothing
             crowd |= {"county_key": bytes(written.county_key), "hub": node.about.certificate}
             (self.folder / "crowd.bin").write_bytes(msgspec.msgpack.encode(crowd))
             shutil.copy(self.home / "identity" / "ca.pem", self.folder / "ca.pem")
@@ -155,6 +158,16 @@ class Centre:
             if process.returncode is None:
                 process.terminate()
                 await process.wait()
+
+
+async def _common(node: Node) -> list[bytes]:
+    """What the hub said to all, whole."""
+    (head,), pieces = (await node.journal.heads(COMMON)).values(), list[bytes]()
+    after = 0
+    while after < head.seq and (got := await piece(node.journal, COMMON, node.signer.origin, after, batches.BATCH_ENTRIES_MAX)):
+        pieces.append(batches.encode(got))
+        after = got.last
+    return pieces
 
 
 def _busiest(known: dict[str, Author], lanes: Sequence[Sequence[Any]], nodes: int) -> list[Author]:
