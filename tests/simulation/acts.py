@@ -90,7 +90,7 @@ ACTS: Final[dict[str, tuple[int, Act]]] = {
 PRESSING: Final = {
     "take_up": 30, "review": 14, "review_task": 8, "agree": 12, "accept": 10, "mediate": 8, "close": 3, "escalate": 9, "follow_up": 2,
     "report_for_unit": 4, "confirm_for_unit": 3, "give_back": 4, "call_up": 4, "hand_down": 3, "reopen": 2, "end": 2, "decide_branch": 4,
-    "phone": 12, "assign": 6,
+    "phone": 12, "assign": 6, "erase": 5,
 }  # fmt: skip
 
 

@@ -16,7 +16,8 @@ from protocol.node.link.answers import REFUSED_HEADER, LaneAsk
 from tests.simulation.hand import Hand, Nothing
 from tests.simulation.record import Broken
 
-ANSWER_S_MAX = 2.0
+ANSWER_S_MAX = 0.5
+ASKS = 2
 
 
 def _link(hand: Hand) -> Any:
@@ -32,17 +33,23 @@ def _others(hand: Hand) -> list[certificates.Certificate]:
 
 
 async def pry(hand: Hand) -> str:
-    """Pulls a lane of a ledger that the node may not read from somebody who has it. Raises Broken when it is given."""
+    """Pulls lanes of ledgers that the node may not read from their owner and from the top. Raises Broken when it is given one."""
     link, mine = _link(hand), hand.node.desk.signer.certificate
-    other = hand.one(_others(hand))
-    paths = [certificates.sealed_ledger(other), *(path.removesuffix("/*") for path in other.covers if path != place.COMMON)]
-    ledger = hand.one(path for path in paths if not _within_reach(path, mine) and place.SEALED not in place.segments(path)[-1:])
-    asked = hand.one([other, *(known for known in _others(hand) if certificates.writes(known, place.COMMON))])
-    body = msgspec.msgpack.encode(LaneAsk(ledger, f"{other.node}:1", 0, 50))
-    answer = await link.request(subjects.pull(asked.branch, asked.node), body, ANSWER_S_MAX)
-    if answer is not None and answer.data and not (answer.headers or {}).get(REFUSED_HEADER):
-        raise Broken(f"{hand.id} was given {ledger} by {asked.node}")
+    tops = [known for known in _others(hand) if certificates.writes(known, place.COMMON)]
+    closed = [(other, ledger) for other in _others(hand) for ledger in _own_ledgers(other) if not _within_reach(ledger, mine)]
+    for _ in range(ASKS):
+        other, ledger = hand.one(closed)
+        for asked in (*tops, other):
+            body = msgspec.msgpack.encode(LaneAsk(ledger, f"{other.node}:1", 0, 50))
+            answer = await link.request(subjects.pull(asked.branch, asked.node), body, ANSWER_S_MAX)
+            if answer is not None and answer.data and not (answer.headers or {}).get(REFUSED_HEADER):
+                raise Broken(f"{hand.id} was given {ledger} by {asked.node}")
     return "got nothing"
+
+
+def _own_ledgers(other: certificates.Certificate) -> list[str]:
+    covered = [path.removesuffix("/*") for path in other.covers if path != place.COMMON]
+    return [certificates.sealed_ledger(other), *(path for path in covered if place.SEALED not in place.segments(path))]
 
 
 def _within_reach(path: str, mine: certificates.Certificate) -> bool:
@@ -56,20 +63,27 @@ def _within_reach(path: str, mine: certificates.Certificate) -> bool:
 
 
 async def forge(hand: Hand) -> str:
-    """Says, in good form and well signed, what is not the node's to say: in another's name, or in a ledger that is not its own."""
+    """Says, in good form and well signed, what is not the node's to say: in another's name, and in ledgers of its branch that are not its
+    own (the servers let nothing else through)."""
     link, mine = _link(hand), hand.node.desk.signer.certificate
-    other = hand.one(_others(hand))
     own = next(path.removesuffix("/*") for path in mine.covers if path != place.COMMON)
-    foreign = [
-        path.removesuffix("/*") for path in other.covers if path != place.COMMON and not _within_reach(path.removesuffix("/*"), mine)
-    ]
-    in_others_name = hand.odds(0.5) or not foreign
-    ledger, origin = (own, f"{other.node}:7") if in_others_name else (foreign[0], f"{hand.id}:7")
-    subject, office = hand.new_id(), mine.serves[0].removesuffix("/*")
-    drafts = [lane.open_lane(ledger, origin, mine), Draft(ledger, subject, "dispute", NoteAdded(office, 1, ()), TextBody(hand.text()))]
+    await _say(hand, link, own, f"{hand.one(_others(hand)).node}:7")
+    near = own.split("/")[:2]
+    paths = {path.removesuffix("/*") for known in _others(hand) for path in known.covers if path != place.COMMON}
+    foreign = sorted(path for path in paths if path.split("/")[:2] == near and not _within_reach(path, mine))
+    if not foreign:
+        return "said in another's name"
+    await _say(hand, link, hand.one(foreign), f"{hand.id}:7")
+    return "said in another's name and ledger"
+
+
+async def _say(hand: Hand, link: Any, ledger: str, origin: str) -> None:
+    signer = hand.node.desk.signer
+    subject, office = hand.new_id(), signer.serves[0].removesuffix("/*")
+    opening = lane.open_lane(ledger, origin, signer.certificate)
+    drafts = [opening, Draft(ledger, subject, "dispute", NoteAdded(office, 1, ()), TextBody(hand.text()))]
     commit = lane.next_entries(
-        None, drafts, origin=origin, key=hand.node.desk.signer.key, author=(hand.new_id(), "clerk.00000001"), command=hand.new_id(),
+        None, drafts, origin=origin, key=signer.key, author=(hand.new_id(), "clerk.00000001"), command=hand.new_id(),
         occurred_ms=hand.now_ms, offset_ms=None, turns={}, salt=lambda: hand.chance.randbytes(entry.SALT_BYTES),
     )  # fmt: skip
     await link.publish(subjects.live(ledger, hand.id), batches.pack(commit.batch))
-    return "said in another's name" if in_others_name else "said in another's ledger"

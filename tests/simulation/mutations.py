@@ -96,8 +96,8 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
             Cut(f"{NODE}.admission:_cut", "if here != before:", "if False:"),
             Cut(f"{NODE}.journal.writing:Writing._next", "if chain(head.hash, e.head_bytes) != e.hash:", "if False:"),
         ),
-        seeds_max=120,
-        needs=("clone", "restore", "rollback", "forget"),
+        needs=("clone",),
+        seeds_max=200,
     ),
     Mutation(
         "M6", "a lane of another origin is accepted",
@@ -186,8 +186,8 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     Mutation(
         "M14", "the server's list of revoked keys is all that revocation is",
         (Cut(f"{NODE}.shelf:Shelf.last_good", "return None if lanes is None else", "return None if True else"),),
+        needs=("revoke", "lose", "clone"),
         seeds_max=200,
-        needs=("revoke", "lose"),
     ),
     Mutation(
         "gap off by one", "a batch that leaves one entry out is taken for the next",
@@ -199,6 +199,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
             ),
             Cut("protocol.lane:check", "if batch.after > here.seq:", "if batch.after > here.seq + 1:"),
         ),
+        seeds_max=120,
     ),
     Mutation(
         "gap unnoticed", "a live batch that leaves one out is not followed by a pull",
@@ -233,13 +234,13 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     Mutation(
         "erasure forgets what comes later", "a body that arrives after its erasure is kept",
         (Cut(f"{NODE}.journal.writing:Writing._without_erased", "if e.key in due else e for", "if False else e for"),),
+        needs=("restore", "rollback", "forget", "lose", "clone"),
         seeds_max=300,
-        needs=("erase",),
     ),
     Mutation(
         "erasure stays at home", "a body is erased only where it was decided",
         (Cut(f"{NODE}.admission:Admission._write", "await erase_bodies(w, [e for e in fresh if self._counts(e)])", "set()"),),
-        needs=("erase",),
+        seeds_max=60,
     ),
     Mutation(
         "pull without asking who", "a lane is given to whoever asks",
@@ -262,7 +263,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
                 "key=lambda item: item.admitted.received_ms",
             ),
         ),
-        seeds_max=300,
+        seeds_max=120,
     ),
     Mutation(
         "digest over counts", "two histories of the same length are taken for one",
@@ -270,8 +271,8 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
             Cut(f"{LINK}.hearing:Hearing._compare", "elif seq == here.seq and hash_ != here.hash:", "elif False:"),
             Cut(f"{NODE}.admission:Admission._compare", "if ours != theirs:", "if False:"),
         ),
-        seeds_max=200,
         needs=("clone", "rollback"),
+        seeds_max=200,
     ),
     Mutation(
         "phone lets go early", "a phone forgets what only its own node has",
@@ -293,6 +294,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     Mutation(
         "moves see nothing", "whoever takes a case up does not say what he had seen",
         (Cut("protocol.drafts:_take_up", "seen_of(case)", "()"),),
+        seeds_max=120,
     ),
     Mutation(
         "sealed in clear", "a sealed report is written as it was typed",

@@ -18,6 +18,7 @@ from tests.simulation.wire import COUNTY
 SIZE_WEIGHTS: Final = {"small": 78, "middle": 17, "whole": 5}  # a whole county costs four times as much as a small one
 ACTS: Final = (14, 34)
 FAULTS: Final = (2, 7)
+ACTS_OF_COPIES: Final = 4
 LASTS_S: Final = (4.5, 9.0)
 YEAR_MS: Final = 365 * 86_400_000
 BEGINS_S: Final = 0.8  # the first act, when the nodes have found one another
@@ -65,6 +66,8 @@ def draw(seed: int) -> Plan:
     for _ in range(chance.randint(*FAULTS)):
         kind = chance.choices(list(FAULT_WEIGHTS), list(FAULT_WEIGHTS.values()))[0]
         steps.append(_fault(kind, chance, seats, lasts_s))
+    for copied in [step for step in steps if step.kind == "clone"]:  # both computers are used, else nobody could tell
+        steps += [_work(chance, copied, lasts_s) for _ in range(ACTS_OF_COPIES)]
     return Plan(seed, size, lasts_s, tuple(sorted(steps, key=lambda step: (step.at_s, step.seed))))
 
 
@@ -72,6 +75,10 @@ def _act(chance: Random, seats: list[str], lasts_s: float) -> Step:
     weights = [6 if seat == COUNTY else 5 if "v" not in seat else 3 for seat in seats]
     kind = chance.choices(list(KINDS), list(KINDS.values()))[0]
     return Step(round(chance.uniform(BEGINS_S, lasts_s), 3), "act", chance.choices(seats, weights)[0], kind, chance.getrandbits(48))
+
+
+def _work(chance: Random, copied: Step, lasts_s: float) -> Step:
+    return Step(round(chance.uniform(copied.at_s, lasts_s), 3), "act", copied.on, "work", chance.getrandbits(48))
 
 
 def _fault(kind: str, chance: Random, seats: list[str], lasts_s: float) -> Step:
