@@ -138,7 +138,7 @@ async def at_end(world: "World", chance: Random) -> list[str]:
         broken += _reach(site)
     site = chance.choice(world.alive())
     broken += _proven(site)
-    broken += await _set_aside(world.sites["county"])
+    broken += _set_aside(world, world.sites["county"])
     for one in {"county": world.sites["county"], site.seat.name: site}.values():
         if one.node is not None and not await rebuild(one.node.journal):
             broken.append(f"(c) views of {one.name} were not what its entries say")
@@ -238,11 +238,12 @@ def _is_signed(key: bytes, hash_: bytes, signature: bytes) -> bool:
     return True
 
 
-async def _set_aside(site: Site) -> list[str]:
+def _set_aside(world: "World", site: Site) -> list[str]:
     """(g) Every entry of a case counts, waits, or is set aside; and what is set aside and not decided has its review item."""
     if site.node is None:
         return ["(g) the county's node is down"]
-    broken = []
+    sql = "select subject, item from review_row where coalesce(owner, '') = '' or coalesce(due_ms, 0) <= 0"
+    broken = [f"(g) the review of {subject} {item} has no owner or no date" for subject, item in site.disk.rows(sql)]
     subjects = [row[0] for row in site.disk.rows("select subject from case_row order by updated_ms desc, subject limit ?", (SUBJECTS_MAX,))]
     for subject in subjects:
         rows = [stored(row) for row in site.disk.rows(f"{SELECT} where subject = ? and sort = 'dispute' order by position", (subject,))]
@@ -251,6 +252,8 @@ async def _set_aside(site: Site) -> list[str]:
         if verdict is None:
             continue
         items = {row[0]: row[1:] for row in site.disk.rows("select item, owner, due_ms from review_row where subject = ?", (subject,))}
+        world.counts.update(f"set aside: {code}" for code in verdict.aside.values())
+        world.counts["set aside, then decided"] += len(verdict.decided)
         counted = {item.key for item, _ in verdict.effects} | {item.key for item in verdict.opened}
         for item in verdict.items:
             key = item.key

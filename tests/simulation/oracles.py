@@ -136,7 +136,9 @@ def _kept_promises(world: "World") -> Iterator[str]:
     for gone in world.record.let_go:
         for key in gone.keys:
             others = [site for site in world.alive() if site.node_id != gone.node and site.hears(key[0])]
-            if key in lost and others and not any(_holds(site, key) for site in world.alive()):  # else it was sent again under the same number
+            if (
+                key in lost and others and not any(_holds(site, key) for site in world.alive())
+            ):  # else it was sent again under the same number
                 yield f"(phone) {key} was lost after a phone of {gone.node} had let go of it"
 
 

@@ -27,6 +27,7 @@ from tests.simulation.virtual import Life, VirtualLoop
 from tests.simulation.world import World, holds
 
 HEALS_S_MAX: Final = 90.0  # until all digests are equal
+HEALED_S: Final = (3, 6, 12, 35)
 LOOK_S: Final = 0.5
 CALM_LOOKS: Final = 2  # so often in a row nothing may have changed
 FAULTS: Final = ("loop failed", "pump part failed", "message failed")
@@ -100,6 +101,8 @@ async def _healed(world: World) -> list[str]:
         calm = 0 if wrong else calm + 1
         if calm == CALM_LOOKS and (busy := await _phones(world)) == 0:
             world.note("all is one")
+            took = loop.time() - until + HEALS_S_MAX
+            world.counts[f"healed in {next((s for s in HEALED_S if took <= s), HEALS_S_MAX):.0f} s"] += 1
             return []
         calm = 0 if not wrong and calm == CALM_LOOKS and busy else min(calm, CALM_LOOKS)
     return [f"not one again after {HEALS_S_MAX:.0f} s", *wrong]
