@@ -58,8 +58,8 @@ class Database:
         """Of the postmaster; 0: it does not run."""
         with suppress(OSError, ValueError, IndexError):
             pid = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
-            os.kill(pid, 0)
-            return pid
+            stat = Path(f"/proc/{pid}/stat").read_text()
+            return 0 if stat.rpartition(")")[2].split()[0] == "Z" else pid  # killed, and nobody has taken notice of it yet
         return 0
 
     def kill(self) -> None:

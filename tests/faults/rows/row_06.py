@@ -45,6 +45,7 @@ async def cut(chance: Random, folder: Path, node: str, count: int, looked_at: in
     before, seed = contents(home), chance.randrange(2**31)
     ops = await asyncio.to_thread(recorded, home, seed, count, *mutations)
     shown = sum(op[0] == "ack" for op in ops)
+    assert shown, "a recording without a receipt proves nothing"
     words, asked = await judged(ops, home, before, looked_at, seed)
     return words, shown, asked
 
