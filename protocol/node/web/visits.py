@@ -21,6 +21,7 @@ from litestar.params import FromPath
 from protocol import calendar, dispute
 from protocol.case import TASK_OPEN, Case, Task
 from protocol.commands import AssignTask, ConfirmTask, DecideTaskReview, DeclineTask, Party, RecallTask, ReportTask, TaskCommand, UrgeTask
+from protocol.node import phones
 from protocol.node.errands import linked_id
 from protocol.node.web import forms
 from protocol.node.web import print as paper
@@ -175,13 +176,15 @@ async def _again(request: Request, subject: str, filled: forms.Filled, refusal: 
 
 
 class Track(msgspec.Struct, frozen=True):
-    """A task as a list shows it. steps: (words, when it was reached or None) · over: how it ended before the report, else ""."""
+    """A task as a list shows it. steps: (words, when it was reached or None) · over: how it ended before the report, else ""
+    · cleared_ms: when the phone of who is on his way was found cleared, with what it had not sent; 0: it was not."""
 
     row: Any
     name: str
     steps: tuple[tuple[str, int | None], ...]
     over: str
     late: bool
+    cleared_ms: int = 0
 
 
 async def track(request: Request, row: Any) -> Track:
@@ -190,7 +193,15 @@ async def track(request: Request, row: Any) -> Track:
     steps = tuple((words, getattr(row, field) or None) for field, words in STEPS)
     name = await node.reads.person_name(row.cadre) if row.cadre else ""
     late = bool(row.due_ms) and row.status in TASK_OPEN and row.due_ms < node.clock()
-    return Track(row, name, steps, OVER.get(row.status, ""), late)
+    return Track(row, name, steps, OVER.get(row.status, ""), late, await phone_cleared(request, row))
+
+
+async def phone_cleared(request: Request, row: Any) -> int:
+    """When the phone of who is on his way was found cleared, since he was sent; 0: it was not."""
+    if not row.cadre or row.status not in TASK_OPEN:
+        return 0
+    cleared_ms = await phones.last_cleared(node_of(request).journal, row.cadre)
+    return cleared_ms if cleared_ms >= row.assigned_ms else 0
 
 
 async def tracks(request: Request, open_only: bool, case: str = "") -> list[Track]:

@@ -110,7 +110,7 @@ class Desk:
         """A page that was asked for without a session leads to the sign-in, and back."""
         if "/sign-in" in page.url:
             await self.sign_in(page)
-            await page.wait_for_url(lambda url: "/sign-in" not in url)
+            await page.wait_for_url(lambda url: url.split("?")[0].endswith("/desk") or "/cases/" in url)
 
     # ── saving ──
 

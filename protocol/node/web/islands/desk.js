@@ -116,6 +116,11 @@ addEventListener("submit", (e) => {
   e.stopImmediatePropagation();
   one("[data-sealed-note] a", e.target).focus();
 }, true);
+addEventListener("submit", (e) => { // pressed twice: the second press must not say of the new, empty form that nothing was saved
+  if (!e.target.matches("form[data-sealed]") || !one(":scope > .saved", e.target) || e.target.dataset.dirty !== undefined) return;
+  e.preventDefault();
+  e.stopImmediatePropagation();
+}, true);
 addEventListener("click", (e) => {
   if (e.target.closest?.("[data-keys]")) one("#keys").showModal();
   if (e.target.closest?.("[data-sealed-note] a")) { const form = e.target.closest("form"); form.reset(); delete form.dataset.dirty; }

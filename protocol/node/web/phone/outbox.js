@@ -7,20 +7,23 @@
 // cut, also when the page was killed meanwhile; it is let go of when a second node has all its bytes.
 import { openDB } from "idb";
 import { call, digest, sendPieces } from "../islands/_send.js";
-import { sealed, unsealed } from "./seal.js";
+import { forgetKey, sealed, unsealed } from "./seal.js";
 
 export const WAITING = "waiting", SENT = "sent";
 export const PROGRESS = "yidi-progress"; // {id, share}: how far a photo has got, for whoever has the page open
 const told = new BroadcastChannel(PROGRESS);
 
-export const db = openDB("yidi-task", 1, {
+const opened = () => openDB("yidi-task", 1, {
   upgrade(d) {
     d.createObjectStore("outbox", { keyPath: "id" });
     d.createObjectStore("tasks", { keyPath: "id" });
     d.createObjectStore("drafts", { keyPath: "task" });
-    d.createObjectStore("state"); // counter, me, flow, leaving, key
+    d.createObjectStore("state"); // counter, store, me, flow, leaving, key
   },
+  terminated() { forgetKey(); db = opened(); }, // the browser cleared it under us: what is on the screen can be kept anew
 });
+export let db = opened();
+let lastMe = null; // whose actions these are, also when the store was cleared meanwhile
 
 // What stands open in a record: enough to order, count and name it. All else (words, pictures, position) is in its box.
 const OPEN = ["id", "n", "person", "state", "refused", "task", "kind", "label", "of"];
@@ -44,9 +47,13 @@ export async function sealOld() {
 export const keep = async (store, id, value) => (await db).put(store, { [store === "drafts" ? "task" : "id"]: id, ...await sealed(db, id, value) });
 export const read = async (record) => (record?.box ? unsealed(db, record.task ?? record.id, record).catch(() => null) : record ?? null);
 
+const ONCE = ["ConfirmTask", "ArriveTask"]; // they hold nothing that a second tap, in another tab, would add
+
 /** Keeps actions, all or none, numbered in the order given. An action: {task, kind, at_ms, …} or a file {task, of, what, name, mime, bytes, at_ms}. */
 export const put = (actions) => navigator.locks.request("yidi-counter", async () => {
-  const store = await db, me = await store.get("state", "me");
+  const store = await db, me = (lastMe = await store.get("state", "me") ?? lastMe);
+  const there = await store.getAll("outbox"), isThere = (x) => ONCE.includes(x.kind) && there.some((a) => a.task === x.task && a.kind === x.kind && !a.refused);
+  actions = actions.filter((x) => !isThere(x));
   let n = (await store.get("state", "counter")) ?? 0; // the lock keeps the others out while the boxes are made
   const records = await Promise.all(actions.map((action) => boxed({ id: crypto.randomUUID(), ...action, n: ++n, person: me?.person ?? "", state: WAITING })));
   const tx = store.transaction(["outbox", "state"], "readwrite");
@@ -54,6 +61,16 @@ export const put = (actions) => navigator.locks.request("yidi-counter", async ()
   await tx.objectStore("state").put(n, "counter");
   await tx.done;
 });
+
+/** What this store is called and how far it has counted: by these the node notices that the browser cleared it, unsent actions and all. */
+export async function marked() {
+  const tx = (await db).transaction("state", "readwrite");
+  let store = await tx.store.get("store");
+  if (!store) await tx.store.put(store = crypto.randomUUID(), "store");
+  const n = await tx.store.get("counter") ?? 0;
+  await tx.done;
+  return { store, n };
+}
 
 export const kept = async () => (await (await db).getAll("outbox")).sort((a, b) => a.n - b.n);
 export const isUnsent = (a) => a.state === WAITING;

@@ -3,7 +3,8 @@
     GET /task                    the shell; holds no person's data, so a worker may keep it
     GET /task/sw.js              the worker, allowed to serve all of /task
     GET /task/app.webmanifest, /task/icon-192.png, /task/icon-512.png
-    GET /task/mine?kept=IDS      {me, now_ms, flow, tasks, marks}: the visits of who is signed in, never the case; {me: null} for nobody
+    POST /task/cleared           its carrier has read that the phone had been cleared
+    GET /task/mine?kept=IDS&store=NAME&n=COUNT   {me, now_ms, flow, tasks, marks}: the visits of who is signed in, never the case; {me: null} for nobody
     POST /task/commands          form: command (JSON, one of PHONE_COMMANDS), person, sent_ms → {command, task}
     POST /task/files             the same with an `upload` that was sent in pieces before (pieces.py): AddTaskEvidence with the command's id
 
@@ -15,6 +16,7 @@ gives the offset of the times it reports.
 
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -27,8 +29,9 @@ from protocol import certificate as certificates
 from protocol.case import TASK_OPEN, TASK_STATUS_NAMES, Line, Task
 from protocol.commands import PHONE_COMMANDS, AddTaskEvidence, Id, Party, Subject, TaskCommand
 from protocol.events import Actor
+from protocol.node import phones
 from protocol.node.web import pieces
-from protocol.node.web.page import HTML, actor_of, node_of, twin
+from protocol.node.web.page import COOKIE, HTML, actor_of, node_of, twin
 from protocol.problem import Refused
 from protocol.tables import Tables
 from protocol.task import BY_COMMAND
@@ -38,6 +41,7 @@ HERE: Final = Path(__file__).parent
 TASKS_MAX: Final = 60  # a screen of a phone; the open ones come first
 KEPT_MAX: Final = 100  # the phone asks for the oldest first
 OFFSET_MS_NOISE: Final = 2_000  # what a slow line alone can make of it
+COUNT_CHARS_MAX: Final = 15
 FRESH: Final = {"Cache-Control": "no-cache"}
 ID: Final = re.compile(r"[0-9a-z-]{8,64}")
 WEEKDAYS: Final = "一二三四五六日"
@@ -196,7 +200,7 @@ async def icon(request: Request) -> Response[bytes]:
 
 @get("/task/mine", public=True)
 async def mine(request: Request) -> Response[bytes]:
-    """kept: ids of the commands that the phone has sent and still holds."""
+    """kept: ids of the commands that the phone has sent and still holds · store, n: what its store is called, how far it counted."""
     node, actor = node_of(request), request.state.actor
     if actor is None:  # a state of the phone, not a fault: its shell is there for everybody
         return twin({"me": None, "tasks": []})
@@ -210,9 +214,29 @@ async def mine(request: Request) -> Response[bytes]:
             "now_ms": node.clock(),
             "flow": flow(tables),
             "tasks": tasks,
+            "cleared_at": await cleared_at(request, actor),
             "marks": await kept_marks(node, actor, request.query_params.get("kept", "")),
         }
     )
+
+
+def session_of(request: Request) -> str:
+    return sha256(request.cookies.get(COOKIE, "").encode()).hexdigest()[:16]
+
+
+async def cleared_at(request: Request, actor: Actor) -> str:
+    """When this phone was found cleared, in words, until its carrier has read it; "" when it was not."""
+    node, name, count = node_of(request), request.query_params.get("store", ""), request.query_params.get("n", "")
+    if ID.fullmatch(name) and count.isascii() and count.isdigit() and len(count) <= COUNT_CHARS_MAX:
+        await phones.heard(node.journal, actor.person, session_of(request), name, int(count), node.clock())
+    cleared_ms = await phones.cleared(node.journal, actor.person, session_of(request))
+    return moment(cleared_ms) if cleared_ms else ""
+
+
+@post("/task/cleared", status_code=200)
+async def told_cleared(request: Request) -> Response[bytes]:
+    await phones.told(node_of(request).journal, actor_of(request).person, session_of(request))
+    return twin({})
 
 
 async def said(request: Request) -> tuple[dict[str, Any], Actor, int | None]:
@@ -275,4 +299,4 @@ def routes(dist: Path) -> list[Any]:
         headers = {**FRESH, "Service-Worker-Allowed": "/task"}
         return Response((dist / "sw.js").read_bytes(), media_type="text/javascript", headers=headers)
 
-    return [shell, worker, app_manifest, icon, mine, command, file]
+    return [shell, worker, app_manifest, icon, mine, told_cleared, command, file]

@@ -15,6 +15,8 @@ const key = (db) => (ours ??= navigator.locks.request("yidi-key", async () => {
   return made;
 }).catch((error) => { ours = null; throw error; }));
 
+export const forgetKey = () => { ours = null; }; // its store is gone, and with it what it would open
+
 /** bytes (ArrayBuffer) sealed to `of`, the id of its record: a box moved to another record does not open. */
 export async function seal(db, of, bytes) {
   const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES)), additionalData = new TextEncoder().encode(of);

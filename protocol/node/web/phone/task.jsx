@@ -3,14 +3,14 @@
 import { render } from "preact";
 import { useRef } from "preact/hooks";
 import { batch, computed, signal } from "@preact/signals";
-import { again, db, drop, isUnsent, kept, PROGRESS, put, read, replay, sealOld, SENT } from "./outbox.js";
+import { again, db, drop, isUnsent, kept, marked, PROGRESS, put, read, replay, sealOld, SENT } from "./outbox.js";
 import { sealed } from "./seal.js";
 import { forget, Report } from "./report.jsx";
 import "./phone.css";
 
 const SOON_MS = 86_400_000, NEAR_MS = 4_000, FAR_MS = 20_000; // how often to look while something is under way, else
 const tasks = signal([]), outbox = signal([]), me = signal(null), flow = signal({ steps: {}, moves: {}, names: {}, results: [] });
-const notice = signal(""), open = signal(""), door = signal(""), place = signal(null), signed = signal("unknown"), shelf = signal("");
+const notice = signal(""), open = signal(""), door = signal(""), place = signal(null), signed = signal("unknown"), shelf = signal(""), cleared = signal("");
 
 const mine = computed(() => outbox.value.filter((a) => a.person === me.value?.person));
 const left = computed(() => mine.value.filter((a) => isUnsent(a) && !a.refused).length);
@@ -41,10 +41,12 @@ async function once() {
   if (await store.get("state", "leaving") && !await leave()) return show("out");
   if (signed.value === "in" || await ask("/task/mine").then((r) => r?.ok && r.json()).then((said) => said && said.me)) await replay().catch(() => 0);
   const sent = (await kept()).filter((a) => a.state === SENT).slice(0, 100);
-  const r = await ask(`/task/mine?kept=${sent.map((a) => a.id).join(",")}`);
+  const { store: name, n } = await marked();
+  const r = await ask(`/task/mine?kept=${sent.map((a) => a.id).join(",")}&store=${name}&n=${n}`);
   if (!r?.ok) return show(signed.value);
   const said = await r.json();
   if (!said.me) return show("out");
+  cleared.value = said.cleared_at ?? "";
   const boxes = await Promise.all(said.tasks.map(async (task) => ({ id: task.id, ...await sealed(db, task.id, task) })));
   const tx = store.transaction(["tasks", "state"], "readwrite");
   tx.objectStore("tasks").clear();
@@ -119,6 +121,8 @@ function List() {
     {signed.value === "out" && <section class="card"><p>请登录后收任务。{left.value + foreign.value > 0 && <strong>手机里还有 {left.value + foreign.value} 条没有发出，登录后接着发。</strong>}</p>
       <p><a class="button main" href="/sign-in?next=/task">登录</a></p></section>}
     {signed.value !== "out" && foreign.value > 0 && <p class="note">手机里还有别人没有发出的 {foreign.value} 条，等本人登录后发出。</p>}
+    {cleared.value && <section class="problem" role="alert"><p><strong>这台手机里存的内容被清掉过（{cleared.value}发现）。</strong>那时还没有发出的步骤、照片没有了，已经发出的都在。请看看每项任务的“进展”，缺的补做一次；派单的人也看得到这条提醒。</p>
+      <button onClick={async () => { if ((await ask("/task/cleared", { method: "POST" }))?.ok) cleared.value = ""; }}>知道了</button></section>}
     {shelf.value && <p class="note">{shelf.value}</p>}
     <ul class="tasks">{doing.map((t) => <Card key={t.id} t={t} />)}</ul>
     {me.value && !doing.length && <p class="empty">现在没有要办的任务。派给您的任务会出现在这里。</p>}

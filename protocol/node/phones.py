@@ -1,0 +1,66 @@
+"""What a phone lost: its browser cleared its store, with whatever had not been sent. Said to whoever carries it and whoever sent him.
+
+A phone names its store and how far it has counted with every question. Another store under the same session, or a lower count of the same
+one, means that the old one is gone: a browser gives a session's cookie and its store to nobody else. What lay in it unsent can't be known
+here; what had been sent is in the ledger. A phone with another session is another phone, and nothing is said of it.
+"""
+
+import msgspec
+
+from protocol.node.journal import Journal
+
+
+class Store(msgspec.Struct, frozen=True, array_like=True):
+    """As a session last named it. cleared_ms: when this node noticed (0: never) · is_told: its carrier has read it."""
+
+    name: str
+    count: int
+    cleared_ms: int = 0
+    is_told: bool = False
+
+
+async def heard(journal: Journal, person: str, session: str, name: str, count: int, now_ms: int) -> None:
+    """A write only when it counted on. session: any name of it that is no secret."""
+    before = await _read(journal, f"phone {person}", session)
+    if before is not None and (before.name, before.count) == (name, count):
+        return
+    is_cleared = before is not None and (before.name != name or count < before.count)
+    now = Store(name, count, now_ms) if is_cleared else Store(name, count, *(before.cleared_ms, before.is_told) if before else ())
+    await _write(journal, f"phone {person}", {**await _all(journal, f"phone {person}"), session: now})
+
+
+async def cleared(journal: Journal, person: str, session: str) -> int:
+    """When this session's store was found cleared and its carrier has not been told yet; 0: nothing to tell."""
+    found = await _read(journal, f"phone {person}", session)
+    return found.cleared_ms if found and not found.is_told else 0
+
+
+async def told(journal: Journal, person: str, session: str) -> None:
+    found = await _read(journal, f"phone {person}", session)
+    if found is not None:
+        after = msgspec.structs.replace(found, is_told=True)
+        await _write(journal, f"phone {person}", {**await _all(journal, f"phone {person}"), session: after})
+
+
+async def last_cleared(journal: Journal, person: str) -> int:
+    """For who sent him: when a phone of his was last found cleared; 0: never."""
+    return max((one.cleared_ms for one in (await _all(journal, f"phone {person}")).values()), default=0)
+
+
+SESSIONS_MAX = 8  # of one person: older ones are forgotten
+_decoder = msgspec.msgpack.Decoder(dict[str, Store])
+
+
+async def _all(journal: Journal, name: str) -> dict[str, Store]:
+    raw = await journal.local(name)
+    return _decoder.decode(raw) if raw else {}
+
+
+async def _read(journal: Journal, name: str, session: str) -> Store | None:
+    return (await _all(journal, name)).get(session)
+
+
+async def _write(journal: Journal, name: str, stores: dict[str, Store]) -> None:
+    kept = dict(list(stores.items())[-SESSIONS_MAX:])
+    async with journal.writing() as w:
+        await w.set_local(name, msgspec.msgpack.encode(kept))
