@@ -224,6 +224,7 @@ class Story:
     async def _cleared(self) -> None:
         """By the browser, while the app is closed; whoever opens it again is told."""
         phone = self.phone
+        phone.wire.heal()
         async with phone.page.expect_response(lambda r: "store=" in r.url and r.ok):
             await phone.show(phone.page)  # this session has named its store
         if self.chance.random() < 0.5:
