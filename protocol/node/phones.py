@@ -25,7 +25,8 @@ async def heard(journal: Journal, person: str, session: str, name: str, count: i
     if before is not None and (before.name, before.count) == (name, count):
         return
     is_cleared = before is not None and (before.name != name or count < before.count)
-    now = Store(name, count, now_ms) if is_cleared else Store(name, count, *(before.cleared_ms, before.is_told) if before else ())
+    goes_on = before is not None and not is_cleared
+    now = msgspec.structs.replace(before, count=count) if goes_on else Store(name, count, now_ms if is_cleared else 0)
     await _write(journal, f"phone {person}", {**await _all(journal, f"phone {person}"), session: now})
 
 

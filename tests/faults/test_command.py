@@ -1,12 +1,13 @@
 """The command itself: what makes it fail, what it prints to play again, what it skips by name."""
 
 import json
+import tempfile
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from tests.faults import command, needs
+from tests.faults import command, needs, record
 from tests.faults.row import Outcome, Row, rows
 
 
@@ -34,7 +35,8 @@ async def breaks(chance: Random, folder: Path) -> Outcome:
 
 def ran(*words: str, table: dict[int, Row]) -> tuple[int, list[str]]:
     said: list[str] = []
-    return command.main(words, table, said.append), said
+    with tempfile.TemporaryDirectory() as folder:
+        return command.main(words, table, said.append, Path(folder) / "record"), said
 
 
 def test_a_run_in_which_all_is_well_says_so_and_sums_it_up():
@@ -79,13 +81,19 @@ def test_a_row_whose_program_is_missing_is_skipped_by_name_and_alone_it_is_no_su
     assert ran("--row", "5", table=table)[0] == 2
 
 
-def test_the_table_holds_what_this_run_found_and_nothing_else(tmp_path):
-    table = {1: row(1, well), 3: row(3, loses), 8: row(8, well)}
-    ran("--rounds", "3", "--seed", "1", "--table", str(tmp_path / "t.md"), table=table)
-    lines = (tmp_path / "t.md").read_text().splitlines()
-    assert "--rounds 3 --seed 1" in lines[0] and "commit" in lines[0]
-    assert "| 3 | fault 3 | nothing is lost | 1 | 3 | 1 | 0 | 0 | 1 |" in lines
-    assert "| 1 | fault 1 | nothing is lost | 1 | 3 | 0 | 0 | 2 | 0 |" in lines
+def test_the_table_holds_what_was_played_at_the_last_commit_and_nothing_else(tmp_path, monkeypatch):
+    table, file = {1: row(1, well), 3: row(3, loses), 8: row(8, well)}, tmp_path / "out" / "faults.jsonl"
+    said: list[str] = []
+    for at, rounds in (("old", "4"), ("new", "2")):
+        monkeypatch.setattr(command, "commit", lambda at=at: at)
+        command.main(["--rounds", rounds, "--seed", "1", "--row", "3"], table, said.append, file)
+    command.main(["--rounds", "1", "--seed", "7", "--row", "1"], table, said.append, file)
+    said.clear()
+    assert command.main(["--table"], table, said.append, file) == 0
+    lines, today = said[0].splitlines(), record.today()
+    assert f"| 3 | fault 3 | nothing is lost | 2 | 6 | 2 | 0 | 0 | 2 | 1, {today}, new |" in lines
+    assert f"| 1 | fault 1 | nothing is lost | 1 | 3 | 0 | 0 | 2 | 0 | 7, {today}, new |" in lines
+    assert "| 8 | fault 8 | nothing is lost | not played here | | | | | | |" in lines
 
 
 def test_every_row_says_what_is_expected_and_has_its_own_number():
