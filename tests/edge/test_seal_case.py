@@ -89,3 +89,12 @@ async def test_only_the_holder_may_and_a_higher_holder_reaches_the_villages_word
     stored = await everything(rig.web("village").node)
     assert [word for word in WORDS if word.encode() in stored] == []
     assert (await rig.case("village", subject)).ledger == VILLAGE
+
+
+async def test_an_accusation_is_not_kept_in_the_sign_in_page_of_a_session_that_ended(rig: Rig):
+    async with at(rig, "village") as client:
+        form = form_of((await client.get("/seal")).text, "seal")
+        await client.post("/sign-out")
+        refused = await client.post("/seal", data={**form, "account": ACCOUNT, "accused": "龚大寿"})
+        assert refused.status_code == 401 and ACCOUNT not in refused.text and "龚大寿" not in refused.text
+        assert "请登录后重新写" in refused.text and form_of(refused.text, "sign-in")["next"] == "/seal"

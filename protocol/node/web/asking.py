@@ -101,5 +101,11 @@ async def ask(request: Request, subject: FromPath[str]) -> Response[Any]:
     return Response("", status_code=303, headers={"Location": f"/tasks/{outcome.subject}"})
 
 
+async def form_page(request: Request, subject: str, form: forms.Typed) -> Response[Any]:
+    """The form as it was typed before the sign-in ran out."""
+    context = await asking_context(request, subject, {**forms.shown(form), "contact": form.get("contact", [])})
+    return await page(request, "visits/ask.html", **{**context, "sentence": forms.PUT_BACK})
+
+
 def routes() -> list[Any]:
     return [asking_page, ask]

@@ -23,6 +23,7 @@ from protocol.commands import Command, Party
 from protocol.node.web.words import LOCAL
 from protocol.problem import Refused
 
+PUT_BACK: Final = "您登录前写的内容已经放回来，请检查后再保存。"
 Typed = dict[str, list[str]]
 PARTY_FIELDS: Final = tuple(f.name for f in msgspec.structs.fields(Party))
 LISTS: Final = ("terms", "due", "units")

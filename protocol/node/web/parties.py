@@ -107,7 +107,7 @@ async def _act(request: Request, subject: str, kind: type[CaseCommand]) -> Respo
 
 async def form_page(request: Request, subject: str, command: str, form: forms.Typed) -> Response[Any]:
     """The form as it was typed before the sign-in ran out."""
-    return await _shown(request, subject, command, form, {}, "您登录前写的内容已经放回来，请检查后再保存。", 200)
+    return await _shown(request, subject, command, form, {}, forms.PUT_BACK, 200)
 
 
 async def _shown(

@@ -16,7 +16,7 @@ from litestar.datastructures import Cookie
 from litestar.params import FromQuery
 from litestar.response import Redirect
 
-from protocol.node.web import cases, forms, parties, register
+from protocol.node.web import asking, cases, forms, parties, register, transfers
 from protocol.node.web.page import COOKIE, fragment, is_htmx, node_of, page, refused_twin, twin, wants_json
 from protocol.node.web.words import sees_cases
 from protocol.problem import Refused
@@ -63,6 +63,9 @@ async def sign_in_first(request: Request) -> Response[Any]:
     if is_htmx(request):
         again = {"HX-Retarget": "#again", "HX-Reswap": "innerHTML"}
         return fragment(request, "_sign_in_again.html", status=401, headers=again, form={}, sentence="")
+    if request.url.path.endswith("/seal"):  # whoever signs in next at this computer must not find an accusation there
+        said = "登录已经过期。密封的内容没有留在这台电脑上，请登录后重新写。"
+        return await page(request, "sign_in.html", status=401, form={}, sentence=said, carry="", next=request.url.path)
     carried = json.dumps({"path": request.url.path, "form": forms.typed((await request.form()).multi_items())}, ensure_ascii=False)
     sentence = "登录已经过期。您写的内容还在，登录后会原样回来。"
     return await page(request, "sign_in.html", status=401, form={}, sentence=sentence, carry=carried[:CARRY_CHARS_MAX], next="")
@@ -124,6 +127,10 @@ async def _reopened(request: Request, path: str, form: forms.Typed) -> Response[
             return await register.form_page(request, form)
         case ["cases", subject, command] if command in cases.COMMANDS:
             return await cases.form_page(request, subject, command, form)
+        case ["cases", subject, "TransferDispute"]:
+            return await transfers.form_page(request, subject, form)
+        case ["cases", subject, "RequestTask"]:
+            return await asking.form_page(request, subject, form)
         case ["cases", subject, command] if command in parties.COMMANDS:
             return await parties.form_page(request, subject, command, form)
     return Redirect("/", status_code=303)

@@ -92,5 +92,11 @@ async def transfer(request: Request, subject: FromPath[str]) -> Response[Any]:
     return Response("", status_code=303, headers={"Location": f"/cases/{subject}?said=TransferDispute"})
 
 
+async def form_page(request: Request, subject: str, form: forms.Typed) -> Response[Any]:
+    """The form as it was typed before the sign-in ran out."""
+    context = await transfer_context(request, subject, {**forms.shown(form), "shows": form.get("shows", [])})
+    return await page(request, "visits/transfer.html", **{**context, "sentence": forms.PUT_BACK})
+
+
 def routes() -> list[Any]:
     return [transfer_page, transfer]
