@@ -104,7 +104,8 @@ async def ask(request: Request, subject: FromPath[str]) -> Response[Any]:
 async def form_page(request: Request, subject: str, form: forms.Typed) -> Response[Any]:
     """The form as it was typed before the sign-in ran out."""
     context = await asking_context(request, subject, {**forms.shown(form), "contact": form.get("contact", [])})
-    return await page(request, "visits/ask.html", **{**context, "sentence": forms.PUT_BACK})
+    again: dict[str, Any] = {**context, "sentence": forms.PUT_BACK}
+    return await page(request, "visits/ask.html", **again)
 
 
 def routes() -> list[Any]:

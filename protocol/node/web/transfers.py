@@ -95,7 +95,8 @@ async def transfer(request: Request, subject: FromPath[str]) -> Response[Any]:
 async def form_page(request: Request, subject: str, form: forms.Typed) -> Response[Any]:
     """The form as it was typed before the sign-in ran out."""
     context = await transfer_context(request, subject, {**forms.shown(form), "shows": form.get("shows", [])})
-    return await page(request, "visits/transfer.html", **{**context, "sentence": forms.PUT_BACK})
+    again: dict[str, Any] = {**context, "sentence": forms.PUT_BACK}
+    return await page(request, "visits/transfer.html", **again)
 
 
 def routes() -> list[Any]:
