@@ -191,7 +191,7 @@ def _request(hand: Hand, actor: Actor, form: dict[str, Any] | None = None, kept:
         return form or {}
 
     state, app = SimpleNamespace(actor=actor), SimpleNamespace(state=SimpleNamespace(node=hand.node))
-    return SimpleNamespace(app=app, state=state, form=read, query_params={"kept": kept})
+    return SimpleNamespace(app=app, state=state, form=read, query_params={"kept": kept}, cookies={})
 
 
 async def use(hand: Hand) -> str:
