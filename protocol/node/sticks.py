@@ -24,6 +24,7 @@ from protocol.node import blobs, killpoints, log
 from protocol.node.identity import write_whole
 from protocol.node.link.answers import piece
 from protocol.node.link.ground import LOCAL
+from protocol.place import COMMON
 from protocol.problem import Refused
 
 PART_BYTES_MAX: Final = 32 * 2**20  # of one file, before it is sealed: three times that is held in memory for a moment
@@ -73,10 +74,11 @@ def _shares(theirs: Certificate, mine: Certificate) -> bool:
 async def write(
     node: Any, to: str, folder: Path, stem: str, now_ms: int, with_files: bool = True, progress: Progress | None = None
 ) -> Written:
-    """stem.yidi, stem-2.yidi … in the folder. Raises Refused bundle_wrong (nobody of that name), FileExistsError, OSError."""
+    """stem.yidi, stem-2.yidi … in the folder. A node that was put out is told so, by *common*, and nothing else.
+    Raises Refused bundle_wrong (nobody of that name), FileExistsError, OSError."""
     receiver = node.shelf.certificates.get(to)
-    if receiver is None or to in node.shelf.revoked:
-        raise Refused("bundle_wrong", why=f"不认识节点 {to}，或者它已经停用")
+    if receiver is None:
+        raise Refused("bundle_wrong", why=f"不认识节点 {to}")
     parts, packed, pieces, size = list[Path](), list[bytes](), list[bytes](), 0
     entries = total_pieces = total = 0
 
@@ -113,11 +115,14 @@ def _packed(node: Any, receiver: Certificate, packed: list[bytes], pieces: list[
 
 async def _content(node: Any, receiver: Certificate, with_files: bool, progress: Progress | None) -> AsyncIterator[tuple[int, bytes]]:
     """(entries, packed batch), then (0, a piece of a file)."""
-    journal = node.journal
-    lanes = {lane: head for lane, head in (await journal.heads()).items() if certificates.hears(receiver, lane[0])}
-    heard = (
-        {use["address"] for use in await journal.rows("blob_use") if certificates.hears(receiver, use["ledger"])} if with_files else set()
-    )
+    journal, is_out = node.journal, receiver.node in node.shelf.revoked
+    lanes = {
+        lane: head
+        for lane, head in (await journal.heads()).items()
+        if (lane[0] == COMMON if is_out else certificates.hears(receiver, lane[0]))
+    }
+    uses = await journal.rows("blob_use") if with_files and not is_out else []
+    heard = {use["address"] for use in uses if certificates.hears(receiver, use["ledger"])}
     rows = [row["address"] for row in await journal.rows("blob", "stage >= 0") if row["address"] in heard]
     done, total = 0, sum(head.signed_seq for head in lanes.values()) + len(rows)
     for (ledger, origin), head in lanes.items():

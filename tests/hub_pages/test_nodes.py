@@ -11,6 +11,7 @@ from protocol.node.link.client import LinkState
 from protocol.node.link.peers import Peers
 from protocol.node.link.pump import PumpState
 from protocol.node.standing import ACT, CALM, LOOK, span
+from protocol.node.version import VERSION
 from protocol.problem import Refused
 from tests.hub_pages.world import DAY_MS, Hub, world
 from tests.node.desk_kit import TOWN, VILLAGE, exchange
@@ -33,7 +34,7 @@ class Pump:
             self.heads.setdefault(ledger, {})[origin] = head
         return self
 
-    def says(self, node: str, ms_ago: int, *, offset_ms: int = 0, version: str = "0.1.0", missing: int = 0) -> None:
+    def says(self, node: str, ms_ago: int, *, offset_ms: int = 0, version: str = VERSION, missing: int = 0) -> None:
         """`node` said it has all that we have of what it hears, but for the last `missing` entries of each lane."""
         known, now_ms = self.known.get(node), self.hub.county.clock()
         assert known

@@ -251,10 +251,12 @@ async def test_what_a_village_writes_that_was_revoked_while_away_counts_nowhere(
 
 async def test_a_revoked_village_is_told_as_soon_as_it_hears_of_it(county: County, tmp_path):
     clerk, stick = await county.page("shenmeiqin"), tmp_path / "news.yidi"
+    kept = await county.log(await county.page("zhoumin"), NEIGHBOUR, distinct("停用以后县里登记的"))
     exported = await county.yidi("hub", "export", stick, "--to", county.id_of("liangpeng"))
     assert exported.code == 0, exported.err
     imported = await county.yidi("liangpeng", "import", stick)
     assert imported.code == 0, imported
+    assert (await clerk.http.get(f"/cases/{kept['case']}")).status_code == 404, "it is told that it is out, and nothing else"
 
     async def refused():
         got = await clerk.http.post("/cases", data=county.form(NEIGHBOUR, distinct("停用以后再登记")))
