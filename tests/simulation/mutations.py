@@ -190,27 +190,13 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         seeds_max=200,
     ),
     Mutation(
-        "gap off by one", "a batch that leaves one entry out is taken for the next",
-        (
-            Cut(
-                f"{LINK}.hearing:Hearing._admit",
-                "    if got.after > ground.head(*lane).seq:\n        self._catchup.need(*lane, got.last, speaker)\n        return\n",
-                "    if got.after > ground.head(*lane).seq + 1:\n        self._catchup.need(*lane, got.last, speaker)\n        return\n",
-            ),
-            Cut("protocol.lane:check", "if batch.after > here.seq:", "if batch.after > here.seq + 1:"),
-        ),
+        "gap off by one", "a Have that shows one entry more shows nothing",
+        (Cut(f"{LINK}.hearing:Hearing._compare", "        if seq > here.seq:\n", "        if seq > here.seq + 1:\n"),),
         seeds_max=120,
     ),
     Mutation(
-        "gap unnoticed", "a live batch that leaves one out is not followed by a pull",
-        (
-            Cut(
-                f"{LINK}.hearing:Hearing._admit",
-                "    if got.after > ground.head(*lane).seq:\n        self._catchup.need(*lane, got.last, speaker)\n        return\n",
-                "    if got.after > ground.head(*lane).seq:\n        ground.heads[got.ledger][got.origin] = ground.head(*lane)\n        return\n",
-            ),
-            Cut(f"{LINK}.hearing:Hearing._compare", "        if seq > here.seq:\n", "        if seq > here.seq + 1:\n"),
-        ),
+        "Have unheeded", "what a Have shows to be missing is not pulled",
+        (Cut(f"{LINK}.hearing:Hearing._compare", "self._catchup.need(got.ledger, origin, seq, got.node)", "pass"),),
     ),
     Mutation(
         "covers by prefix", "a reach is read as the beginning of a text",
@@ -234,8 +220,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     Mutation(
         "erasure forgets what comes later", "a body that arrives after its erasure is kept",
         (Cut(f"{NODE}.journal.writing:Writing._without_erased", "if e.key in due else e for", "if False else e for"),),
-        needs=("restore", "rollback", "forget", "lose", "clone"),
-        seeds_max=300,
+        by="tests/node/test_admission.py::test_an_erasure_reaches_every_copy_and_waits_for_what_is_not_here",
     ),
     Mutation(
         "erasure stays at home", "a body is erased only where it was decided",
