@@ -75,6 +75,11 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         needs=("kill",),
     ),
     Mutation(
+        "M2 in the store", "SQLCipher is told not to sync",
+        (Cut(f"{NODE}.journal.engine:connect_sqlite", '"synchronous = FULL"', '"synchronous = OFF"'),),
+        by="tests/node/test_journal_faults.py::test_the_settings_that_promises_rest_on",
+    ),
+    Mutation(
         "M3", "a receipt counts entries instead of asking for this one",
         (
             Cut(
