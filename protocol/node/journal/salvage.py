@@ -26,6 +26,8 @@ from protocol.events import LaneOpened, facts_of
 from protocol.node.journal import schema
 from protocol.node.journal.engine import connect_sqlite
 from protocol.node.journal.loose import LOOSE, Loose, LooseRow
+from protocol.node.journal.reseal import reseal
+from protocol.node.journal.transplant import transplant
 from protocol.problem import Refused
 
 UNREADABLE_STORE: Final = (sqlcipher.Error, UnicodeDecodeError)  # its message may quote bytes that are no text
@@ -65,8 +67,11 @@ def salvage(damaged: Path, key: bytes, target: Path, work: Path, public: bytes) 
         def opened() -> Any:
             return connect_sqlite(damaged, key, False, tolerant=True)
 
-        with closing(connect_sqlite(damaged, key, True, tolerant=True)) as c:
-            _mend_list(opened, c, t)
+        if not _has_list(opened, damaged, key, t):
+            transplant(damaged, target, key)
+            reseal(damaged, key)
+            if not _has_list(opened, damaged, key, t):
+                raise sqlcipher.DatabaseError("the list of tables is damaged")
         t.execute("begin")
         known = _witnesses(opened, t)
         _ends(opened, known)
@@ -85,18 +90,24 @@ def salvage(damaged: Path, key: bytes, target: Path, work: Path, public: bytes) 
 # ── reading past what cannot be read ──
 
 
-def _mend_list(opened: Callable[[], Any], c: Any, t: Any) -> None:
-    """A table whose line in the list of tables is damaged gets it back, where it is clear which one that is. Raises sqlcipher's Error when
-    a table that a heal can't do without is not in the list any more."""
+def _has_list(opened: Callable[[], Any], damaged: Path, key: bytes, t: Any) -> bool:
+    """A table whose line in the list of tables is damaged gets it back, where it is clear which one that is. False when one that a heal
+    can't do without is not in the list any more."""
     wanted = {(name, sql) for (name, sql) in t.execute("select name, sql from sqlite_master where type = 'table'")}
-    found = [row for row in readable(opened, "sqlite_master", "type, name, sql") if row[1] not in ("index", "trigger", "view")]
-    strange = [row[0] for row in found if (row[2], row[3]) not in wanted]
-    missing = sorted(wanted - {(row[2], row[3]) for row in found})
-    if len(strange) == len(missing) == 1:
-        name, sql = missing.pop()
-        c.execute("update sqlite_master set type = 'table', name = ?, tbl_name = ?, sql = ? where rowid = ?", (name, name, sql, strange[0]))
-    if NEEDED & {name for name, _ in missing}:
-        raise sqlcipher.DatabaseError("the list of tables is damaged")
+    try:
+        found = [row for row in readable(opened, "sqlite_master", "type, name, sql") if row[1] not in ("index", "trigger", "view")]
+        strange = [row[0] for row in found if (row[2], row[3]) not in wanted]
+        missing = sorted(wanted - {(row[2], row[3]) for row in found})
+        if len(strange) == len(missing) == 1:
+            name, sql = missing.pop()
+            with closing(connect_sqlite(damaged, key, True, tolerant=True)) as c:
+                c.execute(
+                    "update sqlite_master set type = 'table', name = ?, tbl_name = ?, sql = ? where rowid = ?",
+                    (name, name, sql, strange[0]),
+                )
+    except UNREADABLE_STORE:
+        return False
+    return not NEEDED & {name for name, _ in missing}
 
 
 def _text(raw: bytes) -> str:
