@@ -12,7 +12,7 @@ published into a dying connection is lost without a word, and the pull heals it.
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -125,8 +125,7 @@ class Link:
                 await self._live_once()
                 await asyncio.sleep(RETRY_S if self._closed else 0.2)
         finally:
-            await end([home])
-            await self._close()
+            await finished(self._leave(home))
 
     # ── the rest is private ──
 
@@ -216,6 +215,10 @@ class Link:
             except (NatsError, OSError, TimeoutError):
                 continue
 
+    async def _leave(self, home: asyncio.Task[None]) -> None:
+        await end([home])
+        await self._close()
+
     async def _close(self) -> None:
         if self._nc is not None:
             nc, self._nc = self._nc, None
@@ -223,13 +226,35 @@ class Link:
 
 
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancels until they have ended: `asyncio.wait_for` (nats-py is full of it) may swallow one cancellation on Python 3.11."""
-    pending = [task for task in tasks if not task.done()]
+    """Cancels until they have ended: `asyncio.wait_for` (nats-py is full of it) may swallow one cancellation on Python 3.11.
+
+    Whoever waits here may be cancelled more than once too, by an `end` above: it goes on to the end all the same, else what is below is
+    left running.
+    """
+    pending, cancelled = {task for task in tasks if not task.done()}, False
     while pending:
         for task in pending:
             task.cancel()
-        await asyncio.wait(pending, timeout=0.2)
-        pending = [task for task in pending if not task.done()]
+        try:
+            _, pending = await asyncio.wait(pending, timeout=0.2)
+        except asyncio.CancelledError:
+            cancelled = True
+            pending = {task for task in pending if not task.done()}
+    if cancelled:
+        raise asyncio.CancelledError
+
+
+async def finished(work: Coroutine[Any, Any, None]) -> None:
+    """Returns when the work is done, however often whoever waits for it is cancelled meanwhile."""
+    task, cancelled = asyncio.ensure_future(work), False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            cancelled = True
+    task.result()
+    if cancelled:
+        raise asyncio.CancelledError
 
 
 async def _answers(server: str) -> bool:
