@@ -63,6 +63,16 @@ class Camera:
         (self.folder / "index.html").write_text(f'<!doctype html><meta charset="utf-8"><title>一地</title><style>{style}</style>{rows}')
 
 
+VILLAGE_PAGES = {
+    "/cases": "cases", "/link": "village-link", "/seal": "seal", "/cases/new": "log", "/stick": "stick", "/forks": "forks",
+    "/losses": "losses", "/cases/{case}/parties": "parties", "/cases/{case}/seal": "seal-case", "/cases/{case}/ask": "ask",
+}  # fmt: skip
+COUNTY_PAGES = {
+    "/tasks": "tasks", "/people": "people", "/nodes": "nodes", "/link": "hub-link", "/quarantine": "quarantine", "/reviews": "reviews",
+    "/losses": "hub-losses", "/proof": "proof", "/vouch": "vouch",
+}  # fmt: skip
+
+
 async def shoot(camera: Camera, demo: Demo) -> None:
     story = Story(demo, lambda words: print(words, file=sys.stderr, flush=True))
     village = await camera.person(demo.url("gaoyu"), "wangfang", DESK)
@@ -74,8 +84,8 @@ async def shoot(camera: Camera, demo: Demo) -> None:
     await story.up_to_the_township()
     await village.goto(f"{demo.url('gaoyu')}/cases/{story.case_id}")
     await camera.take(village, "case")
-    for path, name in (("/cases", "cases"), ("/link", "village-link"), ("/seal", "seal"), ("/cases/new", "log")):
-        await village.goto(demo.url("gaoyu") + path)
+    for path, name in VILLAGE_PAGES.items():
+        await village.goto(demo.url("gaoyu") + path.format(case=story.case_id))
         await camera.take(village, name)
     town = await camera.person(demo.url("town"), "liqiang", DESK)
     await camera.take(town, "township-desk")
@@ -90,13 +100,7 @@ async def shoot(camera: Camera, demo: Demo) -> None:
     await story.agreement_and_closing()
     await county.goto(f"{demo.url('hub')}/cases/{story.case_id}")
     await camera.take(county, "case-closed")
-    for path, name in (
-        ("/tasks", "tasks"),
-        ("/people", "people"),
-        ("/nodes", "nodes"),
-        ("/link", "hub-link"),
-        ("/quarantine", "quarantine"),
-    ):
+    for path, name in COUNTY_PAGES.items():
         await county.goto(demo.url("hub") + path)
         await camera.take(county, name)
     await story.close()
