@@ -86,6 +86,7 @@ class Desk:
         self.journal, self.signer, self.shelf, self.clock, self.wake = journal, signer, shelf, clock, wake
         self.offset: Callable[[], int | None] = lambda: None
         self.stopped: Callable[[], str] = lambda: ""  # why nothing may be written here (a code of problem.SENTENCES), "" when all is well
+        self.is_asked: Callable[[], bool] = lambda: True  # whether `ready` would return at once
         self.ready: Callable[[], Awaitable[None]] = _at_once  # returns when others were asked what they hold of ours
         self._sealing_key, self._chance = sealing_key, chance
         self.errands = Errands(self)
@@ -106,8 +107,11 @@ class Desk:
         return await self._submit(command, actor, occurred_ms, offset_ms)  # another program had the same command, or the same lanes
 
     async def arrivals(self) -> list[Outcome]:
-        """All that this node has to write by itself (`errands`). Call at start, after admissions and now and then."""
-        return [] if self.stopped() else await self.errands.run()
+        """All that this node has to write by itself (`errands`). Call at start, after admissions and now and then.
+
+        Nothing before others were asked: a disk that was put back would go on under numbers that it gave already.
+        """
+        return await self.errands.run() if self.is_asked() and not self.stopped() else []
 
     async def by_itself(self, make: Make) -> Outcome | None:
         """One thing that the node writes without being asked.
@@ -228,7 +232,10 @@ class Desk:
         return sealing.seal(command, actor, ledger, at_ms, self._sealing_key, self._chance)
 
     async def _say(self, draft: Draft, id_: str) -> Outcome:
-        """What the node itself has to say in *common*; then the tables in force are looked at again."""
+        """What the node itself has to say in *common*; then the tables in force are looked at again. Raises Refused store_busy."""
+        await self.ready()
+        if (code := self.stopped()) == "store_busy":  # it opens again under another origin: whoever asked for it asks once more
+            raise Refused(code)
         async with self.journal.writing() as w:
             known = await _accepted(w, id_, NODE[0], self.signer.node)
             if known:

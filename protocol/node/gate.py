@@ -83,6 +83,9 @@ class Gate:
         """Returns when others were asked what they hold of ours, or when nobody can be."""
         await self._asked.wait()
 
+    def is_asked(self) -> bool:
+        return self._asked.is_set()
+
     async def passed(self, most_s: float) -> bool:
         """Waits so long at most; True: pages may be shown."""
         try:

@@ -87,7 +87,7 @@ class Node:
         self.desk.offset, self.desk.stopped = self.pump.offset_ms, self.stopped
         self.forks.regained = self._regained
         self.gate = Gate(machine.notes(), self.pump, clock, self.wake)
-        self.desk.ready = self.gate.asked
+        self.desk.ready, self.desk.is_asked = self.gate.asked, self.gate.is_asked
         self.mending = Mending(self, machine.folder, clock)
         self.outdated = asyncio.Event()  # a new epoch was opened while running: whoever runs this node closes it and opens it again
         self.servers: list[Callable[[], object]] = []  # states of nats-servers that this program runs, for the page

@@ -94,3 +94,15 @@ def test_a_disk_that_lies_is_found_when_it_dies(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Disk, "__init__", lies)
     steps = (Step(1.5, "act", "t1v1", "log", 7), Step(1.7, "kill", "t1v1", "power", 1, 0.5))
     assert simulate.run(Plan(5, "small", 3.0, steps)).broken
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_county_whose_disk_was_put_back_asks_the_others_before_it_enrols_anybody(seed: int) -> None:
+    """It gave the new node a history of *common* that it had given otherwise before, and a number in case codes that another node has."""
+    steps = (
+        Step(1.0, "rollback", "county", "", 1, 2.0), Step(1.2, "lose", "t1v1", "", 2, 0.1), Step(1.6, "act", "t1v1", "log", seed),
+        Step(3.02, "lose", "t1v2", "", 3, 0.1), Step(3.6, "act", "t1v2", "log", seed + 1), Step(4.5, "act", "t1v2", "log", seed + 2),
+    )  # fmt: skip
+    result = simulate.run(Plan(seed, "small", 5.0, steps))
+    assert not result.broken
+    assert not result.counts["refused: lane_fork"]
