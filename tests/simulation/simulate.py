@@ -24,11 +24,13 @@ from protocol.problem import Refused
 from tests.simulation import acts, checks, founding, oracles, virtual
 from tests.simulation.plan import Plan
 from tests.simulation.virtual import Life, VirtualLoop
+from tests.simulation.wire import COUNTY
 from tests.simulation.world import World, holds
 
 HEALS_S_MAX: Final = 90.0  # until all digests are equal
 HEALED_S: Final = (3, 6, 12, 35)
 LOOK_S: Final = 0.5
+PATIENCE_S: Final = 8.0  # so long an operator waits for a fork to be settled by itself
 CALM_LOOKS: Final = 2  # so often in a row nothing may have changed
 FAULTS: Final = ("loop failed", "pump part failed", "message failed")
 LOCAL: Final = ("disk_full", "store_busy", "store_damaged")
@@ -92,7 +94,9 @@ async def _healed(world: World) -> list[str]:
     await world.let_in()
     while loop.time() < until:
         await asyncio.sleep(LOOK_S)
-        if (forked := _forked(world)) and not (alone := world.alone(forked)):
+        if (forked := _forked(world, loop.time() > until - HEALS_S_MAX + PATIENCE_S and bool(wrong))) and not (
+            alone := world.alone(forked)
+        ):
             await world.part(forked)
         elif forked:
             wrong, calm = [f"(a) only {forked} and its copy hold what was told to be saved: {sorted(alone)[:3]}"], 0
@@ -108,8 +112,13 @@ async def _healed(world: World) -> list[str]:
     return [f"not one again after {HEALS_S_MAX:.0f} s", *wrong]
 
 
-def _forked(world: World) -> str:
-    """A seat whose node stopped because its lane has two histories, or of which a copy still runs while nothing else is amiss."""
+def _forked(world: World, tired: bool) -> str:
+    """A seat whose node stopped because its lane has two histories; tired: also one of whose closed lanes the county's page says so."""
+    county = world.sites[COUNTY].node
+    shown = {entry.node_of(origin) for _, origin in county.forks.lanes} if county is not None and tired else set()
+    for seat in world.sites:
+        if seat != COUNTY and world.sites[seat].node_id in shown:
+            return seat
     for seat, site in world.sites.items():
         family = [site, *(copy for copy in world.copies if copy.seat.name == seat and not copy.is_gone)]
         if any(one.node is not None and one.node.stopped() == "node_forked" for one in family):
