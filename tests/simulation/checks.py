@@ -131,7 +131,7 @@ def differing(world: "World") -> list[str]:
 
 
 async def at_end(world: "World", chance: Random) -> list[str]:
-    broken = list(_present(world))
+    broken = list(present(world))
     broken += _once(world)
     broken += _same_cases(world)
     for site in world.alive():
@@ -146,7 +146,7 @@ async def at_end(world: "World", chance: Random) -> list[str]:
     return broken[:BROKEN_MAX]
 
 
-def _present(world: "World") -> Iterator[str]:
+def present(world: "World") -> Iterator[str]:
     """(a)"""
     from tests.simulation.world import holds
 
