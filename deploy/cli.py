@@ -30,7 +30,10 @@ def main(argv: list[str] | None = None) -> None:
         print(getattr(wrong, "sentence", wrong), file=sys.stderr)
         raise SystemExit(1) from None
     except (OSError, RuntimeError) as error:
-        print(f"没有做成：{error}", file=sys.stderr)
+        from protocol.node.journal.faults import refusal
+
+        meant = refusal(error)  # a full disk, in the words that a page has for it
+        print(f"没有做成：{meant.sentence if meant else error}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -8,6 +8,7 @@ of the node, the blobs, the configuration.
 import asyncio
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -25,7 +26,7 @@ from protocol.node.journal.projection import Views
 from protocol.node.journal.rows import fetch, insert, is_postgres
 from protocol.problem import Refused
 
-ROWS_AT_ONCE = 5000
+ROWS_AT_ONCE, ROOM_BYTES_MIN = 5000, 2**20
 FULL, FAILING = "database or disk is full", "disk I/O error"  # sqlite3_errstr: the driver's own copying gives no code with it
 
 
@@ -99,8 +100,9 @@ def _copy_file(source: Path, source_key: bytes, target: Path, target_key: bytes)
         if wrong:
             raise BackupBroken(str(wrong[0]))
     except sqlcipher.Error as error:
+        meant = _meaning(error, target.parent)  # before there is room again
         _remove(part)
-        raise _meaning(error) from error
+        raise meant from error
     except BaseException:
         _remove(part)
         raise
@@ -110,10 +112,12 @@ def _copy_file(source: Path, source_key: bytes, target: Path, target_key: bytes)
     sync_folder(target.parent)
 
 
-def _meaning(error: BaseException) -> Exception:
+def _meaning(error: BaseException, folder: Path) -> Exception:
     """A full disk and a disk that fails are said as such; pages that are not what was written, or another key, make the file of no use."""
     refused = refusal(error) or (Refused("disk_full") if str(error) == FULL else None)
     if is_fatal(error) or str(error) == FAILING:  # of the copy, or of reading: nothing that was promised depends on it
+        if shutil.disk_usage(folder).free < ROOM_BYTES_MIN:  # SQLite calls it so when its shared memory finds no room
+            return Refused("disk_full")
         return OSError(errno.EIO, os.strerror(errno.EIO))
     return BackupBroken(str(error)) if refused is None or refused.code == "store_damaged" else refused
 

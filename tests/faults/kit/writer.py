@@ -28,6 +28,7 @@ from protocol.node import blobs as blob_store
 from protocol.node.config import load
 from protocol.node.identity import Identity
 from protocol.node.journal import checkpoint, engine
+from protocol.node.journal.faults import refusal
 from protocol.node.node import Node
 from protocol.place import tier
 from protocol.problem import Refused
@@ -83,7 +84,8 @@ async def again(act):
                 raise
             tell(f"NAK {refused.code}")
         except OSError as error:
-            tell(f"NAK {error.strerror}")
+            meant = refusal(error)  # as the terminal says it
+            tell(f"NAK {meant.code if meant else error.strerror}")
         await asyncio.sleep(AGAIN_S)
     raise AssertionError("refused for too long")
 

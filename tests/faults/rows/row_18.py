@@ -30,6 +30,7 @@ from protocol.node.web import words
 from protocol.words import UNKNOWN_NAME
 from tests.faults.row import Outcome, Row
 from tests.faults.rows import older
+from tests.kit.county import until
 from tests.link.kit import TOWN, V1
 from tests.link.test_whole_nodes import Whole, actor, soon_equal
 
@@ -224,8 +225,7 @@ async def a_later_edge(draw: Random, folder: Path) -> Outcome:
         await soon_equal(V1, hub, village)
         lanes = await village.journal.lanes(V1)
         village.pump._ground.version = "9.9.0"
-        await village.link.publish(subjects.have(V1, village.about.node), _later_have(village, lanes))
-        await _heard(hub, village)
+        await _heard(hub, village, _later_have(village, lanes))
         await village.close()
         whole.nodes.remove(village)
         town = await whole.join("天子湖镇", TOWN)  # never met the village: has it from the county
@@ -256,12 +256,15 @@ def _as_pages_say(node: Node, kind: str) -> str:
     return environment.from_string("{{ kind | kind }}").render(kind=kind)
 
 
-async def _heard(hub: Node, village: Node) -> None:
-    for _ in range(200):
-        if any(peer.version == "9.9.0" for peer in hub.pump.peers()):
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError([peer.version for peer in hub.pump.peers()])
+async def _heard(hub: Node, village: Node, said: bytes) -> None:
+    """Said until it is: what the village's own program had under way may come after it."""
+
+    async def so() -> bool:
+        await village.link.publish(subjects.have(V1, village.about.node), said)
+        await asyncio.sleep(0.2)
+        return any(peer.version == "9.9.0" for peer in hub.pump.peers())
+
+    await until(so, "the county hears a Have of a later version", 60)
 
 
 async def _goes_on(hub: Node, case: str, town: Node) -> None:
