@@ -27,6 +27,7 @@ LOCAL = frozenset({"disk_full", "store_busy", "store_damaged"})  # refusals that
 AGAIN_S = 1.0
 WITNESS_MS = 60_000  # an unchanged Have is written again so seldom
 SAMPLE_BYTES_MAX = 65_536
+ONE_BY_ONE_MAX = 3  # ledgers; for more one question after all of them costs less
 KEEP_MAX = 10_000  # refusals and receipts waiting for a disk that is full
 
 
@@ -70,8 +71,16 @@ class Ground:
         await self.load_nodes()
 
     async def refresh(self, ledgers: Iterable[str]) -> None:
-        for ledger in ledgers:
-            self.heads[ledger] = {origin: head for (_, origin), head in (await self.journal.heads(ledger)).items()}
+        wanted = set(ledgers)
+        if len(wanted) <= ONE_BY_ONE_MAX:
+            for ledger in wanted:
+                self.heads[ledger] = {origin: head for (_, origin), head in (await self.journal.heads(ledger)).items()}
+            return
+        found: dict[str, dict[str, Head]] = {ledger: {} for ledger in wanted}
+        for (ledger, origin), head in (await self.journal.heads()).items():
+            if ledger in wanted:
+                found[ledger][origin] = head
+        self.heads |= found
 
     async def load_nodes(self) -> None:
         """Who is enrolled and who is revoked, as *common* says."""
