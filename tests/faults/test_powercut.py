@@ -62,6 +62,18 @@ def test_a_call_that_changes_a_file_and_is_not_modelled_is_no_silent_hole(tmp_pa
         Trace(tmp_path).read(f'7 pwritev(3<{hexed}>, [{{iov_base="", iov_len=1}}], 1, 0) = 1\n')
 
 
+def test_a_short_pid_is_padded_and_its_calls_count_all_the_same(tmp_path: Path):
+    hexed = "".join(f"\\x{byte:02x}" for byte in f"{tmp_path}/x".encode())
+    told = (
+        'openat(AT_FDCWD<\\x2f>, "%s", O_WRONLY|O_CREAT, 0666) = 3<%s>\n' % (hexed, hexed),
+        f'write(3<{hexed}>, "\\x34", 1 <unfinished ...>\n',
+    )
+    resumed = "<... write resumed>) = 1\n"
+    for pid in ("7    ", "1402 ", "32768"):
+        ops = Trace(tmp_path).read("".join(f"{pid} {line}" for line in (*told, resumed)))
+        assert ops[-1] == ("write", f"{tmp_path}/x", 0, b"4"), pid
+
+
 def test_appending_goes_to_the_end_of_the_file(tmp_path: Path):
     (tmp_path / "x").write_bytes(b"123")
     hexed = "".join(f"\\x{byte:02x}" for byte in f"{tmp_path}/x".encode())

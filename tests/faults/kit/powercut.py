@@ -27,7 +27,7 @@ UNKNOWN = (
 )
 NAMED = ("openat", "rename", "mkdir", "rmdir", "unlink")  # calls whose texts are paths
 RECORD_S_MAX, TEXT_BYTES_MAX, SECTOR_BYTES = 120, 4_000_000, 512
-LINE = re.compile(r"\d+ (\w+)\((.*)\)\s+= (-?\d+)")
+LINE = re.compile(r"\d+ +(\w+)\((.*)\)\s+= (-?\d+)")
 HEX = re.compile(r"(?:\\x[0-9a-f]{2})+")
 Op = tuple[Any, ...]
 Image = dict[str, bytes]
@@ -91,7 +91,7 @@ class Trace:
             if line.endswith("<unfinished ...>"):  # another thread came between
                 self._begun[pid] = line.removesuffix("<unfinished ...>"), since
                 continue
-            if resumed := re.match(r"\d+ <\.\.\. \w+ resumed>(.*)", line):
+            if resumed := re.match(r"\d+ +<\.\.\. \w+ resumed>(.*)", line):
                 head, since = self._begun.pop(pid)
                 line = head + resumed[1]
             if m := LINE.match(line):
