@@ -65,7 +65,7 @@ def test_a_call_that_changes_a_file_and_is_not_modelled_is_no_silent_hole(tmp_pa
 def test_a_short_pid_is_padded_and_its_calls_count_all_the_same(tmp_path: Path):
     hexed = "".join(f"\\x{byte:02x}" for byte in f"{tmp_path}/x".encode())
     told = (
-        'openat(AT_FDCWD<\\x2f>, "%s", O_WRONLY|O_CREAT, 0666) = 3<%s>\n' % (hexed, hexed),
+        f'openat(AT_FDCWD<\\x2f>, "{hexed}", O_WRONLY|O_CREAT, 0666) = 3<{hexed}>\n',
         f'write(3<{hexed}>, "\\x34", 1 <unfinished ...>\n',
     )
     resumed = "<... write resumed>) = 1\n"
