@@ -112,12 +112,26 @@ async def test_a_gap_is_pulled_from_whoever_has_the_lane(town, county):
     v1.start()
     took = await soon(lambda: hub.has(v1) and t1.has(v1))
     print(f"\n1,151 entries of a village that was away: there after {took:.2f} s")
-    await v1.stop()  # the origin is off, its township is on: a new node gets the lane all the same
-    v1again = town.node(N1, town.branch, town.county)
+    await v1.stop()  # the origin is off: a new node gets the lane all the same
+    await t1.stop()
+    t1again = town.node(T1, town.branch)
+    t1again.memory.nodes = dict(hub.memory.nodes)
+    t1again.start()
+    await soon(lambda: t1again.memory.head(V1, origin(N1)) == hub.memory.head(V1, origin(N1)))
+
+
+async def test_a_lane_that_others_hold_more_of_than_its_own_node_is_not_pulled_before_it_is_closed(town, county):
+    """Killed in between, the node would go on in it, and count from an old number."""
+    hub, t1, v1, _v2 = county
+    v1.write(count=20)
+    await soon(lambda: hub.has(v1) and t1.has(v1))
+    await v1.stop()
+    v1again = town.node(N1, town.branch, town.county)  # with an empty disk
     v1again.memory.nodes = dict(hub.memory.nodes)
     v1again.start()
-    await soon(lambda: v1again.memory.head(V1, origin(N1)) == hub.memory.head(V1, origin(N1)))
-    assert v1again.pump.state().overtaken == (V1,)  # and it knows that its own disk lost something
+    await soon(lambda: v1again.pump.state().overtaken == (V1,))  # it knows that its own disk lost something
+    await asyncio.sleep(0.5)
+    assert v1again.memory.head(V1, origin(N1)).seq == 0
 
 
 async def test_a_new_node_gets_everything_it_covers_and_is_usable_meanwhile(town):

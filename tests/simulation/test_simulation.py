@@ -106,3 +106,13 @@ def test_a_county_whose_disk_was_put_back_asks_the_others_before_it_enrols_anybo
     result = simulate.run(Plan(seed, "small", 5.0, steps))
     assert not result.broken
     assert not result.counts["refused: lane_fork"]
+
+
+@pytest.mark.parametrize("kill_s", [2.7, 2.9, 3.1])
+def test_a_disk_that_was_put_back_and_killed_before_it_moved_on_counts_no_number_twice(kill_s: float) -> None:
+    """What it had written itself came back from the others at once, so that after the kill nothing told any more that it was an old disk."""
+    steps = (
+        Step(1.0, "rollback", "t1v1", "", 1, 1.5), Step(1.6, "act", "t1v1", "log", 4), Step(kill_s, "kill", "t1v1", "process", 2, 0.1),
+        *[Step(round(kill_s + 0.3 + 0.2 * n, 3), "act", "t1v1", "log", 5 + n) for n in range(6)],
+    )  # fmt: skip
+    assert not simulate.run(Plan(3, "small", 6.0, steps)).broken

@@ -146,7 +146,9 @@ class Hearing:
             here = ground.head(got.ledger, origin)
             if seq > here.seq:
                 if self._is_later_self(origin):
+                    # it comes back when it is a closed lane: killed in between, we must notice again and not count on from an old number
                     self.overtaken.add(got.ledger)
+                    continue
                 ground.peers.hint(got.node, (got.ledger, origin), seq)
                 self._catchup.need(got.ledger, origin, seq, got.node)
             elif seq == here.seq and hash_ != here.hash:
