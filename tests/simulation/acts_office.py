@@ -4,14 +4,16 @@ import json
 
 from protocol import certificate as certificates
 from protocol import commands as c
+from protocol import place
 from protocol.data import PACKAGED
 from protocol.entry import derive
 from protocol.node.histories import find, histories
 from protocol.place import COMMON
-from tests.simulation.hand import NAMES, Hand, Nothing
+from tests.simulation.hand import NAMES, Hand, Nothing, Row
 
 HIRED = ("clerk", "mediator", "officer", "operator", "department", "cadre")
-LEFT = 1  # of a kind: so many stay, or nobody could act any more
+DESKS = ("clerk", "mediator", "officer", "operator", "department")
+LEFT = 1  # so many stay, or nobody could act any more
 
 
 async def _hired(hand: Hand, kind: str, office: str, actor: object) -> str:
@@ -32,21 +34,31 @@ async def hire(hand: Hand) -> None:
     await _hired(hand, hand.one(kinds), actor.office, actor)
 
 
+async def _staff(hand: Hand, office: str) -> list[Row]:
+    """Posts of the office and, as often, of one below it: those who work there may not hear of an end for a while."""
+    rows = [row for row in await hand.rows("post_row", "ended = 0", order="post, subject") if place.within(row["ledger"], office)]
+    below = [row for row in rows if row["ledger"] != office and row["kind"] in HIRED]
+    return below if below and hand.odds(0.5) else [row for row in rows if row["ledger"] == office and row["kind"] in HIRED]
+
+
 async def replace(hand: Hand) -> None:
     """人员更替: a new one comes, and the one before leaves though what they wrote may not have gone out yet."""
     actor = await hand.somebody("people")
-    rows = await hand.rows("post_row", "ended = 0 and ledger = :office", {"office": actor.office}, "post, subject")
-    leaving = hand.one(row for row in rows if row["kind"] in HIRED and row["subject"] != actor.person)
-    await _hired(hand, leaving["kind"], actor.office, actor)
+    leaving = hand.one(row for row in await _staff(hand, actor.office) if row["subject"] != actor.person)
+    await _hired(hand, leaving["kind"], leaving["ledger"], actor)
     await hand.say(c.EndPost(id=hand.new_id(), post=leaving["post"], office=leaving["ledger"], reason="调离"), actor)
 
 
 async def end_post(hand: Hand) -> None:
     actor = await hand.somebody("people")
-    rows = await hand.rows("post_row", "ended = 0 and ledger = :office", {"office": actor.office}, "post, subject")
-    spare = [row for row in rows if row["subject"] != actor.person and sum(other["kind"] == row["kind"] for other in rows) > LEFT]
-    leaving = hand.one(spare)
+    staff = await _staff(hand, actor.office)
+    leaving = hand.one(row for row in staff if row["subject"] != actor.person and _is_spare(row, staff))
     await hand.say(c.EndPost(id=hand.new_id(), post=leaving["post"], office=leaving["ledger"], reason="退休"), actor)
+
+
+def _is_spare(row: Row, staff: list[Row]) -> bool:
+    """Somebody in the same office who may do as much stays."""
+    return sum(other["ledger"] == row["ledger"] and (other["kind"] in DESKS) == (row["kind"] in DESKS) for other in staff) > LEFT
 
 
 async def rename(hand: Hand) -> None:

@@ -287,6 +287,15 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         seeds_max=120,
     ),
     Mutation(
+        "posts never end", "what is written for a post that had ended counts as ever",
+        (Cut("protocol.hold:out_of_office", "return POST_OVER if", "return '' if"),),
+        needs=("replace", "end_post"), seeds_max=300,
+    ),
+    Mutation(
+        "nobody's review", "what is set aside has nobody who must look at it",
+        (Cut("protocol.views:_review_rows", '"owner": r.owner', '"owner": ""'),),
+    ),
+    Mutation(
         "sealed in clear", "a sealed report is written as it was typed",
         (Cut(f"{NODE}.sealing:seal", "box = _boxed(padded, sealing_key, chance(32))", "box = padded"),),
         quick=True,

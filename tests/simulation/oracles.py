@@ -20,7 +20,7 @@ from protocol import certificate as certificates
 from protocol.case import key_text
 from protocol.dispute import HOLD, OUTCOME
 from protocol.entry import UNREADABLE, Admitted, decode_head, node_of
-from protocol.events import BodyErased, LaneOpened, NodeEnrolled, NodeRevoked, facts_of
+from protocol.events import BodyErased, LaneOpened, NodeEnrolled, NodeRevoked, PostEnded, facts_of
 from protocol.hold import Item, Verdict, gathered, judge, waiting_of
 from protocol.node.journal.stored import SELECT, Stored, stored
 from protocol.node.link.answers import BlobAsk
@@ -43,6 +43,7 @@ LOSSES: Final = (
     "clone",
     "revoke",
 )  # steps after which somebody may rightly hold less than he said
+Good = dict[str, dict[tuple[str, str], int]]  # revoked node → lane → last good seq
 _asks = msgspec.msgpack.Decoder(BlobAsk)
 
 
@@ -214,7 +215,7 @@ def _entries(site: Site, where: str) -> list[Stored]:
 
 def _cases(site: Site) -> Iterator[str]:
     sql = "select subject from case_row order by updated_ms desc, subject limit ?"
-    good = _good_until(site)
+    good, ends = _good_until(site), _ends(site)
     for (subject,) in site.disk.rows(sql, (SUBJECTS_MAX,)):
         rows = [stored(row) for row in site.disk.rows(f"{SELECT} where subject = ? and sort = 'dispute' order by position", (subject,))]
         admitted = [Admitted(decode_head(e.head_bytes), e.body, e.received_ms, e.erased) for e in rows]
@@ -225,7 +226,7 @@ def _cases(site: Site) -> Iterator[str]:
         yield from _timeless(subject, admitted, last_good, verdict)
         yield from _late(subject, verdict)
         yield from _seen(subject, rows, verdict, site.origin)
-        yield from _revoked(subject, verdict, good, site)
+        yield from _out_of_office(subject, verdict, good, ends, site)
 
 
 def _timeless(subject: str, admitted: list[Admitted], last_good: Any, verdict: Verdict) -> Iterator[str]:
@@ -279,21 +280,35 @@ def _seen(subject: str, rows: list[Stored], verdict: Verdict, origin: str) -> It
                 yield f"(seen) {subject} {item.kind} {key_text(item.key)} is late, though it stood here before {key_text(move.key)}"
 
 
-def _good_until(site: Site) -> dict[str, dict[tuple[str, str], int]]:
-    found: dict[str, dict[tuple[str, str], int]] = {}
+def _good_until(site: Site) -> Good:
+    found: Good = {}
     for e in _entries(site, "ledger = '_' and sort = 'common'"):
         if isinstance(facts := facts_of(e.head), NodeRevoked):
             found[facts.node] = {(ledger, origin): seq for ledger, origin, seq in facts.last}
     return found
 
 
-def _revoked(subject: str, verdict: Verdict, good: dict[str, dict[tuple[str, str], int]], site: Site) -> Iterator[str]:
-    """Beyond the last good entry of a revoked node nothing counts before the holder has adopted it."""
+def _ends(site: Site) -> dict[str, list[PostEnded]]:
+    found: dict[str, list[PostEnded]] = {}
+    for e in _entries(site, "sort in ('person', 'common')"):
+        if isinstance(facts := facts_of(e.head), PostEnded) and facts.reach:
+            found.setdefault(facts.post, []).append(facts)
+    return found
+
+
+def _out_of_office(subject: str, verdict: Verdict, good: Good, ends: dict[str, list[PostEnded]], site: Site) -> Iterator[str]:
+    """Beyond the last good entry of a revoked node, and beyond what was known of a post when it ended, nothing counts before the holder
+    has adopted it."""
     items = {row[0] for row in site.disk.rows("select item from review_row where subject = ?", (subject,))}
     decided = {getattr(item.facts, "item", "") for item in verdict.items if item.kind == "ReviewDecided"}
     for item in verdict.items:
-        lanes = good.get(node_of(item.key[0]))
-        if lanes is None or item.key[1] <= lanes.get((item.head.ledger, item.key[0]), 0) or item.effect not in (OUTCOME, HOLD):
+        lane = (item.head.ledger, item.key[0])
+        if item.effect not in (OUTCOME, HOLD) or item.key in verdict.waiting or key_text(item.key) in items | decided:
             continue
-        if item.key not in verdict.waiting and key_text(item.key) not in items | decided:
+        revoked = good.get(node_of(item.key[0]))
+        if revoked is not None and item.key[1] > revoked.get(lane, 0):
             yield f"(revoked) {subject} {item.kind} {key_text(item.key)} counts, though its node was put out before"
+        for end in ends.get(item.head.author[1], ()):
+            known = {(ledger, origin): seq for ledger, origin, seq in end.last}
+            if _covered(end.reach, item.head.ledger) and item.key[1] > known.get(lane, 0):
+                yield f"(post over) {subject} {item.kind} {key_text(item.key)} counts, though its writer's post had ended"
