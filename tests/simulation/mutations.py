@@ -88,7 +88,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
                 "    if sum(s.seq for (node, path, _), s in said.items() if node in level.nodes and path == ledger) >= seq:\n",
             ),
         ),
-        seeds_max=120,
+        seeds_max=200,
     ),
     Mutation(
         "M4", "wall clocks order what turns should",
@@ -284,7 +284,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     Mutation(
         "moves see nothing", "whoever takes a case up does not say what he had seen",
         (Cut("protocol.drafts:_take_up", "seen_of(case)", "()"),),
-        seeds_max=120,
+        seeds_max=240,
     ),
     Mutation(
         "posts never end", "what is written for a post that had ended counts as ever",

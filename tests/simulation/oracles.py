@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 SUBJECTS_MAX: Final = 24  # of one run: those that changed last
+OWN_MAX: Final = 6  # of each node: those it wrote into last
 LOSSES: Final = (
     "restore",
     "rollback",
@@ -63,7 +64,7 @@ def at_end(world: "World") -> list[str]:
     county = world.sites["county"]
     broken = [*_cases(county), *_kept_promises(world), *_linked_once(county)]
     for site in world.alive():
-        broken += [*_entitled(site, county), *_erased(site)]
+        broken += [*_entitled(site, county), *_erased(site), *_own_moves(site)]
     return broken[:BROKEN_MAX]
 
 
@@ -217,16 +218,27 @@ def _cases(site: Site) -> Iterator[str]:
     sql = "select subject from case_row order by updated_ms desc, subject limit ?"
     good, ends = _good_until(site), _ends(site)
     for (subject,) in site.disk.rows(sql, (SUBJECTS_MAX,)):
-        rows = [stored(row) for row in site.disk.rows(f"{SELECT} where subject = ? and sort = 'dispute' order by position", (subject,))]
-        admitted = [Admitted(decode_head(e.head_bytes), e.body, e.received_ms, e.erased) for e in rows]
-        last_good = site.node.shelf.good_until(admitted) if site.node is not None else {}
-        verdict = judge(gathered(admitted), last_good)
+        _, admitted, last_good, verdict = _judged(site, subject)
         if verdict is None:
             continue
         yield from _timeless(subject, admitted, last_good, verdict)
         yield from _late(subject, verdict)
-        yield from _seen(subject, rows, verdict, site.origin)
         yield from _out_of_office(subject, verdict, good, ends, site)
+
+
+def _own_moves(site: Site) -> Iterator[str]:
+    sql = "select subject from entry where origin = ? and sort = 'dispute' group by subject order by max(position) desc limit ?"
+    for (subject,) in site.disk.rows(sql, (site.origin, OWN_MAX)):
+        rows, _, _, verdict = _judged(site, subject)
+        if verdict is not None and len(verdict.opened) > 1:
+            yield from _seen(subject, rows, verdict, site.origin)
+
+
+def _judged(site: Site, subject: str) -> tuple[list[Stored], list[Admitted], Any, Verdict | None]:
+    rows = [stored(row) for row in site.disk.rows(f"{SELECT} where subject = ? and sort = 'dispute' order by position", (subject,))]
+    admitted = [Admitted(decode_head(e.head_bytes), e.body, e.received_ms, e.erased) for e in rows]
+    last_good = site.node.shelf.good_until(admitted) if site.node is not None else {}
+    return rows, admitted, last_good, judge(gathered(admitted), last_good)
 
 
 def _timeless(subject: str, admitted: list[Admitted], last_good: Any, verdict: Verdict) -> Iterator[str]:
