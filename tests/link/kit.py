@@ -308,3 +308,18 @@ class Town:
 
 def origin(node: str) -> str:
     return entry.origin_of(node, 1)
+
+
+class Raw:
+    """An enrolled node that says whatever it likes."""
+
+    def __init__(self, town: Town, node: str) -> None:
+        self.node, self.link = node, town.link(node)
+        self.task = asyncio.create_task(self.link.run())
+
+    async def say(self, subject: str, body: bytes) -> None:
+        await soon(lambda: self.link.is_connected)
+        assert await self.link.publish(subject, body)
+
+    async def stop(self) -> None:
+        await end([self.task])

@@ -14,9 +14,8 @@ from protocol.events import Draft, NodeRevoked, NoteAdded, TextBody
 from protocol.have import Have
 from protocol.node.blobs import Blobs
 from protocol.node.link import subjects
-from protocol.node.link.client import end
 from protocol.place import COMMON
-from tests.link.kit import COUNTY, HALL, HUB, N1, N2, N9, T1, TOWN, V1, V2, Town, now_ms, origin, signing_key, soon
+from tests.link.kit import COUNTY, HALL, HUB, N1, N2, N9, T1, TOWN, V1, V2, Raw, Town, now_ms, origin, signing_key, soon
 from tests.link.proxy import Proxy
 
 ALL = (HUB, T1, N1, N2, N9, HALL)
@@ -211,21 +210,6 @@ async def test_live_goes_before_catch_up(county):
 
 
 # ── what is bad ──
-
-
-class Raw:
-    """An enrolled node that says whatever it likes."""
-
-    def __init__(self, town: Town, node: str) -> None:
-        self.node, self.link = node, town.link(node)
-        self.task = asyncio.create_task(self.link.run())
-
-    async def say(self, subject: str, body: bytes) -> None:
-        await soon(lambda: self.link.is_connected)
-        assert await self.link.publish(subject, body)
-
-    async def stop(self) -> None:
-        await end([self.task])
 
 
 def lane_of(town: Town, node: str, ledger: str, *, key=None, certificate=None, office: str | None = None) -> lane.Commit:

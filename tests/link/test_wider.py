@@ -4,8 +4,7 @@ from protocol import have
 from protocol.have import Have
 from protocol.node.link import hearing, subjects
 from protocol.place import COMMON
-from tests.link.kit import HUB, N1, N2, V1, now_ms, origin, signing_key, soon
-from tests.link.test_pump import Raw
+from tests.link.kit import HUB, N1, N2, V1, Raw, now_ms, origin, signing_key, soon
 
 
 async def test_a_have_of_a_ledger_that_its_speaker_does_not_hear_is_no_receipt_and_told_when_it_goes_on(town, monkeypatch):
