@@ -349,6 +349,7 @@ class World:
                 continue
             life, enrolment = site.life, self.founded.enrolment(site.node, self.authority, self._applied, site.chance)
             task = life.spawn(work(enrolment), "operator")
+            site.at_work.append(task)  # at the program's end it is ended too, as a request is
             while not task.done() and not life.is_over:
                 await asyncio.sleep(0.02)
             if task.done() and not task.cancelled() and task.exception() is None:
