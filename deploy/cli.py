@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
         from protocol.node.journal.faults import refusal
 
         meant = refusal(error)  # a full disk, in the words that a page has for it
-        print(f"没有做成：{meant.sentence if meant else error}", file=sys.stderr)
+        print(f"没有做成：{meant.sentence if meant and meant.code == 'disk_full' else error}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

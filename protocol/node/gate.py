@@ -1,8 +1,8 @@
 """What a node does first when it starts: it asks the others. Two waits, both short, both bounded.
 
 - **Before the first word is written** (`asked`): a disk that was put back whole does not know that it is an old one; the others' Haves
-  tell, some tenths of a second after the link is up. So the first save of a start waits for them, for `ASK_S_MAX` at most; without a
-  link for `OFFLINE_S`, and not at all where nothing was ever written. Offline a node works as ever.
+  tell, some tenths of a second after the link is up. So the first save of a start waits for them, for `ASK_S_MAX` at most, and while
+  they give back what we wrote ourselves for `REGAIN_S_MAX`; without a link for `OFFLINE_S`, and not at all where nothing was ever written. Offline a node works as ever.
 - **Before the first page is shown** (`is_waiting`), where a backup was restored or lost entries were noticed: what the law took
   since then stands in it yet. Pages wait until the others were heard and nothing is behind, for then every erasure is here. When nobody
   can be reached somebody who answers for it opens the pages, by name and with a reason; that is written down (`restored.json`).
@@ -21,6 +21,7 @@ from protocol.node.wake import Wake
 
 RESTORED: Final = "restored.json"
 OFFLINE_S, ASK_S_MAX = 1.0, 3.0
+REGAIN_S_MAX = 15.0  # what others hold of our closed lanes comes first: a command in it must be known before it is sent again
 CALM_S = 0.3  # nobody new was heard for so long: who is there has spoken
 PULLED_CALM_S = 1.0
 TICK_S = 0.05
@@ -127,12 +128,15 @@ class Gate:
         loop = asyncio.get_running_loop()
         began = loop.time()
         heard, quiet = 0, began
-        while not self._asked.is_set() and (now := loop.time()) - began < ASK_S_MAX:
+        while not self._asked.is_set():
+            now, state = loop.time(), self._pump.state()
+            if now - began >= (REGAIN_S_MAX if state.regaining else ASK_S_MAX):
+                return
             if self._pump.heard > heard:
                 heard, quiet = self._pump.heard, now
-            if self._pump.state().overtaken:
-                quiet = now  # it goes on under a new epoch in a moment, nothing is written before
-            elif (heard and now - quiet > CALM_S) or (not self._pump.state().link.connected and now - began > OFFLINE_S):
+            if state.overtaken or state.regaining:
+                quiet = now  # it goes on under a new epoch in a moment, or gets its own words back: nothing is written before
+            elif (heard and now - quiet > CALM_S) or (not state.link.connected and now - began > OFFLINE_S):
                 return
             await asyncio.sleep(TICK_S)
 

@@ -12,10 +12,12 @@ class Pump:
     def __init__(self) -> None:
         self.heard, self.connected = 0, False
         self.overtaken: tuple[str, ...] = ()
+        self.regaining = 0
         self.behind: dict[str, int] = {}
 
     def state(self) -> SimpleNamespace:
-        return SimpleNamespace(link=SimpleNamespace(connected=self.connected), overtaken=self.overtaken, behind=self.behind)
+        link = SimpleNamespace(connected=self.connected)
+        return SimpleNamespace(link=link, overtaken=self.overtaken, behind=self.behind, regaining=self.regaining)
 
 
 def gate_of(folder, pump: Pump) -> Gate:

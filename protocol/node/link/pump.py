@@ -18,7 +18,7 @@ import msgspec
 
 from protocol import batch as batches
 from protocol import certificate as certificates
-from protocol import have, place
+from protocol import entry, have, place
 from protocol.batch import BATCH_ENTRIES_MAX, SPEAKS
 from protocol.certificate import Certificate
 from protocol.have import Have, Lanes
@@ -44,7 +44,8 @@ BACKLOG_MAX = 5_000  # own entries beyond this are not published one by one: the
 
 
 class PumpState(msgspec.Struct, frozen=True):
-    """highest_epoch: of our own node, as others know it (0: they know none that we don't). behind: ledger → entries known to be missing here · overtaken: ledgers of which others hold more of OUR lane than we do."""
+    """highest_epoch: of our own node, as others know it (0: they know none that we don't). behind: ledger → entries known to be missing here · overtaken: ledgers of which others hold more of OUR lane than we do
+    · regaining: entries of our own closed lanes that are known to be missing here."""
 
     link: LinkState
     behind: dict[str, int]
@@ -52,6 +53,7 @@ class PumpState(msgspec.Struct, frozen=True):
     refused: int
     faults: dict[str, int]
     highest_epoch: int = 0
+    regaining: int = 0
 
 
 class _Repeat:
@@ -145,12 +147,12 @@ class Pump:
 
     def state(self) -> PumpState:
         behind: dict[str, int] = {}
-        for (ledger, _), count in self._catchup.behind.items():
+        ground, regaining = self._ground, 0
+        for (ledger, origin), count in self._catchup.behind.items():
             behind[ledger] = behind.get(ledger, 0) + max(count, 0)
-        ground = self._ground
-        return PumpState(
-            ground.link.state(), behind, tuple(sorted(self._hearing.overtaken)), ground.refused, dict(ground.faults), self._hearing.highest
-        )
+            regaining += max(count, 0) if entry.node_of(origin) == ground.certificate.node else 0
+        overtaken, faults = tuple(sorted(self._hearing.overtaken)), dict(ground.faults)
+        return PumpState(ground.link.state(), behind, overtaken, ground.refused, faults, self._hearing.highest, regaining)
 
     async def run(self) -> None:
         """Raises only what the journal cannot survive."""
