@@ -200,7 +200,11 @@ async def backup(folder: Path, config: Config, file: Path) -> int:
                         tar.add(folder / extra, extra)
             _sync(Path(work) / "backup.tar")
             shutil.move(Path(work) / "backup.tar", file)
-            sync_folder(file.resolve().parent)  # else a power cut may forget the name of what is called done below
+            try:
+                sync_folder(file.resolve().parent)  # else a power cut may forget the name of what is called done below
+            except OSError:
+                file.unlink(missing_ok=True)  # it is not called done, and the same name is free for the next attempt
+                raise
     print(f"已备份到 {file}（台账加密，附件本来就是密文）。密钥不在里面：请另存 {folder}/identity（县中心还有 {folder}/county）。")
     return 0
 

@@ -89,7 +89,11 @@ async def write(
             raise FileExistsError(f"{file} 已经存在")
         raw = await asyncio.to_thread(_packed, node, receiver, packed, pieces, now_ms)
         killpoints.reach("stick.export")
-        await asyncio.to_thread(write_whole, file, raw)  # a stick is pulled out as soon as it is said to be done
+        try:
+            await asyncio.to_thread(write_whole, file, raw)  # a stick is pulled out as soon as it is said to be done
+        except OSError:
+            file.unlink(missing_ok=True)  # it was not said to be done, and the name is free for the next attempt
+            raise
         parts.append(file)
         total += len(raw)
         packed, pieces, size = [], [], 0
