@@ -1,7 +1,6 @@
 """Export and import by hand in a real Chromium: a file comes out, the same goes in, each result is said in words."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -39,14 +38,9 @@ def test_a_file_is_carried_from_the_village_to_the_township(both: Served, open_p
     page.goto(f"{both.url['village']}/link")
     page.get_by_role("link", name="用优盘送").click()
     look(page, f"stick{end}")
+    page.get_by_label("给哪台机器").select_option(label="town")
+    page.get_by_role("button", name="导出").click()
     link = page.get_by_role("link", name="存到优盘")
-    for _ in range(2):  # on a busy machine the first press was lost twice, nobody knows why yet: a person presses again
-        page.get_by_label("给哪台机器").select_option(label="town")
-        page.get_by_role("button", name="导出").click()
-        with suppress(AssertionError):
-            expect(link).to_be_visible(timeout=SLOW_MS)
-            break
-        page.reload()
     expect(link).to_be_visible(timeout=SLOW_MS)
     look(page, f"stick-made{end}")
     with page.expect_download() as waited:
