@@ -14,8 +14,9 @@ from protocol.case import Case
 from protocol.commands import RequestTask
 from protocol.node.web import forms
 from protocol.node.web.cases import context_of
-from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
+from protocol.node.web.page import actor_of, node_of, page, twin
 from protocol.node.web.register import outcome_twin
+from protocol.node.web.sending import send
 from protocol.node.web.visits import SUMMARY_CHARS, contacts_of, times_offered
 from protocol.place import segments
 from protocol.problem import Refused
@@ -86,19 +87,12 @@ async def ask(request: Request, subject: FromPath[str]) -> Response[Any]:
         command = forms.from_json(RequestTask, await request.body(), {"case": subject})
         return twin(outcome_twin(await node.desk.submit(command, actor)), 201)
     filled = await filled_request(request, subject, forms.typed((await request.form()).multi_items()))
-    try:
-        if filled.command is None:
-            raise Refused("form_incomplete", count=len(filled.wrong))
-        outcome = await node.desk.submit(filled.command, actor)
-    except Refused as refusal:
-        wrong = {**filled.wrong, **({refusal.field: refusal.sentence} if refusal.field else {})}
-        if wants_json(request):
-            return twin({"code": refusal.code, "sentence": refusal.sentence, "wrong": wrong}, refusal.status)
+
+    async def again(wrong: dict[str, str], refusal: Refused) -> Response[Any]:
         context: dict[str, Any] = await asking_context(request, subject, filled.form)
         return await page(request, "visits/ask.html", status=refusal.status, **{**context, "wrong": wrong, "sentence": refusal.sentence})
-    if wants_json(request):
-        return twin(outcome_twin(outcome), 201)
-    return Response("", status_code=303, headers={"Location": f"/tasks/{outcome.subject}"})
+
+    return await send(request, filled, again, lambda outcome: f"/tasks/{outcome.subject}", 201)
 
 
 async def form_page(request: Request, subject: str, form: forms.Typed) -> Response[Any]:

@@ -19,6 +19,7 @@ from protocol.node.web import forms
 from protocol.node.web.cases import context_of
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
 from protocol.node.web.register import outcome_twin
+from protocol.node.web.sending import send
 from protocol.problem import Refused
 
 COMMANDS: Final[dict[str, type[CaseCommand]]] = {kind.__name__: kind for kind in (AddParty, CorrectParty, WithdrawParty)}
@@ -91,18 +92,11 @@ async def _act(request: Request, subject: str, kind: type[CaseCommand]) -> Respo
         return twin(outcome_twin(await node.desk.submit(command, actor)))
     form = forms.typed((await request.form()).multi_items())
     filled = await _filled(request, subject, kind, form)
-    try:
-        if filled.command is None:
-            raise Refused("form_incomplete", count=len(filled.wrong))
-        outcome = await node.desk.submit(filled.command, actor)
-    except Refused as refusal:
-        wrong = {**filled.wrong, **({refusal.field: refusal.sentence} if refusal.field else {})}
-        if wants_json(request):
-            return twin({"code": refusal.code, "sentence": refusal.sentence, "wrong": wrong}, refusal.status)
+
+    async def again(wrong: dict[str, str], refusal: Refused) -> Response[Any]:
         return await _shown(request, subject, kind.__name__, form, wrong, refusal.sentence, refusal.status)
-    if wants_json(request):
-        return twin(outcome_twin(outcome))
-    return Response("", status_code=303, headers={"Location": f"/cases/{subject}?said={kind.__name__}"})
+
+    return await send(request, filled, again, lambda _: f"/cases/{subject}?said={kind.__name__}")
 
 
 async def form_page(request: Request, subject: str, command: str, form: forms.Typed) -> Response[Any]:

@@ -15,8 +15,9 @@ from protocol.commands import TransferDispute
 from protocol.node.web import forms
 from protocol.node.web.asking import offices_to_ask
 from protocol.node.web.cases import context_of
-from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
+from protocol.node.web.page import actor_of, node_of, page, twin
 from protocol.node.web.register import outcome_twin
+from protocol.node.web.sending import send
 from protocol.problem import Refused
 from protocol.transfer import SHOWN, may_receive
 
@@ -75,21 +76,13 @@ async def transfer(request: Request, subject: FromPath[str]) -> Response[Any]:
     form = forms.typed((await request.form()).multi_items())
     shows = form.get("shows", [])
     filled = forms.fill(TransferDispute, form, {"case": subject, "shows": shows})
-    try:
-        if filled.command is None:
-            raise Refused("form_incomplete", count=len(filled.wrong))
-        outcome = await node.desk.submit(filled.command, actor)
-    except Refused as refusal:
-        wrong = {**filled.wrong, **({refusal.field: refusal.sentence} if refusal.field else {})}
-        if wants_json(request):
-            return twin({"code": refusal.code, "sentence": refusal.sentence, "wrong": wrong}, refusal.status)
+
+    async def again(wrong: dict[str, str], refusal: Refused) -> Response[Any]:
         context: dict[str, Any] = await transfer_context(request, subject, {**filled.form, "shows": shows})
-        return await page(
-            request, "visits/transfer.html", status=refusal.status, **{**context, "wrong": wrong, "sentence": refusal.sentence}
-        )
-    if wants_json(request):
-        return twin(outcome_twin(outcome))
-    return Response("", status_code=303, headers={"Location": f"/cases/{subject}?said=TransferDispute"})
+        said: dict[str, Any] = {**context, "wrong": wrong, "sentence": refusal.sentence}
+        return await page(request, "visits/transfer.html", status=refusal.status, **said)
+
+    return await send(request, filled, again, lambda _: f"/cases/{subject}?said=TransferDispute")
 
 
 async def form_page(request: Request, subject: str, form: forms.Typed) -> Response[Any]:
