@@ -30,6 +30,7 @@ from protocol.node.version import VERSION
 from protocol.problem import Refused
 
 GRACEFUL_S = 1  # open streams would else be waited for
+_kept: dict[tuple[str, int], socket.socket] = {}  # host and port of the pages of this program
 
 
 async def run_hub(folder: Path, config: Config) -> bool:
@@ -139,7 +140,7 @@ async def _serve(node: Node, application: Any, server: Server | None, watching: 
         listening = _listen(http.host, http.port)
         await node.start()
         log.event("started", node=node.about.node, port=http.port, version=VERSION)
-        await pages.serve(sockets=[listening])
+        await pages.serve(sockets=[listening.dup()])
         return node.outdated.is_set()
     finally:
         reopening.cancel()
@@ -150,6 +151,8 @@ async def _serve(node: Node, application: Any, server: Server | None, watching: 
             await asyncio.to_thread(tracing.stop, traces)
         if server:
             await server.stop()
+        if not node.outdated.is_set() and (kept := _kept.pop((http.host, http.port), None)):
+            kept.close()
         log.event("stopped", node=node.about.node)
 
 
@@ -169,7 +172,10 @@ class _Pages(uvicorn.Server):
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Raises OSError in words: uvicorn would end the program without any."""
+    """Kept while the node opens again: whoever comes meanwhile waits instead of being refused. Raises OSError in words: uvicorn would end
+    the program without any."""
+    if (host, port) in _kept:
+        return _kept[host, port]
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -177,6 +183,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         raise OSError(f"{host}:{port} 已被别的程序占用或不能用，请在 yidi.toml 的 [http] port 换一个（{error.strerror}）") from error
+    _kept[host, port] = listening
     return listening
 
 

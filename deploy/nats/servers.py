@@ -11,8 +11,10 @@ folder holds tls.pem, tls.key, ca.pem, and for a leaf leaf.creds. The client por
 """
 
 import asyncio
+import contextlib
 import ctypes
 import os
+import random
 import shutil
 import signal
 import socket
@@ -33,6 +35,7 @@ PING_S = 5  # the default of 2 minutes, unanswered twice, is how long a half-ope
 PAYLOAD_BYTES_MAX = 1_048_576
 PENDING_BYTES_MAX = 16_777_216  # a client that does not read is cut instead of filling memory
 LEAF_RECONNECT_MS = 200
+PORTS = (20_000, 32_000)
 
 
 class Listen(msgspec.Struct, frozen=True):
@@ -214,9 +217,11 @@ def _end_leftover(pid_file: Path, configuration_file: Path) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on now."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in held]
-    for s in held:
-        s.close()
-    return ports
+    """Ports of loopback that nobody listens on now, below those that the system gives to outgoing connections: until the program that they
+    are for has them, only another caller who draws the same could take one."""
+    ports: set[int] = set()
+    while len(ports) < count:
+        port = random.SystemRandom().randrange(*PORTS)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.add(port)
+    return list(ports)

@@ -15,6 +15,7 @@ others are asked. The same key signs two entries of one number. Which came first
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
@@ -24,6 +25,7 @@ from protocol import entry, lane
 from protocol.batch import BATCH_BYTES_MAX, Batch
 from protocol.certificate import Certificate
 from protocol.events import LaneOpened, facts_of
+from protocol.node import log
 from protocol.node.bodies import expect_files
 from protocol.node.journal import Journal, Writing, branches
 from protocol.node.journal.branches import Branched
@@ -196,6 +198,13 @@ class Forks:
 
     def _is_closed(self, origin: str) -> bool:
         return entry.node_of(origin) == self._signer.node and origin != self._signer.origin
+
+    def found_twin(self) -> None:
+        """Somebody goes on under our identity: this program writes nothing more."""
+        log.event("twin", level=logging.WARNING, origin=self._signer.origin)
+        self.has_twin = True
+        self._judge()
+        self.changed.set()
 
     def _judge(self) -> None:
         self.is_forked = self.has_twin or any(origin == self._signer.origin for _, origin in self.lanes)

@@ -235,8 +235,7 @@ class Node:
             if not state.overtaken or self.outdated.is_set() or self.forks.has_twin:
                 continue
             if self.about.moved == self.about.epoch and any(origin == self.signer.origin for _, origin in await self.journal.heads()):
-                self.forks.has_twin = self.forks.is_forked = True  # we had moved away from it once, and it came after us: it lives
-                log.event("twin", level=logging.WARNING, origin=self.signer.origin)
+                self.forks.found_twin()  # we had moved away from it once, and it came after us: it lives
                 self.wake.heard()
                 continue
             known = [entry.epoch_of(origin) for _, origin in await self.journal.heads() if entry.node_of(origin) == self.about.node]

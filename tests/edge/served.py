@@ -12,8 +12,9 @@ from typing import Any
 
 import uvicorn
 
+from deploy.nats.servers import free_ports
 from tests.edge.rig import Rig
-from tests.kit.machine import free_port, wait_for_port
+from tests.kit.machine import wait_for_port
 
 DO_S_MAX = 30
 
@@ -37,7 +38,7 @@ class Served:
 
     async def serve(self, kind: str) -> None:
         """Another node of the rig answers at an address of its own."""
-        port = free_port()
+        port = free_ports(1)[0]
         config = uvicorn.Config(self.rig.app(kind), port=port, log_level="warning", timeout_graceful_shutdown=1, lifespan="off")
         server = uvicorn.Server(config)
         self.url[kind], self.servers[kind] = f"http://127.0.0.1:{port}", server

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import httpx
 import uvicorn
 
+from deploy.nats.servers import free_ports
 from hub.web.pages import app
 from protocol.commands import AcceptDispute, EscalateDispute, LogDispute, Party, RecordMediation, TakeUpDispute
 from protocol.events import Actor
-from tests.kit.machine import free_port
 from tests.kit.source import ROOT
 from tests.node.desk_kit import ROOT as TOP
 from tests.node.desk_kit import TOWN, VILLAGE, County, Node, add_person, exchange, new_id, person_id
@@ -197,7 +197,7 @@ async def world(folder: Path) -> AsyncIterator[Hub]:
 @contextmanager
 def served(folder: Path) -> Iterator[tuple[str, Hub, Callable[[Any], Any]]]:
     """(url, hub, run): the hub's app on a port of the loopback, in a loop of its own; run(coroutine) goes into that loop."""
-    port, ready, made, loop = free_port(), threading.Event(), [], asyncio.new_event_loop()
+    port, ready, made, loop = free_ports(1)[0], threading.Event(), [], asyncio.new_event_loop()
 
     async def main() -> None:
         async with world(folder) as hub:

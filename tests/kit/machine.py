@@ -30,12 +30,6 @@ needs_strace = needs("strace", bool(shutil.which("strace")))
 needs_postgresql = needs("postgresql", any(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or bool(shutil.which("initdb")))
 
 
-def free_port() -> int:
-    """A TCP port of the loopback that nobody has now; take it soon."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
-
-
 def wait_for_port(port: int, process: subprocess.Popen | None = None) -> None:
     """Until something listens; fails when the process that should has ended, or after OPEN_S_MAX seconds."""
     deadline = time.monotonic() + OPEN_S_MAX

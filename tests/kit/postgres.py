@@ -7,9 +7,7 @@ the conftest of the folder that uses them. Without PostgreSQL the tests that ask
 import asyncio
 import itertools
 import os
-import random
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +15,8 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+
+from deploy.nats.servers import free_ports
 
 MISSING = "no PostgreSQL here: apt-get install -y postgresql"
 START_S_MAX = 180  # of a busy machine, after a crash
@@ -72,18 +72,6 @@ def programs() -> Path | None:
     return found[-1].parent if found else Path(other).parent if other else None
 
 
-def _port() -> int:
-    """Below the range that outgoing connections draw from: a server that is stopped for a test must find its port free again."""
-    for port in random.sample(range(15000, 32000), 50):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise OSError("no free port of the loopback")
-
-
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Server]:
     bin_ = programs()
@@ -93,7 +81,7 @@ def postgres_server() -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="yidi-pg-"))
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
-    server = Server(bin_, folder, _port())
+    server = Server(bin_, folder, free_ports(1)[0])
     try:
         server.make()
         server.start()

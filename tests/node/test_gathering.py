@@ -193,7 +193,7 @@ async def test_any_cut_any_group_any_order_ends_alike(tmp_path_factory, seed: in
                 await asyncio.sleep(0)
 
     await asyncio.gather(*[hand() for _ in range(hands)])
-    assert codes <= {"lane_gap"}, "another hand had the one before it, and was slower"
+    assert codes <= {"lane_gap", "store_busy"}, "another hand had the one before it, and was slower; or the machine was"
     for key in mine:  # a hand that was overtaken may have put back what is here
         for batch in crowd().pieces(limit)[key]:
             await hub.admission.admit(batch, "x")

@@ -4,9 +4,9 @@ import socket
 
 import pytest
 
+from deploy.nats.servers import free_ports
 from protocol.node.config import Config
 from tests.kit.county import yidi
-from tests.kit.machine import free_port
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ async def test_a_port_that_is_taken_is_named_with_what_to_do(tmp_path, taken: in
 
 
 async def test_a_county_that_does_not_answer_is_said_in_words_and_the_code_stays_good(tmp_path):
-    ran = await yidi("edge", "enrol", f"127.0.0.1:{free_port()}/AAAA-BBBB-CCCC-DDDD", "--folder", tmp_path / "v")
+    ran = await yidi("edge", "enrol", f"127.0.0.1:{free_ports(1)[0]}/AAAA-BBBB-CCCC-DDDD", "--folder", tmp_path / "v")
     assert ran.code == 1
     assert "连不上 127.0.0.1" in ran.err and "登记码还能用" in ran.err and "Traceback" not in ran.err
 

@@ -7,6 +7,7 @@ its speaker hears; who has just been given a further one (a merged place) may sp
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 
 from nats.aio.msg import Msg
@@ -25,6 +26,8 @@ from protocol.problem import Refused
 WHOLE = frozenset({"lane_foreign", "certificate_wrong", "lane_fork", "origin_revoked", "version_unknown"})  # no part of it can be good
 WIDER_S = 60.0  # how long a wider certificate may be on its way to us while its node speaks already
 WIDER_MAX, SPOKE_MAX = 1_000, 20_000
+OWN_WORDS_MAX = 500
+STALE_S = 10.0  # how long what was said before this program began may still be on its way
 PROVEN_S = 10.0  # how long the same words of a node need no new proof; calm nodes speak each 30 s
 
 
@@ -34,6 +37,8 @@ class Hearing:
     ) -> None:
         """say: puts a Have of this ledger on the way · came: a peer was heard of, tell it what it lacks."""
         self._ground, self._catchup, self._say, self._came, self._forks = ground, catchup, say, came, forks
+        self.own_words: deque[bytes] = deque(maxlen=OWN_WORDS_MAX)  # they come back to us where we connected anew meanwhile
+        self._began = asyncio.get_running_loop().time()
         self._spoke: set[tuple[str, str]] = set()  # (node, ledger) of which a Have was compared since the start
         self.highest = 0  # epoch of this node that others know of
         self._proven: dict[tuple[str, str], float] = {}  # (node, ledger) → when its Have was last proven
@@ -88,15 +93,30 @@ class Hearing:
             ledger, speaker = subjects.read(msg.subject)
         except ValueError:
             return
-        if speaker == ground.certificate.node or not ground.hears(ledger):
+        if not ground.hears(ledger):
             return
         try:
             got = have.read(msg.data)
             if (got.ledger, got.node) != (ledger, speaker):
                 raise Refused("lane_foreign", ledger=got.ledger)
+            if speaker == ground.certificate.node:
+                self._own_voice(got, msg.data)
+                return
             await self._weigh(got, msg.data)
         except Refused as refused:
             ground.quarantine(speaker, ledger, "", refused, msg.data)
+
+    def _own_voice(self, got: Have, wire: bytes) -> None:
+        """Somebody speaks with our key, and it is not this program: a copy that lives. What an earlier life of ours said came long ago."""
+        ground, forks = self._ground, self._forks
+        if forks is None or forks.has_twin or ground.admission.is_shared or wire in self.own_words:
+            return
+        if asyncio.get_running_loop().time() - self._began < STALE_S:
+            return
+        if not have.is_signed(wire, bytes(ground.signer.key.verify_key)):
+            raise Refused("signature_wrong")
+        forks.found_twin()
+        self._say(got.ledger)  # it shall hear of us, too
 
     async def _weigh(self, got: Have, wire: bytes) -> None:
         """Receipt first, then what it shows us to lack, then what it lacks itself."""

@@ -252,6 +252,7 @@ class Pump:
         others = await self._forks.tips(ledger) if self._forks else {}
         said = Have(ground.certificate.node, ledger, lanes, ground.clock(), ground.version, want, ground.speaks, others)
         wire = have.sign(said, ground.signer.key)
+        self._hearing.own_words.append(wire)
         killpoints.reach("link.have")
         await ground.link.publish(subjects.have(ledger, ground.certificate.node), wire)
         if lanes:
