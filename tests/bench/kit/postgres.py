@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from deploy.nats.servers import free_ports
 from tests.kit import postgres as kit
 
 SETTINGS = ("shared_buffers=256MB", "max_wal_size=4GB")  # what any guide asks of a machine with 4 GB; the defaults are for 128 MB
@@ -27,7 +28,7 @@ async def postgres() -> AsyncIterator[kit.Server]:
     folder = Path(tempfile.mkdtemp(prefix="yidi-pg-"))
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
-    server = kit.Server(programs, folder, kit._port(), SETTINGS)
+    server = kit.Server(programs, folder, free_ports(1)[0], SETTINGS)
     try:
         await asyncio.to_thread(server.make)
         await asyncio.to_thread(server.start)

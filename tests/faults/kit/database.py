@@ -15,6 +15,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from deploy.nats.servers import free_ports
 from protocol.node.config import load
 from protocol.node.identity import Identity
 from protocol.node.journal import backup as copy_journal
@@ -49,7 +50,7 @@ class Database:
         folder = Path(tempfile.mkdtemp(prefix="yidi-pg-"))
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres")
-        server = postgres.Server(bin_, folder, postgres._port())
+        server = postgres.Server(bin_, folder, free_ports(1)[0])
         server.make()
         return cls(server, folder)
 
