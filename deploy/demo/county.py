@@ -136,7 +136,10 @@ class Demo:
 
     @staticmethod
     def _ways(what: str) -> list[str]:
-        return [n for n in WIRES if (n == "town" or n.endswith(" county") if what == "county" else n.startswith(f"{what} "))]
+        ways = [n for n in WIRES if (n == "town" or n.endswith(" county") if what == "county" else n.startswith(f"{what} "))]
+        if not ways:
+            raise ValueError(f"{what} has no wire that can be cut")
+        return ways
 
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.ports.pages[name]}"

@@ -43,9 +43,9 @@ async def run(runs: int, folder: Path, sizes: Sizes = FULL) -> dict[str, Figure]
         page = await Page(demo.url("town"), "liqiang").sign_in()
         await saves(page, 4)
         for _ in range(runs):
-            demo.heal("town")
+            demo.heal("county")
             up.append(percentile(await saves(page, sizes.saves // 2), 99))
-            demo.cut("town")
+            demo.cut("county")
             cut.append(percentile(await saves(page, sizes.saves // 2), 99))
             floor.append(await floors.commits_p_ms(folder, sizes.saves, ENTRY_BYTES))
         syncs = await _syncs(page, programs["town"].pid, runs, max(sizes.saves // 10, 2), folder)
