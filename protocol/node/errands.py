@@ -43,14 +43,15 @@ _TO_TELL = (
     "select o.subject, o.ledger, s.ledger from case_row s join case_row o on o.subject = s.predecessor"
     " where s.predecessor > '' and s.answer > '' and s.answer <> coalesce(o.answered, '') limit :most"
 )
+# coalesce: an index of `status` would be walked instead of the few rows that have a link at all
 _TO_LINK = (
-    "select subject, ledger, link from task_row where link > '' and status = 'sent'"
+    "select subject, ledger, link from task_row where link > '' and coalesce(status, '') = 'sent'"
     " and not exists (select 1 from task_row l where l.request = task_row.subject) limit :most"
 )
 _BOTH = " from task_row l join task_row m on m.subject = l.request where l.request > ''"
 _TO_ANSWER = f"select m.subject, m.ledger, l.ledger{_BOTH} and l.status <> 'sent' and l.status <> coalesce(m.answered, '') limit :most"
-_TO_RECALL = f"select l.subject, l.ledger, m.ledger{_BOTH} and m.status = 'recalled' and l.status in ('sent', 'confirmed') and l.recalls = 0 limit :most"
-_TO_URGE = f"select l.subject, l.ledger, m.ledger{_BOTH} and l.urges < m.urges and l.status in ('sent', 'confirmed', 'arrived') limit :most"
+_TO_RECALL = f"select l.subject, l.ledger, m.ledger{_BOTH} and coalesce(m.status, '') = 'recalled' and coalesce(l.status, '') in ('sent', 'confirmed') and l.recalls = 0 limit :most"
+_TO_URGE = f"select l.subject, l.ledger, m.ledger{_BOTH} and l.urges < m.urges and coalesce(l.status, '') in ('sent', 'confirmed', 'arrived') limit :most"
 
 
 _TO_ANNOUNCE = (

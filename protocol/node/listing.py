@@ -1,6 +1,6 @@
 """Lists of cases as SQL: what an actor may see, what each view holds, in which order. The same text on both stores.
 
-Pages of 100,000 cases stay fast by three indices that hold all that lists ask for (INDICES, made when the journal is
+Pages of 100,000 cases stay fast by a few indices that hold all that lists ask for (INDICES, made when the journal is
 opened): a list is a walk along one of them, newest first, and only the rows of the page are fetched. SQLite chooses by
 guessing and would rather take the single-column indices and fetch thousands of rows; `(column || '')` keeps it from them.
 
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol import place
 from protocol.access import CASE_POWERS
-from protocol.case import OPEN
+from protocol.case import OPEN, TASK_OPEN
 from protocol.events import Actor
 from protocol.node.journal.rows import among, bound
 
@@ -26,12 +26,15 @@ OTHERS_MAX: Final = 1_000  # cases of other places that one list takes in for an
 Where = tuple[str, dict[str, Any]]  # a condition on case_row and its bound values
 
 IS_OPEN: Final = "(status || '') in (" + ", ".join(f"'{status}'" for status in OPEN) + ")"
+# What waits for a review is not over.
+TASK_GOES_ON: Final = "(status in (" + ", ".join(f"'{status}'" for status in TASK_OPEN) + ") or reviews > 0)"
 INDICES: Final = (
     "create index if not exists case_list on case_row (updated_ms, subject, ledger, type, status)",
     f"create index if not exists case_open on case_row (updated_ms, subject, ledger, holder, due_ms, offer_to, type, status) where {IS_OPEN}",
     "create index if not exists case_follow_up on case_row (follow_up_by, follow_up_due_ms, subject, ledger) where follow_up_due_ms is not null",
     "create index if not exists case_holder on case_row (holder, ledger, subject)",
     "create index if not exists case_logged_office on case_row (logged_office, ledger, subject)",
+    f"create index if not exists task_goes_on on task_row (due_ms, assigned_ms, updated_ms, subject, ledger, assigned_by, unit, request, status, reviews) where {TASK_GOES_ON}",
 )
 _VIEW: Final = {
     "all": "1 = 1",
@@ -145,7 +148,14 @@ def of_status(status: str) -> Where:
     return f"{sql} and {IS_OPEN}" if status in OPEN else sql, {"status": status}
 
 
-def page(condition: str, ordered: str) -> str:
+def page(condition: str, ordered: str, table: str = "case_row") -> str:
     """The rows of one page, found in an index and then fetched. Values: per, skip."""
-    inner = f"select subject from case_row where {condition} order by {ordered} limit :per offset :skip"
-    return f"select * from case_row where subject in ({inner}) order by {ordered}"
+    inner = f"select subject from {table} where {condition} order by {ordered} limit :per offset :skip"
+    return f"select * from {table} where subject in ({inner}) order by {ordered}"
+
+
+def tasks_of(office: str) -> Where:
+    """Tasks in places the office covers, asked of it, or assigned by it; of one and its linked one, not both."""
+    inside, values = subtree("(ledger || '')", "own", office)
+    asking = "exists (select 1 from task_row m where m.subject = task_row.request and (" + inside.replace("ledger", "m.ledger") + "))"
+    return f"({inside} or (assigned_by || '') = :own or (unit || '') = :own) and not ((request || '') > '' and {asking})", values

@@ -5,9 +5,12 @@ one, means that the old one is gone: a browser gives a session's cookie and its 
 here; what had been sent is in the ledger. A phone with another session is another phone, and nothing is said of it.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from protocol.node.journal import Journal
+from protocol.node.journal.rows import among, bound, fetch
 
 
 class Store(msgspec.Struct, frozen=True, array_like=True):
@@ -43,9 +46,14 @@ async def told(journal: Journal, person: str, session: str) -> None:
         await _write(journal, f"phone {person}", {**await _all(journal, f"phone {person}"), session: after})
 
 
-async def last_cleared(journal: Journal, person: str) -> int:
-    """For who sent him: when a phone of his was last found cleared; 0: never."""
-    return max((one.cleared_ms for one in (await _all(journal, f"phone {person}")).values()), default=0)
+async def last_cleared(journal: Journal, persons: Iterable[str]) -> dict[str, int]:
+    """For who sent them: person → when a phone of theirs was last found cleared; absent: never."""
+    names = {f"phone {person}": person for person in persons}
+    if not names:
+        return {}
+    async with journal.read() as c:
+        rows = await fetch(c, f"select name, value from local where {among(c, 'name', 'names')}", {"names": bound(c, names)})
+    return {names[name]: max((one.cleared_ms for one in _decoder.decode(raw).values()), default=0) for name, raw in rows}
 
 
 SESSIONS_MAX = 8  # of one person: older ones are forgotten

@@ -5,7 +5,7 @@ A case or task itself is folded from its entries, so that what a revoked node wr
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from nacl.bindings import crypto_scalarmult_base
 from sqlalchemy import text as sql_text
@@ -38,8 +38,18 @@ PER_MAX = 200
 TASKS_MAX = 500  # of one list; an office that has more open at once looks case by case
 PEOPLE_MAX = 2_000
 VISIT_MAX = 20
+COUNTS_MS, COUNTS_MAX = 10_000, 200  # clocks run out without an entry; offices that ask at one node
 QUARANTINE_MAX = 200
 _OPEN_TASK = "status in (" + ", ".join(f"'{status}'" for status in TASK_OPEN) + ")"
+_FIRST_DUE = f"case when {_OPEN_TASK} then 0 else 1 end, case when {_OPEN_TASK} then coalesce(nullif(due_ms, 0), assigned_ms) else -updated_ms end, subject"
+
+
+class _Counts(NamedTuple):
+    """found as of the entry at `position`, at `at_ms` of this node's clock."""
+
+    position: int | None
+    at_ms: int
+    found: dict[str, int]
 
 
 class Reads:
@@ -49,6 +59,7 @@ class Reads:
         """sealing_secret: X25519 secret key, 32 bytes, only where sealed reports may be read."""
         self._journal, self._shelf, self._signer, self._clock = journal, shelf, signer, clock
         self._secret = sealing_secret
+        self._counts: dict[Any, _Counts] = {}
         if sealing_secret is not None:
             crypto_scalarmult_base(sealing_secret)  # raises at once for a key that is none
 
@@ -95,9 +106,16 @@ class Reads:
         return CasePage(tuple(row_as(CaseRow, row, known[_last(row)]) for row in rows), total, page, per)
 
     async def counts(self, actor: Actor) -> dict[str, int]:
-        """How many cases each of VIEWS holds for this actor."""
+        """How many cases each of VIEWS holds for this actor. Each page asks; counted anew when an entry came, and each COUNTS_MS."""
+        who, now_ms = (actor.offices, actor.powers & access.CASE_POWERS), self._clock()
         async with self._journal.read() as c:
-            return await self._counted(c, actor, VIEWS)
+            newest = (await _all(c, "select max(position) from entry", {}))[0][0]
+            known = self._counts.get(who)
+            if known is None or known.position != newest or not 0 <= now_ms - known.at_ms < COUNTS_MS:
+                if len(self._counts) >= COUNTS_MAX:
+                    self._counts.clear()
+                known = self._counts[who] = _Counts(newest, now_ms, await self._counted(c, actor, VIEWS))
+        return dict(known.found)
 
     async def case(self, actor: Actor, subject: str) -> Case:
         """Raises Refused case_unknown, also when the actor may not see it."""
@@ -152,16 +170,19 @@ class Reads:
 
     # ── tasks ──
 
-    async def tasks(self, actor: Actor, case: str = "", open_only: bool = False) -> list[TaskRow]:
-        """Tasks in places the actor's office covers, asked of its unit, or assigned by it. case: only those of this case."""
+    async def tasks(self, actor: Actor, case: str = "", open_only: bool = False, most: int = TASKS_MAX) -> list[TaskRow]:
+        """Tasks in places the actor's office covers, asked of its unit, or assigned by it: what ends first in front, then what is over.
+
+        case: only those of this case, the last sent in front.
+        """
         if not actor.powers & access.CASE_POWERS:
             return []
-        condition, values = listing.any_of([_tasks_of(office) for office in actor.offices])
+        condition, values = listing.any_of([listing.tasks_of(office) for office in actor.offices])
         if case:
             condition, values = f"case_subject = :case and {condition}", {**values, "case": case}
-        if open_only:  # what waits for a review is not over
-            condition = f"{condition} and ({_OPEN_TASK} or reviews > 0)"
-        return await self._task_rows(condition, values, "assigned_ms desc, subject")
+        if open_only:
+            condition = f"{listing.TASK_GOES_ON} and {condition}"
+        return await self._task_rows(condition, values, "assigned_ms desc, subject" if case else _FIRST_DUE, most)
 
     async def my_tasks(self, actor: Actor) -> list[TaskRow]:
         """Those of the cadre who asks, open ones first, by date."""
@@ -250,10 +271,14 @@ class Reads:
 
     async def person_name(self, person: str) -> str:
         """ "" when unknown here. The node itself ("") is 系统."""
-        if not person:
-            return "系统"
+        return (await self.person_names([person]))[person]
+
+    async def person_names(self, persons: Iterable[str]) -> dict[str, str]:
+        """The same of many, in one question."""
+        wanted = set(persons)
         async with self._journal.read() as c:
-            return (await self._names(c, [person])).get(person, "")
+            found = await self._names(c, sorted(wanted - {""}))
+        return {person: found.get(person, "") if person else "系统" for person in wanted}
 
     # ── for few ──
 
@@ -291,9 +316,9 @@ class Reads:
     async def _marks(self, c: AsyncConnection, keys: Iterable[Key]) -> dict[Key, tuple[Mark, ...]]:
         return await marks.marks(c, keys, self._shelf, self._signer.certificate)
 
-    async def _task_rows(self, condition: str, values: dict[str, Any], order: str) -> list[TaskRow]:
+    async def _task_rows(self, condition: str, values: dict[str, Any], order: str, most: int = TASKS_MAX) -> list[TaskRow]:
         async with self._journal.read() as c:
-            rows = await _dicts(c, f"select * from task_row where {condition} order by {order} limit {TASKS_MAX}", values)
+            rows = await _dicts(c, listing.page(condition, order, "task_row"), {**values, "per": min(most, TASKS_MAX), "skip": 0})
             known = await self._marks(c, [_last(row) for row in rows])
         return [row_as(TaskRow, row, known[_last(row)]) for row in rows]
 
@@ -303,13 +328,6 @@ class Reads:
         values = {"persons": bound(c, sorted(set(persons)))}
         rows = await _all(c, f"select subject, name from person_row where {among(c, 'subject', 'persons')}", values)
         return {row.subject: row.name or "" for row in rows}
-
-
-def _tasks_of(office: str) -> listing.Where:
-    """Tasks in places the office covers, asked of it, or assigned by it; of one and its linked one, not both."""
-    inside, values = listing.subtree("ledger", "own", office)
-    asking = "exists (select 1 from task_row m where m.subject = task_row.request and (" + inside.replace("ledger", "m.ledger") + "))"
-    return f"(({inside} or assigned_by = :own or unit = :own) and not (request > '' and {asking}))", values
 
 
 def _last(row: Any) -> Key:

@@ -364,6 +364,7 @@ def count_steps(monkeypatch) -> list[int]:
 
 async def counted(root: Node, actor: Actor, steps: list[int]) -> dict[str, int]:
     asks = {"counts": lambda: root.reads.counts(actor), "places": lambda: root.reads.places(actor)}
+    asks["tasks"] = lambda: root.reads.tasks(actor, open_only=True)
     for view in VIEWS:
         asks[view] = lambda view=view: root.reads.cases(actor, view=view)
     asks["status"] = lambda: root.reads.cases(actor, status="mediating")

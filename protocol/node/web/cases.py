@@ -80,7 +80,7 @@ async def names_of(request: Request, case: Case, lines: list[Line]) -> dict[str,
     posts = {line.head.author[0]: tables.post_name(line.head.author[1].partition(".")[0]) for line in lines}
     persons = set(posts) | {case.handler}
     persons |= {text for line in lines for label, text in line.text.items() if label in PERSON_LABELS}
-    return {person: await reads.person_name(person) or posts.get(person, ELSEWHERE) for person in persons if person}
+    return {person: name or posts.get(person, ELSEWHERE) for person, name in (await reads.person_names(persons - {""})).items()}
 
 
 async def case_context(request: Request, subject: str) -> dict[str, Any]:
@@ -88,6 +88,7 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
     node, actor = node_of(request), actor_of(request)
     case: Case = await node.reads.case(actor, subject)
     tasks = await node.reads.tasks(actor, case=subject)
+    cadres = await node.reads.person_names(task.cadre for task in tasks)
     companions = await node.reads.companions(actor, subject)
     lines = [*case.lines, *(line for companion in companions for line in companion.lines)]
     keys = [(line.head.ledger, *line.key) for line in lines]
@@ -108,7 +109,7 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
         "steps": steps,
         "LATER": LATER,
         "others": {step.command: step for step in offered if step.command in NOT_STEPS},
-        "tasks": [(task, await node.reads.person_name(task.cadre) if task.cadre else "") for task in tasks],
+        "tasks": [(task, cadres[task.cadre] if task.cadre else "") for task in tasks],
         "clocks": [(clock, clocks.warn(clock, node.clock())) for clock in running],
         "choices": await choices(request, case, actor, steps),
         "reviewed": {review.item: review for review in case.reviews},

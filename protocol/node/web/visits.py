@@ -34,7 +34,7 @@ from protocol.problem import Refused
 from protocol.task import steps_task
 
 CADRES_SHOWN_MAX: Final = 60
-TASKS_SHOWN_MAX: Final = 200
+TASKS_SHOWN_MAX: Final = 100
 SUMMARY_CHARS: Final = 200
 WORKING_DAYS_OFFERED: Final = (1, 3, 5)
 STEPS: Final = (("assigned_ms", "已派"), ("confirmed_ms", "已接单"), ("arrived_ms", "已到场"), ("reported_ms", "已报"))
@@ -189,32 +189,33 @@ class Track(msgspec.Struct, frozen=True):
 
 async def track(request: Request, row: Any) -> Track:
     """row: a TaskRow, or a Task."""
+    return (await _tracks(request, [row]))[0]
+
+
+async def _tracks(request: Request, rows: list[Any]) -> list[Track]:
+    """One question each for names and for phones, however many there are."""
     node = node_of(request)
-    steps = tuple((words, getattr(row, field) or None) for field, words in STEPS)
-    name = await node.reads.person_name(row.cadre) if row.cadre else ""
-    late = bool(row.due_ms) and row.status in TASK_OPEN and row.due_ms < node.clock()
-    return Track(row, name, steps, OVER.get(row.status, ""), late, await phone_cleared(request, row))
-
-
-async def phone_cleared(request: Request, row: Any) -> int:
-    """When the phone of who is on his way was found cleared, since he was sent; 0: it was not."""
-    if not row.cadre or row.status not in TASK_OPEN:
-        return 0
-    cleared_ms = await phones.last_cleared(node_of(request).journal, row.cadre)
-    return cleared_ms if cleared_ms >= row.assigned_ms else 0
+    names = await node.reads.person_names(row.cadre for row in rows)
+    cleared = await phones.last_cleared(node.journal, {row.cadre for row in rows if row.cadre and row.status in TASK_OPEN})
+    made = []
+    for row in rows:
+        steps = tuple((words, getattr(row, field) or None) for field, words in STEPS)
+        late = bool(row.due_ms) and row.status in TASK_OPEN and row.due_ms < node.clock()
+        cleared_ms = cleared.get(row.cadre, 0) if row.status in TASK_OPEN else 0
+        name = names[row.cadre] if row.cadre else ""
+        made.append(Track(row, name, steps, OVER.get(row.status, ""), late, cleared_ms if cleared_ms >= row.assigned_ms else 0))
+    return made
 
 
 async def tracks(request: Request, open_only: bool, case: str = "") -> list[Track]:
     """Those that end first in front; what is over, newest first."""
-    rows = await node_of(request).reads.tasks(actor_of(request), case=case, open_only=open_only)
-    going = sorted((row for row in rows if row.status in TASK_OPEN), key=lambda row: row.due_ms or row.assigned_ms)
-    done = sorted((row for row in rows if row.status not in TASK_OPEN), key=lambda row: -row.updated_ms)
-    return [await track(request, row) for row in [*going, *done][:TASKS_SHOWN_MAX]]
+    rows = await node_of(request).reads.tasks(actor_of(request), case=case, open_only=open_only, most=TASKS_SHOWN_MAX)
+    return await _tracks(request, rows)
 
 
 async def tasks_context(request: Request) -> dict[str, Any]:
     show = "all" if request.query_params.get("show") == "all" else "open"
-    return {"tracks": await tracks(request, show == "open"), "show": show}
+    return {"tracks": await tracks(request, show == "open"), "show": show, "most": TASKS_SHOWN_MAX}
 
 
 @get("/tasks")
