@@ -14,14 +14,19 @@ SUBJECTS_MAX = 1_000  # a stream that slept longer redraws everything anyway
 
 
 class Watched(asyncio.Event):
-    """Set after each commit; `take` clears it and returns the subjects that changed since (empty: redraw everything)."""
+    """Set after each commit; `take` clears it and returns the subjects that changed since (empty: redraw everything).
+
+    committed: set when entries came, and not only news of peers; whoever uses it clears it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.committed = asyncio.Event()
         self._subjects: set[str] = set()
         self._all = False
 
     def note(self, subjects: Iterable[str]) -> None:
+        self.committed.set()
         self._subjects.update(subjects)
         if len(self._subjects) > SUBJECTS_MAX:
             self._subjects.clear()

@@ -67,6 +67,23 @@ async def test_the_receiving_node_writes_the_arrival_by_itself_and_once(county: 
     assert await town.desk.arrivals() == []
 
 
+async def test_offers_of_one_number_in_two_ledgers_both_arrive(county: County):
+    """The same node wrote both, each as the same entry of its lane: the number alone names neither."""
+    town, root = await county.node("town"), await county.node("root")
+    cases = []
+    for ledger in (VILLAGE, f"{TOWN}/330523111218"):
+        case = (await town.say(dispute(ledger))).subject
+        for one in (
+            AcceptDispute(id=new_id(), case=case, willing=True),
+            EscalateDispute(id=new_id(), case=case, to=ROOT, reason="要县里牵头", tried="两次"),
+        ):
+            await town.say(one)
+        cases.append(case)
+    await exchange(town, root)
+    for case in cases:
+        assert (await root.reads.case(root.actor(), case)).offer.arrived_ms
+
+
 async def test_a_batch_may_come_as_often_as_it_likes(county: County):
     village, town = await county.node("village"), await county.node("town")
     await village.say(dispute())

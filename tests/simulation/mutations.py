@@ -296,6 +296,11 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         (Cut("protocol.views:_review_rows", '"owner": r.owner', '"owner": ""'),),
     ),
     Mutation(
+        "an offer without its ledger", "an arrival is named by the offer's number alone, which two ledgers may give",
+        (Cut(f"{NODE}.errands:Errands._arrival", '{draft.ledger} {origin}', '{origin}'),),
+        seeds_max=120,
+    ),
+    Mutation(
         "sealed in clear", "a sealed report is written as it was typed",
         (Cut(f"{NODE}.sealing:seal", "box = _boxed(padded, sealing_key, chance(32))", "box = padded"),),
         quick=True,

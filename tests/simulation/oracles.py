@@ -6,7 +6,8 @@
 Heard at once: a live batch speaks of the disk · a file is asked for only when no text is missing · a mark that a page shows, and what a phone
 lets go of, stands at the other node. In the end: no clock and no order of arrival decided anything · an outcome that the next holder had
 not seen is set aside, and one that he had seen is not · what a revoked node wrote after its last good entry counts nowhere by itself ·
-who wrote an entry was entitled to, by certificate, ledger and office · an erased body is nowhere · a request has one linked task.
+who wrote an entry was entitled to, by certificate, ledger and office · an erased body is nowhere · a request has one linked task ·
+an offer that stands has arrived at the office that it is for.
 """
 
 from collections.abc import Iterable, Iterator
@@ -62,7 +63,7 @@ def listen(world: "World") -> None:
 
 def at_end(world: "World") -> list[str]:
     county = world.sites["county"]
-    broken = [*_cases(county), *_kept_promises(world), *_linked_once(county)]
+    broken = [*_cases(county), *_kept_promises(world), *_linked_once(county), *_arrived(world, county)]
     for site in world.alive():
         broken += [*_entitled(site, county), *_erased(site), *_own_moves(site)]
     return broken[:BROKEN_MAX]
@@ -148,6 +149,21 @@ def _linked_once(county: Site) -> Iterator[str]:
     sql = "select request, count(*) from task_row where request > '' group by request having count(*) > 1"
     for request, count in county.disk.rows(sql):
         yield f"(b) {count} linked tasks were made for {request}"
+
+
+def _arrived(world: "World", county: Site) -> Iterator[str]:
+    """An offer that stands is at the office that it is for, and says so: its clock begins there."""
+    for subject, ledger, to in county.disk.rows(
+        "select subject, ledger, offer_to from case_row where offer_to > '' and arrived_ms is null"
+    ):
+        able = [site for site in world.alive() if site.node is not None and not site.node.stopped() and site.hears(ledger)]
+        able = [site for site in able if site.node is not None and _covered(site.node.certificate.serves, to)]
+        rows, _, _, verdict = _judged(county, subject)
+        if not able or verdict is None or verdict.offer is None:
+            continue
+        offer, told = key_text(verdict.offer.key), [facts_of(e.head) for e in rows if e.head.kind == "DisputeArrived"]
+        if all(getattr(facts, "offer", "") != offer for facts in told):
+            yield f"(arrived) {able[0].name} serves {to} and does not say that {subject} was offered to it"
 
 
 def _erased(site: Site) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The page stays true by itself: `GET /stream?view=NAME&…` sends the current state of the page's regions after each commit.
 
 State, not deltas: every message renders what is true now, so a slow or sleeping browser costs nothing and misses nothing.
-Changes within COALESCE_MS go together; what did not change is not sent again; a comment now and then finds dead peers, and
+Changes within COALESCE_MS go together, news of peers (how far an entry got) wait NEWS_MS so that they hold up no entry; what did not change is not sent again; a comment now and then finds dead peers, and
 the same turn redraws what only time changes (还剩 2 个工作日). A view is `async (request) -> str`: its `<hx-partial>`s.
 
 Readers of one office who look at the same address share one rendering (`@shared` on the view: it must show nothing that
@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from litestar import Request, get
@@ -24,6 +25,7 @@ from protocol.node.web.page import COOKIE, actor_of, node_of, rendered, shell
 from protocol.problem import Refused
 
 COALESCE_MS: Final = 50
+NEWS_MS: Final = 200
 BUSY_SHARE: Final = 0.2
 STILL_THERE_S: Final = 15
 RETRY_MS: Final = 500
@@ -87,13 +89,13 @@ class Channel:
             async with node_of(self._request).wake.watch() as event:
                 while True:
                     event.clear()
-                    began = time.monotonic()
+                    event.committed.clear()
+                    began = time.thread_time()
                     await self._render()
-                    await asyncio.sleep(max(COALESCE_MS / 1000, (time.monotonic() - began) / BUSY_SHARE))
-                    try:
+                    await asyncio.sleep(max(COALESCE_MS / 1000, (time.thread_time() - began) / BUSY_SHARE))
+                    with suppress(TimeoutError):  # what only time changes
                         await asyncio.wait_for(event.wait(), STILL_THERE_S)
-                    except TimeoutError:
-                        continue  # what only time changes
+                        await asyncio.wait_for(event.committed.wait(), NEWS_MS / 1000)
         except Refused:
             pass  # the case left what this person may see, or the store is busy: the page asks again and is told
         except Exception as error:  # noqa: BLE001 — the streams end, their pages ask again; the fault is written down
