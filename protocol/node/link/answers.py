@@ -4,7 +4,6 @@ The asker is read from the reply subject: only that node can listen there, so a 
 there is nothing to give; a refusal travels as a header. One answer a request, in turn, at most one batch or one piece large.
 """
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -122,20 +121,20 @@ def _end_ask(raw: bytes) -> EndAsk | None:
 
 async def piece(journal: Any, ledger: str, origin: str, after: int, limit: int) -> Batch | None:
     """A batch of the lane after `after`, cut at a signature; None when there is nothing to give."""
-    prev = START
-    if after:
-        before: Sequence[Any] = await journal.lane(ledger, origin, after - 1, 1)
-        if not before:
-            return None
-        prev = bytes(before[0].hash)
     rows: list[Any] = []
-    size, signed = 0, False
+    prev, size, signed = b"" if after else START, 0, False
     while len(rows) < BATCH_ENTRIES_MAX and size < BATCH_BYTES_MAX and not (signed and len(rows) >= limit):
         want = min(ROWS_AT_ONCE, BATCH_ENTRIES_MAX - len(rows), limit - len(rows) if len(rows) < limit else ROWS_AT_ONCE)
-        more = await journal.lane(ledger, origin, after + len(rows), want)
+        one = 0 if prev else 1  # the entry before comes with the first question
+        more = await journal.lane(ledger, origin, after + len(rows) - one, want + one)
+        whole = len(more) == want + one
+        if one:
+            if not more:
+                return None
+            prev, more = bytes(more[0].hash), more[1:]
         rows += more
         size += sum(len(row.head_bytes) + len(row.body or b"") for row in more)
         signed = signed or any(row.signature for row in more)
-        if len(more) < want:
+        if not whole:
             break
     return batches.cut(rows, ledger, origin, after, prev, limit) if rows else None

@@ -89,7 +89,7 @@ class Pump:
         self._answers = Answers(self._ground, forks)
         self._forks = forks
         self._branches = Branches(self._ground, forks, self._moved) if forks else None
-        self._advanced: set[str] = set()
+        self._advanced, self._wrote = set[str](), set[str]()
         self._poke, self._due = asyncio.Event(), asyncio.Event()
         self._says: dict[str, bool] = {}  # ledger → with the question
         self._said: dict[str, float] = {}
@@ -104,7 +104,10 @@ class Pump:
 
     def committed(self, lanes: Iterable[tuple[str, str]]) -> None:
         """These lanes have advanced, on the disk. Does not block."""
-        self._advanced.update(ledger for ledger, *_ in lanes)
+        for ledger, origin in lanes:
+            self._advanced.add(ledger)
+            if origin == self._ground.signer.origin:
+                self._wrote.add(ledger)
         self._poke.set()
         self._fetching.poke()
 
@@ -200,34 +203,35 @@ class Pump:
         while True:
             await self._poke.wait()
             self._poke.clear()
-            advanced, self._advanced = sorted(self._advanced), set()
+            advanced, wrote, self._advanced, self._wrote = sorted(self._advanced), sorted(self._wrote), set(), set()
+            unsaid = [ledger for ledger in wrote if not await self._publish(ledger)]  # somebody waits for it: first of all
             await self._ground.refresh(advanced)
             if place.COMMON in advanced:
                 await self._ground.load_nodes()
             self._catchup.forget_met()
+            for ledger in unsaid:
+                self._published[ledger] = self._ground.head(ledger, self._ground.signer.origin).seq
             for ledger in advanced:
-                await self._publish(ledger)
                 repeat = self._repeats.setdefault(ledger, _Repeat(0.0))
                 repeat.pause = REPEAT_S_MIN
                 self.say(ledger)
 
     @observe.each("publish", lambda _, ledger: {"ledger": ledger})
-    async def _publish(self, ledger: str) -> None:
-        """Our own lane from where it last went out. A backlog too long to be live is left to the pulls of the others."""
+    async def _publish(self, ledger: str) -> bool:
+        """Our own lane from where it last went out. False: it did not, and is left to the pulls of the others; so is a long backlog."""
         ground, origin = self._ground, self._ground.signer.origin
-        upto = ground.head(ledger, origin).seq
-        after = self._published.get(ledger, 0)
-        self._published[ledger] = upto
-        if not ground.link.is_connected or not ground.leads() or upto - after > BACKLOG_MAX:
-            return
+        began = after = self._published.get(ledger, 0)
+        if not ground.link.is_connected or not ground.leads():
+            return False
         speaks = ground.peers.speaks(ledger, ground.speaks)
-        while after < upto:
-            got = await piece(ground.journal, ledger, origin, after, BATCH_ENTRIES_MAX)
+        while got := await piece(ground.journal, ledger, origin, after, BATCH_ENTRIES_MAX):
             killpoints.reach("link.publish")
-            if got is None or not await ground.link.publish(subjects.live(ledger, ground.certificate.node), batches.pack(got, speaks)):
-                return
-            after = got.last
-        self._published[ledger] = max(self._published[ledger], after)
+            if got.last - began > BACKLOG_MAX or not await ground.link.publish(
+                subjects.live(ledger, ground.certificate.node), batches.pack(got, speaks)
+            ):
+                return False
+            self._published[ledger] = after = got.last
+        return True
 
     async def _say_haves(self) -> None:
         while True:
