@@ -247,7 +247,7 @@ class Pump:
                 await self._say(ledger, self._says.pop(ledger))
             if self._says:
                 self._due.set()
-                await asyncio.sleep(GATHER_S / 5)
+                await asyncio.sleep(max(min(self._said.get(ledger, 0.0) for ledger in self._says) + GATHER_S - now, GATHER_S / 50))
 
     @observe.each("have", lambda _, ledger, __: {"ledger": ledger})
     async def _say(self, ledger: str, want: bool) -> None:
