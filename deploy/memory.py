@@ -5,6 +5,7 @@ glibc gives each of a node's threads a heap of its own and learns to keep large 
 """
 
 import ctypes
+import gc
 import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # <malloc.h>
@@ -20,3 +21,9 @@ def be_frugal() -> None:
     if mallopt is not None:
         for option, value in ((_ARENA_MAX, ARENAS_MAX), (_MMAP_THRESHOLD, LARGE_BYTES), (_TRIM_THRESHOLD, LARGE_BYTES)):
             mallopt(option, value)
+
+
+def collect_rarely() -> None:
+    """For a node that takes in many entries at once: each makes a dozen objects that live for a moment and stand in no cycle, and looking
+    through them costs a tenth of it all (`./run bench fanin`). An edge has no memory to spare for it."""
+    gc.set_threshold(50_000, 50, 100)

@@ -40,6 +40,7 @@ async def run_hub(folder: Path, config: Config) -> bool:
     from hub.web.pages import app
     from hub.web.renewal import renewal_route
 
+    memory.collect_rarely()
     if config.root.beside:
         node = await Node.open(folder, config)
         return await _serve(node, app(node), None, None)
