@@ -282,7 +282,13 @@ class Admission:
         task = asyncio.create_task(fold_again(self._journal, self._shelf, stale))
         self._folding.add(task)
         task.add_done_callback(self._folding.discard)
-        task.add_done_callback(lambda _: self._wake.heard())
+        task.add_done_callback(lambda _: self._is_folded())
+
+    def _is_folded(self) -> None:
+        """Other entries count than before: an offer may stand now that did not."""
+        self._wake.heard()
+        self._is_due = True
+        self._look_for_arrivals()
 
 
 async def _said_if_it_fails(arrivals: Callable[[], Awaitable[Any]]) -> None:

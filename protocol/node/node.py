@@ -246,6 +246,7 @@ class Node:
 
     async def _regained(self, moved: Moved) -> None:
         """A closed lane of ours is again what others hold. What we alone had in it, written before we were told, is written anew."""
+        self._wrote.set()  # an offer may stand now that did not
         for row in moved.aside if entry.node_of(moved.origin) == self.about.node else ():
             try:
                 await self.desk.adopt(row, Actor("", "node", self.office, frozenset()))

@@ -175,7 +175,7 @@ class Phone:
             if mark["safe"]:
                 keys = tuple(e.key for e in await hand.node.journal.command(action.id) if e.sort != "lane")
                 hand.record.let_it_go(hand.node, LetGo(hand.id, self.person, action.id, keys))
-                self.kept.remove(action)
+                self.kept = [one for one in self.kept if one is not action]  # another sync of this phone may be under way
             elif not mark["here"]:
                 action.sent = False  # its node lost it: it goes again, under the same id
 

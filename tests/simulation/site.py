@@ -234,6 +234,9 @@ class NoUploads(Uploads):
     async def tidy(self, before_s: float) -> int:
         return 0
 
+    async def drop_size(self, size: int) -> None:
+        pass
+
 
 class SimMachine(Machine):
     def __init__(self, site: "Site") -> None:

@@ -406,6 +406,8 @@ class World:
 
     async def _admitted(self, site: Site, packed: tuple[bytes, ...]) -> None:
         while site.node is None:
+            if site.is_gone:
+                return  # lost as well before it had opened
             await asyncio.sleep(0.05)
         node, life = site.node, site.life
         assert life is not None

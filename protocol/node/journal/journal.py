@@ -41,6 +41,7 @@ class Journal:
         self._turn = asyncio.Semaphore(self.writers_max)
         self._fatal: Callable[[str], Any] = faults.end_program
         self._checkpoint: Checkpoint | None = None
+        self._is_closed = False
         self._asked: engines.Connection | None = None  # one question at a time, without the four hops of a transaction
         self.damaged = False
         self.url, self.key = "", b""
@@ -106,8 +107,10 @@ class Journal:
                 await fetch(w.connection, "delete from local where name = 'tables'")  # with which they were folded: not known here
 
     async def close(self) -> None:
-        if self._checkpoint:
-            async with self._turn, self._guarded():
+        """Whoever writes ends; whoever comes later (a message that was being heard) is refused store_busy: somebody else opens it now."""
+        self._is_closed = True
+        async with self._turn, self._guarded():
+            if self._checkpoint:
                 await self._checkpoint.close()
         await self._dispose()
 
@@ -160,6 +163,8 @@ class Journal:
         except TimeoutError:
             raise Refused("store_busy") from None
         try:
+            if self._is_closed:
+                raise Refused("store_busy")
             yield
         finally:
             self._turn.release()

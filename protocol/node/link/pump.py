@@ -252,8 +252,10 @@ class Pump:
     @observe.each("have", lambda _, ledger, __: {"ledger": ledger})
     async def _say(self, ledger: str, want: bool) -> None:
         ground = self._ground
-        lanes = have.lanes_of(ground.heads.get(ledger, {}))
         others = await self._forks.tips(ledger) if self._forks else {}
+        if others:
+            await ground.refresh([ledger])  # a lane of two histories may have got the other one since
+        lanes = have.lanes_of(ground.heads.get(ledger, {}))
         said = Have(ground.certificate.node, ledger, lanes, ground.clock(), ground.version, want, ground.speaks, others)
         wire = have.sign(said, ground.signer.key)
         self._hearing.own_words.append(wire)
