@@ -106,7 +106,8 @@ async def stick_page(request: Request) -> Response[Any]:
 
 async def _shown(request: Request, status: int = 200, **more: Any) -> Response[Any]:
     node, job = node_of(request), _desk(request).job
-    sticks.tidy(_folder(request), node.clock() / 1000)
+    if job is None or not job.running:  # what is being made has no date of its own yet
+        sticks.tidy(_folder(request), node.clock() / 1000)
     above, others = sticks.receivers(node)
     if wants_json(request):
         return twin({"job": _twin(job), "receivers": [c.node for c in (*above, *others)], **more}, status)
