@@ -59,7 +59,7 @@ class LogDispute(Command):
     """登记. ledger: the place it belongs to; the office that logs it becomes the first holder (term 1).
 
     type: 4 digits (0204) or 2 (02) · intake: way of intake, a code of table `intake` · risk: green, yellow, red.
-    visit: of a further matter of one visitor, the case of the first one ("" = the first, or the only one). sealed types are refused here: SealDispute.
+    suggested: what the page had offered, see DisputeLogged. visit: of a further matter of one visitor, the case of the first one ("" = the first, or the only one). sealed types are refused here: SealDispute.
     """
 
     ledger: str
@@ -74,6 +74,7 @@ class LogDispute(Command):
     amount_fen: Fen | None = None
     risk: str = "green"
     visit: str = ""
+    suggested: Annotated[str, msgspec.Meta(max_length=40, pattern=r"^[0-9 ]*$")] = ""
 
 
 class SealDispute(Command):

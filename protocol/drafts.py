@@ -145,7 +145,7 @@ def log_drafts(command: c.LogDispute, actor: Actor, context: Context) -> list[Dr
         raise ValueError("a registration needs a code")
     facts = e.DisputeLogged(
         actor.office, 1, (), context.code, command.type, command.intake, command.headcount, command.risk,
-        command.amount_fen, command.happened_ms, command.visit,
+        command.amount_fen, command.happened_ms, command.visit, suggested=command.suggested,
     )  # fmt: skip
     title = command.title.strip() or title_of(parties, tables.type_name(command.type))
     body = e.DisputeLoggedBody(title, account, parties, command.place_text.strip())

@@ -36,7 +36,8 @@ from protocol.facts import Body, Facts, TextBody
 
 class DisputeLogged(Facts):
     """Of a successor, written by a node itself (office ""): by: the office that handed it over and holds it until it is taken up ·
-    predecessor: the case it goes on from · since_ms, accepted_ms: that one's registration and acceptance, whose clocks count.
+    predecessor: the case it goes on from · since_ms, accepted_ms: that one's registration and acceptance, whose clocks count ·
+    suggested: the types that the page had offered by the person's words, codes with blanks between: what was chosen beside them is learnt from.
     """
 
     code: str
@@ -51,6 +52,7 @@ class DisputeLogged(Facts):
     predecessor: str = ""
     since_ms: int | None = None
     accepted_ms: int | None = None
+    suggested: str = ""
 
 
 class DisputeLoggedBody(Body):

@@ -55,9 +55,12 @@ class Ending(Row):
 
 
 class ListRow(Row):
+    """words: what people say, for suggestions."""
+
     list: str
     code: str
     name: str
+    words: tuple[str, ...] = ()
 
 
 class Post(Row):

@@ -33,6 +33,7 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     intakes: Mapping[str, Intake]
     endings: Mapping[str, Ending]
     lists: Mapping[str, Mapping[str, str]]
+    list_words: Mapping[str, Mapping[str, tuple[str, ...]]]  # what people say, by list and code
     posts: Mapping[str, Post]
     units: Mapping[str, Unit]
     levels: tuple[Level, ...]
@@ -199,6 +200,10 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """(code, name) pairs of a small list, for a choice on a page."""
         return tuple(self.lists[list_].items()) if list_ in self.lists else ()
 
+    def said_words(self, list_: str) -> Mapping[str, tuple[str, ...]]:
+        """Code → what people say that speaks for it, in the list's order. A county's older table may have none: then the packaged ones."""
+        return self.list_words.get(list_) or _packaged().list_words.get(list_, {})
+
     def post_name(self, kind: str) -> str:
         return self.posts[kind].name if kind in self.posts else kind
 
@@ -220,8 +225,11 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 def _fields(read: Mapping[str, Any]) -> dict[str, Any]:
     lists: dict[str, dict[str, str]] = {}
+    spoken: dict[str, dict[str, tuple[str, ...]]] = {}
     for row in read["lists"].rows:
         lists.setdefault(row.list, {})[row.code] = row.name
+        if row.words:
+            spoken.setdefault(row.list, {})[row.code] = row.words
     starts: dict[str, tuple[ClockRule, ...]] = {}
     for row in read["clocks"].rows:
         starts[row.start] = (*starts.get(row.start, ()), row)
@@ -237,6 +245,7 @@ def _fields(read: Mapping[str, Any]) -> dict[str, Any]:
         "types": _by(read["types"].rows, "code"),
         "intakes": _by(read["intake"].rows, "code"),
         "endings": _by(read["outcomes"].rows, "code"),
+        "list_words": MappingProxyType({name: MappingProxyType(words) for name, words in spoken.items()}),
         "lists": MappingProxyType({name: MappingProxyType(words) for name, words in lists.items()}),
         "posts": _by(read["posts"].rows, "kind"),
         "units": _by(read["units"].rows, "path"),

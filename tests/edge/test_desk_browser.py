@@ -55,9 +55,9 @@ def test_a_clerk_logs_by_keyboard_and_watches_it_arrive(sign_in: Callable, nodes
     look(desk, "desk-empty")
     expect(desk.locator("#link-state")).to_have_text("离线")
     desk.keyboard.press("F2")
-    expect(desk.locator("#party_name")).to_be_focused()
-    type_in(desk, "", "13800001234", "叶根水")
-    desk.fill("#account", "两家的水沟堵了，都说是对方倒的土。")
+    expect(desk.locator("#account")).to_be_focused()  # his own words come first
+    type_in(desk, "两家的水沟堵了，都说是对方倒的土。", "", "13800001234", "叶根水")
+    expect(desk.locator("#hints .chip")).to_have_text(["邻里·采光排水"])
     desk.keyboard.press("Control+Enter")
     expect(desk.locator("#party_name-wrong")).to_contain_text("请填写")  # the wrong field is marked …
     expect(desk.locator("#party_name")).to_be_focused()
@@ -67,7 +67,7 @@ def test_a_clerk_logs_by_keyboard_and_watches_it_arrive(sign_in: Callable, nodes
     desk.keyboard.insert_text("叶根土")
     desk.keyboard.press("Control+Enter")
     expect(desk.locator("#log .saved")).to_contain_text("已登记 2026-018-")
-    expect(desk.locator("#party_name")).to_be_focused()  # ready for the next one
+    expect(desk.locator("#account")).to_be_focused()  # ready for the next one
     desk.keyboard.insert_text("王")
     row = desk.locator("#rows tr", has_text="叶根土")
     expect(row.locator(".mark.done")).to_have_text(["已存本机"])
@@ -76,7 +76,7 @@ def test_a_clerk_logs_by_keyboard_and_watches_it_arrive(sign_in: Callable, nodes
     expect(row.locator(".mark.done")).to_have_text(["已存本机", "已到乡镇"])
     nodes.do(lambda rig: rig.deliver("village", "root"))
     expect(row.locator(".mark.done")).to_have_text(["已存本机", "已到乡镇", "已到县"])  # without a reload
-    expect(desk.locator("#party_name")).to_have_value("王")  # what is being typed is left alone
+    expect(desk.locator("#account")).to_have_value("王")  # what is being typed is left alone
     for name, size in (("desk", DESK), ("desk-1366", OLD_PC), ("desk-phone", PHONE)):
         desk.set_viewport_size(size)
         look(desk, name)
@@ -87,6 +87,32 @@ def test_a_clerk_logs_by_keyboard_and_watches_it_arrive(sign_in: Callable, nodes
     desk.keyboard.press("Enter")
     desk.wait_for_url("**/cases/*")
     expect(desk.locator("h1")).to_contain_text("叶根土")
+
+
+def test_what_a_clerk_writes_is_looked_at_while_she_writes(sign_in: Callable, nodes: Served):
+    from playwright.sync_api import expect
+
+    nodes.do(lambda rig: rig.log("village"))  # 叶根土 has a case that is open
+    desk = sign_in("village", DESK)
+    desk.keyboard.press("F2")
+    type_in(desk, "东邻新砌的围墙占了半尺，两家动手了，他扬言要砍人", "叶根土")
+    expect(desk.locator("#hints .chip")).to_have_text(["邻里·界址围墙", "红色风险"])
+    expect(desk.locator("#hints .note")).to_contain_text("叶根土 有没办结的：")
+    look(desk, "hints")
+    for name in ("邻里·界址围墙", "红色风险"):
+        desk.get_by_role("button", name=name).focus()
+        desk.keyboard.press("Enter")
+    expect(desk.locator("#type")).to_have_value("0204")
+    expect(desk.locator("#risk")).to_have_value("red")
+    expect(desk.locator("#account")).to_have_value("东邻新砌的围墙占了半尺，两家动手了，他扬言要砍人")
+    desk.keyboard.press("Control+Enter")
+    expect(desk.locator("#log .saved")).to_contain_text("已登记")
+    desk.fill("#account", "我要举报村主任贪污集体的钱")
+    expect(desk.locator("#hints .note")).to_contain_text("改用密封转交")
+    desk.locator("[data-to-seal]").click()
+    desk.wait_for_url("**/seal")
+    desk.go_back()
+    expect(desk.locator("#account")).to_have_value("")
 
 
 def test_a_case_changes_under_what_is_being_written_and_nothing_is_lost(sign_in: Callable, nodes: Served):
@@ -123,8 +149,7 @@ def test_the_session_ends_and_the_form_waits_for_the_sign_in(sign_in: Callable, 
     monkeypatch.setattr(browser, "EXPECTED", re.compile(browser.EXPECTED.pattern + "|status of 401"))  # Chromium reports each refused fetch
     desk = sign_in("village", DESK)
     desk.keyboard.press("F2")
-    type_in(desk, "何桂英")
-    desk.fill("#account", "老人的粮油钱断了半年。")
+    type_in(desk, "老人的粮油钱断了半年。", "何桂英")
     nodes.do(a_night)
     desk.keyboard.press("Control+Enter")
     expect(desk.locator("#again-box")).to_be_visible()

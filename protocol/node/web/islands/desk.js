@@ -15,7 +15,9 @@ addEventListener("input", (e) => { const form = e.target.closest?.("form[data-gu
 addEventListener("change", (e) => { const form = e.target.closest?.("form[data-guard]"); if (form) keep(form, sealedChosen(form)); });
 addEventListener("reset", (e) => drop(e.target));
 addEventListener("submit", (e) => { if (e.target.matches("form[action='/sign-out']")) dropAll(); });
-addEventListener("htmx:before:swap", ({ detail: { ctx, tasks } }) => {
+addEventListener("htmx:before:swap", (e) => {
+  const { ctx, tasks } = e.detail;
+  if (ctx?.sourceElement?.matches?.("[data-aside]") && ctx.response?.status !== 200) return e.preventDefault(); // the save itself will say it
   if (!live(ctx?.sourceElement)) return;
   for (let i = tasks.length - 1; i >= 0; i--) {
     const { target, fragment } = tasks[i];
@@ -52,7 +54,10 @@ const notice = (form, kind, words) => {
   form.prepend(box);
 };
 const UNSURE = "没有等到本机程序的回答，不知道存下没有。您写的还在，请再点一次保存，不会存成两份；存好以后再改。";
-const formOf = (e) => (e.detail?.ctx?.sourceElement ?? e.target)?.closest?.("form[data-guard]");
+const formOf = (e) => {
+  const source = e.detail?.ctx?.sourceElement ?? e.target;
+  return source?.closest?.("[data-aside]") ? null : source?.closest?.("form[data-guard]"); // what a form asks beside it sends nothing of it
+};
 addEventListener("htmx:before:request", (e) => { const form = formOf(e); if (form) { form.dataset.busy = ""; one("[data-notice]", form)?.remove(); one("#said")?.replaceChildren(); } });
 addEventListener("htmx:after:request", (e) => {
   const form = formOf(e), status = e.detail.ctx?.response?.status;
@@ -123,7 +128,15 @@ addEventListener("submit", (e) => { // pressed twice: the second press must not 
 }, true);
 addEventListener("click", (e) => {
   if (e.target.closest?.("[data-keys]")) one("#keys").showModal();
-  if (e.target.closest?.("[data-sealed-note] a")) { const form = e.target.closest("form"); form.reset(); delete form.dataset.dirty; }
+  const offer = e.target.closest?.("[data-set]");
+  if (offer) {
+    const field = offer.form.elements[offer.dataset.set];
+    field.closest("details")?.setAttribute("open", "");
+    field.value = offer.value;
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+    field.focus();
+  }
+  if (e.target.closest?.("[data-sealed-note] a, [data-to-seal]")) { const form = e.target.closest("form"); form.reset(); delete form.dataset.dirty; }
   const add = e.target.closest?.("[data-add-party]");
   if (!add) return;
   const last = all(".party", add.form).at(-1), number = all(".party", add.form).length, more = one("[data-party]", add.form).cloneNode(true);

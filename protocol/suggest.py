@@ -1,0 +1,48 @@
+"""What a person's own words point to: types, three at most, and how urgent they sound. A hint, never a decision.
+
+The words stand in the tables (`types`, `lists` risk), so a county changes them without a new program. A word counts by the square of
+its length: a long one says more. What speaks for a 2-digit type speaks half for each of its 4-digit ones that is spoken for itself.
+"""
+
+from datetime import date
+from typing import Final
+
+import msgspec
+
+from protocol.tables import Tables
+
+TYPES_MAX: Final = 3
+TEXT_CHARS_MAX: Final = 4_000
+
+
+class Hint(msgspec.Struct, frozen=True):
+    """A code and the words of the text that spoke for it."""
+
+    code: str
+    words: tuple[str, ...]
+
+
+def types(text: str, tables: Tables, day: date) -> tuple[Hint, ...]:
+    """Types open that day, the likeliest first; sealed ones are among them: ask type_flag."""
+    text = text[:TEXT_CHARS_MAX]
+    said = {row.code: tuple(word for word in row.words if word in text) for row in tables.types_open(day)}
+    finer = {code[:2] for code, words in said.items() if len(code) == 4 and words}
+    scored = []
+    for code, words in said.items():
+        if words and not (len(code) == 2 and code in finer):
+            above = said.get(code[:2], ()) if len(code) == 4 else ()
+            scored.append((2 * _weight(words) + _weight(above), code, (*words, *above)))
+    return tuple(Hint(code, words) for _, code, words in sorted(scored, key=lambda one: (-one[0], one[1]))[:TYPES_MAX])
+
+
+def risk(text: str, tables: Tables) -> Hint | None:
+    """The gravest level that a word of the text speaks for; None: nothing does."""
+    text, found = text[:TEXT_CHARS_MAX], None
+    for code, words in tables.said_words("risk").items():  # from the calmest to the gravest
+        if met := tuple(word for word in words if word in text):
+            found = Hint(code, met)
+    return found
+
+
+def _weight(words: tuple[str, ...]) -> int:
+    return sum(len(word) ** 2 for word in words)

@@ -1,0 +1,52 @@
+"""What words point to: three types at most, from the tables' own words; nothing where nothing was said."""
+
+from datetime import date
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol import suggest
+from protocol.tables import Tables
+
+TABLES, DAY = Tables.packaged(), date(2026, 11, 26)
+WORDS = sorted({word for row in TABLES.types.values() for word in row.words})
+
+
+def codes(text: str) -> list[str]:
+    return [hint.code for hint in suggest.types(text, TABLES, DAY)]
+
+
+def test_what_was_said_longest_counts_most():
+    assert codes("东邻新砌的围墙占了半尺")[0] == "0204"
+    assert codes("包工头拖欠民工的工资")[0] == "1002"
+    assert codes("老公喝了酒动手打老婆")[0] == "0107"
+    assert codes("今天天气不错") == []
+
+
+def test_a_wide_type_is_offered_only_where_none_of_its_finer_ones_is_spoken_for():
+    assert codes("和邻居不和") == ["02"]
+    assert "02" not in codes("邻居家的围墙")
+
+
+def test_a_type_that_has_ended_is_not_offered():
+    row = TABLES.types["0204"]
+    assert "0204" in codes(row.words[0])
+    ended = {**TABLES.types, "0204": type(row)(**{f: getattr(row, f) for f in row.__struct_fields__} | {"valid_to": "2026-01-01"})}
+    closed = type(TABLES)(**{f: getattr(TABLES, f) for f in TABLES.__struct_fields__} | {"types": ended})
+    assert "0204" not in [hint.code for hint in suggest.types(row.words[0], closed, DAY)]
+
+
+def test_the_gravest_risk_that_was_heard():
+    assert suggest.risk("两家吵了几句", TABLES) is None
+    assert suggest.risk("推搡了几下，报警了", TABLES) == suggest.Hint("yellow", ("报警", "推搡"))
+    assert suggest.risk("报警了，他说要喝农药", TABLES).code == "red"
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=8), st.text(max_size=30))
+def test_three_at_most_and_each_says_what_it_heard(words: list[str], more: str):
+    text = more.join(words)
+    found = suggest.types(text, TABLES, DAY)
+    assert len(found) <= suggest.TYPES_MAX and len({hint.code for hint in found}) == len(found)
+    for hint in found:
+        assert hint.words and all(word in text for word in hint.words)
+    assert found or not any(word in text for word in words)
