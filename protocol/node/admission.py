@@ -221,9 +221,7 @@ class Admission:
         if not fresh:
             return
         if any(e.ledger == COMMON for e in fresh):
-            self._fold_again(await self._shelf.load(self._journal))
-            if self._forks:
-                self._forks.changed.set()  # a revocation may have named the history that counts
+            await self.common_changed()
         if self._forks and self._shelf.revoked and any(entry.node_of(e.origin) in self._shelf.revoked for e in fresh):
             self._forks.changed.set()
         if any(e.sort in ("person", "common") and e.head.kind == "PostEnded" for e in fresh):
@@ -234,6 +232,12 @@ class Admission:
             self._look_for_arrivals()
             if is_last:
                 await self._arrived()
+
+    async def common_changed(self) -> None:
+        """Tables, certificates, revocations: what was folded by the ones before is folded again."""
+        self._fold_again(await self._shelf.load(self._journal))
+        if self._forks:
+            self._forks.changed.set()  # a revocation may have named the history that counts
 
     def _look_for_arrivals(self) -> None:
         """Beside what comes in, so that a storm is not held up by it: once for all that came meanwhile."""

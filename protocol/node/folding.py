@@ -62,7 +62,7 @@ async def furnish(journal: Journal, shelf: Shelf) -> Journal:
     stale, folded_with = await shelf.load(journal), await journal.local(FOLDED_WITH)
     # without the mark (a new store, views just made anew) the views were folded with what the package brings
     is_old = stale.tables if folded_with is None else folded_with != shelf.mark
-    await fold_again(journal, shelf, Stale(is_old, stale.nodes))
+    await fold_again(journal, shelf, Stale(is_old, stale.nodes, stale.before))
     if folded_with is None and not is_old:
         await _note(journal, shelf.mark)
     await fold_ended(journal, shelf)
@@ -102,8 +102,11 @@ async def fold_again(journal: Journal, shelf: Shelf, stale: Stale) -> None:
         return
     lanes = [(ledger, origin, head.seq) for (ledger, origin), head in (await journal.heads()).items() if node_of(origin) in stale.nodes]
     for ledger, origin, seq in lanes:
-        last = shelf.last_good(ledger, origin)
-        if last is not None and seq > last:
+        said = [good.get(node_of(origin)) for good in (stale.before, shelf.revoked)]
+        last = min(
+            known.get((ledger, origin), 0) for known in said if known is not None
+        )  # what counted before may not now, and the other way
+        if seq > last:
             await _project(journal, await _written_after(journal, ledger, origin, last))
 
 

@@ -11,7 +11,8 @@ others are asked. The same key signs two entries of one number. Which came first
 - the writer itself stops as soon as it sees proof: its own signature under an entry that it never wrote (`is_forked`);
 - an operator revokes the origin. The revocation names the last entry that counts and its hash, so the same history becomes the lane
   at every node; the others stay beside it and are offered for adoption, entry by entry, to whoever serves the office;
-- a lane of our own that was closed already (a restore) takes the history that others hold, and what we alone had goes aside.
+- a lane of our own that was closed already (a restore) takes the history that others hold, and what we alone had goes aside;
+- of a closed lane of the county's, whose word nobody is above, the others hold what the county holds (`follow`).
 """
 
 import asyncio
@@ -66,6 +67,7 @@ class Forks:
         self.lanes: set[Lane] = set()
         self.changed = asyncio.Event()  # something is wanted or was noted: the pump looks
         self._wanted: dict[tuple[str, str, bytes], Wanted] = {}
+        self._words: dict[Lane, tuple[int, bytes]] = {}  # see `follow`
 
     async def load(self) -> None:
         """At start, and after another program worked on the journal."""
@@ -107,6 +109,12 @@ class Forks:
             unknown = [tip for tip in tips if not await branches.knows(c, ledger, origin, *tip)]
         for seq, hash_ in unknown:
             self.want(Wanted(ledger, origin, seq, hash_, node))
+
+    def follow(self, ledger: str, origin: str, tip: tuple[int, bytes]) -> None:
+        """The county says which history of a closed lane of its own is the lane: nobody else could decide about it."""
+        if (ledger, origin) in self.lanes and self._words.get((ledger, origin)) != tip:
+            self._words[ledger, origin] = tip
+            self.changed.set()
 
     def take(self) -> list[Wanted]:
         """What is to be asked for now. What got no answer is wanted again by the next Have that shows it."""
@@ -151,7 +159,8 @@ class Forks:
     async def settle(self) -> list[Moved]:
         """Lanes of revoked origins follow the revocation, closed lanes of our own follow what others hold. Wants what it lacks for that."""
         moved = []
-        for (ledger, origin), tip in list(self._shelf.tips.items()):
+        said = {lane: tip for lane, tip in self._words.items() if lane in self.lanes and not self._is_closed(lane[1])}
+        for (ledger, origin), tip in [*(said | dict(self._shelf.tips)).items()]:
             if one := await self._as_revoked(ledger, origin, *tip):
                 moved.append(one)
         for ledger, origin in sorted(self.lanes):

@@ -17,6 +17,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from protocol import certificate as certificates
 from protocol import entry
 from protocol.certificate import Certificate
 from protocol.events import Actor
@@ -136,11 +137,17 @@ class Node:
         """Why this node writes no more, a code of problem.SENTENCES; "" when it does."""
         if self.journal.damaged:
             return "store_damaged"
-        if self.outdated.is_set() or (self.pump.is_overtaken and not self.forks.is_forked):
+        if self.outdated.is_set() or self._moves_on or (self.pump.is_overtaken and not self.forks.is_forked):
             return "store_busy"  # it opens again in a moment, under another origin
         if self.signer.node in self.shelf.revoked:
             return "node_revoked"
         return "node_forked" if self.forks.is_forked else ""
+
+    @property
+    def _moves_on(self) -> bool:
+        """Claims that others hold another history of our lane, and that nobody above could decide about it: the county goes on under a new
+        epoch, the lane becomes what the others hold, and what it alone had is written anew."""
+        return self.forks.is_forked and not self.forks.has_twin and certificates.writes(self.certificate, COMMON)
 
     async def start(self) -> None:
         await self.forks.load()
@@ -232,10 +239,12 @@ class Node:
         while True:
             await asyncio.sleep(ELSEWHERE_S)
             state = self.pump.state()
-            if not state.overtaken or self.outdated.is_set() or self.forks.has_twin:
+            if not (state.overtaken or self._moves_on) or self.outdated.is_set() or self.forks.has_twin:
                 continue
-            if self.about.moved == self.about.epoch and any(origin == self.signer.origin for _, origin in await self.journal.heads()):
-                self.forks.found_twin()  # we had moved away from it once, and it came after us: it lives
+            own = any(origin == self.signer.origin for _, origin in await self.journal.heads())
+            if own and self.about.moved == self.about.epoch and not certificates.writes(self.certificate, COMMON):
+                # we had moved away from it once, and it came after us: it lives. The county has nobody above who could decide: it was put back again
+                self.forks.found_twin()
                 self.wake.heard()
                 continue
             known = [entry.epoch_of(origin) for _, origin in await self.journal.heads() if entry.node_of(origin) == self.about.node]
@@ -247,6 +256,8 @@ class Node:
     async def _regained(self, moved: Moved) -> None:
         """A closed lane of ours is again what others hold. What we alone had in it, written before we were told, is written anew."""
         self._wrote.set()  # an offer may stand now that did not
+        if moved.ledger == COMMON:
+            await self.admission.common_changed()
         for row in moved.aside if entry.node_of(moved.origin) == self.about.node else ():
             try:
                 await self.desk.adopt(row, Actor("", "node", self.office, frozenset()))

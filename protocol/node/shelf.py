@@ -9,6 +9,7 @@ clocks stand in the views.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -38,10 +39,11 @@ _MAX = 2**63
 
 
 class Stale(NamedTuple):
-    """What a load found changed. tables: those in force · nodes: whose revocation is new or reads otherwise."""
+    """What a load found changed. tables: those in force · nodes: whose revocation is new, gone or reads otherwise · before: what `revoked` was."""
 
     tables: bool = False
     nodes: frozenset[str] = frozenset()
+    before: Mapping[str, Mapping[tuple[str, str], int]] = MappingProxyType({})
 
 
 class Ended(NamedTuple):
@@ -85,15 +87,15 @@ class Shelf:
         self.certificates = _certificates([(row[0], row[1]) for row in enrolled])
         before, self.revoked = self.revoked, _revoked(revoking)
         self.tips = _tips(revoking)
-        nodes = frozenset(node for node, lanes in self.revoked.items() if before.get(node) != lanes)
+        nodes = frozenset(node for node in {*before, *self.revoked} if before.get(node) != self.revoked.get(node))
         contents = {name: content for name, (_, _, content) in PACKAGED.items()}
         begun = [row for row in rows if row.name in PACKAGED and (row.valid_from or "") <= today]  # others are read elsewhere
         for row in sorted(begun, key=lambda r: (r.valid_from or "", r.version)):
             contents[row.name] = bytes(row.content)
         if contents == self._contents:
-            return Stale(nodes=nodes)
+            return Stale(nodes=nodes, before=before)
         self._contents, self._tables = contents, Tables.of(contents)
-        return Stale(True, nodes)
+        return Stale(True, nodes, before)
 
     @property
     def mark(self) -> bytes:

@@ -14,7 +14,7 @@ from nats.aio.msg import Msg
 
 from protocol import batch as batches
 from protocol import certificate as certificates
-from protocol import entry, have
+from protocol import entry, have, place
 from protocol.batch import Batch
 from protocol.have import Have, Lanes
 from protocol.node.forks import Forks, Wanted
@@ -188,7 +188,13 @@ class Hearing:
         """What it keeps beside its lanes; and where it speaks of forks, whether its lanes are ours."""
         if self._forks is None:
             return
-        for origin in sorted({*got.forks, *(o for o in got.lanes if entry.node_of(o) == got.node)}):
+        own = [o for o in got.lanes if entry.node_of(o) == got.node]
+        known = self._ground.peers.get(got.node)
+        if len(own) > 1 and known is not None and certificates.writes(known.certificate, place.COMMON):
+            for origin in own:
+                if entry.epoch_of(origin) < max(map(entry.epoch_of, own)):
+                    self._forks.follow(got.ledger, origin, got.lanes[origin])
+        for origin in sorted({*got.forks, *own}):
             ends = [*got.forks.get(origin, ())]
             if origin in got.lanes and got.lanes[origin][0] < self._ground.head(got.ledger, origin).seq:
                 ends.append(got.lanes[origin])
