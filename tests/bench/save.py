@@ -1,6 +1,6 @@
 """save: a clerk presses 保存 at a township's edge, page to page, and the desk's own part of it.
 
-A real edge with `cases` cases of history, the hub beside it. Half of the saves with the link up, half with it cut. `desk`: the same
+A real edge with `cases` cases of history, which the hub beside it has as well. Half of the saves with the link up, half with it cut. `desk`: the same
 commands at `desk.submit` of a node opened here, no pages. Syncs are counted by strace on the edge's process, the link cut, up to the
 last answer. Floor: one row of the same bytes into a fresh SQLCipher store, committed with full sync, in the same run.
 """
@@ -37,7 +37,7 @@ FULL, SLICE = Sizes(100_000, 100, 120), Sizes(20, 4, 12)
 
 
 async def run(runs: int, folder: Path, sizes: Sizes = FULL) -> dict[str, Figure]:
-    demo = await county(folder, sizes.cases, disputes=sizes.disputes)
+    demo = await county(folder, sizes.cases, into=("hub", "town"), disputes=sizes.disputes)  # else the hub would pull them meanwhile
     up, cut, floor = [], [], []
     async with running(demo, "hub", "town") as programs:
         page = await Page(demo.url("town"), "liqiang").sign_in()

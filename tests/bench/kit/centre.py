@@ -23,8 +23,10 @@ from deploy.demo.cast import PASSWORD, Person
 from deploy.nats.servers import free_ports
 from protocol import batch as batches
 from protocol.node.config import load
+from protocol.node.gate import RESTORED
 from protocol.node.link.answers import piece
 from protocol.node.link.creds import kept_key, public, write_creds
+from protocol.node.machine import MARK
 from protocol.node.node import Node, now_ms
 from protocol.place import COMMON
 from protocol.tables import Tables
@@ -133,6 +135,8 @@ class Centre:
     @asynccontextmanager
     async def hub(self) -> AsyncIterator[Program]:
         url = await database(self.server, TEMPLATE)
+        for name in (MARK, RESTORED):  # each run begins as if no other had been: its own saves of before are no loss
+            (self.home / name).unlink(missing_ok=True)
         self._configure(url)
         program = await Program.start("hub", self.folder, self.pages)
         try:
