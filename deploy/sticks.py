@@ -24,9 +24,15 @@ async def export(folder: Path, config: Config, file: Path, to: str) -> int:
         try:
             made = await sticks.write(node, receiver, work, "part", now_ms())
             names = [file, *(file.with_name(f"{file.stem}-{n}{file.suffix}") for n in range(2, len(made.files) + 1))]
-            for part, name in zip(made.files, names, strict=True):
-                part.rename(name)
-            sync_folder(file.resolve().parent)
+            named = list[Path]()
+            try:
+                for part, name in zip(made.files, names, strict=True):
+                    named.append(part.rename(name))
+                sync_folder(file.resolve().parent)
+            except OSError:
+                for name in named:
+                    name.unlink(missing_ok=True)  # not said to be done, and free for the next attempt
+                raise
         finally:
             for left in work.glob("*"):
                 left.unlink()

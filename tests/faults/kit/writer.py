@@ -83,6 +83,8 @@ async def again(act):
             if refused.code not in ("disk_full", "store_busy"):
                 raise
             tell(f"NAK {refused.code}")
+        except FileExistsError:
+            return None  # made, and only the word of it was lost: what stands under the name must be whole
         except OSError as error:
             meant = refusal(error)  # as the terminal says it
             tell(f"NAK {meant.code if meant else error.strerror}")
