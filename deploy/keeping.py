@@ -32,7 +32,7 @@ from protocol.node.journal import backup as copy_journal
 from protocol.node.journal import rebuild as fold_again
 from protocol.node.journal import restore as restore_journal
 from protocol.node.journal.backup import BackupBroken, NotEmpty
-from protocol.node.journal.engine import sync_folder
+from protocol.node.journal.engine import free_again, sync_folder
 from protocol.node.node import MARK, Node, now_ms, store_key, store_url
 from protocol.node.scrubbing import look
 from protocol.node.shelf import Shelf
@@ -200,11 +200,8 @@ async def backup(folder: Path, config: Config, file: Path) -> int:
                         tar.add(folder / extra, extra)
             _sync(Path(work) / "backup.tar")
             shutil.move(Path(work) / "backup.tar", file)
-            try:
+            with free_again([file]):
                 sync_folder(file.resolve().parent)  # else a power cut may forget the name of what is called done below
-            except OSError:
-                file.unlink(missing_ok=True)  # it is not called done, and the same name is free for the next attempt
-                raise
     print(f"已备份到 {file}（台账加密，附件本来就是密文）。密钥不在里面：请另存 {folder}/identity（县中心还有 {folder}/county）。")
     return 0
 

@@ -178,9 +178,8 @@ def _listen(host: str, port: int) -> socket.socket:
     if (host, port) in _kept:
         return _kept[host, port]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(
-        family, socket.SOCK_STREAM, socket.IPPROTO_TCP
-    )  # asyncio sets TCP_NODELAY only where the protocol is named: else 40 ms an answer
+    # asyncio sets TCP_NODELAY only where the protocol is named: else 40 ms an answer
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))

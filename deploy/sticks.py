@@ -6,7 +6,7 @@ from deploy.keeping import opened
 from protocol import bundle
 from protocol.node import sticks
 from protocol.node.config import Config
-from protocol.node.journal.engine import sync_folder
+from protocol.node.journal.engine import free_again, sync_folder
 from protocol.node.node import now_ms
 from protocol.problem import Refused
 
@@ -25,14 +25,10 @@ async def export(folder: Path, config: Config, file: Path, to: str) -> int:
             made = await sticks.write(node, receiver, work, "part", now_ms())
             names = [file, *(file.with_name(f"{file.stem}-{n}{file.suffix}") for n in range(2, len(made.files) + 1))]
             named = list[Path]()
-            try:
+            with free_again(named):
                 for part, name in zip(made.files, names, strict=True):
                     named.append(part.rename(name))
                 sync_folder(file.resolve().parent)
-            except OSError:
-                for name in named:
-                    name.unlink(missing_ok=True)  # not said to be done, and free for the next attempt
-                raise
         finally:
             for left in work.glob("*"):
                 left.unlink()

@@ -103,9 +103,8 @@ async def fold_again(journal: Journal, shelf: Shelf, stale: Stale) -> None:
     lanes = [(ledger, origin, head.seq) for (ledger, origin), head in (await journal.heads()).items() if node_of(origin) in stale.nodes]
     for ledger, origin, seq in lanes:
         said = [good.get(node_of(origin)) for good in (stale.before, shelf.revoked)]
-        last = min(
-            known.get((ledger, origin), 0) for known in said if known is not None
-        )  # what counted before may not now, and the other way
+        # what counted before may not now, and the other way
+        last = min(known.get((ledger, origin), 0) for known in said if known is not None)
         if seq > last:
             await _project(journal, await _written_after(journal, ledger, origin, last))
 

@@ -157,7 +157,7 @@ class Forks:
     # ── setting right ──
 
     async def settle(self) -> list[Moved]:
-        """Lanes of revoked origins follow the revocation, closed lanes of our own follow what others hold. Wants what it lacks for that."""
+        """Lanes of revoked origins follow the revocation, closed ones of the county its word, our own what others hold. Wants what it lacks."""
         moved = []
         said = {lane: tip for lane, tip in self._words.items() if lane in self.lanes and not self._is_closed(lane[1])}
         for (ledger, origin), tip in [*(said | dict(self._shelf.tips)).items()]:

@@ -241,13 +241,13 @@ class Node:
             state = self.pump.state()
             if not (state.overtaken or self._moves_on) or self.outdated.is_set() or self.forks.has_twin:
                 continue
-            own = any(origin == self.signer.origin for _, origin in await self.journal.heads())
-            if own and self.about.moved == self.about.epoch and not certificates.writes(self.certificate, COMMON):
+            origins = {origin for _, origin in await self.journal.heads()}
+            if self.signer.origin in origins and self.about.moved == self.about.epoch and not certificates.writes(self.certificate, COMMON):
                 # we had moved away from it once, and it came after us: it lives. The county has nobody above who could decide: it was put back again
                 self.forks.found_twin()
                 self.wake.heard()
                 continue
-            known = [entry.epoch_of(origin) for _, origin in await self.journal.heads() if entry.node_of(origin) == self.about.node]
+            known = [entry.epoch_of(origin) for origin in origins if entry.node_of(origin) == self.about.node]
             epoch = self.identity.new_epoch(max(state.highest_epoch, *known, 0), moved=True)
             log.event("new epoch", origin=f"{self.about.node}:{epoch}", lanes=len(state.overtaken))
             self.outdated.set()

@@ -23,6 +23,7 @@ from protocol import certificate as certificates
 from protocol.certificate import Certificate
 from protocol.node import blobs, killpoints, log
 from protocol.node.identity import write_whole
+from protocol.node.journal.engine import free_again
 from protocol.node.link.answers import piece
 from protocol.node.link.ground import LOCAL
 from protocol.place import COMMON
@@ -90,11 +91,8 @@ async def write(
             raise FileExistsError(f"{file} 已经存在")
         raw = await asyncio.to_thread(_packed, node, receiver, packed, pieces, now_ms)
         killpoints.reach("stick.export")
-        try:
+        with free_again([file]):
             await asyncio.to_thread(write_whole, file, raw)  # a stick is pulled out as soon as it is said to be done
-        except OSError:
-            file.unlink(missing_ok=True)  # it was not said to be done, and the name is free for the next attempt
-            raise
         os.utime(file, (now_ms / 1000, now_ms / 1000))  # by the clock that `tidy` asks
         parts.append(file)
         total += len(raw)

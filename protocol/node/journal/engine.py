@@ -6,7 +6,8 @@ the first statement, and SQLite's writer takes its lock at once (BEGIN IMMEDIATE
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,17 @@ def postgres_engine(url: str, writes: bool) -> AsyncEngine:
 def stop_if_fatal(error: BaseException | None, fatal: Callable[[str], Any]) -> None:
     if error is not None and is_fatal(error):
         fatal(f"input/output error: {error}")
+
+
+@contextmanager
+def free_again(names: list[Path]) -> Iterator[None]:
+    """Where the disk refuses the end of it, none of these files stays: it was not said to be done, and the names are free for the next attempt."""
+    try:
+        yield
+    except OSError:
+        for name in names:
+            name.unlink(missing_ok=True)
+        raise
 
 
 def sync_folder(folder: Path) -> None:
