@@ -104,11 +104,15 @@ class Forks:
         self.changed.set()
 
     async def heard(self, ledger: str, origin: str, tips: Iterable[tuple[int, bytes]], node: str) -> None:
-        """Another node speaks of these ends of histories. What is not here is wanted."""
+        """Another node speaks of these ends of histories. What is not here is wanted, also below ends that are here: who was asked for it once
+        may not have answered."""
         async with self.journal.read() as c:
             unknown = [tip for tip in tips if not await branches.knows(c, ledger, origin, *tip)]
+            loose = await branches.loose(c, ledger, origin) if (ledger, origin) in self.lanes else []
         for seq, hash_ in unknown:
             self.want(Wanted(ledger, origin, seq, hash_, node))
+        for seq, hash_ in loose:
+            self.want(Wanted(ledger, origin, seq, hash_, node, vouched=True))
 
     def follow(self, ledger: str, origin: str, tip: tuple[int, bytes]) -> None:
         """The county says which history of a closed lane of its own is the lane: nobody else could decide about it."""

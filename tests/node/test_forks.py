@@ -102,6 +102,25 @@ async def test_pieces_are_asked_for_back_to_where_the_history_left_the_lane(coun
     assert [row.hash for row in await beside(root)] == [row.hash for row in await beside(town)], "whoever covers the ledger gets it"
 
 
+async def test_what_lies_below_a_known_end_is_asked_for_again_until_it_is_here(county: County):
+    """The first who was asked for it did not answer; every Have speaks of the end alone, and that is here already."""
+    village, clone, town = *await twins(county), await county.node("town")
+    await village.say(dispute())
+    for _ in range(5):
+        await clone.say(dispute())
+    await carry(village, town)
+    origin, (seq, end) = clone.signer.origin, (await clone.journal.lanes(VILLAGE))[clone.signer.origin]
+    await town.forks.heard(VILLAGE, origin, [(seq, end)], clone.signer.node)
+    (wanted,) = town.forks.take()
+    await town.forks.note(await clone.forks.piece(VILLAGE, origin, seq, end, 2), clone.signer.node, b"")
+    assert (wanted.seq, [one.seq for one in town.forks.take()]) == (seq, [seq - 2]), "asked, and nobody answers"
+    await town.forks.heard(VILLAGE, origin, [(seq, end)], "nroot")
+    await wired(clone, town)
+    assert [row.seq for row in await beside(town)] == list(range(3, seq + 1))
+    await town.forks.heard(VILLAGE, origin, [(seq, end)], "nroot")
+    assert town.forks.take() == []
+
+
 async def test_a_piece_that_nobody_signed_and_no_proven_entry_names_is_refused(county: County):
     village, clone, town = *await twins(county), await county.node("town")
     await clone.say(dispute())

@@ -64,6 +64,12 @@ KEEP = (
     " signature = coalesce(branch.signature, excluded.signature)"
 )
 _LANE = "where ledger = :ledger and origin = :origin "
+_LOOSE = (
+    "select distinct b.seq - 1, b.prev from branch b where b.ledger = :ledger and b.origin = :origin and b.seq > 1 and not exists"
+    " (select 1 from branch c where c.ledger = b.ledger and c.origin = b.origin and c.hash = b.prev) and not exists"
+    " (select 1 from entry e where e.ledger = b.ledger and e.origin = b.origin and e.seq = b.seq - 1 and e.hash = b.prev)"
+    " order by 1, 2 limit :most"
+)
 _TIPS = (
     "select b.origin, b.seq, b.hash from branch b where b.ledger = :ledger and not exists"
     " (select 1 from branch c where c.ledger = b.ledger and c.origin = b.origin and c.seq = b.seq + 1 and c.prev = b.hash)"
@@ -98,6 +104,12 @@ async def tips(store: Any, ledger: str) -> dict[str, list[tuple[int, bytes]]]:
         if len(some) < TIPS_MAX:
             some.append((seq, bytes(hash_)))
     return found
+
+
+async def loose(store: Any, ledger: str, origin: str) -> list[tuple[int, bytes]]:
+    """(seq, hash) of entries that other histories of this lane name as the one before, and that are not here."""
+    rows = await fetch(_on(store), _LOOSE, {"ledger": ledger, "origin": origin, "most": TIPS_MAX})
+    return [(row[0], bytes(row[1])) for row in rows]
 
 
 async def forked(store: Any) -> set[tuple[str, str]]:
