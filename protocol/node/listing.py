@@ -20,8 +20,10 @@ from protocol.access import CASE_POWERS
 from protocol.case import OPEN, TASK_OPEN
 from protocol.events import Actor
 from protocol.node.journal.rows import among, bound
+from protocol.node.journal.search import subjects
 
 VIEWS: Final = ("all", "open", "held", "incoming", "outgoing", "came_down", "follow_up", "review", "overdue")
+LOOKED_UP_MAX: Final = 500  # cases found by their text that are fetched one by one, 10–30 µs each
 OTHERS_MAX: Final = 1_000  # cases of other places that one list takes in for an office that has a region
 Where = tuple[str, dict[str, Any]]  # a condition on case_row and its bound values
 
@@ -49,6 +51,7 @@ _VIEW: Final = {
 }
 _OWN: Final = frozenset({"held", "incoming", "outgoing", "came_down"})  # names the actor's office, so it is seen by rule
 _ORDER: Final = {"overdue": "due_ms, subject", "follow_up": "follow_up_due_ms, subject"}
+_OF_MANY: Final = "(subject || '')"
 _NEWEST: Final = "updated_ms desc, subject desc"
 _OUTSIDE: Final = "(ledger < :own or ledger >= :own_to)"
 _ELSEWHERE: Final = " union ".join(
@@ -119,18 +122,17 @@ def own_region(actor: Actor) -> Where:
     return any_of([subtree("ledger", "region", office) for office in actor.offices])
 
 
-async def found(c: AsyncConnection, matching: Where, actor: Actor) -> Where:
+async def found(c: AsyncConnection, question: str, actor: Actor) -> Where:
     """Cases whose own text matches, and those of which something was written apart that does, for whom that is to be read.
 
-    The latter are few and looked up first: an `or` of two searches would cost every list its index.
+    A few are looked up one by one; of many it is cheaper to walk an index past all of them.
     """
-    sql, values = matching
+    hits = await subjects(c, question)
     inside, some = own_region(actor)
-    rows = await c.execute(
-        text(f"select distinct case_subject from opinion_row where {inside} and {sql} limit {OTHERS_MAX}"), values | some
-    )
-    apart = [row[0] for row in rows]
-    return (f"({sql} or {among(c, 'subject', 'apart')})", {**values, "apart": bound(c, apart)}) if apart else matching
+    sql = f"select distinct case_subject from opinion_row where {inside} and {among(c, _OF_MANY, 'hits')} limit {OTHERS_MAX}"
+    rows = await c.execute(text(sql), {**some, "hits": bound(c, hits)})
+    hits.extend(row[0] for row in rows)
+    return among(c, "subject" if len(hits) <= LOOKED_UP_MAX else _OF_MANY, "hits"), {"hits": bound(c, hits)}
 
 
 def order(name: str) -> str:

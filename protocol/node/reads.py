@@ -93,7 +93,7 @@ class Reads:
             seen = await listing.visible(c, actor)
             if text.strip():
                 tidied = codes.tidy(text)
-                wheres.append(await listing.found(c, self._journal.matching(tidied if codes.is_code(tidied) else text), actor))
+                wheres.append(await listing.found(c, tidied if codes.is_code(tidied) else text, actor))
             wheres.insert(0, listing.view(view, actor, self._clock(), seen))
             condition = " and ".join(sql for sql, _ in wheres)
             values: dict[str, Any] = {name: value for _, some in wheres for name, value in some.items()}

@@ -15,7 +15,6 @@ from protocol.node.journal.backup import BackupBroken, NotEmpty, backup, restore
 from protocol.node.journal.journal import Journal
 from protocol.node.journal.migrate import JournalTooNew
 from protocol.node.journal.rebuild import rebuild
-from protocol.node.journal.search import matching
 from protocol.node.journal.stored import LaneHead, Stored
 from protocol.node.journal.witness import Witness
 from protocol.node.journal.writing import Writing
@@ -30,7 +29,6 @@ __all__ = [
     "Witness",
     "Writing",
     "backup",
-    "matching",
     "rebuild",
     "restore",
 ]

@@ -20,7 +20,7 @@ from protocol.node.journal import faults, migrate, projection
 from protocol.node.journal.checkpoint import Checkpoint
 from protocol.node.journal.projection import Views
 from protocol.node.journal.rows import be_brief, fetch, is_postgres
-from protocol.node.journal.search import matching
+from protocol.node.journal.search import subjects
 from protocol.node.journal.stored import SELECT, LaneHead, Stored, stored
 from protocol.node.journal.writing import Writing
 from protocol.problem import Refused
@@ -258,15 +258,9 @@ class Journal:
             return [dict(row) for row in (await c.execute(text(sql), dict(values or {}))).mappings()]
 
     async def search(self, question: str, limit: int = 50) -> list[str]:
-        """Subjects in whose text every word of the question occurs. `matching` gives the same as a condition for a `where`."""
-        condition, values = matching(self._reader.dialect.name, question)
-        sql = f"select subject from search where {condition} order by id desc limit :row_limit"
+        """Subjects in whose text every word of the question occurs, those that came last in front."""
         async with self.read() as c:  # may take long: not where short questions queue
-            return [r[0] for r in await fetch(c, sql, {**values, "row_limit": limit})]
-
-    def matching(self, question: str) -> tuple[str, dict[str, str]]:
-        """(condition on a column `subject`, its values), for `rows` and for SQL of one's own."""
-        return matching(self._reader.dialect.name, question)
+            return await subjects(c, question, limit)
 
     @property
     def indexes_later(self) -> bool:

@@ -10,6 +10,10 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from protocol.node.journal.rows import fetch, is_postgres
+
 WORDS_MAX: Final = 8  # of a question
 WORD_CHARS_MAX: Final = 100
 TEXT_CHARS_MAX: Final = 20_000  # of one subject: the longest accounts and all names of 40 parties
@@ -55,31 +59,36 @@ def _asked(words: list[str]) -> tuple[list[str], list[str]]:
     return list(whole), list(begun)
 
 
+def _sure(words: list[str]) -> bool:
+    """Claims that the grams alone decide: each word is one run of a pair or of a single unit."""
+    return all([len(run) <= 2 * _UNIT for run in _runs(word)] == [True] and word.isalnum() for word in words)
+
+
 @lru_cache(maxsize=64)
-def _clause(postgres: bool, words: tuple[str, ...]) -> tuple[str, tuple[tuple[str, str], ...]]:
+def _hits(postgres: bool, words: tuple[str, ...]) -> tuple[str, tuple[tuple[str, str], ...]]:
+    found = "select id, subject from search where "
+    if not words:
+        return found + "1 = 1", ()
     place = "position(:find_{n} in text) > 0" if postgres else "instr(text, :find_{n}) > 0"
     exact = " and ".join(place.format(n=n) for n in range(len(words)))
     values = tuple((f"find_{n}", word) for n, word in enumerate(words))
     whole, begun = _asked(list(words))
     if not whole and not begun:  # only punctuation was asked for
-        return f"subject in (select subject from search where {exact})", values
+        return found + exact, values
     if postgres:
         asked = " & ".join([f"'{g}'" for g in whole] + [f"'{g}':*" for g in begun])
         indexed = "grams @@ cast(:find_grams as tsquery)"
     else:
         asked = " AND ".join([f'"{g}"' for g in whole] + [f'"{g}"*' for g in begun])
         indexed = "id in (select rowid from search_gram where search_gram match :find_grams)"
-    sql = f"subject in (select subject from search where {indexed} and {exact} union all select subject from search where pending = 1 and {exact})"
-    return sql, (*values, ("find_grams", asked))
+    held = indexed if _sure(list(words)) else f"{indexed} and {exact}"
+    return f"{found}{held} union all {found}pending = 1 and {exact}", (*values, ("find_grams", asked))
 
 
-def matching(dialect: str, question: str) -> tuple[str, dict[str, str]]:
-    """A condition on a column `subject` and its bound values, for a `where`. An empty question matches all: ("1 = 1", {}).
-
-    dialect: `connection.dialect.name`. The names of the values begin with `find_`.
-    """
-    words = words_of(question)
-    if not words:
-        return "1 = 1", {}
-    sql, values = _clause(dialect == "postgresql", tuple(words))
-    return sql, dict(values)
+async def subjects(connection: AsyncConnection, question: str, most: int | None = None) -> list[str]:
+    """In whose text every word of the question occurs; all for a question without a word. most: only the last that came, newest first."""
+    sql, values = _hits(is_postgres(connection), tuple(words_of(question)))
+    if most is None:
+        return [row[1] for row in await fetch(connection, sql, dict(values))]
+    last = f"select id, subject from ({sql}) as hit order by id desc limit :most"
+    return [row[1] for row in await fetch(connection, last, {**dict(values), "most": most})]
