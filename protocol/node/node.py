@@ -40,6 +40,7 @@ from protocol.node.reads import Reads
 from protocol.node.recovering import Recovering
 from protocol.node.shelf import Shelf
 from protocol.node.signer import Signer
+from protocol.node.unsaved import Unsaved
 from protocol.node.version import VERSION
 from protocol.node.wake import Wake
 from protocol.node.widening import taken
@@ -74,6 +75,7 @@ class Node:
             journal, self.about.root_public, self.certificate, shelf, clock, self.wake, arrivals=self.desk.arrivals, forks=self.forks
         )
         self.people = People(journal, shelf, machine.chance, self.config.session.idle_minutes * 60_000)
+        self.unsaved = Unsaved(journal, clock)
         self.recovering = Recovering(journal, shelf, self.signer, self.people, machine.chance)
         self.blobs = machine.blobs()
         self.uploads = machine.uploads(self.blobs)
@@ -305,6 +307,7 @@ class Node:
             if now_s - tidied >= sweeping.TIDY_EACH_S:
                 tidied = now_s
                 sticks.tidy(self.folder, now_s)
+                await self.unsaved.tidy()
                 before_s = now_s - self.config.files.half_days_max * sweeping.DAY_S
                 if gone := await sweeping.tidy(self.journal, self.blobs, self.uploads, before_s):
                     log.event("leftover files removed", count=gone)

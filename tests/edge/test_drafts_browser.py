@@ -1,8 +1,10 @@
-"""What was typed and not saved yet, in a real Chromium: over a reload, for its own person alone, and never for a sealed report."""
+"""What was typed and not saved yet, in a real Chromium: kept by the node, over a reload, another tab, another day, for its own person alone, and never for
+an accusation. The browser holds nothing of it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.edge.rig import PASSWORD, Rig
@@ -48,22 +50,41 @@ def desk(open_page: Callable, nodes: Served):
 
 
 def typed(desk) -> str:
+    """Typed, and kept by the node. Returns the command id of the form."""
+    from playwright.sync_api import expect
+
     desk.fill("#party_name", "叶根土")
     desk.fill("#account", WORDS)
+    expect(desk.locator("#log [data-kept-note]")).to_contain_text("草稿已存本机")
     return desk.locator("#log [name=command_id]").input_value()
 
 
-def test_a_reload_keeps_what_was_typed_and_its_command_and_a_save_forgets_it(desk):
+def drafts_of(nodes: Served) -> list[str]:
+    """The words of every draft that the node holds, whoever wrote it."""
+
+    async def read(rig: Rig) -> list[str]:
+        rows = await rig.web("village").journal.rows("draft")
+        return [str(field) for row in rows for field in msgspec.msgpack.decode(row["content"])["fields"]]
+
+    return nodes.do(read)
+
+
+def in_browser(desk) -> str:
+    return desk.evaluate("JSON.stringify([{...sessionStorage}, {...localStorage}])")
+
+
+def test_a_reload_keeps_what_was_typed_and_its_command_and_a_save_forgets_it(desk, nodes):
     from playwright.sync_api import expect
 
     desk.get_by_role("button", name="再加一位当事人").click()
     desk.fill("#party_name-2", "汤菊花")
     command = typed(desk)
+    assert WORDS not in in_browser(desk), "the browser keeps nothing"
     desk.reload()
     expect(desk.locator("#account")).to_have_value(WORDS)
     expect(desk.locator("#party_name-2")).to_have_value("汤菊花")
     assert desk.locator("#log [name=command_id]").input_value() == command
-    expect(desk.locator("#log")).to_contain_text("您刚才写的还在")
+    expect(desk.locator("#log")).to_contain_text("上次没写完的还在")
     desk.locator("#account").focus()
     desk.keyboard.press("Control+Enter")
     desk.keyboard.press("Control+Enter")  # once too often: nothing is said of the new, empty form
@@ -72,44 +93,111 @@ def test_a_reload_keeps_what_was_typed_and_its_command_and_a_save_forgets_it(des
     desk.reload()
     expect(desk.locator("#account")).to_have_value("")
     assert desk.locator("#log [name=command_id]").input_value() != command
+    assert drafts_of(nodes) == []
 
 
-def test_a_form_without_an_answer_is_sent_again_as_it_is(desk, monkeypatch):
+def test_it_is_there_in_a_new_browser_after_signing_out(desk, nodes, open_page: Callable):
+    """As after a crash or a power cut: nothing but the node's store knows it."""
+    from playwright.sync_api import expect
+
+    typed(desk)
+    desk.locator("details.who summary").click()
+    desk.get_by_role("button", name="退出登录").click()
+    desk.wait_for_url("**/sign-in*")
+    assert WORDS not in in_browser(desk)
+    desk.close()
+    other = signed_in(open_page(nodes.url["village"] + "/sign-in", DESK), "wangfang")
+    expect(other.locator("#account")).to_have_value(WORDS)
+    expect(other.locator("#log")).to_contain_text("上次没写完的还在")
+    other.get_by_role("button", name="不要了，清空").click()
+    expect(other.locator("#account")).to_have_value("")
+    other.wait_for_timeout(300)
+    assert drafts_of(nodes) == []
+
+
+def test_a_tab_that_is_open_keeps_its_draft_to_itself(desk, nodes):
     from playwright.sync_api import expect
 
     command = typed(desk)
+    second = desk.context.new_page()
+    with second.expect_response("**/drafts/find"):
+        second.goto(nodes.url["village"] + "/desk")
+    expect(second.locator("#account")).to_have_value("")
+    desk.close()
+    second.reload()
+    expect(second.locator("#account")).to_have_value(WORDS)
+    assert second.locator("#log [name=command_id]").input_value() == command, "one draft, one command"
+
+
+def test_a_form_without_an_answer_is_sent_again_as_it_is(desk):
+    from playwright.sync_api import expect
+
+    typed(desk)
     desk.context.route("**/cases", lambda route: (route.fetch(), route.abort()))  # it is saved, and the answer is lost
     desk.locator("#log button.main").click()
     expect(desk.locator("#log [role=alert]")).to_contain_text("不会存成两份")
     assert desk.locator("#log .field").first.evaluate("(e) => Boolean(e.closest('[inert]'))"), "what is changed now would be lost"
     desk.context.unroute("**/cases")
-    desk.reload()
-    assert desk.locator("#log [name=command_id]").input_value() == command
     desk.locator("#log button.main").click()
     expect(desk.locator("#log .saved")).to_contain_text("已登记")
     expect(desk.locator("#rows tr[id^=case-]")).to_have_count(1)
 
 
+def test_after_a_reload_the_node_knows_that_it_was_saved(desk):
+    from playwright.sync_api import expect
+
+    typed(desk)
+    desk.context.route("**/cases", lambda route: (route.fetch(), route.abort()))
+    desk.locator("#log button.main").click()
+    expect(desk.locator("#log [role=alert]")).to_contain_text("不会存成两份")
+    desk.context.unroute("**/cases")
+    desk.reload()
+    expect(desk.locator("#log")).to_contain_text("刚才那一份已经存好了")
+    expect(desk.locator("#account")).to_have_value("")
+    desk.get_by_role("link", name="打开看看").click()
+    expect(desk.locator("main")).to_contain_text("叶根土")
+
+
 def test_nobody_else_at_this_pc_finds_it(desk):
     from playwright.sync_api import expect
 
-    kept = "sessionStorage.getItem('yidi-drafts') ?? ''"
     typed(desk)
-    assert WORDS in desk.evaluate(kept)
     desk.context.clear_cookies()  # the session ended; somebody else signs in
-    desk.reload()
-    signed_in(desk, "lihong")
+    desk.goto(desk.url)
+    with desk.expect_response("**/drafts/find"):
+        signed_in(desk, "lihong")
     expect(desk.locator("#account")).to_have_value("")
-    assert WORDS not in desk.evaluate(kept)
-    typed(desk)
-    desk.locator("details.who summary").click()
-    desk.get_by_role("button", name="退出登录").click()
-    desk.wait_for_url("**/sign-in*")
-    assert desk.evaluate(kept) == ""
+    assert WORDS not in in_browser(desk)
 
 
-def test_a_report_that_is_to_be_sealed_is_never_kept(desk):
+def test_a_session_that_ends_while_one_types_loses_nothing(desk):
+    from playwright.sync_api import expect
+
     typed(desk)
+    desk.context.clear_cookies()
+    desk.fill("#account", WORDS + "还要赔庄稼。")
+    note = desk.locator("#log [data-kept-note]")
+    expect(note).to_contain_text("登录已过期")
+    note.get_by_role("button", name="重新登录").click()
+    again = desk.locator("#again")
+    again.get_by_label("账号").fill("wangfang")
+    again.get_by_label("密码").fill(PASSWORD)
+    desk.keyboard.press("Enter")
+    expect(note).to_contain_text("草稿已存本机")
+    expect(desk.locator("#account")).to_have_value(WORDS + "还要赔庄稼。")
+
+
+def test_an_accusation_is_wiped_where_it_was_kept(desk, nodes):
+    from playwright.sync_api import expect
+
+    typed(desk)
+    assert WORDS in "".join(drafts_of(nodes))
+    desk.fill("#account", WORDS + "我要举报村主任贪污征地款。")
+    expect(desk.locator("#log [data-kept-note]")).to_contain_text("听起来是检举控告")
+    assert drafts_of(nodes) == []
+    desk.fill("#account", WORDS)
+    expect(desk.locator("#log [data-kept-note]")).to_contain_text("草稿已存本机")
     sealed = desk.locator("#log").get_attribute("data-sealed").split(" ")[0]
     desk.select_option("#log [name=type]", sealed)
-    assert WORDS not in desk.evaluate("sessionStorage.getItem('yidi-drafts') ?? ''")
+    desk.wait_for_timeout(300)
+    assert drafts_of(nodes) == []

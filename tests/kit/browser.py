@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 OUT = ROOT / "out"
 DESK, OLD_PC, PHONE, HALL = ({"width": w, "height": h} for w, h in ((1440, 900), (1366, 768), (390, 844), (1920, 1080)))
-EXPECTED = re.compile("ERR_|status of 422|network error|Failed to fetch")  # links cut on purpose, forms that come back
+EXPECTED = re.compile(
+    "ERR_|status of 4(01|22)|network error|Failed to fetch"
+)  # links cut on purpose, forms that come back, sessions that ended
 TOUCH = {"has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 
 

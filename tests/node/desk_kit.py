@@ -28,6 +28,7 @@ from protocol.node.reads import Reads
 from protocol.node.recovering import Recovering
 from protocol.node.shelf import Shelf
 from protocol.node.signer import Signer
+from protocol.node.unsaved import Unsaved
 from protocol.node.uploads import Uploads
 from protocol.node.wake import Wake
 from protocol.tables import Tables
@@ -80,6 +81,7 @@ class Node:
     clock: Clock
     uploads: Uploads
     recovering: Recovering
+    unsaved: Unsaved
 
     @property
     def office(self) -> str:
@@ -141,6 +143,7 @@ class County:
             self.clock,
             Uploads(blobs, where / "uploads", b"u" * 32),
             Recovering(journal, shelf, signer, people, chance(f"recovery {kind}")),
+            Unsaved(journal, self.clock),
         )
         self.nodes.append(made)
         return made

@@ -1,43 +1,77 @@
-// What was typed outlives a reload, the back button, a link clicked too early and a session that ended: this tab keeps it until it is saved.
-//
-// Kept in sessionStorage, so only in this tab and for this person: it goes with the tab, with signing out, and when somebody else signs in.
-// The command id is kept too, so a form whose answer was lost is still one command after a reload. In a copied tab it gets an id of
-// its own, unless its first may have been saved. A sealed report is never kept.
-const KEY = "yidi-drafts", me = document.body.dataset.person ?? "";
+// What was typed outlives a reload, the back button, a session that ended, a crash and a power cut: at each pause the node keeps it, for this person
+// alone (protocol/node/web/unsaved.py). The browser keeps nothing. A form whose answer was lost is sent again under the same command, so that it is
+// one command. What is to be sealed is kept nowhere.
+const PAUSE_MS = 400;
+const me = document.body.dataset.person ?? "";
 const tab = (window.name ||= `yidi-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`); // a copied tab has none
 const all = (selector, root) => [...root.querySelectorAll(selector)];
-
-function stored() {
-  try {
-    const kept = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
-    if (kept && (!me || kept.person === me)) return kept; // signed out by time: whoever comes back finds it
-  } catch { /* not ours, or no room */ }
-  return { person: me, of: {} };
-}
-function store(kept) { try { sessionStorage.setItem(KEY, JSON.stringify(kept)); } catch { /* no room: the page still asks before it is left */ } }
-
-const isKept = (form) => form?.matches?.("form[data-guard][hx-post]");
-const place = (form) => `${location.pathname} ${form.getAttribute("action")} ${form.elements.item?.value ?? ""}`;
+const control = (form, name) => form.elements.namedItem(name)?.value ?? "";
+const isKept = (form) => form?.matches?.("form[data-guard]") && Boolean(form.elements.namedItem("command_id"));
+const place = (form) => `${form.getAttribute("action")} ${control(form, "item") || control(form, "visit")}`;
 const usual = (c) => c.options && ([...c.options].find((o) => o.defaultSelected) ?? c.options[0])?.value;
 function isTouched(c) {
   if (!c.name || c.type === "hidden" || c.type === "file") return false;
   return c.type === "radio" || c.type === "checkbox" ? c.checked !== c.defaultChecked : c.value !== (c.options ? usual(c) : c.defaultValue);
 }
 
+// ── to the node, one after the other: what was saved and dropped must not be kept once more by an older request ──
+let queue = Promise.resolve(), turn = 0;
+const nextTurn = () => (turn = Math.max(turn + 1, Date.now()));
+async function call(path, body, keepalive = false) {
+  try {
+    const answer = await fetch(path, { method: "POST", body: JSON.stringify(body), headers: { Accept: "application/json" }, keepalive });
+    return { status: answer.status, said: await answer.json().catch(() => ({})) };
+  } catch { return null; }
+}
+const inOrder = (path, body) => (queue = queue.then(() => call(path, body)));
+
+// ── keeping ──
+const due = new Map(); // form → timer
+const held = new Set(); // what the node may have of this tab
+const asDraft = (form) => ({
+  form: place(form), tab, command: control(form, "command_id"), turn: nextTurn(), unsure: form.dataset.unsure !== undefined,
+  fields: [...new FormData(form)].filter(([, value]) => typeof value === "string"),
+});
+let tell = () => {}; // (form, state, words): how the page says it
+
 export function keep(form, sealed = false) {
-  if (!isKept(form)) return;
-  const kept = stored(), unsure = form.dataset.unsure !== undefined;
-  if (sealed || !(unsure || [...form.elements].some(isTouched))) return drop(form);
-  kept.of[place(form)] = { tab, unsure, fields: [...new FormData(form)].filter(([, value]) => typeof value === "string") };
-  store(kept);
+  if (!isKept(form) || !me) return;
+  if (sealed || !(form.dataset.unsure !== undefined || [...form.elements].some(isTouched))) return drop(form);
+  clearTimeout(due.get(form));
+  delete form.dataset.kept;
+  due.set(form, setTimeout(() => now(form), PAUSE_MS));
+}
+async function now(form) {
+  due.delete(form);
+  const draft = asDraft(form);
+  held.add(draft.form);
+  const answer = await inOrder("/drafts", draft);
+  if (!held.has(draft.form) || due.has(form)) return;
+  if (answer?.status === 200 && answer.said.kept) { form.dataset.kept = ""; return tell(form, "kept", `草稿已存本机 ${answer.said.kept}`); }
+  if (answer?.said.sealed) { held.delete(draft.form); return tell(form, "failed", "听起来是检举控告，这一稿没有存。"); }
+  if (answer?.status === 401) return tell(form, "expired", "登录已过期，刚写的只在这一页上。");
+  tell(form, "failed", answer?.said.sentence ?? "草稿没有存下：本机程序没有回答。写的还在这一页上。");
 }
 export function drop(form) {
-  const kept = stored();
-  if (!isKept(form) || !(place(form) in kept.of)) return;
-  delete kept.of[place(form)];
-  store(kept);
+  if (!isKept(form)) return;
+  clearTimeout(due.get(form));
+  due.delete(form);
+  tell(form, "none", "");
+  if (held.delete(place(form))) inOrder("/drafts/drop", { form: place(form), tab });
 }
-export const dropAll = () => sessionStorage.removeItem(KEY);
+/** Whether leaving now would lose something: what is not kept yet, and files, which a draft never holds. */
+export const isAtRisk = (form) => isKept(form) && form.dataset.dirty !== undefined && (form.dataset.kept === undefined || [...form.elements].some((c) => c.type === "file" && c.files.length));
+
+function flush() {
+  for (const [form, timer] of due) {
+    clearTimeout(timer);
+    held.add(place(form));
+    call("/drafts", asDraft(form), true); // the page may be gone before an answer comes
+  }
+  due.clear();
+}
+addEventListener("pagehide", flush);
+document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && flush());
 
 /** Its answer never came: nobody knows whether it was saved. Until it has been sent again as it is nothing in it is changed, for that would be lost. */
 export function lock(form, on) {
@@ -45,15 +79,15 @@ export function lock(form, on) {
   for (const part of form.children) if (!part.matches("button, [data-notice], [role]")) part.inert = on;
 }
 
-function bring(form, draft) {
-  const left = Map.groupBy ? Map.groupBy(draft.fields, ([name]) => name) : draft.fields.reduce((m, f) => m.set(f[0], [...(m.get(f[0]) ?? []), f]), new Map());
+// ── giving back ──
+function bring(form, draft, asItWas) {
+  const left = draft.fields.reduce((m, [name, value]) => m.set(name, [...(m.get(name) ?? []), value]), new Map());
   for (let more = (left.get("party_name")?.length ?? 0) - all(".party", form).length; more > 0; more--) form.querySelector("[data-add-party]")?.click();
   for (const c of form.elements) {
-    if (!c.name || c.type === "file") continue;
-    if (c.name === "command_id" && draft.tab !== tab && !draft.unsure) continue;
+    if (!c.name || c.type === "file" || (c.name === "command_id" && !asItWas)) continue;
     const values = left.get(c.name) ?? [];
-    if (c.type === "radio" || c.type === "checkbox") c.checked = values.some(([, value]) => value === c.value);
-    else if (values.length) c.value = values.shift()[1];
+    if (c.type === "radio" || c.type === "checkbox") c.checked = values.includes(c.value);
+    else if (values.length) c.value = values.shift();
     if (isTouched(c)) c.closest("details.more")?.setAttribute("open", "");
   }
   form.dataset.dirty = "";
@@ -61,12 +95,29 @@ function bring(form, draft) {
   if (draft.unsure) lock(form, true);
 }
 
-/** Brings back what this page's forms had; tell(form, unsure) for each. */
-export function bringBack(tell) {
-  const kept = stored();
-  if (me) store(kept); // what another one left is gone
-  for (const form of all("form", document).filter(isKept)) {
-    const draft = me && kept.of[place(form)];
-    if (draft) { bring(form, draft); tell(form, draft.unsure); }
+// A tab that is open holds a lock of its name, so a draft of another tab is taken over only when that tab is gone.
+navigator.locks?.request(tab, () => new Promise(() => {}));
+const living = async () => new Set((await navigator.locks?.query())?.held.map((one) => one.name) ?? []);
+
+const asked = new WeakSet();
+/** Gives the forms under root what was kept of them; notice(form, "unsure" | "back" | "saved", draft) for each. */
+export async function bringBack(root, notice) {
+  const forms = all("form", root).filter((form) => isKept(form) && !asked.has(form) && !form.querySelector(":scope > .saved"));
+  forms.forEach((form) => asked.add(form));
+  if (!me || !forms.length) return;
+  const found = await call("/drafts/find", { forms: forms.map(place) }), alive = await living();
+  if (found?.status !== 200) return;
+  for (const form of forms) {
+    const done = found.said.saved.find((one) => one.form === place(form) && one.tab === tab);
+    if (done) notice(form, "saved", done);
+    const drafts = found.said.drafts.filter((one) => one.form === place(form) && (one.tab === tab || !alive.has(one.tab)));
+    const draft = drafts.find((one) => one.tab === tab) ?? drafts[0];
+    if (!draft || form.dataset.dirty !== undefined || form.dataset.busy !== undefined) continue;
+    const mine = draft.tab === tab, orphan = !mine && Boolean(navigator.locks);
+    bring(form, draft, mine || orphan || draft.unsure);
+    notice(form, draft.unsure ? "unsure" : "back", draft);
+    await now(form);
+    if (orphan) inOrder("/drafts/drop", { form: draft.form, tab: draft.tab });
   }
 }
+export const onKept = (said) => { tell = said; };

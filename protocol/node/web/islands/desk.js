@@ -2,7 +2,7 @@
 import "htmx.org/dist/htmx.esm.js"; // puts window.htmx in place before the extension looks for it
 import "htmx.org/dist/ext/hx-sse.js";
 import "./_files.js";
-import { bringBack, drop, dropAll, keep, lock } from "./_drafts.js";
+import { bringBack, drop, isAtRisk, keep, lock, onKept } from "./_drafts.js";
 
 const one = (selector, root = document) => root.querySelector(selector);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -14,7 +14,6 @@ const turn = (root) => root && one("[data-turn]", root)?.dataset.turn;
 addEventListener("input", (e) => { const form = e.target.closest?.("form[data-guard]"); if (form) { form.dataset.dirty = ""; keep(form, sealedChosen(form)); } });
 addEventListener("change", (e) => { const form = e.target.closest?.("form[data-guard]"); if (form) keep(form, sealedChosen(form)); });
 addEventListener("reset", (e) => drop(e.target));
-addEventListener("submit", (e) => { if (e.target.matches("form[action='/sign-out']")) dropAll(); });
 addEventListener("htmx:before:swap", (e) => {
   const { ctx, tasks } = e.detail;
   if (ctx?.sourceElement?.matches?.("[data-aside]") && ctx.response?.status !== 200) return e.preventDefault(); // the save itself will say it
@@ -29,7 +28,7 @@ addEventListener("htmx:before:swap", (e) => {
 window.htmx.registerExtension("yidi", { // a form that somebody opened stays open when the page is redrawn
   htmx_before_morph_attr: (element, { attrName }) => !(attrName === "open" && element.matches("details, dialog")),
 });
-addEventListener("beforeunload", (e) => { if (one("form[data-guard][data-dirty]")) e.preventDefault(); });
+addEventListener("beforeunload", (e) => { if (all("form[data-guard][data-dirty]").some(isAtRisk)) e.preventDefault(); });
 
 // ── the pane beside a list: Enter goes into it, Esc back to the row ──
 let opener = null;
@@ -101,8 +100,7 @@ const say = (words) => { const place = one("#stale"); if (place) place.textConte
 addEventListener("htmx:sse:after:connection", () => say(""));
 addEventListener("htmx:sse:error", (e) => {
   if (e.detail.status !== 401) return say("正在重连…");
-  const link = Object.assign(document.createElement("a"), { href: "/sign-in", textContent: "登录已过期，点这里重新登录" });
-  one("#stale")?.replaceChildren(link);
+  one("#stale")?.replaceChildren(Object.assign(document.createElement("button"), { type: "button", className: "plain", textContent: "登录已过期，点这里重新登录", onclick: signInAgain }));
 });
 
 // ── the form of a new case ──
@@ -170,4 +168,36 @@ addEventListener("keydown", (e) => {
   else if ((e.key === "ArrowDown" || e.key === "ArrowUp") && one("[data-row]")) take(() => step(e.key === "ArrowDown" ? 1 : -1));
 });
 
-bringBack((form, unsure) => notice(form, unsure ? "problem" : "note", unsure ? UNSURE : "您刚才写的还在，检查后请保存。照片要重新选。"));
+// ── drafts: kept by the node at each pause ──
+onKept((form, state, words) => {
+  let place = one("[data-kept-note]", form);
+  if (!words) return place?.remove();
+  if (!place) {
+    place = Object.assign(document.createElement("p"), { className: "soft kept" });
+    place.dataset.keptNote = "";
+    (all("button.main", form).at(-1) ?? form.lastElementChild).after(place);
+  }
+  place.classList.toggle("wrong", state !== "kept");
+  place.textContent = words;
+  if (state === "expired") place.append(Object.assign(document.createElement("button"), { type: "button", className: "plain", textContent: "重新登录", onclick: signInAgain }));
+});
+async function signInAgain() {
+  const answer = await fetch("/drafts/find", { method: "POST", headers: { "HX-Request": "true" } }); // any page asks for the password first
+  one("#again").innerHTML = await answer.text();
+  window.htmx.process(one("#again"));
+  one("#again-box").showModal();
+}
+addEventListener("yidi:signed-in", () => all("form[data-guard][data-dirty]").forEach((form) => keep(form, sealedChosen(form))));
+const back = (form, state, draft) => {
+  if (state === "unsure") return notice(form, "problem", UNSURE);
+  if (state === "saved") {
+    notice(form, "saved", "刚才那一份已经存好了。");
+    if (draft.case) one("[data-notice]", form).append(Object.assign(document.createElement("a"), { href: `/cases/${draft.case}`, textContent: "打开看看" }));
+    return;
+  }
+  notice(form, "note", "上次没写完的还在，检查后请保存。照片要重新选。");
+  one("[data-notice]", form).append(Object.assign(document.createElement("button"), { type: "reset", className: "plain", textContent: "不要了，清空" }));
+};
+addEventListener("reset", (e) => { if (e.target.matches?.("form[data-guard]")) { delete e.target.dataset.dirty; one("[data-notice]", e.target)?.remove(); } });
+bringBack(document, back);
+addEventListener("htmx:after:swap", ({ detail: { ctx } }) => { if (ctx?.target?.isConnected && !live(ctx.sourceElement)) bringBack(ctx.target, back); });

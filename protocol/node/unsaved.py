@@ -1,0 +1,103 @@
+"""What was typed into a form and is not saved yet: it outlives the page, the session, the program and a power cut, for its person alone.
+
+    unsaved = Unsaved(journal, clock)
+    await unsaved.keep(person, draft)         in place of what this form of this tab had
+    await unsaved.of(person)                  newest first
+    await unsaved.drop(person, form, tab)
+
+Rows of this node's own store, encrypted with it; they never travel and no browser keeps them. A draft whose command was accepted meanwhile
+is none any more. What nobody touched for KEPT_MS goes, and an erased case takes its drafts along (Writing.erase).
+"""
+
+import re
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+from protocol.node.journal import Journal
+from protocol.node.journal.rows import among, bound, fetch, run
+from protocol.problem import Refused
+
+KEPT_MS: Final = 30 * 86_400_000
+OF_PERSON_MAX: Final = 40  # beyond it the oldest goes
+CONTENT_BYTES_MAX: Final = 200_000
+NAME_CHARS_MAX: Final = 300
+_SUBJECT: Final = re.compile(r"/(?:cases|tasks)/([0-9a-zA-Z_:-]{8,80})/")
+_PUT: Final = (
+    "insert into draft (id, account, form, subject, content, updated_ms) values (:id, :account, :form, :subject, :content, :updated_ms)"
+    " on conflict (id) do update set content = excluded.content, updated_ms = excluded.updated_ms"
+)
+_OLDEST: Final = "delete from draft where account = :account and id not in (select id from draft where account = :account order by updated_ms desc, id limit :most)"
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """form: address it would be sent to, and what it is about there · tab: of a browser · command: id it would be sent with · unsure: it was sent, and the
+    answer never came · turn: of two of the same form and tab the higher one is newer · fields: (name, value) as typed · at_ms: this node's clock.
+    """
+
+    form: str
+    tab: str
+    command: str
+    fields: list[tuple[str, str]]
+    turn: int = 0
+    unsure: bool = False
+    at_ms: int = 0
+
+
+class Unsaved:
+    def __init__(self, journal: Journal, clock: Callable[[], int]) -> None:
+        self._journal, self._clock = journal, clock
+
+    async def keep(self, person: str, draft: Draft) -> int:
+        """When it was kept, by this node's clock. Raises Refused field_impossible (too long), and what a write raises."""
+        now_ms = self._clock()
+        content = msgspec.msgpack.encode(msgspec.structs.replace(draft, at_ms=now_ms))
+        if len(content) > CONTENT_BYTES_MAX or max(len(draft.form), len(draft.tab), len(draft.command)) > NAME_CHARS_MAX:
+            raise Refused("field_impossible", field="account", what="草稿", why="写得太长了，存不下，请先保存")
+        about = _SUBJECT.search(draft.form)
+        row = {"id": _id(person, draft.form, draft.tab), "account": person, "form": draft.form, "subject": about[1] if about else ""}
+        async with self._journal.writing() as w:
+            old = await fetch(w.connection, "select content from draft where id = :id", row)
+            if old and _read(old[0][0]).turn > draft.turn:
+                return now_ms  # it was overtaken on its way
+            await run(w.connection, _PUT, [{**row, "content": content, "updated_ms": now_ms}])
+            await run(w.connection, _OLDEST, [{"account": person, "most": OF_PERSON_MAX}])
+        return now_ms
+
+    async def drop(self, person: str, form: str, tab: str) -> None:
+        async with self._journal.writing() as w:
+            await run(w.connection, "delete from draft where id = :id", [{"id": _id(person, form, tab)}])
+
+    async def of(self, person: str) -> list[Draft]:
+        rows = await self._journal.rows("draft", "account = :account", {"account": person}, order="updated_ms desc, id")
+        return [_read(row["content"]) for row in rows]
+
+    async def saved(self, person: str, drafts: list[Draft]) -> list[Draft]:
+        """Those whose command was accepted; they are forgotten."""
+        commands = [draft.command for draft in drafts if draft.command]
+        if not commands:
+            return []
+        async with self._journal.read() as c:
+            rows = await fetch(c, f"select id from command where {among(c, 'id', 'ids')}", {"ids": bound(c, commands)})
+        done = [draft for draft in drafts if draft.command in {row[0] for row in rows}]
+        if done:
+            async with self._journal.writing() as w:
+                await run(w.connection, "delete from draft where id = :id", [{"id": _id(person, one.form, one.tab)} for one in done])
+        return done
+
+    async def tidy(self) -> None:
+        """What was left lying goes."""
+        before_ms = self._clock() - KEPT_MS
+        if await self._journal.rows("draft", "updated_ms < :before", {"before": before_ms}, limit=1):
+            async with self._journal.writing() as w:
+                await run(w.connection, "delete from draft where updated_ms < :before", [{"before": before_ms}])
+
+
+def _id(person: str, form: str, tab: str) -> str:
+    return sha256(f"{person}\0{form}\0{tab}".encode()).hexdigest()[:32]
+
+
+def _read(content: bytes) -> Draft:
+    return msgspec.msgpack.decode(bytes(content), type=Draft)
