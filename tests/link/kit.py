@@ -34,6 +34,7 @@ from protocol.problem import Refused
 
 COUNTY, TOWN, OTHER = "330523", "330523/330523111", "330523/330523002"
 V1, V2, V9 = f"{TOWN}/330523111217", f"{TOWN}/330523111218", f"{OTHER}/330523002001"
+V3 = f"{TOWN}/330523111219"  # has no computer
 NODES = {  # id: serves, covers, branch
     "nhub22222": ((f"{COUNTY}/*",), (f"{COUNTY}/*", "_", f"{COUNTY}/sealed/*"), "_"),
     "ntown2222": ((TOWN,), (f"{TOWN}/*",), "330523111"),
@@ -82,6 +83,7 @@ class Memory:
         self.files: dict[str, dict] = {}
         self.full = False
         self.commits = 0
+        self.tables = lambda: SimpleNamespace(places=(COUNTY, TOWN, OTHER, V1, V2, V3, V9), units=(f"{COUNTY}/u07",))
 
     def head(self, ledger: str, origin: str) -> LaneHead:
         rows = self.lanes.get((ledger, origin), [])
