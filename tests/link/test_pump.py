@@ -143,10 +143,10 @@ async def test_a_folder_put_back_learns_at_its_start_where_it_had_written(town, 
     await t1.stop()
     again = town.node(T1, town.branch, town.county)
     again.memory.nodes, again.memory.lanes = dict(hub.memory.nodes), before
+    again.start()
     asked, say = [], again.pump.say
     again.pump.say = lambda ledger, want=False: (asked.append(ledger) if want else None, say(ledger, want))
-    again.start()
-    await soon(lambda: again.pump.state().link.connected)
+    await soon(lambda: asked)
     assert {V1, V2, V3} <= set(asked), "at once, not when others happen to speak of it"
     await soon(lambda: V3 in again.pump.state().overtaken)
 
