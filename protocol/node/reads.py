@@ -18,7 +18,7 @@ from protocol.companion import SORT as COMPANION
 from protocol.companion_fold import Companion, fold_companion
 from protocol.events import Actor, BodyErased, facts_of
 from protocol.fold import fold_case, fold_task
-from protocol.node import listing, marks, sealing
+from protocol.node import candidates, listing, marks, sealing
 from protocol.node.deciding import home_covers
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import among, bound
@@ -40,8 +40,17 @@ PEOPLE_MAX = 2_000
 VISIT_MAX = 20
 COUNTS_MS, COUNTS_MAX = 10_000, 200  # clocks run out without an entry; offices that ask at one node
 QUARANTINE_MAX = 200
+PARTIES_LOOKED_UP, PAST_CASES_MAX = 6, 50  # names of one case whose other cases are looked at, and how many of each
 _OPEN_TASK = "status in (" + ", ".join(f"'{status}'" for status in TASK_OPEN) + ")"
 _FIRST_DUE = f"case when {_OPEN_TASK} then 0 else 1 end, case when {_OPEN_TASK} then coalesce(nullif(due_ms, 0), assigned_ms) else -updated_ms end, subject"
+_VISITED = (
+    "select cadre, case_subject, count(*) as visits, max(coalesce(arrived_ms, reported_ms)) as last_ms from task_row"
+    " where {among} and cadre > '' and coalesce(arrived_ms, reported_ms, 0) > 0 group by cadre, case_subject"
+)
+_BUSY = (
+    "select cadre, count(*) as open_tasks, min(nullif(due_ms, 0)) as next_due_ms from task_row"
+    f" where {_OPEN_TASK} and cadre > '' and coalesce(link, '') = '' group by cadre"
+)
 
 
 class _Counts(NamedTuple):
@@ -235,16 +244,40 @@ class Reads:
             )
             posts = [p for p in posts if p.kind in kinds]
             names = await self._names(c, [p.subject for p in posts])
-            busy = await _all(c, f"select cadre, count(*) from task_row where {_OPEN_TASK} and cadre > '' and link = '' group by cadre", {})
-        open_tasks = {row[0]: row[1] for row in busy}
+            busy = await _all(c, _BUSY, {})
+        load = {row.cadre: (row.open_tasks, row.next_due_ms) for row in busy}
         made = []
         for p in posts:
             covers = home_covers(self._signer, self._shelf, p.home)
             reachable = covers_place(covers, place)
             linked = not reachable and covers_place(covers, p.ledger) and covers_place(self._signer.covers, p.ledger)
-            known = (p.subject, names.get(p.subject, ""), p.title, p.ledger, p.home, covers, open_tasks.get(p.subject, 0))
-            made.append(CadreChoice(*known, reachable, linked))
+            busy_with, next_due_ms = load.get(p.subject, (0, None))
+            known = (p.subject, names.get(p.subject, ""), p.title or "", p.ledger, p.home, covers, busy_with)
+            made.append(CadreChoice(*known, reachable, linked, next_due_ms, p.kind))
         return sorted(made, key=lambda m: (not m.reachable, not m.linked, m.open_tasks, m.office, m.name))
+
+    async def visited(self, actor: Actor, case: Case) -> dict[str, candidates.Past]:
+        """person → his visits to this case, and to other cases of people with the names of its parties, as far as the actor may see them."""
+        names = [party.name for party in case.parties if len(party.name) > 1][:PARTIES_LOOKED_UP]
+        async with self._journal.read() as c:
+            seen, values = await listing.visible(c, actor)
+            of_names: dict[str, set[str]] = {case.id: set()}
+            for name in names:
+                matching, some = await listing.found(c, name, actor)
+                sql = f"select subject, parties from case_row where {seen} and {matching} order by updated_ms desc limit {PAST_CASES_MAX}"
+                for row in await _all(c, sql, {**values, **some}):
+                    if row.subject != case.id and name in (row.parties or "").split("、"):
+                        of_names.setdefault(row.subject, set()).add(name)
+            asked = {"cases": bound(c, of_names)}
+            rows = await _all(c, _VISITED.format(among=among(c, "case_subject", "cases")), asked)
+        found: dict[str, candidates.Past] = {}
+        for row in rows:
+            before, is_here = found.get(row.cadre, candidates.Past()), row.case_subject == case.id
+            met = tuple(dict.fromkeys([*before.names, *sorted(of_names[row.case_subject])]))
+            here, elsewhere = (row.visits, 0) if is_here else (0, row.visits)
+            last_ms = max(before.last_ms, row.last_ms)
+            found[row.cadre] = candidates.Past(before.here + here, before.met + elsewhere, met, last_ms)
+        return found
 
     async def people(self, actor: Actor) -> list[PersonRow]:
         """Persons registered with the actor's office or below. Raises Refused not_allowed without the power people or admin."""

@@ -114,7 +114,7 @@ class CasePage(msgspec.Struct, frozen=True):
 
 class CadreChoice(msgspec.Struct, frozen=True):
     """home_covers: what the node of the cadre's phone covers · reachable: it covers the place asked for · linked: it does not, but a
-    linked task in the ledger of his office reaches him."""
+    linked task in the ledger of his office reaches him · next_due_ms: of his open tasks the one that ends first · kind: of his post."""
 
     person: str
     name: str
@@ -125,6 +125,8 @@ class CadreChoice(msgspec.Struct, frozen=True):
     open_tasks: int
     reachable: bool
     linked: bool = False
+    next_due_ms: int | None = None
+    kind: str = ""
 
 
 class PlaceRow(msgspec.Struct, frozen=True):

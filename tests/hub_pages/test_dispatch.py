@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from protocol.commands import AddTaskEvidence, ArriveTask, ConfirmTask, RecallTask, ReportTask
+from protocol.commands import AddTaskEvidence, ArriveTask, ConfirmTask, LogDispute, Party, RecallTask, ReportTask
 from protocol.events import Actor
 from protocol.node.errands import linked_id
 from tests.hub_pages.world import JSON, OTHER_VILLAGE, Hub, world
-from tests.node.desk_kit import ROOT, new_id
+from tests.node.desk_kit import ROOT, VILLAGE, new_id
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000002000001e221bc330000000049454e44ae426082"
@@ -33,7 +33,37 @@ async def test_who_is_near_comes_first_and_who_cannot_be_reached_says_why(hub: H
     far = (await hub.get(f"/cases/{hub.cases['工钱没结清']}/dispatch"))["cadres"]
     assert [(choice["name"], choice["reachable"]) for choice in far] == [("穆青", True), ("陈立新", True), ("周敏", False)]
     assert "他的手机不归这里管：任务经天子湖镇综治中心转到" in (await hub.client.get(f"/cases/{hub.cases['工钱没结清']}/dispatch")).text
-    assert "就近" in (await hub.client.get(f"/cases/{hub.cases['田埂地界']}/dispatch")).text
+    page = (await hub.client.get(f"/cases/{hub.cases['田埂地界']}/dispatch")).text
+    assert ("同在天子湖镇" in page, "从安吉县社会治理中心来" in page, "手上没有任务" in page) == (True, True, True)
+
+
+async def test_who_was_at_this_case_or_met_its_parties_comes_first_and_says_so(hub: Hub):
+    case, who = hub.cases["田埂地界"], cadre(hub)
+    subject = await hub.send()
+    first = (await hub.get(f"/cases/{case}/dispatch"))["cadres"]
+    assert {one["name"]: one["load"] for one in first}["陈立新"].startswith("手上 1 件，最近一件")
+    await hub.root.say(ArriveTask(id=new_id(), task=subject), who)
+    await hub.root.say(ReportTask(id=new_id(), task=subject, result="eased", words="坐下来谈过一次。"), who)
+    here = (await hub.get(f"/cases/{case}/dispatch"))["cadres"][0]
+    assert (here["name"], here["before"]) == ("陈立新", "来过这件 1 次，最近今天")
+    parties = [Party("叶根土", phone="13800000000"), Party("华阿四", side="respondent")]
+    other = LogDispute(id=new_id(), ledger=VILLAGE, type="0204", account="水沟边的树遮了光。", parties=parties, title="树遮光")
+    hub.cases["树遮光"] = (await hub.root.say(other, hub.actor())).subject
+    met = (await hub.get(f"/cases/{hub.cases['树遮光']}/dispatch"))["cadres"][0]
+    assert (met["name"], met["before"]) == ("陈立新", "见过叶根土 1 次（按姓名），最近今天")
+    assert (await hub.get(f"/cases/{hub.cases['工钱没结清']}/dispatch"))["cadres"][0]["before"] == ""
+
+
+async def test_a_cadre_with_the_name_of_a_party_is_last_says_why_and_cannot_be_chosen(hub: Hub):
+    parties = [Party("陈立新", phone="13800000000"), Party("华阿四", side="respondent")]
+    own = LogDispute(id=new_id(), ledger=VILLAGE, type="0204", account="自家的院墙。", parties=parties, title="院墙")
+    case = (await hub.root.say(own, hub.actor())).subject
+    last = (await hub.get(f"/cases/{case}/dispatch"))["cadres"][-1]
+    assert (last["name"], last["why_not"]) == ("陈立新", "与这件的当事人同名，要回避，不能派")
+    page = (await hub.client.get(f"/cases/{case}/dispatch")).text
+    assert re.search(f'value="{hub.cadre}" disabled', page)
+    form = {"command_id": new_id(), "cadre": hub.cadre, "purpose": "去看看", "due_ms": "2026-11-25T17:30"}
+    assert (await hub.post(f"/cases/{case}/AssignTask", form, 422))["code"] == "cadre_is_party"
 
 
 async def test_a_filled_form_becomes_one_task_however_often_it_is_sent(hub: Hub):

@@ -46,7 +46,7 @@ class HubNode:
         self.node, self.name, self.pump, self.servers = node, name, None, []
         self.desk, self.reads, self.people, self.blobs, self.wake = node.desk, node.reads, node.people, node.blobs, node.wake
         self.journal, self.certificate, self.config, self.uploads = node.journal, node.signer.certificate, None, node.uploads
-        self.recovering, self.admission = node.recovering, node.admission
+        self.recovering, self.admission, self.unsaved = node.recovering, node.admission, node.unsaved
 
     def tables(self) -> Any:
         return self.node.shelf()

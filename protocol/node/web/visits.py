@@ -21,15 +21,16 @@ from litestar.params import FromPath
 from protocol import calendar, dispute
 from protocol.case import TASK_OPEN, Case, Task
 from protocol.commands import AssignTask, ConfirmTask, DecideTaskReview, DeclineTask, Party, RecallTask, ReportTask, TaskCommand, UrgeTask
-from protocol.node import phones
+from protocol.node import candidates, phones
 from protocol.node.errands import linked_id
+from protocol.node.shown import CadreChoice
 from protocol.node.web import forms
 from protocol.node.web import print as paper
 from protocol.node.web.cases import context_of
 from protocol.node.web.files import held, sent_file, shown_of
 from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, page, rendered, twin, wants_json
 from protocol.node.web.register import ledgers_to_choose, outcome_twin
-from protocol.place import within
+from protocol.node.web.words import day, moment
 from protocol.problem import Refused
 from protocol.task import steps_task
 
@@ -67,9 +68,7 @@ async def dispatch_context(request: Request, subject: str, form: dict[str, Any] 
     tables = node.tables()
     place = (form or {}).get("place") or request.query_params.get("place") or case.ledger
     cadres = await node.reads.cadres(actor, place)
-    names = {party.name for party in case.parties}
-    near = "/".join(place.split("/")[:2])
-    cadres.sort(key=lambda choice: (not choice.reachable, not within(choice.office, near)))  # keeps their order otherwise
+    ranked = candidates.ranked(cadres, place, (party.name for party in case.parties), await node.reads.visited(actor, case))
     first = {
         "purpose": f"上门走访：{case.title or tables.type_name(case.type)}"[:100],
         "address": case.place_text,
@@ -85,8 +84,8 @@ async def dispatch_context(request: Request, subject: str, form: dict[str, Any] 
         "case": case,
         "places": places,
         "place": place,
-        "cadres": [(choice, choice.name in names, within(choice.office, near)) for choice in cadres[:CADRES_SHOWN_MAX]],
-        "cadres_total": len(cadres),
+        "cadres": [reasons(one, place, node) for one in ranked[:CADRES_SHOWN_MAX]],
+        "cadres_total": len(ranked),
         "times": times,
         "units": [(path, tables.office_name(path)) for path in tables.units_of(case.ledger.split("/")[0]) if path != actor.office],
         "may_convene": "ConveneUnits" in offered,
@@ -97,6 +96,35 @@ async def dispatch_context(request: Request, subject: str, form: dict[str, Any] 
     }
 
 
+class Reasons(msgspec.Struct, frozen=True):
+    """A candidate as the form shows him. duty: what he is · where, load, before: words · why_not: "" when he can be chosen."""
+
+    choice: CadreChoice
+    distance: int
+    duty: str
+    where: str
+    load: str
+    before: str
+    linked: str
+    why_not: str
+
+
+def reasons(one: candidates.Candidate, place: str, node: Any) -> Reasons:
+    choice, tables, now_ms = one.choice, node.tables(), node.clock()
+    duty = choice.title or (tables.posts[choice.kind].name if choice.kind in tables.posts else "")
+    load = f"手上 {choice.open_tasks} 件" if choice.open_tasks else "手上没有任务"
+    if choice.open_tasks and choice.next_due_ms:
+        load += f"，最近一件{'已超期' if choice.next_due_ms < now_ms else moment(choice.next_due_ms, now_ms) + ' 前'}"
+    linked = f"他的手机不归这里管：任务经{tables.office_name(choice.office)}转到，答复会回到这里" if choice.linked else ""
+    where, before = candidates.where(one, place, tables), candidates.before(one.past, day(one.past.last_ms, now_ms))
+    return Reasons(choice, one.distance, duty, where, load, before, linked, candidates.why_not(one))
+
+
+def as_twin(one: Reasons) -> dict[str, Any]:
+    said = {name: getattr(one, name) for name in ("distance", "duty", "where", "load", "before", "why_not")}
+    return msgspec.structs.asdict(one.choice) | said
+
+
 def _paths(entry: tuple[str, Any]) -> list[str]:
     return [entry[0]] if isinstance(entry[1], str) else [path for path, _ in entry[1]]
 
@@ -105,7 +133,7 @@ def _paths(entry: tuple[str, Any]) -> list[str]:
 async def dispatch_page(request: Request, subject: FromPath[str]) -> Response[Any]:
     context = await dispatch_context(request, subject)
     if wants_json(request):
-        return twin({"case": subject, "place": context["place"], "cadres": [choice for choice, _, _ in context["cadres"]]})
+        return twin({"case": subject, "place": context["place"], "cadres": [as_twin(one) for one in context["cadres"]]})
     if is_htmx(request):
         name = "visits/_cadres.html" if request.query_params.get("only") == "cadres" else "visits/_dispatch.html"
         return fragment(request, name, pane=True, **context)
