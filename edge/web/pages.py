@@ -64,8 +64,6 @@ async def desk_context(request: Request) -> dict[str, Any]:
     if query.view not in dict(tabs):
         query = lists.Query(tabs[0][0])
     context = await lists.list_context(request, query, SHOWN)
-    if query.view == "incoming":
-        context["rows"] = oldest_first(context["rows"])
     places = await node_of(request).reads.places(actor_of(request)) if below else []
     return {
         **context,
@@ -76,11 +74,6 @@ async def desk_context(request: Request) -> dict[str, Any]:
         "peeks": below,
         "nothing": NOTHING[query.view],
     }
-
-
-def oldest_first(rows: Any) -> list[Any]:
-    """What waits longest stands on top."""
-    return sorted(rows, key=lambda row: row.offer_ms or row.updated_ms)
 
 
 @get("/desk", of_cases=True)
@@ -98,8 +91,7 @@ async def desk_live(request: Request) -> str:
 
 
 async def inbox_context(request: Request) -> dict[str, Any]:
-    context = await lists.list_context(request, lists.Query("incoming"), lists.PER)
-    return {**context, "rows": oldest_first(context["rows"])}
+    return await lists.list_context(request, lists.Query("incoming"), lists.PER)
 
 
 @get("/inbox", of_cases=True)

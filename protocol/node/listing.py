@@ -22,7 +22,7 @@ from protocol.events import Actor
 from protocol.node.journal.rows import among, bound
 from protocol.node.journal.search import subjects
 
-VIEWS: Final = ("all", "open", "held", "incoming", "outgoing", "came_down", "follow_up", "review", "overdue")
+VIEWS: Final = ("all", "open", "held", "due", "incoming", "outgoing", "came_down", "follow_up", "review", "overdue")
 LOOKED_UP_MAX: Final = 500  # cases found by their text that are fetched one by one, 10–30 µs each
 OTHERS_MAX: Final = 1_000  # cases of other places that one list takes in for an office that has a region
 Where = tuple[str, dict[str, Any]]  # a condition on case_row and its bound values
@@ -38,10 +38,12 @@ INDICES: Final = (
     "create index if not exists case_logged_office on case_row (logged_office, ledger, subject)",
     f"create index if not exists task_goes_on on task_row (due_ms, assigned_ms, updated_ms, subject, ledger, assigned_by, unit, request, status, reviews) where {TASK_GOES_ON}",
 )
+DUE_MS: Final = 3 * 86_400_000  # what ends within three days, or has ended, is pressing
 _VIEW: Final = {
     "all": "1 = 1",
     "open": IS_OPEN,
     "held": f"(holder || '') = :office and {IS_OPEN}",
+    "due": f"(holder || '') = :office and {IS_OPEN} and (due_ms + 0) < :now_ms + {DUE_MS}",
     "incoming": "offer_to = :office",
     "outgoing": "offer_by = :office and offer_to > ''",
     "came_down": "offer_to = :office and offer_kind = 'hand_down'",
@@ -49,8 +51,8 @@ _VIEW: Final = {
     "review": "subject in (select subject from review_row where owner = :office)",
     "overdue": f"(due_ms + 0) < :now_ms and {IS_OPEN}",
 }
-_OWN: Final = frozenset({"held", "incoming", "outgoing", "came_down"})  # names the actor's office, so it is seen by rule
-_ORDER: Final = {"overdue": "due_ms, subject", "follow_up": "follow_up_due_ms, subject"}
+_OWN: Final = frozenset({"held", "due", "incoming", "outgoing", "came_down"})  # names the actor's office, so it is seen by rule
+_ORDER: Final = {"overdue": "due_ms, subject", "due": "due_ms, subject", "incoming": "offer_ms, subject", "follow_up": "follow_up_due_ms, subject"}
 _OF_MANY: Final = "(subject || '')"
 _NEWEST: Final = "updated_ms desc, subject desc"
 _OUTSIDE: Final = "(ledger < :own or ledger >= :own_to)"

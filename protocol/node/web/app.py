@@ -39,6 +39,7 @@ from protocol.node.web import (
     session,
     sticks,
     stream,
+    today,
     transfers,
     unsaved,
     waiting,
@@ -52,6 +53,7 @@ from protocol.problem import Refused
 HERE: Final = Path(__file__).parent
 PAGES: Final = (
     waiting,
+    today,
     lists,
     register,
     hints,
@@ -133,7 +135,7 @@ def make_app(
         "/static", [dist], opt={"public": "file"}, cache_control=CacheControlHeader(max_age=YEAR_S, immutable=True)
     )
     state = State({"node": node, "environment": environment, "home": home, "new_id": new_id, "link_state": link.state, "channels": {}})
-    state.views = {**stream.VIEWS, **(views or {})}
+    state.views = {**stream.VIEWS, **today.VIEWS, **(views or {})}
     return Litestar(
         [*shared, static, *routes],
         state=state,

@@ -93,7 +93,7 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
     lines = [*case.lines, *(line for companion in companions for line in companion.lines)]
     keys = [(line.head.ledger, *line.key) for line in lines]
     offered = dispute.steps(case, actor, context_of(request))
-    steps = sorted((step for step in offered if step.command not in NOT_STEPS), key=lambda step: _place_of(step.command))
+    steps = sorted((step for step in offered if step.command not in NOT_STEPS), key=lambda step: place_of(step.command))
     running = [clock for clock in clocks.of_case(case, node.tables()) if clock.state == clocks.RUNNING]
     return {
         "case": case,
@@ -151,7 +151,8 @@ async def successor_here(request: Request, case: Case) -> str:
         return ""
 
 
-def _place_of(command: str) -> int:
+def place_of(command: str) -> int:
+    """Where a step stands among the others on the page."""
     order = (*FIRST, *LATER)
     return order.index(command) if command in order else len(FIRST)
 

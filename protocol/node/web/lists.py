@@ -19,6 +19,7 @@ VIEWS: Final = (
     ("all", "全部"),
     ("open", "未办结"),
     ("held", "我单位承办"),
+    ("due", "三天内到期"),
     ("incoming", "待受领"),
     ("outgoing", "送出待受领"),
     ("came_down", "上面交办"),

@@ -1,0 +1,143 @@
+"""今天: what waits for whoever is signed in, by what ends first: due, sent here, to be looked after, to be decided, on its way, half written.
+
+    GET /today      each row leads with one click to the step that is next, open and saying what will happen
+
+The lists are those of /cases (listing.VIEWS); this page shows the head of each and where the rest is.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, Response, get
+
+from protocol import dispute
+from protocol.node.shown import CaseRow
+from protocol.node.unsaved import Draft
+from protocol.node.web import cases, link, visits
+from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
+from protocol.node.web.words import SOON_MS
+from protocol.problem import Refused
+from protocol.words import COMMAND_NAMES
+
+SHOWN: Final = 8  # of each list
+LOOKED_THROUGH: Final = 100  # newest cases in which what is on its way is looked for
+STUCK_MS: Final = 60_000  # younger ones are simply on their way
+WORDS_CHARS: Final = 30
+
+
+class Item(msgspec.Struct, frozen=True):
+    """step: the command that is next ("": only to be looked at) · label: as its button says it · mine: nobody else is named for it."""
+
+    row: CaseRow
+    step: str
+    label: str
+    mine: bool
+    handler: str
+
+
+class Half(msgspec.Struct, frozen=True):
+    """A draft: what it would become, its first words, where it goes on."""
+
+    what: str
+    words: str
+    href: str
+    at_ms: int
+
+
+async def next_step(request: Request, subject: str) -> tuple[str, str]:
+    """(command, label) of what moves the case on first, as far as this person may; ("", "") where nothing does."""
+    actor = actor_of(request)
+    try:
+        case = await node_of(request).reads.case(actor, subject)
+    except Refused:
+        return "", ""
+    offered = [s for s in dispute.steps(case, actor, cases.context_of(request)) if s.command not in (*cases.NOT_STEPS, *cases.LATER)]
+    first = min(offered, key=lambda step: cases.place_of(step.command), default=None)
+    return (first.command, first.label) if first else ("", "")
+
+
+async def items(request: Request, view: str, step: str = "") -> tuple[list[Item], int]:
+    """The first of a view and how many there are. step: the command that is next for all of them; "" asks the rules for each."""
+    actor, reads = actor_of(request), node_of(request).reads
+    found = await reads.cases(actor, view, per=SHOWN)
+    names = await reads.person_names({row.handler for row in found.rows} - {""})
+    made = []
+    for row in found.rows:
+        waits = row.offer_to and row.offer_to != actor.office  # for another office: nothing is next here
+        command, label = (step, COMMAND_NAMES[step]) if step else ("", "") if waits else await next_step(request, row.subject)
+        made.append(Item(row, command, label, row.handler in ("", actor.person), names.get(row.handler, "")))
+    return sorted(made, key=lambda item: not item.mine), found.total
+
+
+async def stuck(request: Request) -> list[CaseRow]:
+    """What was written here and has not reached the levels above for a while."""
+    node, now_ms = node_of(request), node_of(request).clock()
+    found = await node.reads.cases(actor_of(request), per=LOOKED_THROUGH)
+    own = node.desk.signer.origin
+    return [
+        row for row in found.rows if row.last_origin == own and now_ms - row.updated_ms > STUCK_MS and not all(m.reached for m in row.marks)
+    ]
+
+
+def halves(drafts: list[Draft]) -> list[Half]:
+    made = []
+    for draft in drafts:
+        address = draft.form.partition(" ")[0].strip("/").split("/")
+        said: dict[str, str] = {name: value for name, value in draft.fields if value}
+        words = next((said[name] for name in ("account", "text", "reason", "value", "party_name") if name in said), "")[:WORDS_CHARS]
+        if address == ["cases"]:
+            made.append(Half("登记纠纷", words, "/cases/new", draft.at_ms))
+        elif len(address) == 3 and address[0] == "cases" and address[2] in COMMAND_NAMES:
+            made.append(Half(COMMAND_NAMES[address[2]], words, f"/cases/{address[1]}?step={address[2]}", draft.at_ms))
+    return made
+
+
+def pressing(tracks: list[visits.Track], now_ms: int) -> list[visits.Track]:
+    """Visits that end soon or should have ended."""
+    return [one for one in tracks if one.row.due_ms and one.row.due_ms < now_ms + SOON_MS]
+
+
+async def today_context(request: Request) -> dict[str, Any]:
+    node, actor = node_of(request), actor_of(request)
+    counts = await node.reads.counts(actor)
+    groups = {}
+    for view, step in (("due", ""), ("incoming", "TakeUpDispute"), ("follow_up", "RecordFollowUp"), ("review", "")):
+        groups[view] = await items(request, view, step) if counts.get(view) else ([], 0)
+    due = {item.row.subject for item in groups["due"][0]}
+    looked_after, total = groups["follow_up"]
+    once = [item for item in looked_after if item.row.subject not in due]  # its date stands above already
+    groups["follow_up"] = once, total - len(looked_after) + len(once)
+    drafts = await node.unsaved.of(actor.person)
+    done = await node.unsaved.saved(actor.person, drafts)
+    held_up = await stuck(request)
+    visited = pressing(await visits.tracks(request, open_only=True), node.clock())
+    return {
+        "groups": groups,
+        "stuck": held_up[:SHOWN],
+        "stuck_total": len(held_up),
+        "waiting": await link.waiting(node),
+        "online": link.is_online(node),
+        "halves": halves([draft for draft in drafts if draft not in done])[:SHOWN],
+        "visits": visited[:SHOWN],
+        "visits_total": len(visited),
+        "held": counts.get("held", 0),
+    }
+
+
+@get("/today", of_cases=True)
+async def today(request: Request) -> Response[Any]:
+    context = await today_context(request)
+    if wants_json(request):
+        return twin({name: {"rows": rows, "total": total} for name, (rows, total) in context["groups"].items()} | {"stuck": context["stuck"]})
+    return await page(request, "today.html", live="view=today", **context)
+
+
+async def today_live(request: Request) -> str:
+    return rendered(request, "_today_live.html", await today_context(request))
+
+
+VIEWS: Final = {"today": today_live}
+
+
+def routes() -> list:
+    return [today]

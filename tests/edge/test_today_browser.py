@@ -1,0 +1,94 @@
+"""今天 in a real Chromium: what waits stands by what ends first, and one click leads to the step that is next."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.edge.rig import DAY_MS, PASSWORD, Rig
+from tests.edge.served import Served, served
+from tests.edge.test_desk_browser import BUNDLE
+from tests.kit.browser import DESK, PHONE, look
+from tests.kit.machine import needs_chromium
+
+pytestmark = needs_chromium
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[Served]:
+    if not BUNDLE.exists():
+        pytest.skip("no bundle: ./run bundle makes it")
+    with served(tmp_path, "village", "town") as made:
+        yield made
+
+
+def signed_in(page, who: str, path: str):
+    page.fill("#name", who)
+    page.fill("#password", PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/desk*")
+    page.goto(page.url.rpartition("/desk")[0] + path)
+    return page
+
+
+async def busy(rig: Rig) -> None:
+    await rig.a_busy_village()
+    rig.county.clock.pass_ms(28 * DAY_MS)  # the clocks of thirty days end soon
+    await rig.everywhere()
+
+
+def test_an_empty_day_says_what_to_do(open_page: Callable, nodes: Served):
+    from playwright.sync_api import expect
+
+    page = signed_in(open_page(nodes.url["village"] + "/sign-in", DESK), "wangfang", "/today")
+    expect(page.locator("main")).to_contain_text("今天没有到期的")
+    expect(page.locator("main")).to_contain_text("按 F2 登记")
+    look(page, "today-empty")
+
+
+def test_what_ends_first_stands_on_top_and_leads_to_its_step(open_page: Callable, nodes: Served):
+    from playwright.sync_api import expect
+
+    nodes.do(busy)
+    page = signed_in(open_page(nodes.url["village"] + "/sign-in", DESK), "wangfang", "/desk")
+    page.fill("#account", "两家的水沟堵了，都说是对方倒的土。")
+    expect(page.locator("#log [data-kept-note]")).to_contain_text("草稿已存本机")
+    page.goto(nodes.url["village"] + "/today")
+    due = page.locator("#today-due li")
+    expect(due.first).to_be_visible()
+    assert due.count() > 2
+    expect(page.locator("#today-halves")).to_contain_text("两家的水沟堵了")
+    look(page, "today-village")
+    page.set_viewport_size(PHONE)
+    look(page, "today-village-phone")
+    page.set_viewport_size(DESK)
+    due.locator(".button[href*=step]").first.click()
+    page.wait_for_url("**/cases/*?step=*")
+    expect(page.locator("details.step[open] form .will").first).to_be_visible()
+
+
+def test_what_was_sent_here_waits_with_the_oldest_first(open_page: Callable, nodes: Served):
+    from playwright.sync_api import expect
+
+    nodes.do(busy)
+    page = signed_in(open_page(nodes.url["town"] + "/sign-in", DESK), "shen", "/today")
+    coming = page.locator("#today-incoming li")
+    expect(coming).to_have_count(2)
+    expect(coming.first).to_contain_text("上报")
+    look(page, "today-town")
+    coming.first.get_by_role("link", name="受领").click()
+    take = page.locator("#form-TakeUpDispute")
+    expect(take).to_be_visible()
+    take.get_by_role("button", name="受领").click()
+    expect(page.locator("#said")).to_contain_text("受领")
+    page.goto(nodes.url["town"] + "/today")
+    expect(page.locator("#today-incoming li")).to_have_count(1)
+
+
+def test_the_page_is_live(open_page: Callable, nodes: Served):
+    from playwright.sync_api import expect
+
+    page = signed_in(open_page(nodes.url["town"] + "/sign-in", DESK), "shen", "/today")
+    expect(page.locator("#today-incoming")).to_have_count(0)
+    nodes.do(busy)
+    expect(page.locator("#today-incoming li")).to_have_count(2)
