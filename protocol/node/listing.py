@@ -52,7 +52,12 @@ _VIEW: Final = {
     "overdue": f"(due_ms + 0) < :now_ms and {IS_OPEN}",
 }
 _OWN: Final = frozenset({"held", "due", "incoming", "outgoing", "came_down"})  # names the actor's office, so it is seen by rule
-_ORDER: Final = {"overdue": "due_ms, subject", "due": "due_ms, subject", "incoming": "offer_ms, subject", "follow_up": "follow_up_due_ms, subject"}
+_ORDER: Final = {
+    "overdue": "due_ms, subject",
+    "due": "due_ms, subject",
+    "incoming": "offer_ms, subject",
+    "follow_up": "follow_up_due_ms, subject",
+}
 _OF_MANY: Final = "(subject || '')"
 _NEWEST: Final = "updated_ms desc, subject desc"
 _OUTSIDE: Final = "(ledger < :own or ledger >= :own_to)"

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.link.kit import Town
+from protocol.place import COMMON
+from tests.link.kit import ALL, HUB, N1, N2, T1, Town, soon
 
 
 @pytest.fixture
@@ -14,3 +15,15 @@ async def town(tmp_path: Path) -> AsyncIterator[Town]:
     await made.leaf.start()
     yield made
     await made.stop()
+
+
+@pytest.fixture
+async def county(town: Town):
+    """hub, township, village and its neighbour, all started and known to one another; the last two by the leaf."""
+    hub = town.node(HUB)
+    hub.enrolled(*ALL)
+    t1, v1, v2 = town.node(T1, town.branch, town.county), town.node(N1, town.branch, town.county), town.node(N2, town.branch, town.county)
+    for node in (hub, t1, v1, v2):
+        node.start()
+    await soon(lambda: all(node.has(hub, COMMON) for node in (t1, v1, v2)))
+    return hub, t1, v1, v2

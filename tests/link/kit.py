@@ -43,7 +43,7 @@ NODES = {  # id: serves, covers, branch
     "nfarr2222": ((V9,), (V9,), "330523002"),
     "nhall2222": ((f"{COUNTY}/u07",), (f"{COUNTY}/*",), "_"),  # an edge in the county's hall: all of the county, but nothing sealed
 }
-HUB, T1, N1, N2, N9, HALL = NODES
+HUB, T1, N1, N2, N9, HALL = ALL = tuple(NODES)
 
 
 def signing_key(node: str) -> SigningKey:

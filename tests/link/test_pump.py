@@ -15,22 +15,8 @@ from protocol.have import Have
 from protocol.node.blobs import Blobs
 from protocol.node.link import subjects
 from protocol.place import COMMON
-from tests.link.kit import COUNTY, HALL, HUB, N1, N2, N9, T1, TOWN, V1, V2, V3, Raw, Town, now_ms, origin, signing_key, soon
+from tests.link.kit import ALL, COUNTY, HALL, HUB, N1, N2, N9, T1, TOWN, V1, V2, Raw, Town, now_ms, origin, signing_key, soon
 from tests.link.proxy import Proxy
-
-ALL = (HUB, T1, N1, N2, N9, HALL)
-
-
-@pytest.fixture
-async def county(town: Town):
-    """hub, township, village and its neighbour, all started and known to one another; the last two by the leaf."""
-    hub = town.node(HUB)
-    hub.enrolled(*ALL)
-    t1, v1, v2 = town.node(T1, town.branch, town.county), town.node(N1, town.branch, town.county), town.node(N2, town.branch, town.county)
-    for node in (hub, t1, v1, v2):
-        node.start()
-    await soon(lambda: all(node.has(hub, COMMON) for node in (t1, v1, v2)))
-    return hub, t1, v1, v2
 
 
 def peer(node, of: str):
@@ -117,38 +103,6 @@ async def test_a_gap_is_pulled_from_whoever_has_the_lane(town, county):
     t1again.memory.nodes = dict(hub.memory.nodes)
     t1again.start()
     await soon(lambda: t1again.memory.head(V1, origin(N1)) == hub.memory.head(V1, origin(N1)))
-
-
-async def test_a_lane_that_others_hold_more_of_than_its_own_node_is_not_pulled_before_it_is_closed(town, county):
-    """Killed in between, the node would go on in it, and count from an old number."""
-    hub, t1, v1, _v2 = county
-    v1.write(count=20)
-    await soon(lambda: hub.has(v1) and t1.has(v1))
-    await v1.stop()
-    v1again = town.node(N1, town.branch, town.county)  # with an empty disk
-    v1again.memory.nodes = dict(hub.memory.nodes)
-    v1again.start()
-    await soon(lambda: v1again.pump.state().overtaken == (V1,))  # it knows that its own disk lost something
-    await asyncio.sleep(0.5)
-    assert v1again.memory.head(V1, origin(N1)).seq == 0
-
-
-async def test_a_folder_put_back_learns_at_its_start_where_it_had_written(town, county):
-    """Of that ledger it remembers nothing, and only the county could tell: it would give a number twice elsewhere."""
-    hub, t1, _v1, _v2 = county
-    t1.write()
-    before = {key: list(rows) for key, rows in t1.memory.lanes.items()}
-    t1.write(ledger=V3)
-    await soon(lambda: hub.memory.head(V3, origin(T1)).seq > 0 and t1.receipt(HUB, V3, origin(T1)))
-    await t1.stop()
-    again = town.node(T1, town.branch, town.county)
-    again.memory.nodes, again.memory.lanes = dict(hub.memory.nodes), before
-    again.start()
-    asked, say = [], again.pump.say
-    again.pump.say = lambda ledger, want=False: (asked.append(ledger) if want else None, say(ledger, want))
-    await soon(lambda: asked)
-    assert {V1, V2, V3} <= set(asked), "at once, not when others happen to speak of it"
-    await soon(lambda: V3 in again.pump.state().overtaken)
 
 
 async def test_a_new_node_gets_everything_it_covers_and_is_usable_meanwhile(town):

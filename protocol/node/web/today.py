@@ -128,7 +128,9 @@ async def today_context(request: Request) -> dict[str, Any]:
 async def today(request: Request) -> Response[Any]:
     context = await today_context(request)
     if wants_json(request):
-        return twin({name: {"rows": rows, "total": total} for name, (rows, total) in context["groups"].items()} | {"stuck": context["stuck"]})
+        return twin(
+            {name: {"rows": rows, "total": total} for name, (rows, total) in context["groups"].items()} | {"stuck": context["stuck"]}
+        )
     return await page(request, "today.html", live="view=today", **context)
 
 
