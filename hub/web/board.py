@@ -17,7 +17,7 @@ from litestar.response import Redirect
 
 from protocol import place
 from protocol.access import CASE_POWERS
-from protocol.node.web import visits
+from protocol.node.web import tracks as tasks
 from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
 from protocol.node.web.words import due_tone
 from protocol.tables import Tables
@@ -121,8 +121,8 @@ async def board_context(request: Request) -> dict[str, Any]:
         rows = await every_row(request, query.figure, query.place)
     rows = worst_first(rows)
     of_unit = place.is_unit(actor.office)
-    tracks = await visits.tracks(request, open_only=True)
-    out = [one for one in tracks if (one.row.unit == actor.office if of_unit else one.row.cadre)]
+    found = await tasks.tracks(request, open_only=True)
+    out = [one for one in found if (one.row.unit == actor.office if of_unit else one.row.cadre)]
     counts = {**counts, "soon": len(soon)}
     map_tiles = await tiles(request)
     return {

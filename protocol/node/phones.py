@@ -1,4 +1,9 @@
-"""What a phone lost: its browser cleared its store, with whatever had not been sent. Said to whoever carries it and whoever sent him.
+"""What a phone took from here, and what it lost.
+
+Which open tasks a phone has fetched is noted once each, so that whoever sent it knows whether it got there; that the answer arrived
+is not proven by it, but the phone asks again within seconds.
+
+What it lost: its browser cleared its store, with whatever had not been sent. Said to whoever carries it and whoever sent him.
 
 A phone names its store and how far it has counted with every question. Another store under the same session, or a lower count of the same
 one, means that the old one is gone: a browser gives a session's cookie and its store to nobody else. What lay in it unsent can't be known
@@ -9,6 +14,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from protocol.case import TASK_OPEN
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import among, bound, fetch
 
@@ -23,7 +29,11 @@ class Store(msgspec.Struct, frozen=True, array_like=True):
 
 
 async def heard(journal: Journal, person: str, session: str, name: str, count: int, now_ms: int) -> None:
-    """A write only when it counted on. session: any name of it that is no secret."""
+    """The phone asked: what it says of its store, and the open tasks that it gets now. A write only when either changed.
+
+    session: any name of it that is no secret.
+    """
+    await _note_fetched(journal, person, now_ms)
     before = await _read(journal, f"phone {person}", session)
     if before is not None and (before.name, before.count) == (name, count):
         return
@@ -54,6 +64,32 @@ async def last_cleared(journal: Journal, persons: Iterable[str]) -> dict[str, in
     async with journal.read() as c:
         rows = await fetch(c, f"select name, value from local where {among(c, 'name', 'names')}", {"names": bound(c, names)})
     return {names[name]: max((one.cleared_ms for one in _decoder.decode(raw).values()), default=0) for name, raw in rows}
+
+
+_OPEN = "status in (" + ", ".join(f"'{status}'" for status in TASK_OPEN) + ")"
+_times = msgspec.msgpack.Decoder(dict[str, int])
+
+
+async def _note_fetched(journal: Journal, person: str, now_ms: int) -> None:
+    sql = f"select subject from task_row where cadre = :person and {_OPEN} and coalesce(link, '') = ''"
+    async with journal.read() as c:
+        there = [row[0] for row in await fetch(c, sql, {"person": person})]
+    raw = await journal.local(f"fetched {person}")
+    known = _times.decode(raw) if raw else {}
+    if all(task in known for task in there):
+        return
+    async with journal.writing() as w:
+        await w.set_local(f"fetched {person}", msgspec.msgpack.encode({task: known.get(task, now_ms) for task in there}))
+
+
+async def fetched(journal: Journal, persons: Iterable[str]) -> dict[str, int]:
+    """task → when a phone of the cadre it was given to first took it from this node; absent: never."""
+    names = [f"fetched {person}" for person in persons]
+    if not names:
+        return {}
+    async with journal.read() as c:
+        rows = await fetch(c, f"select value from local where {among(c, 'name', 'names')}", {"names": bound(c, names)})
+    return {task: ms for (raw,) in rows for task, ms in _times.decode(raw).items()}
 
 
 SESSIONS_MAX = 8  # of one person: older ones are forgotten

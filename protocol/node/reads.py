@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol import access, codes, place
 from protocol import certificate as certificates
+from protocol import entry as entries
 from protocol.case import TASK_OPEN, Case, Task
 from protocol.companion import SORT as COMPANION
 from protocol.companion_fold import Companion, fold_companion
@@ -71,6 +72,11 @@ class Reads:
         self._counts: dict[Any, _Counts] = {}
         if sealing_secret is not None:
             crypto_scalarmult_base(sealing_secret)  # raises at once for a key that is none
+
+    def node_name(self, node: str) -> str:
+        """'天子湖镇综治中心': as its certificate says; its id when it is unknown here."""
+        known = self._shelf.certificates.get(node)
+        return known.name if known else node
 
     def nodes(self) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
         """(serves, covers) of every node of the county that is not revoked."""
@@ -200,6 +206,18 @@ class Reads:
         order = f"case when {_OPEN_TASK} then 0 else 1 end, due_ms, subject"
         return await self._task_rows("cadre = :person and link = ''", {"person": actor.person}, order)
 
+    async def carried(self, wanted: Sequence[tuple[str, str, Key]]) -> set[str]:
+        """wanted: (task, node, its newest entry) → tasks of which that node said that it has the entry."""
+        if not wanted:
+            return set()
+        async with self._journal.read() as c:
+            where = f"{among(c, 'node', 'nodes')} and {among(c, 'ledger', 'ledgers')}"
+            values = {"nodes": bound(c, {node for _, node, _ in wanted}), "ledgers": bound(c, {key[0] for _, _, key in wanted})}
+            rows = await _all(c, f"select node, ledger, origin, seq from peer_have where {where}", values)
+        said = {(row.node, row.ledger, row.origin): row.seq for row in rows}
+        written = {(task, node) for task, node, key in wanted if node == entries.node_of(key[1])}  # its own entries it has
+        return {task for task, node, key in wanted if (task, node) in written or said.get((node, *key[:2]), 0) >= key[2]}
+
     async def task(self, actor: Actor, subject: str) -> Task:
         """Raises Refused task_unknown."""
         entries = [e.admitted for e in await self._journal.subject(subject) if e.sort == "task"]
@@ -256,23 +274,23 @@ class Reads:
             made.append(CadreChoice(*known, reachable, linked, next_due_ms, p.kind))
         return sorted(made, key=lambda m: (not m.reachable, not m.linked, m.open_tasks, m.office, m.name))
 
-    async def visited(self, actor: Actor, case: Case) -> dict[str, candidates.Past]:
-        """person → his visits to this case, and to other cases of people with the names of its parties, as far as the actor may see them."""
-        names = [party.name for party in case.parties if len(party.name) > 1][:PARTIES_LOOKED_UP]
+    async def visited(self, actor: Actor, case: str, parties: Sequence[str]) -> dict[str, candidates.Past]:
+        """person → his visits to this case ("" = none), and to other cases of people with these names, as far as the actor may see them."""
+        names = [name for name in dict.fromkeys(parties) if len(name) > 1][:PARTIES_LOOKED_UP]
         async with self._journal.read() as c:
             seen, values = await listing.visible(c, actor)
-            of_names: dict[str, set[str]] = {case.id: set()}
+            of_names: dict[str, set[str]] = {case: set()} if case else {}
             for name in names:
                 matching, some = await listing.found(c, name, actor)
                 sql = f"select subject, parties from case_row where {seen} and {matching} order by updated_ms desc limit {PAST_CASES_MAX}"
                 for row in await _all(c, sql, {**values, **some}):
-                    if row.subject != case.id and name in (row.parties or "").split("、"):
+                    if row.subject != case and name in (row.parties or "").split("、"):
                         of_names.setdefault(row.subject, set()).add(name)
             asked = {"cases": bound(c, of_names)}
             rows = await _all(c, _VISITED.format(among=among(c, "case_subject", "cases")), asked)
         found: dict[str, candidates.Past] = {}
         for row in rows:
-            before, is_here = found.get(row.cadre, candidates.Past()), row.case_subject == case.id
+            before, is_here = found.get(row.cadre, candidates.Past()), row.case_subject == case
             met = tuple(dict.fromkeys([*before.names, *sorted(of_names[row.case_subject])]))
             here, elsewhere = (row.visits, 0) if is_here else (0, row.visits)
             last_ms = max(before.last_ms, row.last_ms)
@@ -305,6 +323,12 @@ class Reads:
     async def person_name(self, person: str) -> str:
         """ "" when unknown here. The node itself ("") is 系统."""
         return (await self.person_names([person]))[person]
+
+    async def person_phone(self, person: str) -> str:
+        """His number at work, as 人员 has it; "" when unknown here."""
+        async with self._journal.read() as c:
+            rows = await _all(c, "select phone from person_row where subject = :person", {"person": person})
+        return (rows[0].phone or "") if rows else ""
 
     async def person_names(self, persons: Iterable[str]) -> dict[str, str]:
         """The same of many, in one question."""

@@ -14,32 +14,25 @@ reads `due_ms` (so does a form without `by`). Whom the rules forbid is refused b
 from typing import Any, Final
 from urllib.parse import urlencode
 
-import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath
 
-from protocol import calendar, dispute
-from protocol.case import TASK_OPEN, Case, Task
+from protocol import dispute
+from protocol.case import Case, Task
 from protocol.commands import AssignTask, ConfirmTask, DecideTaskReview, DeclineTask, Party, RecallTask, ReportTask, TaskCommand, UrgeTask
-from protocol.node import candidates, phones
 from protocol.node.errands import linked_id
-from protocol.node.shown import CadreChoice
-from protocol.node.web import forms
+from protocol.node.web import forms, task_steps
 from protocol.node.web import print as paper
 from protocol.node.web.cases import context_of
+from protocol.node.web.dispatching import as_twin, candidates_for, times_offered
 from protocol.node.web.files import held, sent_file, shown_of
 from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, page, rendered, twin, wants_json
 from protocol.node.web.register import ledgers_to_choose, outcome_twin
-from protocol.node.web.words import day, moment
+from protocol.node.web.tracks import SHOWN_MAX, track, tracks
 from protocol.problem import Refused
 from protocol.task import steps_task
 
-CADRES_SHOWN_MAX: Final = 60
-TASKS_SHOWN_MAX: Final = 100
 SUMMARY_CHARS: Final = 200
-WORKING_DAYS_OFFERED: Final = (1, 3, 5)
-STEPS: Final = (("assigned_ms", "已派"), ("confirmed_ms", "已接单"), ("arrived_ms", "已到场"), ("reported_ms", "已报"))
-OVER: Final = {"declined": "已谢绝", "recalled": "已撤回"}
 COMMANDS: Final[dict[str, type[TaskCommand]]] = {
     kind.__name__: kind for kind in (UrgeTask, RecallTask, ConfirmTask, DeclineTask, ReportTask, DecideTaskReview)
 }
@@ -48,27 +41,13 @@ COMMANDS: Final[dict[str, type[TaskCommand]]] = {
 # ── 派单 ──
 
 
-def times_offered(now_ms: int, days: calendar.Calendar) -> list[tuple[str, str]]:
-    """(milliseconds as text, words): the closing time of some of the next working days, today's while it lasts."""
-    today, (hour, minute) = calendar.local_date(now_ms), (int(part) for part in days.closes.split(":"))
-    closing_ms = (hour * 60 + minute) * 60_000
-    found = []
-    if days.is_working(today) and calendar.start_of_day_ms(today) + closing_ms > now_ms:
-        found.append((calendar.start_of_day_ms(today) + closing_ms, f"今天 {days.closes}"))
-    for n in WORKING_DAYS_OFFERED:
-        day = days.add_working_days(today, n)
-        found.append((calendar.start_of_day_ms(day) + closing_ms, f"{n} 个工作日内（{day.month}月{day.day}日）"))
-    return [(str(ms), words) for ms, words in found]
-
-
 async def dispatch_context(request: Request, subject: str, form: dict[str, Any] | None = None) -> dict[str, Any]:
     """What the form shows, empty or as typed. Raises Refused case_unknown."""
     node, actor = node_of(request), actor_of(request)
     case: Case = await node.reads.case(actor, subject)
     tables = node.tables()
     place = (form or {}).get("place") or request.query_params.get("place") or case.ledger
-    cadres = await node.reads.cadres(actor, place)
-    ranked = candidates.ranked(cadres, place, (party.name for party in case.parties), await node.reads.visited(actor, case))
+    cadres, cadres_total = await candidates_for(request, place, case, [party.name for party in case.parties])
     first = {
         "purpose": f"上门走访：{case.title or tables.type_name(case.type)}"[:100],
         "address": case.place_text,
@@ -84,8 +63,8 @@ async def dispatch_context(request: Request, subject: str, form: dict[str, Any] 
         "case": case,
         "places": places,
         "place": place,
-        "cadres": [reasons(one, place, node) for one in ranked[:CADRES_SHOWN_MAX]],
-        "cadres_total": len(ranked),
+        "cadres": cadres,
+        "cadres_total": cadres_total,
         "times": times,
         "units": [(path, tables.office_name(path)) for path in tables.units_of(case.ledger.split("/")[0]) if path != actor.office],
         "may_convene": "ConveneUnits" in offered,
@@ -94,35 +73,6 @@ async def dispatch_context(request: Request, subject: str, form: dict[str, Any] 
         "wrong": {},
         "convened": {"units": [], "purpose": ""},
     }
-
-
-class Reasons(msgspec.Struct, frozen=True):
-    """A candidate as the form shows him. duty: what he is · where, load, before: words · why_not: "" when he can be chosen."""
-
-    choice: CadreChoice
-    distance: int
-    duty: str
-    where: str
-    load: str
-    before: str
-    linked: str
-    why_not: str
-
-
-def reasons(one: candidates.Candidate, place: str, node: Any) -> Reasons:
-    choice, tables, now_ms = one.choice, node.tables(), node.clock()
-    duty = choice.title or (tables.posts[choice.kind].name if choice.kind in tables.posts else "")
-    load = f"手上 {choice.open_tasks} 件" if choice.open_tasks else "手上没有任务"
-    if choice.open_tasks and choice.next_due_ms:
-        load += f"，最近一件{'已超期' if choice.next_due_ms < now_ms else moment(choice.next_due_ms, now_ms) + ' 前'}"
-    linked = f"他的手机不归这里管：任务经{tables.office_name(choice.office)}转到，答复会回到这里" if choice.linked else ""
-    where, before = candidates.where(one, place, tables), candidates.before(one.past, day(one.past.last_ms, now_ms))
-    return Reasons(choice, one.distance, duty, where, load, before, linked, candidates.why_not(one))
-
-
-def as_twin(one: Reasons) -> dict[str, Any]:
-    said = {name: getattr(one, name) for name in ("distance", "duty", "where", "load", "before", "why_not")}
-    return msgspec.structs.asdict(one.choice) | said
 
 
 def _paths(entry: tuple[str, Any]) -> list[str]:
@@ -203,54 +153,16 @@ async def _again(request: Request, subject: str, filled: forms.Filled, refusal: 
 # ── tasks ──
 
 
-class Track(msgspec.Struct, frozen=True):
-    """A task as a list shows it. steps: (words, when it was reached or None) · over: how it ended before the report, else ""
-    · cleared_ms: when the phone of who is on his way was found cleared, with what it had not sent; 0: it was not."""
-
-    row: Any
-    name: str
-    steps: tuple[tuple[str, int | None], ...]
-    over: str
-    late: bool
-    cleared_ms: int = 0
-
-
-async def track(request: Request, row: Any) -> Track:
-    """row: a TaskRow, or a Task."""
-    return (await _tracks(request, [row]))[0]
-
-
-async def _tracks(request: Request, rows: list[Any]) -> list[Track]:
-    """One question each for names and for phones, however many there are."""
-    node = node_of(request)
-    names = await node.reads.person_names(row.cadre for row in rows)
-    cleared = await phones.last_cleared(node.journal, {row.cadre for row in rows if row.cadre and row.status in TASK_OPEN})
-    made = []
-    for row in rows:
-        steps = tuple((words, getattr(row, field) or None) for field, words in STEPS)
-        late = bool(row.due_ms) and row.status in TASK_OPEN and row.due_ms < node.clock()
-        cleared_ms = cleared.get(row.cadre, 0) if row.status in TASK_OPEN else 0
-        name = names[row.cadre] if row.cadre else ""
-        made.append(Track(row, name, steps, OVER.get(row.status, ""), late, cleared_ms if cleared_ms >= row.assigned_ms else 0))
-    return made
-
-
-async def tracks(request: Request, open_only: bool, case: str = "") -> list[Track]:
-    """Those that end first in front; what is over, newest first."""
-    rows = await node_of(request).reads.tasks(actor_of(request), case=case, open_only=open_only, most=TASKS_SHOWN_MAX)
-    return await _tracks(request, rows)
-
-
 async def tasks_context(request: Request) -> dict[str, Any]:
     show = "all" if request.query_params.get("show") == "all" else "open"
-    return {"tracks": await tracks(request, show == "open"), "show": show, "most": TASKS_SHOWN_MAX}
+    return {"tracks": await tracks(request, show == "open"), "show": show, "most": SHOWN_MAX}
 
 
 @get("/tasks")
 async def tasks_page(request: Request) -> Response[Any]:
     context = await tasks_context(request)
     if wants_json(request):
-        return twin({"tasks": [one.row for one in context["tracks"]]})
+        return twin({"tasks": [one.row for one in context["tracks"]], "stands": {one.row.subject: one.stands for one in context["tracks"]}})
     return await page(request, "visits/tasks.html", live=urlencode({"view": "tasks", "show": context["show"]}), **context)
 
 
@@ -357,4 +269,4 @@ VIEWS: Final = {"tasks": tasks_live, "task": task_live}
 
 def routes() -> list[Any]:
     """With the papers: whatever serves cases prints them too."""
-    return [dispatch_page, assign, tasks_page, task_page, act, show_file, *paper.routes()]
+    return [dispatch_page, assign, tasks_page, task_page, act, show_file, *task_steps.routes(), *paper.routes()]

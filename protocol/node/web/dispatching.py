@@ -1,0 +1,71 @@
+"""What every form that sends somebody shows: who can go, with the reasons, and until when."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+from litestar import Request
+
+from protocol import calendar
+from protocol.case import Case
+from protocol.node import candidates
+from protocol.node.shown import CadreChoice
+from protocol.node.web.page import actor_of, node_of
+from protocol.node.web.words import day, moment
+
+CADRES_SHOWN_MAX: Final = 60
+WORKING_DAYS_OFFERED: Final = (1, 3, 5)
+
+
+class Reasons(msgspec.Struct, frozen=True):
+    """A candidate as the form shows him. duty: what he is · where, load, before: words · why_not: "" when he can be chosen."""
+
+    choice: CadreChoice
+    distance: int
+    duty: str
+    where: str
+    load: str
+    before: str
+    linked: str
+    why_not: str
+
+
+async def candidates_for(request: Request, place: str, case: Case | None, names: Iterable[str], now: str = "") -> tuple[list[Reasons], int]:
+    """(those to show, how many there are), in the order of protocol/node/candidates.py. names: of the parties · now: who has the
+    task already, last of all. Raises Refused not_allowed."""
+    node, actor, parties = node_of(request), actor_of(request), list(names)
+    past = await node.reads.visited(actor, case.id if case else "", parties)
+    ranked = candidates.ranked(await node.reads.cadres(actor, place), place, parties, past)
+    ranked.sort(key=lambda one: one.choice.person == now)
+    shown = [reasons(one, place, node) for one in ranked[:CADRES_SHOWN_MAX]]
+    has_it = "这一项现在就在他手上"
+    return [msgspec.structs.replace(one, why_not=has_it) if one.choice.person == now else one for one in shown], len(ranked)
+
+
+def reasons(one: candidates.Candidate, place: str, node: Any) -> Reasons:
+    choice, tables, now_ms = one.choice, node.tables(), node.clock()
+    duty = choice.title or (tables.posts[choice.kind].name if choice.kind in tables.posts else "")
+    load = f"手上 {choice.open_tasks} 件" if choice.open_tasks else "手上没有任务"
+    if choice.open_tasks and choice.next_due_ms:
+        load += f"，最近一件{'已超期' if choice.next_due_ms < now_ms else moment(choice.next_due_ms, now_ms) + ' 前'}"
+    linked = f"他的手机不归这里管：任务经{tables.office_name(choice.office)}转到，答复会回到这里" if choice.linked else ""
+    where, before = candidates.where(one, place, tables), candidates.before(one.past, day(one.past.last_ms, now_ms))
+    return Reasons(choice, one.distance, duty, where, load, before, linked, candidates.why_not(one))
+
+
+def as_twin(one: Reasons) -> dict[str, Any]:
+    said = {name: getattr(one, name) for name in ("distance", "duty", "where", "load", "before", "why_not")}
+    return msgspec.structs.asdict(one.choice) | said
+
+
+def times_offered(now_ms: int, days: calendar.Calendar) -> list[tuple[str, str]]:
+    """(milliseconds as text, words): the closing time of some of the next working days, today's while it lasts."""
+    today, (hour, minute) = calendar.local_date(now_ms), (int(part) for part in days.closes.split(":"))
+    closing_ms = (hour * 60 + minute) * 60_000
+    found = []
+    if days.is_working(today) and calendar.start_of_day_ms(today) + closing_ms > now_ms:
+        found.append((calendar.start_of_day_ms(today) + closing_ms, f"今天 {days.closes}"))
+    for n in WORKING_DAYS_OFFERED:
+        date = days.add_working_days(today, n)
+        found.append((calendar.start_of_day_ms(date) + closing_ms, f"{n} 个工作日内（{date.month}月{date.day}日）"))
+    return [(str(ms), words) for ms, words in found]

@@ -1,0 +1,191 @@
+"""催办, 撤回, 改派 from the list of who is out, and what the list says of those who are silent."""
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+
+from protocol.commands import ArriveTask, ConfirmTask, EndPost
+from protocol.events import Actor
+from protocol.node import phones
+from tests.hub_pages.world import JSON, Hub, world
+from tests.node.desk_kit import ROOT, exchange, new_id
+
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture
+async def hub(tmp_path) -> AsyncIterator[Hub]:
+    async with world(tmp_path) as made:
+        await made.sign_in("operator")
+        yield made
+
+
+def cadre(hub: Hub) -> Actor:
+    return hub.root.actor("cadre", ROOT, hub.cadre)
+
+
+async def person(hub: Hub, name: str) -> str:
+    return next(row["person"] for row in (await hub.get("/people"))["people"] if row["name"] == name)
+
+
+async def later(hub: Hub, ms: int) -> None:
+    """Sessions end meanwhile."""
+    hub.county.clock.pass_ms(ms)
+    await hub.sign_in("operator")
+
+
+async def words(hub: Hub, subject: str) -> str:
+    return (await hub.get("/tasks"))["stands"][subject]["words"]
+
+
+async def test_a_task_says_when_the_phone_took_it_and_stands_out_when_it_did_not(hub: Hub):
+    subject = await hub.send()
+    assert await words(hub, subject) == "已派出"
+    await later(hub, HOUR_MS)
+    assert await words(hub, subject) == "已派出 · 1 小时还没到手机"
+    for path in ("/board", "/tasks"):
+        page = (await hub.client.get(path)).text
+        assert '<p class="stands late">已派出 · 1 小时还没到手机</p>' in page
+    await hub.sign_in("cadre")
+    await hub.get("/task/mine?kept=&store=phone-of-him&n=1")
+    await hub.sign_in("operator")
+    await later(hub, HOUR_MS)
+    assert await words(hub, subject) == "已到手机 · 1 小时未接单"
+    await later(hub, 2 * HOUR_MS)
+    assert 'class="stands late">已到手机 · 3 小时未接单' in (await hub.client.get("/tasks")).text
+    await hub.root.say(ConfirmTask(id=new_id(), task=subject), cadre(hub))
+    assert await words(hub, subject) == "已接单"
+    await hub.root.say(ArriveTask(id=new_id(), task=subject), cadre(hub))
+    await later(hub, 5 * HOUR_MS)
+    assert await words(hub, subject) == "已到场 · 5 小时还没报结果"
+
+
+async def test_a_phone_that_asks_again_and_again_writes_once(hub: Hub):
+    await hub.send()
+    await hub.sign_in("cadre")
+    await hub.get("/task/mine?kept=&store=phone-of-him&n=1")
+    first = await phones.fetched(hub.root.journal, [hub.cadre])
+    hub.county.clock.pass_ms(HOUR_MS)
+    await hub.sign_in("cadre")
+    await hub.get("/task/mine?kept=&store=phone-of-him&n=1")
+    assert await phones.fetched(hub.root.journal, [hub.cadre]) == first
+    assert len(first) == 1
+
+
+async def test_a_phone_of_another_node_is_known_as_far_as_that_node_says(hub: Hub):
+    subject = await hub.send(cadre=await person(hub, "周敏"))
+    await later(hub, HOUR_MS)
+    assert re.fullmatch("已派出 · 1 小时还没到.+的机器，手机也收不到", await words(hub, subject))
+    await exchange(hub.root, hub.town)
+    for ledger in await hub.town.journal.ledgers():
+        lanes = await hub.town.journal.lanes(ledger)
+        async with hub.root.journal.writing() as w:
+            await w.set_have(hub.town.signer.node, ledger, lanes, hub.county.clock(), b"")
+    assert re.fullmatch("已到.+的机器 · 1 小时未接单", await words(hub, subject))
+
+
+async def test_the_worst_of_those_who_are_out_comes_first(hub: Hub):
+    calm = await hub.send("空调外机对着窗")
+    await hub.root.say(ConfirmTask(id=new_id(), task=calm), cadre(hub))
+    silent = await hub.send("田埂地界")
+    await later(hub, HOUR_MS)
+    assert [task["subject"] for task in (await hub.get("/tasks"))["tasks"]] == [silent, calm]
+
+
+async def test_each_question_says_what_will_happen_to_whom(hub: Hub):
+    subject = await hub.send()
+    for step, sentence in (
+        ("UrgeTask", "陈立新的手机上，这一项会标出“催办”"),
+        ("RecallTask", "陈立新的手机上，这一项会变成“已撤回”"),
+        ("ReassignTask", "新选的人收到同样的任务"),
+    ):
+        assert f"/tasks/{subject}/ask/{step}" in (await hub.client.get("/tasks")).text
+        page = (await hub.client.get(f"/tasks/{subject}/ask/{step}?from=/tasks")).text
+        assert sentence in page
+        assert 'name="back" value="/tasks"' in page
+    assert "照旧出发，请打电话告诉他" in (await hub.client.get(f"/tasks/{subject}/ask/RecallTask")).text
+    assert (await hub.get(f"/tasks/{subject}/ask/DeclineTask", 404))["code"] == "page_unknown"
+    assert "evil" not in (await hub.client.get(f"/tasks/{subject}/ask/RecallTask?from=https://evil.test")).text
+
+
+async def test_urge_and_recall_reach_the_phone_in_their_words(hub: Hub):
+    subject = await hub.send()
+    said = await hub.client.post(f"/tasks/{subject}/ask/UrgeTask", data={"command_id": new_id(), "text": "今天能到吗", "back": "/tasks"})
+    assert (said.status_code, said.headers["location"]) == (303, "/tasks")
+    await hub.post(f"/tasks/{subject}/ask/UrgeTask", {"command_id": new_id(), "text": " "}, 422)
+    await hub.post(f"/tasks/{subject}/ask/RecallTask", {"command_id": new_id(), "reason": "双方谈好了"})
+    await hub.sign_in("cadre")
+    (mine,) = (await hub.get("/task/mine?kept=&store=phone-of-him&n=1"))["tasks"]
+    assert (mine["status"], mine["open"], [urge["text"] for urge in mine["urges"]]) == ("recalled", False, ["今天能到吗"])
+    assert "双方谈好了" in mine["history"][-1]["text"]
+
+
+async def test_reassigned_once_however_often_it_is_sent_and_both_are_told(hub: Hub):
+    subject, other = await hub.send(bring="卷尺"), await person(hub, "穆青")
+    form = {"command_id": new_id(), "cadre": other, "by": "kept", "reason": "他今天在县里开会"}
+    first = await hub.post(f"/tasks/{subject}/ask/ReassignTask", form)
+    assert await hub.post(f"/tasks/{subject}/ask/ReassignTask", form) == first
+    (open_one,) = (await hub.get("/tasks"))["tasks"]
+    assert (open_one["subject"], open_one["cadre"], open_one["bring"]) == (first["new"], other, "卷尺")
+    new, old = await hub.get(f"/tasks/{first['new']}"), await hub.get(f"/tasks/{subject}")
+    assert [new[name] for name in ("purpose", "address", "due_ms", "contacts", "case")] == [
+        old[name] for name in ("purpose", "address", "due_ms", "contacts", "case")
+    ]
+    await hub.sign_in("cadre")
+    (mine,) = (await hub.get("/task/mine?kept=&store=phone-of-him&n=1"))["tasks"]
+    assert (mine["status"], "改派给穆青：他今天在县里开会" in mine["history"][-1]["text"]) == ("recalled", True)
+    await hub.sign_in("other")
+    (mine,) = (await hub.get("/task/mine?kept=&store=phone-of-other&n=1"))["tasks"]
+    assert (mine["status"], mine["open"]) == ("sent", True)
+
+
+async def test_nothing_is_recalled_when_the_new_one_cannot_go(hub: Hub):
+    subject = await hub.send()
+    form = {"command_id": new_id(), "by": "kept", "reason": "换人"}
+    assert set((await hub.post(f"/tasks/{subject}/ask/ReassignTask", form, 422))["wrong"]) == {"cadre"}
+    assert set((await hub.post(f"/tasks/{subject}/ask/ReassignTask", {**form, "cadre": hub.cadre}, 422))["wrong"]) == {"cadre"}
+    await later(hub, 3 * 86_400_000)
+    other = {**form, "cadre": await person(hub, "穆青")}
+    assert set((await hub.post(f"/tasks/{subject}/ask/ReassignTask", other, 422))["wrong"]) == {"by"}
+    assert (await hub.get(f"/tasks/{subject}"))["status"] == "sent"
+
+
+async def test_whoever_arrived_is_not_recalled(hub: Hub):
+    subject = await hub.send()
+    await hub.root.say(ArriveTask(id=new_id(), task=subject), cadre(hub))
+    for step in ("RecallTask", "ReassignTask"):
+        said = await hub.get(f"/tasks/{subject}/ask/{step}", 409)
+        assert "已到场" in said["sentence"]
+        assert f"ask/{step}" not in (await hub.client.get("/tasks")).text
+
+
+async def test_a_reassignment_that_was_refused_half_way_says_so_and_goes_on(hub: Hub, monkeypatch):
+    """The new one's post ends between the look and the command: the old task is recalled, nothing else; the same form then sends another."""
+    subject, other = await hub.send(), await person(hub, "穆青")
+    form = {"command_id": new_id(), "cadre": other, "by": "kept", "reason": "换人"}
+    submit = hub.root.desk.submit
+
+    async def and_the_post_ends(command, actor, **more):
+        made = await submit(command, actor, **more)
+        if type(command).__name__ == "RecallTask":
+            (post,) = [p[0] for row in (await hub.root.reads.people(hub.actor())) if row.person == other for p in row.posts]
+            await submit(EndPost(id=new_id(), post=post, office=ROOT, reason="调走了"), hub.actor())
+        return made
+
+    monkeypatch.setattr(hub.root.desk, "submit", and_the_post_ends)
+    said = await hub.client.post(f"/tasks/{subject}/ask/ReassignTask", data=form)
+    monkeypatch.undo()
+    assert said.status_code == 422
+    assert "原来那一项已经撤回，还没有派给新的人" in said.text
+    assert (await hub.get("/tasks"))["tasks"] == []
+    near = await person(hub, "周敏")
+    made = await hub.post(f"/tasks/{subject}/ask/ReassignTask", {**form, "cadre": near})
+    assert [(task["subject"], task["cadre"]) for task in (await hub.get("/tasks"))["tasks"]] == [(made["new"], near)]
+    assert (await hub.get(f"/tasks/{subject}"))["recalls"] == 1
+
+
+async def test_whoever_may_not_send_cannot_ask(hub: Hub):
+    subject = await hub.send()
+    await hub.sign_in("other")
+    assert (await hub.client.get(f"/tasks/{subject}/ask/RecallTask", headers=JSON)).status_code in (403, 404)
