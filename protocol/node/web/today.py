@@ -13,7 +13,8 @@ from litestar import Request, Response, get
 from protocol import dispute
 from protocol.node.shown import CaseRow
 from protocol.node.unsaved import Draft
-from protocol.node.web import cases, link, visits
+from protocol.node.web import cases, link
+from protocol.node.web import tracks as tasks
 from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
 from protocol.node.web.words import SOON_MS
 from protocol.problem import Refused
@@ -92,9 +93,9 @@ def halves(drafts: list[Draft]) -> list[Half]:
     return made
 
 
-def pressing(tracks: list[visits.Track], now_ms: int) -> list[visits.Track]:
-    """Visits that end soon or should have ended."""
-    return [one for one in tracks if one.row.due_ms and one.row.due_ms < now_ms + SOON_MS]
+def pressing(tracks: list[tasks.Track], now_ms: int) -> list[tasks.Track]:
+    """Visits that end soon or should have ended, and those that nobody hears of."""
+    return [one for one in tracks if one.stands.is_silent or (one.row.due_ms and one.row.due_ms < now_ms + SOON_MS)]
 
 
 async def today_context(request: Request) -> dict[str, Any]:
@@ -110,7 +111,7 @@ async def today_context(request: Request) -> dict[str, Any]:
     drafts = await node.unsaved.of(actor.person)
     done = await node.unsaved.saved(actor.person, drafts)
     held_up = await stuck(request)
-    visited = pressing(await visits.tracks(request, open_only=True), node.clock())
+    visited = pressing(await tasks.tracks(request, open_only=True), node.clock())
     return {
         "groups": groups,
         "stuck": held_up[:SHOWN],
