@@ -18,6 +18,8 @@ from protocol.problem import SENTENCES, Refused
 
 HTML: Final = "text/html; charset=utf-8"
 COOKIE: Final = "yidi"
+THEME: Final = "yidi-theme"
+THEMES: Final = ("light", "dark")
 BODY_BYTES_MAX: Final = 64 * 2**20  # a form with its photos; one file is limited by blobs
 POLICY: Final = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; "
@@ -77,11 +79,18 @@ def trouble_of(node: Any) -> str:
     return OPENED.format(restored.opened_by) if restored and restored.opened_ms else ""
 
 
+def theme_of(request: Request) -> str:
+    """light or dark as this browser chose; "" as its computer has it."""
+    chosen = request.cookies.get(THEME, "")
+    return chosen if chosen in THEMES else ""
+
+
 def rendered(request: Request, template: str, context: dict[str, Any]) -> str:
     """The template as text, with what every fragment may use: request, actor, now_ms, new_id (of a command)."""
     shared = {
         "request": request,
         "actor": getattr(request.state, "actor", None),
+        "theme": theme_of(request),
         "now_ms": node_of(request).clock(),
         "new_id": getattr(request.state, "new_id", None) or (lambda _name="": request.app.state.new_id()),
     }

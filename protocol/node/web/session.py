@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from litestar import Request, Response, get, post
 from litestar.datastructures import Cookie
@@ -17,12 +17,13 @@ from litestar.params import FromQuery
 from litestar.response import Redirect
 
 from protocol.node.web import asking, cases, forms, parties, register, transfers
-from protocol.node.web.page import COOKIE, fragment, is_htmx, node_of, page, refused_twin, twin, wants_json
+from protocol.node.web.page import COOKIE, THEME, THEMES, fragment, is_htmx, node_of, page, refused_twin, twin, wants_json
 from protocol.node.web.words import sees_cases
 from protocol.problem import Refused
 
 PHONE_S_MAX: Final = 14 * 86_400  # a phone keeps its cookie; a desk's ends with the browser, the node decides anyway
 CARRY_CHARS_MAX: Final = 200_000
+THEME_S: Final = 365 * 86_400
 
 
 async def before(request: Request) -> Response[Any] | None:
@@ -180,6 +181,19 @@ async def choose_post(request: Request) -> Redirect:
     return Redirect("/", status_code=303)
 
 
+@post("/theme")
+async def choose_theme(request: Request) -> Redirect:
+    """Light, dark, or as the computer has it: of this browser, whoever signs in at it. Back to the page where it was chosen."""
+    chosen = (forms.typed((await request.form()).multi_items()).get("theme") or [""])[0]
+    before = urlsplit(request.headers.get("referer", ""))
+    response = Redirect(_inside(before.path + (f"?{before.query}" if before.query else "")) or "/", status_code=303)
+    if chosen in THEMES:
+        response.set_cookie(Cookie(key=THEME, value=chosen, path="/", httponly=True, samesite="lax", max_age=THEME_S))
+    else:
+        response.delete_cookie(THEME)
+    return response
+
+
 def routes(home: str, homes: Mapping[str, str]) -> list:
     @get("/")
     async def front(request: Request) -> Redirect:
@@ -188,7 +202,7 @@ def routes(home: str, homes: Mapping[str, str]) -> list:
         other = next((path for power, path in homes.items() if power in actor.powers), "/password")
         return Redirect(home if sees_cases(actor) else other, status_code=303)
 
-    return [front, sign_in_page, sign_in, sign_out, password_page, change_password, choose_post]
+    return [front, sign_in_page, sign_in, sign_out, password_page, change_password, choose_post, choose_theme]
 
 
 def _with_cookie(request: Request, response: Response[Any], token: str, keep: bool) -> Response[Any]:

@@ -1,0 +1,59 @@
+"""Light, dark and paper in a real Chromium: chosen under one's name, kept by the browser, contrast AA on every page looked at."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.edge.rig import Rig
+from tests.edge.served import Served, served
+from tests.edge.test_desk_browser import BUNDLE
+from tests.edge.test_today_browser import signed_in
+from tests.kit.browser import DESK, look
+from tests.kit.machine import needs_chromium
+
+pytestmark = needs_chromium
+DARK_GROUND = "rgb(18, 22, 27)"
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[Served]:
+    if not BUNDLE.exists():
+        pytest.skip("no bundle: ./run bundle makes it")
+    with served(tmp_path, "village") as made:
+        yield made
+
+
+def ground(page) -> str:
+    return page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+
+
+def test_dark_is_chosen_once_and_holds_its_contrast_everywhere(open_page: Callable, nodes: Served):
+    subjects = nodes.do(Rig.a_busy_village)
+    page = signed_in(open_page(nodes.url["village"] + "/sign-in", DESK), "wangfang", f"/cases/{subjects[0]}")
+    assert ground(page) != DARK_GROUND
+    page.locator("details.who summary").click()
+    page.get_by_role("button", name="深色").click()
+    page.wait_for_url("**/cases/*")
+    for path in (f"/cases/{subjects[0]}", "/desk", "/today", "/cases", "/tasks", "/link"):
+        page.goto(nodes.url["village"] + path)
+        assert ground(page) == DARK_GROUND
+        look(page, f"dark-{path.strip('/').split('/')[0]}")
+    page.locator("details.who summary").click()
+    page.get_by_role("button", name="随电脑").click()
+    page.wait_for_load_state()
+    assert ground(page) != DARK_GROUND
+    page.emulate_media(color_scheme="dark")
+    assert ground(page) == DARK_GROUND
+
+
+def test_on_paper_stands_what_was_written_and_no_button(open_page: Callable, nodes: Served):
+    from playwright.sync_api import expect
+
+    subjects = nodes.do(Rig.a_busy_village)
+    page = signed_in(open_page(nodes.url["village"] + "/sign-in", DESK), "wangfang", f"/cases/{subjects[0]}")
+    page.emulate_media(media="print")
+    expect(page.locator("header.bar")).to_be_hidden()
+    expect(page.locator("#timeline")).to_be_visible()
+    assert page.locator("button:visible, form:visible").count() == 0
+    page.screenshot(path="out/print-case.png", full_page=True)
