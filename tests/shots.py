@@ -64,7 +64,7 @@ class Camera:
 
 
 VILLAGE_PAGES = {
-    "/cases": "cases", "/link": "village-link", "/seal": "seal", "/cases/new": "log", "/stick": "stick", "/forks": "forks",
+    "/today": "today", "/cases": "cases", "/link": "village-link", "/seal": "seal", "/cases/new": "log", "/stick": "stick", "/forks": "forks",
     "/losses": "losses", "/cases/{case}/parties": "parties", "/cases/{case}/seal": "seal-case", "/cases/{case}/ask": "ask",
 }  # fmt: skip
 COUNTY_PAGES = {

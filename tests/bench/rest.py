@@ -22,7 +22,7 @@ from tests.bench.save import saves
 
 REST_S = 3.0
 PAGES = (
-    "/desk", "/inbox", "/cases", "/cases?view=open", "/cases?view=overdue", "/cases?view=follow_up", "/cases?view=held", "/cases?page=40",
+    "/desk", "/today", "/inbox", "/cases", "/cases?view=open", "/cases?view=overdue", "/cases?view=follow_up", "/cases?view=held", "/cases?page=40",
     "/cases?text=张福根", "/cases?text=围墙", "/cases?status=closed", "/cases?type=02", f"/cases?place={NEIGHBOUR}", "/cases/CASE", "/tasks",
     "/cases/new", "/link",
 )  # fmt: skip
@@ -93,13 +93,13 @@ async def _edge(demo: Demo, sizes: Sizes) -> Seen:
         rest_mb = town.rss_mb()
         page = await Page(demo.url("town"), "liqiang").sign_in()
         await saves(page, 2 * sizes.rounds)
-        pages = await _pages(page, (await page.get("/cases"))["rows"][0]["subject"], sizes.rounds)
+        pages = await ask_pages(page, (await page.get("/cases"))["rows"][0]["subject"], sizes.rounds)
         await page.http.aclose()
         await asyncio.sleep(sizes.rest_s)
         return Seen(town.start_s, rest_mb, town.rss_mb(), pages)
 
 
-async def _pages(page: Page, case: str, rounds: int) -> dict[str, list[float]]:
+async def ask_pages(page: Page, case: str, rounds: int) -> dict[str, list[float]]:
     took: dict[str, list[float]] = {path: [] for path in PAGES}
     for _ in range(rounds):
         for path in PAGES:

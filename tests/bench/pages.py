@@ -1,0 +1,217 @@
+"""pages: what people at a desk and a phone wait for, and what a browser finds wrong, in a real Chromium.
+
+Script sizes are of what the browser loaded, each compressed as the wire would. Pages of a desk are asked of a real township's edge with
+`cases` cases; first paint is that of its desk with a processor four times as slow; the phone's app is opened for the first time over a line
+of 3G. A dispute is logged by keyboard alone: a person's keys are counted at the pace of KEY_S and CHARACTER_S, and what the program made them
+wait is measured and added. Taps are those of one visit, from the list to the report. axe looks at every page and state that `./run shots` takes.
+"""
+
+import gzip
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from axe_playwright_python.async_playwright import Axe
+
+from deploy.demo.check import Page as Program
+from deploy.demo.county import Demo
+from tests.bench import rest
+from tests.bench.figure import Figure, figure, percentile
+from tests.bench.kit.county import county
+from tests.bench.kit.programs import running
+from tests.kit.browser import DESK, PHONE, TOUCH
+from tests.kit.machine import CHROMIUM
+from tests.shots import Camera, shoot
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page
+
+NEEDS = ("chromium",)
+CHARACTER_S, KEY_S = 0.8, 0.3  # 75 Chinese characters a minute, as a clerk writes them; a digit or a key of the form
+SLOWER = 4  # times, for first paint
+THREE_G = {"offline": False, "latency": 150, "downloadThroughput": 1_600_000 / 8, "uploadThroughput": 750_000 / 8}
+WHO, WHOM, PHONE_NUMBER, WORDS = "叶根土", "汤菊花", "13800001234", "两家的水沟堵了，都说是对方倒的土，雨天水往屋里灌。"
+PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
+COUNT = """addEventListener('click', (e) => {
+  if (e.isTrusted && !e.target.closest('textarea, canvas') && !e.target.matches('input')) sessionStorage.taps = Number(sessionStorage.taps ?? 0) + 1;
+}, true);"""
+AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]}
+
+
+class Sizes(NamedTuple):
+    cases: int
+    disputes: int
+    rounds: int
+
+
+FULL, SLICE = Sizes(100_000, 120, 20), Sizes(20, 12, 1)
+
+
+async def run(runs: int, folder: Path, sizes: Sizes = FULL) -> dict[str, Figure]:
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as p:
+        browser = await p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:
+            desk, answered, painted = await _large(browser, runs, folder / "large", sizes)
+            told = await _small(browser, runs, folder / "small", sizes)
+        finally:
+            await browser.close()
+    return {
+        "desk_script_kib": figure([desk], "KiB", target=30),
+        "desk_page_p99_ms": figure(answered, "ms", target=100),
+        "desk_first_paint_s": figure(painted, "s", target=1),
+        **told,
+    }
+
+
+async def _large(browser: "Browser", runs: int, folder: Path, sizes: Sizes) -> tuple[float, list[float], list[float]]:
+    """(KiB of script on the desk; p99 ms of each run; s of each first paint)."""
+    demo = await county(folder, sizes.cases, disputes=sizes.disputes)
+    answered, painted = [], []
+    async with running(demo, "town"):
+        program = await Program(demo.url("town"), "liqiang").sign_in()
+        case = (await program.get("/cases"))["rows"][0]["subject"]
+        for _ in range(runs):
+            took = await rest.ask_pages(program, case, sizes.rounds)
+            answered.append(percentile([ms for some in took.values() for ms in some], 99))
+        await program.http.aclose()
+        camera = Camera(browser, folder, readme=False)
+        page = await camera.person(demo.url("town"), "liqiang", DESK)
+        loaded = _loaded(page)
+        await page.goto(demo.url("town") + "/desk")
+        await page.wait_for_load_state()
+        script = await _kib(loaded, (".js",))
+        session = await page.context.new_cdp_session(page)
+        await session.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
+        for _ in range(runs):
+            await page.goto(demo.url("town") + "/desk")
+            painted.append(await page.evaluate(PAINT) / 1000)
+        await page.context.close()
+    return script, answered, painted
+
+
+async def _small(browser: "Browser", runs: int, folder: Path, sizes: Sizes) -> dict[str, Figure]:
+    demo = Demo(folder)
+    folder.mkdir(parents=True)
+    try:
+        await demo.prepare(near=False, disputes=sizes.disputes, seed=20261124)
+        await demo.start()
+        logged = [await _log(browser, demo, folder) for _ in range(runs)]
+        phone_kib, usable = await _phone(browser, demo, folder, runs)
+        look = Look(browser, folder)
+        await shoot(look, demo)
+        taps = look.taps
+    finally:
+        await demo.stop()
+    for one in look.found:
+        print(f"  axe: {one}")
+    return {
+        "log_dispute_s": figure(logged, "s", target=60),
+        "phone_script_kib": figure([phone_kib], "KiB", target=120),
+        "phone_usable_s": figure(usable, "s", target=2),
+        "report_taps": figure([taps], "taps", target=6),
+        "axe_serious": figure([len(look.found)], "findings", target=0),
+        "axe_pages": figure([len(look.taken)], "pages"),
+    }
+
+
+class Look(Camera):
+    """A camera that asks axe about each picture instead of keeping it. found: page, rule and element of each serious or critical finding."""
+
+    def __init__(self, browser: "Browser", folder: Path) -> None:
+        super().__init__(browser, folder, readme=False)
+        self.found: list[str] = []
+        self.taps = 0
+
+    async def person(self, url: str, account: str, size: dict[str, int], **more: Any) -> "Page":
+        page = await super().person(url, account, size, **more)
+        await page.context.add_init_script(COUNT)
+        return page
+
+    async def take(self, page: "Page", name: str, sizes: bool = True) -> None:
+        for end, size in (("", DESK), ("-390", PHONE)) if sizes else (("", PHONE),):
+            await page.set_viewport_size(size)
+            await page.wait_for_timeout(200)
+            got = await Axe().run(page, options=AXE)
+            bad = [one for one in got.response["violations"] if one["impact"] in ("serious", "critical")]
+            self.found += [f"{name}{end}: {one['id']} {node['target']}" for one in bad for node in one["nodes"]]
+            self.taken.append(f"{name}{end}")
+        if not sizes:
+            self.taps = max(self.taps, int(await page.evaluate("sessionStorage.taps ?? 0")))
+
+
+async def _log(browser: "Browser", demo: Demo, folder: Path) -> float:
+    """Seconds until 已登记 stands there: of a person's keys at their pace, and what the program took, measured."""
+    page = await Camera(browser, folder, readme=False).person(demo.url("gaoyu"), "wangfang", DESK)
+    await page.goto(demo.url("gaoyu") + "/cases")
+    began, waited = time.monotonic(), 0.0
+    keys, characters = 0, 0
+
+    async def press(*names: str) -> None:
+        nonlocal keys
+        for name in names:
+            await page.keyboard.press(name)
+            keys += 1
+
+    async def write(words: str, of_digits: bool = False) -> None:
+        nonlocal keys, characters
+        await page.keyboard.insert_text(words)
+        if of_digits:
+            keys += len(words)
+        else:
+            characters += len(words)
+
+    await press("F2")
+    await page.locator("#account:focus").wait_for()
+    waited += time.monotonic() - began
+    await write(WORDS)
+    await press("Tab")
+    await write(WHO)
+    await press("Tab")
+    await write(PHONE_NUMBER, of_digits=True)
+    await press("Tab")
+    await write(WHOM)
+    began = time.monotonic()
+    await press("Control+Enter")
+    await page.locator("#log .saved").wait_for()
+    waited += time.monotonic() - began
+    await page.context.close()
+    return characters * CHARACTER_S + keys * KEY_S + waited
+
+
+async def _phone(browser: "Browser", demo: Demo, folder: Path, runs: int) -> tuple[float, list[float]]:
+    """(KiB of the app: page, scripts, styles; s of each first opening over 3G until the list of tasks stands there)."""
+    usable, kib = [], 0.0
+    for _ in range(runs):
+        page = await Camera(browser, folder, readme=False).person(demo.url("town"), "chenjianguo", PHONE, **TOUCH)
+        kept = await page.context.storage_state()
+        await page.context.close()
+        context = await browser.new_context(viewport=PHONE, locale="zh-CN", storage_state=kept, **TOUCH)
+        page = await context.new_page()
+        loaded = _loaded(page)
+        session = await context.new_cdp_session(page)
+        await session.send("Network.emulateNetworkConditions", THREE_G)
+        began = time.monotonic()
+        await page.goto(demo.url("town") + "/task", wait_until="commit")
+        await page.locator(".phone h1").first.wait_for()
+        await page.locator(".phone .tasks, .phone .empty, .phone .state").first.wait_for()
+        usable.append(time.monotonic() - began)
+        kib = await _kib(loaded, (".js", ".css", "/task"))
+        await context.close()
+    return kib, usable
+
+
+def _loaded(page: "Page") -> list[Any]:
+    """Everything that this page loads from now on."""
+    loaded: list[Any] = []
+    page.on("response", loaded.append)
+    return loaded
+
+
+async def _kib(loaded: list[Any], ends: tuple[str, ...]) -> float:
+    bodies: dict[str, bytes] = {}
+    for one in loaded:
+        if one.url.endswith(ends) and one.ok:
+            bodies[one.url] = await one.body()
+    return sum(len(gzip.compress(body, 9)) for body in bodies.values()) / 1024
