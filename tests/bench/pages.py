@@ -205,7 +205,7 @@ async def _phone(browser: "Browser", demo: Demo, folder: Path, runs: int) -> tup
 def _loaded(page: "Page") -> list[Any]:
     """Everything that this page loads from now on."""
     loaded: list[Any] = []
-    page.on("response", loaded.append)
+    page.on("response", lambda answer: loaded.append(answer))
     return loaded
 
 

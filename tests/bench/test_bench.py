@@ -6,6 +6,7 @@ import pytest
 
 from tests.bench import command
 from tests.bench.figure import figure, percentile
+from tests.kit.machine import CHROMIUM
 from tests.kit.postgres import programs as has_postgresql
 
 SOUND = {"median", "min", "max", "unit"}
@@ -15,6 +16,8 @@ SOUND = {"median", "min", "max", "unit"}
 def test_a_slice_of_each_bench_gives_sound_figures(name, capfd):
     if "postgresql" in command.needs(name) and not has_postgresql():
         pytest.skip("needs postgresql: apt-get install -y postgresql")
+    if "chromium" in command.needs(name) and not CHROMIUM:
+        pytest.skip("needs chromium: apt-get install -y chromium fonts-noto-cjk")
     code = command.main([name, "--json", "--runs", "1", "--slice"])
     told = json.loads(capfd.readouterr().out.strip().splitlines()[-1])
     assert code == 0 and told["ok"], told
