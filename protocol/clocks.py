@@ -36,7 +36,8 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
     """id: T2, T10 …, village, township, county, asked, task · due_ms: the last millisecond in time · state: running, met, stopped.
 
     right: the parties' own (nobody at a desk is late) · end: what happens at the end · soon_ms, late_ms: when a warning begins.
-    provisional: counted through a year whose rest days are not yet known.
+    provisional: counted through a year whose rest days are not yet known · met_ms: when a duty that is met was met, None where that is not
+    known or the clock is not met.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     right: bool = False
     end: str = ""
+    met_ms: int | None = None
 
 
 def of_case(case: Case, tables: Tables) -> list[Clock]:
@@ -80,6 +82,12 @@ def first_due(clocks: Iterable[Clock]) -> Clock | None:
 def follow_up_due_ms(clocks: Iterable[Clock]) -> int | None:
     """When the next follow-up (T12) must be done at the latest; None when none is due."""
     return min((c.due_ms for c in clocks if c.id == "T12" and c.state == RUNNING), default=None)
+
+
+def kept_and_missed(clocks: Iterable[Clock]) -> tuple[int, int]:
+    """How many duties were met in time, and how many after their end. What runs or was stopped is neither; so is a follow-up."""
+    met = [c.met_ms <= c.due_ms for c in clocks if c.met_ms is not None and c.state == MET and not c.right]
+    return sum(met), len(met) - sum(met)
 
 
 def is_overdue(clock: Clock, now_ms: int) -> bool:
@@ -127,7 +135,7 @@ def _outer(case: Case, tables: Tables, reopened_ms: int) -> Iterator[Clock]:
         for rule in tables.clocks_from.get(start, ()):
             if _fits(rule, case, petition):
                 from_ms = reopened_ms if rule.stops == "mediation" and reopened_ms > ms else ms
-                yield _counted(rule, tables, from_ms, _state(rule.stops, case))
+                yield _met(_counted(rule, tables, from_ms, _state(rule.stops, case)), rule.stops, case)
 
 
 def _inner(case: Case, tables: Tables, reopened_ms: int, last_ms: int) -> Iterator[Clock]:
@@ -137,7 +145,7 @@ def _inner(case: Case, tables: Tables, reopened_ms: int, last_ms: int) -> Iterat
     holder_tier = tier(case.holder)
     for rule in tables.clocks_from.get("term", ()):
         if (rule.tier is None or rule.tier == holder_tier) and _fits(rule, case, False):
-            yield _counted(rule, tables, term_ms, state)
+            yield _met(_counted(rule, tables, term_ms, state), "mediation", case)
     if case.offer is not None and case.offer.arrived_ms is not None and case.status not in _DROPPED:
         for rule in tables.clocks_from.get("offer", ()):
             yield _counted(rule, tables, case.offer.arrived_ms, RUNNING)
@@ -152,11 +160,25 @@ def _inner(case: Case, tables: Tables, reopened_ms: int, last_ms: int) -> Iterat
     asked = _day(case.due) if case.due else None
     if asked is not None:
         for rule in tables.clocks_from.get("asked", ()):
-            yield _timed(rule, tables, case.term_since_ms, day_end_ms(asked), state)
+            yield _met(_timed(rule, tables, case.term_since_ms, day_end_ms(asked), state), "mediation", case)
 
 
 def _taken_up(clock: Clock, at_ms: int) -> Clock:
-    return clock if at_ms <= clock.due_ms else msgspec.structs.replace(clock, note="超期后才受领")
+    return msgspec.structs.replace(clock, met_ms=at_ms, note=clock.note if at_ms <= clock.due_ms else "超期后才受领")
+
+
+def _met(clock: Clock, stops: str, case: Case) -> Clock:
+    """With the moment of what met it: the first since it began; one that was put on paper before then met no later clock."""
+    if clock.state != MET:
+        return clock
+    signed_ms = case.agreement.signed_ms if case.agreement is not None else None
+    told: dict[str, tuple[int | None, ...]] = {
+        "told": (case.accepted_ms, signed_ms, case.ended_ms, case.closed_ms),
+        "mediation": (signed_ms, case.ended_ms, case.closed_ms),
+        "closed": (case.closed_ms,),
+    }
+    moments = [ms for ms in told.get(stops, ()) if ms is not None and ms >= clock.starts_ms]
+    return msgspec.structs.replace(clock, met_ms=min(moments, default=None))
 
 
 def _of_agreements(case: Case, tables: Tables) -> Iterator[Clock]:

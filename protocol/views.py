@@ -5,12 +5,13 @@ transaction of the journal row. The first column of every table is `subject`; ke
 A clock's `state` is running, met or stopped; whether it is late depends on the present and is asked of `clocks.warn`.
 """
 
+from hashlib import sha256
 from typing import Any, Final, Literal
 
 import msgspec
 
 from protocol import clocks
-from protocol.case import Case, Task, key_text
+from protocol.case import OPEN, Case, Task, key_text
 from protocol.companion import SORT as COMPANION
 from protocol.companion_fold import fold_companion, opinion_texts
 from protocol.entry import Admitted
@@ -22,6 +23,13 @@ from protocol.tables import Tables
 from protocol.words import party_names
 
 ACCOUNT_CHARS: Final = 200
+PERSON_CHARS: Final = 24  # 96 bits: no two persons of a country meet
+RAISES: Final = ("DisputeEscalated", "DisputeCalledUp")
+UNCOUNTED: Final = ("voided", "merged", "transferred")
+# bits of case_row.figures. kept, missed: a duty of a desk was met in time, or after its end
+FIGURES: Final = {
+    name: 1 << n for n, name in enumerate(("registered", "accepted", "resolved", "kept", "missed", "raised", "followed", "money", "open"))
+}
 
 Type = Literal["text", "int", "real", "blob"]
 
@@ -51,6 +59,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         " risk headcount:int amount_fen:int parties account intake place_text logged_office logged_ms:int+ accepted_ms:int agreed_ms:int"
         " closed_ms:int updated_ms:int+ due_ms:int+ due_clock follow_up_by+ follow_up_due_ms:int reviews:int convened merged_into visit+"
         " predecessor+ successor+ answer answered transfer_to+ leftover:int+"
+        " ending figures:int follow_ups:int person"
         " last_origin last_seq:int"
     ),
     "task_row": _columns(
@@ -109,9 +118,43 @@ def _of_case(case: Case, tables: Tables) -> Rows:
         "predecessor": case.predecessor, "successor": case.successor, "answer": case.answer, "answered": case.answered,
         "transfer_to": case.offer.to if case.offer and offer is None else None,
         "leftover": worded(case) if case.removed else None,
+        "ending": case.ending, "figures": figures(case, found, tables), "follow_ups": len(case.follow_ups),
+        "person": who_came(case),
         "last_origin": case.last[0], "last_seq": case.last[1],
     }  # fmt: skip
     return {"case_row": [row], "clock_row": _clock_rows(case.id, found), "review_row": _review_rows(case)}
+
+
+def figures(case: Case, found: list[clocks.Clock], tables: Tables) -> int:
+    """What of FIGURES is true of a case, one bit each; 0 for one that is not counted, since it goes on elsewhere or never was one."""
+    if case.status in UNCOUNTED:
+        return 0
+    kept, missed = clocks.kept_and_missed(found)
+    raised = any(line.kind in RAISES and not line.set_aside and not line.waiting for line in case.lines)
+    true = {
+        "registered": True,
+        "accepted": case.accepted_ms is not None,
+        "resolved": tables.ending_ok(case.ending),
+        "kept": kept > 0,
+        "missed": missed > 0,
+        "raised": raised,
+        "followed": bool(case.follow_ups),
+        "money": bool(case.amount_fen and case.amount_fen > 0),
+        "open": case.status in OPEN,
+    }
+    return sum(FIGURES[name] for name, is_so in true.items() if is_so)
+
+
+def who_came(case: Case) -> str:
+    """A key of the first applicant and the 2-digit type: who comes again about the same has it again.
+
+    A person is told from another by name and card number, without one by name and telephone number; "" when there is neither.
+    """
+    first = next((party for party in case.parties if party.side == "applicant"), None)
+    if first is None:
+        return ""
+    number = first.id_number.strip().upper() or "".join(sign for sign in first.phone if sign.isdigit())
+    return sha256(f"{first.name}\0{number}\0{case.type[:2]}".encode()).hexdigest()[:PERSON_CHARS] if number else ""
 
 
 def worded(of: Case | Task) -> int:

@@ -12,19 +12,23 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol import place
 from protocol.access import CASE_POWERS
+from protocol.calendar import DAY_MS, ZONE_MS
 from protocol.case import OPEN, TASK_OPEN
 from protocol.events import Actor
 from protocol.node.journal.rows import among, bound
 from protocol.node.journal.search import subjects
+from protocol.views import FIGURES
 
 VIEWS: Final = ("all", "open", "held", "due", "incoming", "outgoing", "came_down", "follow_up", "review", "overdue")
 LOOKED_UP_MAX: Final = 500  # cases found by their text that are fetched one by one, 10–30 µs each
 OTHERS_MAX: Final = 1_000  # cases of other places that one list takes in for an office that has a region
+NONE: Final = "none"  # of what a case may lack: an ending, a way it came
 Where = tuple[str, dict[str, Any]]  # a condition on case_row and its bound values
 
 IS_OPEN: Final = "(status || '') in (" + ", ".join(f"'{status}'" for status in OPEN) + ")"
@@ -34,11 +38,27 @@ INDICES: Final = (
     "create index if not exists case_list on case_row (updated_ms, subject, ledger, type, status)",
     f"create index if not exists case_open on case_row (updated_ms, subject, ledger, holder, due_ms, offer_to, type, status) where {IS_OPEN}",
     "create index if not exists case_follow_up on case_row (follow_up_by, follow_up_due_ms, subject, ledger) where follow_up_due_ms is not null",
+    (
+        "create index if not exists case_figures on case_row (logged_ms, figures, ledger, type, intake, risk, ending, due_ms, follow_ups, amount_fen)"
+        " where figures > 0"
+    ),
+    "create index if not exists case_person on case_row (person, logged_ms, visit, ledger, subject) where person > ''",
     "create index if not exists case_holder on case_row (holder, ledger, subject)",
     "create index if not exists case_logged_office on case_row (logged_office, ledger, subject)",
     f"create index if not exists task_goes_on on task_row (due_ms, assigned_ms, updated_ms, subject, ledger, assigned_by, unit, request, status, reviews) where {TASK_GOES_ON}",
 )
 DUE_MS: Final = 3 * 86_400_000  # what ends within three days, or has ended, is pressing
+COUNTED: Final = "figures > 0"
+LATE: Final = f"((figures & {FIGURES['missed']}) > 0 or ((figures & {FIGURES['open']}) > 0 and due_ms is not null and due_ms < :now_ms))"
+KINDS: Final = {
+    **{name: f"(figures & {FIGURES[name]}) > 0" for name in ("registered", "accepted", "resolved", "raised", "followed", "money")},
+    "timed": f"((figures & {FIGURES['kept']}) > 0 or {LATE})",
+    "on_time": f"((figures & {FIGURES['kept']}) > 0 and not {LATE})",
+    "late": LATE,
+    "again": "",  # asks beyond the row itself
+}
+AGAIN_MS: Final = 365 * DAY_MS
+_DAY: Final = f"(({{}}.logged_ms + {ZONE_MS}) / {DAY_MS})"
 _VIEW: Final = {
     "all": "1 = 1",
     "open": IS_OPEN,
@@ -142,8 +162,8 @@ async def found(c: AsyncConnection, question: str, actor: Actor) -> Where:
     return among(c, "subject" if len(hits) <= LOOKED_UP_MAX else _OF_MANY, "hits"), {"hits": bound(c, hits)}
 
 
-def order(name: str) -> str:
-    return _ORDER.get(name, _NEWEST)
+def order(name: str, by_registration: bool = False) -> str:
+    return "logged_ms desc, subject desc" if by_registration else _ORDER.get(name, _NEWEST)
 
 
 def of_type(code: str) -> Where:
@@ -152,9 +172,64 @@ def of_type(code: str) -> Where:
     return sql, {"type": code, "type_to": code[:-1] + chr(ord(code[-1]) + 1)}
 
 
+def in_place(path: str, alone: bool = False) -> Where:
+    """With what lies below it, unless alone."""
+    return ("(ledger || '') = :place", {"place": path}) if alone else subtree("(ledger || '')", "place", path)
+
+
 def of_status(status: str) -> Where:
     sql = "(status || '') = :status"
     return f"{sql} and {IS_OPEN}" if status in OPEN else sql, {"status": status}
+
+
+class Narrowed(msgspec.Struct, frozen=True):
+    """What a figure counts, so that the list behind it holds the same. kind: one of KINDS, "" = whatever there is, also what is not counted.
+
+    from_ms, to_ms: when it was registered, to_ms no more · ending, intake, risk: a code, or NONE · alone: only what lies in the ledger
+    of the place itself.
+    """
+
+    kind: str = ""
+    from_ms: int | None = None
+    to_ms: int | None = None
+    ending: str = ""
+    intake: str = ""
+    risk: str = ""
+    alone: bool = False
+
+
+def narrowed(asked: Narrowed, now_ms: int, seen: Where) -> Where:
+    wheres: list[str] = []
+    values: dict[str, Any] = {"now_ms": now_ms}
+    for sql, name, ms in (("logged_ms >= :from_ms", "from_ms", asked.from_ms), ("logged_ms < :to_ms", "to_ms", asked.to_ms)):
+        if ms is not None:
+            wheres.append(sql)
+            values[name] = ms
+    for name in ("ending", "intake", "risk"):
+        if code := getattr(asked, name):
+            wheres.append(f"({name} || '') = :{name}")
+            values[name] = "" if code == NONE else code
+    if asked.kind in KINDS:
+        sql, more = again(seen) if asked.kind == "again" else (KINDS[asked.kind], {})
+        wheres += [COUNTED, sql]
+        values |= more
+    return " and ".join(wheres) or "1 = 1", values
+
+
+def again(seen: Where) -> Where:
+    """Brought by somebody (views.who_came) who had come about the same on an earlier day of the 365 before.
+
+    Only what the actor may see speaks of the earlier visit. Few people come twice, so these are found first.
+    """
+    sql, values = seen
+    rows = "select subject, person, logged_ms, visit from case_row where person > ''"
+    visit = "coalesce(nullif({0}.visit, ''), {0}.subject)"
+    twice = "select person from case_row where person > '' group by person having count(*) > 1"
+    earlier = (
+        f"select 1 from ({rows} and {sql}) e where e.person = c.person and e.logged_ms < c.logged_ms and e.logged_ms >= c.logged_ms - {AGAIN_MS}"
+        f" and {_DAY.format('e')} < {_DAY.format('c')} and {visit.format('e')} <> {visit.format('c')}"
+    )
+    return f"subject in (select c.subject from ({rows} and person in ({twice})) c where exists ({earlier}))", values
 
 
 def page(condition: str, ordered: str, table: str = "case_row") -> str:

@@ -29,12 +29,14 @@ from protocol.node.sealing import SealedReport
 from protocol.node.shelf import Shelf
 from protocol.node.shown import CadreChoice, CasePage, CaseRow, Key, Mark, PersonRow, PlaceRow, QuarantineRow, TaskRow, row_as
 from protocol.node.signer import Signer
+from protocol.node.statistics import Statistics
 from protocol.place import covers as covers_place
 from protocol.problem import Refused
 
 __all__ = [
     "VIEWS", "CadreChoice", "CasePage", "CaseRow", "Key", "Mark", "PersonRow", "PlaceRow", "QuarantineRow", "Reads", "SealedReport", "TaskRow",
 ]  # fmt: skip
+WHATEVER = listing.Narrowed()
 PER_MAX = 200
 TASKS_MAX = 500  # of one list; an office that has more open at once looks case by case
 PEOPLE_MAX = 2_000
@@ -70,6 +72,7 @@ class Reads:
         self._journal, self._shelf, self._signer, self._clock = journal, shelf, signer, clock
         self._secret = sealing_secret
         self._counts: dict[Any, _Counts] = {}
+        self.statistics = Statistics(journal, clock)
         if sealing_secret is not None:
             crypto_scalarmult_base(sealing_secret)  # raises at once for a key that is none
 
@@ -94,18 +97,24 @@ class Reads:
         type: str = "",
         page: int = 1,
         per: int = 50,
+        narrowed: listing.Narrowed = WHATEVER,
     ) -> CasePage:
-        """Newest change first; `overdue` and `follow_up` by their date. type: 2 or 4 digits · place: with its subtree."""
+        """Newest change first; `overdue` and `follow_up` by their date, of a time by the day of registration.
+
+        type: 2 or 4 digits · place: with its subtree, unless `narrowed` says alone.
+        """
         view, page, per = view if view in VIEWS else "all", max(page, 1), min(max(per, 1), PER_MAX)
         wheres: list[listing.Where] = []
         if status:
             wheres.append(listing.of_status(status))
         if place:
-            wheres.append(listing.subtree("(ledger || '')", "place", place))
+            wheres.append(listing.in_place(place, narrowed.alone))
         if type:
             wheres.append(listing.of_type(type))
         async with self._journal.read() as c:
             seen = await listing.visible(c, actor)
+            if narrowed != WHATEVER:
+                wheres.append(listing.narrowed(narrowed, self._clock(), seen))
             if text.strip():
                 tidied = codes.tidy(text)
                 wheres.append(await listing.found(c, tidied if codes.is_code(tidied) else text, actor))
@@ -116,7 +125,8 @@ class Reads:
                 total = (await self._counted(c, actor, ("all",)))["all"]
             else:
                 total = (await _all(c, f"select count(*) from case_row where {condition}", values))[0][0]
-            rows = await _dicts(c, listing.page(condition, listing.order(view)), {**values, "per": per, "skip": (page - 1) * per})
+            ordered = listing.order(view, narrowed.from_ms is not None)
+            rows = await _dicts(c, listing.page(condition, ordered), {**values, "per": per, "skip": (page - 1) * per})
             known = await self._marks(c, [_last(row) for row in rows])
         return CasePage(tuple(row_as(CaseRow, row, known[_last(row)]) for row in rows), total, page, per)
 

@@ -59,6 +59,8 @@ class CaseRow(msgspec.Struct, frozen=True, kw_only=True):
     convened: str
     merged_into: str
     visit: str
+    ending: str
+    follow_ups: int
     last_origin: str
     last_seq: int
     marks: tuple[Mark, ...] = ()

@@ -194,6 +194,22 @@ def test_what_a_court_can_not_confirm_is_said() -> None:
     assert "顺延" in of(agreed(a_case("2026-04-03"), a_paper("2026-04-03")), "T10")[0].note
 
 
+@pytest.mark.parametrize(("signed", "kept_and_missed"), [("2026-03-20", (2, 0)), ("2026-03-30", (1, 1)), ("2026-04-25", (0, 2))])
+def test_a_duty_is_kept_or_missed_by_what_met_it(signed: str, kept_and_missed: tuple[int, int]) -> None:
+    """The village has seven days, the law a month from accepting; a right of the parties and a follow-up are no duty of a desk."""
+    case = a_case("2026-03-16", status="agreed", accepted_ms=ms("2026-03-16"), agreement=a_paper(signed))
+    assert clocks.kept_and_missed(clocks.of_case(case, TABLES)) == kept_and_missed
+    assert clocks.kept_and_missed(clocks.of_case(a_case("2026-03-16"), TABLES)) == (0, 0), "what runs is neither"
+
+
+def test_a_paper_from_before_met_no_clock_that_began_later() -> None:
+    """It was signed in an earlier term; the present one was met by closing."""
+    term = {"holder": TOWNSHIP, "term_since_ms": ms("2026-05-01")}
+    closed = a_case("2026-03-16", status="closed", closed_ms=ms("2026-05-04"), agreement=a_paper("2026-03-20"), **term)
+    (township,) = of(closed, "township")
+    assert (township.state, township.met_ms) == (MET, ms("2026-05-04"))
+
+
 def test_a_date_asked_by_hand_down_or_urge_is_a_clock() -> None:
     case = a_case("2026-03-16", due="2026-03-28")
     assert states(case, "asked") == [("2026-03-28", RUNNING)]  # as written, never moved

@@ -3,18 +3,22 @@
 Every filter is in the address, so a list can be kept, sent and gone back to. What may be seen is decided by reads, not here.
 """
 
+from datetime import date
 from typing import Any, Final
 from urllib.parse import urlencode
 
 import msgspec
 from litestar import Request, Response, get
 
+from protocol.calendar import end_of_day_ms, start_of_day_ms
 from protocol.case import STATUS_NAMES
 from protocol.node.indexing import lag_since_ms
+from protocol.node.listing import NONE, Narrowed
 from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
 
 PER: Final = 50
 TEXT_CHARS_MAX: Final = 100
+CODE_CHARS_MAX: Final = 20
 VIEWS: Final = (
     ("all", "全部"),
     ("open", "未办结"),
@@ -27,10 +31,27 @@ VIEWS: Final = (
     ("review", "待核对"),
     ("overdue", "超期"),
 )
+KINDS: Final = {
+    "registered": "计入统计的",
+    "accepted": "已受理",
+    "resolved": "已化解",
+    "timed": "期限有结果的",
+    "on_time": "按期的",
+    "late": "超期的",
+    "raised": "上报或提级过",
+    "again": "重复来访",
+    "followed": "回访过",
+    "money": "涉及金额",
+}
+NARROWS: Final = ("kind", "since", "until", "ending", "intake", "risk", "alone")
+KEPT: Final = ("text", "status", "place", "type", *NARROWS)
 
 
 class Query(msgspec.Struct, frozen=True):
-    """What is asked of a list; built from the address, unknown values fall back."""
+    """What is asked of a list; built from the address, unknown values fall back.
+
+    since, until: days of registration, both included · alone: "1" = only what lies in the ledger of the place itself.
+    """
 
     view: str = "all"
     text: str = ""
@@ -38,32 +59,83 @@ class Query(msgspec.Struct, frozen=True):
     place: str = ""
     type: str = ""
     page: int = 1
+    kind: str = ""
+    since: str = ""
+    until: str = ""
+    ending: str = ""
+    intake: str = ""
+    risk: str = ""
+    alone: str = ""
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """What stands in the address but the page."""
+        return {k: v for k in ("view", *KEPT) if (v := getattr(self, k)) and (k, v) != ("view", "all")}
 
     @property
     def address(self) -> str:
         """The query without the page, ready for `page=`: ends in & or is empty."""
-        kept = {k: v for k in ("view", "text", "status", "place", "type") if (v := getattr(self, k)) and (k, v) != ("view", "all")}
-        return urlencode(kept) + "&" if kept else ""
+        return urlencode(self.kept) + "&" if self.kept else ""
+
+    def without(self, *names: str) -> str:
+        """The address of the same list with less asked."""
+        return "/cases?" + urlencode({k: v for k, v in self.kept.items() if k not in names})
+
+    @property
+    def is_filtered(self) -> bool:
+        return any(getattr(self, name) for name in KEPT)
+
+    @property
+    def is_narrowed(self) -> bool:
+        return any(getattr(self, name) for name in NARROWS)
+
+    @property
+    def narrowed(self) -> Narrowed:
+        since, until = day_of(self.since), day_of(self.until)
+        return Narrowed(
+            kind=self.kind,
+            from_ms=start_of_day_ms(since) if since else None,
+            to_ms=end_of_day_ms(until) + 1 if until else None,
+            ending=self.ending,
+            intake=self.intake,
+            risk=self.risk,
+            alone=bool(self.alone),
+        )
+
+
+def day_of(text: str) -> date | None:
+    """None for what is no day."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def query_of(request: Request, default_view: str = "all") -> Query:
     asked = request.query_params
     view = asked.get("list") or asked.get("view", "")
     number = asked.get("page", "1")
+    days = {name: day.isoformat() for name in ("since", "until") if (day := day_of(asked.get(name, "")))}
+    codes = {name: asked.get(name, "")[:CODE_CHARS_MAX] for name in ("ending", "intake", "risk")}
     return Query(
-        view if view in dict(VIEWS) else default_view,
-        asked.get("text", "").strip()[:TEXT_CHARS_MAX],
-        asked.get("status", "") if asked.get("status", "") in STATUS_NAMES else "",
-        asked.get("place", "")[:40],
-        asked.get("type", "")[:4],
-        max(1, int(number)) if number.isdigit() and len(number) < 7 else 1,
+        view=view if view in dict(VIEWS) else default_view,
+        text=asked.get("text", "").strip()[:TEXT_CHARS_MAX],
+        status=asked.get("status", "") if asked.get("status", "") in STATUS_NAMES else "",
+        place=asked.get("place", "")[:40],
+        type=asked.get("type", "")[:4],
+        page=max(1, int(number)) if number.isdigit() and len(number) < 7 else 1,
+        kind=asked.get("kind", "") if asked.get("kind", "") in KINDS else "",
+        alone="1" if asked.get("alone") else "",
+        **days,
+        **codes,
     )
 
 
 async def found(request: Request, query: Query, per: int = PER) -> Any:
     """reads' CasePage for this query."""
     reads, asked = node_of(request).reads, query
-    return await reads.cases(actor_of(request), asked.view, asked.text, asked.status, asked.place, asked.type, page=asked.page, per=per)
+    what = (asked.view, asked.text, asked.status, asked.place, asked.type)
+    return await reads.cases(actor_of(request), *what, page=asked.page, per=per, narrowed=asked.narrowed)
 
 
 async def list_context(request: Request, query: Query, per: int = PER) -> dict[str, Any]:
@@ -83,6 +155,21 @@ def types_to_choose(request: Request) -> list[tuple[str, str]]:
     return [(code, row.name) for code, row in tables.types.items() if len(code) == 2 and not tables.type_flag(code, "sealed")]
 
 
+def with_chosen(choices: list[tuple[str, str]], chosen: str, name: str) -> list[tuple[str, str]]:
+    """A link may ask for what is finer than the choices: it stands among them, else the form would forget it."""
+    return choices if not chosen or any(chosen == value for value, _ in choices) else [*choices, (chosen, name)]
+
+
+def narrows_to_choose(request: Request) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """(name, label, choices) of what a list can be narrowed to besides a time."""
+    tables = node_of(request).tables()
+    return [
+        ("intake", "来源", [*((code, row.name) for code, row in tables.intakes.items()), (NONE, "没有写")]),
+        ("risk", "风险", list(tables.words("risk"))),
+        ("ending", "结案方式", [*((code, row.name) for code, row in tables.endings.items()), (NONE, "还没有办结")]),
+    ]
+
+
 @get("/cases", of_cases=True)
 async def case_list(request: Request) -> Response[Any]:
     query = query_of(request)
@@ -90,10 +177,12 @@ async def case_list(request: Request) -> Response[Any]:
         shown = await found(request, query)
         return twin({"rows": shown.rows, "total": shown.total, "page": shown.page, "per": shown.per})
     context = await list_context(request, query)
-    more = {"places": places_to_choose(request), "types": types_to_choose(request), "statuses": list(STATUS_NAMES.items())}
-    live = urlencode(
-        {"view": "list", "list": query.view, **{k: v for k in ("text", "status", "place", "type") if (v := getattr(query, k))}}
-    )
+    tables = node_of(request).tables()
+    places = with_chosen(places_to_choose(request), query.place, tables.place_full(query.place))
+    types = with_chosen(types_to_choose(request), query.type, tables.type_name(query.type))
+    more: dict[str, Any] = {"places": places, "types": types, "statuses": list(STATUS_NAMES.items())}
+    more |= {"narrows": narrows_to_choose(request), "kinds": KINDS}
+    live = urlencode({"view": "list", "list": query.view, **{k: v for k, v in query.kept.items() if k != "view"}})
     return await page(request, "cases.html", views=VIEWS, live=f"{live}&page={query.page}", **context, **more)
 
 
