@@ -4,7 +4,7 @@ Rows carry the columns of their view (protocol/views.py) under the same names; `
 A case or task itself is folded from its entries, so that what a revoked node wrote is set aside on the page at once.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from nacl.bindings import crypto_scalarmult_base
@@ -38,6 +38,7 @@ __all__ = [
 ]  # fmt: skip
 WHATEVER = listing.Narrowed()
 PER_MAX = 200
+EVERY_AT_ONCE = 500  # rows of a whole list that are read in one go
 TASKS_MAX = 500  # of one list; an office that has more open at once looks case by case
 PEOPLE_MAX = 2_000
 VISIT_MAX = 20
@@ -104,24 +105,9 @@ class Reads:
         type: 2 or 4 digits · place: with its subtree, unless `narrowed` says alone.
         """
         view, page, per = view if view in VIEWS else "all", max(page, 1), min(max(per, 1), PER_MAX)
-        wheres: list[listing.Where] = []
-        if status:
-            wheres.append(listing.of_status(status))
-        if place:
-            wheres.append(listing.in_place(place, narrowed.alone))
-        if type:
-            wheres.append(listing.of_type(type))
         async with self._journal.read() as c:
-            seen = await listing.visible(c, actor)
-            if narrowed != WHATEVER:
-                wheres.append(listing.narrowed(narrowed, self._clock(), seen))
-            if text.strip():
-                tidied = codes.tidy(text)
-                wheres.append(await listing.found(c, tidied if codes.is_code(tidied) else text, actor))
-            wheres.insert(0, listing.view(view, actor, self._clock(), seen))
-            condition = " and ".join(sql for sql, _ in wheres)
-            values: dict[str, Any] = {name: value for _, some in wheres for name, value in some.items()}
-            if view == "all" and len(wheres) == 1:
+            condition, values = await self._asked(c, actor, view, text, status, place, type, narrowed)
+            if (view, text.strip(), status, place, type, narrowed) == ("all", "", "", "", "", WHATEVER):
                 total = (await self._counted(c, actor, ("all",)))["all"]
             else:
                 total = (await _all(c, f"select count(*) from case_row where {condition}", values))[0][0]
@@ -129,6 +115,33 @@ class Reads:
             rows = await _dicts(c, listing.page(condition, ordered), {**values, "per": per, "skip": (page - 1) * per})
             known = await self._marks(c, [_last(row) for row in rows])
         return CasePage(tuple(row_as(CaseRow, row, known[_last(row)]) for row in rows), total, page, per)
+
+    async def every(
+        self,
+        actor: Actor,
+        view: str = "all",
+        text: str = "",
+        status: str = "",
+        place: str = "",
+        type: str = "",
+        narrowed: listing.Narrowed = WHATEVER,
+    ) -> AsyncIterator[list[CaseRow]]:
+        """The whole of such a list in pieces, the last registered first and without marks. What changes meanwhile is in it once or not at all."""
+        async with self._journal.read() as c:
+            condition, values = await self._asked(c, actor, view if view in VIEWS else "all", text, status, place, type, narrowed)
+        ordered, last = listing.order(view, by_registration=True), None
+        while True:
+            further = ""
+            if last is not None:
+                further = " and (logged_ms < :last_ms or (logged_ms = :last_ms and subject < :last))"
+                values = {**values, "last_ms": last.logged_ms, "last": last.subject}
+            sql = f"select * from case_row where ({condition}){further} order by {ordered} limit {EVERY_AT_ONCE}"
+            async with self._journal.read() as c:
+                rows = [row_as(CaseRow, row) for row in await _dicts(c, sql, values)]
+            if not rows:
+                return
+            yield rows
+            last = rows[-1]
 
     async def counts(self, actor: Actor) -> dict[str, int]:
         """How many cases each of VIEWS holds for this actor. Each page asks; counted anew when an entry came, and each COUNTS_MS."""
@@ -368,6 +381,25 @@ class Reads:
         return [QuarantineRow(**{name: row[name] for name in fields}) for row in rows if not place.is_sealed(row["ledger"])]
 
     # ── the rest is private ──
+
+    async def _asked(
+        self, c: AsyncConnection, actor: Actor, view: str, text: str, status: str, place: str, type: str, narrowed: listing.Narrowed
+    ) -> listing.Where:
+        """What a list of cases holds."""
+        seen = await listing.visible(c, actor)
+        wheres = [listing.view(view, actor, self._clock(), seen)]
+        if status:
+            wheres.append(listing.of_status(status))
+        if place:
+            wheres.append(listing.in_place(place, narrowed.alone))
+        if type:
+            wheres.append(listing.of_type(type))
+        if narrowed != WHATEVER:
+            wheres.append(listing.narrowed(narrowed, self._clock(), seen))
+        if text.strip():
+            tidied = codes.tidy(text)
+            wheres.append(await listing.found(c, tidied if codes.is_code(tidied) else text, actor))
+        return " and ".join(sql for sql, _ in wheres), {name: value for _, some in wheres for name, value in some.items()}
 
     async def _counted(self, c: AsyncConnection, actor: Actor, views: Sequence[str]) -> dict[str, int]:
         """A walk along an index each; only the whole region is counted by its own index."""

@@ -9,7 +9,7 @@ All that is summed stands in one index (case_figures). Two counters travel in on
 the row. Answers are kept until an entry comes, KEPT_MS at most, for clocks run out without one.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -21,12 +21,10 @@ from protocol.events import Actor
 from protocol.node import listing
 from protocol.node.journal import Journal
 from protocol.node.listing import Narrowed, Where
-from protocol.node.shown import CaseRow, row_as
 from protocol.views import FIGURES
 
 KEPT_MS: Final = 10_000
 ANSWERS_MAX: Final = 64  # each a few hundred rows
-AT_ONCE: Final = 500  # rows of a list that are read in one go
 HIGH: Final = 1 << 31  # the second counter of a sum
 _DURING: Final = f"{listing.COUNTED} and logged_ms >= :from_ms and logged_ms < :to_ms"
 
@@ -124,26 +122,6 @@ class Statistics:
             self._kept.clear()
         self._kept[who] = _Kept(newest, found)
         return found
-
-    async def rows(self, actor: Actor, narrowed: Narrowed, place: str = "", type: str = "") -> AsyncIterator[list[CaseRow]]:
-        """Every case of such a list in pieces, the last registered first; a case that comes or changes meanwhile is in none or one of them."""
-        async with self._journal.read() as c:
-            seen = await listing.visible(c, actor)
-        inside = _inside(seen, place, type, narrowed.alone)
-        condition, values = _both(inside, listing.narrowed(narrowed, self._clock(), seen))
-        ordered, last = listing.order("", by_registration=True), None
-        while True:
-            further, known = "", {}
-            if last is not None:
-                further = " and (logged_ms < :last_ms or (logged_ms = :last_ms and subject < :last))"
-                known = {"last_ms": last.logged_ms, "last": last.subject}
-            sql = f"select * from case_row where {condition}{further} order by {ordered} limit {AT_ONCE}"
-            async with self._journal.read() as c:
-                read = [row_as(CaseRow, row._mapping) for row in await _all(c, sql, {**values, **known})]
-            if not read:
-                return
-            yield read
-            last = read[-1]
 
 
 async def _found(c: AsyncConnection, actor: Actor, asked: Asked, now_ms: int) -> Found:

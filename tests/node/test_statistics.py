@@ -25,6 +25,7 @@ from protocol.commands import (
     VoidDispute,
 )
 from protocol.events import Actor
+from protocol.node import reads
 from protocol.node.listing import KINDS, NONE, Narrowed
 from protocol.node.statistics import KEPT_MS, Asked, Found, Sums
 from tests.node.desk_kit import OTHER_TOWN, ROOT, START_MS, TOWN, UNIT, VILLAGE, County, Node, dispute, exchange, new_id
@@ -214,7 +215,8 @@ async def test_what_it_is_compared_to_is_the_same_of_the_time_before(county: Cou
     assert (await statistics.found(operator, asked)).before == (await statistics.found(operator, past)).whole
 
 
-async def test_the_list_behind_a_number_holds_as_many(county: County):
+async def test_the_list_behind_a_number_holds_as_many(county: County, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reads, "EVERY_AT_ONCE", 7)  # several pieces
     root, _ = await lived(county, Random(4))
     for actor in (root.actor("operator", ROOT), root.actor("officer", TOWN)):
         found = await root.reads.statistics.found(actor, ASKED)
@@ -232,12 +234,12 @@ async def test_the_list_behind_a_number_holds_as_many(county: County):
         for name, parts in (("intake", found.intakes), ("risk", found.risks), ("ending", found.endings)):
             for code, sums in parts.items():
                 assert await total(kind="registered", **{name: code or NONE}) == sums.registered, (name, code)
-        rows = [row async for some in root.reads.statistics.rows(actor, Narrowed("resolved", **span)) for row in some]
+        rows = [row async for some in root.reads.every(actor, narrowed=Narrowed("resolved", **span)) for row in some]
         assert len(rows) == found.whole.resolved == len({row.subject for row in rows})
         assert [row.logged_ms for row in rows] == sorted((row.logged_ms for row in rows), reverse=True)
 
 
-async def test_an_answer_is_kept_until_an_entry_comes_or_a_clock_may_have_run_out(county: County, monkeypatch):
+async def test_an_answer_is_kept_until_an_entry_comes_or_a_clock_may_have_run_out(county: County):
     root = await county.node("root")
     operator, statistics = root.actor("operator", ROOT), root.reads.statistics
     case = (await root.say(dispute(VILLAGE), operator)).subject
