@@ -271,6 +271,7 @@ class World:
             self.counts["clone left out"] += 1
             return
         copy = self._site(site.seat, site.copy(), f"{site.name}'")
+        copy.former = [*site.former]
         self.copies.append(copy)
         self.cloned.add(copy.node_id)
         copy.start()
