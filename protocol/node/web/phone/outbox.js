@@ -3,7 +3,7 @@
 // Promise: an action is on the phone's disk before the screen says so; actions leave in the order of a stored counter, one
 // sender at a time over all tabs and the worker; each has an id made here, so sending twice is doing once; it stays after
 // it was sent until a second node has it, and is sent again when the first one lost it. A refusal is kept and shown, and
-// what follows it on the same task waits. Only its owner's session sends it. A photo goes in pieces and on from where it was
+// what follows a refused step on the same task waits. Only its owner's session sends it. A photo goes in pieces and on from where it was
 // cut, also when the page was killed meanwhile; it is let go of when a second node has all its bytes.
 import { openDB } from "idb";
 import { call, digest, sendPieces } from "../islands/_send.js";
@@ -18,7 +18,7 @@ const opened = () => openDB("yidi-task", 1, {
     d.createObjectStore("outbox", { keyPath: "id" });
     d.createObjectStore("tasks", { keyPath: "id" });
     d.createObjectStore("drafts", { keyPath: "task" });
-    d.createObjectStore("state"); // counter, store, me, flow, leaving, key
+    d.createObjectStore("state"); // counter, store, me, flow, leaving, key, heard, delivered, seen, asked
   },
   terminated() { forgetKey(); db = opened(); }, // the browser cleared it under us: what is on the screen can be kept anew
 });
@@ -26,12 +26,10 @@ export let db = opened();
 let lastMe = null; // whose actions these are, also when the store was cleared meanwhile
 
 // What stands open in a record: enough to order, count and name it. All else (words, pictures, position) is in its box.
-const OPEN = ["id", "n", "person", "state", "refused", "task", "kind", "label", "of"];
-async function boxed(action) {
-  const open = {}, rest = {};
-  for (const [name, value] of Object.entries(action)) (OPEN.includes(name) ? open : rest)[name] = value;
-  return { ...open, ...await sealed(db, action.id, rest) };
-}
+const OPEN = ["id", "n", "person", "state", "refused", "code", "task", "kind", "label", "of"];
+const openOf = (action) => Object.fromEntries(Object.entries(action).filter(([name]) => OPEN.includes(name)));
+const restOf = (action) => Object.fromEntries(Object.entries(action).filter(([name]) => !OPEN.includes(name)));
+const boxed = async (action) => ({ ...openOf(action), ...await sealed(db, action.id, restOf(action)) });
 const unboxed = async ({ iv, box, ...open }) => (box ? { ...open, ...await unsealed(db, open.id, { iv, box }) } : open); // an older shell's stand open
 
 /** Records that an older shell left open are sealed. */
@@ -45,20 +43,32 @@ export async function sealOld() {
 
 /** A value of a store whose key is `id`: sealed to it, so that only the id can be read. */
 export const keep = async (store, id, value) => (await db).put(store, { [store === "drafts" ? "task" : "id"]: id, ...await sealed(db, id, value) });
+/** A file of a draft, as its action in the outbox will hold it. */
+export const keepFile = async ({ id, task, ...more }) => (await db).put("drafts", { task: id, of: task, ...await sealed(db, id, restOf(more)) });
+export const dropFile = async (id) => (await db).delete("drafts", id);
+/** A sealed value in `state`. */
+export const note = async (name, value) => (await db).put("state", await sealed(db, name, value), name);
+export const noted = async (name) => (await db).get("state", name).then((box) => (box ? unsealed(db, name, box) : null)).catch(() => null);
 export const read = async (record) => (record?.box ? unsealed(db, record.task ?? record.id, record).catch(() => null) : record ?? null);
 
 const ONCE = ["ConfirmTask", "ArriveTask"]; // they hold nothing that a second tap, in another tab, would add
 
-/** Keeps actions, all or none, numbered in the order given. An action: {task, kind, at_ms, …} or a file {task, of, what, name, mime, bytes, at_ms}. */
-export const put = (actions) => navigator.locks.request("yidi-counter", async () => {
+/** Keeps actions, all or none, numbered in the order given. An action: {task, kind, at_ms, …} or a file {id, task, of, what, name, mime, bytes, at_ms}.
+ * draft: the task whose draft they end, in the same moment; its files lie on the disk already, sealed to the same ids, and are only moved. */
+export const put = (actions, draft = "") => navigator.locks.request("yidi-counter", async () => {
   const store = await db, me = (lastMe = await store.get("state", "me") ?? lastMe);
-  const there = await store.getAll("outbox"), isThere = (x) => ONCE.includes(x.kind) && there.some((a) => a.task === x.task && a.kind === x.kind && !a.refused);
+  const there = await store.getAll("outbox"), isThere = (x) => there.some((a) => a.id === x.id || (ONCE.includes(x.kind) && a.task === x.task && a.kind === x.kind && !a.refused));
   actions = actions.filter((x) => !isThere(x));
+  const own = draft ? (await store.getAll("drafts")).filter((d) => d.task === draft || d.of === draft) : [], lying = new Map(own.map((d) => [d.task, d]));
   let n = (await store.get("state", "counter")) ?? 0; // the lock keeps the others out while the boxes are made
-  const records = await Promise.all(actions.map((action) => boxed({ id: crypto.randomUUID(), ...action, n: ++n, person: me?.person ?? "", state: WAITING })));
-  const tx = store.transaction(["outbox", "state"], "readwrite");
-  for (const record of records) await tx.objectStore("outbox").put(record);
-  await tx.objectStore("state").put(n, "counter");
+  const records = await Promise.all(actions.map(async (action) => {
+    const now = { id: crypto.randomUUID(), ...action, n: ++n, person: me?.person ?? "", state: WAITING }, box = lying.get(now.id);
+    return box?.box ? { ...openOf(now), iv: box.iv, box: box.box } : boxed(now);
+  }));
+  const tx = store.transaction(["outbox", "state", "drafts"], "readwrite");
+  for (const { task } of own) tx.objectStore("drafts").delete(task); // room first
+  for (const record of records) tx.objectStore("outbox").put(record);
+  tx.objectStore("state").put(n, "counter");
   await tx.done;
 });
 
@@ -87,10 +97,10 @@ const change = async (action, more) => {
   if (now) await tx.store.put({ ...now, ...more });
   await tx.done;
 };
-export const again = (action) => change(action, { state: WAITING, refused: null });
+export const again = (action) => change(action, { state: WAITING, refused: null, code: null });
 
 function formOf(action) {
-  const { n, person, state, refused, bytes, of, label, what, name, mime, thumb, ...command } = action, form = new FormData();
+  const { n, person, state, refused, code, bytes, of, label, what, name, mime, thumb, ...command } = action, form = new FormData();
   form.set("person", person);
   form.set("sent_ms", String(Date.now())); // the server sees by it how far this clock is off
   form.set("command", JSON.stringify(command));
@@ -115,7 +125,7 @@ export const replay = () => navigator.locks.request("yidi-outbox", async () => {
   const store = await db, me = await store.get("state", "me"), blocked = new Set();
   if (!me) return 0;
   const all = (await kept()).filter((a) => a.person === me.person);
-  for (const a of all) if (a.refused) blocked.add(a.task);
+  for (const a of all) if (a.refused && !a.of) blocked.add(a.task); // a step; a file that is refused holds up nothing
   const due = all.filter((a) => isUnsent(a) && !blocked.has(a.task));
   for (const [i, action] of due.entries()) {
     if (blocked.has(action.task)) continue;
@@ -125,8 +135,8 @@ export const replay = () => navigator.locks.request("yidi-outbox", async () => {
       await change(action, { state: SENT, refused: null });
       if (answer.said.task) await keep("tasks", answer.said.task.id, answer.said.task);
     } else {
-      blocked.add(action.task);
-      await change(action, { refused: answer.said.sentence ?? answer.said.detail ?? `没有收下（${answer.status}）。` });
+      if (!action.of) blocked.add(action.task);
+      await change(action, { refused: answer.said.sentence ?? answer.said.detail ?? `没有收下（${answer.status}）。`, code: answer.said.code ?? "" });
     }
   }
   return 0;

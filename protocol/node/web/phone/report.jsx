@@ -1,26 +1,38 @@
-// The report of a visit: result, words, photos, signatures. Every change is kept as a draft, so a phone that dies loses nothing.
+// The report of a visit: result, words, photos, a voice note, signatures. Every change is kept as a draft, so a phone that dies loses nothing.
+// Words and files are kept apart: text finds room where a photo does not, and typing seals no pictures anew.
 import { useEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import SignaturePad from "signature_pad";
 import { thumbOf } from "../islands/_send.js";
-import { db, keep as keepSealed, read } from "./outbox.js";
+import { db, dropFile, keep as keepSealed, keepFile, read } from "./outbox.js";
+import { encoded, taken } from "./photo.js";
+import { measure } from "./room.jsx";
+import { act, notice } from "./state.js";
+import { Heard, Recorder, VOICES_MAX } from "./voice.jsx";
 
-const PHOTOS_MAX = 9, SIGNATURES_MAX = 6, SIDE_PX_MAX = 1600, PHOTO_BYTES_MAX = 500_000;
+const PHOTOS_MAX = 9, SIGNATURES_MAX = 6;
+const LABELS = { photo: "照片", signature: "签名", voice: "录音" };
+const FULL = "手机存不下这个了。写的文字都在，可以先发；请删掉不用的照片、视频或应用再拍。";
 
-/** Drafts of tasks that are done are forgotten. */
-export async function forget(ids) { for (const id of ids) await (await db).delete("drafts", id); }
+/** Drafts of tasks that are done are forgotten, with their files. */
+export async function forget(ids) {
+  const store = await db;
+  for (const d of await store.getAll("drafts")) if (ids.includes(d.of ?? d.task)) await store.delete("drafts", d.task);
+}
 
-const encoded = (canvas, mime, quality) => new Promise((done) => { canvas.toBlob(done, mime, quality); });
-/** A photo as JPEG bytes, at most SIDE_PX_MAX wide or high. Bytes, not the File: WebKit can lose Files that are kept. Drawing it anew also drops its position data. */
-export async function shrink(file) {
-  const picture = await createImageBitmap(file), scale = Math.min(1, SIDE_PX_MAX / Math.max(picture.width, picture.height));
-  const canvas = document.createElement("canvas");
-  canvas.width = Math.round(picture.width * scale); canvas.height = Math.round(picture.height * scale);
-  canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
-  picture.close();
-  let blob = null;
-  for (const quality of [0.82, 0.65, 0.5]) { blob = await encoded(canvas, "image/jpeg", quality); if (blob.size <= PHOTO_BYTES_MAX) break; }
-  return blob.arrayBuffer();
+/** A file of a draft, as its action in the outbox: from here on its id and its box stay what they are. */
+const fileOf = async (task, what, bytes, mime, name) => ({ id: crypto.randomUUID(), task, kind: "AddTaskEvidence", label: LABELS[what], at_ms: Date.now(), what, name, mime, bytes, thumb: what === "voice" ? "" : await thumbOf(new Blob([bytes], { type: mime })) });
+
+/** The draft of a task with its files; a new one where there is none of this person. */
+async function opened(task, person) {
+  const store = await db, was = await read(await store.get("drafts", task));
+  if (was?.person !== person) return { task, person, result: "", words: "", strokes: [], files: [] };
+  const lying = await Promise.all((await store.getAll("drafts")).filter((d) => d.of === task).map(async (d) => { const f = await read(d); return { ...f, id: d.task, task, kind: "AddTaskEvidence", label: LABELS[f?.what] }; }));
+  const files = (was.files ?? []).map((id) => lying.find((f) => f.id === id)).filter((f) => f?.bytes);
+  for (const [what, some, mime] of [["photo", was.photos ?? [], "image/jpeg"], ["signature", was.signatures ?? [], "image/png"]]) // as an older shell kept it
+    for (const bytes of some) { const file = await fileOf(task, what, bytes, mime, `${LABELS[what]}${files.length + 1}`); await keepFile(file); files.push(file); }
+  const { photos, signatures, ...draft } = { ...was, files };
+  return draft;
 }
 
 function Thumb({ bytes, mime, words, onDrop }) {
@@ -49,43 +61,58 @@ function Sign({ pad, strokes, onStroke }) {
   return <canvas ref={canvas} role="img" aria-labelledby="sign-label" />;
 }
 
-export function Report({ t, person, results, step, notice, act }) {
-  const draft = useSignal(null), pad = useRef(null), wrong = useSignal("");
-  const writing = useRef(Promise.resolve()); // one after the other: sealing takes its time, and the newest must be the last
-  const keep = (more) => { draft.value = { ...draft.value, ...more }; return (writing.current = writing.current.catch(() => 0).then(() => keepSealed("drafts", t.id, draft.value))); };
-  useEffect(() => { (async () => {
-    const was = await read(await (await db).get("drafts", t.id));
-    draft.value = was?.person === person ? was : { task: t.id, person, result: "", words: "", photos: [], signatures: [], strokes: [] };
-  })(); }, []);
-  if (!draft.value) return null;
-  const d = draft.value;
+/** Off at every visit until the cadre turns it on for it. */
+const KeepsPosition = ({ on }) => <label class="answer"><input type="checkbox" checked={on.value} onChange={(e) => { on.value = e.target.checked; }} /><span>照片里留着拍摄位置<span class="soft">{on.value ? "（相机写了才有）" : "（现在不留）"}</span></span></label>;
 
+export function Report({ t, person, results, step }) {
+  const draft = useSignal(null), pad = useRef(null), wrong = useSignal(""), keepsPosition = useSignal(false);
+  const writing = useRef(Promise.resolve()); // one after the other: sealing takes its time, and the newest must be the last
+  const keep = (more) => {
+    draft.value = { ...draft.value, ...more };
+    return (writing.current = writing.current.catch(() => 0).then(() => keepSealed("drafts", t.id, { ...draft.value, files: draft.value.files.map((f) => f.id) })).catch(() => { notice.value = "手机存不下了：这里写的要等清出空间才存得住，请不要关掉这一页。"; }));
+  };
+  useEffect(() => { opened(t.id, person).then((d) => { draft.value = d; }); }, []);
+  if (!draft.value) return null;
+  const d = draft.value, of = (what) => d.files.filter((f) => f.what === what), photos = of("photo"), signatures = of("signature"), voices = of("voice");
+
+  /** true when it lies on the disk. */
+  const add = async (what, bytes, mime, name) => {
+    const file = await fileOf(t.id, what, bytes, mime, name);
+    try { await keepFile(file); } catch { notice.value = FULL; measure(); return false; }
+    await keep({ files: [...draft.value.files, file] });
+    measure();
+    return true;
+  };
+  const remove = async (file) => { await keep({ files: draft.value.files.filter((f) => f.id !== file.id) }); await dropFile(file.id); measure(); };
   const addPhotos = async (e) => {
-    const files = [...e.target.files], photos = [...d.photos];
+    const files = [...e.target.files];
     e.target.value = "";
     for (const file of files) {
-      if (photos.length >= PHOTOS_MAX) { notice.value = `最多 ${PHOTOS_MAX} 张照片。`; break; }
-      try { photos.push(await shrink(file)); } catch { notice.value = `这张照片打不开：${file.name}`; }
+      const count = draft.value.files.filter((f) => f.what === "photo").length;
+      if (count >= PHOTOS_MAX) { notice.value = `最多 ${PHOTOS_MAX} 张照片。`; break; }
+      const small = await taken(file, keepsPosition.value).catch(() => null);
+      if (!small) { notice.value = `这张照片打不开：${file.name}`; continue; }
+      if (small.where === "none") notice.value = "这张照片里没有位置（相机没有写）。";
+      if (!await add("photo", small.bytes, "image/jpeg", `照片${count + 1}`)) break;
     }
-    await keep({ photos });
   };
   const ink = async () => (await encoded(pad.current.canvas, "image/png")).arrayBuffer();
   const nextSigner = async () => {
     if (pad.current.isEmpty()) { notice.value = "签名板还是空的。"; return; }
-    await keep({ signatures: [...d.signatures, await ink()], strokes: [] });
-    pad.current.clear();
+    if (await add("signature", await ink(), "image/png", `签名${signatures.length + 1}`)) { await keep({ strokes: [] }); pad.current.clear(); }
   };
   const send = async () => {
     if (!d.result) { wrong.value = "result"; document.getElementById("result-0").focus(); return; }
     if (!d.words.trim()) { wrong.value = "words"; document.getElementById("words").focus(); return; }
     wrong.value = "";
-    const signatures = pad.current.isEmpty() ? d.signatures : [...d.signatures, await ink()], id = crypto.randomUUID(), at_ms = Date.now();
-    const file = (what, name, mime) => async (bytes, i) => ({ kind: "AddTaskEvidence", label: what === "photo" ? "照片" : "签名", task: t.id, of: id, at_ms, what, name: `${name}${i + 1}`, mime, bytes, thumb: await thumbOf(new Blob([bytes], { type: mime })) });
+    const last = pad.current.isEmpty() ? [] : [await fileOf(t.id, "signature", await ink(), "image/png", `签名${signatures.length + 1}`)];
+    const id = crypto.randomUUID(), files = [...draft.value.files, ...last].map((f) => ({ ...f, of: id }));
+    await writing.current;
     // Text first: the bytes follow, each with its own id.
-    const report = { id, kind: step.kind, label: step.label, task: t.id, at_ms, result: d.result, words: d.words.trim(), photos: d.photos.length, signatures: signatures.length };
-    const files = await Promise.all([...d.photos.map(file("photo", "照片", "image/jpeg")), ...signatures.map(file("signature", "签名", "image/png"))]);
-    if (await act([report, ...files])) { await forget([t.id]); scrollTo(0, 0); }
+    const report = { id, kind: step.kind, label: step.label, task: t.id, at_ms: Date.now(), result: d.result, words: d.words.trim(), photos: photos.length, signatures: signatures.length + last.length };
+    if (await act([report, ...files], t.id)) scrollTo(0, 0);
   };
+  const shown = (some, words) => some.length > 0 && <ul class="shots">{some.map((f, i) => <Thumb key={f.id} bytes={f.bytes} mime={f.mime} words={words(i + 1)} onDrop={() => remove(f)} />)}</ul>;
 
   return <section class="card report"><h2>办理结果</h2>
     <fieldset aria-describedby={wrong.value === "result" ? "result-wrong" : undefined}><legend>结果</legend>
@@ -93,14 +120,18 @@ export function Report({ t, person, results, step, notice, act }) {
       <div class="answers">{results.map((r, i) => <label key={r.code} class="answer"><input id={`result-${i}`} type="radio" name="result" checked={d.result === r.code} onChange={() => keep({ result: r.code })} />{r.name}</label>)}</div></fieldset>
     <label for="words">经过和结果</label>{wrong.value === "words" && <p class="wrong" id="words-wrong" role="alert">请写一句经过和结果。</p>}
     <textarea id="words" rows="4" maxlength="2000" value={d.words} aria-invalid={wrong.value === "words"} aria-describedby={wrong.value === "words" ? "words-wrong" : undefined} onInput={(e) => keep({ words: e.target.value })} />
-    <h3>现场照片 <span class="soft">{d.photos.length ? `${d.photos.length} 张` : "可以没有"}</span></h3>
-    {d.photos.length > 0 && <ul class="shots">{d.photos.map((bytes, i) => <Thumb key={i} bytes={bytes} mime="image/jpeg" words={`第 ${i + 1} 张照片`} onDrop={() => keep({ photos: d.photos.filter((_, j) => j !== i) })} />)}</ul>}
+    <h3>现场照片 <span class="soft">{photos.length ? `${photos.length} 张` : "可以没有"}</span></h3>
+    {shown(photos, (n) => `第 ${n} 张照片`)}
     <label class="button" for="photo">拍照片</label><input class="hide" id="photo" type="file" accept="image/*" capture="environment" multiple onChange={addPhotos} />
-    <h3 id="sign-label">当事人签名 <span class="soft">{d.signatures.length ? `已签 ${d.signatures.length} 人` : "可以没有"}</span></h3>
-    {d.signatures.length > 0 && <ul class="shots">{d.signatures.map((bytes, i) => <Thumb key={i} bytes={bytes} mime="image/png" words={`第 ${i + 1} 个签名`} onDrop={() => keep({ signatures: d.signatures.filter((_, j) => j !== i) })} />)}</ul>}
+    <KeepsPosition on={keepsPosition} />
+    <h3>录音 <span class="soft">{voices.length ? `${voices.length} 段` : "可以没有"}</span></h3>
+    {voices.length > 0 && <ul class="voices">{voices.map((f, i) => <Heard key={f.id} bytes={f.bytes} mime={f.mime} words={`第 ${i + 1} 段录音`} onDrop={() => remove(f)} />)}</ul>}
+    {voices.length < VOICES_MAX && <Recorder onDone={({ bytes, mime, seconds }) => add("voice", bytes, mime, `录音${voices.length + 1}（${seconds}秒）`)} />}
+    <h3 id="sign-label">当事人签名 <span class="soft">{signatures.length ? `已签 ${signatures.length} 人` : "可以没有"}</span></h3>
+    {shown(signatures, (n) => `第 ${n} 个签名`)}
     <Sign pad={pad} strokes={d.strokes} onStroke={(strokes) => keep({ strokes })} />
     <div class="two"><button type="button" onClick={() => { pad.current.clear(); keep({ strokes: [] }); }}>重签</button>
-      {d.signatures.length + 1 < SIGNATURES_MAX && <button type="button" onClick={nextSigner}>下一位签</button>}</div>
+      {signatures.length + 1 < SIGNATURES_MAX && <button type="button" onClick={nextSigner}>下一位签</button>}</div>
     <div class="foot"><button class="main" onClick={send}>{step.label}</button></div>
   </section>;
 }

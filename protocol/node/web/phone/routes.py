@@ -24,7 +24,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import UploadFile
 
-from protocol import calendar
+from protocol import calendar, place
 from protocol import certificate as certificates
 from protocol.case import TASK_OPEN, TASK_STATUS_NAMES, Line, Task
 from protocol.commands import PHONE_COMMANDS, AddTaskEvidence, Id, Party, Subject, TaskCommand
@@ -147,6 +147,7 @@ def visit(task: Task, marks: list[dict[str, Any]], rank: int, tables: Tables) ->
         "purpose": task.purpose,
         "place": tables.place_full(task.place),
         "address": task.address,
+        "where": f"{tables.place_name(place.segments(task.place)[0])}{tables.place_full(task.place)}{task.address}",
         "due_ms": task.due_ms,
         "due_at": moment(task.due_ms) if task.due_ms else "",
         "bring": task.bring,

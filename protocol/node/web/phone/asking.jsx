@@ -1,0 +1,14 @@
+// Whether the phone may tell of new tasks: asked once, in words, when the cadre has taken a task; the browser's own question comes after his yes.
+import { signal } from "@preact/signals";
+import { db } from "./outbox.js";
+import { permission } from "./news.js";
+
+export const allowed = signal("no"); // ask, on, no
+export const lookUp = async () => { allowed.value = permission() === "ask" && await (await db).get("state", "asked") ? "no" : permission(); };
+async function answered(yes) {
+  await (await db).put("state", true, "asked").catch(() => 0);
+  if (yes) await Notification.requestPermission().catch(() => 0);
+  await lookUp();
+}
+export const Ask = () => <section class="card"><h2>来了新任务，要手机提醒吗？</h2><p class="soft">提醒里不写姓名和事情。只在这个页面开着时有用（放在后台也算）；关掉以后内网收不到推送。</p>
+  <div class="two"><button onClick={() => answered(true)}>打开提醒</button><button onClick={() => answered(false)}>不用</button></div></section>;

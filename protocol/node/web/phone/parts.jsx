@@ -1,0 +1,31 @@
+// Small pieces that several screens show.
+import { flow, heard, isOffline, left, me, mine, notice, share, signed } from "./state.js";
+import { isUnsent } from "./outbox.js";
+
+const SOON_MS = 86_400_000;
+export const Tag = ({ tone, children }) => <span class={`tag ${tone ?? ""}`}>{children}</span>;
+export const isOver = (t) => ["reported", "declined", "recalled"].includes(t.status);
+export const Due = ({ t }) => {
+  if (!t.due_ms || isOver(t)) return null;
+  const rest = t.due_ms - Date.now();
+  return rest < 0 ? <Tag tone="late">已超期</Tag> : rest < SOON_MS ? <Tag tone="soon">24 小时内到期</Tag> : null;
+};
+const NEWS = { new: "新派来的", changed: "有变化", recalled: "刚撤回" };
+export const Status = ({ t }) => <>
+  {t.news && <Tag tone="soon">{NEWS[t.news]}</Tag>}<Tag tone={t.status === "reported" ? "good" : t.status === "recalled" ? "" : "act"}>{flow.value.names[t.status] ?? t.status}</Tag>
+  {t.waits.some((a) => !a.refused) && <Tag tone="soon">存在手机，待发送</Tag>}</>;
+
+export const moment = (ms) => {
+  const d = new Date(ms), two = (n) => String(n).padStart(2, "0"), time = `${two(d.getHours())}:${two(d.getMinutes())}`;
+  return d.toDateString() === new Date().toDateString() ? `今天 ${time}` : `${d.getMonth() + 1}月${d.getDate()}日 ${time}`;
+};
+
+/** One line about all that was done: it stands on every screen, and opens the page of what was sent. */
+const words = () => {
+  if (signed.value === "out") return !me.value ? "还没有登录" : left.value ? `登录过期了，${left.value} 条存在手机，登录后接着发` : "登录过期了，重新登录后收新任务";
+  if (left.value) return `${left.value} 条待发送，${share.value && mine.value.some((a) => a.id === share.value.id && isUnsent(a)) ? `照片已传 ${Math.floor(share.value.share * 100)}%` : "有信号时自动发出"}`;
+  return mine.value.some((a) => !a.refused) ? "已送达，正等另一台机器也存好" : "全部已送达";
+};
+export const Sent = ({ link = true }) => <div class="sent-line"><p class="state" role="status">{notice.value || words()}</p>
+  {link && me.value && <a class="button small" href="#queue">发送情况</a>}</div>;
+export const Offline = () => isOffline.value && <p class="note">现在没有信号。任务和写的都在手机里，照常办；有信号时自动发出。{heard.value > 0 && `上次联系上：${moment(heard.value)}。`}</p>;

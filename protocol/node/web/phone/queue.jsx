@@ -1,0 +1,51 @@
+// What was sent and what was not: one line for each step and file, in its order, with what can be done about it.
+import { again, drop, isUnsent } from "./outbox.js";
+import { delivered, foreign, left, mine, outbox, refresh, share, signed, tasks } from "./state.js";
+import { moment, Offline, Sent, Tag } from "./parts.jsx";
+import { Room } from "./room.jsx";
+
+// problem code → what the cadre can do; the sentence of the node stands before it
+const ADVICE = {
+  task_not_now: "任务的状态已经变了（比如撤回、改派，或另一页上办过了）。这一步不用再发，点“不要这一步了”。",
+  task_unknown: "这项任务现在不归您了。点“不要这一步了”；已经去过的，打电话告诉派单的单位。",
+  task_not_yours: "这项任务现在不归您了。点“不要这一步了”；已经去过的，打电话告诉派单的单位。",
+  store_full: "中心的机器存满了，请告诉管理员，清理后点“再发一次”。",
+  disk_full: "中心的机器存满了，请告诉管理员，清理后点“再发一次”。",
+  file_too_large: "这个文件太大，发不了。点“不要这一步了”，重拍或录短一些。",
+  file_kind: "这种文件收不了。点“不要这一步了”，重拍或重录。",
+};
+const OTHERWISE = "可以再发一次；还不行，打电话给派单的单位。";
+
+export const Refused = ({ a }) => <div class="problem" role="alert">
+  <p><strong>“{a.label ?? "这一步"}”没有办成：{a.refused}</strong></p><p>{ADVICE[a.code] ?? OTHERWISE}{a.of ? "它还在手机里，别的照常发。" : "写的内容还在手机里，这项任务后面的步骤先不发。"}</p>
+  <div class="two"><button onClick={async () => { await again(a); refresh(); }}>再发一次</button>
+    <button onClick={async () => { await drop(outbox.value.filter((x) => x.id === a.id || x.of === a.id).map((x) => x.id)); refresh(); }}>不要这一步了</button></div>
+</div>;
+
+const kib = (bytes) => (bytes > 1_048_576 ? `${(bytes / 1_048_576).toFixed(1)} 兆` : `${Math.max(1, Math.round(bytes / 1024))} KB`);
+/** [words, tone] of an item, as true as this phone can know. */
+function stateOf(a) {
+  if (a.refused) return ["被退回", "late"];
+  if (!isUnsent(a)) return ["已送到，正等另一台机器也存好", "good"];
+  if (share.value?.id === a.id) return [`发送中 ${Math.floor(share.value.share * 100)}%`, "act"];
+  if (signed.value === "out") return ["存在手机 · 等您登录", "soon"];
+  return mine.value.some((x) => x.task === a.task && x.refused && !x.of) ? ["存在手机 · 等前面被退回的一步", "soon"] : ["存在手机 · 待发送", "soon"];
+}
+const Item = ({ a }) => {
+  const [words, tone] = stateOf(a), about = tasks.value.find((t) => t.id === a.task)?.purpose ?? "";
+  return <li class="card"><p class="tags"><strong>{a.label ?? "一步"}</strong>{a.of && a.box && <span class="soft">{kib(a.box.byteLength)}</span>}<Tag tone={tone}>{words}</Tag></p>{about && <p class="soft">{about}</p>}
+    {share.value?.id === a.id && <progress max="1" value={share.value.share} aria-label={`${a.label ?? "这一步"}已传`} />}{a.refused && <Refused a={a} />}</li>;
+};
+
+export const Queue = () => <main class="phone" id="main">
+  <p><a class="back" href="#">‹ 我的任务</a></p><h1>发送情况</h1><Sent link={false} /><Offline /><Room />
+  {signed.value === "out" && <p><a class="button main" href="/sign-in?next=/task">登录，接着发</a></p>}
+  {left.value > 0 && signed.value !== "out" && <p><button onClick={refresh}>现在就发</button></p>}
+  <section><h2>按做的先后</h2>{mine.value.length ? <ul class="tasks">{mine.value.map((a) => <Item key={a.id} a={a} />)}</ul> : <p class="empty">没有在等的，都送到了。</p>}</section>
+  {foreign.value > 0 && <p class="note">还有别人没有发出的 {foreign.value} 条，加密存着，看不到内容；等本人在这台手机上登录后发出。</p>}
+  {delivered.value.length > 0 && <section><h2>已送到</h2><ul class="tasks">{delivered.value.map((d) => <li key={d.id} class="card"><p class="tags"><strong>{d.label}</strong><Tag tone="good">已送到</Tag><span class="soft">{moment(d.at_ms)}</span></p>{d.about && <p class="soft">{d.about}</p>}</li>)}</ul></section>}
+  <section class="card"><h2>换手机、丢手机</h2><ul class="says">
+    <li><strong>换新手机</strong>：先在旧手机上打开这一页，等到“全部已送达”，再退出登录；新手机上打开同一个地址登录，任务自己会来。没发出的只在旧手机里，不会跟着走。</li>
+    <li><strong>手机丢了、坏了</strong>：马上打电话给管理员停掉登录。已送到的都在中心；没发出的找不回来，请换手机后补做。</li>
+    <li><strong>不要清除浏览器数据</strong>、不要用无痕模式：没发出的会一起被清掉。</li></ul></section>
+</main>;

@@ -1,0 +1,114 @@
+// What the screens share: what the server said last, what lies on the phone, and the one loop that talks to the server.
+// What may be done in which status comes from the server as data (`flow`), so that the rules stay in one place.
+import { batch, computed, signal } from "@preact/signals";
+import { again, db, drop, isUnsent, kept, marked, note, noted, PROGRESS, put, read, replay, SENT } from "./outbox.js";
+import { sealed } from "./seal.js";
+import { announce, changeOf, looks } from "./news.js";
+
+const NEAR_MS = 4_000, FAR_MS = 20_000, HIDDEN_MS = 60_000; // how often to look: while something is under way, else, in the background
+const DELIVERED_MAX = 40; // the last ones, for the page of what was sent
+export const tasks = signal([]), outbox = signal([]), me = signal(null), flow = signal({ steps: {}, moves: {}, names: {}, results: [] });
+export const notice = signal(""), open = signal(""), door = signal(""), place = signal(null), cleared = signal("");
+export const signed = signal("unknown"); // in, out, or not asked yet
+export const isOffline = signal(false); // as the browser has it
+export const heard = signal(0); // when the server last answered
+export const delivered = signal([]); // {id, label, about, at_ms}: what a second node has, the newest first
+export const seen = signal(null); // task → what of it the cadre has looked at
+
+export const mine = computed(() => outbox.value.filter((a) => a.person === me.value?.person));
+export const left = computed(() => mine.value.filter((a) => isUnsent(a) && !a.refused).length);
+export const share = signal(null); // {id, share} of the file that is being sent just now
+new BroadcastChannel(PROGRESS).onmessage = ({ data }) => { share.value = data.share < 1 ? data : null; };
+export const foreign = computed(() => outbox.value.filter((a) => isUnsent(a) && a.person !== me.value?.person).length);
+const after = (status, kind) => flow.value.moves[kind]?.[status] ?? status;
+// Nothing is typed twice, and the screen moves before the network is asked.
+export const shown = computed(() => tasks.value.map((task) => {
+  const waits = mine.value.filter((a) => a.task === task.id && isUnsent(a));
+  return { ...task, news: changeOf(seen.value?.[task.id], task), waits, status: waits.filter((a) => !a.refused).reduce((status, a) => after(status, a.kind), task.status) };
+}));
+
+// ── with the server ──
+let busy = false, wanted = false, timer = 0;
+export async function refresh() {
+  wanted = true;
+  if (busy) return;
+  busy = true;
+  clearTimeout(timer);
+  try { while (wanted) { wanted = false; await once(); } } finally { busy = false; plan(); }
+}
+const plan = () => { timer = setTimeout(refresh, document.hidden ? HIDDEN_MS : mine.value.length ? NEAR_MS : FAR_MS); };
+
+export const ask = (path, more) => fetch(path, { headers: { Accept: "application/json" }, ...more }).catch(() => null);
+async function once() {
+  const store = await db;
+  if (await store.get("state", "leaving") && !await leave()) return show("out");
+  if (signed.value === "in" || await ask("/task/mine").then((r) => r?.ok && r.json()).then((said) => said && said.me)) await replay().catch(() => 0);
+  const sent = (await kept()).filter((a) => a.state === SENT).slice(0, 100);
+  const { store: name, n } = await marked();
+  const r = await ask(`/task/mine?kept=${sent.map((a) => a.id).join(",")}&store=${name}&n=${n}`);
+  if (!r?.ok) return show(signed.value);
+  const said = await r.json();
+  if (!said.me) return show("out");
+  cleared.value = said.cleared_at ?? "";
+  const before = me.value?.person === said.me.person ? tasks.value : null;
+  const boxes = await Promise.all(said.tasks.map(async (task) => ({ id: task.id, ...await sealed(db, task.id, task) })));
+  const tx = store.transaction(["tasks", "state"], "readwrite");
+  tx.objectStore("tasks").clear();
+  for (const box of boxes) tx.objectStore("tasks").put(box);
+  tx.objectStore("state").put(said.me, "me");
+  tx.objectStore("state").put(said.flow, "flow");
+  tx.objectStore("state").put(Date.now(), "heard");
+  await tx.done;
+  await settle(sent.filter((a) => a.person === said.me.person), said.marks, said.tasks);
+  if (!await noted("seen")) await note("seen", Object.fromEntries(said.tasks.filter((t) => t.status !== "sent").map((t) => [t.id, looks(t)]))); // a new phone
+  await show("in");
+  announce(before, said.tasks, shown.value.filter((t) => t.news).length);
+}
+/** What a second node has is forgotten here; what the first one lost is sent again. */
+async function settle(sent, marks, theirs) {
+  const safe = sent.filter((a) => marks[a.id]?.safe), about = (a) => theirs.find((t) => t.id === a.task)?.purpose ?? "";
+  if (safe.length) await note("delivered", [...safe.reverse().map((a) => ({ id: a.id, label: a.label ?? "", about: about(a), at_ms: Date.now() })), ...await noted("delivered") ?? []].slice(0, DELIVERED_MAX));
+  await drop(safe.map((a) => a.id));
+  for (const a of sent) if (marks[a.id] && !marks[a.id].here) await again(a);
+}
+export async function show(session) {
+  const store = await db, states = ["me", "flow", "heard"].map((name) => store.get("state", name));
+  const [all, waiting, done, looked, who, rules, at] = await Promise.all([store.getAll("tasks").then((some) => Promise.all(some.map(read))).then((some) => some.filter(Boolean)), kept(), noted("delivered"), noted("seen"), ...states]);
+  batch(() => {
+    tasks.value = all.sort((a, b) => a.rank - b.rank); outbox.value = waiting; delivered.value = done ?? []; seen.value = looked ?? {};
+    me.value = who ?? null; heard.value = at ?? 0; signed.value = session;
+    if (rules) flow.value = rules;
+  });
+}
+/** Keeps actions and moves the screen on. draft: the task whose draft they end. */
+export async function act(actions, draft = "") {
+  notice.value = "";
+  try { await put(actions, draft); } catch { notice.value = "手机存不下，这一步没有保存，写的还在。请清出空间（照片、视频、不用的应用）再试。"; return false; }
+  outbox.value = await kept();
+  navigator.serviceWorker?.ready.then((r) => r.sync?.register("outbox")).catch(() => {}); // Chromium only; the rest is sent below
+  refresh();
+  return true;
+}
+/** The cadre has it before his eyes: it is no news any more. */
+export async function saw(task) {
+  seen.value = { ...seen.value, [task.id]: looks(task) };
+  await note("seen", Object.fromEntries(Object.entries(seen.value).filter(([id]) => tasks.value.some((t) => t.id === id)))).catch(() => 0);
+  navigator.clearAppBadge?.().catch?.(() => 0);
+}
+/** Ends the session at the server: true. Without a signal it is promised, and done first thing when there is one. */
+export async function leave() {
+  const r = await ask("/sign-out", { method: "POST" }), store = await db, left = r && r.status < 500;
+  if (left) await store.delete("state", "leaving"); else await store.put("state", true, "leaving");
+  return left;
+}
+export async function signOut() {
+  if (left.value && !confirm(`还有 ${left.value} 条没有发出。退出后仍留在手机里，下次登录接着发。现在退出吗？`)) return;
+  const tx = (await db).transaction(["tasks", "drafts", "state"], "readwrite");
+  tx.objectStore("tasks").clear(); tx.objectStore("drafts").clear();
+  for (const name of ["me", "delivered", "seen"]) tx.objectStore("state").delete(name);
+  await tx.done;
+  await leave();
+  open.value = "";
+  await show("out");
+}
+export const go = (id) => { notice.value = ""; door.value = ""; place.value = null; history.pushState(null, "", id ? `#${id}` : "/task"); open.value = id; scrollTo(0, 0); };

@@ -1,0 +1,83 @@
+// One visit: where, whom, until when, what was asked for, and the one next step at the thumb.
+import { useRef } from "preact/hooks";
+import { signal } from "@preact/signals";
+import { allowed, Ask } from "./asking.jsx";
+import { act, door, flow, go, me, notice, place } from "./state.js";
+import { Due, Offline, Sent, Status, Tag } from "./parts.jsx";
+import { Refused } from "./queue.jsx";
+import { Report } from "./report.jsx";
+import { Room } from "./room.jsx";
+import { copied, mapOf } from "./today.js";
+
+const Marks = ({ marks }) => <span class="marks">{marks.map((m) => <span key={m.text} class={`mark ${m.reached ? "done" : ""}`}>{m.text}</span>)}</span>;
+const Fact = ({ label, children }) => children ? <><dt>{label}</dt><dd>{children}</dd></> : null;
+const Person = ({ p }) => <li><span>{p.name}{p.side && <span class="soft">（{p.side}）</span>}</span>{p.phone ? <a class="button" href={`tel:${p.phone}`}>拨打 {p.phone}</a> : <span class="soft">没有留电话</span>}</li>;
+
+const said = signal(""); // of the address: copied or not
+function Where({ t }) {
+  const where = t.where || `${t.place}${t.address}`;
+  const copy = async () => { said.value = ""; said.value = await copied(where) ? "地址已复制，到地图里粘贴搜索。" : `复制不了，请照着输入：${where}`; };
+  return <>{t.place}{t.address && <><br />{t.address}</>}<span class="two"><a class="button" href={mapOf(where)}>打开地图</a><button onClick={copy}>复制地址</button></span>
+    <span class="soft" role="status">{said.value}</span></>;
+}
+
+const History = ({ t }) => <section class="card"><h2>进展</h2><ol class="steps">
+  {t.history.map((h) => <li key={h.key}><strong>{h.words}</strong> <span class="soft">{h.at}</span>{h.text && <p>{h.text}</p>}</li>)}
+  {t.waits.filter((a) => !a.refused).map((a) => <li key={a.id}><strong>{a.label}</strong> <Tag tone="soon">存在手机，待发送</Tag></li>)}</ol>
+  <Marks marks={t.marks} /></section>;
+
+function Decline({ t, step }) {
+  const reason = useRef();
+  const send = async () => {
+    const text = reason.current.value.trim();
+    if (!text) { notice.value = "请写一句去不了的原因。"; return reason.current.focus(); }
+    if (await act([{ kind: step.kind, label: step.label, task: t.id, at_ms: Date.now(), reason: text.slice(0, 100) }])) go("");
+  };
+  return door.value !== "decline" ? <button class="plain" onClick={() => { door.value = "decline"; }}>{step.label}…</button>
+    : <section class="card"><label for="reason">去不了的原因</label><textarea id="reason" ref={reason} rows="2" maxlength="100" />
+      <div class="two"><button onClick={send}>{step.label}</button><button class="plain" onClick={() => { door.value = ""; }}>不了，我去</button></div></section>;
+}
+
+/** The position leaves the phone only when the cadre taps for it. */
+function Position() {
+  const find = () => {
+    place.value = { words: "正在定位…" };
+    const got = ({ coords: c }) => { place.value = { words: `已附上位置，误差约 ${Math.round(c.accuracy)} 米`, latitude: c.latitude, longitude: c.longitude, accuracy_m: c.accuracy }; };
+    navigator.geolocation.getCurrentPosition(got, () => { place.value = { words: "没有定到位。可以不带位置。" }; }, { enableHighAccuracy: true, timeout: 20_000 });
+  };
+  return <section class="card"><h2>位置（可以不给）</h2><p class="soft" role="status">{place.value?.words ?? "只在您点了以后才取一次，随到场记录上报。"}</p>
+    {place.value?.latitude === undefined ? <button onClick={find}>附上我的位置</button> : <button onClick={() => { place.value = null; }}>不附位置</button>}</section>;
+}
+
+/** A visit that was made counts though the recall crossed it; whoever did not go is asked for nothing. */
+const Recalled = ({ t }) => <section class="card"><p><strong>这项任务撤回了，不用去了。</strong></p>
+  {t.status === "recalled" && door.value !== "report" && <button class="plain" onClick={() => { door.value = "report"; }}>已经去过了，要写反馈…</button>}</section>;
+
+const Main = ({ step, onClick }) => <div class="foot"><button class="main" onClick={onClick}>{step.label}</button></div>;
+
+export function Visit({ t }) {
+  const steps = flow.value.steps[t.status] ?? [], no = steps.find((s) => s.kind === "DeclineTask"), step = steps.find((s) => s !== no && s.main);
+  const refused = t.waits.filter((a) => a.refused), blocked = refused.filter((a) => !a.of), over = !flow.value.steps[t.status], late = t.status === "recalled" && door.value === "report";
+  const reports = step?.kind === "ReportTask" ? step : late ? { kind: "ReportTask", label: "提交反馈" } : null;
+  const send = () => {
+    const { words, ...position } = step.kind === "ArriveTask" && place.value ? place.value : {};
+    act([{ kind: step.kind, label: step.label, task: t.id, at_ms: Date.now(), ...position }]).then((ok) => { if (ok) { place.value = null; scrollTo(0, 0); } });
+  };
+  return <main class="phone" id="main">
+    <p><a class="back" href="#">‹ 我的任务</a></p>
+    <h1>{t.purpose}</h1><p class="tags"><Status t={t} /><Due t={t} /></p><Sent /><Offline /><Room />
+    {refused.map((a) => <Refused key={a.id} a={a} />)}
+    {t.status === "recalled" && <Recalled t={t} />}
+    {t.urges.map((u) => <p key={u.at} class="note"><strong>催办</strong> {u.text} <span>{u.at}</span></p>)}
+    {reports && !blocked.length && <Report t={t} person={me.value.person} results={flow.value.results} step={reports} />}
+    {over && <History t={t} />}
+    <section class="card"><dl class="told"><Fact label="去哪里"><Where t={t} /></Fact><Fact label="何时前">{t.due_at}</Fact><Fact label="带什么">{t.bring}</Fact>
+      <Fact label="情况">{t.summary}</Fact><Fact label="谁派的">{t.assigned_by}</Fact><Fact label="案件编码">{t.code}</Fact></dl></section>
+    {t.contacts.length > 0 && <section class="card"><h2>找谁</h2><ul class="people">{t.contacts.map((p) => <Person key={p.name} p={p} />)}</ul></section>}
+    {step?.kind === "ArriveTask" && <Position />}
+    {step?.kind === "ArriveTask" && allowed.value === "ask" && <Ask />}
+    {!over && <History t={t} />}
+    {no && !blocked.length && <Decline t={t} step={no} />}
+    {step && step.kind !== "ReportTask" && !blocked.length && door.value !== "decline" && <Main step={step} onClick={send} />}
+  </main>;
+}
