@@ -28,4 +28,4 @@ const words = () => {
 };
 export const Sent = ({ link = true }) => <div class="sent-line"><p class="state" role="status">{notice.value || words()}</p>
   {link && me.value && <a class="button small" href="#queue">发送情况</a>}</div>;
-export const Offline = () => isOffline.value && <p class="note">现在没有信号。任务和写的都在手机里，照常办；有信号时自动发出。{heard.value > 0 && `上次联系上：${moment(heard.value)}。`}</p>;
+export const Offline = () => isOffline.value && <p class="calm">现在没有信号。任务和写的都在手机里，照常办；有信号时自动发出。{heard.value > 0 && `上次联系上：${moment(heard.value)}。`}</p>;

@@ -24,7 +24,7 @@ function Where({ t }) {
 const History = ({ t }) => <section class="card"><h2>进展</h2><ol class="steps">
   {t.history.map((h) => <li key={h.key}><strong>{h.words}</strong> <span class="soft">{h.at}</span>{h.text && <p>{h.text}</p>}</li>)}
   {t.waits.filter((a) => !a.refused).map((a) => <li key={a.id}><strong>{a.label}</strong> <Tag tone="soon">存在手机，待发送</Tag></li>)}</ol>
-  <Marks marks={t.marks} /></section>;
+  {!t.waits.length && <Marks marks={t.marks} />}</section>;
 
 function Decline({ t, step }) {
   const reason = useRef();
