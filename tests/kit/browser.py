@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 OUT = ROOT / "out"
-DESK, OLD_PC, PHONE, HALL = ({"width": w, "height": h} for w, h in ((1440, 900), (1366, 768), (390, 844), (1920, 1080)))
+DESK, OLD_PC, PHONE, SMALL_PHONE, HALL = (
+    {"width": w, "height": h} for w, h in ((1440, 900), (1366, 768), (390, 844), (360, 740), (1920, 1080))
+)
+ARGS = ["--no-sandbox", "--use-fake-device-for-media-stream"]  # a microphone that beeps; a page still needs the permission
 EXPECTED = re.compile(
     "ERR_|status of 4(01|22)|network error|Failed to fetch"
 )  # links cut on purpose, forms that come back, sessions that ended
@@ -30,7 +33,7 @@ def open_page() -> Iterator[Callable[..., "Page"]]:
     from playwright.sync_api import sync_playwright  # a slow import, only for who needs it
 
     playwright, complaints = sync_playwright().start(), []
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])  # Debian's: nothing is downloaded
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)  # Debian's: nothing is downloaded
 
     def opened(url: str, size: dict[str, int], **more: object) -> "Page":
         page = browser.new_context(viewport=size, locale="zh-CN", timezone_id="Asia/Shanghai", **more).new_page()

@@ -65,7 +65,7 @@ function Sign({ pad, strokes, onStroke }) {
 const KeepsPosition = ({ on }) => <label class="answer"><input type="checkbox" checked={on.value} onChange={(e) => { on.value = e.target.checked; }} /><span>照片里留着拍摄位置<span class="soft">{on.value ? "（相机写了才有）" : "（现在不留）"}</span></span></label>;
 
 export function Report({ t, person, results, step }) {
-  const draft = useSignal(null), pad = useRef(null), wrong = useSignal(""), keepsPosition = useSignal(false);
+  const draft = useSignal(null), pad = useRef(null), sending = useRef(false), wrong = useSignal(""), keepsPosition = useSignal(false);
   const writing = useRef(Promise.resolve()); // one after the other: sealing takes its time, and the newest must be the last
   const keep = (more) => {
     draft.value = { ...draft.value, ...more };
@@ -102,9 +102,14 @@ export function Report({ t, person, results, step }) {
     if (await add("signature", await ink(), "image/png", `签名${signatures.length + 1}`)) { await keep({ strokes: [] }); pad.current.clear(); }
   };
   const send = async () => {
+    if (sending.current) return; // a thumb that taps twice
     if (!d.result) { wrong.value = "result"; document.getElementById("result-0").focus(); return; }
     if (!d.words.trim()) { wrong.value = "words"; document.getElementById("words").focus(); return; }
     wrong.value = "";
+    sending.current = true;
+    try { await hand(); } finally { sending.current = false; }
+  };
+  const hand = async () => {
     const last = pad.current.isEmpty() ? [] : [await fileOf(t.id, "signature", await ink(), "image/png", `签名${signatures.length + 1}`)];
     const id = crypto.randomUUID(), files = [...draft.value.files, ...last].map((f) => ({ ...f, of: id }));
     await writing.current;

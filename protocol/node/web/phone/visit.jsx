@@ -27,11 +27,14 @@ const History = ({ t }) => <section class="card"><h2>进展</h2><ol class="steps
   {!t.waits.length && <Marks marks={t.marks} />}</section>;
 
 function Decline({ t, step }) {
-  const reason = useRef();
+  const reason = useRef(), sending = useRef(false);
   const send = async () => {
+    if (sending.current) return;
     const text = reason.current.value.trim();
     if (!text) { notice.value = "请写一句去不了的原因。"; return reason.current.focus(); }
+    sending.current = true;
     if (await act([{ kind: step.kind, label: step.label, task: t.id, at_ms: Date.now(), reason: text.slice(0, 100) }])) go("");
+    sending.current = false;
   };
   return door.value !== "decline" ? <button class="plain" onClick={() => { door.value = "decline"; }}>{step.label}…</button>
     : <section class="card"><label for="reason">去不了的原因</label><textarea id="reason" ref={reason} rows="2" maxlength="100" />

@@ -1,0 +1,95 @@
+"""How much a cadre has to do with the thumb: the taps of a whole visit, counted by the browser, and whether each can be hit."""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from protocol.tables import Tables
+from tests.hub_pages.world import Hub, served
+from tests.kit.browser import PHONE, SMALL_PHONE, TOUCH, look
+from tests.kit.machine import needs_chromium
+from tests.phone.test_cadre_browser import SLOW_MS, Phone, picture
+
+pytestmark = needs_chromium
+TAPS_MAX, TARGET_PX, APART_PX = 6, 48, 8
+# Taps where something is written (the field, the signature) are writing.
+COUNT = """addEventListener('click', (e) => {
+  if (!e.isTrusted || e.target.closest('textarea, canvas') || e.target.matches('input')) return;
+  const taps = JSON.parse(sessionStorage.taps ?? '[]'); taps.push((e.target.innerText || e.target.tagName).trim().split('\\n')[0]); sessionStorage.taps = JSON.stringify(taps);
+}, true);"""
+# What is tapped: a label stands for the field inside it or the one it names, wherever that is drawn.
+SMALL = """() => [...document.querySelectorAll('a, button, label.answer, label.button, textarea, summary')].map((e) => [e, e.getBoundingClientRect()])
+  .filter(([e, r]) => r.width && r.height && (r.height < 47.5 || r.width < 47.5)).map(([e, r]) => `${e.innerText} ${Math.round(r.width)}×${Math.round(r.height)}`)"""
+CLOSE = """(apart) => { const all = [...document.querySelectorAll('.phone a, .phone button, .phone label.answer, .phone label.button')].map((e) => [e.innerText, e.getBoundingClientRect(), !e.closest('.foot')]).filter(([, r, flows]) => r.width && flows);
+  return all.flatMap(([one, a], i) => all.slice(i + 1).filter(([, b]) => { const dx = Math.max(a.left - b.right, b.left - a.right), dy = Math.max(a.top - b.bottom, b.top - a.bottom); return Math.max(dx, dy) < apart - 0.5; }).map(([two]) => `${one} | ${two}`)); }"""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[tuple[str, Hub, Any]]:
+    with served(tmp_path) as (url, hub, run):
+        hub.county.clock.now_ms = int(time.time() * 1000)
+        run(hub.sign_in("operator"))
+        yield url, hub, run
+
+
+def fits_a_thumb(page: Page, name: str) -> None:
+    look(page, name)
+    assert page.evaluate(SMALL) == []
+    assert page.evaluate(CLOSE, APART_PX) == []
+
+
+def taps(page: Page) -> list[str]:
+    return page.evaluate("JSON.parse(sessionStorage.taps ?? '[]')")
+
+
+@pytest.mark.parametrize("size", [PHONE, SMALL_PHONE], ids=["390", "360"])
+def test_a_visit_from_the_list_to_the_report_in_six_taps(world, open_page, size):
+    url, hub, run = world
+    subject = run(
+        hub.send("田埂地界", bring="卷尺、调解记录本", summary="两家争一条田埂，前后吵过两回。", address="三组十二号，老戏台对面")
+    )
+    phone = Phone(open_page(f"{url}/task", size, **TOUCH), url)
+    page, wide = phone.page, size["width"]
+    phone.sign_in("cadre")
+    page.context.add_init_script(COUNT)
+    page.reload()
+    expect(page.get_by_role("link", name=re.compile("田埂地界"))).to_be_visible()
+    began = time.monotonic()
+    fits_a_thumb(page, f"phone-{wide}-list")
+    phone.task("田埂地界")
+    fits_a_thumb(page, f"phone-{wide}-visit")
+    main = page.locator(".foot button").bounding_box()
+    assert main and main["y"] + main["height"] > size["height"] - 48, "the next step lies at the thumb"
+    phone.main("接单")
+    phone.main("已到现场")
+    page.get_by_text(Tables.packaged().word("task_result", "settled")).tap()
+    page.get_by_label("经过和结果").fill("两家当面把界石立回去了，握了手。")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_text("拍照片").tap()
+    chooser.value.set_files({"name": "现场.png", "mimeType": "image/png", "buffer": picture(2000, 1500)})
+    expect(page.get_by_alt_text("第 1 张照片")).to_be_visible()
+    phone.sign_name()
+    fits_a_thumb(page, f"phone-{wide}-report")
+    page.evaluate("scrollTo(0, 0)")
+    look(page, f"phone-{wide}-report-top")
+    page.locator(".foot button").evaluate(
+        "(e) => { const twice = () => e.click(); e.addEventListener('click', twice, { once: true }); }"
+    )  # it slips
+    phone.main("提交反馈")
+    expect(page.get_by_role("button", name="提交反馈")).to_have_count(0)
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好", timeout=SLOW_MS)
+    counted = taps(page)
+    print(
+        f"\ntaps at {wide} px: {len(counted)} ({' · '.join(counted)}); by script {time.monotonic() - began:.1f} s, pictures taken on the way"
+    )
+    assert 0 < len(counted) <= TAPS_MAX, counted
+    task = run(hub.root.reads.task(hub.root.actor(), subject))
+    assert (task.status, [line.kind for line in task.lines].count("TaskReported"), len(task.blobs)) == ("reported", 1, 2)
+    fits_a_thumb(page, f"phone-{wide}-reported")
+    page.get_by_role("link", name="发送情况").tap()
+    fits_a_thumb(page, f"phone-{wide}-queue")
