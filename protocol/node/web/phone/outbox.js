@@ -82,6 +82,12 @@ export async function marked() {
   return { store, n };
 }
 
+/** Visits and actions as they lie there at one moment. */
+export async function together() {
+  const tx = (await db).transaction(["tasks", "outbox"]), both = [tx.objectStore("tasks").getAll(), tx.objectStore("outbox").getAll()];
+  const [tasks, actions] = await Promise.all(both);
+  return { tasks: (await Promise.all(tasks.map(read))).filter(Boolean), actions: actions.sort((a, b) => a.n - b.n) };
+}
 export const kept = async () => (await (await db).getAll("outbox")).sort((a, b) => a.n - b.n);
 export const isUnsent = (a) => a.state === WAITING;
 
@@ -97,6 +103,13 @@ const change = async (action, more) => {
   if (now) await tx.store.put({ ...now, ...more });
   await tx.done;
 };
+/** It was taken, and the visit is now as the answer says: both at once, so that no screen shows it without its last step. */
+async function done(action, task) {
+  const box = task && { id: task.id, ...await sealed(db, task.id, task) }, tx = (await db).transaction(["outbox", "tasks"], "readwrite"), now = await tx.objectStore("outbox").get(action.id);
+  if (now) tx.objectStore("outbox").put({ ...now, state: SENT, refused: null, code: null });
+  if (box) tx.objectStore("tasks").put(box);
+  await tx.done;
+}
 export const again = (action) => change(action, { state: WAITING, refused: null, code: null });
 
 function formOf(action) {
@@ -132,8 +145,7 @@ export const replay = () => navigator.locks.request("yidi-outbox", async () => {
     const answer = await post(action);
     if (!answer || answer.status >= 500 || [401, 408, 429].includes(answer.status)) return due.length - i; // later; the order must hold
     if (answer.status < 300) {
-      await change(action, { state: SENT, refused: null });
-      if (answer.said.task) await keep("tasks", answer.said.task.id, answer.said.task);
+      await done(action, answer.said.task);
     } else {
       if (!action.of) blocked.add(action.task);
       await change(action, { refused: answer.said.sentence ?? answer.said.detail ?? `没有收下（${answer.status}）。`, code: answer.said.code ?? "" });

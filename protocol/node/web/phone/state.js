@@ -1,7 +1,7 @@
 // What the screens share: what the server said last, what lies on the phone, and the one loop that talks to the server.
 // What may be done in which status comes from the server as data (`flow`), so that the rules stay in one place.
 import { batch, computed, signal } from "@preact/signals";
-import { again, db, drop, isUnsent, kept, marked, note, noted, PROGRESS, put, read, replay, SENT } from "./outbox.js";
+import { again, db, drop, isUnsent, kept, marked, note, noted, PROGRESS, put, replay, SENT, together } from "./outbox.js";
 import { sealed } from "./seal.js";
 import { announce, changeOf, looks } from "./news.js";
 
@@ -43,12 +43,13 @@ async function once() {
   const store = await db;
   if (await store.get("state", "leaving") && !await leave()) return show("out");
   if (signed.value === "in" || await ask("/task/mine").then((r) => r?.ok && r.json()).then((said) => said && said.me)) await replay().catch(() => 0);
-  const sent = (await kept()).filter((a) => a.state === SENT).slice(0, 100);
+  const all = (await kept()).filter((a) => a.state === SENT), sent = all.slice(0, 100);
   const { store: name, n } = await marked();
   const r = await ask(`/task/mine?kept=${sent.map((a) => a.id).join(",")}&store=${name}&n=${n}`);
   if (!r?.ok) return show(signed.value);
   const said = await r.json();
   if (!said.me) return show("out");
+  if ((await kept()).some((a) => a.state === SENT && !all.some((x) => x.id === a.id))) { wanted = true; return show("in"); } // the worker sent more meanwhile: this answer is older
   cleared.value = said.cleared_at ?? "";
   const before = me.value?.person === said.me.person ? tasks.value : null;
   const boxes = await Promise.all(said.tasks.map(async (task) => ({ id: task.id, ...await sealed(db, task.id, task) })));
@@ -73,9 +74,9 @@ async function settle(sent, marks, theirs) {
 }
 export async function show(session) {
   const store = await db, states = ["me", "flow", "heard"].map((name) => store.get("state", name));
-  const [all, waiting, done, looked, who, rules, at] = await Promise.all([store.getAll("tasks").then((some) => Promise.all(some.map(read))).then((some) => some.filter(Boolean)), kept(), noted("delivered"), noted("seen"), ...states]);
+  const [{ tasks: all, actions }, done, looked, who, rules, at] = await Promise.all([together(), noted("delivered"), noted("seen"), ...states]);
   batch(() => {
-    tasks.value = all.sort((a, b) => a.rank - b.rank); outbox.value = waiting; delivered.value = done ?? []; seen.value = looked ?? {};
+    tasks.value = all.sort((a, b) => a.rank - b.rank); outbox.value = actions; delivered.value = done ?? []; seen.value = looked ?? {};
     me.value = who ?? null; heard.value = at ?? 0; signed.value = session;
     if (rules) flow.value = rules;
   });
@@ -84,7 +85,7 @@ export async function show(session) {
 export async function act(actions, draft = "") {
   notice.value = "";
   try { await put(actions, draft); } catch { notice.value = "手机存不下，这一步没有保存，写的还在。请清出空间（照片、视频、不用的应用）再试。"; return false; }
-  outbox.value = await kept();
+  await show(signed.value);
   navigator.serviceWorker?.ready.then((r) => r.sync?.register("outbox")).catch(() => {}); // Chromium only; the rest is sent below
   refresh();
   return true;
