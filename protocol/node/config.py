@@ -87,6 +87,12 @@ class Traces(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     endpoint: Annotated[str, msgspec.Meta(pattern=r"^(|https?://\S+)$")] = ""
 
 
+class Demo(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """made_up: people and matters here are invented; every page says so, and nobody can mistake it for an office's own."""
+
+    made_up: bool = False
+
+
 class Log(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     level: Annotated[str, msgspec.Meta(pattern=r"^(debug|info|warning|error)$")] = "info"
 
@@ -102,6 +108,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     log: Log = msgspec.field(default_factory=Log)
     metrics: Metrics = msgspec.field(default_factory=Metrics)
     traces: Traces = msgspec.field(default_factory=Traces)
+    demo: Demo = msgspec.field(default_factory=Demo)
 
 
 RIGHT: Final[dict[str, str]] = {
@@ -124,6 +131,7 @@ RIGHT: Final[dict[str, str]] = {
     "session.idle_minutes": "5 到 1440 的整数（分钟），例如 30",
     "files.file_mb_max": "1 到 20 的整数（兆），例如 20",
     "metrics.token": "16 到 200 个字符的口令，不给监控系统看就写空",
+    "demo.made_up": "true 或 false：这里的人和事是不是编的，是的话每一页都会写明",
     "traces.endpoint": '接收追踪数据的地址，例如 "http://127.0.0.1:4318/v1/traces"，不用就写空',
     "files.store_mb_max": "20 到 10000000 的整数（兆），例如 20480",
     "files.half_days_max": "1 到 90 的整数（天），例如 7",

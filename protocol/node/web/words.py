@@ -18,6 +18,7 @@ from protocol.case import STATUS_NAMES, TASK_STATUS_NAMES
 from protocol.clocks import due_words
 from protocol.events import Actor
 from protocol.node.blobs import MEGABYTE
+from protocol.node.web.help import help_of
 from protocol.parties import LISTS as PARTY_LISTS
 from protocol.place import SEALED, segments
 from protocol.tables import Tables
@@ -149,6 +150,8 @@ def teach(environment: Environment, node: Any) -> None:
     environment.filters.update(filters)
     names: dict[str, Any] = {
         "office_name": lambda: node.name,
+        "made_up": lambda: node.config.demo.made_up,
+        "help_of": help_of,
         "tables": node.tables,
         "sees_cases": sees_cases,
         "PERSON_LABELS": PERSON_LABELS,
