@@ -187,6 +187,57 @@ def test_a_session_that_ends_while_one_types_loses_nothing(desk):
     expect(desk.locator("#account")).to_have_value(WORDS + "还要赔庄稼。")
 
 
+def test_a_link_clicked_too_early_and_the_way_back_lose_nothing(desk):
+    from playwright.sync_api import expect
+
+    desk.fill("#party_name", "叶根土")
+    desk.fill("#account", WORDS)
+    desk.get_by_role("link", name="今天", exact=False).first.click()  # before the pause at which it would be kept
+    desk.wait_for_url("**/today")
+    expect(desk.locator("#today-halves")).to_contain_text(WORDS[:12])
+    desk.go_back()
+    expect(desk.locator("#account")).to_have_value(WORDS)
+    desk.goto(desk.url.replace("/desk", "/today"))
+    desk.locator("#today-halves a").click()
+    desk.wait_for_url("**/cases/new")
+    expect(desk.locator("#account")).to_have_value(WORDS)
+
+
+def test_an_input_method_that_composes_has_the_keys(desk, nodes):
+    """Enter chooses a word, Esc takes it back, and none of our keys happens meanwhile."""
+    from playwright.sync_api import expect
+
+    desk.fill("#party_name", "叶根土")
+    desk.locator("#account").focus()
+    session = desk.context.new_cdp_session(desk)
+    session.send("Input.imeSetComposition", {"text": "shui'gou", "selectionStart": 8, "selectionEnd": 8})
+    for key, modifiers in (("F2", 0), ("F1", 0), ("Enter", 2), ("Escape", 0)):
+        session.send("Input.dispatchKeyEvent", {"type": "rawKeyDown", "key": key, "modifiers": modifiers, "windowsVirtualKeyCode": 229})
+    assert desk.evaluate("document.activeElement.id") == "account"
+    expect(desk.locator("#keys")).to_be_hidden()
+    expect(desk.locator("#log .saved, #log [role=alert]")).to_have_count(0)
+    session.send("Input.insertText", {"text": "水沟"})
+    expect(desk.locator("#account")).to_have_value("水沟")
+    expect(desk.locator("#log [data-kept-note]")).to_contain_text("草稿已存本机")
+
+
+def test_a_draft_of_a_step_comes_back_on_its_case(desk, nodes):
+    from playwright.sync_api import expect
+
+    subject = nodes.do(lambda rig: rig.log("village"))
+    desk.goto(f"{desk.url.rpartition('/desk')[0]}/cases/{subject}?step=AcceptDispute")
+    box = desk.locator("#step-AddNote")
+    box.locator("summary").click()
+    box.locator("textarea").fill("下午再打电话问一问。")
+    expect(box.locator("[data-kept-note]")).to_contain_text("草稿已存本机")
+    desk.reload()
+    expect(box).to_have_attribute("open", "")
+    expect(box.locator("textarea")).to_have_value("下午再打电话问一问。")
+    box.locator("button.main").click()
+    expect(desk.locator("#timeline")).to_contain_text("下午再打电话问一问。")
+    assert drafts_of(nodes) == []
+
+
 def test_an_accusation_is_wiped_where_it_was_kept(desk, nodes):
     from playwright.sync_api import expect
 
