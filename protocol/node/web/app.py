@@ -20,6 +20,7 @@ from litestar.exceptions import HTTPException
 from litestar.static_files import create_static_files_router
 
 from protocol.node.web import (
+    agenda,
     asking,
     cases,
     erasing,
@@ -54,6 +55,7 @@ HERE: Final = Path(__file__).parent
 PAGES: Final = (
     waiting,
     today,
+    agenda,
     lists,
     register,
     hints,

@@ -1,0 +1,127 @@
+"""日程: two weeks day by day: joint meetings, visits, dates at which something of this office ends.
+
+    GET /calendar?from=2026-11-23      begins on the Monday of that day's week; without, on this week's
+
+Meetings are those that cases seen here were convened to (UnitsConvened); a case's date is its first legal clock.
+"""
+
+from collections import defaultdict
+from datetime import date, timedelta
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, Response, get
+
+from protocol import calendar
+from protocol.case import Case
+from protocol.events import UnitsConvened, facts_of
+from protocol.node.shown import TaskRow
+from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
+from protocol.node.web.words import local
+from protocol.problem import Refused
+
+DAYS: Final = 14
+CASES_MAX: Final = 100  # with meetings, and of dates
+PER: Final = 200
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """kind: meeting, visit, due, follow_up · time: "17:30", "" for the whole day · late: it should have happened."""
+
+    kind: str
+    time: str
+    words: str
+    more: str
+    href: str
+    late: bool = False
+
+
+class Day(msgspec.Struct, frozen=True):
+    date: str
+    words: str
+    weekday: str
+    works: bool
+    is_today: bool
+    entries: list[Entry]
+
+
+def first_day(request: Request) -> date:
+    today = local(node_of(request).clock()).date()
+    try:
+        asked = date.fromisoformat(request.query_params.get("from", "") or today.isoformat())
+    except ValueError:
+        asked = today
+    asked = min(max(asked, date(1971, 1, 4)), date(8990, 1, 1))
+    return asked - timedelta(days=asked.weekday())
+
+
+async def meetings(request: Request, tasks: list[TaskRow]) -> list[tuple[int, Entry]]:
+    """Of the cases whose units were asked to come."""
+    node, actor, tables = node_of(request), actor_of(request), node_of(request).tables()
+    found = []
+    for subject in list(dict.fromkeys(task.case_subject for task in tasks if task.unit and task.case_subject))[:CASES_MAX]:
+        try:
+            case: Case = await node.reads.case(actor, subject)
+        except Refused:
+            continue
+        for line in case.lines:
+            facts = facts_of(line.head) if line.kind == "UnitsConvened" and not line.set_aside else None
+            if isinstance(facts, UnitsConvened) and facts.when_ms:
+                units = "、".join(tables.office_name(unit) for unit in facts.units)
+                words = f"联调：{case.title or tables.type_name(case.type)}"
+                found.append(
+                    (facts.when_ms, Entry("meeting", calendar.local_time(facts.when_ms), words, units, f"/cases/{case.id}#timeline"))
+                )
+    return found
+
+
+async def dates(request: Request, until_ms: int) -> list[tuple[int, Entry]]:
+    """At which cases of this office end, or are to be looked after."""
+    node, actor, now_ms = node_of(request), actor_of(request), node_of(request).clock()
+    found = []
+    for view, kind in (("held", "due"), ("follow_up", "follow_up")):
+        rows = (await node.reads.cases(actor, view, per=PER)).rows
+        for row in rows:
+            at_ms = row.follow_up_due_ms if kind == "follow_up" else row.due_ms
+            if at_ms and at_ms <= until_ms and not (kind == "due" and row.follow_up_due_ms == at_ms):
+                what = "回访：" if kind == "follow_up" else "到期："
+                found.append((at_ms, Entry(kind, "", what + (row.title or row.code), row.parties, f"/cases/{row.subject}", at_ms < now_ms)))
+    return found
+
+
+async def days(request: Request, first: date) -> list[Day]:
+    node, actor = node_of(request), actor_of(request)
+    rules, now_ms = node.tables().calendar, node.clock()
+    tasks = await node.reads.tasks(actor, open_only=True)
+    until_ms = calendar.end_of_day_ms(first + timedelta(days=DAYS - 1))
+    told = [*await meetings(request, tasks), *await dates(request, until_ms)]
+    names = await node.reads.person_names({task.cadre for task in tasks} - {""})
+    for task in tasks:
+        if task.due_ms and not task.unit:
+            who = names.get(task.cadre, "")
+            entry = Entry("visit", calendar.local_time(task.due_ms), task.purpose, who, f"/tasks/{task.subject}", task.due_ms < now_ms)
+            told.append((task.due_ms, entry))
+    by_day: dict[date, list[tuple[int, Entry]]] = defaultdict(list)
+    for at_ms, entry in told:
+        by_day[calendar.local_date(at_ms)].append((at_ms, entry))
+    today, made = local(now_ms).date(), []
+    for n in range(DAYS):
+        day = first + timedelta(days=n)
+        entries = [entry for _, entry in sorted(by_day[day], key=lambda one: (one[1].time == "", one[0], one[1].words))]
+        words, weekday = f"{day.month}月{day.day}日", "一二三四五六日"[day.weekday()]
+        made.append(Day(day.isoformat(), words, weekday, rules.is_working(day), day == today, entries))
+    return made
+
+
+@get("/calendar", of_cases=True)
+async def agenda(request: Request) -> Response[Any]:
+    first = first_day(request)
+    shown = await days(request, first)
+    if wants_json(request):
+        return twin({"days": shown})
+    before, after = first - timedelta(days=DAYS), first + timedelta(days=DAYS)
+    return await page(request, "calendar.html", days=shown, before=before.isoformat(), after=after.isoformat(), path="/calendar")
+
+
+def routes() -> list:
+    return [agenda]
