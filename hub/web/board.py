@@ -19,12 +19,9 @@ from protocol import place
 from protocol.access import CASE_POWERS
 from protocol.node.web import tracks as tasks
 from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
-from protocol.node.web.words import due_tone
 from protocol.tables import Tables
 
 PER: Final = 30
-READ_MAX: Final = 200  # rows a question to the store
-SORTED_MAX: Final = 2_000  # open cases that are put in order; a county of 7,000 disputes a year has some 600
 SILENT_MS: Final = 86_400_000
 OUT_SHOWN: Final = 12
 FIGURES: Final = (
@@ -93,37 +90,13 @@ async def tiles(request: Request) -> list[Tile]:
     return made
 
 
-async def every_row(request: Request, view: str, inside: str) -> list[Any]:
-    """All rows of a view, so that they can be put in order of their clocks."""
-    reads, actor, rows = node_of(request).reads, actor_of(request), []
-    for number in range(1, SORTED_MAX // READ_MAX + 1):
-        found = await reads.cases(actor, view, place=inside, page=number, per=READ_MAX)
-        rows += found.rows
-        if len(rows) >= found.total:
-            break
-    return rows
-
-
-def worst_first(rows: list[Any]) -> list[Any]:
-    """By the date that ends first; what has no clock running comes last, oldest first."""
-    return sorted(rows, key=lambda row: (row.due_ms is None, row.due_ms or row.logged_ms, row.subject))
-
-
 async def board_context(request: Request) -> dict[str, Any]:
     node, actor, query = node_of(request), actor_of(request), query_of(request)
-    now_ms = node.clock()
     counts = await node.reads.counts(actor)
-    open_rows = await every_row(request, "open", "")
-    soon = [row for row in open_rows if due_tone(row.due_ms, now_ms) == "soon"]
-    if query.figure in ("open", "soon"):
-        rows = [row for row in (soon if query.figure == "soon" else open_rows) if not query.place or place.within(row.ledger, query.place)]
-    else:
-        rows = await every_row(request, query.figure, query.place)
-    rows = worst_first(rows)
+    found = await node.reads.cases(actor, query.figure, place=query.place, page=query.page, per=PER, by_date=True)
     of_unit = place.is_unit(actor.office)
-    found = await tasks.tracks(request, open_only=True)
-    out = [one for one in found if (one.row.unit == actor.office if of_unit else one.row.cadre)]
-    counts = {**counts, "soon": len(soon)}
+    tracked = await tasks.tracks(request, open_only=True)
+    out = [one for one in tracked if (one.row.unit == actor.office if of_unit else one.row.cadre)]
     map_tiles = await tiles(request)
     return {
         "query": query,
@@ -131,8 +104,8 @@ async def board_context(request: Request) -> dict[str, Any]:
         "figures": [(name, OF_A_UNIT.get(name, words) if of_unit else words, counts.get(name, 0)) for name, words in FIGURES],
         "tiles": map_tiles,
         "place_name": node.tables().place_name(query.place) if query.place else "",
-        "rows": rows[(query.page - 1) * PER : query.page * PER],
-        "total": len(rows),
+        "rows": found.rows,
+        "total": found.total,
         "per": PER,
         "clock_names": clock_names(node.tables()),
         "out": out[:OUT_SHOWN],

@@ -25,7 +25,7 @@ from protocol.node.journal.rows import among, bound
 from protocol.node.journal.search import subjects
 from protocol.views import FIGURES
 
-VIEWS: Final = ("all", "open", "held", "due", "incoming", "outgoing", "came_down", "follow_up", "review", "overdue")
+VIEWS: Final = ("all", "open", "held", "due", "incoming", "outgoing", "came_down", "follow_up", "review", "overdue", "soon")
 LOOKED_UP_MAX: Final = 500  # cases found by their text that are fetched one by one, 10–30 µs each
 OTHERS_MAX: Final = 1_000  # cases of other places that one list takes in for an office that has a region
 NONE: Final = "none"  # of what a case may lack: an ending, a way it came
@@ -34,9 +34,13 @@ Where = tuple[str, dict[str, Any]]  # a condition on case_row and its bound valu
 IS_OPEN: Final = "(status || '') in (" + ", ".join(f"'{status}'" for status in OPEN) + ")"
 # What waits for a review is not over.
 TASK_GOES_ON: Final = "(status in (" + ", ".join(f"'{status}'" for status in TASK_OPEN) + ") or reviews > 0)"
+# By the date that ends first; what has none comes after all that have one, the oldest first. One number, so that both stores walk one index.
+NEVER_MS: Final = 10**15
+FIRST_DUE: Final = f"(coalesce(due_ms, logged_ms + {NEVER_MS})), subject"
 INDICES: Final = (
     "create index if not exists case_list on case_row (updated_ms, subject, ledger, type, status)",
     f"create index if not exists case_open on case_row (updated_ms, subject, ledger, holder, due_ms, offer_to, type, status) where {IS_OPEN}",
+    f"create index if not exists case_due on case_row ({FIRST_DUE}, ledger, holder, due_ms, offer_to, type, status) where {IS_OPEN}",
     "create index if not exists case_follow_up on case_row (follow_up_by, follow_up_due_ms, subject, ledger) where follow_up_due_ms is not null",
     (
         "create index if not exists case_figures on case_row (logged_ms, figures, ledger, type, intake, risk, ending, due_ms, follow_ups, amount_fen)"
@@ -47,6 +51,7 @@ INDICES: Final = (
     "create index if not exists case_logged_office on case_row (logged_office, ledger, subject)",
     f"create index if not exists task_goes_on on task_row (due_ms, assigned_ms, updated_ms, subject, ledger, assigned_by, unit, request, status, reviews) where {TASK_GOES_ON}",
 )
+SOON_MS: Final = 86_400_000  # what ends within a day is told apart on every page
 DUE_MS: Final = 3 * 86_400_000  # what ends within three days, or has ended, is pressing
 COUNTED: Final = "figures > 0"
 LATE: Final = f"((figures & {FIGURES['missed']}) > 0 or ((figures & {FIGURES['open']}) > 0 and due_ms is not null and due_ms < :now_ms))"
@@ -59,17 +64,20 @@ KINDS: Final = {
 }
 AGAIN_MS: Final = 365 * DAY_MS
 _DAY: Final = f"(({{}}.logged_ms + {ZONE_MS}) / {DAY_MS})"
-_VIEW: Final = {
+# PostgreSQL has no idea how many are open, so it sorts all of them instead of walking case_due, until it may look at the expression.
+STATISTICS: Final = ("create statistics if not exists case_status on (status || '') from case_row",)
+_VIEW: Final = {  # a date is moved, never :now_ms: PostgreSQL takes the sum of a bound value for a small number
     "all": "1 = 1",
     "open": IS_OPEN,
     "held": f"(holder || '') = :office and {IS_OPEN}",
-    "due": f"(holder || '') = :office and {IS_OPEN} and (due_ms + 0) < :now_ms + {DUE_MS}",
+    "due": f"(holder || '') = :office and {IS_OPEN} and (due_ms + 0) - {DUE_MS} < :now_ms",
     "incoming": "offer_to = :office",
     "outgoing": "offer_by = :office and offer_to > ''",
     "came_down": "offer_to = :office and offer_kind = 'hand_down'",
     "follow_up": "follow_up_by = :office and follow_up_due_ms is not null",
     "review": "subject in (select subject from review_row where owner = :office)",
     "overdue": f"(due_ms + 0) < :now_ms and {IS_OPEN}",
+    "soon": f"(due_ms + 0) >= :now_ms and (due_ms + 0) - {SOON_MS} < :now_ms and {IS_OPEN}",
 }
 _OWN: Final = frozenset({"held", "due", "incoming", "outgoing", "came_down"})  # names the actor's office, so it is seen by rule
 _ORDER: Final = {
@@ -162,7 +170,10 @@ async def found(c: AsyncConnection, question: str, actor: Actor) -> Where:
     return among(c, "subject" if len(hits) <= LOOKED_UP_MAX else _OF_MANY, "hits"), {"hits": bound(c, hits)}
 
 
-def order(name: str, by_registration: bool = False) -> str:
+def order(name: str, by_registration: bool = False, by_date: bool = False) -> str:
+    """by_date: as a board has it, whatever the view."""
+    if by_date:
+        return FIRST_DUE
     return "logged_ms desc, subject desc" if by_registration else _ORDER.get(name, _NEWEST)
 
 

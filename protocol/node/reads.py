@@ -99,10 +99,11 @@ class Reads:
         page: int = 1,
         per: int = 50,
         narrowed: listing.Narrowed = WHATEVER,
+        by_date: bool = False,
     ) -> CasePage:
-        """Newest change first; `overdue` and `follow_up` by their date, of a time by the day of registration.
+        """Newest change first; `overdue`, `due`, `incoming` and `follow_up` by their date, of a time by the day of registration.
 
-        type: 2 or 4 digits · place: with its subtree, unless `narrowed` says alone.
+        type: 2 or 4 digits · place: with its subtree, unless `narrowed` says alone · by_date: what ends first in front, whatever the view.
         """
         view, page, per = view if view in VIEWS else "all", max(page, 1), min(max(per, 1), PER_MAX)
         async with self._journal.read() as c:
@@ -111,7 +112,7 @@ class Reads:
                 total = (await self._counted(c, actor, ("all",)))["all"]
             else:
                 total = (await _all(c, f"select count(*) from case_row where {condition}", values))[0][0]
-            ordered = listing.order(view, narrowed.from_ms is not None)
+            ordered = listing.order(view, narrowed.from_ms is not None, by_date)
             rows = await _dicts(c, listing.page(condition, ordered), {**values, "per": per, "skip": (page - 1) * per})
             known = await self._marks(c, [_last(row) for row in rows])
         return CasePage(tuple(row_as(CaseRow, row, known[_last(row)]) for row in rows), total, page, per)

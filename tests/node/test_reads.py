@@ -371,6 +371,9 @@ async def counted(root: Node, actor: Actor, steps: list[int]) -> dict[str, int]:
     asks["place"] = lambda: root.reads.cases(actor, place=TOWN)
     asks["type"] = lambda: root.reads.cases(actor, type="0102")
     asks["deep"] = lambda: root.reads.cases(actor, page=20)
+    asks["board"] = lambda: root.reads.cases(actor, "open", per=30, by_date=True)
+    asks["board deep"] = lambda: root.reads.cases(actor, "open", per=30, page=100, by_date=True)
+    asks["board place"] = lambda: root.reads.cases(actor, "open", place=TOWN, per=30, by_date=True)
     took = {}
     for name, ask in asks.items():
         before = steps[0]

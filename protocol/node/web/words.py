@@ -18,6 +18,7 @@ from protocol.case import STATUS_NAMES, TASK_STATUS_NAMES
 from protocol.clocks import due_words
 from protocol.events import Actor
 from protocol.node.blobs import MEGABYTE
+from protocol.node.listing import SOON_MS
 from protocol.node.web.help import help_of
 from protocol.parties import LISTS as PARTY_LISTS
 from protocol.place import SEALED, segments
@@ -27,7 +28,6 @@ from protocol.words import EVENT_NAMES, FIELD_NAMES, PARTY_LABELS, PERSON_LABELS
 LOCAL: Final = timezone(timedelta(hours=8))
 LOCAL_MS_MAX: Final = 253_370_000_000_000  # within the year 9998: what a calendar of four digits can still say
 DAY_MS: Final = 86_400_000
-SOON_MS: Final = DAY_MS
 OFFSET_S_NOISE: Final = 3  # what two messages on a slow line can make of a right clock
 
 
