@@ -15,6 +15,7 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.response import Redirect
 
+from hub.web import saved
 from protocol import place
 from protocol.access import CASE_POWERS
 from protocol.node.web import tracks as tasks
@@ -50,12 +51,14 @@ class Query(msgspec.Struct, frozen=True):
 
 def query_of(request: Request) -> Query:
     asked = request.query_params
-    figure, number = asked.get("figure", ""), asked.get("page", "1")
-    return Query(
-        figure if figure in dict(FIGURES) else "open",
-        asked.get("place", "")[:40],
-        max(1, int(number)) if number.isdigit() and len(number) < 6 else 1,
-    )
+    number = asked.get("page", "1")
+    page = max(1, int(number)) if number.isascii() and number.isdigit() and len(number) < 6 else 1
+    return filtered(asked.get("figure", ""), asked.get("place", ""), page)
+
+
+def filtered(figure: str, place: str, page: int = 1) -> Query:
+    """What is no figure of the board reads as the default."""
+    return Query(figure if figure in dict(FIGURES) else "open", place[:40], page)
 
 
 class Tile(msgspec.Struct, frozen=True):
@@ -143,8 +146,10 @@ async def board(request: Request) -> Response[Any] | Redirect:
     if wants_json(request):
         return twin({name: context[name] for name in ("figures", "tiles", "rows", "total")} | {"out": [one.row for one in context["out"]]})
     query = context["query"]
+    kept = await saved.of(node_of(request).journal, actor.person)
+    tabs = [(view.name, filtered(view.figure, view.place)) for view in kept]
     live = urlencode({"view": "board", **{k: v for k, v in msgspec.structs.asdict(query).items() if v}})
-    return await page(request, "board.html", live=live, **context)
+    return await page(request, "board.html", live=live, tabs=tabs, name_chars_max=saved.NAME_CHARS_MAX, **context)
 
 
 async def board_live(request: Request) -> str:
@@ -155,4 +160,4 @@ VIEWS: Final = {"board": board_live}
 
 
 def routes() -> list[Any]:
-    return [board]
+    return [board, *saved.routes(lambda figure, place: filtered(figure, place).address())]

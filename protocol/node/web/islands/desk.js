@@ -152,7 +152,7 @@ addEventListener("click", (e) => { // a menu closes when one looks elsewhere
 const typing = (element) => element?.matches?.("input:not([type=radio], [type=checkbox], [type=button]), textarea, select");
 const toggle = (dialog) => (dialog.open ? dialog.close() : dialog.showModal());
 const step = (by) => {
-  const rows = all("[data-row]"), at = rows.indexOf(document.activeElement);
+  const here = document.activeElement, rows = all("[data-row]"), at = rows.findIndex((row) => row === here || row.closest("tr")?.contains(here));
   rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(Math.max(at + by, 0), rows.length - 1)]?.focus();
 };
 addEventListener("keydown", (e) => {

@@ -1,0 +1,59 @@
+// Keys of the board, beside those of desk.js: on the row that has the focus (none: the first). Never while an input method composes or a
+// field has the focus. What would hand a case over is only gone to: Enter on the button does it.
+const one = (selector, root = document) => root.querySelector(selector);
+const typing = (element) => element?.matches?.("input:not([type=radio], [type=checkbox], [type=button]), textarea, select, [contenteditable]");
+const said = one("#key-said");
+const say = (words) => { said.textContent = words; said.hidden = !words; };
+const row = () => document.activeElement?.closest?.("#board-rows tr") ?? one("#board-rows tr[data-case]");
+const KEYS = {
+  t: (at) => { const button = one("form[action$=TakeUpDispute] button", at); button ? button.focus() : say("这一件现在不用受领。"); },
+  d: (at) => { const link = one("a[hx-get]", at); link ? link.click() : say("这一件不是本单位承办，不能派单。"); },
+  c: (at) => { one("a[hx-get]", at) ? location.assign(`/cases/${at.dataset.case}/dispatch#convene`) : say("这一件不是本单位承办，不能请部门联调。"); },
+  x: (at) => { const box = one("input[type=checkbox]", at); if (box) box.click(); else say("这一件不是本单位承办，不能一起派。"); },
+};
+addEventListener("keydown", (e) => {
+  const act = KEYS[e.key];
+  if (!act || e.isComposing || e.keyCode === 229 || e.defaultPrevented || e.ctrlKey || e.altKey || e.metaKey || typing(e.target) || one("dialog[open]")) return;
+  if (e.target.closest?.("#dispatch")) return; // the form there has its own words
+  const at = row();
+  if (!at?.dataset.case) return;
+  e.preventDefault();
+  say("");
+  act(at);
+});
+
+// The pane: what was opened is gone to, Esc goes back to where it was opened.
+let opener = null;
+addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+  const pane = one("#dispatch");
+  if (ctx?.target !== pane || ctx.sourceElement?.closest("#dispatch")) return;
+  opener = ctx.sourceElement;
+  pane.scrollIntoView({ block: "nearest" });
+  (one("[autofocus]", pane) ?? one("input:not([type=hidden]):not(:disabled), select, button", pane))?.focus({ preventScroll: true });
+});
+addEventListener("keydown", (e) => {
+  if (e.key !== "Escape" || e.isComposing || one("dialog[open]") || !e.target.closest?.("#dispatch") || !opener) return;
+  const back = opener.closest("tr") ? one("[data-row]", opener.closest("tr")) : opener;
+  if (!back?.isConnected) return;
+  e.preventDefault();
+  back.focus();
+});
+
+// How many are ticked, for 一起派; what is ticked stays so when the list is redrawn.
+const form = one("#batch"), ticked = new Set();
+const count = () => { if (form) one("[data-count]", form).textContent = ticked.size ? `已选 ${ticked.size} 件` : "先在列表里勾选"; };
+addEventListener("change", (e) => {
+  if (!e.target.matches?.("#board-rows input[type=checkbox]")) return;
+  if (e.target.checked) ticked.add(e.target.value); else ticked.delete(e.target.value);
+  count();
+});
+const rows = one("#board-rows");
+const again = () => {
+  const there = [...rows.querySelectorAll("input[type=checkbox]")];
+  for (const box of there) box.checked = ticked.has(box.value);
+  for (const id of [...ticked]) if (!there.some((box) => box.value === id)) ticked.delete(id);
+  count();
+};
+for (const box of rows.querySelectorAll("input:checked")) ticked.add(box.value); // the browser kept them over a reload
+new MutationObserver(again).observe(rows, { childList: true });
+count();
