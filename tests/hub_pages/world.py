@@ -20,6 +20,7 @@ from deploy.nats.servers import free_ports
 from hub.web.pages import app
 from protocol.commands import AcceptDispute, EscalateDispute, LogDispute, Party, RecordMediation, TakeUpDispute
 from protocol.events import Actor
+from protocol.node.config import Config
 from tests.kit.source import ROOT
 from tests.node.desk_kit import ROOT as TOP
 from tests.node.desk_kit import TOWN, VILLAGE, County, Node, add_person, exchange, new_id, person_id
@@ -45,7 +46,7 @@ class HubNode:
     def __init__(self, node: Node, name: str) -> None:
         self.node, self.name, self.pump, self.servers = node, name, None, []
         self.desk, self.reads, self.people, self.blobs, self.wake = node.desk, node.reads, node.people, node.blobs, node.wake
-        self.journal, self.certificate, self.config, self.uploads = node.journal, node.signer.certificate, None, node.uploads
+        self.journal, self.certificate, self.config, self.uploads = node.journal, node.signer.certificate, Config(), node.uploads
         self.recovering, self.admission, self.unsaved = node.recovering, node.admission, node.unsaved
 
     def tables(self) -> Any:
