@@ -102,6 +102,7 @@ async def _healed(world: World) -> list[str]:
             wrong, calm = [f"(a) only {forked} and its copy hold what was told to be saved: {sorted(alone)[:3]}"], 0
             continue
         wrong = [f"{site.name} does not open" for site in world.alive() if site.node is None]
+        wrong = wrong or [f"{site.name} still asks the others" for site in world.alive() if site.node and not site.node.desk.is_asked()]
         wrong = wrong or checks.differing(world) or list(checks.present(world))  # what stands beside a lane comes after it
         calm = 0 if wrong else calm + 1
         if calm == CALM_LOOKS and (busy := await _phones(world)) == 0:
