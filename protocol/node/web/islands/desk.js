@@ -14,6 +14,14 @@ const turn = (root) => root && one("[data-turn]", root)?.dataset.turn;
 addEventListener("input", (e) => { const form = e.target.closest?.("form[data-guard]"); if (form) { form.dataset.dirty = ""; keep(form, sealedChosen(form)); } });
 addEventListener("change", (e) => { const form = e.target.closest?.("form[data-guard]"); if (form) keep(form, sealedChosen(form)); });
 addEventListener("reset", (e) => drop(e.target));
+addEventListener("input", ({ target }) => { // what is being mended is not called wrong any more; the server looks again
+  if (target.getAttribute("aria-invalid") !== "true") return;
+  target.removeAttribute("aria-invalid");
+  document.getElementById(`${target.id}-wrong`)?.remove();
+  const box = one("[data-summary]", target.form), line = box && one(`a[href="#${CSS.escape(target.id)}"]`, box)?.closest("li");
+  line?.remove();
+  if (box && !one("li", box)) box.remove();
+});
 addEventListener("htmx:before:swap", (e) => {
   const { ctx, tasks } = e.detail;
   if (ctx?.sourceElement?.matches?.("[data-aside]") && ctx.response?.status !== 200) return e.preventDefault(); // the save itself will say it
@@ -126,6 +134,7 @@ addEventListener("submit", (e) => { // pressed twice: the second press must not 
 }, true);
 addEventListener("click", (e) => {
   if (e.target.closest?.("[data-keys]")) one("#keys").showModal();
+  if (e.target.closest?.("[data-print]")) print();
   const offer = e.target.closest?.("[data-set]");
   if (offer) {
     const field = offer.form.elements[offer.dataset.set];
