@@ -51,7 +51,9 @@ def write_configs(folder: Path, ports: Ports) -> None:
     for name in ("gaoyu", "liangpeng"):
         texts[name] = f'[link]\nservers = ["127.0.0.1:{wires[f"{name} leaf"]}", "127.0.0.1:{wires[f"{name} county"]}"]\n'
     for name, text in texts.items():
-        save_config(folder / name, f'# 演示用，由 yidi demo 写\n[http]\nhost = "127.0.0.1"\nport = {pages[name]}\n[demo]\nmade_up = true\n{text}')
+        save_config(
+            folder / name, f'# 演示用，由 yidi demo 写\n[http]\nhost = "127.0.0.1"\nport = {pages[name]}\n[demo]\nmade_up = true\n{text}'
+        )
 
 
 async def build(folder: Path, ports: Ports, disputes: int, seed_: int, bar: Bar) -> int:

@@ -13,7 +13,8 @@ Distance is that of places, not of roads: the ledger knows no kilometres. A visi
 so a visit to somebody of the same name counts too, and the page says 同名.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -116,3 +117,21 @@ def why_not(one: Candidate) -> str:
     if one.is_party:
         return "与这件的当事人同名，要回避，不能派"
     return "" if one.may else "手机收不到这里的任务，请换一位"
+
+
+def spread(visits: Sequence[tuple[str, list[Candidate]]], team: Iterable[str]) -> dict[str, Candidate]:
+    """Who of a team makes which visit of one day, so that all have about as many: visit → who goes; a visit that nobody may make is left out.
+
+    visits: (id, candidates in the order above). In turn each goes to the first of his list who has not yet his share; when only people with
+    a full share may go, to the one of them with the fewest.
+    """
+    members, found, given = set(team), dict[str, Candidate](), Counter[str]()
+    share = -(-len(visits) // max(1, len(members)))
+    for visit, ranked_for_it in visits:
+        able = [one for one in ranked_for_it if one.may and one.choice.person in members]
+        if able:
+            order = {one.choice.person: n for n, one in enumerate(able)}
+            best = min(able, key=lambda one: (max(0, given[one.choice.person] - share + 1), order[one.choice.person]))
+            found[visit] = best
+            given[best.choice.person] += 1
+    return found

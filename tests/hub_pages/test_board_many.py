@@ -14,7 +14,7 @@ from tests.hub_pages.test_board_browser import signed_in
 from tests.hub_pages.world import VILLAGE, Hub, served
 from tests.kit.browser import DESK, PHONE, look
 from tests.kit.machine import needs_chromium
-from tests.node.desk_kit import ROOT
+from tests.node.desk_kit import ROOT, dispute
 
 pytestmark = needs_chromium
 ROWS = 10_000
@@ -130,3 +130,32 @@ def test_a_view_is_named_and_removed_on_the_board(county, open_page):
     look(page, "board-views-phone")
     page.get_by_role("button", name="去掉视图：本中心在办").click()
     expect(tab).to_have_count(0)
+
+
+def test_a_team_is_sent_to_what_was_ticked_on_the_board(county, open_page):
+    url, hub, run = county
+    page = signed_in(open_page(f"{url}/sign-in", DESK), url, "operator")
+    for title in ("田埂地界", "空调外机对着窗", "工钱没结清"):
+        page.get_by_label(f"选上，一起派：{title}").check()
+    expect(page.locator("#batch")).to_contain_text("已选 3 件")
+    run(hub.root.say(dispute(title="新来的一件"), hub.root.actor()))
+    expect(page.locator("#board-rows tr")).to_have_count(8)  # redrawn, and what was ticked still is
+    expect(page.get_by_label("选上，一起派：田埂地界")).to_be_checked()
+    page.locator("#board-rows [data-row]").first.focus()
+    page.keyboard.press("x")
+    expect(page.locator("#key-said")).to_contain_text("不能一起派")
+    page.get_by_role("button", name="一起派").click()
+    look(page, "team")
+    page.get_by_label("陈立新").check()
+    page.get_by_label("穆青").check()
+    page.get_by_role("button", name="排一下").click()
+    expect(page.get_by_role("button", name="派出这 3 项")).to_be_focused()
+    look(page, "team-plan")
+    page.set_viewport_size(PHONE)
+    look(page, "team-plan-phone")
+    page.set_viewport_size(DESK)
+    page.get_by_role("button", name="派出这 3 项").click()
+    expect(page.get_by_role("status").filter(has_text="派出了 3 项")).to_be_visible()
+    look(page, "team-sent")
+    page.goto(f"{url}/visits/team")
+    look(page, "team-empty")

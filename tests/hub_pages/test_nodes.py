@@ -7,6 +7,7 @@ import pytest
 
 from protocol.certificate import is_node_id
 from protocol.lane import LaneHead
+from protocol.node.config import Config, Metrics
 from protocol.node.link.client import LinkState
 from protocol.node.link.peers import Peers
 from protocol.node.link.pump import PumpState
@@ -144,7 +145,7 @@ async def test_health_tells_when_nothing_can_be_saved(hub: Hub, tmp_path):
 
 async def test_metrics_are_for_the_token_alone_and_name_no_sealed_ledger(hub: Hub):
     assert (await hub.client.get("/metrics")).status_code == 404
-    hub.pages.config = SimpleNamespace(metrics=SimpleNamespace(token="a-token-of-16-chars"))
+    hub.pages.config = Config(metrics=Metrics(token="a-token-of-16-chars"))
     assert (await hub.client.get("/metrics", headers={"authorization": "Bearer wrong"})).status_code == 404
     await hub.sign_in("operator")
     await hub.get("/board")

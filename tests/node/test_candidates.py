@@ -89,3 +89,22 @@ def test_the_reasons_read_as_words():
         == "来过这件 2 次，见过张三、李四等 1 次（按姓名），最近昨天"
     )
     assert candidates.before(Past(), "昨天") == ""
+
+
+def visit(name: str, *people: CadreChoice, parties=()) -> tuple[str, list[candidates.Candidate]]:
+    return name, ranked(people, VILLAGE, parties, {})
+
+
+def test_a_team_shares_the_visits_of_a_day_and_nobody_is_sent_where_he_may_not_go():
+    first, second, third = choice("甲", VILLAGE), choice("乙", TOWN), choice("丙", ROOT)
+    team = ["p-甲", "p-乙"]
+    all_of = [visit(str(n), first, second, third) for n in range(4)]
+    made = candidates.spread(all_of, team)
+    assert [made[str(n)].choice.name for n in range(4)] == ["甲", "甲", "乙", "乙"]  # the nearer one first, until he has his share
+    held_back = [visit("a", first, second, parties=["甲"]), visit("b", first, second, parties=["甲"]), visit("c", first, second)]
+    assert {key: one.choice.name for key, one in candidates.spread(held_back, team).items()} == {"a": "乙", "b": "乙", "c": "甲"}
+    nobody = [visit("a", choice("甲", reachable=False)), visit("b", choice("甲"))]
+    assert list(candidates.spread(nobody, ["p-甲"])) == ["b"]
+    assert candidates.spread(all_of, []) == {}
+    uneven = candidates.spread([visit(str(n), first, second, third) for n in range(7)], ["p-甲", "p-乙", "p-丙"])
+    assert sorted(one.choice.name for one in uneven.values()) == ["丙", "乙", "乙", "乙", "甲", "甲", "甲"]

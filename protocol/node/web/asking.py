@@ -14,10 +14,11 @@ from protocol.case import Case
 from protocol.commands import RequestTask
 from protocol.node.web import forms
 from protocol.node.web.cases import context_of
+from protocol.node.web.dispatching import times_offered
 from protocol.node.web.page import actor_of, node_of, page, twin
 from protocol.node.web.register import outcome_twin
 from protocol.node.web.sending import send
-from protocol.node.web.visits import SUMMARY_CHARS, contacts_of, times_offered
+from protocol.node.web.sharing import SUMMARY_CHARS, contacts_of
 from protocol.place import segments
 from protocol.problem import Refused
 from protocol.visit_drafts import REQUESTED

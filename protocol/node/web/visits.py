@@ -19,20 +19,20 @@ from litestar.params import FromPath
 
 from protocol import dispute
 from protocol.case import Case, Task
-from protocol.commands import AssignTask, ConfirmTask, DecideTaskReview, DeclineTask, Party, RecallTask, ReportTask, TaskCommand, UrgeTask
+from protocol.commands import AssignTask, ConfirmTask, DecideTaskReview, DeclineTask, RecallTask, ReportTask, TaskCommand, UrgeTask
 from protocol.node.errands import linked_id
-from protocol.node.web import forms, task_steps
+from protocol.node.web import forms, task_steps, team
 from protocol.node.web import print as paper
 from protocol.node.web.cases import context_of
 from protocol.node.web.dispatching import as_twin, candidates_for, times_offered
 from protocol.node.web.files import held, sent_file, shown_of
 from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, page, rendered, twin, wants_json
 from protocol.node.web.register import ledgers_to_choose, outcome_twin
+from protocol.node.web.sharing import SUMMARY_CHARS, contacts_of
 from protocol.node.web.tracks import SHOWN_MAX, track, tracks
 from protocol.problem import Refused
 from protocol.task import steps_task
 
-SUMMARY_CHARS: Final = 200
 COMMANDS: Final[dict[str, type[TaskCommand]]] = {
     kind.__name__: kind for kind in (UrgeTask, RecallTask, ConfirmTask, DeclineTask, ReportTask, DecideTaskReview)
 }
@@ -88,12 +88,6 @@ async def dispatch_page(request: Request, subject: FromPath[str]) -> Response[An
         name = "visits/_cadres.html" if request.query_params.get("only") == "cadres" else "visits/_dispatch.html"
         return fragment(request, name, pane=True, **context)
     return await page(request, "visits/dispatch.html", **context)
-
-
-def contacts_of(case: Case, chosen: list[str]) -> list[Party]:
-    """Whom the cadre may ring: name, side, phone and address of the parties ticked, nothing else of them."""
-    ticked = [case.parties[int(i)] for i in chosen if i.isdigit() and int(i) < len(case.parties)]
-    return [Party(name=p.name, side=p.side, kind=p.kind, phone=p.phone, address=p.address) for p in ticked][:10]
 
 
 async def assignment(request: Request, subject: str, form: forms.Typed) -> forms.Filled:
@@ -269,4 +263,4 @@ VIEWS: Final = {"tasks": tasks_live, "task": task_live}
 
 def routes() -> list[Any]:
     """With the papers: whatever serves cases prints them too."""
-    return [dispatch_page, assign, tasks_page, task_page, act, show_file, *task_steps.routes(), *paper.routes()]
+    return [dispatch_page, assign, tasks_page, task_page, act, show_file, *task_steps.routes(), *team.routes(), *paper.routes()]

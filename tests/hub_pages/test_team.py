@@ -1,0 +1,105 @@
+"""一起派: several visits for a team on one day, each a task of its own, sent once however often the form comes."""
+
+from collections.abc import AsyncIterator
+from urllib.parse import urlencode
+
+import pytest
+
+from protocol.commands import LogDispute, Party
+from protocol.node.web.team import PAIRS_MAX
+from protocol.problem import Refused
+from tests.hub_pages.world import Hub, world
+from tests.node.desk_kit import VILLAGE, new_id
+
+TITLES = ("田埂地界", "空调外机对着窗", "工钱没结清")
+
+
+@pytest.fixture
+async def hub(tmp_path) -> AsyncIterator[Hub]:
+    async with world(tmp_path) as made:
+        await made.sign_in("operator")
+        yield made
+
+
+async def people(hub: Hub) -> dict[str, str]:
+    return {row["name"]: row["person"] for row in (await hub.get("/people"))["people"]}
+
+
+async def plan(hub: Hub, names: list[str], split: str = "each", titles=TITLES, status: int = 200) -> dict:
+    known = await people(hub)
+    asked = [("case", hub.cases[title]) for title in titles] + [("cadre", known[name]) for name in names]
+    return await hub.get(f"/visits/team?{urlencode([*asked, ('split', split), ('plan', '1')])}", status)
+
+
+def form(made: dict, **more) -> dict:
+    return {"command_id": new_id(), "by": made["days"][-1][0], "purpose": "看一看", "pair": [pair["pair"] for pair in made["plan"]], **more}
+
+
+async def test_shared_out_each_visit_is_one_task_and_nobody_has_them_all(hub: Hub):
+    made = await plan(hub, ["陈立新", "穆青"])
+    assert sorted(pair["name"] for pair in made["plan"]) in (["穆青", "穆青", "陈立新"], ["穆青", "陈立新", "陈立新"])
+    told = form(made, bring="卷尺")
+    sent = (await hub.post("/visits/team", told))["sent"]
+    assert all(pair["sent"] and not pair["problem"] for pair in sent)
+    tasks = (await hub.get("/tasks"))["tasks"]
+    assert {(task["purpose"], task["bring"], str(task["due_ms"])) for task in tasks} == {
+        (f"看一看：{title}", "卷尺", told["by"]) for title in TITLES
+    }
+    assert {task["subject"] for task in tasks} == {pair["sent"] for pair in sent}
+    assert await hub.post("/visits/team", told) == {"sent": sent}
+    assert len((await hub.get("/tasks"))["tasks"]) == 3
+
+
+async def test_together_everybody_gets_a_task_for_every_visit(hub: Hub):
+    made = await plan(hub, ["陈立新", "穆青"], "all")
+    assert len(made["plan"]) == 6
+    await hub.post("/visits/team", form(made))
+    assert len((await hub.get("/tasks"))["tasks"]) == 6
+
+
+async def test_a_batch_that_failed_half_way_says_which_and_sends_only_what_is_missing(hub: Hub, monkeypatch):
+    told, submit, failing = form(await plan(hub, ["陈立新"])), hub.root.desk.submit, hub.cases["空调外机对着窗"]
+
+    async def busy(command, actor, **more):
+        if getattr(command, "case", "") == failing:
+            raise Refused("store_busy")
+        return await submit(command, actor, **more)
+
+    monkeypatch.setattr(hub.root.desk, "submit", busy)
+    half = (await hub.post("/visits/team", told, 207))["sent"]
+    assert [bool(pair["sent"]) for pair in half] == [pair["case"] != failing for pair in half]
+    page = (await hub.client.post("/visits/team", data=told)).text
+    assert "派出 2 项，还有 1 项没有派出。" in page
+    assert f'name="command_id" value="{told["command_id"]}"' in page
+    monkeypatch.undo()
+    whole = (await hub.post("/visits/team", told))["sent"]
+    assert all(pair["sent"] for pair in whole)
+    assert {pair["case"]: pair["sent"] for pair in whole}.items() >= {pair["case"]: pair["sent"] for pair in half if pair["sent"]}.items()
+    assert len((await hub.get("/tasks"))["tasks"]) == 3
+
+
+async def test_what_the_rules_refuse_is_said_for_that_one_alone(hub: Hub):
+    parties = [Party("陈立新", phone="13800000000"), Party("华阿四", side="respondent")]
+    own = LogDispute(id=new_id(), ledger=VILLAGE, type="0204", account="自家的院墙。", parties=parties, title="院墙")
+    hub.cases["院墙"] = (await hub.root.say(own, hub.actor())).subject
+    made = await plan(hub, ["陈立新"], titles=(*TITLES, "院墙"))
+    (barred,) = [pair for pair in made["plan"] if pair["why_not"]]
+    assert (barred["case"], barred["person"]) == (hub.cases["院墙"], "")
+    both = await plan(hub, ["陈立新", "穆青"], "all", titles=("院墙",))
+    assert {pair["name"]: pair["why_not"] for pair in both["plan"]} == {"穆青": "", "陈立新": "与这件的当事人同名，要回避，不能派"}
+    told = form(made, pair=[f"{hub.cases[title]}:{hub.cadre}" for title in (*TITLES, "院墙")])
+    sent = (await hub.post("/visits/team", told, 207))["sent"]
+    assert [bool(pair["sent"]) for pair in sent] == [True, True, True, False]
+    assert "同名" in sent[-1]["problem"]
+    assert set((await plan(hub, [], status=422))["wrong"]) == {"cadre"}
+
+
+async def test_nothing_chosen_leads_back_and_who_may_not_send_cannot(hub: Hub):
+    page = (await hub.client.get("/visits/team")).text
+    assert "还没有选纠纷" in page
+    assert (await hub.post("/visits/team", {"command_id": new_id()}, 422))["code"] == "field_missing"
+    wide = await plan(hub, ["陈立新"])
+    wrong = {**form(wide), "pair": [f"{'0' * 32}:x"] * (PAIRS_MAX + 1)}
+    assert (await hub.post("/visits/team", wrong, 422))["code"] == "field_missing"
+    await hub.sign_in("other")
+    assert (await hub.client.get("/visits/team", headers={"accept": "application/json"})).status_code == 403
