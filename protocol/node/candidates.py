@@ -119,19 +119,24 @@ def why_not(one: Candidate) -> str:
     return "" if one.may else "手机收不到这里的任务，请换一位"
 
 
-def spread(visits: Sequence[tuple[str, list[Candidate]]], team: Iterable[str]) -> dict[str, Candidate]:
-    """Who of a team makes which visit of one day, so that all have about as many: visit → who goes; a visit that nobody may make is left out.
+def spread(visits: Sequence[tuple[str, str, list[Candidate]]], team: Iterable[str]) -> dict[str, Candidate]:
+    """Who of a team makes which visit of one day, so that all have about as many and nobody drives where another one is anyway.
 
-    visits: (id, candidates in the order above). In turn each goes to the first of his list who has not yet his share; when only people with
-    a full share may go, to the one of them with the fewest.
+    visits: (id, place, candidates in the order above). The place with the most visits comes first. Each visit goes to the one who has not yet
+    his share, is in that place already, and stands first; a visit that nobody may make is left out.
     """
     members, found, given = set(team), dict[str, Candidate](), Counter[str]()
-    share = -(-len(visits) // max(1, len(members)))
-    for visit, ranked_for_it in visits:
+    there: set[tuple[str, str]] = set()
+    share, of_place = -(-len(visits) // max(1, len(members))), Counter(place for _, place, _ in visits)
+    for visit, place, ranked_for_it in sorted(visits, key=lambda visit: (-of_place[visit[1]], visit[1])):
         able = [one for one in ranked_for_it if one.may and one.choice.person in members]
-        if able:
-            order = {one.choice.person: n for n, one in enumerate(able)}
-            best = min(able, key=lambda one: (max(0, given[one.choice.person] - share + 1), order[one.choice.person]))
-            found[visit] = best
-            given[best.choice.person] += 1
+        if not able:
+            continue
+        weighed = [
+            (max(0, given[one.choice.person] - share + 1), (one.choice.person, place) not in there, order) for order, one in enumerate(able)
+        ]
+        best = able[min(weighed)[2]]
+        found[visit] = best
+        given[best.choice.person] += 1
+        there.add((best.choice.person, place))
     return found

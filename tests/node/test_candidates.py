@@ -91,8 +91,8 @@ def test_the_reasons_read_as_words():
     assert candidates.before(Past(), "昨天") == ""
 
 
-def visit(name: str, *people: CadreChoice, parties=()) -> tuple[str, list[candidates.Candidate]]:
-    return name, ranked(people, VILLAGE, parties, {})
+def visit(name: str, *people: CadreChoice, parties=(), place: str = VILLAGE) -> tuple[str, str, list[candidates.Candidate]]:
+    return name, place, ranked(people, place, parties, {})
 
 
 def test_a_team_shares_the_visits_of_a_day_and_nobody_is_sent_where_he_may_not_go():
@@ -108,3 +108,6 @@ def test_a_team_shares_the_visits_of_a_day_and_nobody_is_sent_where_he_may_not_g
     assert candidates.spread(all_of, []) == {}
     uneven = candidates.spread([visit(str(n), first, second, third) for n in range(7)], ["p-甲", "p-乙", "p-丙"])
     assert sorted(one.choice.name for one in uneven.values()) == ["丙", "乙", "乙", "乙", "甲", "甲", "甲"]
+    far, two = choice("甲", ROOT), choice("乙", ROOT)
+    day = [visit("a", far, two, place=ELSEWHERE), visit("b", far, two), visit("c", far, two)]
+    assert {key: one.choice.name for key, one in candidates.spread(day, team).items()} == {"b": "乙", "c": "乙", "a": "甲"}

@@ -106,7 +106,7 @@ def members(visits: list[Visit], chosen: list[str], node: Any) -> list[Member]:
 def planned(visits: list[Visit], chosen: list[str], split: str) -> list[Pair]:
     """What would be sent, and what cannot be, with the reason."""
     pairs = []
-    shared = candidates.spread([(visit.case.id, visit.ranked) for visit in visits], chosen)
+    shared = candidates.spread([(visit.case.id, visit.case.ledger, visit.ranked) for visit in visits], chosen)
     for visit in visits:
         mine = [one for one in visit.ranked if one.choice.person in chosen]
         if split == "all":
