@@ -1,6 +1,7 @@
 """The county's pages: `app(node)` is its whole Litestar application, the shared pages and these.
 
 /board        home of the operator (hub/web/board.py)
+/statistics   what the cases of a time and a place come to (hub/web/statistics.py)
 /nodes        every node, the one that worries most first (hub/web/nodes.py)
 /people       persons, posts and first sign-ins (protocol/node/web/people.py)
 /quarantine   what was refused from other nodes, with the reason
@@ -12,11 +13,10 @@ from typing import Any, Final
 
 from litestar import Litestar, Request, Response, get
 
-from hub.web import board, nodes
-from protocol import access
+from hub.web import board, nodes, statistics
+from hub.web.masking import masked_title
 from protocol.access import CASE_POWERS
 from protocol.events import Actor
-from protocol.node.shown import CaseRow
 from protocol.node.web import visits
 from protocol.node.web.app import make_app
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
@@ -24,7 +24,6 @@ from protocol.node.web.phone import routes as phone
 
 HERE: Final = Path(__file__).parent
 DIST: Final = HERE / "dist"
-PERSON_CHARS_MAX: Final = 4
 HOMES: Final = {"sealed": "/sealed", "people": "/people", "admin": "/people", "field": "/task"}  # of posts that see no cases
 
 
@@ -49,25 +48,13 @@ async def sealed(request: Request) -> Response[Any]:
 
 def app(node: Any, dist: Path = DIST) -> Litestar:
     """dist: the bundle that deploy/web/bundle.py made."""
-    routes = [*board.routes(), *nodes.routes(), quarantine, sealed, *visits.routes(), *phone.routes(dist)]
+    routes = [*board.routes(), *nodes.routes(), *statistics.routes(), quarantine, sealed, *visits.routes(), *phone.routes(dist)]
     views = {**board.VIEWS, **nodes.VIEWS, **visits.VIEWS}
     application = make_app(node, routes, [HERE / "templates"], dist, "/board", views=views, homes=HOMES)
     application.state.environment.globals["has_power"] = has_power
-    application.state.environment.filters["masked_title"] = masked_title
+    application.state.environment.globals["exports"] = True  # lists can be taken along
+    application.state.environment.filters |= {"masked_title": masked_title, "rate": statistics.rate_words}
     return application
-
-
-def masked_title(row: CaseRow) -> str:
-    """Title and parties as a board may show them: every person's name is masked. A company (a long name without a dot) is no person."""
-    names = {name: _masked(name) for name in row.parties.split("、") if name}
-    title, named = row.title, any(name in row.title for name in names)
-    for name in sorted(names, key=len, reverse=True):
-        title = title.replace(name, names[name])
-    return title if named else " ".join(part for part in (title, "、".join(names.values())) if part)
-
-
-def _masked(name: str) -> str:
-    return access.masked(name) if len(name) <= PERSON_CHARS_MAX or "·" in name else name
 
 
 def has_power(actor: Actor, kind: str) -> bool:

@@ -1,0 +1,35 @@
+// The charts of 统计: what tables beside them say, from #charts-json. A bar leads where the name in the table leads.
+const source = document.getElementById("charts-json"), drawn = [];
+
+function options(spec, colour, text) {
+  const names = { type: "category", data: spec.names, inverse: spec.lying, axisLabel: { color: text, width: spec.lying ? 96 : undefined, overflow: "truncate" } };
+  const counts = { type: "value", minInterval: 1, axisLabel: { color: text }, splitLine: { lineStyle: { color: colour("line") } } };
+  return {
+    aria: { enabled: true, decal: { show: true } },
+    animation: false,
+    textStyle: { fontFamily: "inherit", fontSize: 13, color: text },
+    color: spec.series.map((s) => colour(s.tone)),
+    legend: { top: 0, left: 8, itemGap: 20, textStyle: { color: text } },
+    grid: { left: 8, right: 24, top: 36, bottom: 8, containLabel: true },
+    tooltip: { trigger: "axis", axisPointer: { type: "shadow" }, renderMode: "richText" },
+    xAxis: spec.lying ? counts : names,
+    yAxis: spec.lying ? names : counts,
+    series: spec.series.map((s) => ({ name: s.name, data: s.data, type: "bar", stack: "all", barMaxWidth: 32, cursor: "pointer" })),
+  };
+}
+
+export function figures(init, colour) {
+  if (!source) return;
+  const draw = () => drawn.forEach(([chart, spec]) => chart.setOption(options(spec, colour, colour("ink"))));
+  for (const spec of JSON.parse(source.textContent)) {
+    const box = document.getElementById(`chart-${spec.id}`);
+    if (!box || !spec.names.length) continue;
+    const chart = init(box, null, { locale: "ZH", renderer: "svg" });
+    chart.on("click", ({ dataIndex }) => { if (spec.links[dataIndex]) location.href = spec.links[dataIndex]; });
+    new ResizeObserver(() => chart.resize()).observe(box);
+    drawn.push([chart, spec]);
+  }
+  draw();
+  new MutationObserver(draw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+}
