@@ -155,7 +155,9 @@ def figures(found: Found) -> list[Figure]:
 
 def wan(fen: int) -> str:
     """Round amounts as people say them: 12.3 万元; below ten thousand to the fen."""
-    return f"{fen / 1_000_000:,.1f} 万元" if fen >= 1_000_000 else yuan(fen)
+    if fen >= 1_000_000:
+        return f"{fen / 1_000_000:,.1f} 万元"
+    return yuan(fen) if fen else "0 元"
 
 
 # ── ways of looking ──

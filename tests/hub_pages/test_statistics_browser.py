@@ -110,6 +110,7 @@ def test_a_bar_leads_where_its_name_leads(county, open_page):
     page.goto(f"{url}/statistics")
     chart = page.locator("#chart-places")
     expect(chart.locator("svg")).to_be_visible()
+    chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
     assert box
     page.mouse.click(box["x"] + 130, box["y"] + 36 + (box["height"] - 60) / 6)  # the first of three bars, near its foot
