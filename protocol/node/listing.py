@@ -38,7 +38,7 @@ TASK_GOES_ON: Final = "(status in (" + ", ".join(f"'{status}'" for status in TAS
 NEVER_MS: Final = 10**15
 FIRST_DUE: Final = f"(coalesce(due_ms, logged_ms + {NEVER_MS})), subject"
 INDICES: Final = (
-    "create index if not exists case_list on case_row (updated_ms, subject, ledger, type, status)",
+    "create index if not exists case_list on case_row (updated_ms, subject, ledger, type, status, logged_ms, risk, intake, ending)",
     f"create index if not exists case_open on case_row (updated_ms, subject, ledger, holder, due_ms, offer_to, type, status) where {IS_OPEN}",
     f"create index if not exists case_due on case_row ({FIRST_DUE}, ledger, holder, due_ms, offer_to, type, status) where {IS_OPEN}",
     "create index if not exists case_follow_up on case_row (follow_up_by, follow_up_due_ms, subject, ledger) where follow_up_due_ms is not null",
@@ -46,7 +46,7 @@ INDICES: Final = (
         "create index if not exists case_figures on case_row (logged_ms, figures, ledger, type, intake, risk, ending, due_ms, follow_ups, amount_fen)"
         " where figures > 0"
     ),
-    "create index if not exists case_person on case_row (person, logged_ms, visit, ledger, subject) where person > ''",
+    "create index if not exists case_person on case_row (person, logged_ms, ledger, subject) where person > ''",
     "create index if not exists case_holder on case_row (holder, ledger, subject)",
     "create index if not exists case_logged_office on case_row (logged_office, ledger, subject)",
     f"create index if not exists task_goes_on on task_row (due_ms, assigned_ms, updated_ms, subject, ledger, assigned_by, unit, request, status, reviews) where {TASK_GOES_ON}",
@@ -63,7 +63,6 @@ KINDS: Final = {
     "again": "",  # asks beyond the row itself
 }
 AGAIN_MS: Final = 365 * DAY_MS
-_DAY: Final = f"(({{}}.logged_ms + {ZONE_MS}) / {DAY_MS})"
 # PostgreSQL has no idea how many are open, so it sorts all of them instead of walking case_due, until it may look at the expression.
 STATISTICS: Final = ("create statistics if not exists case_status on (status || '') from case_row",)
 _VIEW: Final = {  # a date is moved, never :now_ms: PostgreSQL takes the sum of a bound value for a small number
@@ -212,7 +211,8 @@ class Narrowed(msgspec.Struct, frozen=True):
 def narrowed(asked: Narrowed, now_ms: int, seen: Where) -> Where:
     wheres: list[str] = []
     values: dict[str, Any] = {"now_ms": now_ms}
-    for sql, name, ms in (("logged_ms >= :from_ms", "from_ms", asked.from_ms), ("logged_ms < :to_ms", "to_ms", asked.to_ms)):
+    at = "logged_ms" if asked.kind in KINDS else "(logged_ms + 0)"  # its index with what is counted, else the list's own
+    for sql, name, ms in ((f"{at} >= :from_ms", "from_ms", asked.from_ms), (f"{at} < :to_ms", "to_ms", asked.to_ms)):
         if ms is not None:
             wheres.append(sql)
             values[name] = ms
@@ -233,13 +233,11 @@ def again(seen: Where) -> Where:
     Only what the actor may see speaks of the earlier visit. Few people come twice, so these are found first.
     """
     sql, values = seen
-    rows = "select subject, person, logged_ms, visit from case_row where person > ''"
-    visit = "coalesce(nullif({0}.visit, ''), {0}.subject)"
-    twice = "select person from case_row where person > '' group by person having count(*) > 1"
-    earlier = (
-        f"select 1 from ({rows} and {sql}) e where e.person = c.person and e.logged_ms < c.logged_ms and e.logged_ms >= c.logged_ms - {AGAIN_MS}"
-        f" and {_DAY.format('e')} < {_DAY.format('c')} and {visit.format('e')} <> {visit.format('c')}"
-    )
+    rows = "select subject, person, logged_ms from case_row where person > ''"
+    day = f"((logged_ms + {ZONE_MS}) / {DAY_MS})"
+    twice = f"select person from case_row where person > '' group by person having min(logged_ms) < max(logged_ms)"
+    before = f"e.logged_ms < {day.replace('logged_ms', 'c.logged_ms')} * {DAY_MS} - {ZONE_MS} and e.logged_ms >= c.logged_ms - {AGAIN_MS}"
+    earlier = f"select 1 from ({rows} and {sql}) e where e.person = c.person and {before}"
     return f"subject in (select c.subject from ({rows} and person in ({twice})) c where exists ({earlier}))", values
 
 
