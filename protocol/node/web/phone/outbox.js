@@ -7,10 +7,11 @@
 // cut, also when the page was killed meanwhile; it is let go of when a second node has all its bytes.
 import { openDB } from "idb";
 import { call, digest, sendPieces } from "../islands/_send.js";
+import { isTextSafe, withRoom } from "./reserve.js";
 import { forgetKey, sealed, unsealed } from "./seal.js";
 
 export const WAITING = "waiting", SENT = "sent";
-export const PROGRESS = "yidi-progress"; // {id, share}: how far a photo has got, for whoever has the page open
+export const PROGRESS = "yidi-progress"; // {id, share}: how far a photo has got; {}: an item is in another state. For whoever has the page open
 const told = new BroadcastChannel(PROGRESS);
 
 const opened = () => openDB("yidi-task", 1, {
@@ -18,7 +19,7 @@ const opened = () => openDB("yidi-task", 1, {
     d.createObjectStore("outbox", { keyPath: "id" });
     d.createObjectStore("tasks", { keyPath: "id" });
     d.createObjectStore("drafts", { keyPath: "task" });
-    d.createObjectStore("state"); // counter, store, me, flow, leaving, key, heard, delivered, seen, asked
+    d.createObjectStore("state"); // counter, store, me, flow, leaving, key, heard, delivered, seen, asked, reserve-text, reserve-files
   },
   terminated() { forgetKey(); db = opened(); }, // the browser cleared it under us: what is on the screen can be kept anew
 });
@@ -42,12 +43,23 @@ export async function sealOld() {
 }
 
 /** A value of a store whose key is `id`: sealed to it, so that only the id can be read. */
-export const keep = async (store, id, value) => (await db).put(store, { [store === "drafts" ? "task" : "id"]: id, ...await sealed(db, id, value) });
-/** A file of a draft, as its action in the outbox will hold it. */
-export const keepFile = async ({ id, task, ...more }) => (await db).put("drafts", { task: id, of: task, ...await sealed(db, id, restOf(more)) });
+export const keep = (store, id, value) => withRoom(db, async () => (await db).put(store, { [store === "drafts" ? "task" : "id"]: id, ...await sealed(db, id, value) }));
+/** A file of a draft, as its action in the outbox will hold it. Throws where it would take the room of text. */
+export async function keepFile({ id, task, ...more }) {
+  if (!await isTextSafe(db)) throw new Error("no room for files");
+  await withRoom(db, async () => (await db).put("drafts", { task: id, of: task, ...await sealed(db, id, restOf(more)) }), false);
+}
 export const dropFile = async (id) => (await db).delete("drafts", id);
 /** A sealed value in `state`. */
-export const note = async (name, value) => (await db).put("state", await sealed(db, name, value), name);
+export const note = (name, value) => withRoom(db, async () => (await db).put("state", await sealed(db, name, value), name));
+/** What the server said, in place of what it said before. */
+export async function received({ tasks, me, flow }, at_ms) {
+  const boxes = await Promise.all(tasks.map(async (task) => ({ id: task.id, ...await sealed(db, task.id, task) })));
+  await withRoom(db, async () => {
+    const tx = (await db).transaction(["tasks", "state"], "readwrite"), there = tx.objectStore("tasks"), state = tx.objectStore("state");
+    await Promise.all([there.clear(), ...boxes.map((box) => there.put(box)), state.put(me, "me"), state.put(flow, "flow"), state.put(at_ms, "heard"), tx.done]);
+  });
+}
 export const noted = async (name) => (await db).get("state", name).then((box) => (box ? unsealed(db, name, box) : null)).catch(() => null);
 export const read = async (record) => (record?.box ? unsealed(db, record.task ?? record.id, record).catch(() => null) : record ?? null);
 
@@ -65,11 +77,11 @@ export const put = (actions, draft = "") => navigator.locks.request("yidi-counte
     const now = { id: crypto.randomUUID(), ...action, n: ++n, person: me?.person ?? "", state: WAITING }, box = lying.get(now.id);
     return box?.box ? { ...openOf(now), iv: box.iv, box: box.box } : boxed(now);
   }));
-  const tx = store.transaction(["outbox", "state", "drafts"], "readwrite");
-  for (const { task } of own) tx.objectStore("drafts").delete(task); // room first
-  for (const record of records) tx.objectStore("outbox").put(record);
-  tx.objectStore("state").put(n, "counter");
-  await tx.done;
+  await withRoom(db, async () => {
+    const tx = store.transaction(["outbox", "state", "drafts"], "readwrite");
+    const gone = own.map(({ task }) => tx.objectStore("drafts").delete(task)), there = records.map((record) => tx.objectStore("outbox").put(record));
+    await Promise.all([...gone, ...there, tx.objectStore("state").put(n, "counter"), tx.done]);
+  });
 });
 
 /** What this store is called and how far it has counted: by these the node notices that the browser cleared it, unsent actions and all. */
@@ -98,17 +110,17 @@ export async function drop(ids) {
   await tx.done;
 }
 
-const change = async (action, more) => {
+const change = (action, more) => withRoom(db, async () => {
   const tx = (await db).transaction("outbox", "readwrite"), now = await tx.store.get(action.id);
-  if (now) await tx.store.put({ ...now, ...more });
-  await tx.done;
-};
+  await Promise.all([now && tx.store.put({ ...now, ...more }), tx.done]);
+});
 /** It was taken, and the visit is now as the answer says: both at once, so that no screen shows it without its last step. */
 async function done(action, task) {
-  const box = task && { id: task.id, ...await sealed(db, task.id, task) }, tx = (await db).transaction(["outbox", "tasks"], "readwrite"), now = await tx.objectStore("outbox").get(action.id);
-  if (now) tx.objectStore("outbox").put({ ...now, state: SENT, refused: null, code: null });
-  if (box) tx.objectStore("tasks").put(box);
-  await tx.done;
+  const box = task && { id: task.id, ...await sealed(db, task.id, task) };
+  await withRoom(db, async () => {
+    const tx = (await db).transaction(["outbox", "tasks"], "readwrite"), now = await tx.objectStore("outbox").get(action.id);
+    await Promise.all([now && tx.objectStore("outbox").put({ ...now, state: SENT, refused: null, code: null }), box && tx.objectStore("tasks").put(box), tx.done]);
+  });
 }
 export const again = (action) => change(action, { state: WAITING, refused: null, code: null });
 
@@ -150,6 +162,7 @@ export const replay = () => navigator.locks.request("yidi-outbox", async () => {
       if (!action.of) blocked.add(action.task);
       await change(action, { refused: answer.said.sentence ?? answer.said.detail ?? `没有收下（${answer.status}）。`, code: answer.said.code ?? "" });
     }
+    told.postMessage({});
   }
   return 0;
 });

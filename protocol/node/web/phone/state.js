@@ -1,11 +1,11 @@
 // What the screens share: what the server said last, what lies on the phone, and the one loop that talks to the server.
 // What may be done in which status comes from the server as data (`flow`), so that the rules stay in one place.
 import { batch, computed, signal } from "@preact/signals";
-import { again, db, drop, isUnsent, kept, marked, note, noted, PROGRESS, put, replay, SENT, together } from "./outbox.js";
-import { sealed } from "./seal.js";
+import { again, db, drop, isUnsent, kept, marked, note, noted, PROGRESS, put, received, replay, SENT, together } from "./outbox.js";
 import { announce, changeOf, looks } from "./news.js";
 
 const NEAR_MS = 4_000, FAR_MS = 20_000, HIDDEN_MS = 60_000; // how often to look: while something is under way, else, in the background
+const FULL = "手机存满了，新收到的存不下；已经存好的都在。请清出空间。";
 const DELIVERED_MAX = 40; // the last ones, for the page of what was sent
 export const tasks = signal([]), outbox = signal([]), me = signal(null), flow = signal({ steps: {}, moves: {}, names: {}, results: [] });
 export const notice = signal(""), open = signal(""), door = signal(""), place = signal(null), cleared = signal("");
@@ -18,7 +18,7 @@ export const seen = signal(null); // task → what of it the cadre has looked at
 export const mine = computed(() => outbox.value.filter((a) => a.person === me.value?.person));
 export const left = computed(() => mine.value.filter((a) => isUnsent(a) && !a.refused).length);
 export const share = signal(null); // {id, share} of the file that is being sent just now
-new BroadcastChannel(PROGRESS).onmessage = ({ data }) => { share.value = data.share < 1 ? data : null; };
+new BroadcastChannel(PROGRESS).onmessage = ({ data }) => { share.value = data.share < 1 ? data : null; if (!data.id) show(signed.value); };
 export const foreign = computed(() => outbox.value.filter((a) => isUnsent(a) && a.person !== me.value?.person).length);
 const after = (status, kind) => flow.value.moves[kind]?.[status] ?? status;
 // Nothing is typed twice, and the screen moves before the network is asked.
@@ -34,7 +34,7 @@ export async function refresh() {
   if (busy) return;
   busy = true;
   clearTimeout(timer);
-  try { while (wanted) { wanted = false; await once(); } } finally { busy = false; plan(); }
+  try { while (wanted) { wanted = false; await once(); } } catch { notice.value = FULL; } finally { busy = false; plan(); }
 }
 const plan = () => { timer = setTimeout(refresh, document.hidden ? HIDDEN_MS : mine.value.length ? NEAR_MS : FAR_MS); };
 
@@ -52,14 +52,7 @@ async function once() {
   if ((await kept()).some((a) => a.state === SENT && !all.some((x) => x.id === a.id))) { wanted = true; return show("in"); } // the worker sent more meanwhile: this answer is older
   cleared.value = said.cleared_at ?? "";
   const before = me.value?.person === said.me.person ? tasks.value : null;
-  const boxes = await Promise.all(said.tasks.map(async (task) => ({ id: task.id, ...await sealed(db, task.id, task) })));
-  const tx = store.transaction(["tasks", "state"], "readwrite");
-  tx.objectStore("tasks").clear();
-  for (const box of boxes) tx.objectStore("tasks").put(box);
-  tx.objectStore("state").put(said.me, "me");
-  tx.objectStore("state").put(said.flow, "flow");
-  tx.objectStore("state").put(Date.now(), "heard");
-  await tx.done;
+  await received(said, Date.now());
   await settle(sent.filter((a) => a.person === said.me.person), said.marks, said.tasks);
   if (!await noted("seen")) await note("seen", Object.fromEntries(said.tasks.filter((t) => t.status !== "sent").map((t) => [t.id, looks(t)]))); // a new phone
   await show("in");

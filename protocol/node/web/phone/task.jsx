@@ -6,10 +6,12 @@ import { List } from "./list.jsx";
 import { db, sealOld } from "./outbox.js";
 import { Queue } from "./queue.jsx";
 import { forget } from "./report.jsx";
-import { measure, persist } from "./room.jsx";
+import { isShort, measure, persist } from "./room.jsx";
 import { door, isOffline, notice, open, outbox, place, refresh, saw, show, shown, tasks } from "./state.js";
 import { Visit } from "./visit.jsx";
 import "./phone.css";
+
+const MEASURE_MS = 1_000;
 
 const App = () => {
   const t = shown.value.find((x) => x.id === open.value);
@@ -33,8 +35,8 @@ await forget(tasks.value.filter((t) => !t.open && t.status !== "recalled").map((
 render(<App />, document.getElementById("app"));
 refresh();
 lookUp();
-measure();
-outbox.subscribe(() => measure());
+setTimeout(measure, MEASURE_MS); // not before the screen is there
+outbox.subscribe((now) => { if (isShort.value && !now.length) measure(); });
 const line = () => { isOffline.value = !navigator.onLine; };
 line();
 addEventListener("offline", line);
