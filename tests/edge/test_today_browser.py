@@ -44,6 +44,14 @@ def test_an_empty_day_says_what_to_do(open_page: Callable, nodes: Served):
     expect(page.locator("main")).to_contain_text("今天没有到期的")
     expect(page.locator("main")).to_contain_text("按 F2 登记")
     look(page, "today-empty")
+    page.goto(nodes.url["village"] + "/desk")
+    expect(page.locator(".first")).to_contain_text("登记第一件")
+    look(page, "desk-first")
+    page.set_viewport_size(PHONE)
+    look(page, "desk-first-phone")
+    nodes.do(lambda rig: rig.log("village"))
+    page.reload()
+    expect(page.locator(".first")).to_have_count(0)
 
 
 def test_what_ends_first_stands_on_top_and_leads_to_its_step(open_page: Callable, nodes: Served):

@@ -122,6 +122,7 @@ async def today_context(request: Request) -> dict[str, Any]:
         "visits": visited[:SHOWN],
         "visits_total": len(visited),
         "held": counts.get("held", 0),
+        "counts": counts,
     }
 
 
