@@ -93,7 +93,8 @@ def test_without_signal_everything_is_there_and_each_item_says_what_became_of_it
     expect(alert).to_contain_text("“接单”没有办成", timeout=SLOW_MS)
     expect(alert).to_contain_text("点“不要这一步了”")
     expect(page.get_by_text("已送到，正等另一台机器也存好")).to_have_count(4, timeout=SLOW_MS)
-    assert queue(page)[-1] == ("接单", "被退回")
+    expect(page.get_by_role("status").first).to_have_text("1 条被退回，要您看一下")
+    assert [what for what, _ in queue(page)] == ["接单", "已到现场", "提交反馈", "照片"]
     look(page, "phone-queue-refused")
     page.get_by_role("button", name="不要这一步了").tap()
     run(hub.second_node_has_it())
