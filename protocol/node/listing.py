@@ -37,6 +37,10 @@ TASK_GOES_ON: Final = "(status in (" + ", ".join(f"'{status}'" for status in TAS
 # By the date that ends first; what has none comes after all that have one, the oldest first. One number, so that both stores walk one index.
 NEVER_MS: Final = 10**15
 FIRST_DUE: Final = f"(coalesce(due_ms, logged_ms + {NEVER_MS})), subject"
+DECLINED: Final = (
+    f"status = 'declined' and case_subject in (select subject from case_row where {IS_OPEN})"
+    " and not exists (select 1 from task_row l where l.case_subject = task_row.case_subject and l.assigned_ms > task_row.assigned_ms)"
+)
 INDICES: Final = (
     "create index if not exists case_list on case_row (updated_ms, subject, ledger, type, status, logged_ms, risk, intake, ending)",
     f"create index if not exists case_open on case_row (updated_ms, subject, ledger, holder, due_ms, offer_to, type, status) where {IS_OPEN}",

@@ -223,6 +223,13 @@ class Reads:
             condition = f"{listing.TASK_GOES_ON} and {condition}"
         return await self._task_rows(condition, values, "assigned_ms desc, subject" if case else _FIRST_DUE, most)
 
+    async def declined(self, actor: Actor, most: int = TASKS_MAX) -> list[TaskRow]:
+        """Visits that were declined and came to nobody since: their case is open, and no later task of it was sent. As `tasks` sees them."""
+        if not actor.powers & access.CASE_POWERS:
+            return []
+        condition, values = listing.any_of([listing.tasks_of(office) for office in actor.offices])
+        return await self._task_rows(f"{listing.DECLINED} and {condition}", values, "updated_ms desc, subject", most)
+
     async def my_tasks(self, actor: Actor) -> list[TaskRow]:
         """Those of the cadre who asks, open ones first, by date."""
         if "field" not in actor.powers or not actor.person:

@@ -98,8 +98,14 @@ def _under_way(task: Any, now_ms: int) -> Standing:
     return Standing(f"已接单 · 还有 {lasted(max(rest_ms, 0))}到期，还没到场", LEAVE_MS - rest_ms)
 
 
+def declined(task: Any, now_ms: int) -> Standing:
+    """A visit that was declined and that nobody else was given: silent at once, since it is nobody's."""
+    since_ms = max(1, now_ms - task.updated_ms)
+    return Standing(f"已谢绝 · {lasted(since_ms)}没有另派" if since_ms >= MINUTE_MS else "已谢绝，要另派", since_ms)
+
+
 def worst_first(task: Any, stands: Standing) -> tuple:
     """A key to sort by. What is over comes last, newest first."""
-    if task.status not in TASK_OPEN:
+    if task.status not in TASK_OPEN and not stands.is_silent:
         return (1, 0 if task.reviews else 1, 0, -task.updated_ms, task.subject)
     return (0, 0 if stands.is_silent else 1, -stands.over_ms, task.due_ms or task.assigned_ms, task.subject)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from protocol.commands import ArriveTask, ConfirmTask, EndPost
+from protocol.commands import ArriveTask, CloseDispute, ConfirmTask, DeclineTask, EndPost
 from protocol.events import Actor
 from protocol.node import phones
 from tests.hub_pages.world import JSON, Hub, world
@@ -189,3 +189,28 @@ async def test_whoever_may_not_send_cannot_ask(hub: Hub):
     subject = await hub.send()
     await hub.sign_in("other")
     assert (await hub.client.get(f"/tasks/{subject}/ask/RecallTask", headers=JSON)).status_code in (403, 404)
+
+
+async def test_a_declined_visit_stands_out_until_somebody_else_is_sent(hub: Hub):
+    subject = await hub.send()
+    await hub.root.say(DeclineTask(id=new_id(), task=subject, reason="腿摔了"), cadre(hub))
+    await later(hub, 2 * HOUR_MS)
+    assert (await words(hub, subject), [task["subject"] for task in (await hub.get("/tasks"))["tasks"]]) == (
+        "已谢绝 · 2 小时没有另派",
+        [subject],
+    )
+    page = (await hub.client.get("/board")).text
+    assert '<p class="stands late">已谢绝 · 2 小时没有另派</p>' in page
+    assert f'href="/cases/{hub.cases["田埂地界"]}/dispatch" hx-get=' in page
+    new = await hub.send()
+    assert [task["subject"] for task in (await hub.get("/tasks"))["tasks"]] == [new]
+    other = await hub.send("工钱没结清")
+    await hub.root.say(DeclineTask(id=new_id(), task=other, reason="不认识路"), cadre(hub))
+    assert {task["subject"] for task in (await hub.get("/tasks"))["tasks"]} == {new, other}
+    await hub.root.say(CloseDispute(id=new_id(), case=hub.cases["工钱没结清"], ending="withdrawn", result="自己谈好了"), hub.actor())
+    assert [task["subject"] for task in (await hub.get("/tasks"))["tasks"]] == [new]
+
+
+async def test_the_page_of_a_task_leads_to_the_question_too(hub: Hub):
+    subject = await hub.send()
+    assert f"/tasks/{subject}/ask/ReassignTask" in (await hub.client.get(f"/tasks/{subject}")).text

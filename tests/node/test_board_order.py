@@ -3,11 +3,12 @@
 import hashlib
 import random
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
 from protocol.case import OPEN
-from protocol.commands import ArriveTask, AssignTask
+from protocol.commands import ArriveTask, AssignTask, DeclineTask
 from protocol.node import listing, phones
 from protocol.views import TABLES
 from tests.node.desk_kit import ROOT, TOWN, VILLAGE, County, Node, add_person, dispute, new_id
@@ -98,6 +99,10 @@ async def test_who_was_where_and_what_reached_whom_is_known_on_both_stores(count
     await phones.heard(root.journal, person, "session", "store", 1, 77)
     assert await phones.fetched(root.journal, [person]) == {task: 77}
     assert await root.reads.visited(root.actor(), case, ["叶根土"]) == {}
+    again = msgspec.structs.replace(told, id=new_id())
+    refused = (await root.desk.submit(again, root.actor())).subject
+    await root.desk.submit(DeclineTask(id=new_id(), task=refused, reason="去不了"), root.actor("cadre", ROOT, person))
+    assert [row.subject for row in await root.reads.declined(root.actor())] == [refused]
     await root.desk.submit(ArriveTask(id=new_id(), task=task), root.actor("cadre", ROOT, person))
     here = (await root.reads.visited(root.actor(), case, ["叶根土", "叶根水"]))[person]
     met = (await root.reads.visited(root.actor(), other, ["叶根土", "叶根水", "无此人"]))[person]

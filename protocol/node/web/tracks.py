@@ -36,6 +36,7 @@ class Track(msgspec.Struct, frozen=True):
     cleared_ms: int = 0
     stands: silence.Standing = silence.Standing("")
     may: frozenset[str] = frozenset()
+    is_left: bool = False  # it was declined and nobody else was sent
     fetched: bool = True  # a phone is known to have it, or it is not for a phone, or that is not known here
 
     @property
@@ -49,9 +50,13 @@ async def track(request: Request, row: Any) -> Track:
 
 
 async def tracks(request: Request, open_only: bool, case: str = "") -> list[Track]:
-    """The worst in front; what is over, newest first."""
-    rows = await node_of(request).reads.tasks(actor_of(request), case=case, open_only=open_only, most=READ_MAX)
-    return sorted(await _tracks(request, rows), key=lambda one: silence.worst_first(one.row, one.stands))[:SHOWN_MAX]
+    """The worst in front, with what was declined and is nobody's; what is over, newest first."""
+    reads, actor, now_ms = node_of(request).reads, actor_of(request), node_of(request).clock()
+    found = await _tracks(request, await reads.tasks(actor, case=case, open_only=open_only, most=READ_MAX))
+    if open_only and not case:
+        left = await _tracks(request, await reads.declined(actor, SHOWN_MAX))
+        found += [msgspec.structs.replace(one, stands=silence.declined(one.row, now_ms), is_left=True) for one in left]
+    return sorted(found, key=lambda one: silence.worst_first(one.row, one.stands))[:SHOWN_MAX]
 
 
 async def _tracks(request: Request, rows: Sequence[Any]) -> list[Track]:
@@ -73,7 +78,7 @@ async def _tracks(request: Request, rows: Sequence[Any]) -> list[Track]:
         made.append(
             Track(
                 row, names[row.cadre] if row.cadre else "", steps, OVER.get(row.status, ""), late,
-                cleared_ms if cleared_ms >= row.assigned_ms else 0, stands, frozenset(offered & set(OFFERED)), _fetched(row, known),
+                cleared_ms if cleared_ms >= row.assigned_ms else 0, stands, frozenset(offered & set(OFFERED)), fetched=_fetched(row, known),
             )
         )  # fmt: skip
     return made
