@@ -13,11 +13,13 @@ from litestar import Request, Response, post
 from protocol import suggest
 from protocol.node.web import forms
 from protocol.node.web.page import actor_of, fragment, node_of, twin, wants_json
+from protocol.node.web.register import ledgers_to_choose
 from protocol.node.web.words import local
 from protocol.tables import Tables
 
 NAMES_MAX: Final = 4
 NAME_CHARS_MIN: Final = 2  # a search of one character finds half of the village
+PLACES_MAX: Final = 2
 SAME_MAX: Final = 3  # cases shown for one name
 
 
@@ -50,12 +52,21 @@ def offered(text: str, tables: Tables, day: date) -> tuple[list[Offered], bool]:
     return made, accuses
 
 
+def places(text: str, ledgers: list[tuple[str, Any]], tables: Tables) -> list[Offered]:
+    """Places to which the case may belong and which the words name; the longest names first. ledgers: as register.ledgers_to_choose gives them."""
+    paths = [path for first, more in ledgers for path in ([first] if isinstance(more, str) else [own for own, _ in more])]
+    named = sorted({(tables.place_name(path), path) for path in paths[1:] if tables.place_name(path) in text}, key=lambda one: -len(one[0]))
+    return [Offered("ledger", path, f"属于{name}", (name,)) for name, path in named[:PLACES_MAX]]
+
+
 @post("/cases/hints", status_code=200)
 async def hints(request: Request) -> Response[Any]:
     node, actor = node_of(request), actor_of(request)
     form = forms.typed((await request.form()).multi_items())
     text = "".join(str(one) for one in form.get("account", [])[:1])
     found, accuses = offered(text, node.tables(), local(node.clock()).date())
+    said = "".join(str(one) for one in form.get("place_text", [])[:1])
+    found += places(text + said, ledgers_to_choose(request), node.tables())
     names = list(dict.fromkeys(str(name).strip() for name in form.get("party_name", [])))
     known = []
     for name in [name for name in names if len(name) >= NAME_CHARS_MIN][:NAMES_MAX]:
