@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from deploy.demo.cast import PASSWORD
 from deploy.demo.check import Story, photo
 from deploy.demo.county import Demo
+from protocol.tables import Tables
 from tests.kit.browser import DESK, EXPECTED, OLD_PC, PHONE, TOUCH
 from tests.kit.machine import CHROMIUM
 from tests.kit.source import ROOT
@@ -175,9 +176,12 @@ async def at_the_phone(camera: Camera, demo: Demo) -> None:
     await phone.get_by_text("指界").first.tap()
     await phone.get_by_role("button", name="接单", exact=True).tap()
     await phone.get_by_role("button", name="已到现场", exact=True).tap()
+    await phone.get_by_text(Tables.packaged().word("task_result", "settled"), exact=True).tap()
     await phone.locator("textarea").first.fill("对着老图指了界，李水木愿意退回老墙脚，两家都在场。")
     picture = {"name": "现场.png", "mimeType": "image/png", "buffer": photo()}
-    await phone.locator("input[type=file]").first.set_input_files(picture)
+    async with phone.expect_file_chooser() as chooser:
+        await phone.get_by_text("拍照片").first.tap()
+    await (await chooser.value).set_files(picture)
     canvas = phone.locator("canvas").first
     await canvas.scroll_into_view_if_needed()
     if box := await canvas.bounding_box():
@@ -187,6 +191,9 @@ async def at_the_phone(camera: Camera, demo: Demo) -> None:
             await phone.mouse.move(box["x"] + 40 + n * 9, box["y"] + 80 + (n % 6 - 3) * 9)
         await phone.mouse.up()
     await camera.take(phone, "phone-report", sizes=False)
+    await phone.get_by_role("button", name="提交反馈", exact=True).tap()
+    await phone.get_by_role("button", name="提交反馈", exact=True).wait_for(state="detached")
+    await camera.take(phone, "phone-reported", sizes=False)
 
 
 async def main(folder: Path, as_json: bool, readme: bool) -> int:
