@@ -6,12 +6,14 @@ const WORDS = { new: "派来一项新任务", recalled: "有一项任务撤回�
 
 /** What of a visit the cadre has to know about; a step of his own changes nothing of it. */
 export const looks = (t) => JSON.stringify([t.status === "recalled", t.due_ms, t.place, t.address, t.bring, t.summary, t.purpose, t.urges.length, t.told?.length ?? 0]);
-/** "new", "recalled", "changed" or "": what he has not seen yet. before: looks() of what he saw. */
+/** "new", "recalled", "changed" or "": what he has not seen yet. before: looks() of what he saw; "": it is known to this phone, and he has not opened it. */
 export function changeOf(before, t) {
-  if (before === undefined) return t.status === "sent" ? "new" : "";
-  if (before === looks(t)) return "";
+  if (!before && t.open) return t.status === "sent" ? "new" : "";
+  if (before === undefined || before === looks(t)) return "";
   return t.status === "recalled" ? "recalled" : t.open ? "changed" : "";
 }
+/** seen with the visits that it does not know yet: those to be taken up are news, all others are as they are. */
+export const known = (seen, tasks) => ({ ...Object.fromEntries(tasks.map((t) => [t.id, t.status === "sent" ? "" : looks(t)])), ...seen });
 
 /** before: the visits as they stood here, null where nothing can be compared. count: how many he has not looked at. */
 export async function announce(before, now, count) {

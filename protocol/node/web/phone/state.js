@@ -2,7 +2,7 @@
 // What may be done in which status comes from the server as data (`flow`), so that the rules stay in one place.
 import { batch, computed, signal } from "@preact/signals";
 import { again, db, drop, isUnsent, kept, marked, note, noted, PROGRESS, put, received, replay, SENT, together } from "./outbox.js";
-import { announce, changeOf, looks } from "./news.js";
+import { announce, changeOf, known, looks } from "./news.js";
 
 const NEAR_MS = 4_000, FAR_MS = 20_000, HIDDEN_MS = 60_000; // how often to look: while something is under way, else, in the background
 const FULL = "手机存满了，新收到的存不下；已经存好的都在。请清出空间。";
@@ -54,7 +54,8 @@ async function once() {
   const before = me.value?.person === said.me.person ? tasks.value : null;
   await received(said, Date.now());
   await settle(sent.filter((a) => a.person === said.me.person), said.marks, said.tasks);
-  if (!await noted("seen")) await note("seen", Object.fromEntries(said.tasks.filter((t) => t.status !== "sent").map((t) => [t.id, looks(t)]))); // a new phone
+  const looked = await noted("seen") ?? {};
+  if (said.tasks.some((t) => !(t.id in looked))) await note("seen", known(looked, said.tasks));
   await show("in");
   announce(before, said.tasks, shown.value.filter((t) => t.news).length);
 }

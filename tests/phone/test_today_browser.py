@@ -1,0 +1,148 @@
+"""What a cadre sees of his day: the order of visits, how to call and to get there, and news of tasks that come, change or are taken back."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from protocol.commands import RecallTask, UrgeTask
+from tests.hub_pages.world import Hub, served
+from tests.kit.browser import PHONE, SMALL_PHONE, TOUCH, look
+from tests.kit.machine import needs_chromium
+from tests.node.desk_kit import new_id
+from tests.phone.test_cadre_browser import SLOW_MS, Phone
+
+pytestmark = needs_chromium
+HERE = ZoneInfo("Asia/Shanghai")
+NOON = datetime.now(HERE).replace(hour=12, minute=0, second=0, microsecond=0)
+TOLD = "() => navigator.serviceWorker.getRegistration('/task').then((r) => r.getNotifications()).then((all) => all.map((n) => `${n.title} ${n.body}`))"
+BADGE = "navigator.setAppBadge = async (n) => { globalThis.badge = n; }; navigator.clearAppBadge = async () => { globalThis.badge = 0; };"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[tuple[str, Hub, Any]]:
+    with served(tmp_path) as (url, hub, run):
+        hub.county.clock.now_ms = int(NOON.timestamp() * 1000)
+        run(hub.sign_in("operator"))
+        yield url, hub, run
+
+
+def ms(moment: datetime) -> str:
+    return str(int(moment.timestamp() * 1000))
+
+
+def opened(open_page: Any, url: str, size: dict[str, int] = PHONE, **more: Any) -> Phone:
+    phone = Phone(open_page(f"{url}/task", size, **TOUCH, **more), url)
+    phone.page.context.clock.set_system_time(NOON)
+    phone.page.context.add_init_script(BADGE)
+    phone.sign_in("cadre")
+    return phone
+
+
+def cards(page: Page, heading: str) -> list[str]:
+    return page.locator("section", has=page.get_by_role("heading", name=heading)).locator(".tasks strong").all_inner_texts()
+
+
+def test_today_is_in_the_order_of_deadlines_and_what_lies_together_goes_together(world, open_page):
+    url, hub, run = world
+    end = NOON.replace(hour=17, minute=30)
+    for title, due in (
+        ("老宅地基", end + timedelta(days=3)),  # the other place, later: on the way of today's
+        ("田埂地界", end),
+        ("空调外机对着窗", NOON.replace(hour=20)),  # the first place again, last of today
+        ("工钱没结清", NOON.replace(hour=18)),  # the other place, between the two
+        ("物业费三年没交", end + timedelta(days=9)),
+    ):
+        run(hub.send(title, due_ms=ms(due)))
+    places = {title: run(hub.root.reads.case(hub.actor(), subject)).ledger for title, subject in hub.cases.items()}
+    assert places["田埂地界"] == places["空调外机对着窗"] == places["物业费三年没交"] != places["工钱没结清"] == places["老宅地基"]
+    phone = opened(open_page, url, SMALL_PHONE)
+    expect(phone.page.get_by_role("heading", name="今天要去（5）")).to_be_visible()
+    assert cards(phone.page, "今天要去") == [
+        "1. 上门：田埂地界", "2. 上门：空调外机对着窗", "3. 上门：物业费三年没交", "4. 上门：工钱没结清", "5. 上门：老宅地基",
+    ]  # fmt: skip
+    expect(phone.page.get_by_text("手机里没有各处的坐标，不算路远近")).to_be_visible()
+    assert phone.page.get_by_text("顺路，不急").count() == 2
+    look(phone.page, "phone-360-today")
+
+
+def test_he_calls_and_gets_there_from_the_visit(world, open_page):
+    url, hub, run = world
+    run(hub.send("田埂地界", address="三组十二号"))
+    phone = opened(open_page, url, permissions=["clipboard-read", "clipboard-write"])
+    phone.task("田埂地界")
+    page, where = phone.page, "安吉县天子湖镇高禹村三组十二号"
+    assert page.get_by_role("link", name="拨打 13800000000").get_attribute("href") == "tel:13800000000"
+    assert unquote(page.get_by_role("link", name="打开地图").get_attribute("href") or "") == f"geo:0,0?q={where}"
+    page.get_by_role("button", name="复制地址").tap()
+    expect(page.get_by_text("地址已复制")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == where
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")  # an old browser, or one that refuses
+    page.get_by_role("button", name="复制地址").tap()
+    expect(page.get_by_text("地址已复制")).to_be_visible()
+
+
+def test_news_are_told_without_names_and_a_recalled_task_asks_nothing_more(world, open_page):
+    url, hub, run = world
+    first = run(hub.send("田埂地界"))
+    phone = opened(open_page, url, permissions=["notifications"])
+    page = phone.page
+    expect(page.get_by_text("新派来的")).to_be_visible()
+    page.wait_for_function("() => globalThis.badge === 1")
+    expect(page.get_by_text("页面关掉以后，请自己常打开看看")).to_be_visible()
+    phone.task("田埂地界")
+    page.wait_for_function("() => globalThis.badge === 0")
+    phone.main("接单")
+    page.get_by_role("link", name="‹ 我的任务").tap()
+    expect(page.get_by_text("新派来的")).to_have_count(0)
+    assert page.evaluate(TOLD) == [], "what stood there when he came is no news"
+    second = run(hub.send("工钱没结清", due_ms=ms(NOON.replace(hour=17, minute=30))))
+    expect(page.get_by_text("新派来的")).to_be_visible(timeout=SLOW_MS)
+    told = page.evaluate(TOLD)
+    assert len(told) == 1 and re.fullmatch(r"派来一项新任务 \d+月\d+日 周. 17:30前。点开看。", told[0]), told
+    run(hub.root.say(UrgeTask(id=new_id(), task=first, text="今天能去吗"), hub.root.actor()))
+    expect(page.get_by_text("有变化")).to_be_visible(timeout=SLOW_MS)
+    run(hub.root.say(RecallTask(id=new_id(), task=second, reason="人手换了"), hub.root.actor()))
+    expect(page.get_by_role("heading", name="刚撤回，不用去了")).to_be_visible(timeout=SLOW_MS)
+    assert sorted(title.split()[0] for title in page.evaluate(TOLD)) == ["有一项任务撤回了，不用去了", "有一项任务有变化"]
+    look(page, "phone-news")
+    phone.task("工钱没结清")
+    expect(page.get_by_text("这项任务撤回了，不用去了。")).to_be_visible()
+    expect(page.get_by_text("原因：人手换了")).to_be_visible()
+    expect(page.locator(".foot")).to_have_count(0)
+    expect(page.locator("textarea")).to_have_count(0)
+    look(page, "phone-recalled")
+    phone.main("已经去过了，要写反馈…")
+    expect(page.get_by_label("经过和结果")).to_be_visible()
+    page.get_by_role("link", name="‹ 我的任务").tap()
+    expect(page.get_by_role("heading", name="刚撤回，不用去了")).to_have_count(0)
+    assert "上门：工钱没结清" in cards(page, "办过的")[0]
+
+
+def test_whether_to_tell_is_asked_once_when_a_task_was_taken(world, open_page):
+    url, hub, run = world
+    run(hub.send("田埂地界"))
+    phone = opened(open_page, url)
+    page = phone.page
+    page.evaluate("() => { Notification.requestPermission = async () => { throw new Error('not before he said yes'); }; }")
+    if page.evaluate("Notification.permission") != "default":
+        page.context.add_init_script("Object.defineProperty(Notification, 'permission', { get: () => 'default' })")
+        page.reload()
+    phone.task("田埂地界")
+    question = page.get_by_role("heading", name="来了新任务，要手机提醒吗？")
+    expect(question).to_have_count(0)
+    phone.main("接单")
+    expect(question).to_be_visible()
+    expect(page.get_by_text("关掉以后内网收不到推送")).to_be_visible()
+    look(page, "phone-asks")
+    phone.main("不用")
+    expect(question).to_have_count(0)
+    page.reload()
+    expect(page.get_by_role("button", name="已到现场")).to_be_visible()
+    expect(question).to_have_count(0)
