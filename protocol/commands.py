@@ -410,6 +410,12 @@ class UrgeTask(TaskCommand):
     text: Line
 
 
+class TellTask(TaskCommand):
+    """留言: the one who goes asks or explains, the office that sent him answers; the status stays."""
+
+    text: Annotated[str, msgspec.Meta(max_length=200)]
+
+
 class DecideTaskReview(TaskCommand):
     """待核对 of a task: the office that sent it (of a linked task: the one that does it) adopts or rejects. item: `origin/seq`."""
 
@@ -463,4 +469,4 @@ class EraseBody(Command):
 
 CASE_COMMANDS: tuple[type[CaseCommand], ...] = tuple(CaseCommand.__subclasses__())
 TASK_COMMANDS: tuple[type[TaskCommand], ...] = tuple(TaskCommand.__subclasses__())
-PHONE_COMMANDS = (ConfirmTask, DeclineTask, ArriveTask, ReportTask)
+PHONE_COMMANDS = (ConfirmTask, DeclineTask, ArriveTask, ReportTask, TellTask)

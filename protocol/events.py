@@ -344,6 +344,10 @@ class TaskUrged(Facts):
     pass
 
 
+class TaskTold(Facts):
+    pass
+
+
 class TaskAnswered(Facts):
     """How far the linked task has got, brought back by the node that made it: what the office that asked may know, nothing else."""
 
@@ -403,6 +407,7 @@ EVENTS: Final[dict[str, tuple[type[Facts], type[Body] | None]]] = {
     "TaskEvidenceAdded": (TaskEvidenceAdded, EvidenceAddedBody),
     "TaskRecalled": (TaskRecalled, TextBody),
     "TaskUrged": (TaskUrged, TextBody),
+    "TaskTold": (TaskTold, TextBody),
     "TaskAnswered": (TaskAnswered, TextBody),
     "TaskReviewDecided": (TaskReviewDecided, TextBody),
     "OpinionWritten": (OpinionWritten, TextBody),

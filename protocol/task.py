@@ -71,6 +71,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("AddTaskEvidence", "TaskEvidenceAdded", (*_DOER, SEES), _stay(*TASK_STATUS_NAMES), "加照片、签名、录音或书面材料。"),
     Row("RecallTask", "TaskRecalled", (SENDER,), _to("recalled", "sent", "confirmed"), "撤回派单；已经到场的不能撤回。"),
     Row("UrgeTask", "TaskUrged", (SENDER, ABOVE), _stay(*TASK_OPEN), "催一催接单的人。"),
+    Row("TellTask", "TaskTold", (*_DOER, SENDER), _stay(*TASK_STATUS_NAMES), "接单的人问一问、说明一下，派单的单位答复；任务的状态不变。"),
     Row("DecideTaskReview", "TaskReviewDecided", (OWNER,), _stay(*TASK_STATUS_NAMES), "逐条决定被搁置的内容采纳还是不采纳。"),
     Row("", "TaskAnswered", (NODE,), _stay(*TASK_STATUS_NAMES), ""),
 )
@@ -212,6 +213,10 @@ def _urge(command: c.UrgeTask, start: Start, _: Context) -> Made:
     return e.TaskUrged(start[0], 0, ()), _text(command.text, "text", "催办的话")
 
 
+def _tell(command: c.TellTask, start: Start, _: Context) -> Made:
+    return e.TaskTold(start[0], 0, ()), _text(command.text, "text", "留言")
+
+
 def is_adoptable(review: Review) -> bool:
     """Claims that it may be adopted: who goes is not changed by a review; a task that came late may be taken as it is."""
     return review.kind in ADOPTABLE or review.code == CROSSED or (review.kind == "TaskAssigned" and review.code in OUT_OF_OFFICE)
@@ -239,6 +244,7 @@ _MAKE: Final[dict[str, Callable[[Any, Start, Context], Made]]] = {
     "AddTaskEvidence": _evidence,
     "RecallTask": _recall,
     "UrgeTask": _urge,
+    "TellTask": _tell,
     "DecideTaskReview": _review,
 }
 

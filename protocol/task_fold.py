@@ -210,6 +210,10 @@ def _urged(task: Task, item: Item, _: Any) -> None:
     task.urged_ms = at_ms(item.head)
 
 
+def _told(_: Task, __: Item, ___: Any) -> None:
+    """It stands among the lines; nothing else of the task knows of it."""
+
+
 _FILL: Final[dict[str, Callable[[Task, Item, Any], None]]] = {
     "TaskConfirmed": _confirmed,
     "TaskDeclined": _declined,
@@ -217,4 +221,5 @@ _FILL: Final[dict[str, Callable[[Task, Item, Any], None]]] = {
     "TaskReported": _reported,
     "TaskRecalled": _recalled,
     "TaskUrged": _urged,
+    "TaskTold": _told,
 }

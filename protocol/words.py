@@ -60,6 +60,7 @@ EVENT_NAMES: Final[dict[str, str]] = {
     "TaskEvidenceAdded": "现场附件",
     "TaskRecalled": "撤回派单",
     "TaskUrged": "催办",
+    "TaskTold": "留言",
     "TaskAnswered": "答复",
     "TaskReviewDecided": "核对",
     "PersonRegistered": "登记人员",
@@ -119,6 +120,7 @@ COMMAND_NAMES: Final[dict[str, str]] = {
     "AddTaskEvidence": "加现场附件",
     "RecallTask": "撤回派单",
     "UrgeTask": "催办",
+    "TellTask": "留言",
     "DecideTaskReview": "核对",
     "RegisterPerson": "登记人员",
     "GivePost": "任岗",
@@ -282,6 +284,7 @@ _LINES: Final[dict[str, str]] = {
     "TaskEvidenceAdded": "文件 b.blob blob · 说明 b.note text · 附件 f.what word:evidence · 大小 f.size size",
     "TaskRecalled": "原因 b.text text",
     "TaskUrged": "催办 b.text text",
+    "TaskTold": "留言 b.text text",
     "TaskReviewDecided": "核对 f.decision word:review · 原因 b.text text",
     "TaskAnswered": "进展 f.status status · 结果 f.result word:task_result · 内容 b.text text · 时间 f.at_ms moment",
 }

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from protocol.commands import RecallTask, UrgeTask
-from tests.hub_pages.world import Hub, served
+from tests.hub_pages.world import JSON, Hub, served
 from tests.kit.browser import PHONE, SMALL_PHONE, TOUCH, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
@@ -146,3 +146,49 @@ def test_whether_to_tell_is_asked_once_when_a_task_was_taken(world, open_page):
     page.reload()
     expect(page.get_by_role("button", name="已到现场")).to_be_visible()
     expect(question).to_have_count(0)
+
+
+def test_he_asks_back_and_is_answered_and_the_visit_stays_as_it_is(world, open_page):
+    url, hub, run = world
+    subject = run(hub.send("田埂地界"))
+    phone = opened(open_page, url, SMALL_PHONE)
+    page = phone.page
+    phone.task("田埂地界")
+    phone.main("接单")
+    phone.signal(False)
+    phone.main("问派单的人…")
+    phone.main("留言")
+    expect(phone.status).to_have_text("请写要问什么。")
+    page.get_by_label("要问什么、要说明什么").fill("户主电话打不通，改明天行吗")
+    phone.main("留言")
+    expect(page.get_by_text("留言 存在手机，待发送")).to_be_visible()
+    phone.signal(True)
+    expect(page.get_by_text("户主电话打不通，改明天行吗")).to_be_visible(timeout=SLOW_MS)
+    run(hub.sign_in("operator"))
+    asked = run(hub.client.get(f"/tasks/{subject}", headers={"accept": "text/html"})).text
+    assert "户主电话打不通，改明天行吗" in asked and "给去的人留言" in asked
+    run(hub.post(f"/tasks/{subject}/TellTask", {"command_id": new_id(), "text": "可以，明天上午去"}))
+    expect(page.get_by_text("可以，明天上午去")).to_be_visible(timeout=SLOW_MS)
+    look(page, "phone-360-told")
+    assert run(hub.root.reads.task(hub.root.actor(), subject)).status == "confirmed"
+    run(hub.sign_in("other"))
+    assert (
+        run(hub.client.post(f"/tasks/{subject}/TellTask", data={"command_id": new_id(), "text": "别人"}, headers=JSON)).status_code == 404
+    )
+
+
+def test_he_says_no_with_a_reason(world, open_page):
+    url, hub, run = world
+    subject = run(hub.send("田埂地界"))
+    phone = opened(open_page, url, SMALL_PHONE)
+    phone.task("田埂地界")
+    phone.main("谢绝…")
+    phone.main("谢绝")
+    expect(phone.status).to_have_text("请写一句去不了的原因。")
+    look(phone.page, "phone-360-decline")
+    phone.page.get_by_label("去不了的原因").fill("在县里开会")
+    phone.main("谢绝")
+    expect(phone.page.get_by_role("heading", name="办过的")).to_be_visible()
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好", timeout=SLOW_MS)
+    task = run(hub.root.reads.task(hub.root.actor(), subject))
+    assert (task.status, "在县里开会" in str([line.text for line in task.lines])) == ("declined", True)

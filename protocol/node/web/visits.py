@@ -4,7 +4,7 @@
     POST /cases/{id}/AssignTask         form → AssignTask; 422 gives the form back as typed
     GET /tasks?show=open|all            every task this office may see, live (stream view `tasks`)
     GET /tasks/{id}                     one task: its steps with times and receipts, words, photos, signatures, position (view `task`)
-    POST /tasks/{id}/UrgeTask, RecallTask, DecideTaskReview    and, by the unit that was asked to join, ConfirmTask, DeclineTask, ReportTask
+    POST /tasks/{id}/UrgeTask, TellTask, RecallTask, DecideTaskReview    and, by the unit that was asked to join, ConfirmTask, DeclineTask, ReportTask
     GET /tasks/{id}/files/{address}     what the cadre brought back, for whoever may see the task
 
 The cadre will see what is written here and nothing else of the case. `by` is one of the offered times or `other`, which
@@ -18,8 +18,18 @@ from litestar import Request, Response, get, post
 from litestar.params import FromPath
 
 from protocol import dispute
-from protocol.case import Case, Task
-from protocol.commands import AssignTask, ConfirmTask, DecideTaskReview, DeclineTask, RecallTask, ReportTask, TaskCommand, UrgeTask
+from protocol.case import TASK_OPEN, Case, Task
+from protocol.commands import (
+    AssignTask,
+    ConfirmTask,
+    DecideTaskReview,
+    DeclineTask,
+    RecallTask,
+    ReportTask,
+    TaskCommand,
+    TellTask,
+    UrgeTask,
+)
 from protocol.node.errands import linked_id
 from protocol.node.web import forms, task_steps, team
 from protocol.node.web import print as paper
@@ -34,7 +44,7 @@ from protocol.problem import Refused
 from protocol.task import steps_task
 
 COMMANDS: Final[dict[str, type[TaskCommand]]] = {
-    kind.__name__: kind for kind in (UrgeTask, RecallTask, ConfirmTask, DeclineTask, ReportTask, DecideTaskReview)
+    kind.__name__: kind for kind in (UrgeTask, TellTask, RecallTask, ConfirmTask, DeclineTask, ReportTask, DecideTaskReview)
 }
 
 
@@ -180,6 +190,7 @@ async def task_context(request: Request, subject: str) -> dict[str, Any]:
         "names": {person: await node.reads.person_name(person) for person in writers if person},
         "may_urge": "UrgeTask" in offered,
         "may_recall": "RecallTask" in offered,
+        "may_tell": "TellTask" in offered and task.status in TASK_OPEN,
         "reviewed": {review.item: review for review in task.reviews} if "DecideTaskReview" in offered else {},
         "linked": await linked_here(request, task),
         "answers": offered & {"ConfirmTask", "DeclineTask", "ReportTask"} if task.unit else set(),

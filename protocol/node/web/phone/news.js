@@ -5,7 +5,7 @@
 const WORDS = { new: "派来一项新任务", recalled: "有一项任务撤回了，不用去了", changed: "有一项任务有变化" };
 
 /** What of a visit the cadre has to know about; a step of his own changes nothing of it. */
-export const looks = (t) => JSON.stringify([t.status === "recalled", t.due_ms, t.place, t.address, t.bring, t.summary, t.purpose, t.urges.length, t.told?.length ?? 0]);
+export const looks = (t) => JSON.stringify([t.status === "recalled", t.due_ms, t.place, t.address, t.bring, t.summary, t.purpose, t.urges.length, t.told?.filter((x) => !x.mine).length ?? 0]);
 /** "new", "recalled", "changed" or "": what he has not seen yet. before: looks() of what he saw; "": it is known to this phone, and he has not opened it. */
 export function changeOf(before, t) {
   if (!before && t.open) return t.status === "sent" ? "new" : "";

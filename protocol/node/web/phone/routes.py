@@ -47,7 +47,7 @@ ID: Final = re.compile(r"[0-9a-z-]{8,64}")
 WEEKDAYS: Final = "一二三四五六日"
 ORDER: Final = ("ConfirmTask", "ArriveTask", "ReportTask")  # of these the first that moves a task on is the main button
 LABELS: Final = {"ArriveTask": "已到现场", "ReportTask": "提交反馈"}  # at the thumb; elsewhere as COMMAND_NAMES has them
-_command = msgspec.json.Decoder(type=PHONE_COMMANDS[0] | PHONE_COMMANDS[1] | PHONE_COMMANDS[2] | PHONE_COMMANDS[3])
+_command = msgspec.json.Decoder(type=PHONE_COMMANDS[0] | PHONE_COMMANDS[1] | PHONE_COMMANDS[2] | PHONE_COMMANDS[3] | PHONE_COMMANDS[4])
 
 
 class FileCommand(msgspec.Struct, forbid_unknown_fields=True):
@@ -155,8 +155,15 @@ def visit(task: Task, marks: list[dict[str, Any]], rank: int, tables: Tables) ->
         "code": task.case_code,
         "assigned_by": tables.office_name(task.assigned_by) if task.assigned_by else "",
         "contacts": [contact(party, tables) for party in task.contacts],
-        "history": [history(line) for line in task.lines if line.kind not in ("TaskUrged", "TaskEvidenceAdded") and not line.set_aside],
+        "history": [
+            history(line) for line in task.lines if line.kind not in ("TaskUrged", "TaskTold", "TaskEvidenceAdded") and not line.set_aside
+        ],
         "urges": [{"text": "；".join(x.text.values()), "at": moment(x.at_ms)} for x in task.lines if x.kind == "TaskUrged"],
+        "told": [
+            {"key": key_of(x), "text": "；".join(x.text.values()), "at": moment(x.at_ms), "mine": x.head.author[0] == task.cadre}
+            for x in task.lines
+            if x.kind == "TaskTold"
+        ],
         "marks": marks,
     }
 

@@ -41,6 +41,24 @@ function Decline({ t, step }) {
       <div class="two"><button onClick={send}>{step.label}</button><button class="plain" onClick={() => { door.value = ""; }}>不了，我去</button></div></section>;
 }
 
+/** A question or a word to the office that sent him; the visit stays as it is. */
+function Tell({ t }) {
+  const text = useRef(), sending = useRef(false), isOpen = door.value === "tell";
+  const send = async () => {
+    const words = text.current.value.trim();
+    if (sending.current) return;
+    if (!words) { notice.value = "请写要问什么。"; return text.current.focus(); }
+    sending.current = true;
+    if (await act([{ kind: "TellTask", label: "留言", task: t.id, at_ms: Date.now(), text: words.slice(0, 200) }])) door.value = "";
+    sending.current = false;
+  };
+  return <section class="card"><h2>和派单单位的留言</h2>
+    {t.told?.length > 0 && <ol class="steps">{t.told.map((x) => <li key={x.key}><strong>{x.mine ? "我" : t.assigned_by}</strong> <span class="soft">{x.at}</span><p>{x.text}</p></li>)}</ol>}
+    {isOpen ? <><label for="told">要问什么、要说明什么</label><textarea id="told" ref={text} rows="3" maxlength="200" />
+      <div class="two"><button onClick={send}>留言</button><button class="plain" onClick={() => { door.value = ""; }}>不写了</button></div></>
+      : t.open && <button onClick={() => { door.value = "tell"; }}>问派单的人…</button>}</section>;
+}
+
 /** The position leaves the phone only when the cadre taps for it. */
 function Position() {
   const find = () => {
@@ -80,6 +98,7 @@ export function Visit({ t }) {
     {step?.kind === "ArriveTask" && <Position />}
     {step?.kind === "ArriveTask" && allowed.value === "ask" && <Ask />}
     {!over && <History t={t} />}
+    {flow.value.moves.TellTask && (t.open || t.told?.length > 0) && <Tell t={t} />}
     {no && !blocked.length && <Decline t={t} step={no} />}
     {step && step.kind !== "ReportTask" && !blocked.length && door.value !== "decline" && <Main step={step} onClick={send} />}
   </main>;
