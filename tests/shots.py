@@ -78,7 +78,7 @@ STATES = {  # path of the village's desk → name; what stands there when someth
     "/cases?text=没有这个词": "nothing-found", "/cases?view=review": "list-empty", "/calendar": "calendar",
 }  # fmt: skip
 COUNTY_PAGES = {
-    "/tasks": "tasks", "/people": "people", "/nodes": "nodes", "/link": "hub-link", "/quarantine": "quarantine", "/reviews": "reviews",
+    "/tasks": "tasks", "/statistics?period=year": "statistics", "/people": "people", "/nodes": "nodes", "/link": "hub-link", "/quarantine": "quarantine", "/reviews": "reviews",
     "/losses": "hub-losses", "/proof": "proof", "/vouch": "vouch",
 }  # fmt: skip
 

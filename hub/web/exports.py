@@ -74,8 +74,7 @@ class Workbook:
 
     def __init__(self, title: str, author: str, about: list[list[Cell]]) -> None:
         self._bytes = io.BytesIO()
-        as_text = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-        self._book = xlsxwriter.Workbook(self._bytes, {"in_memory": True, **as_text})
+        self._book = xlsxwriter.Workbook(self._bytes, {"in_memory": True})
         self._book.set_properties({"title": title, "author": author})
         self._head = self._book.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"})
         self._rate, self._wrap = self._book.add_format({"num_format": "0.0%"}), self._book.add_format({"text_wrap": True, "valign": "top"})
@@ -115,7 +114,7 @@ class Workbook:
                 if cell.value is not None:
                     sheet.write_number(n, column, cell.value, self._rate)
             elif isinstance(cell, str):
-                sheet.write_string(n, column, cell)
+                sheet.write_string(n, column, cell)  # `write` would make formulas and links of some
             elif cell is not None:
                 sheet.write_number(n, column, cell)
 

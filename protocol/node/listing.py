@@ -239,7 +239,7 @@ def again(seen: Where) -> Where:
     sql, values = seen
     rows = "select subject, person, logged_ms from case_row where person > ''"
     day = f"((logged_ms + {ZONE_MS}) / {DAY_MS})"
-    twice = f"select person from case_row where person > '' group by person having min(logged_ms) < max(logged_ms)"
+    twice = "select person from case_row where person > '' group by person having min(logged_ms) < max(logged_ms)"
     before = f"e.logged_ms < {day.replace('logged_ms', 'c.logged_ms')} * {DAY_MS} - {ZONE_MS} and e.logged_ms >= c.logged_ms - {AGAIN_MS}"
     earlier = f"select 1 from ({rows} and {sql}) e where e.person = c.person and {before}"
     return f"subject in (select c.subject from ({rows} and person in ({twice})) c where exists ({earlier}))", values

@@ -109,6 +109,10 @@ class Statistics:
         self._journal, self._clock = journal, clock
         self._kept: dict[Any, _Kept] = {}
 
+    def forget(self) -> None:
+        """All is counted anew, as after an entry."""
+        self._kept.clear()
+
     async def found(self, actor: Actor, asked: Asked) -> Found:
         """All zero for who may see no case."""
         who, now_ms = (actor.offices, actor.powers & CASE_POWERS, asked), self._clock()

@@ -73,6 +73,16 @@ async def test_each_number_leads_to_a_list_of_as_many(hub: Hub, more: str):
     assert await every_number(hub, f"/statistics{more}") > 10
 
 
+@pytest.mark.parametrize("more", ["", "?period=last_month", "?period=quarter", "?period=days&since=2026-12-01&until=2027-01-01"])
+async def test_a_number_of_one_time_leads_to_no_case_of_another(hub: Hub, more: str):
+    for days in (25, 30):
+        hub.county.clock.pass_ms(days * DAY_MS)
+        again = LogDispute(id=new_id(), ledger=VILLAGE, type="1002", account="又一件。", parties=[Party("查小满")], title="又一件")
+        await hub.root.say(again, hub.actor())
+    await hub.sign_in("operator")
+    assert await every_number(hub, f"/statistics{more}") > 5
+
+
 async def test_the_page_counts_what_is_there(hub: Hub):
     await hub.sign_in("operator")
     said = await hub.get("/statistics")

@@ -253,6 +253,17 @@ async def test_an_answer_is_kept_until_an_entry_comes_or_a_clock_may_have_run_ou
     assert (await statistics.found(operator, ASKED)).whole.late == 1, "nothing was written, but its time is over"
 
 
+@pytest.mark.parametrize(("hours", "again"), [(2, 0), (10, 1), (24 * 365, 1), (24 * 365 + 1, 0)])
+async def test_who_comes_again_within_a_year_but_not_the_same_day_comes_again(county: County, hours: int, again: int):
+    """The first came at three in the afternoon; ten hours later is the next day."""
+    root = await county.node("root")
+    for after_ms in (0, hours * 3_600_000 - 1000):
+        root.clock.pass_ms(after_ms)
+        await root.say(dispute(VILLAGE, parties=[PEOPLE[0]]), root.actor("operator", ROOT))
+    asked = Asked(START_MS, START_MS + 400 * DAY_MS, (0, START_MS), ())
+    assert (await root.reads.statistics.found(root.actor("operator", ROOT), asked)).whole.again == again
+
+
 async def test_what_is_sealed_is_in_no_figure(county: County):
     root = await county.node("root")
     await root.say(SealDispute(id=new_id(), account="有人说青苗费发到了别人的卡上。"), root.actor("operator", ROOT))

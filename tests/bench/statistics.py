@@ -1,0 +1,96 @@
+"""statistics: the questions behind 统计 in a county of `cases` cases, and a list behind one of its numbers; SQL and folding, without the page.
+
+cold: an entry came since, so all is counted anew; warm: the answer is still good. The year holds every case, the month what the drawn
+history has there. Floor: counting the same rows along the same index, which is the least that any figure of them costs.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import text
+
+from hub.web.periods import period
+from protocol.access import CASE_POWERS
+from protocol.calendar import local_date
+from protocol.events import Actor
+from protocol.node.listing import COUNTED, Narrowed
+from protocol.node.node import Node
+from protocol.node.statistics import Asked
+from tests.bench.figure import Figure, figure, percentile
+from tests.bench.kit.county import county, opened
+
+TARGET_MS = 100
+COUNTY = "330523"
+
+
+class Sizes(NamedTuple):
+    cases: int
+    disputes: int
+    rounds: int
+
+
+FULL, SLICE = Sizes(100_000, 120, 20), Sizes(20, 12, 2)
+
+
+async def run(runs: int, folder: Path, sizes: Sizes = FULL) -> dict[str, Figure]:
+    demo = await county(folder, sizes.cases, into=("hub", "town"), disputes=sizes.disputes)
+    node = await opened(demo.folder / "hub")
+    try:
+        return await _measured(node, runs, sizes)
+    finally:
+        await node.close()
+
+
+async def _measured(node: Node, runs: int, sizes: Sizes) -> dict[str, Figure]:
+    operator = Actor("", "", COUNTY, frozenset(CASE_POWERS), "")
+    last = await _last_day(node)
+    year, month = [period("days", last, since, last).asked("", "") for since in (date(last.year - 1, last.month, 1), last.replace(day=1))]
+    took: dict[str, list[float]] = {}
+    floors: list[float] = []
+    for _ in range(runs):
+        seen = {
+            "year_cold_p50_ms": lambda: _found(node, operator, year, cold=True),
+            "month_cold_p50_ms": lambda: _found(node, operator, month, cold=True),
+            "warm_p50_ms": lambda: _found(node, operator, year, cold=False),
+            "list_p50_ms": lambda: _list(node, operator, year),
+        }
+        for name, ask in seen.items():
+            took.setdefault(name, []).append(await _p50(ask, sizes.rounds))
+        floors.append(await _p50(lambda: _count(node, year), sizes.rounds))
+    whole = (await node.reads.statistics.found(operator, year)).whole
+    assert whole.registered == (counted := await _count(node, year)), f"{whole.registered} in the figures, {counted} in the store"
+    assert whole.registered > sizes.cases * 0.9, "the year holds nearly all"
+    return {name: figure(some, "ms", floors, target=TARGET_MS) for name, some in took.items()}
+
+
+async def _p50(ask: Callable[[], Awaitable[Any]], rounds: int) -> float:
+    took = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        await ask()
+        took.append((time.perf_counter() - began) * 1000)
+    return percentile(took, 50)
+
+
+async def _found(node: Node, actor: Actor, asked: Asked, cold: bool) -> None:
+    if cold:
+        node.reads.statistics.forget()
+    await node.reads.statistics.found(actor, asked)
+
+
+async def _list(node: Node, actor: Actor, asked: Asked) -> None:
+    await node.reads.cases(actor, narrowed=Narrowed("resolved", asked.from_ms, asked.to_ms))
+
+
+async def _count(node: Node, asked: Asked) -> int:
+    sql = f"select count(*) from case_row where {COUNTED} and logged_ms >= :from_ms and logged_ms < :to_ms"
+    async with node.journal.read() as c:
+        return (await c.execute(text(sql), {"from_ms": asked.from_ms, "to_ms": asked.to_ms})).scalar_one()
+
+
+async def _last_day(node: Node) -> date:
+    async with node.journal.read() as c:
+        return local_date((await c.execute(text("select max(logged_ms) from case_row"))).scalar_one())
