@@ -24,7 +24,7 @@ from tests.kit.source import ROOT
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, Page
 
-README = ("village-offline", "case", "board", "dispatch", "phone", "phone-report")
+README = ("village-offline", "today", "case", "board", "dispatch", "statistics", "phone", "phone-report")
 DISPUTES, SEED = 150, 20261124
 SIZES = (("", DESK), ("-1366", OLD_PC), ("-390", PHONE))
 
@@ -78,7 +78,7 @@ STATES = {  # path of the village's desk → name; what stands there when someth
     "/cases?text=没有这个词": "nothing-found", "/cases?view=review": "list-empty", "/calendar": "calendar",
 }  # fmt: skip
 COUNTY_PAGES = {
-    "/tasks": "tasks", "/statistics?period=year": "statistics", "/people": "people", "/nodes": "nodes", "/link": "hub-link", "/quarantine": "quarantine", "/reviews": "reviews",
+    "/statistics": "statistics", "/today": "hub-today", "/tasks": "tasks", "/statistics?period=year": "statistics", "/people": "people", "/nodes": "nodes", "/link": "hub-link", "/quarantine": "quarantine", "/reviews": "reviews",
     "/losses": "hub-losses", "/proof": "proof", "/vouch": "vouch",
 }  # fmt: skip
 
