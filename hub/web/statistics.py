@@ -188,7 +188,8 @@ def place_rows(found: Found, query: Query, office: str, tables: Tables) -> list[
     rows = []
     for path, sums in gathered.items():
         if path == base:
-            rows.append(Row(f"{tables.place_name(path)}本级", sums, "", {"place": path, "alone": "1"}))
+            own = "本级" if tables.children(path) else ""
+            rows.append(Row(f"{tables.place_name(path)}{own}", sums, "", {"place": path, "alone": "1"}))
         else:
             is_last = places.is_unit(path) or not tables.children(path)
             rows.append(Row(tables.place_name(path), sums, "" if is_last else query.address(place=path), {"place": path}))
