@@ -26,6 +26,7 @@ from protocol.task import BY_COMMAND
 LABELS: Final = {"UrgeTask": "催办", "RecallTask": "撤回", "ReassignTask": "改派"}
 WRITTEN: Final = {"UrgeTask": "催办", "RecallTask": "撤回派单", "ReassignTask": "改派"}
 DEFAULTS: Final = {"UrgeTask": "请尽快接单，告诉我们什么时候能到", "RecallTask": "情况有变，不用去了", "ReassignTask": "改由别的同志去"}
+LISTS: Final = ("/board", "/tasks")
 KEPT: Final = "kept"  # the date stays as it is
 
 
@@ -54,9 +55,7 @@ async def question(request: Request, subject: str, step: str, form: dict[str, An
         "phone": await node.reads.person_phone(task.cadre) if task.cadre else "",
         "step": step,
         "label": WRITTEN[step],
-        "back": request.query_params.get("from", "")
-        if request.query_params.get("from", "") in ("/board", "/tasks")
-        else f"/tasks/{subject}",
+        "back": _back(str((form or request.query_params).get("back" if form else "from", "")), subject),
         "form": {"text": DEFAULTS[step], "reason": DEFAULTS[step], "by": KEPT, **(form or {})},
         "wrong": {},
         "sentence": "",
@@ -71,6 +70,11 @@ async def question(request: Request, subject: str, step: str, form: dict[str, An
         context["form"]["by"] = times[0][0]
     cadres, total = await candidates_of(request, task)
     return {**context, "times": [*kept, *times], "cadres": cadres, "cadres_total": total}
+
+
+def _back(asked: str, subject: str) -> str:
+    """Where the question came from: a list, else the task's own page; never another site."""
+    return asked if asked in LISTS else f"/tasks/{subject}"
 
 
 def _check(known: Any, step: str) -> None:
@@ -129,8 +133,7 @@ async def do(request: Request, subject: FromPath[str], step: FromPath[str]) -> R
         task: Task = await node_of(request).reads.task(actor_of(request), new or subject)
         name = (await track(request, task)).name or node_of(request).tables().office_name(task.unit)
         return fragment(request, "visits/_step_done.html", step=step, task=task, name=name)
-    back = str(typed.get("back", ""))
-    return Response("", status_code=303, headers={"Location": back if back in ("/board", "/tasks") else f"/tasks/{new or subject}"})
+    return Response("", status_code=303, headers={"Location": _back(str(typed.get("back", "")), new or subject)})
 
 
 async def _act(request: Request, subject: str, step: str, id_: str, typed: dict[str, Any]) -> str:
