@@ -114,7 +114,7 @@ async def test_urge_and_recall_reach_the_phone_in_their_words(hub: Hub):
     said = await hub.client.post(f"/tasks/{subject}/ask/UrgeTask", data={"command_id": new_id(), "text": "今天能到吗", "back": "/tasks"})
     assert (said.status_code, said.headers["location"]) == (303, "/tasks")
     empty = await hub.client.post(f"/tasks/{subject}/ask/UrgeTask", data={"command_id": new_id(), "text": " ", "back": "/tasks"})
-    assert (empty.status_code, 'name="back" value="/tasks"' in empty.text, "请填写催办的话。" in empty.text) == (422, True, True)
+    assert (empty.status_code, 'name="back" value="/tasks"' in empty.text, "还差 1 项，没有保存。" in empty.text) == (422, True, True)
     await hub.post(f"/tasks/{subject}/ask/RecallTask", {"command_id": new_id(), "reason": "双方谈好了"})
     await hub.sign_in("cadre")
     (mine,) = (await hub.get("/task/mine?kept=&store=phone-of-him&n=1"))["tasks"]

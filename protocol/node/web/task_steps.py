@@ -149,12 +149,7 @@ async def _act(request: Request, subject: str, step: str, id_: str, typed: dict[
     else:
         raise Refused("page_unknown")
     if filled.command is None:
-        name, sentence = next(iter(filled.wrong.items()))
-        raise (
-            Refused("field_missing", field=name, what="要写的话")
-            if name in ("text", "reason")
-            else Refused("command_invalid", why=sentence)
-        )
+        raise Unfilled(**({"command": "请刷新这一页再试。"} if "id" in filled.wrong else filled.wrong))
     await node.desk.submit(filled.command, actor)
     return ""
 
