@@ -205,7 +205,11 @@ async def _phone(browser: "Browser", demo: Demo, folder: Path, runs: int) -> tup
 def _loaded(page: "Page") -> list[Any]:
     """Everything that this page loads from now on."""
     loaded: list[Any] = []
-    page.on("response", lambda answer: loaded.append(answer))
+
+    def came(answer: Any) -> None:
+        loaded.append(answer)
+
+    page.on("response", came)  # a method of a list can't be one
     return loaded
 
 
