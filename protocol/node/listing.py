@@ -50,7 +50,7 @@ INDICES: Final = (
         "create index if not exists case_figures on case_row (logged_ms, figures, ledger, type, intake, risk, ending, due_ms, follow_ups, amount_fen)"
         " where figures > 0"
     ),
-    "create index if not exists case_person on case_row (person, logged_ms, ledger, subject) where person > ''",
+    "create index if not exists case_person on case_row (person, logged_ms) where person > ''",
     "create index if not exists case_holder on case_row (holder, ledger, subject)",
     "create index if not exists case_logged_office on case_row (logged_office, ledger, subject)",
     f"create index if not exists task_goes_on on task_row (due_ms, assigned_ms, updated_ms, subject, ledger, assigned_by, unit, request, status, reviews) where {TASK_GOES_ON}",
