@@ -49,7 +49,14 @@ _MAGIC = (
     (b"#!AMR", "audio/amr"),
     (b"\x1aE\xdf\xa3", "audio/webm"),
 )
-_BRANDS = {b"M4A ": "audio/mp4", b"mp42": "audio/mp4", b"isom": "audio/mp4", b"heic": "image/heic", b"mif1": "image/heic"}
+_BRANDS = {
+    b"M4A ": "audio/mp4",
+    b"mp42": "audio/mp4",
+    b"isom": "audio/mp4",
+    b"iso5": "audio/mp4",
+    b"heic": "image/heic",
+    b"mif1": "image/heic",
+}
 
 
 class Progress(msgspec.Struct, frozen=True):

@@ -162,6 +162,7 @@ def test_kinds_are_judged_by_content():
     assert kind_of(b"%PDF-1.7", "") == "application/pdf"
     assert kind_of(b"RIFF\0\0\0\0WEBPVP8 ", "") == "image/webp"
     assert kind_of(b"\0\0\0\x20ftypM4A \0", "") == "audio/mp4"
+    assert kind_of(b"\0\0\0\x20ftypiso5\0", "") == "audio/mp4"  # a phone's recorder that writes in fragments
     assert kind_of(b"<html>", "text/html") == ""
 
 

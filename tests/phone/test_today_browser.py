@@ -166,8 +166,9 @@ def test_he_asks_back_and_is_answered_and_the_visit_stays_as_it_is(world, open_p
     expect(page.get_by_text("户主电话打不通，改明天行吗")).to_be_visible(timeout=SLOW_MS)
     run(hub.sign_in("operator"))
     asked = run(hub.client.get(f"/tasks/{subject}", headers={"accept": "text/html"})).text
-    assert "户主电话打不通，改明天行吗" in asked and "给去的人留言" in asked
+    assert "陈立新在等答复：</strong>户主电话打不通，改明天行吗" in asked
     run(hub.post(f"/tasks/{subject}/TellTask", {"command_id": new_id(), "text": "可以，明天上午去"}))
+    assert "在等答复" not in run(hub.client.get(f"/tasks/{subject}", headers={"accept": "text/html"})).text
     expect(page.get_by_text("可以，明天上午去")).to_be_visible(timeout=SLOW_MS)
     look(page, "phone-360-told")
     assert run(hub.root.reads.task(hub.root.actor(), subject)).status == "confirmed"

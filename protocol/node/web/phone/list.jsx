@@ -1,12 +1,13 @@
 // The list: what is new, today's way, later, what is done. Each visit stands in it once.
 import { allowed, Ask } from "./asking.jsx";
 import { ask, cleared, foreign, left, me, shown, signed, signOut } from "./state.js";
-import { Due, Offline, Sent, Status, Tag } from "./parts.jsx";
+import { Due, moment, Offline, Sent, Status, Tag } from "./parts.jsx";
 import { Room } from "./room.jsx";
 import { route } from "./today.js";
 
+const isToday = (ms) => new Date(ms).toDateString() === new Date().toDateString();
 const Card = ({ t, n }) => <li><a class="card" href={`#${t.id}`}>
-  <span class="tags"><Status t={t} /><Due t={t} />{t.nearby && <Tag>顺路，不急</Tag>}</span><strong>{n ? `${n}. ` : ""}{t.purpose}</strong><span>{t.place}{t.address && `，${t.address}`}</span>{t.due_at && <span class="soft">{t.due_at}前</span>}</a></li>;
+  <span class="tags"><Status t={t} /><Due t={t} />{t.nearby && <Tag>顺路，不急</Tag>}</span><strong>{n ? `${n}. ` : ""}{t.purpose}</strong><span>{t.place}{t.address && `，${t.address}`}</span>{t.due_at && <span class="soft">{isToday(t.due_ms) ? moment(t.due_ms) : t.due_at}前</span>}</a></li>;
 const Cards = ({ some }) => <ul class="tasks">{some.map((t) => <Card key={t.id} t={t} />)}</ul>;
 
 function Today({ places }) {
