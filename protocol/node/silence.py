@@ -3,6 +3,8 @@
 What it knows: when the task was sent; whether the node of his phone has said that it has the entry; when his phone fetched it here; what
 he wrote himself (confirmed, arrived, reported). A phone of another node is that node's to know, and the words say so.
 
+A limit counts the hours in which people are about (08:00 to 20:00): who is sent in the evening is not late at night. A date counts all of them.
+
 Worst first: of those that are silent the one that is furthest beyond its limit; then the others, what ends first in front.
 """
 
@@ -10,16 +12,20 @@ from typing import Any, Final
 
 import msgspec
 
+from protocol.calendar import ZONE_MS
 from protocol.case import TASK_OPEN
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 UNREACHED_MS: Final = 30 * MINUTE_MS  # an open phone asks each 4 to 20 seconds: half an hour means no signal, no battery, or not opened
 UNCONFIRMED_MS: Final = 2 * HOUR_MS  # half of a half day at work: there is still time to send somebody else today
-UNANSWERED_MS: Final = DAY_MS  # a unit answers by its desk, not from a motorbike: the next day
+UNANSWERED_MS: Final = 12 * HOUR_MS  # a unit answers by its desk, not from a motorbike: the next day
 LEAVE_MS: Final = (
     2 * HOUR_MS
 )  # the farthest place of a region is an hour and a half by road: whoever has not arrived two hours before the end may be late
 UNREPORTED_MS: Final = 4 * HOUR_MS  # a talk takes a morning; beyond it the report was forgotten, or did not get out of the phone
+
+
+AWAKE_MS: Final = (8 * HOUR_MS, 20 * HOUR_MS)  # of a day, UTC+8
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -50,6 +56,17 @@ def lasted(ms: int) -> str:
     return f"{ms // HOUR_MS} 小时" if ms < 2 * DAY_MS else f"{ms // DAY_MS} 天"
 
 
+def awake_ms(since_ms: int, now_ms: int) -> int:
+    """How much of the time between them lies between eight and twenty o'clock."""
+    first, last = AWAKE_MS
+
+    def until(ms: int) -> int:
+        days, rest = divmod(ms + ZONE_MS, DAY_MS)
+        return days * (last - first) + min(max(rest - first, 0), last - first)
+
+    return until(now_ms) - until(since_ms)
+
+
 def standing(task: Any, known: Known, now_ms: int) -> Standing:
     """task: a TaskRow or a Task. A limit in between and the date itself: what is further beyond counts."""
     if task.status not in TASK_OPEN:
@@ -69,29 +86,29 @@ def _over(task: Any) -> Standing:
 
 
 def _sent(task: Any, known: Known, now_ms: int) -> Standing:
-    sent_ms = now_ms - task.assigned_ms
+    sent_ms = task.assigned_ms
     if task.unit and not task.cadre:
-        return _waits("已送出", f"{lasted(sent_ms)}没有答复", sent_ms, UNANSWERED_MS)
+        return _waits("已送出", "没有答复", sent_ms, now_ms, UNANSWERED_MS)
     if known.office:
-        return _waits(f"已派出，经{known.office}转", f"{lasted(sent_ms)}没有答复", sent_ms, UNCONFIRMED_MS)
+        return _waits(f"已派出，经{known.office}转", "没有答复", sent_ms, now_ms, UNCONFIRMED_MS)
     if known.fetched_ms:
-        since_ms = now_ms - known.fetched_ms
-        return _waits("已到手机", f"{lasted(since_ms)}未接单", since_ms, UNCONFIRMED_MS)
+        return _waits("已到手机", "未接单", known.fetched_ms, now_ms, UNCONFIRMED_MS)
     if known.carrier_has:
-        return _waits(f"已到{known.carrier}的机器", f"{lasted(sent_ms)}未接单", sent_ms, UNCONFIRMED_MS)
+        return _waits(f"已到{known.carrier}的机器", "未接单", sent_ms, now_ms, UNCONFIRMED_MS)
     way = f"还没到{known.carrier}的机器，手机也收不到" if known.carrier else "还没到手机"
-    return _waits("已派出", f"{lasted(sent_ms)}{way}", sent_ms, UNREACHED_MS)
+    return _waits("已派出", way, sent_ms, now_ms, UNREACHED_MS)
 
 
-def _waits(words: str, silent: str, since_ms: int, limit_ms: int) -> Standing:
+def _waits(words: str, silent: str, since_ms: int, now_ms: int, limit_ms: int) -> Standing:
     """Under a minute nothing is said of the time: he can't have looked yet."""
-    return Standing(words if since_ms < MINUTE_MS else f"{words} · {silent}", max(0, since_ms - limit_ms))
+    passed_ms = now_ms - since_ms
+    said = words if passed_ms < MINUTE_MS else f"{words} · {lasted(passed_ms)}{silent}"
+    return Standing(said, max(0, awake_ms(since_ms, now_ms) - limit_ms))
 
 
 def _under_way(task: Any, now_ms: int) -> Standing:
     if task.status == "arrived":
-        since_ms = now_ms - (task.arrived_ms or now_ms)
-        return _waits("已到场", f"{lasted(since_ms)}还没报结果", since_ms, UNREPORTED_MS)
+        return _waits("已到场", "还没报结果", task.arrived_ms or now_ms, now_ms, UNREPORTED_MS)
     rest_ms = task.due_ms - now_ms if task.due_ms else LEAVE_MS
     if rest_ms >= LEAVE_MS:
         return Standing("已接单")

@@ -17,7 +17,7 @@ from protocol.node.silence import (
     worst_first,
 )
 
-SENT_MS = 1_000_000_000
+SENT_MS = 12 * DAY_MS + HOUR_MS  # nine in the morning, UTC+8
 DUE_MS = SENT_MS + 30 * DAY_MS
 
 
@@ -46,6 +46,15 @@ def said(after_ms: int, known: Known = Known(), **more) -> silence.Standing:
 def test_a_sent_task_says_how_far_it_got_and_for_how_long(after_ms, known, words, is_silent):
     made = said(after_ms, known)
     assert (made.words, made.is_silent) == (words, is_silent)
+
+
+def test_the_night_is_not_silence():
+    evening = SENT_MS + 10 * HOUR_MS + 50 * MINUTE_MS  # ten to eight
+    assert not standing(task(assigned_ms=evening), Known(), evening + 12 * HOUR_MS).is_silent, "ten to eight in the morning"
+    assert not standing(task(assigned_ms=evening), Known(), evening + 12 * HOUR_MS + 30 * MINUTE_MS).is_silent
+    late = standing(task(assigned_ms=evening), Known(), evening + 12 * HOUR_MS + 31 * MINUTE_MS)
+    assert (late.words, late.over_ms) == ("已派出 · 12 小时还没到手机", MINUTE_MS)
+    assert silence.awake_ms(evening - 8 * DAY_MS, evening) == 8 * 12 * HOUR_MS
 
 
 def test_a_unit_is_given_a_day():
