@@ -201,9 +201,18 @@ def test_signing_out_clears_what_was_received_and_keeps_and_counts_what_was_not_
     phone.main("接单")
     expect(phone.page.get_by_text("1 条待发送")).to_be_visible()
     phone.page.get_by_role("link", name="我的任务").tap()
+    slow: list[Any] = []
+    phone.page.route("**/task/mine**", lambda route: slow.append((route, route.fetch())))  # an answer that is under way when he leaves
+    phone.page.evaluate("dispatchEvent(new Event('online'))")
+    while not slow:
+        phone.page.wait_for_timeout(50)
     phone.page.once("dialog", lambda dialog: dialog.accept())
     phone.main("退出登录")
     expect(phone.page.get_by_text("手机里还有 1 条没有发出")).to_be_visible()
+    for route, answer in list(slow):
+        route.fulfill(response=answer)
+    phone.page.unroute("**/task/mine**")
+    phone.page.wait_for_timeout(500)
     expect(phone.page.get_by_text("上门：田埂地界")).to_have_count(0)
     look(phone.page, "phone-left")
     phone.page.context.unroute("**/task/commands")

@@ -52,12 +52,14 @@ export async function keepFile({ id, task, ...more }) {
 export const dropFile = async (id) => (await db).delete("drafts", id);
 /** A sealed value in `state`. */
 export const note = (name, value) => withRoom(db, async () => (await db).put("state", await sealed(db, name, value), name));
-/** What the server said, in place of what it said before. */
-export async function received({ tasks, me, flow }, at_ms) {
+/** What the server said, in place of what it said before. False: whoever asked (`person`, "" for nobody yet) has signed out meanwhile, so nothing is kept. */
+export async function received({ tasks, me, flow }, person, at_ms) {
   const boxes = await Promise.all(tasks.map(async (task) => ({ id: task.id, ...await sealed(db, task.id, task) })));
-  await withRoom(db, async () => {
+  return withRoom(db, async () => {
     const tx = (await db).transaction(["tasks", "state"], "readwrite"), there = tx.objectStore("tasks"), state = tx.objectStore("state");
+    if (((await state.get("me"))?.person ?? "") !== person) { await tx.done; return false; }
     await Promise.all([there.clear(), ...boxes.map((box) => there.put(box)), state.put(me, "me"), state.put(flow, "flow"), state.put(at_ms, "heard"), tx.done]);
+    return true;
   });
 }
 export const noted = async (name) => (await db).get("state", name).then((box) => (box ? unsealed(db, name, box) : null)).catch(() => null);
@@ -118,8 +120,8 @@ const change = (action, more) => withRoom(db, async () => {
 async function done(action, task) {
   const box = task && { id: task.id, ...await sealed(db, task.id, task) };
   await withRoom(db, async () => {
-    const tx = (await db).transaction(["outbox", "tasks"], "readwrite"), now = await tx.objectStore("outbox").get(action.id);
-    await Promise.all([now && tx.objectStore("outbox").put({ ...now, state: SENT, refused: null, code: null }), box && tx.objectStore("tasks").put(box), tx.done]);
+    const tx = (await db).transaction(["outbox", "tasks", "state"], "readwrite"), now = await tx.objectStore("outbox").get(action.id), me = await tx.objectStore("state").get("me");
+    await Promise.all([now && tx.objectStore("outbox").put({ ...now, state: SENT, refused: null, code: null }), box && me && tx.objectStore("tasks").put(box), tx.done]);
   });
 }
 export const again = (action) => change(action, { state: WAITING, refused: null, code: null });

@@ -44,7 +44,7 @@ async function once() {
   if (await store.get("state", "leaving") && !await leave()) return show("out");
   if (signed.value === "in" || await ask("/task/mine").then((r) => r?.ok && r.json()).then((said) => said && said.me)) await replay().catch(() => 0);
   const all = (await kept()).filter((a) => a.state === SENT), sent = all.slice(0, 100);
-  const { store: name, n } = await marked();
+  const { store: name, n } = await marked(), asker = (await store.get("state", "me"))?.person ?? "";
   const r = await ask(`/task/mine?kept=${sent.map((a) => a.id).join(",")}&store=${name}&n=${n}`);
   if (!r?.ok) return show(signed.value);
   const said = await r.json();
@@ -52,7 +52,7 @@ async function once() {
   if ((await kept()).some((a) => a.state === SENT && !all.some((x) => x.id === a.id))) { wanted = true; return show("in"); } // the worker sent more meanwhile: this answer is older
   cleared.value = said.cleared_at ?? "";
   const before = me.value?.person === said.me.person ? tasks.value : null;
-  await received(said, Date.now());
+  if (!await received(said, asker, Date.now())) { wanted = true; return; }
   await settle(sent.filter((a) => a.person === said.me.person), said.marks, said.tasks);
   const looked = await noted("seen") ?? {};
   if (said.tasks.some((t) => !(t.id in looked))) await note("seen", known(looked, said.tasks));
