@@ -220,21 +220,22 @@ def narrowed(asked: Narrowed, now_ms: int, seen: Where) -> Where:
         if ms is not None:
             wheres.append(sql)
             values[name] = ms
+    during = tuple(wheres)
     for name in ("ending", "intake", "risk"):
         if code := getattr(asked, name):
             wheres.append(f"({name} || '') = :{name}")
             values[name] = "" if code == NONE else code
     if asked.kind in KINDS:
-        sql, more = again(seen) if asked.kind == "again" else (KINDS[asked.kind], {})
+        sql, more = again(seen, during) if asked.kind == "again" else (KINDS[asked.kind], {})
         wheres += [COUNTED, sql]
         values |= more
     return " and ".join(wheres) or "1 = 1", values
 
 
-def again(seen: Where) -> Where:
+def again(seen: Where, during: Sequence[str] = ()) -> Where:
     """Brought by somebody (views.who_came) who had come about the same on an earlier day of the 365 before.
 
-    Only what the actor may see speaks of the earlier visit. Few people come twice, so these are found first.
+    during: claims about logged_ms that hold for what is asked, so that no other is looked at; their values are the caller's. Only what the actor may see speaks of the earlier visit. Few people come twice, so these are found first.
     """
     sql, values = seen
     rows = "select subject, person, logged_ms from case_row where person > ''"
@@ -242,7 +243,8 @@ def again(seen: Where) -> Where:
     twice = "select person from case_row where person > '' group by person having min(logged_ms) < max(logged_ms)"
     before = f"e.logged_ms < {day.replace('logged_ms', 'c.logged_ms')} * {DAY_MS} - {ZONE_MS} and e.logged_ms >= c.logged_ms - {AGAIN_MS}"
     earlier = f"select 1 from ({rows} and {sql}) e where e.person = c.person and {before}"
-    return f"subject in (select c.subject from ({rows} and person in ({twice})) c where exists ({earlier}))", values
+    asked = " and ".join((rows, *during, f"person in ({twice})"))
+    return f"subject in (select c.subject from ({asked}) c where exists ({earlier}))", values
 
 
 def page(condition: str, ordered: str, table: str = "case_row") -> str:

@@ -154,7 +154,8 @@ async def _found(c: AsyncConnection, actor: Actor, asked: Asked, now_ms: int) ->
 
 async def _again(c: AsyncConnection, seen: Where, asked: Asked, now_ms: int) -> tuple[int, int]:
     """Of the time asked for, and of the one before."""
-    inside, values = _both(_inside(seen, asked.place, asked.type), listing.narrowed(Narrowed("again"), now_ms, seen))
+    both = Narrowed("again", min(asked.from_ms, asked.before[0]), max(asked.to_ms, asked.before[1]))
+    inside, values = _both(_inside(seen, asked.place, asked.type), listing.narrowed(both, now_ms, seen))
     counts = [f"coalesce(sum(case when logged_ms >= :{n}_from and logged_ms < :{n}_to then 1 else 0 end), 0)" for n in ("now", "past")]
     times = {"now_from": asked.from_ms, "now_to": asked.to_ms, "past_from": asked.before[0], "past_to": asked.before[1]}
     (row,) = await _all(c, f"select {', '.join(counts)} from case_row where {inside}", {**values, **times})
