@@ -209,7 +209,7 @@ def test_signing_out_clears_what_was_received_and_keeps_and_counts_what_was_not_
     phone.page.once("dialog", lambda dialog: dialog.accept())
     phone.main("退出登录")
     expect(phone.page.get_by_text("手机里还有 1 条没有发出")).to_be_visible()
-    for route, answer in list(slow):
+    for route, answer in slow:
         route.fulfill(response=answer)
     phone.page.unroute("**/task/mine**")
     phone.page.wait_for_timeout(500)

@@ -23,7 +23,8 @@ export const moment = (ms) => {
 /** One line about all that was done: it stands on every screen, and opens the page of what was sent. */
 const words = () => {
   if (signed.value === "out") return !me.value ? "还没有登录" : left.value ? `登录过期了，${left.value} 条存在手机，登录后接着发` : "登录过期了，重新登录后收新任务";
-  if (left.value) return `${left.value} 条待发送，${share.value && mine.value.some((a) => a.id === share.value.id && isUnsent(a)) ? `照片已传 ${Math.floor(share.value.share * 100)}%` : "有信号时自动发出"}`;
+  const going = share.value && mine.value.find((a) => a.id === share.value.id && isUnsent(a));
+  if (left.value) return `${left.value} 条待发送，${going ? `${going.label}已传 ${Math.floor(share.value.share * 100)}%` : "有信号时自动发出"}`;
   const back = mine.value.filter((a) => a.refused).length;
   if (back) return `${back} 条被退回，要您看一下`;
   return mine.value.length ? "已送达，正等另一台机器也存好" : "全部已送达";

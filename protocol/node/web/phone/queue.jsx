@@ -40,7 +40,7 @@ const Item = ({ a }) => {
 export const Queue = () => <main class="phone" id="main">
   <p><a class="back" href="#">‹ 我的任务</a></p><h1>发送情况</h1><Sent link={false} /><Offline /><Room />
   {signed.value === "out" && <p><a class="button main" href="/sign-in?next=/task">登录，接着发</a></p>}
-  {left.value > 0 && signed.value !== "out" && <p><button onClick={refresh}>现在就发</button></p>}
+  {left.value > 0 && signed.value !== "out" && !share.value && <p><button onClick={refresh}>现在就发</button></p>}
   {mine.value.some((a) => a.refused) && <section><h2>被退回的，请您看一下</h2><ul class="tasks">{mine.value.filter((a) => a.refused).map((a) => <Item key={a.id} a={a} />)}</ul></section>}
   <section><h2>按做的先后</h2>{mine.value.some((a) => !a.refused) ? <ul class="tasks">{mine.value.filter((a) => !a.refused).map((a) => <Item key={a.id} a={a} />)}</ul> : <p class="empty">没有在等的。</p>}</section>
   {foreign.value > 0 && <p class="note">还有别人没有发出的 {foreign.value} 条，加密存着，看不到内容；等本人在这台手机上登录后发出。</p>}
