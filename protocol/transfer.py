@@ -12,7 +12,7 @@ from typing import Final
 
 from protocol import words
 from protocol.access import may_register_in
-from protocol.case import Case, key_text
+from protocol.case import OPEN, Case, key_text
 from protocol.commands import Party
 from protocol.entry import derive
 from protocol.events import (
@@ -27,6 +27,7 @@ from protocol.events import (
 from protocol.place import covers
 
 SHOWN = words.SHOWN
+ANSWERABLE: Final = ("transferred", *OPEN)  # states of the old case that an answer may change, or that show it
 _SAID: Final = {"DisputeReturned": "原因", "DisputeClosed": "结果"}  # whose words the old case is told, under which label
 Reach = tuple[tuple[str, ...], tuple[str, ...]]  # (serves, covers) of a node
 
@@ -96,9 +97,9 @@ def answer_of(successor: Case) -> str:
 
 
 def answering(old: Case, successor: Case) -> Draft | None:
-    """TransferAnswered for the old case; None when it knows already."""
+    """TransferAnswered for the old case; None when it knows already, or is over in a way that no answer changes (removed, voided)."""
     told = answer_of(successor)
-    if not told or told == old.answered or old.transfer is None:
+    if not told or told == old.answered or old.transfer is None or old.status not in ANSWERABLE:
         return None
     answer, moved = told.partition("/")[0], successor.moves[-1]
     line = next((x for x in reversed(successor.lines) if x.kind in _SAID and not x.set_aside), None)

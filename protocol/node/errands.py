@@ -41,7 +41,8 @@ _TO_OPEN = (
 )
 _TO_TELL = (
     "select o.subject, o.ledger, s.ledger from case_row s join case_row o on o.subject = s.predecessor"
-    " where s.predecessor > '' and s.answer > '' and s.answer <> coalesce(o.answered, '') limit :most"
+    " where s.predecessor > '' and s.answer > '' and s.answer <> coalesce(o.answered, '')"
+    f" and coalesce(o.status, '') in ({', '.join(repr(one) for one in transfer.ANSWERABLE)}) limit :most"
 )
 # coalesce: an index of `status` would be walked instead of the few rows that have a link at all
 _TO_LINK = (
