@@ -127,7 +127,10 @@ class Desk:
                 await page.reload()
                 await self._signed_in_again(page, where)
                 field = await self.field(page, where)
-                await waited(page, lambda: _has(field, words), "a form whose answer was lost is there after a reload")
+                known = page.locator("[data-notice]", has_text="已经存好了")  # the node knows whether it was
+                await waited(page, lambda: _back_or_saved(field, words, known), "a form whose answer was lost is there after a reload, or was saved")
+                if await known.count():
+                    return
             await button.click()
         elif how == "double click":
             await button.dblclick(force=True)
@@ -176,6 +179,10 @@ async def _is_hidden(page: "Page") -> bool:
 
 async def _has(field: Any, words: str) -> bool:
     return await field.count() > 0 and await field.input_value() == words
+
+
+async def _back_or_saved(field: Any, words: str, known: Any) -> bool:
+    return await known.count() > 0 or await _has(field, words)
 
 
 async def tell(desk: Desk, chance: Random) -> str:

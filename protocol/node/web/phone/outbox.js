@@ -24,6 +24,12 @@ const opened = () => openDB("yidi-task", 1, {
   terminated() { forgetKey(); db = opened(); }, // the browser cleared it under us: what is on the screen can be kept anew
 });
 export let db = opened();
+/** A transaction. When the browser clears the store under it, whoever waits for one of its requests hears of it; its end alone is nobody's news. */
+export async function begin(stores, mode) {
+  const tx = (await db).transaction(stores, mode);
+  tx.done.catch(() => 0);
+  return tx;
+}
 let lastMe = null; // whose actions these are, also when the store was cleared meanwhile
 
 // What stands open in a record: enough to order, count and name it. All else (words, pictures, position) is in its box.
@@ -36,7 +42,7 @@ const unboxed = async ({ iv, box, ...open }) => (box ? { ...open, ...await unsea
 /** Records that an older shell left open are sealed. */
 export async function sealOld() {
   for (const old of (await kept()).filter((a) => !a.box)) {
-    const now = await boxed(old), tx = (await db).transaction("outbox", "readwrite"), there = await tx.store.get(old.id);
+    const now = await boxed(old), tx = await begin("outbox", "readwrite"), there = await tx.store.get(old.id);
     if (there && !there.box) await tx.store.put({ ...now, state: there.state, refused: there.refused });
     await tx.done;
   }
@@ -56,7 +62,7 @@ export const note = (name, value) => withRoom(db, async () => (await db).put("st
 export async function received({ tasks, me, flow }, person, at_ms) {
   const boxes = await Promise.all(tasks.map(async (task) => ({ id: task.id, ...await sealed(db, task.id, task) })));
   return withRoom(db, async () => {
-    const tx = (await db).transaction(["tasks", "state"], "readwrite"), there = tx.objectStore("tasks"), state = tx.objectStore("state");
+    const tx = await begin(["tasks", "state"], "readwrite"), there = tx.objectStore("tasks"), state = tx.objectStore("state");
     if (((await state.get("me"))?.person ?? "") !== person) { await tx.done; return false; }
     await Promise.all([there.clear(), ...boxes.map((box) => there.put(box)), state.put(me, "me"), state.put(flow, "flow"), state.put(at_ms, "heard"), tx.done]);
     return true;
@@ -80,7 +86,7 @@ export const put = (actions, draft = "") => navigator.locks.request("yidi-counte
     return box?.box ? { ...openOf(now), iv: box.iv, box: box.box } : boxed(now);
   }));
   await withRoom(db, async () => {
-    const tx = store.transaction(["outbox", "state", "drafts"], "readwrite");
+    const tx = await begin(["outbox", "state", "drafts"], "readwrite");
     const gone = own.map(({ task }) => tx.objectStore("drafts").delete(task)), there = records.map((record) => tx.objectStore("outbox").put(record));
     await Promise.all([...gone, ...there, tx.objectStore("state").put(n, "counter"), tx.done]);
   });
@@ -88,7 +94,7 @@ export const put = (actions, draft = "") => navigator.locks.request("yidi-counte
 
 /** What this store is called and how far it has counted: by these the node notices that the browser cleared it, unsent actions and all. */
 export async function marked() {
-  const tx = (await db).transaction("state", "readwrite");
+  const tx = await begin("state", "readwrite");
   let store = await tx.store.get("store");
   if (!store) await tx.store.put(store = crypto.randomUUID(), "store");
   const n = await tx.store.get("counter") ?? 0;
@@ -98,7 +104,7 @@ export async function marked() {
 
 /** Visits and actions as they lie there at one moment. */
 export async function together() {
-  const tx = (await db).transaction(["tasks", "outbox"]), both = [tx.objectStore("tasks").getAll(), tx.objectStore("outbox").getAll()];
+  const tx = await begin(["tasks", "outbox"]), both = [tx.objectStore("tasks").getAll(), tx.objectStore("outbox").getAll()];
   const [tasks, actions] = await Promise.all(both);
   return { tasks: (await Promise.all(tasks.map(read))).filter(Boolean), actions: actions.sort((a, b) => a.n - b.n) };
 }
@@ -107,20 +113,20 @@ export const isUnsent = (a) => a.state === WAITING;
 
 /** Forgets actions: what a second node has, or a refused step that the cadre gives up together with its files. */
 export async function drop(ids) {
-  const tx = (await db).transaction("outbox", "readwrite");
+  const tx = await begin("outbox", "readwrite");
   for (const id of ids) await tx.store.delete(id);
   await tx.done;
 }
 
 const change = (action, more) => withRoom(db, async () => {
-  const tx = (await db).transaction("outbox", "readwrite"), now = await tx.store.get(action.id);
+  const tx = await begin("outbox", "readwrite"), now = await tx.store.get(action.id);
   await Promise.all([now && tx.store.put({ ...now, ...more }), tx.done]);
 });
 /** It was taken, and the visit is now as the answer says: both at once, so that no screen shows it without its last step. */
 async function done(action, task) {
   const box = task && { id: task.id, ...await sealed(db, task.id, task) };
   await withRoom(db, async () => {
-    const tx = (await db).transaction(["outbox", "tasks", "state"], "readwrite"), now = await tx.objectStore("outbox").get(action.id), me = await tx.objectStore("state").get("me");
+    const tx = await begin(["outbox", "tasks", "state"], "readwrite"), now = await tx.objectStore("outbox").get(action.id), me = await tx.objectStore("state").get("me");
     await Promise.all([now && tx.objectStore("outbox").put({ ...now, state: SENT, refused: null, code: null }), box && me && tx.objectStore("tasks").put(box), tx.done]);
   });
 }

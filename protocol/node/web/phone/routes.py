@@ -220,7 +220,7 @@ async def mine(request: Request) -> Response[bytes]:
         {
             "me": {"person": actor.person, "name": actor.name, "office": tables.office_name(actor.office)},
             "now_ms": node.clock(),
-            "flow": flow(tables),
+            "flow": {**flow(tables), "made_up": node.config.demo.made_up},
             "tasks": tasks,
             "cleared_at": await cleared_at(request, actor),
             "marks": await kept_marks(node, actor, request.query_params.get("kept", "")),

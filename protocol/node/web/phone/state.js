@@ -1,7 +1,7 @@
 // What the screens share: what the server said last, what lies on the phone, and the one loop that talks to the server.
 // What may be done in which status comes from the server as data (`flow`), so that the rules stay in one place.
 import { batch, computed, signal } from "@preact/signals";
-import { again, db, drop, isUnsent, kept, marked, note, noted, PROGRESS, put, received, replay, SENT, together } from "./outbox.js";
+import { again, begin, db, drop, isUnsent, kept, marked, note, noted, PROGRESS, put, received, replay, SENT, together } from "./outbox.js";
 import { announce, changeOf, known, looks } from "./news.js";
 
 const NEAR_MS = 4_000, FAR_MS = 20_000, HIDDEN_MS = 60_000; // how often to look: while something is under way, else, in the background
@@ -98,7 +98,7 @@ export async function leave() {
 }
 export async function signOut() {
   if (left.value && !confirm(`还有 ${left.value} 条没有发出。退出后仍留在手机里，下次登录接着发。现在退出吗？`)) return;
-  const tx = (await db).transaction(["tasks", "drafts", "state"], "readwrite");
+  const tx = await begin(["tasks", "drafts", "state"], "readwrite");
   tx.objectStore("tasks").clear(); tx.objectStore("drafts").clear();
   for (const name of ["me", "delivered", "seen"]) tx.objectStore("state").delete(name);
   await tx.done;

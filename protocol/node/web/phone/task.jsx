@@ -7,7 +7,7 @@ import { db, sealOld } from "./outbox.js";
 import { Queue } from "./queue.jsx";
 import { forget } from "./report.jsx";
 import { isShort, measure, persist } from "./room.jsx";
-import { door, isOffline, notice, open, outbox, place, refresh, saw, show, shown, tasks } from "./state.js";
+import { door, flow, isOffline, notice, open, outbox, place, refresh, saw, show, shown, tasks } from "./state.js";
 import { Visit } from "./visit.jsx";
 import "./phone.css";
 
@@ -16,7 +16,10 @@ const MEASURE_MS = 1_000;
 const App = () => {
   const t = shown.value.find((x) => x.id === open.value);
   useEffect(() => { if (t?.news) saw(tasks.value.find((x) => x.id === t.id)); }, [t?.id, t?.news]);
-  return open.value === "queue" ? <Queue /> : t ? <Visit key={t.id} t={t} /> : <List />;
+  return <>
+    {flow.value.made_up && <p class="made-up" role="note"><strong>演示</strong> 人和事都是编的。</p>}
+    {open.value === "queue" ? <Queue /> : t ? <Visit key={t.id} t={t} /> : <List />}
+  </>;
 };
 
 const look = () => { const was = open.value; open.value = location.hash.slice(1); if (was !== open.value) scrollTo(0, 0); };
