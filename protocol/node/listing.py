@@ -150,7 +150,9 @@ def view(name: str, actor: Actor, now_ms: int, seen: Where) -> Where:
     sql, values = seen
     inside = sql if name not in _OWN or sql == "1 = 0" else "1 = 1"
     asked, offices = (
-        any_of([(_VIEW[name], {"office": office, "now_ms": now_ms}) for office in actor.offices]) if ":office" in _VIEW[name] else (_VIEW[name], {})
+        any_of([(_VIEW[name], {"office": office, "now_ms": now_ms}) for office in actor.offices])
+        if ":office" in _VIEW[name]
+        else (_VIEW[name], {})
     )
     return f"{inside} and {asked}", {**values, **offices, "now_ms": now_ms}
 

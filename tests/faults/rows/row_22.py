@@ -128,7 +128,9 @@ class Desk:
                 await self._signed_in_again(page, where)
                 field = await self.field(page, where)
                 known = page.locator("[data-notice]", has_text="已经存好了")  # the node knows whether it was
-                await waited(page, lambda: _back_or_saved(field, words, known), "a form whose answer was lost is there after a reload, or was saved")
+                await waited(
+                    page, lambda: _back_or_saved(field, words, known), "a form whose answer was lost is there after a reload, or was saved"
+                )
                 if await known.count():
                     return
             await button.click()
