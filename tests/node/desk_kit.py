@@ -19,6 +19,7 @@ from protocol.commands import GivePost, LogDispute, Party, RegisterPerson
 from protocol.events import Actor
 from protocol.node.admission import Admission
 from protocol.node.blobs import Blobs
+from protocol.node.config import Config
 from protocol.node.desk import Desk, Outcome
 from protocol.node.folding import open_journal
 from protocol.node.forks import Forks
@@ -82,6 +83,10 @@ class Node:
     uploads: Uploads
     recovering: Recovering
     unsaved: Unsaved
+
+    @property
+    def config(self) -> Config:
+        return Config()
 
     @property
     def office(self) -> str:

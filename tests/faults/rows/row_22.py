@@ -68,6 +68,7 @@ class Desk:
         if where == "desk":
             await page.fill("#party_name", "叶根土")
         await field.fill(words)
+        await page.wait_for_selector("[data-kept-note]:not(.wrong)")  # a pause of typing: from here on nothing may be lost
         self.typed.append(words)
         return words
 

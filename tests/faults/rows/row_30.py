@@ -40,7 +40,7 @@ OUTBOX = """() => new Promise((done) => { const asked = indexedDB.open('yidi-tas
 
 IS_IN = "() => fetch('/task/mine', { headers: { Accept: 'application/json' } }).then((r) => r.json()).then((said) => Boolean(said.me)).catch(() => false)"
 BY_OURSELVES = re.compile(
-    "register a ServiceWorker.*aborted|Force close delete origin|transaction was aborted|connection is closing|Connection is closing"
+    "register a ServiceWorker.*aborted|Force close delete origin|transaction was aborted|connection is closing|Connection is closing|AbortError$"
 )
 
 
