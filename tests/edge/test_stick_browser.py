@@ -50,15 +50,15 @@ def test_a_file_is_carried_from_the_village_to_the_township(both: Served, open_p
     file = tmp_path / "carried.yidi"
     waited.value.save_as(file)
     assert waited.value.suggested_filename.endswith(".yidi")
-    town = signed_in(both, open_page, size, "town", "shen")
+    town = signed_in(both, open_page, DESK, "town", "shen")
     town.goto(f"{both.url['town']}/stick")
     for words in ("新收 1 条", "里面的本机都有了"):
         town.locator("#stick-file").set_input_files(file)
         town.get_by_role("button", name="导入").click()
         expect(town.locator("#stick-job")).to_contain_text(words, timeout=SLOW_MS)
-    look(town, f"stick-told")
+    look(town, "stick-told")
     file.write_bytes(file.read_bytes()[:-9])
     town.locator("#stick-file").set_input_files(file)
     town.get_by_role("button", name="导入").click()
     expect(town.get_by_role("alert")).to_contain_text("不完整或被改动", timeout=SLOW_MS)
-    look(town, f"stick-torn")
+    look(town, "stick-torn")
