@@ -72,7 +72,7 @@ def test_a_visit_from_the_list_to_the_report_in_six_taps(world, open_page, size)
     with page.expect_file_chooser() as chooser:
         page.get_by_text("拍照片").tap()
     chooser.value.set_files({"name": "现场.png", "mimeType": "image/png", "buffer": picture(2000, 1500)})
-    expect(page.get_by_alt_text("第 1 张照片")).to_be_visible()
+    expect(page.get_by_alt_text("第 1 张照片")).to_be_visible(timeout=SLOW_MS)
     phone.sign_name()
     fits_a_thumb(page, f"phone-{wide}-report")
     page.evaluate("scrollTo(0, 0)")

@@ -1,7 +1,7 @@
 // What was typed outlives a reload, the back button, a session that ended, a crash and a power cut: at each pause the node keeps it, for this person
 // alone (protocol/node/web/unsaved.py). The browser keeps nothing. A form whose answer was lost is sent again under the same command, so that it is
 // one command. What is to be sealed is kept nowhere.
-const PAUSE_MS = 400;
+const PAUSE_MS = 400, FIND_TRIES = 10;
 const me = document.body.dataset.person ?? "";
 const tab = (window.name ||= `yidi-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`); // a copied tab has none
 const all = (selector, root) => [...root.querySelectorAll(selector)];
@@ -105,7 +105,12 @@ export async function bringBack(root, notice) {
   const forms = all("form", root).filter((form) => isKept(form) && !asked.has(form) && !form.querySelector(":scope > .saved"));
   forms.forEach((form) => asked.add(form));
   if (!me || !forms.length) return;
-  const found = await call("/drafts/find", { forms: forms.map(place) }), alive = await living();
+  const alive = await living();
+  let found = null;
+  for (let tries = 0; !found && tries < FIND_TRIES; tries++) {
+    if (tries) await new Promise((wait) => setTimeout(wait, PAUSE_MS));
+    found = await call("/drafts/find", { forms: forms.map(place) }); // no answer: the line to the program is just coming back
+  }
   if (found?.status !== 200) return;
   for (const form of forms) {
     const done = found.said.saved.find((one) => one.form === place(form) && one.tab === tab);
