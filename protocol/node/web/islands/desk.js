@@ -199,6 +199,12 @@ async function signInAgain() {
 addEventListener("yidi:signed-in", () => all("form[data-guard][data-dirty]").forEach((form) => keep(form, sealedChosen(form))));
 const back = (form, state, draft) => {
   if (state === "unsure") return notice(form, "problem", UNSURE);
+  const said = one("#said"); // the steps of a case are redrawn at any moment, this place is not
+  if (state === "saved" && said) {
+    said.replaceChildren(Object.assign(document.createElement("p"), { className: "saved", textContent: "刚才那一份已经存好了。" }));
+    said.firstChild.dataset.notice = "";
+    return;
+  }
   if (state === "saved") {
     notice(form, "saved", "刚才那一份已经存好了。");
     if (draft.case) one("[data-notice]", form).append(Object.assign(document.createElement("a"), { href: `/cases/${draft.case}`, textContent: "打开看看" }));
