@@ -33,7 +33,8 @@ Where = tuple[str, dict[str, Any]]  # a condition on case_row and its bound valu
 
 IS_OPEN: Final = "(status || '') in (" + ", ".join(f"'{status}'" for status in OPEN) + ")"
 # What waits for a review is not over.
-TASK_GOES_ON: Final = "(status in (" + ", ".join(f"'{status}'" for status in TASK_OPEN) + ") or reviews > 0)"
+TASK_IS_OPEN: Final = "status in (" + ", ".join(f"'{status}'" for status in TASK_OPEN) + ")"
+TASK_GOES_ON: Final = f"({TASK_IS_OPEN} or reviews > 0)"
 # By the date that ends first; what has none comes after all that have one, the oldest first. One number, so that both stores walk one index.
 NEVER_MS: Final = 10**15
 FIRST_DUE: Final = f"(coalesce(due_ms, logged_ms + {NEVER_MS})), subject"

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol import access, codes, place
 from protocol import certificate as certificates
 from protocol import entry as entries
-from protocol.case import TASK_OPEN, Case, Task
+from protocol.case import Case, Task
 from protocol.companion import SORT as COMPANION
 from protocol.companion_fold import Companion, fold_companion
 from protocol.events import Actor, BodyErased, facts_of
@@ -45,7 +45,7 @@ VISIT_MAX = 20
 COUNTS_MS, COUNTS_MAX = 10_000, 200  # clocks run out without an entry; offices that ask at one node
 QUARANTINE_MAX = 200
 PARTIES_LOOKED_UP, PAST_CASES_MAX = 6, 50  # names of one case whose other cases are looked at, and how many of each
-_OPEN_TASK = "status in (" + ", ".join(f"'{status}'" for status in TASK_OPEN) + ")"
+_OPEN_TASK = listing.TASK_IS_OPEN
 _FIRST_DUE = f"case when {_OPEN_TASK} then 0 else 1 end, case when {_OPEN_TASK} then coalesce(nullif(due_ms, 0), assigned_ms) else -updated_ms end, subject"
 _VISITED = (
     "select cadre, case_subject, count(*) as visits, max(coalesce(arrived_ms, reported_ms)) as last_ms from task_row"

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import msgspec
 
-from protocol.calendar import ZONE_MS
+from protocol.calendar import DAY_MS, HOUR_MS, ZONE_MS
 from protocol.case import TASK_OPEN
 
-MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
+MINUTE_MS: Final = 60_000
 UNREACHED_MS: Final = 30 * MINUTE_MS  # an open phone asks each 4 to 20 seconds: half an hour means no signal, no battery, or not opened
 UNCONFIRMED_MS: Final = 2 * HOUR_MS  # half of a half day at work: there is still time to send somebody else today
 UNANSWERED_MS: Final = 12 * HOUR_MS  # a unit answers by its desk, not from a motorbike: the next day

@@ -16,8 +16,9 @@ from protocol import calendar
 from protocol.case import Case
 from protocol.events import UnitsConvened, facts_of
 from protocol.node.shown import TaskRow
+from protocol.node.web.lists import day_of
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
-from protocol.node.web.words import local
+from protocol.node.web.words import WEEKDAYS, local
 from protocol.problem import Refused
 
 DAYS: Final = 14
@@ -47,10 +48,7 @@ class Day(msgspec.Struct, frozen=True):
 
 def first_day(request: Request) -> date:
     today = local(node_of(request).clock()).date()
-    try:
-        asked = date.fromisoformat(request.query_params.get("from", "") or today.isoformat())
-    except ValueError:
-        asked = today
+    asked = day_of(request.query_params.get("from", "")) or today
     asked = min(max(asked, date(1971, 1, 4)), date(8990, 1, 1))
     return asked - timedelta(days=asked.weekday())
 
@@ -108,7 +106,7 @@ async def days(request: Request, first: date) -> list[Day]:
     for n in range(DAYS):
         day = first + timedelta(days=n)
         entries = [entry for _, entry in sorted(by_day[day], key=lambda one: (one[1].time == "", one[0], one[1].words))]
-        words, weekday = f"{day.month}月{day.day}日", "一二三四五六日"[day.weekday()]
+        words, weekday = f"{day.month}月{day.day}日", WEEKDAYS[day.weekday()]
         made.append(Day(day.isoformat(), words, weekday, rules.is_working(day), day == today, entries))
     return made
 

@@ -22,6 +22,7 @@ from protocol.node.web import forms
 from protocol.node.web.dispatching import Reasons, reasons
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
 from protocol.node.web.sharing import SUMMARY_CHARS, contacts_of
+from protocol.node.web.words import WEEKDAYS
 from protocol.problem import Refused
 
 CASES_MAX: Final = 30  # what a team can do on one day, twice over
@@ -65,10 +66,10 @@ class Pair(msgspec.Struct, frozen=True):
 def days_offered(now_ms: int, days: Calendar) -> list[tuple[str, str]]:
     """(milliseconds of its closing time as text, words): today while it lasts, and the next working days."""
     today, (hour, minute) = local_date(now_ms), (int(part) for part in days.closes.split(":"))
-    closing_ms, weekday = (hour * 60 + minute) * 60_000, "一二三四五六日"
+    closing_ms = (hour * 60 + minute) * 60_000
     dates = [today] if days.is_working(today) and start_of_day_ms(today) + closing_ms > now_ms else []
     dates += [days.add_working_days(today, n) for n in range(1, DAYS_OFFERED + 1)]
-    words = [f"{date.month}月{date.day}日 周{weekday[date.weekday()]}" for date in dates]
+    words = [f"{date.month}月{date.day}日 周{WEEKDAYS[date.weekday()]}" for date in dates]
     return [
         (str(start_of_day_ms(date) + closing_ms), f"今天 {said}" if date == today else said)
         for date, said in zip(dates, words, strict=True)

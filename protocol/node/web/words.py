@@ -28,6 +28,7 @@ from protocol.words import EVENT_NAMES, FIELD_NAMES, PARTY_LABELS, PERSON_LABELS
 LOCAL: Final = timezone(timedelta(hours=8))
 LOCAL_MS_MAX: Final = 253_370_000_000_000  # within the year 9998: what a calendar of four digits can still say
 DAY_MS: Final = 86_400_000
+WEEKDAYS: Final = "一二三四五六日"
 OFFSET_S_NOISE: Final = 3  # what two messages on a slow line can make of a right clock
 
 

@@ -32,6 +32,7 @@ from protocol.events import Actor
 from protocol.node import phones
 from protocol.node.web import pieces
 from protocol.node.web.page import COOKIE, HTML, actor_of, node_of, twin
+from protocol.node.web.words import WEEKDAYS
 from protocol.problem import Refused
 from protocol.tables import Tables
 from protocol.task import BY_COMMAND
@@ -44,7 +45,6 @@ OFFSET_MS_NOISE: Final = 2_000  # what a slow line alone can make of it
 COUNT_CHARS_MAX: Final = 15
 FRESH: Final = {"Cache-Control": "no-cache"}
 ID: Final = re.compile(r"[0-9a-z-]{8,64}")
-WEEKDAYS: Final = "一二三四五六日"
 ORDER: Final = ("ConfirmTask", "ArriveTask", "ReportTask")  # of these the first that moves a task on is the main button
 LABELS: Final = {"ArriveTask": "已到现场", "ReportTask": "提交反馈"}  # at the thumb; elsewhere as COMMAND_NAMES has them
 _command = msgspec.json.Decoder(type=PHONE_COMMANDS[0] | PHONE_COMMANDS[1] | PHONE_COMMANDS[2] | PHONE_COMMANDS[3] | PHONE_COMMANDS[4])
