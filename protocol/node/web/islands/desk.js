@@ -13,7 +13,7 @@ const GUARDED = "form[data-dirty], form[data-busy]";
 const turn = (root) => root && one("[data-turn]", root)?.dataset.turn;
 addEventListener("input", (e) => { const form = e.target.closest?.("form[data-guard]"); if (form) { form.dataset.dirty = ""; keep(form, sealedChosen(form)); } });
 addEventListener("change", (e) => { const form = e.target.closest?.("form[data-guard]"); if (form) keep(form, sealedChosen(form)); });
-addEventListener("reset", (e) => drop(e.target));
+addEventListener("reset", ({ target }) => { drop(target); if (target.matches("form[data-guard]")) { delete target.dataset.dirty; one("[data-notice]", target)?.remove(); } });
 addEventListener("input", ({ target }) => { // what is being mended is not called wrong any more; the server looks again
   if (target.getAttribute("aria-invalid") !== "true") return;
   target.removeAttribute("aria-invalid");
@@ -213,6 +213,5 @@ const back = (form, state, draft) => {
   notice(form, "note", "上次没写完的还在，检查后请保存。照片要重新选。");
   one("[data-notice]", form).append(Object.assign(document.createElement("button"), { type: "reset", className: "plain", textContent: "不要了，清空" }));
 };
-addEventListener("reset", (e) => { if (e.target.matches?.("form[data-guard]")) { delete e.target.dataset.dirty; one("[data-notice]", e.target)?.remove(); } });
 bringBack(document, back);
 addEventListener("htmx:after:swap", ({ detail: { ctx } }) => { if (ctx?.target?.isConnected && !live(ctx.sourceElement)) bringBack(ctx.target, back); });
