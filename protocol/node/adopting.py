@@ -2,7 +2,8 @@
 
 Its command id follows from the old one, so it is written once however often it is adopted, and whoever sends the old command
 again gets this outcome. What it named in its own history (an offer, an item, `seen`) is named as it stands in the lanes now; a
-number that was given twice is given anew, and the old one stays as a second code, for it may be on a paper somewhere.
+number that was given twice, or may have been by a copy that went on, is given anew, and the old one stays as a second code, for
+it may be on a paper somewhere.
 """
 
 from typing import Any, Final
@@ -23,6 +24,12 @@ OWN_WORK: Final = frozenset(
     {"DisputeArrived", "TaskAnswered", lane.OPENS, "BranchDecided"}
 )  # what a node writes by itself it writes again by itself
 REFERENCES: Final = ("offer", "item")  # facts that name another entry of the case: origin/seq
+_GIVEN: Final = "select 1 from case_row where code = :code and subject <> :subject limit 1"
+# whoever wrote the other history counted on from the same count, and what it gave since need not be here yet
+_FORKED: Final = (
+    "select 1 from branch b join entry e on e.ledger = b.ledger and e.origin = b.origin and e.seq = b.seq"
+    " where b.origin = :origin and b.hash <> e.hash limit 1"
+)
 
 
 def decision_subject(hash_: bytes) -> str:
@@ -97,8 +104,8 @@ async def _as_now(asked: Asked, row: Branched, seq: int) -> str:
 
 
 async def _coded(asked: Asked, row: Branched, facts: DisputeLogged) -> tuple[DisputeLogged, list[Draft]]:
-    sql = "select 1 from case_row where code = :code and subject <> :subject"
-    if not await fetch(asked.w.connection, sql, {"code": facts.code, "subject": row.subject}):
+    c = asked.w.connection
+    if not await fetch(c, _GIVEN, {"code": facts.code, "subject": row.subject}) and not await fetch(c, _FORKED, {"origin": row.origin}):
         return facts, []
     code = codes.case_code(asked.year, asked.signer.short, asked.signer.epoch, await asked.number("case"))
     kept = DisputeCorrected(facts.office, 1, (), "alias", facts.code)
