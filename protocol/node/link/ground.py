@@ -112,11 +112,6 @@ class Ground:
         named = {path.removesuffix("/*") for path in self.certificate.covers if place.SEALED not in place.segments(path)}
         return sorted({place.COMMON} | named | {ledger for ledger in self.heads if self.hears(ledger)})
 
-    def places(self) -> list[str]:
-        """Every ledger that we may have written into, as the tables name them; whoever lost a disk does not know which."""
-        tables = self.journal.tables()
-        return [path for path in (*tables.places, *tables.units) if self.hears(path)]
-
     # ── what is kept of others ──
 
     def keep_have(self, node: str, ledger: str, lanes: dict[str, tuple[int, bytes]], wire: bytes, changed: bool) -> None:

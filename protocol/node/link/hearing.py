@@ -143,7 +143,15 @@ class Hearing:
         counted = ground.peers.counts(got.ledger) or (known is not None and certificates.writes(known.certificate, got.ledger))
         if got.want and (ahead or counted):  # of *common* all hear all: only its writer, and who is behind, get an answer
             self._say(got.ledger)
+        if got.want and got.ledger == place.COMMON:
+            self._remind(got.node)
         self._came(got.node)
+
+    def _remind(self, node: str) -> None:
+        """It has connected anew. If its folder was put back it may not know in which ledgers it wrote, so it can't ask about them."""
+        for ledger, lanes in self._ground.heads.items():
+            if any(entry.node_of(origin) == node for origin in lanes):
+                self._say(ledger)
 
     def _was_said(self, got: Have, before: Lanes | None) -> bool:
         """Claims that it says no more than what was signed a moment ago: in a storm most of them do, and a proof costs more than all else."""

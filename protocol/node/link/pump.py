@@ -96,7 +96,6 @@ class Pump:
         self._repeats: dict[str, _Repeat] = {}
         self._told: dict[str, float] = {}
         self._alive: dict[str, float] = {}
-        self._began = False  # connected once since this program started
         self._published: dict[str, int] = {}  # ledger → seq of our own lane that went out
         wake.listen(self.committed)
         link.on_connect(self._connected)
@@ -194,11 +193,10 @@ class Pump:
     def _connected(self) -> None:
         """What was published into the dying connection is lost: say what is here and ask what is there.
 
-        Of our sealed ledger too, used or not: a restored disk may not know that it was. After a start, of every ledger that we cover, for the same reason.
+        Of our sealed ledger too, used or not: a restored disk may not know that it was. Of others that it forgot it is reminded (hearing).
         """
         self._fetching.again()
-        covered, self._began = ([] if self._began else self._ground.places()), True
-        for ledger in dict.fromkeys([*self._ground.ledgers(), certificates.sealed_ledger(self._ground.certificate), *covered]):
+        for ledger in dict.fromkeys([*self._ground.ledgers(), certificates.sealed_ledger(self._ground.certificate)]):
             self.say(ledger, want=True)
 
     async def _speak(self) -> None:
