@@ -1,7 +1,6 @@
 """The county's pages: `app(node)` is its whole Litestar application, the shared pages and these.
 
 /board        home of the operator (hub/web/board.py)
-/statistics   what the cases of a time and a place come to (hub/web/statistics.py)
 /nodes        every node, the one that worries most first (hub/web/nodes.py)
 /people       persons, posts and first sign-ins (protocol/node/web/people.py)
 /quarantine   what was refused from other nodes, with the reason
@@ -13,12 +12,12 @@ from typing import Any, Final
 
 from litestar import Litestar, Request, Response, get
 
-from hub.web import board, nodes, statistics
-from hub.web.masking import masked_title
+from hub.web import board, nodes
 from protocol.access import CASE_POWERS
 from protocol.events import Actor
 from protocol.node.web import visits
 from protocol.node.web.app import make_app
+from protocol.node.web.masking import masked_title
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
 from protocol.node.web.phone import routes as phone
 
@@ -48,12 +47,11 @@ async def sealed(request: Request) -> Response[Any]:
 
 def app(node: Any, dist: Path = DIST) -> Litestar:
     """dist: the bundle that deploy/web/bundle.py made."""
-    routes = [*board.routes(), *nodes.routes(), *statistics.routes(), quarantine, sealed, *visits.routes(), *phone.routes(dist)]
+    routes = [*board.routes(), *nodes.routes(), quarantine, sealed, *visits.routes(), *phone.routes(dist)]
     views = {**board.VIEWS, **nodes.VIEWS, **visits.VIEWS}
     application = make_app(node, routes, [HERE / "templates"], dist, "/board", views=views, homes=HOMES)
     application.state.environment.globals["has_power"] = has_power
-    application.state.environment.globals["exports"] = True  # lists can be taken along
-    application.state.environment.filters |= {"masked_title": masked_title, "rate": statistics.rate_words}
+    application.state.environment.filters["masked_title"] = masked_title
     return application
 
 

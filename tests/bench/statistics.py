@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import text
 
-from hub.web.periods import period
 from protocol.access import CASE_POWERS
 from protocol.calendar import local_date
 from protocol.events import Actor
 from protocol.node.listing import COUNTED, Narrowed
 from protocol.node.node import Node
 from protocol.node.statistics import Asked
+from protocol.node.web.periods import period
 from tests.bench.figure import Figure, figure, percentile
 from tests.bench.kit.county import county, opened
 

@@ -4,7 +4,6 @@ import { init, use } from "echarts/core";
 import { BarChart } from "echarts/charts";
 import { AriaComponent, GridComponent, LegendComponent, TooltipComponent } from "echarts/components";
 import { SVGRenderer } from "echarts/renderers";
-import { figures } from "./_figures.js";
 
 use([BarChart, GridComponent, TooltipComponent, LegendComponent, AriaComponent, SVGRenderer]);
 const box = document.getElementById("chart"), stats = box?.closest("details"), colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -33,4 +32,3 @@ if (box) {
   new ResizeObserver(() => chart?.resize()).observe(box);
   new MutationObserver(draw).observe(document.getElementById("numbers"), { childList: true, subtree: true, characterData: true });
 }
-figures(init, colour);

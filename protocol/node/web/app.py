@@ -38,6 +38,7 @@ from protocol.node.web import (
     reviews,
     sealing_case,
     session,
+    statistics,
     sticks,
     stream,
     today,
@@ -57,6 +58,7 @@ PAGES: Final = (
     today,
     agenda,
     lists,
+    statistics,
     register,
     hints,
     unsaved,
@@ -104,6 +106,7 @@ def environment_of(node: Any, templates: Sequence[Path], dist: Path, home: str) 
     known: dict[str, Any] = {"asset": Assets(dist / "manifest.json"), "home": home, "node": node}
     environment.globals.update(known)
     words.teach(environment, node)
+    environment.filters["rate"] = statistics.rate_words
     return environment
 
 

@@ -12,7 +12,6 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
-import xlsxwriter
 
 BOM: Final = "\ufeff"  # else Excel reads the bytes as GBK
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -73,6 +72,8 @@ class Workbook:
     """In memory: what a temporary file held could be read by who finds the disk."""
 
     def __init__(self, title: str, author: str, about: list[list[Cell]]) -> None:
+        import xlsxwriter  # a node that nobody asks for a workbook does without its memory
+
         self._bytes = io.BytesIO()
         self._book = xlsxwriter.Workbook(self._bytes, {"in_memory": True})
         self._book.set_properties({"title": title, "author": author})

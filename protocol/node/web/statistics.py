@@ -12,18 +12,17 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.response import Stream
 
-from hub.web import exports
-from hub.web.exports import CSV_TYPE, XLSX_TYPE, Cell, Rate, Sheet
-from hub.web.masking import masked_title
-from hub.web.periods import NAMES, Period, month_end, period
 from protocol import place as places
 from protocol.case import STATUS_NAMES
 from protocol.node import log
 from protocol.node.listing import NONE
 from protocol.node.shown import CaseRow
 from protocol.node.statistics import Found, Sums
-from protocol.node.web import lists
+from protocol.node.web import exports, lists
+from protocol.node.web.exports import CSV_TYPE, XLSX_TYPE, Cell, Rate, Sheet
+from protocol.node.web.masking import masked_title
 from protocol.node.web.page import KEPT_NOWHERE, actor_of, node_of, page, twin, wants_json
+from protocol.node.web.periods import NAMES, Period, month_end, period
 from protocol.node.web.words import local
 from protocol.tables import Tables
 from protocol.words import yuan
@@ -39,7 +38,7 @@ COUNTING: Final = (
         "按期、超期",
         "按期：有期限已经办到，没有一个超过。超期：有期限是超过以后才办到的，或者还没办结、现在已经超过。按期率 = 按期 ÷（按期 + 超期）。",
     ),
-    ("看哪些期限", "法定期限和本县规定的受领、办理期限；换了承办单位的，办理期限看现在这一任。当事人自己申请的期限和回访期限不算。"),
+    ("看哪些期限", "法定期限和当地规定的受领、办理期限；换了承办单位的，办理期限看现在这一任。当事人自己申请的期限和回访期限不算。"),
     ("上报、提级", "上报过或者被上级提级过的，不论后来谁办。"),
     (
         "重复来访",
@@ -178,18 +177,20 @@ def type_rows(found: Found, query: Query, tables: Tables) -> list[Row]:
 
 
 def place_rows(found: Found, query: Query, office: str, tables: Tables) -> list[Row]:
-    """By the places right below the one asked for, those without a case too; what lies in its own ledger beside them."""
-    base = query.place or places.segments(office)[0]
+    """By the places right below the one asked for, those without a case too; what lies in its own ledger beside them, and what it sees of others."""
+    base = query.place or (places.segments(office)[0] if places.is_unit(office) else office)
     depth = len(places.segments(base)) + 1
-    gathered = {path: Sums() for path in tables.children(base) if places.within(path, office)}
+    gathered = {path: Sums() for path in tables.children(base) if places.is_unit(office) or places.within(path, office)}
     for ledger, sums in found.places.items():
-        path = "/".join(places.segments(ledger)[:depth])
+        path = "/".join(places.segments(ledger)[:depth]) if places.within(ledger, base) else ledger
         gathered[path] = gathered.get(path, Sums()) + sums
     rows = []
     for path, sums in gathered.items():
         if path == base:
             own = "本级" if tables.children(path) else ""
             rows.append(Row(f"{tables.place_name(path)}{own}", sums, "", {"place": path, "alone": "1"}))
+        elif not places.within(path, base):
+            rows.append(Row(tables.place_full(path), sums, "", {"place": path, "alone": "1"}))
         else:
             is_last = places.is_unit(path) or not tables.children(path)
             rows.append(Row(tables.place_name(path), sums, "" if is_last else query.address(place=path), {"place": path}))

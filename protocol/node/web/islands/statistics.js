@@ -1,0 +1,9 @@
+// The entry of 统计, of that page alone: ECharts would be too much for a desk.
+import { init, use } from "echarts/core";
+import { BarChart } from "echarts/charts";
+import { AriaComponent, GridComponent, LegendComponent, TooltipComponent } from "echarts/components";
+import { SVGRenderer } from "echarts/renderers";
+import { figures } from "./_figures.js";
+
+use([BarChart, GridComponent, TooltipComponent, LegendComponent, AriaComponent, SVGRenderer]);
+figures(init, (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim());
