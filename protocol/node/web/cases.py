@@ -32,6 +32,7 @@ from protocol.commands import (
 from protocol.companion_fold import Companion
 from protocol.context import Context, Step
 from protocol.events import Actor
+from protocol.node.shown import TaskRow
 from protocol.node.web import forms
 from protocol.node.web.files import shown_of
 from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, page, refused, rendered, twin, wants_json
@@ -63,6 +64,7 @@ NOT_STEPS: Final = (
     "RemoveDispute",
 )  # have their own places on the page
 MERGE_FOUND_MAX: Final = 10
+BROUGHT_MAX: Final = 5
 ELSEWHERE: Final = "别处的人员"
 
 
@@ -110,6 +112,7 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
         "LATER": LATER,
         "others": {step.command: step for step in offered if step.command in NOT_STEPS},
         "tasks": [(task, cadres[task.cadre] if task.cadre else "") for task in tasks],
+        "brought": await brought(request, tasks),
         "clocks": [(clock, clocks.warn(clock, node.clock())) for clock in running],
         "choices": await choices(request, case, actor, steps),
         "reviewed": {review.item: review for review in case.reviews},
@@ -120,6 +123,24 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
         "form": {},
         "wrong": {},
     }
+
+
+class Brought(msgspec.Struct, frozen=True):
+    """A file that came with a report. picture: what to show in a list, "" = nothing that is here."""
+
+    address: str
+    what: str
+    picture: str
+
+
+async def brought(request: Request, tasks: list[TaskRow]) -> dict[str, list[Brought]]:
+    """Task → its files; of the last few that were reported, for each has to be folded."""
+    node, actor, found = node_of(request), actor_of(request), {}
+    for row in [row for row in tasks if row.reported_ms and not row.unit][:BROUGHT_MAX]:
+        files = (await node.reads.task(actor, row.subject)).blobs
+        pictures = await shown_of(node, files)
+        found[row.subject] = [Brought(a.blob.address, a.blob.what, pictures[a.blob.address]) for a in files]
+    return found
 
 
 async def grounds_of(request: Request, lines: list[Line]) -> dict[tuple[str, str, int], str]:
