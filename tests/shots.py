@@ -78,6 +78,7 @@ STATES = {  # path of the village's desk → name; what stands there when someth
     "/cases?text=没有这个词": "nothing-found", "/cases?view=review": "list-empty", "/calendar": "calendar",
 }  # fmt: skip
 COUNTY_PAGES = {
+    "/map": "map", "/map?place=330523/330523111": "map-villages", "/map?heat=overdue&type=02": "map-overdue",
     "/statistics": "statistics", "/today": "hub-today", "/tasks": "tasks", "/statistics?period=year": "statistics", "/people": "people", "/nodes": "nodes", "/link": "hub-link", "/quarantine": "quarantine", "/reviews": "reviews",
     "/losses": "hub-losses", "/proof": "proof", "/vouch": "vouch",
 }  # fmt: skip
@@ -102,6 +103,8 @@ async def shoot(camera: Camera, demo: Demo) -> None:
     await camera.take(town, "township-desk")
     await town.goto(demo.url("town") + "/today")
     await camera.take(town, "township-today")
+    await town.goto(demo.url("town") + "/statistics?period=year")
+    await camera.take(town, "township-statistics")
     county = await camera.person(demo.url("hub"), "zhoumin", DESK)
     await camera.take(county, "board")
     await story.county.step(story.case_id, "TakeUpDispute")

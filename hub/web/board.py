@@ -5,9 +5,6 @@ same address. Where a post sees no case, the board leads to the page that it is 
 the same numbers in a table.
 """
 
-import json
-from functools import cache
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -16,6 +13,7 @@ from litestar import Request, Response, get
 from litestar.response import Redirect
 
 from hub.web import saved
+from hub.web.case_map import positions
 from protocol import place
 from protocol.access import CASE_POWERS
 from protocol.node.web import tracks as tasks
@@ -72,13 +70,6 @@ class Tile(msgspec.Struct, frozen=True):
     column: int
     row: int
     silent_ms: int | None
-
-
-@cache
-def positions() -> dict[str, tuple[int, int]]:
-    """code → (column, row), rough places of the townships on the map; a drawing of ours, no border."""
-    told: dict[str, list[int]] = json.loads((Path(__file__).parent / "tiles.json").read_text("utf-8"))
-    return {code: (at[0], at[1]) for code, at in told.items()}
 
 
 async def tiles(request: Request) -> list[Tile]:

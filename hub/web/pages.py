@@ -1,6 +1,7 @@
 """The county's pages: `app(node)` is its whole Litestar application, the shared pages and these.
 
 /board        home of the operator (hub/web/board.py)
+/map          how open, overdue and new cases lie over the places (hub/web/case_map.py)
 /nodes        every node, the one that worries most first (hub/web/nodes.py)
 /people       persons, posts and first sign-ins (protocol/node/web/people.py)
 /quarantine   what was refused from other nodes, with the reason
@@ -12,7 +13,7 @@ from typing import Any, Final
 
 from litestar import Litestar, Request, Response, get
 
-from hub.web import board, nodes
+from hub.web import board, case_map, nodes
 from protocol.access import CASE_POWERS
 from protocol.events import Actor
 from protocol.node.web import visits
@@ -47,11 +48,11 @@ async def sealed(request: Request) -> Response[Any]:
 
 def app(node: Any, dist: Path = DIST) -> Litestar:
     """dist: the bundle that deploy/web/bundle.py made."""
-    routes = [*board.routes(), *nodes.routes(), quarantine, sealed, *visits.routes(), *phone.routes(dist)]
-    views = {**board.VIEWS, **nodes.VIEWS, **visits.VIEWS}
+    routes = [*board.routes(), *case_map.routes(), *nodes.routes(), quarantine, sealed, *visits.routes(), *phone.routes(dist)]
+    views = {**board.VIEWS, **case_map.VIEWS, **nodes.VIEWS, **visits.VIEWS}
     application = make_app(node, routes, [HERE / "templates"], dist, "/board", views=views, homes=HOMES)
     application.state.environment.globals["has_power"] = has_power
-    application.state.environment.filters["masked_title"] = masked_title
+    application.state.environment.filters |= {"masked_title": masked_title, **case_map.FILTERS}
     return application
 
 

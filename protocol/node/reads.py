@@ -29,6 +29,7 @@ from protocol.node.sealing import SealedReport
 from protocol.node.shelf import Shelf
 from protocol.node.shown import CadreChoice, CasePage, CaseRow, Key, Mark, PersonRow, PlaceRow, QuarantineRow, TaskRow, row_as
 from protocol.node.signer import Signer
+from protocol.node.spread import Spread, spread
 from protocol.node.statistics import Statistics
 from protocol.place import covers as covers_place
 from protocol.problem import Refused
@@ -155,6 +156,11 @@ class Reads:
                     self._counts.clear()
                 known = self._counts[who] = _Counts(newest, now_ms, await self._counted(c, actor, VIEWS))
         return dict(known.found)
+
+    async def spread(self, actor: Actor, from_ms: int, to_ms: int) -> Spread:
+        """How cases lie over places now; fresh: what was registered in this time, to_ms no more."""
+        async with self._journal.read() as c:
+            return await spread(c, actor, self._clock(), from_ms, to_ms)
 
     async def case(self, actor: Actor, subject: str) -> Case:
         """Raises Refused case_unknown, also when the actor may not see it."""

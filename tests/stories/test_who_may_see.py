@@ -60,11 +60,16 @@ async def _read(page: Page, receipt: str):
 
 
 async def _everything_listed(page: Page) -> list:
-    """What lists, counts and the board say to this person."""
+    """What lists, counts, the board, the map and the figures say to this person."""
     views = ("all", "open", "held", "incoming", "overdue", "review")
     listed = [(await page.get("/cases", view=view))["total"] for view in views]
     board = await page.http.get("/board")
     figures = board.json() if board.status_code == 200 else None
+    over_places = [await page.http.get(path) for path in ("/map", "/map?heat=new", f"/map?place={TOWNSHIP}", "/statistics?period=year")]
+    for one in over_places:
+        if one.status_code == 200:
+            said = one.json()
+            listed.append([said.get("whole"), said.get("tiles"), said.get("beside"), said.get("types"), said.get("found", {}).get("types")])
     return [*listed, figures and (figures["figures"], figures["total"], [tile["open"] for tile in figures["tiles"]])]
 
 
