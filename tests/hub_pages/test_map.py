@@ -94,7 +94,7 @@ async def test_a_township_leads_to_its_villages_and_a_village_to_its_cases(hub: 
     assert below == "/map?heat=new&type=02&place=330523%2F330523111"
     page = await page_of(hub, below)
     assert 'aria-label="在哪里"' in page and 'href="/map?heat=new&amp;type=02"' in page
-    village = unescape(dict((id_, to) for id_, to, _, _ in SPOT.findall(page))["tile-" + VILLAGE.replace("/", "-")])
+    village = unescape({id_: to for id_, to, _, _ in SPOT.findall(page)}["tile-" + VILLAGE.replace("/", "-")])
     rows = (await hub.get(village))["rows"]
     assert [row["title"] for row in rows] == ["新的一件"]
 
