@@ -262,7 +262,7 @@ class Task(msgspec.Struct, kw_only=True):
 
     case: subject or "" · place: where it is done · link: ledger of its linked task ("" = it is done here) · request: the task that
     asked for this one ("" = a person did) · answered: the status last brought back from the linked task · urges, recalls: how many were
-    written, whether they counted or not.
+    written, whether they counted or not · asked_ms: since when whoever does it waits for an answer to what he asked (None = he does not).
     """
 
     id: str
@@ -296,6 +296,7 @@ class Task(msgspec.Struct, kw_only=True):
     declined_ms: int | None = None
     recalled_ms: int | None = None
     urged_ms: int | None = None
+    asked_ms: int | None = None
     place: str = ""
     link: str = ""
     request: str = ""

@@ -59,19 +59,19 @@ def _stay(*statuses: str) -> dict[str, str]:
     return {status: status for status in statuses}
 
 
-_DOER: Final = (CADRE, UNIT)
+DOER: Final = (CADRE, UNIT)
 
 TABLE: Final[tuple[Row, ...]] = (
-    Row("ConfirmTask", "TaskConfirmed", _DOER, _to("confirmed", "sent"), "告诉派单的单位：收到，按期去。"),
-    Row("DeclineTask", "TaskDeclined", _DOER, _to("declined", "sent", "confirmed"), "写明为什么去不了，由派单的单位另派。"),
+    Row("ConfirmTask", "TaskConfirmed", DOER, _to("confirmed", "sent"), "告诉派单的单位：收到，按期去。"),
+    Row("DeclineTask", "TaskDeclined", DOER, _to("declined", "sent", "confirmed"), "写明为什么去不了，由派单的单位另派。"),
     Row(
-        "ArriveTask", "CadreArrived", _DOER, _to("arrived", "sent", "confirmed") | _stay("recalled"), "记下到场的时间；位置由您决定给不给。"
+        "ArriveTask", "CadreArrived", DOER, _to("arrived", "sent", "confirmed") | _stay("recalled"), "记下到场的时间；位置由您决定给不给。"
     ),
-    Row("ReportTask", "TaskReported", _DOER, _to("reported", *TASK_OPEN, "recalled"), "写明结果；照片和签名随后补传。"),
-    Row("AddTaskEvidence", "TaskEvidenceAdded", (*_DOER, SEES), _stay(*TASK_STATUS_NAMES), "加照片、签名、录音或书面材料。"),
+    Row("ReportTask", "TaskReported", DOER, _to("reported", *TASK_OPEN, "recalled"), "写明结果；照片和签名随后补传。"),
+    Row("AddTaskEvidence", "TaskEvidenceAdded", (*DOER, SEES), _stay(*TASK_STATUS_NAMES), "加照片、签名、录音或书面材料。"),
     Row("RecallTask", "TaskRecalled", (SENDER,), _to("recalled", "sent", "confirmed"), "撤回派单；已经到场的不能撤回。"),
     Row("UrgeTask", "TaskUrged", (SENDER, ABOVE), _stay(*TASK_OPEN), "催一催接单的人。"),
-    Row("TellTask", "TaskTold", (*_DOER, SENDER), _stay(*TASK_STATUS_NAMES), "接单的人问一问、说明一下，派单的单位答复；任务的状态不变。"),
+    Row("TellTask", "TaskTold", (*DOER, SENDER), _stay(*TASK_STATUS_NAMES), "接单的人问一问、说明一下，派单的单位答复；任务的状态不变。"),
     Row("DecideTaskReview", "TaskReviewDecided", (OWNER,), _stay(*TASK_STATUS_NAMES), "逐条决定被搁置的内容采纳还是不采纳。"),
     Row("", "TaskAnswered", (NODE,), _stay(*TASK_STATUS_NAMES), ""),
 )
@@ -121,7 +121,7 @@ def _refusal(row: Row, task: Task, actor: Actor, context: Context) -> Refused | 
         return Refused("ledger_not_covered", place=context.tables.place_full(task.ledger))
     mine = [who for who in row.who if is_one(who, task, actor.office, actor.person)]
     if not mine:
-        return Refused("task_linked" if task.link else "task_not_yours") if row.who == _DOER else Refused("not_allowed", what=what)
+        return Refused("task_linked" if task.link else "task_not_yours") if row.who == DOER else Refused("not_allowed", what=what)
     if not any(POWERS[who] & actor.powers for who in mine):
         return Refused("not_allowed", what=what)
     if task.status not in row.moves:

@@ -12,7 +12,7 @@ from protocol.entry import Admitted
 from protocol.events import body_of
 from protocol.hold import FOREIGN, POST_OVER, REVOKED, UNFIT, Item, LastGood, gathered, out_of_office, waiting_of
 from protocol.tables import Tables
-from protocol.task import ADOPTABLE, BY_EVENT, CROSSED, OWNER, RANK, is_one, owner_of
+from protocol.task import ADOPTABLE, BY_EVENT, CROSSED, DOER, OWNER, RANK, is_one, owner_of
 from protocol.words import TIME_MAX_MS, at_ms, line_of
 
 STRANGER: Final = "写这一条的人不是接单的人，也不是派单的单位，没有改变任务的状态。"
@@ -210,8 +210,10 @@ def _urged(task: Task, item: Item, _: Any) -> None:
     task.urged_ms = at_ms(item.head)
 
 
-def _told(_: Task, __: Item, ___: Any) -> None:
-    """It stands among the lines; nothing else of the task knows of it."""
+def _told(task: Task, item: Item, _: Any) -> None:
+    """Whoever does it asks, from his first unanswered word on; the office that sent him answers all of them."""
+    asks = any(is_one(who, task, item.facts.office, item.head.author[0]) for who in DOER)
+    task.asked_ms = (task.asked_ms or at_ms(item.head)) if asks else None
 
 
 _FILL: Final[dict[str, Callable[[Task, Item, Any], None]]] = {

@@ -42,6 +42,7 @@ DECLINED: Final = (
     f"status = 'declined' and case_subject in (select subject from case_row where {IS_OPEN})"
     " and not exists (select 1 from task_row l where l.case_subject = task_row.case_subject and l.assigned_ms > task_row.assigned_ms)"
 )
+ASKED: Final = f"asked_ms is not null and {TASK_IS_OPEN}"  # who went waits for an answer
 INDICES: Final = (
     "create index if not exists case_list on case_row (updated_ms, subject, ledger, type, status, logged_ms, risk, intake, ending)",
     f"create index if not exists case_open on case_row (updated_ms, subject, ledger, holder, due_ms, offer_to, type, status) where {IS_OPEN}",
@@ -55,6 +56,7 @@ INDICES: Final = (
     "create index if not exists case_holder on case_row (holder, ledger, subject)",
     "create index if not exists case_logged_office on case_row (logged_office, ledger, subject)",
     f"create index if not exists task_goes_on on task_row (due_ms, assigned_ms, updated_ms, subject, ledger, assigned_by, unit, request, status, reviews) where {TASK_GOES_ON}",
+    f"create index if not exists task_asked on task_row (case_subject) where {ASKED}",
 )
 SOON_MS: Final = 86_400_000  # what ends within a day is told apart on every page
 DUE_MS: Final = 3 * 86_400_000  # what ends within three days, or has ended, is pressing
@@ -254,6 +256,16 @@ def page(condition: str, ordered: str, table: str = "case_row") -> str:
     """The rows of one page, found in an index and then fetched. Values: per, skip."""
     inner = f"select subject from {table} where {condition} order by {ordered} limit :per offset :skip"
     return f"select * from {table} where subject in ({inner}) order by {ordered}"
+
+
+def asked_of(actor: Actor, node: str) -> Where:
+    """Tasks whose question waits for the actor's office: it sent the task, or the phone of who went is at home at this node."""
+    offices = [
+        (f"((assigned_by = :own and coalesce(request, '') = '') or home = :home) and {sql}", {**values, "home": node})
+        for sql, values in map(tasks_of, actor.offices)
+    ]
+    sql, values = any_of(offices)
+    return f"{ASKED} and {sql}", values
 
 
 def tasks_of(office: str) -> Where:

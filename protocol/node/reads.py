@@ -116,7 +116,9 @@ class Reads:
             ordered = listing.order(view, narrowed.from_ms is not None, by_date)
             rows = await _dicts(c, listing.page(condition, ordered), {**values, "per": per, "skip": (page - 1) * per})
             known = await self._marks(c, [_last(row) for row in rows])
-        return CasePage(tuple(row_as(CaseRow, row, known[_last(row)]) for row in rows), total, page, per)
+            asked = await self._cases_asked(c, actor, [row["subject"] for row in rows])
+        shown = tuple(row_as(CaseRow, row, known[_last(row)], asked=row["subject"] in asked) for row in rows)
+        return CasePage(shown, total, page, per)
 
     async def every(
         self,
@@ -235,6 +237,19 @@ class Reads:
             return []
         condition, values = listing.any_of([listing.tasks_of(office) for office in actor.offices])
         return await self._task_rows(f"{listing.DECLINED} and {condition}", values, "updated_ms desc, subject", most)
+
+    async def asked(self, actor: Actor, most: int = TASKS_MAX) -> list[TaskRow]:
+        """Visits on which somebody waits for an answer of the actor's office (listing.asked_of), the longest waiting in front."""
+        if not actor.powers & access.CASE_POWERS:
+            return []
+        condition, values = listing.asked_of(actor, self._signer.certificate.node)
+        return await self._task_rows(condition, values, "asked_ms, subject", most)
+
+    async def _cases_asked(self, c: AsyncConnection, actor: Actor, cases: Sequence[str]) -> set[str]:
+        """Those of these cases that `asked` has a visit of."""
+        condition, values = listing.asked_of(actor, self._signer.certificate.node)
+        sql = f"select distinct case_subject from task_row where {condition} and {among(c, 'case_subject', 'cases')}"
+        return {row[0] for row in await _all(c, sql, {**values, "cases": bound(c, cases)})}
 
     async def my_tasks(self, actor: Actor) -> list[TaskRow]:
         """Those of the cadre who asks, open ones first, by date."""

@@ -22,7 +22,7 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 class CaseRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of case_row plus `marks`."""
+    """A row of case_row plus `marks`; asked: somebody on a visit to it waits for an answer of whoever looks."""
 
     subject: str
     ledger: str
@@ -64,6 +64,7 @@ class CaseRow(msgspec.Struct, frozen=True, kw_only=True):
     last_origin: str
     last_seq: int
     marks: tuple[Mark, ...] = ()
+    asked: bool = False
 
     @property
     def last(self) -> Key:
@@ -98,6 +99,7 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     link: str
     request: str
     reviews: int
+    asked_ms: int | None
     last_origin: str
     last_seq: int
     marks: tuple[Mark, ...] = ()
@@ -168,12 +170,12 @@ class QuarantineRow(msgspec.Struct, frozen=True):
 
 R = TypeVar("R", CaseRow, TaskRow)
 _EMPTY: dict[type, dict[str, Any]] = {
-    struct: {f.name: {str: "", int: 0}.get(f.type) for f in msgspec.structs.fields(struct) if f.name != "marks"}
+    struct: {f.name: {str: "", int: 0}.get(f.type) for f in msgspec.structs.fields(struct) if f.name not in ("marks", "asked")}
     for struct in (CaseRow, TaskRow)
 }
 
 
-def row_as(struct: type[R], row: Mapping[str, Any], marks: tuple[Mark, ...] = ()) -> R:
+def row_as(struct: type[R], row: Mapping[str, Any], marks: tuple[Mark, ...] = (), **beside: Any) -> R:
     """NULL becomes "" or 0 where the field allows no None; columns the struct does not know are left out."""
     values = {name: empty if row.get(name) is None else row[name] for name, empty in _EMPTY[struct].items()}
-    return struct(**values, marks=marks)
+    return struct(**values, marks=marks, **beside)

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from protocol import commands as c
-from protocol import events, task
+from protocol import events, task, views
 from protocol.case import TASK_STATUS_NAMES, Task
 from protocol.entry import Admitted
 from protocol.events import Actor
@@ -385,3 +385,31 @@ def test_the_diagram_of_a_task_shows_what_the_table_says() -> None:
     assert "    sent --> confirmed: 接单\n" in diagram
     assert "    recalled --> reported: 反馈\n" in diagram
     assert "recalled --> recalled" not in diagram
+
+
+def test_a_question_waits_from_its_first_word_until_the_one_who_sent_him_answers() -> None:
+    world = County()
+    subject = assigned(world)
+
+    def waits() -> int | None:
+        entries = world.township.of(subject)
+        found = [views.rows("task", some, TABLES)["task_row"][0]["asked_ms"] for some in (entries, entries[::-1])]
+        bare = [msgspec.structs.replace(one, body=None) for one in entries]  # erased words wait as long
+        assert {fold_task(bare, TABLES).asked_ms, *found} == {found[0]}  # type: ignore[union-attr]
+        return found[0]
+
+    def tell(who: Actor) -> int:
+        world.township.do(ask(c.TellTask, subject, world.id()), who)
+        return world.township.task(subject).lines[-1].at_ms
+
+    assert waits() is None
+    first = tell(CADRE_ACTOR)
+    assert (tell(CADRE_ACTOR) > first, waits()) == (True, first)
+    world.township.do(ask(c.UrgeTask, subject, world.id()), SENDER)
+    assert waits() == first  # to be urged is no answer
+    tell(SENDER)
+    assert waits() is None
+    assert tell(CADRE_ACTOR) == waits()
+    tell(SENDER)
+    tell(SENDER)
+    assert waits() is None

@@ -18,6 +18,7 @@ from protocol.node.web import tracks as tasks
 from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
 from protocol.node.web.words import SOON_MS
 from protocol.problem import Refused
+from protocol.task import steps_task
 from protocol.words import COMMAND_NAMES
 
 SHOWN: Final = 8  # of each list
@@ -34,6 +35,26 @@ class Item(msgspec.Struct, frozen=True):
     label: str
     mine: bool
     handler: str
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """Somebody on a visit who waits for an answer. words: what he asked · may_answer: whoever is signed in may."""
+
+    track: tasks.Track
+    words: str
+    may_answer: bool
+
+
+async def asked(request: Request) -> tuple[list[Asked], int]:
+    """The longest waiting, and how many there are."""
+    reads, actor = node_of(request).reads, actor_of(request)
+    rows = await reads.asked(actor)
+    made = []
+    for one in await tasks.tracks_of(request, rows[:SHOWN]):
+        task = await reads.task(actor, one.row.subject)
+        offered = {step.command for step in steps_task(task, actor, cases.context_of(request))}
+        made.append(Asked(one, tasks.question_of(task), "TellTask" in offered and actor.person != task.cadre))
+    return made, len(rows)
 
 
 class Half(msgspec.Struct, frozen=True):
@@ -114,6 +135,7 @@ async def today_context(request: Request) -> dict[str, Any]:
     visited = pressing(await tasks.tracks(request, open_only=True), node.clock())
     return {
         "groups": groups,
+        "asked": await asked(request),
         "stuck": held_up[:SHOWN],
         "stuck_total": len(held_up),
         "waiting": await link.waiting(node),

@@ -9,18 +9,29 @@ from typing import Any, Final
 import msgspec
 from litestar import Request
 
-from protocol.case import TASK_OPEN
+from protocol.case import TASK_OPEN, Line, Task
 from protocol.node import phones, silence
 from protocol.node.errands import linked_id
 from protocol.node.web.cases import context_of
 from protocol.node.web.page import actor_of, node_of
-from protocol.task import steps_task
+from protocol.task import DOER, is_one, steps_task
 
 SHOWN_MAX: Final = 100
 READ_MAX: Final = 500  # as many as reads gives: the worst of them are shown
 STEPS: Final = (("assigned_ms", "已派"), ("confirmed_ms", "已接单"), ("arrived_ms", "已到场"), ("reported_ms", "已报"))
 OVER: Final = {"declined": "已谢绝", "recalled": "已撤回"}
 OFFERED: Final = ("UrgeTask", "RecallTask")
+
+
+def question_of(task: Task) -> str:
+    """What whoever went has asked since he waits; "" when nobody does, or when it is over."""
+    if task.asked_ms is None or task.status not in TASK_OPEN:
+        return ""
+    told: list[Line] = []
+    for line in task.lines:
+        if line.kind == "TaskTold" and not line.set_aside and not line.waiting:
+            told = [*told, line] if any(is_one(who, task, line.office, line.head.author[0]) for who in DOER) else []
+    return "；".join(text for line in told for text in line.text.values()) or "（内容已依法删除）"
 
 
 class Track(msgspec.Struct, frozen=True):
@@ -47,6 +58,11 @@ class Track(msgspec.Struct, frozen=True):
 async def track(request: Request, row: Any) -> Track:
     """row: a TaskRow, or a Task."""
     return (await _tracks(request, [row]))[0]
+
+
+async def tracks_of(request: Request, rows: Sequence[Any]) -> list[Track]:
+    """The same of several, in their order."""
+    return await _tracks(request, rows)
 
 
 async def tracks(request: Request, open_only: bool, case: str = "") -> list[Track]:

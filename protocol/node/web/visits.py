@@ -39,7 +39,7 @@ from protocol.node.web.files import held, sent_file, shown_of
 from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, page, rendered, twin, wants_json
 from protocol.node.web.register import ledgers_to_choose, outcome_twin
 from protocol.node.web.sharing import SUMMARY_CHARS, contacts_of
-from protocol.node.web.tracks import SHOWN_MAX, track, tracks
+from protocol.node.web.tracks import SHOWN_MAX, question_of, track, tracks
 from protocol.problem import Refused
 from protocol.task import steps_task
 
@@ -190,6 +190,7 @@ async def task_context(request: Request, subject: str) -> dict[str, Any]:
         "names": {person: await node.reads.person_name(person) for person in writers if person},
         "may_urge": "UrgeTask" in offered,
         "may_recall": "RecallTask" in offered,
+        "asked": question_of(task),
         "may_tell": "TellTask" in offered and task.status in TASK_OPEN,
         "reviewed": {review.item: review for review in task.reviews} if "DecideTaskReview" in offered else {},
         "linked": await linked_here(request, task),

@@ -19,6 +19,7 @@ from protocol.clocks import due_words
 from protocol.events import Actor
 from protocol.node.blobs import MEGABYTE
 from protocol.node.listing import SOON_MS
+from protocol.node.silence import MINUTE_MS, lasted
 from protocol.node.web.help import help_of
 from protocol.parties import LISTS as PARTY_LISTS
 from protocol.place import SEALED, segments
@@ -99,6 +100,10 @@ def party_form(party: Any) -> dict[str, str]:
     return {f"party_{name}": str(getattr(party, name) or "") for name in PARTY_LABELS if name != "id_number"} | {"number": party.id_number}
 
 
+def waited(since_ms: int, now_ms: int) -> str:
+    return f"等了 {lasted(now_ms - since_ms)}" if now_ms - since_ms >= MINUTE_MS else "刚问的"
+
+
 def sees_cases(actor: Actor | None) -> bool:
     """Who has no power over cases (a cadre, an admin) gets no search and no list."""
     return actor is not None and bool(actor.powers & access.CASE_POWERS)
@@ -122,6 +127,7 @@ def teach(environment: Environment, node: Any) -> None:
         "moment": lambda ms: moment(ms, node.clock()),
         "day": lambda ms: day(ms, node.clock()),
         "due": lambda ms: due_words(ms, node.clock(), node.tables().calendar) if ms else "",
+        "waited": lambda ms: waited(ms, node.clock()),
         "due_tone": lambda ms: due_tone(ms, node.clock()),
         "money": yuan,
         "office": lambda path: node.tables().office_name(path) if path else "",
