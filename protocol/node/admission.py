@@ -307,13 +307,13 @@ class _Gathering:
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
-        self._waiting: deque[_Asked] = deque()
+        self._waiting: dict[str, deque[_Asked]] = {}  # by ledger, the one that waits longest in front
         self._task: asyncio.Task[None] | None = None
         self._most = GATHERED_MAX  # entries of the next transaction
 
     async def take(self, asked: _Asked) -> None:
         """Returns when it is on the disk or refused."""
-        self._waiting.append(asked)
+        self._waiting.setdefault(asked.lane[0], deque()).append(asked)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work(), name="admission")
         await asyncio.shield(asked.done)
@@ -332,10 +332,16 @@ class _Gathering:
                     asked.answer()
 
     def _next(self) -> list[_Asked]:
-        group, count = [self._waiting.popleft()], 0
+        """Ledger by ledger: what several nodes wrote about one case is folded once and not for each of them."""
+        group, count = list[_Asked](), 0
         while self._waiting and count < self._most:
-            group.append(self._waiting.popleft())
-            count += len(group[-1].rows)
+            ledger = next(iter(self._waiting))
+            asks = self._waiting.pop(ledger)
+            while asks and count < self._most:
+                group.append(asks.popleft())
+                count += len(group[-1].rows)
+            if asks:
+                self._waiting[ledger] = asks  # behind the others: one place that writes much must not hold them up
         return group
 
     async def _together(self, group: list[_Asked]) -> None:
