@@ -25,7 +25,8 @@ Periods = Iterable[tuple[date, date]]
 
 def day_number(ms: int) -> int:
     """Days since 1970-01-01 of the local date of `ms`; total: absurd times are cut to the years 1970 to 8999."""
-    return min(max((ms + ZONE_MS) // DAY_MS, 0), _DAY_MAX)
+    number = (ms + ZONE_MS) // DAY_MS
+    return number if 0 <= number <= _DAY_MAX else 0 if number < 0 else _DAY_MAX
 
 
 def day_end_ms(number: int) -> int:

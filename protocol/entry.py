@@ -30,7 +30,7 @@ _SIGNED_AS = b"yidi lane 1\0"  # keeps a signature on a lane from passing as one
 _head_encoder = msgspec.msgpack.Encoder()
 
 
-class Head(msgspec.Struct, array_like=True, frozen=True):
+class Head(msgspec.Struct, array_like=True, frozen=True, dict=True):
     """An array that only ever grows at its end; readers ignore elements they do not know.
 
     ledger: path · origin: node:epoch · seq: 1, 2, 3 … in lane (ledger, origin) · subject: id of the case, task, person …

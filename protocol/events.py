@@ -435,6 +435,13 @@ _unknown = msgspec.msgpack.Decoder(Unknown)
 
 def facts_of(head: Head) -> Facts:
     """Total: an unknown kind, or facts that this version cannot read, come back as Unknown; old shapes come back as today's."""
+    kept = head.__dict__.get("read")  # the door, the fold, the errands and search each ask
+    if kept is None:
+        kept = head.__dict__["read"] = _read_facts(head)
+    return kept
+
+
+def _read_facts(head: Head) -> Facts:
     try:
         if head.kind in OLD_SHAPES:
             kind, upcast = OLD_SHAPES[head.kind]

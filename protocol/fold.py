@@ -84,12 +84,13 @@ def _counts(item: Item, verdict: Verdict) -> bool:
 def _registered(verdict: Verdict, bodies: dict[Key, Any]) -> Case:
     first, last = verdict.opened[0], verdict.items[-1]
     facts, body, at = first.facts, bodies[first.key], at_ms(first.head)
+    updated_ms = max([at_ms(item.head) for item in verdict.items])
     case = Case(
         id=first.head.subject, ledger=first.head.ledger, code=facts.code, type=facts.type, status=verdict.status,
         holder=verdict.opened[-1].facts.office, handler=first.head.author[0], term=len(verdict.opened), term_since_ms=at,
         intake=facts.intake, headcount=facts.headcount, amount_fen=facts.amount_fen, risk=facts.risk, visit=facts.visit,
-        happened_ms=facts.happened_ms, logged_office=facts.office, logged_ms=at, turn=max(item.order[0] for item in verdict.items),
-        last=last.key, updated_ms=max(at_ms(item.head) for item in verdict.items), seen=_frontier(verdict),
+        happened_ms=facts.happened_ms, logged_office=facts.office, logged_ms=at, turn=last.order[0],
+        last=last.key, updated_ms=updated_ms, seen=_frontier(verdict),
     )  # fmt: skip
     if body is not None:
         case.title, case.account, case.parties, case.place_text = body.title, body.account, body.parties, body.place_text
@@ -109,8 +110,9 @@ def _time(ms: int) -> int:
 def _frontier(verdict: Verdict) -> dict[str, int]:
     seen: dict[str, int] = {}
     for item in verdict.items:
-        if item.key not in verdict.waiting:
-            seen[item.key[0]] = max(item.key[1], seen.get(item.key[0], 0))
+        origin, seq = item.key
+        if seq > seen.get(origin, 0) and item.key not in verdict.waiting:
+            seen[origin] = seq
     return seen
 
 

@@ -78,10 +78,7 @@ class Item(msgspec.Struct):
     effect: str
     key: Key
     order: tuple[int, int, str, int]
-
-    @property
-    def kind(self) -> str:
-        return self.head.kind
+    kind: str
 
 
 def read(admitted: Admitted) -> Item:
@@ -94,7 +91,8 @@ def read(admitted: Admitted) -> Item:
         facts = msgspec.structs.replace(facts, office=by)
     links = head.kind == "DisputeCorrected" and getattr(facts, "field", "") in LINK_FIELDS
     effect = APPEND if links else row.effect
-    return Item(admitted, head, facts, row, effect, (head.origin, head.seq), (head.turn, _tier(facts.office), head.origin, head.seq))
+    origin, seq, kind = head.origin, head.seq, head.kind
+    return Item(admitted, head, facts, row, effect, (origin, seq), (head.turn, _tier(facts.office), origin, seq), kind)
 
 
 _tier = lru_cache(4096)(place.tier)  # a county has a few hundred offices; a hostile one may name more
@@ -291,7 +289,10 @@ class _Walk:
         row, facts = item.row, item.facts
         if item.effect == RETURN and key_of(facts.offer) in self.returned:
             return ""  # both sides took it back: nothing is left to do
-        if not any(self._is(who, facts.office) for who in row.who):
+        for who in row.who:
+            if self._is(who, facts.office):
+                break
+        else:
             return LOST if self._held(item) else FOREIGN
         if not any(_covered(item, move) for move in self.claims[facts.term]):
             return UNFIT  # not decided on any move that opened its term

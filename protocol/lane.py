@@ -25,8 +25,7 @@ SORT = "lane"
 _json: Final = msgspec.json.Encoder()
 COMMON_ONLY: Final = frozenset({"NodeEnrolled", "NodeRevoked", "TableSet"})  # the county speaks for all: nowhere but in *common*
 COUNT_MAX = 2**53  # a turn, a seq, a time: what every store and every JSON reader keeps exactly
-_ID: Final = re.compile(r"[0-9A-Za-z._:/|-]{0,80}")
-_NAME: Final = re.compile(r"[0-9A-Za-z_]{1,40}")
+_IDS: Final = re.compile(r"(?:[0-9A-Za-z._:/|-]{0,80}\n){6}[0-9A-Za-z_]{1,40}\n[0-9A-Za-z_]{1,40}")  # six ids and two names, a line each
 
 
 class LaneHead(msgspec.Struct, frozen=True):
@@ -206,11 +205,11 @@ def _head(batch: Batch, seq: int, raw: bytes) -> Head:
         raise Refused("version_unknown", version=head.format)
     if (head.ledger, head.origin) != (batch.ledger, batch.origin):
         raise Refused("lane_foreign", ledger=head.ledger)
-    ids = (head.ledger, head.origin, head.subject, *head.author, head.command)
+    ids = (head.ledger, head.origin, head.subject, *head.author, head.command, head.sort, head.kind)
     at, offset = head.occurred_ms, head.offset_ms or 0  # times may lie before 1970
     if head.seq != seq or not 0 < head.turn < COUNT_MAX or not -COUNT_MAX < at < COUNT_MAX or not -COUNT_MAX < offset < COUNT_MAX:
         raise Refused("batch_malformed", why=f"head {seq}: seq {head.seq}, turn {head.turn}")
-    if not all(map(_ID.fullmatch, ids)) or not _NAME.fullmatch(head.sort) or not _NAME.fullmatch(head.kind):
+    if not _IDS.fullmatch("\n".join(ids)):
         raise Refused("batch_malformed", why=f"head {seq}: ids")
     if (seq == 1) != (head.kind == OPENS):
         raise Refused("batch_malformed", why=f"head {seq}: {head.kind}")

@@ -142,7 +142,7 @@ def figures(case: Case, found: list[clocks.Clock], tables: Tables) -> int:
         "money": bool(case.amount_fen and case.amount_fen > 0),
         "open": case.status in OPEN,
     }
-    return sum(FIGURES[name] for name, is_so in true.items() if is_so)
+    return sum([FIGURES[name] for name, is_so in true.items() if is_so])
 
 
 def who_came(case: Case) -> str:

@@ -83,7 +83,6 @@ class Memory:
         self.files: dict[str, dict] = {}
         self.full = False
         self.commits = 0
-        self.tables = lambda: SimpleNamespace(places=(COUNTY, TOWN, OTHER, V1, V2, V3, V9), units=(f"{COUNTY}/u07",))
 
     def head(self, ledger: str, origin: str) -> LaneHead:
         rows = self.lanes.get((ledger, origin), [])

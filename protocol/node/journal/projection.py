@@ -16,6 +16,7 @@ from protocol.node.journal.stored import SELECT, Stored, stored
 SUBJECTS_AT_ONCE_MAX = 1_000
 FOLDS_AT_ONCE = 16  # between two looks at what else waits: about 4 ms
 INDEXED_CHARS_MAX = 200  # an index row of PostgreSQL holds 2,704 bytes; no honest code, path or id is longer
+_PLAIN = frozenset((str, int, bytes, float, type(None)))
 _INT_MAX = 2**63 - 1  # facts of a hostile node may hold more than a column takes
 
 
@@ -35,7 +36,7 @@ class Projected:
     def __init__(self, views: Views) -> None:
         self._views = views
         self.columns = {name: [c.name for c in columns] for name, columns in views.TABLES.items()}
-        self._limits = {name: [(c.name, c.key or c.index) for c in columns] for name, columns in views.TABLES.items()}
+        self._limits = {name: [c.key or c.index for c in columns] for name, columns in views.TABLES.items()}
         self._keys = {name: [n for n, c in enumerate(columns) if c.key] for name, columns in views.TABLES.items()}
         self.rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in self.columns}
         self.texts: dict[str, str] = {}
@@ -48,10 +49,11 @@ class Projected:
         words, found = [], defaultdict(dict)
         for sort, admitted in sorts.items():
             for table, rows in self._views.rows(sort, admitted, tables).items():
-                limits, keys = self._limits[table], self._keys[table]
+                names, keys = self.columns[table], self._keys[table]
                 for row in rows:
-                    get = row.get
-                    cells = tuple([None if (value := get(name)) is None else cell(value, indexed) for name, indexed in limits])
+                    cells = tuple(map(row.get, names))
+                    if not _are_plain(cells):
+                        cells = tuple(map(cell, cells, self._limits[table]))
                     found[table][tuple([cells[n] for n in keys])] = cells  # two rows of one key cannot stand: the later one does
             words.append(self._views.search_text(sort, admitted))
         for table, some in found.items():
@@ -59,6 +61,17 @@ class Projected:
         text = normal(" ".join(w for w in words if w))
         if text:
             self.texts[entries[0].subject] = text
+
+
+def _are_plain(cells: tuple[Any, ...]) -> bool:
+    """Claims, quickly and of nearly every row, that `cell` would change none of them."""
+    if not _PLAIN.issuperset(map(type, cells)):
+        return False
+    texts = [value for value in cells if value.__class__ is str]
+    if max(map(len, texts), default=0) > INDEXED_CHARS_MAX or "\0" in "".join(texts):
+        return False
+    numbers = [value for value in cells if value.__class__ is int]
+    return not numbers or (max(numbers) <= _INT_MAX and min(numbers) >= -_INT_MAX)
 
 
 def cell(value: Any, indexed: bool) -> Any:

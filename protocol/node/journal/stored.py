@@ -1,10 +1,10 @@
 """What the journal hands out: an entry as a row, and the head of a lane."""
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import msgspec
+from sqlalchemy.util import memoized_property
 
 from protocol.entry import Admitted, Entry, Head, chain, decode_head
 from protocol.lane import LaneHead
@@ -65,11 +65,11 @@ class Stored(msgspec.Struct, frozen=True, dict=True):
     def entry(self) -> Entry:
         return Entry(self.head_bytes, self.salt, self.body)
 
-    @cached_property
+    @memoized_property  # without the lock of functools' own in Python 3.11
     def head(self) -> Head:
         return decode_head(self.head_bytes)
 
-    @cached_property
+    @memoized_property  # without the lock of functools' own in Python 3.11
     def admitted(self) -> Admitted:
         return Admitted(self.head, self.body, self.received_ms, self.erased)
 
