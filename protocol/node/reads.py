@@ -217,10 +217,10 @@ class Reads:
 
     # ── tasks ──
 
-    async def tasks(self, actor: Actor, case: str = "", open_only: bool = False, most: int = TASKS_MAX) -> list[TaskRow]:
+    async def tasks(self, actor: Actor, case: str = "", open_only: bool = False, most: int = TASKS_MAX, cadre: str = "") -> list[TaskRow]:
         """Tasks in places the actor's office covers, asked of its unit, or assigned by it: what ends first in front, then what is over.
 
-        case: only those of this case, the last sent in front.
+        case: only those of this case, the last sent in front · cadre: only those that he has.
         """
         if not actor.powers & access.CASE_POWERS:
             return []
@@ -229,6 +229,8 @@ class Reads:
             condition, values = f"case_subject = :case and {condition}", {**values, "case": case}
         if open_only:
             condition = f"{listing.TASK_GOES_ON} and {condition}"
+        if cadre:
+            condition, values = f"cadre = :cadre and {condition}", {**values, "cadre": cadre}
         return await self._task_rows(condition, values, "assigned_ms desc, subject" if case else _FIRST_DUE, most)
 
     async def declined(self, actor: Actor, most: int = TASKS_MAX) -> list[TaskRow]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from protocol.commands import ConfirmTask, TellTask
 from tests.hub_pages.world import PASSWORD, Hub, served
@@ -58,3 +58,44 @@ def test_a_question_is_seen_and_answered_from_today(desk, open_page, name, size,
     expect(page.locator("#task")).not_to_contain_text("在等答复")
     page.get_by_role("navigation", name="主菜单").get_by_role("link", name="今天").click()
     expect(page.locator("#today-asked")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("name", "size", "more"), SIZES, ids=[name for name, _, _ in SIZES])
+def test_the_tasks_of_who_fell_ill_are_given_to_another(desk, open_page, name, size, more):
+    """By keyboard alone at a desk, by thumb on a phone."""
+    url, hub, run = desk
+    for title in ("田埂地界", "空调外机对着窗", "工钱没结清"):
+        run(hub.send(title))
+    page = open_page(url, size, **more)
+    sign_in(page)
+    page.get_by_role("navigation", name="主菜单").get_by_role("link", name="任务").click()
+    press(page.get_by_role("link", name="3 项一起改派"), more)
+    expect(page.locator("#reassign-task").get_by_role("checkbox", checked=True)).to_have_count(3)
+    look(page, f"reassign-{name}")
+    press(page.get_by_role("button", name="看看谁会收到什么"), more)
+    expect(page.get_by_role("alert")).to_contain_text("请选一位干部。")
+    look(page, f"reassign-wrong-{name}")
+    box = page.locator("#reassign-task").get_by_label("工钱没结清")
+    press(box, more, "Space")
+    press(page.locator("#reassign-cadre").get_by_label("穆青"), more, "Space")
+    press(page.get_by_role("button", name="看看谁会收到什么"), more)
+    confirm = page.get_by_role("button", name="改派这 2 项")
+    expect(confirm).to_be_focused()
+    expect(page.locator("#plan")).to_contain_text("2 项，从陈立新改派给穆青")
+    look(page, f"reassign-plan-{name}")
+    press(confirm, more)
+    expect(page.get_by_role("status").filter(has_text="改派了 2 项给 穆青")).to_be_visible()
+    look(page, f"reassign-done-{name}")
+    page.go_back()  # the page says what is so now: one is left
+    expect(page.locator("#reassign-task").get_by_role("checkbox")).to_have_count(1)
+    page.goto(f"{url}/tasks")
+    expect(page.locator("#task-rows tr")).to_have_count(3)
+
+
+def press(control: Locator, touch: dict[str, Any], key: str = "Enter") -> None:
+    """A tap where there is a screen to touch, else a key on what has the focus."""
+    if touch:
+        control.tap()
+    else:
+        control.focus()
+        control.page.keyboard.press(key)

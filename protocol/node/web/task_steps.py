@@ -19,7 +19,7 @@ from protocol.entry import derive
 from protocol.node.web import forms
 from protocol.node.web.dispatching import Reasons, candidates_for, times_offered
 from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, page, twin, wants_json
-from protocol.node.web.tracks import track
+from protocol.node.web.tracks import track, tracks
 from protocol.problem import Refused
 from protocol.task import BY_COMMAND
 
@@ -69,7 +69,8 @@ async def question(request: Request, subject: str, step: str, form: dict[str, An
     if not kept and context["form"]["by"] == KEPT:
         context["form"]["by"] = times[0][0]
     cadres, total = await candidates_of(request, task)
-    return {**context, "times": [*kept, *times], "cadres": cadres, "cadres_total": total}
+    of_his = len(await tracks(request, open_only=True, cadre=task.cadre))
+    return {**context, "times": [*kept, *times], "cadres": cadres, "cadres_total": total, "of_his": of_his}
 
 
 def _back(asked: str, subject: str) -> str:
@@ -170,7 +171,7 @@ async def reassign(request: Request, subject: str, id_: str, reason: str, typed:
         chosen = next((one for one in cadres if one.choice.person == typed.get("cadre") and not one.why_not), None)
         if chosen is None:
             raise Unfilled(cadre="请选一位干部。")
-        due_ms = _due(typed, task)
+        due_ms = due_of(typed, task)
         if due_ms <= now_ms:
             raise Unfilled(by="请选一个还没过的期限。")
         if not task.purpose:
@@ -186,7 +187,7 @@ async def reassign(request: Request, subject: str, id_: str, reason: str, typed:
     return derive(sent, "task")
 
 
-def _due(typed: dict[str, Any], task: Task) -> int:
+def due_of(typed: dict[str, Any], task: Task) -> int:
     by = str(typed.get("by", ""))
     return task.due_ms if by == KEPT else int(by) if by.isascii() and by.isdigit() and len(by) <= 15 else 0
 

@@ -11,6 +11,7 @@ The cadre will see what is written here and nothing else of the case. `by` is on
 reads `due_ms` (so does a form without `by`). Whom the rules forbid is refused by the desk; this page only says beforehand why somebody cannot go.
 """
 
+from collections import Counter
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -31,7 +32,7 @@ from protocol.commands import (
     UrgeTask,
 )
 from protocol.node.errands import linked_id
-from protocol.node.web import forms, task_steps, team
+from protocol.node.web import forms, reassigning, task_steps, team
 from protocol.node.web import print as paper
 from protocol.node.web.cases import context_of
 from protocol.node.web.dispatching import as_twin, candidates_for, times_offered
@@ -159,7 +160,17 @@ async def _again(request: Request, subject: str, filled: forms.Filled, refusal: 
 
 async def tasks_context(request: Request) -> dict[str, Any]:
     show = "all" if request.query_params.get("show") == "all" else "open"
-    return {"tracks": await tracks(request, show == "open"), "show": show, "most": SHOWN_MAX}
+    found = await tracks(request, show == "open")
+    many = Counter(one.row.cadre for one in found if one.may_reassign)
+    first = {
+        one.row.cadre: one.row.subject for one in reversed(found) if one.may_reassign
+    }  # his task that stands first says how many he has
+    return {
+        "tracks": found,
+        "together": {first[cadre]: count for cadre, count in many.items() if count > 1},
+        "show": show,
+        "most": SHOWN_MAX,
+    }
 
 
 @get("/tasks")
@@ -275,4 +286,15 @@ VIEWS: Final = {"tasks": tasks_live, "task": task_live}
 
 def routes() -> list[Any]:
     """With the papers: whatever serves cases prints them too."""
-    return [dispatch_page, assign, tasks_page, task_page, act, show_file, *task_steps.routes(), *team.routes(), *paper.routes()]
+    return [
+        dispatch_page,
+        assign,
+        tasks_page,
+        task_page,
+        act,
+        show_file,
+        *task_steps.routes(),
+        *team.routes(),
+        *reassigning.routes(),
+        *paper.routes(),
+    ]
