@@ -304,6 +304,11 @@ def _parsed(line: str) -> tuple[tuple[str, bool, str, Convert], ...]:
 
 
 _SHOWN: Final = {kind: _parsed(line) for kind, line in _LINES.items()}
+_OF_PEOPLE: Final = frozenset(
+    _CONVERT[how] for how in ("text", "parties", "party", "terms", "blob", "office", "place", "offices", "number", "dates")
+)
+# (kind, label) of the lines whose text is words of ours, not what somebody wrote and no name
+OURS: Final = frozenset((kind, label) for kind, line in _SHOWN.items() for label, _, _, convert in line if convert not in _OF_PEOPLE)
 
 
 def shown(kind: str, facts: Any, body: Any, tables: Tables) -> dict[str, str]:

@@ -127,7 +127,7 @@ async def renew(request: Request) -> Response[Any]:
 
 async def _not_renewed(request: Request, form: dict[str, str], refusal: Refused) -> Response[Any]:
     if wants_json(request):
-        return refused_twin(refusal)
+        return refused_twin(request, refusal)
     return await link.shown(request, 422, form=form, wrong={"code": refusal.sentence}, sentence="没有恢复使用。")
 
 

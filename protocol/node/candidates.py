@@ -108,7 +108,8 @@ def before(past: Past, last: str) -> str:
     if past.here:
         parts.append(f"来过这件 {past.here} 次")
     if past.met:
-        parts.append(f"见过{'、'.join(past.names[:2])}{'等' if len(past.names) > 2 else ''} {past.met} 次（按姓名）")
+        names = "、".join(past.names[:2])
+        parts.append(f"见过{names}等 {past.met} 次（按姓名）" if len(past.names) > 2 else f"见过{names} {past.met} 次（按姓名）")
     return "，".join(parts) + f"，最近{last}" if parts else ""
 
 

@@ -32,6 +32,7 @@ class Waiting(msgspec.Struct, frozen=True):
     subject: str
     item: str
     matter: str
+    kind: str
     what: str
     person: str
     office: str
@@ -112,7 +113,7 @@ def _row(of: Case | Task, review: Review, line: Line, person: str, adoptable: bo
         matter = of.purpose or "任务"
     what = EVENT_NAMES.get(line.kind, UNKNOWN_NAME)
     return Waiting(
-        of.id, review.item, matter, what, person, line.office, line.at_ms, line.text, line.erased, review.reason, review.due_ms, adoptable,
+        of.id, review.item, matter, line.kind, what, person, line.office, line.at_ms, line.text, line.erased, review.reason, review.due_ms, adoptable,
         is_task,
     )  # fmt: skip
 

@@ -35,6 +35,7 @@ class Entry(msgspec.Struct, frozen=True):
     more: str
     href: str
     late: bool = False
+    label: str = ""  # what of the case it is; words: what people called it
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -66,9 +67,12 @@ async def meetings(request: Request, tasks: list[TaskRow]) -> list[tuple[int, En
             facts = facts_of(line.head) if line.kind == "UnitsConvened" and not line.set_aside else None
             if isinstance(facts, UnitsConvened) and facts.when_ms:
                 units = "、".join(tables.office_name(unit) for unit in facts.units)
-                words = f"联调：{case.title or tables.type_name(case.type)}"
+                words = case.title or tables.type_name(case.type)
                 found.append(
-                    (facts.when_ms, Entry("meeting", calendar.local_time(facts.when_ms), words, units, f"/cases/{case.id}#timeline"))
+                    (
+                        facts.when_ms,
+                        Entry("meeting", calendar.local_time(facts.when_ms), words, units, f"/cases/{case.id}#timeline", label="联调"),
+                    )
                 )
     return found
 
@@ -82,8 +86,8 @@ async def dates(request: Request, until_ms: int) -> list[tuple[int, Entry]]:
         for row in rows:
             at_ms = row.follow_up_due_ms if kind == "follow_up" else row.due_ms
             if at_ms and at_ms <= until_ms and not (kind == "due" and row.follow_up_due_ms == at_ms):
-                what = "回访：" if kind == "follow_up" else "到期："
-                found.append((at_ms, Entry(kind, "", what + (row.title or row.code), row.parties, f"/cases/{row.subject}", at_ms < now_ms)))
+                label, words = "回访" if kind == "follow_up" else "到期", row.title or row.code
+                found.append((at_ms, Entry(kind, "", words, row.parties, f"/cases/{row.subject}", at_ms < now_ms, label)))
     return found
 
 

@@ -48,6 +48,7 @@ from protocol.node.web import (
     watch,
     words,
 )
+from protocol.node.web.english import Catalogue
 from protocol.node.web.page import BODY_BYTES_MAX, POLICY, failed, refused
 from protocol.node.web.stream import View
 from protocol.problem import Refused
@@ -91,11 +92,13 @@ class Assets:
         self._manifest, self._built_ns = manifest, 0
         self._names: dict[str, str] = {}
 
-    def __call__(self, name: str) -> str:
+    def __call__(self, name: str, language: str = "") -> str:
+        """language: the twin of a bundle that says its words in it, where there is one."""
         built_ns = self._manifest.stat().st_mtime_ns if self._manifest.exists() else 0
         if built_ns != self._built_ns:
             self._names, self._built_ns = json.loads(self._manifest.read_text("utf-8"))["files"], built_ns
-        return f"/static/{self._names.get(name, name)}"
+        twin = f"{language}-{name}" if language else name
+        return f"/static/{self._names.get(twin) or self._names.get(name, name)}"
 
 
 def environment_of(node: Any, templates: Sequence[Path], dist: Path, home: str) -> Environment:
@@ -108,6 +111,12 @@ def environment_of(node: Any, templates: Sequence[Path], dist: Path, home: str) 
     words.teach(environment, node)
     environment.filters["rate"] = statistics.rate_words
     return environment
+
+
+def catalogue_of(templates: Sequence[Path]) -> Catalogue:
+    """The English of the protocol, of the shared pages and of the program whose template folders these are."""
+    shared = [HERE.parents[1] / "english.toml", *sorted((HERE / "english").glob("*.toml"))]
+    return Catalogue([*shared, *(file for folder in templates if (file := folder.parent / "english.toml").exists())])
 
 
 async def _before(request: Request) -> Response[Any] | None:
@@ -140,6 +149,7 @@ def make_app(
         "/static", [dist], opt={"public": "file"}, cache_control=CacheControlHeader(max_age=YEAR_S, immutable=True)
     )
     state = State({"node": node, "environment": environment, "home": home, "new_id": new_id, "link_state": link.state, "channels": {}})
+    state.catalogue, state.english = catalogue_of(templates), None
     state.views = {**stream.VIEWS, **today.VIEWS, **(views or {})}
     return Litestar(
         [*shared, static, *routes],

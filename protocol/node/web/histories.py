@@ -67,7 +67,7 @@ async def decide(request: Request, hash_: FromPath[str], decision: FromPath[str]
     try:
         outcome = await node.desk.adopt(row, actor, decision, reason)
     except Refused as refusal:
-        return refused_twin(refusal) if wants_json(request) else await shown(request, refusal.status, sentence=refusal.sentence)
+        return refused_twin(request, refusal) if wants_json(request) else await shown(request, refusal.status, sentence=refusal.sentence)
     return twin(outcome) if wants_json(request) else Redirect("/forks", status_code=303)
 
 

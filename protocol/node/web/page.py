@@ -9,17 +9,21 @@ import logging
 from typing import Any, Final
 
 import msgspec
+from jinja2 import Environment
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from protocol.events import Actor
 from protocol.node import log
+from protocol.node.web.english import templates as english
 from protocol.problem import SENTENCES, Refused
 
 HTML: Final = "text/html; charset=utf-8"
 COOKIE: Final = "yidi"
 THEME: Final = "yidi-theme"
 THEMES: Final = ("light", "dark")
+LANGUAGE: Final = "yidi-language"
+LANGUAGES: Final = ("zh", "en")
 BODY_BYTES_MAX: Final = 64 * 2**20  # a form with its photos; one file is limited by blobs
 POLICY: Final = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; "
@@ -85,16 +89,39 @@ def theme_of(request: Request) -> str:
     return chosen if chosen in THEMES else ""
 
 
+def language_of(request: Request) -> str:
+    """zh, or en where this browser chose English."""
+    chosen = request.cookies.get(LANGUAGE, "")
+    return chosen if chosen in LANGUAGES else LANGUAGES[0]
+
+
+def environment_of(request: Request) -> Environment:
+    """The templates in the language of who asks. The English ones are made when first asked for: a program adds its own names before."""
+    state = request.app.state
+    if language_of(request) != "en":
+        return state.environment
+    if state.english is None:
+        more = {"asset": lambda name: state.environment.globals["asset"](name, "en")}
+        state.english = english.environment(state.environment, state.catalogue, more)
+    return state.english
+
+
+def in_language(request: Request, words: Any) -> Any:
+    """Words of ours, alone or in lists and values, as this browser reads them. Never for what people typed."""
+    return request.app.state.catalogue.deep(words) if language_of(request) == "en" else words
+
+
 def rendered(request: Request, template: str, context: dict[str, Any]) -> str:
     """The template as text, with what every fragment may use: request, actor, now_ms, new_id (of a command)."""
     shared = {
         "request": request,
         "actor": getattr(request.state, "actor", None),
         "theme": theme_of(request),
+        "language": language_of(request),
         "now_ms": node_of(request).clock(),
         "new_id": getattr(request.state, "new_id", None) or (lambda _name="": request.app.state.new_id()),
     }
-    return request.app.state.environment.get_template(template).render({**shared, **context})
+    return environment_of(request).get_template(template).render({**shared, **context})
 
 
 async def page(request: Request, template: str, *, status: int = 200, **context: Any) -> Response[str]:
@@ -113,14 +140,14 @@ def twin(data: Any, status: int = 200) -> Response[bytes]:
     return Response(msgspec.json.encode(data), media_type="application/json", status_code=status, headers=KEPT_NOWHERE)
 
 
-def refused_twin(refusal: Refused) -> Response[bytes]:
-    return twin({"code": refusal.code, "field": refusal.field, "sentence": refusal.sentence}, refusal.status)
+def refused_twin(request: Request, refusal: Refused) -> Response[bytes]:
+    return twin({"code": refusal.code, "field": refusal.field, "sentence": in_language(request, refusal.sentence)}, refusal.status)
 
 
 def refused(request: Request, refusal: Refused) -> Response[Any]:
     """A refusal as what the asker understands: JSON, a short fragment, or a page with a way onward."""
     if wants_json(request):
-        return refused_twin(refusal)
+        return refused_twin(request, refusal)
     context = {"sentence": refusal.sentence, "missing": refusal.status == 404, "code": refusal.code}
     if is_htmx(request):
         return fragment(request, "_refused.html", status=refusal.status, headers=BESIDE, **context)
@@ -138,7 +165,7 @@ def failed(request: Request, error: Exception) -> Response[Any]:
         route, method = request.scope.get("path_template", ""), request.method
         log.event("page failed", level=logging.ERROR, exception=error, route=route, method=method)
     if wants_json(request):
-        return twin({"code": "fault", "field": "", "sentence": FAULT}, status)
+        return twin({"code": "fault", "field": "", "sentence": in_language(request, FAULT)}, status)
     if is_htmx(request):
         return fragment(request, "_refused.html", status=status, headers=BESIDE, sentence=FAULT)
     more = {"counts": {}, "link": None, "path": request.url.path}

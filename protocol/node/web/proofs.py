@@ -69,7 +69,7 @@ async def check(request: Request) -> Response[Any]:
         proven = proof.check(raw, root_key)
     except Refused as refusal:
         if wants_json(request):
-            return refused_twin(refusal)
+            return refused_twin(request, refusal)
         return await page(request, "proof.html", status=refusal.status, root_key=root_key, proven=None, wrong=refusal.sentence)
     told = {
         "root": node.tables().place_name(segments(proven.head.ledger)[0]),

@@ -47,7 +47,7 @@ async def ask(request: Request) -> Response[Any]:
         challenge = await node.recovering.ask(account, node.clock())
     except Refused as refusal:
         if wants_json(request):
-            return refused_twin(refusal)
+            return refused_twin(request, refusal)
         return await _page(request, refusal.status, form=form, wrong={refusal.field or "name": refusal.sentence})
     if wants_json(request):
         return twin({"node": node.certificate.node, "account": account, "challenge": challenge})
@@ -64,7 +64,7 @@ async def finish(request: Request) -> Response[Any]:
         await node.recovering.finish(account, form.get("answer", ""), password, node.clock())
     except Refused as refusal:
         if wants_json(request):
-            return refused_twin(refusal)
+            return refused_twin(request, refusal)
         kept = {"answer": form.get("answer", "")}
         wrong = {refusal.field or "answer": refusal.sentence}
         return await _page(request, refusal.status, account=account, challenge=form.get("challenge", ""), form=kept, wrong=wrong)
@@ -132,7 +132,7 @@ async def vouch(request: Request) -> Response[Any]:
         answer = node.recovering.vouch(command.node, command.account, command.challenge)
     except Refused as refusal:
         if wants_json(request):
-            return refused_twin(refusal)
+            return refused_twin(request, refusal)
         return await _vouch_page(
             request, refusal.status, form=form, wrong={refusal.field or "node": refusal.sentence}, sentence=refusal.sentence
         )

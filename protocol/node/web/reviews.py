@@ -68,7 +68,7 @@ async def decide(request: Request) -> Response[Any]:
         reason = form.get("reason", "").strip()[:REASON_CHARS_MAX]
         outcome = await _decide(request, row, form.get("decision", ""), reason, form.get("command_id", ""))
     except Refused as refusal:
-        return refused_twin(refusal) if wants_json(request) else await _shown(request, refusal.status, sentence=refusal.sentence)
+        return refused_twin(request, refusal) if wants_json(request) else await _shown(request, refusal.status, sentence=refusal.sentence)
     return twin(outcome) if wants_json(request) else Redirect("/reviews", status_code=303)
 
 

@@ -17,13 +17,27 @@ from litestar.params import FromQuery
 from litestar.response import Redirect
 
 from protocol.node.web import asking, cases, forms, parties, register, transfers
-from protocol.node.web.page import COOKIE, THEME, THEMES, fragment, is_htmx, node_of, page, refused_twin, twin, wants_json
+from protocol.node.web.page import (
+    COOKIE,
+    LANGUAGE,
+    LANGUAGES,
+    THEME,
+    THEMES,
+    fragment,
+    is_htmx,
+    node_of,
+    page,
+    refused_twin,
+    twin,
+    wants_json,
+)
 from protocol.node.web.words import sees_cases
 from protocol.problem import Refused
 
 PHONE_S_MAX: Final = 14 * 86_400  # a phone keeps its cookie; a desk's ends with the browser, the node decides anyway
+PHONE: Final = "/task"
 CARRY_CHARS_MAX: Final = 200_000
-THEME_S: Final = 365 * 86_400
+CHOICE_S: Final = 365 * 86_400
 
 
 async def before(request: Request) -> Response[Any] | None:
@@ -53,7 +67,7 @@ async def sign_in_first(request: Request) -> Response[Any]:
     """Nobody is signed in: say so in the form in which it was asked, and lose nothing that was typed."""
     refusal = Refused("sign_in_needed")
     if wants_json(request):
-        return refused_twin(refusal)
+        return refused_twin(request, refusal)
     if request.url.path == "/stream":
         return fragment(request, "_expired.html", status=401)
     if request.method == "GET":
@@ -97,7 +111,7 @@ async def sign_in(request: Request) -> Response[Any]:
 
 async def _not_signed_in(request: Request, form: dict[str, str], refusal: Refused) -> Response[Any]:
     if wants_json(request):
-        return refused_twin(refusal)
+        return refused_twin(request, refusal)
     shown = {"name": form.get("name", "")}
     if is_htmx(request):
         return fragment(request, "_sign_in_again.html", status=refusal.status, form=shown, sentence=refusal.sentence)
@@ -165,7 +179,7 @@ async def change_password(request: Request) -> Response[Any]:
         await node.people.change_password(token, form.get("password", ""), node.clock())
     except Refused as refusal:
         if wants_json(request):
-            return refused_twin(refusal)
+            return refused_twin(request, refusal)
         first = await node.people.must_choose_password(token)
         return await page(
             request, "password.html", status=refusal.status, wrong={refusal.field or "password": refusal.sentence}, first=first
@@ -185,13 +199,33 @@ async def choose_post(request: Request) -> Redirect:
 async def choose_theme(request: Request) -> Redirect:
     """Light, dark, or as the computer has it: of this browser, whoever signs in at it. Back to the page where it was chosen."""
     chosen = (forms.typed((await request.form()).multi_items()).get("theme") or [""])[0]
-    before = urlsplit(request.headers.get("referer", ""))
-    response = Redirect(_inside(before.path + (f"?{before.query}" if before.query else "")) or "/", status_code=303)
+    response = Redirect(_chosen_at(request), status_code=303)
     if chosen in THEMES:
-        response.set_cookie(Cookie(key=THEME, value=chosen, path="/", httponly=True, samesite="lax", max_age=THEME_S))
+        response.set_cookie(Cookie(key=THEME, value=chosen, path="/", httponly=True, samesite="lax", max_age=CHOICE_S))
     else:
         response.delete_cookie(THEME)
     return response
+
+
+@post("/language", public=True)
+async def choose_language(request: Request) -> Redirect:
+    """Chinese or English: of this browser, whoever signs in at it. Back to the page where it was chosen; a phone's shell is told which."""
+    chosen = (forms.typed((await request.form()).multi_items()).get("language") or [""])[0]
+    back = _chosen_at(request)
+    if back.partition("?")[0] == PHONE:
+        back = f"{PHONE}?language={chosen if chosen in LANGUAGES else LANGUAGES[0]}"
+    response = Redirect(back, status_code=303)
+    if chosen in LANGUAGES[1:]:
+        response.set_cookie(Cookie(key=LANGUAGE, value=chosen, path="/", httponly=True, samesite="lax", max_age=CHOICE_S))
+    else:
+        response.delete_cookie(LANGUAGE)
+    return response
+
+
+def _chosen_at(request: Request) -> str:
+    """The page whose form was sent, "/" where the browser does not say."""
+    before = urlsplit(request.headers.get("referer", ""))
+    return _inside(before.path + (f"?{before.query}" if before.query else "")) or "/"
 
 
 def routes(home: str, homes: Mapping[str, str]) -> list:
@@ -202,7 +236,7 @@ def routes(home: str, homes: Mapping[str, str]) -> list:
         other = next((path for power, path in homes.items() if power in actor.powers), "/password")
         return Redirect(home if sees_cases(actor) else other, status_code=303)
 
-    return [front, sign_in_page, sign_in, sign_out, password_page, change_password, choose_post, choose_theme]
+    return [front, sign_in_page, sign_in, sign_out, password_page, change_password, choose_post, choose_theme, choose_language]
 
 
 def _with_cookie(request: Request, response: Response[Any], token: str, keep: bool) -> Response[Any]:

@@ -150,7 +150,7 @@ async def export(request: Request) -> Response[Any]:
         job = Job("export", to.name)
         _desk(request).begin(job, _export(node, job, to, folder, form.get("files") == "on"))
     except Refused as refusal:
-        return refused_twin(refusal) if wants_json(request) else await _shown(request, refusal.status, sentence=refusal.sentence)
+        return refused_twin(request, refusal) if wants_json(request) else await _shown(request, refusal.status, sentence=refusal.sentence)
     return twin({"job": _twin(job)}) if wants_json(request) else Redirect("/stick", status_code=303)
 
 
@@ -199,7 +199,7 @@ async def import_(request: Request) -> Response[Any]:
         job = Job("import")
         _desk(request).begin(job, _import(node, job, raw))
     except Refused as refusal:
-        return refused_twin(refusal) if wants_json(request) else await _shown(request, refusal.status, sentence=refusal.sentence)
+        return refused_twin(request, refusal) if wants_json(request) else await _shown(request, refusal.status, sentence=refusal.sentence)
     return twin({"job": _twin(job)}) if wants_json(request) else Redirect("/stick", status_code=303)
 
 

@@ -4,7 +4,7 @@ State, not deltas: every message renders what is true now, so a slow or sleeping
 Changes within COALESCE_MS go together, news of peers (how far an entry got) wait NEWS_MS so that they hold up no entry; what did not change is not sent again; a comment now and then finds dead peers, and
 the same turn redraws what only time changes (还剩 2 个工作日). A view is `async (request) -> str`: its `<hx-partial>`s.
 
-Readers of one office who look at the same address share one rendering (`@shared` on the view: it must show nothing that
+Readers of one office who look at the same address in one language share one rendering (`@shared` on the view: it must show nothing that
 belongs to one person, so no forms). However much commits, rendering takes at most a BUSY_SHARE of the time.
 """
 
@@ -21,7 +21,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from protocol.node import log
 from protocol.node.web import cases, link, lists
-from protocol.node.web.page import COOKIE, actor_of, node_of, rendered, shell
+from protocol.node.web.page import COOKIE, actor_of, language_of, node_of, rendered, shell
 from protocol.problem import Refused
 
 COALESCE_MS: Final = 50
@@ -119,7 +119,7 @@ def channel_of(request: Request, view: View) -> tuple[Any, Channel]:
     """The channel that this stream follows, shared where the view allows it; with its key."""
     channels: dict[Any, Channel] = request.app.state.channels
     actor = actor_of(request)
-    key: Any = (request.url.query, actor.office, actor.powers) if getattr(view, "is_shared", False) else object()
+    key: Any = (request.url.query, actor.office, actor.powers, language_of(request)) if getattr(view, "is_shared", False) else object()
     if key not in channels or channels[key].over:
         channels[key] = Channel(request, view)
     return key, channels[key]

@@ -116,7 +116,7 @@ def planned(visits: list[Visit], chosen: list[str], split: str) -> list[Pair]:
             choice = shared[visit.case.id].choice
             pairs.append(Pair(visit, choice.person, choice.name))
         else:
-            pairs.append(Pair(visit, "", "没有人", "选中的人都去不了这一件（当事人，或手机收不到）"))
+            pairs.append(Pair(visit, "", "", "选中的人都去不了这一件（当事人，或手机收不到）"))
     return pairs
 
 

@@ -29,7 +29,7 @@ async def before(request: Request) -> Response[Any] | None:
 
 def _wait(request: Request, refusal: Refused, name: str = "") -> Response[Any]:
     if wants_json(request):
-        return refused_twin(refusal)
+        return refused_twin(request, refusal)
     shown = {"sentence": refusal.sentence if refusal.code != "restored_waits" else "", "name": name}
     return fragment(request, "waiting.html", status=refusal.status, counts={}, link=None, path="", **shown)
 

@@ -31,7 +31,7 @@ from protocol.commands import PHONE_COMMANDS, AddTaskEvidence, Id, Party, Subjec
 from protocol.events import Actor
 from protocol.node import phones
 from protocol.node.web import pieces
-from protocol.node.web.page import COOKIE, HTML, actor_of, node_of, twin
+from protocol.node.web.page import COOKIE, HTML, actor_of, environment_of, language_of, node_of, twin
 from protocol.node.web.words import WEEKDAYS
 from protocol.problem import Refused
 from protocol.tables import Tables
@@ -179,7 +179,7 @@ async def visit_of(node: Any, actor: Actor, subject: str) -> dict[str, Any] | No
 
 @get("/task", public="file")
 async def shell(request: Request) -> Response[str]:
-    text = request.app.state.environment.from_string((HERE / "task.html").read_text("utf-8")).render()
+    text = environment_of(request).from_string((HERE / "task.html").read_text("utf-8")).render(language=language_of(request))
     return Response(text, media_type=HTML, headers=FRESH)
 
 
