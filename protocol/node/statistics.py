@@ -6,26 +6,33 @@ A case counts where and when it was registered; one that was voided, merged into
 no more. What is said of it is what holds now. Each figure is one of `listing.KINDS`, and the list behind it asks with the same words.
 
 All that is summed stands in one index (case_figures). Two counters travel in one sum, each in 31 bits: a sum costs as much as reading
-the row. Answers are kept until an entry comes, KEPT_MS at most, for clocks run out without one.
+the row. Answers are kept until an entry comes, KEPT_MS at most, for clocks run out without one; then only the months that changed are
+counted again (months.py), and what of a time is no whole month.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from operator import add
 from typing import Any, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from protocol import place
 from protocol.access import CASE_POWERS
 from protocol.events import Actor
 from protocol.node import listing
 from protocol.node.journal import Journal
-from protocol.node.listing import Narrowed, Where
+from protocol.node.listing import Where
+from protocol.node.months import Block, Cells, Months, month_after, month_of, starts_between
 from protocol.views import FIGURES
 
 KEPT_MS: Final = 10_000
 ANSWERS_MAX: Final = 64  # each a few hundred rows
 HIGH: Final = 1 << 31  # the second counter of a sum
+_DURING_BY_PERSON: Final = (
+    "(figures + 0) > 0 and logged_ms >= :from_ms and logged_ms < :to_ms"  # not by the index of times: few persons are looked at
+)
 _DURING: Final = f"{listing.COUNTED} and logged_ms >= :from_ms and logged_ms < :to_ms"
 
 
@@ -38,6 +45,9 @@ _TIME: Final = f"sum(case when {listing.LATE} then {HIGH} when (figures & {FIGUR
 _REST: Final = f"{_bits('raised', 'followed')}, sum(case when (figures & {FIGURES['money']}) > 0 then {HIGH} + follow_ups else follow_ups end), sum(amount_fen)"
 _WHOLE: Final = f"count(*), {_RESULT}, {_TIME}, {_REST}"
 _PART: Final = f"count(*), {_RESULT}, {_TIME}"
+_GROUPS: Final = {"types": ("type", _WHOLE), "places": ("ledger", _PART), "ways": ("intake, risk, ending", _PART)}
+_RUNS: Final = f"(figures & {FIGURES['open']}) > 0 and due_ms >= :now_ms"  # what will be late without an entry
+_NEVER_MS: Final = 1 << 62
 
 
 class Sums(msgspec.Struct, frozen=True):
@@ -108,69 +118,152 @@ class Statistics:
     def __init__(self, journal: Journal, clock: Callable[[], int]) -> None:
         self._journal, self._clock = journal, clock
         self._kept: dict[Any, _Kept] = {}
+        self._months = Months()
 
-    def forget(self) -> None:
-        """All is counted anew, as after an entry."""
+    def forget(self, months: bool = True) -> None:
+        """All is counted anew; months=False: as after an entry that changed none of them."""
         self._kept.clear()
+        if months:
+            self._months.forget()
 
     async def found(self, actor: Actor, asked: Asked) -> Found:
         """All zero for who may see no case."""
-        who, now_ms = (actor.offices, actor.powers & CASE_POWERS, asked), self._clock()
+        who = (actor.offices, actor.powers & CASE_POWERS, asked)
         async with self._journal.read() as c:
-            newest = (await _all(c, "select max(position) from entry", {}))[0][0]
-            known = self._kept.get(who)
-            if known is not None and known.position == newest and 0 <= now_ms - known.found.at_ms < KEPT_MS:
-                return known.found
-            found = await _found(c, actor, asked, now_ms)
+            known = await self._known(c, who)
+        if isinstance(known, Found):
+            return known
+        async with self._months.alone(), self._journal.read() as c:
+            known = await self._known(c, who)  # somebody asked the same meanwhile
+            if isinstance(known, Found):
+                return known
+            await self._months.keep_step(c)
+            found = await _found(c, actor, asked, self._clock(), self._months)
         if len(self._kept) >= ANSWERS_MAX:
             self._kept.clear()
-        self._kept[who] = _Kept(newest, found)
+        self._kept[who] = _Kept(known, found)
         return found
 
+    async def _known(self, c: AsyncConnection, who: Any) -> Found | int | None:
+        """The answer, where it is kept and still good; else the position of the newest entry."""
+        newest = (await _all(c, "select max(position) from entry", {}))[0][0]
+        known = self._kept.get(who)
+        if known is not None and known.position == newest and 0 <= self._clock() - known.found.at_ms < KEPT_MS:
+            return known.found
+        return None if newest is None else int(newest)
 
-async def _found(c: AsyncConnection, actor: Actor, asked: Asked, now_ms: int) -> Found:
+
+class _Question:
+    """One question of a time, put together from months that are kept and what lies before and after them."""
+
+    def __init__(self, c: AsyncConnection, seen: Where, asked: Asked, now_ms: int, months: Months | None) -> None:
+        self._c, self._seen, self._asked, self._now_ms, self._months = c, seen, asked, now_ms, months
+        self._inside, values = _inside(seen, asked.place, asked.type)
+        self._scope = (self._inside, repr(sorted(values.items())))
+        self._values = {**values, "now_ms": now_ms}
+        self._blocks: dict[int, Block] = {}
+        self._ends: dict[tuple[int, int], Block] = {}
+        self._first = self._last = 0
+
+    async def prepare(self, spans: Iterable[tuple[int, int]]) -> None:
+        """Counts the months and the ends that these times are made of."""
+        for what in ("min", "max"):
+            ((ms,),) = await _all(self._c, f"select {what}(logged_ms) from case_row where {listing.COUNTED}", {})
+            self._first, self._last = (ms or 0, self._last) if what == "min" else (self._first, ms or 0)
+        cut = [self._cut(span) for span in spans]
+        starts = sorted({start for whole, _ in cut for start in whole})
+        if self._months is None:
+            self._blocks = {start: await self._count(start, month_after(start)) for start in starts}
+        else:
+            self._blocks = await self._months.blocks(self._c, self._scope, starts, self._now_ms, self._count)
+        for end in {end for _, ends in cut for end in ends}:
+            self._ends[end] = await self._count(*end)
+
+    def sums(self, span: tuple[int, int]) -> dict[str, dict[Any, Cells]]:
+        found: dict[str, dict[Any, Cells]] = {name: {} for name in _GROUPS}
+        for block in self._of(span):
+            for name, groups in block.parts.items():
+                into = found[name]
+                for code, cells in groups.items():
+                    into[code] = tuple(map(add, into[code], cells)) if code in into else cells
+        return found
+
+    async def again(self, span: tuple[int, int]) -> int:
+        """Cases of it whose applicant had come before about the same."""
+        starts, ends = self._cut(span)
+        unknown = [start for start in starts if self._blocks[start].again is None]
+        if unknown:
+            for start, count in (await self._came(unknown[0], month_after(unknown[-1]), unknown)).items():
+                self._blocks[start].again = count
+        for end in ends:
+            if self._ends[end].again is None:
+                self._ends[end].again = sum((await self._came(*end, [month_of(end[0])])).values())
+        return sum(block.again or 0 for block in self._of(span))
+
+    async def _came(self, from_ms: int, to_ms: int, starts: Sequence[int]) -> dict[int, int]:
+        """Month → how many came again, of the months named."""
+        who, some = await self._months.who_came_twice(self._c) if self._months else (listing.TWICE, {})
+        sql, of_seen = listing.visits_again(self._seen, (self._inside, _DURING_BY_PERSON), who)
+        values = {**self._values, **of_seen, **some, "from_ms": from_ms, "to_ms": to_ms}
+        counts = dict.fromkeys(starts, 0)
+        for _, ms in await _all(self._c, sql, values):
+            start = month_of(ms)
+            if start in counts:
+                counts[start] += 1
+        return counts
+
+    def _of(self, span: tuple[int, int]) -> list[Block]:
+        starts, ends = self._cut(span)
+        return [*(self._blocks[start] for start in starts), *(self._ends[end] for end in ends)]
+
+    def _cut(self, span: tuple[int, int]) -> tuple[list[int], list[tuple[int, int]]]:
+        """(the months that lie wholly in it, what is left of it), as far as there are cases. A month that has none after its last day asked for is whole."""
+        from_ms, to_ms = span
+        if from_ms <= self._first:
+            from_ms = month_of(self._first)
+        if to_ms > self._last:
+            to_ms = month_after(month_of(self._last))
+        if from_ms >= to_ms:
+            return [], []
+        bounds = starts_between(from_ms, to_ms)
+        if not bounds:
+            return [], [(from_ms, to_ms)]
+        return bounds[:-1], [end for end in ((from_ms, bounds[0]), (bounds[-1], to_ms)) if end[0] < end[1]]
+
+    async def _count(self, from_ms: int, to_ms: int) -> Block:
+        """A walk along the index for each way of looking: SQLite sorts for each grouping anyway."""
+        values, parts, until_ms = {**self._values, "from_ms": from_ms, "to_ms": to_ms}, {}, _NEVER_MS
+        for name, (columns, sums) in _GROUPS.items():
+            sql = f"select {columns}, {sums} from case_row where {self._inside} and {_DURING} group by {columns}"
+            width, groups = columns.count(",") + 1, {}
+            for row in await _all(self._c, sql, values):
+                code = tuple(cell or "" for cell in row[:width])
+                groups[code if width > 1 else code[0]] = tuple(int(cell or 0) for cell in row[width:])
+            parts[name] = groups
+        rows = await _all(self._c, f"select min(due_ms) from case_row where {self._inside} and {_DURING} and {_RUNS}", values)
+        until_ms = rows[0][0] if rows[0][0] is not None else until_ms
+        return Block(parts, self._now_ms, until_ms)
+
+
+async def _found(c: AsyncConnection, actor: Actor, asked: Asked, now_ms: int, months: Months) -> Found:
     seen = await listing.visible(c, actor)
-    inside, values = _inside(seen, asked.place, asked.type)
-    values = {**values, "now_ms": now_ms}
-    now, before = {"from_ms": asked.from_ms, "to_ms": asked.to_ms}, {"from_ms": asked.before[0], "to_ms": asked.before[1]}
-    rows = f"from case_row where {inside} and {_DURING}"
-    types = {row[0] or "": _whole(row[1:]) for row in await _all(c, f"select type, {_WHOLE} {rows} group by type", {**values, **now})}
-    places = {row[0]: _part(row[1:]) for row in await _all(c, f"select ledger, {_PART} {rows} group by ledger", {**values, **now})}
-    ways = await _all(c, f"select intake, risk, ending, {_PART} {rows} group by intake, risk, ending", {**values, **now})
-    (past,) = await _all(c, f"select {_WHOLE} {rows}", {**values, **before})
-    again = await _again(c, seen, asked, now_ms)
+    of_rows_alone = not any(place.is_unit(office) for office in actor.offices)  # what a unit sees hangs on tasks too
+    question = _Question(c, seen, asked, now_ms, months if of_rows_alone else None)
+    now, trend = (asked.from_ms, asked.to_ms), list(zip(asked.months, asked.months[1:], strict=False))
+    await question.prepare([now, asked.before, *trend])
+    here, past = question.sums(now), question.sums(asked.before)
+    types = {code: _whole(cells) for code, cells in here["types"].items()}
     return Found(
-        msgspec.structs.replace(sum(types.values(), Sums()), again=again[0]),
-        msgspec.structs.replace(_whole(past), again=again[1]),
+        msgspec.structs.replace(sum(types.values(), Sums()), again=await question.again(now)),
+        msgspec.structs.replace(sum(map(_whole, past["types"].values()), Sums()), again=await question.again(asked.before)),
         types,
-        places,
-        _by(ways, 0),
-        _by(ways, 1),
-        _by(ways, 2),
-        await _months(c, inside, values, asked.months),
+        {code: _part(cells) for code, cells in here["places"].items()},
+        _by(here["ways"], 0),
+        _by(here["ways"], 1),
+        _by(here["ways"], 2),
+        tuple(_trend(question.sums(span)["types"].values()) for span in trend),
         now_ms,
     )
-
-
-async def _again(c: AsyncConnection, seen: Where, asked: Asked, now_ms: int) -> tuple[int, int]:
-    """Of the time asked for, and of the one before."""
-    both = Narrowed("again", min(asked.from_ms, asked.before[0]), max(asked.to_ms, asked.before[1]))
-    inside, values = _both(_inside(seen, asked.place, asked.type), listing.narrowed(both, now_ms, seen))
-    counts = [f"coalesce(sum(case when logged_ms >= :{n}_from and logged_ms < :{n}_to then 1 else 0 end), 0)" for n in ("now", "past")]
-    times = {"now_from": asked.from_ms, "now_to": asked.to_ms, "past_from": asked.before[0], "past_to": asked.before[1]}
-    (row,) = await _all(c, f"select {', '.join(counts)} from case_row where {inside}", {**values, **times})
-    return int(row[0]), int(row[1])
-
-
-async def _months(c: AsyncConnection, inside: str, values: dict[str, Any], bounds: Sequence[int]) -> tuple[Sums, ...]:
-    """A look along the index for each: grouping by a month that is counted out of each row costs three times as much."""
-    parts = [
-        f"select {n} as month, count(*), {_RESULT} from case_row where {inside} and {listing.COUNTED} and logged_ms >= :m{n} and logged_ms < :m{n + 1}"
-        for n in range(len(bounds) - 1)
-    ]
-    times = {f"m{n}": ms for n, ms in enumerate(bounds)}
-    rows = await _all(c, " union all ".join(parts) + " order by month", {**values, **times}) if parts else []
-    return tuple(_part((*row[1:], None)) for row in rows)
 
 
 def _inside(seen: Where, place: str, type: str, alone: bool = False) -> Where:
@@ -183,25 +276,30 @@ def _both(*wheres: Where | None) -> Where:
     return " and ".join(f"({sql})" for sql, _ in some), {name: value for _, values in some for name, value in values.items()}
 
 
-def _pair(sum_: Any) -> tuple[int, int]:
-    high, low = divmod(int(sum_ or 0), HIGH)
+def _pair(sum_: int) -> tuple[int, int]:
+    high, low = divmod(sum_, HIGH)
     return low, high
 
 
-def _part(row: Sequence[Any]) -> Sums:
+def _part(cells: Cells) -> Sums:
     """registered, accepted with resolved, on time with late."""
-    return Sums(int(row[0]), *_pair(row[1]), *_pair(row[2]))
+    return Sums(cells[0], *_pair(cells[1]), *_pair(cells[2]))
 
 
-def _whole(row: Sequence[Any]) -> Sums:
-    return Sums(int(row[0]), *_pair(row[1]), *_pair(row[2]), *_pair(row[3]), *_pair(row[4]), int(row[5] or 0))
+def _whole(cells: Cells) -> Sums:
+    return Sums(cells[0], *_pair(cells[1]), *_pair(cells[2]), *_pair(cells[3]), *_pair(cells[4]), cells[5])
 
 
-def _by(rows: Sequence[Any], column: int) -> dict[str, Sums]:
+def _trend(some: Iterable[Cells]) -> Sums:
+    whole = sum(map(_whole, some), Sums())
+    return Sums(whole.registered, whole.accepted, whole.resolved)
+
+
+def _by(groups: dict[Any, Cells], column: int) -> dict[str, Sums]:
     found: dict[str, Sums] = {}
-    for row in rows:
-        code = row[column] or ""
-        found[code] = found.get(code, Sums()) + _part(row[3:])
+    for codes, cells in groups.items():
+        code = codes[column]
+        found[code] = found.get(code, Sums()) + _part(cells)
     return found
 
 

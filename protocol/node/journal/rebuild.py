@@ -11,7 +11,7 @@ from protocol.node import killpoints
 from protocol.node.journal.journal import Journal
 from protocol.node.journal.projection import Projected
 from protocol.node.journal.rows import among, bound, fetch
-from protocol.node.journal.writing import Writing
+from protocol.node.journal.writing import REFOLDS, Writing
 
 ENDS_FOLDED = "ends of posts folded"  # `local` keeps which ends of posts the views know of
 SUBJECTS_MAX = 200  # of one transaction: about 0.1 s
@@ -25,6 +25,7 @@ async def rebuild(journal: Journal) -> bool:
             same = await _mend(journal, w, subjects) and same
         killpoints.reach("journal.rebuild")
     async with journal.writing() as w:
+        await w.counter(REFOLDS)
         for table in [*journal.views.TABLES, "search"]:
             sql = f"delete from {table} where not exists (select 1 from entry e where e.subject = {table}.subject)"
             same = not await fetch(w.connection, sql + " returning subject") and same

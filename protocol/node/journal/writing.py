@@ -24,6 +24,7 @@ from protocol.node.journal.stored import COLUMNS, SELECT, LaneHead, Stored, stor
 from protocol.problem import Refused
 
 ERASURES = "erasures"  # a counter: how many erasures this journal has seen
+REFOLDS = "refolds"  # a counter: how often rows of views changed otherwise than by entries appended with them
 _APPENDED = COLUMNS[1:]  # the position is the store's
 NAME_CHARS_MAX = 200  # ids, paths and sorts; an index row of PostgreSQL holds 2,704 bytes
 SEQ_MAX = 2**53  # whole numbers that every reader of JSON holds too
@@ -39,6 +40,7 @@ class Writing:
         self._heads: dict[tuple[str, str], LaneHead] = {}
         self._known: dict[str, list[Stored]] = {}  # subject → all its entries as of now; nobody else can change them before we end
         self._begun: set[str] = set()  # subjects of which nothing was here before this transaction
+        self._appended: set[str] = set()  # subjects of what `append` wrote
         self._locked: set[int] = set()
         self._was_cut = False
         self.moved: set[tuple[str, str]] = set()  # lanes that have advanced
@@ -65,6 +67,7 @@ class Writing:
         if fresh:
             self._note(fresh, heads)
             await self._insert(fresh)
+            self._appended |= {e.subject for e in fresh}
         return fresh
 
     async def take(self, entries: Sequence[Stored]) -> list[Stored]:
@@ -110,6 +113,7 @@ class Writing:
 
     async def cut(self, ledger: str, origin: str, head: LaneHead) -> None:
         """The lane ends at `head` now: what stood after it was put aside (see branches.swap), and is deleted by whoever calls this."""
+        await self.counter(REFOLDS)
         self._heads[ledger, origin] = head
         row = {"ledger": ledger, "origin": origin, "seq": head.seq, "hash": head.hash, "signed_seq": head.signed_seq}
         await run(self.connection, _UPSERT_LANE, [row])
@@ -243,6 +247,8 @@ class Writing:
     async def project(self, subjects: Iterable[str]) -> None:
         """Folds each subject anew and replaces its rows in every view and in search."""
         wanted = set(subjects)
+        if not wanted <= self._appended:
+            await self.counter(REFOLDS)
         await self._put(wanted, await projection.fold(self._views, self._tables(), wanted, await self.subjects(wanted)))
 
     async def _put(self, wanted: set[str], pieces: list[tuple[Sequence[str], projection.Projected]]) -> None:

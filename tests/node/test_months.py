@@ -1,0 +1,162 @@
+"""Sums kept by month: whatever happened since, they are what counting everything anew gives, on either store."""
+
+from random import Random
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from protocol.calendar import start_of_day_ms
+from protocol.commands import AcceptDispute, MergeDispute, Party, SetRisk, VoidDispute
+from protocol.node import months
+from protocol.node.journal.rebuild import rebuild
+from protocol.node.months import month_after, month_of, starts_between
+from protocol.node.statistics import KEPT_MS, Asked, Statistics
+from tests.node.desk_kit import OTHER_TOWN, ROOT, START_MS, TOWN, UNIT, VILLAGE, County, Node, dispute, exchange, new_id
+from tests.node.test_statistics import DAY_MS, PEOPLE, PLACES, TYPES, county, go_on, urls
+
+__all__ = ["county", "urls"]
+LIFE_DAYS = 200
+
+
+async def check(node: Node, draw: Random, times: int = 2) -> None:
+    """As kept, and as one counts who has kept nothing."""
+    for _ in range(times):
+        actor = draw.choice(
+            [node.actor("operator", ROOT), node.actor("operator", ROOT), node.actor("officer", TOWN), node.actor("operator", UNIT)]
+        )
+        asked = drawn(draw)
+        node.clock.pass_ms(KEPT_MS)  # so that no whole answer is good any more
+        assert await node.reads.statistics.found(actor, asked) == await Statistics(node.journal, node.clock).found(actor, asked), asked
+
+
+def drawn(draw: Random) -> Asked:
+    """Whole months, days that cut them, all there is, and times of nothing."""
+    first = month_of(START_MS)
+    bounds = [first]
+    while len(bounds) < 9:
+        bounds.append(month_after(bounds[-1]))
+    a, b = sorted(draw.sample(bounds, 2))
+    if draw.random() < 0.4:
+        a, b = a + draw.randrange(40) * DAY_MS, b + draw.randrange(40) * DAY_MS
+    if draw.random() < 0.3:
+        a, b = 0, START_MS + 2 * LIFE_DAYS * DAY_MS
+    a, b = min(a, b), max(a, b)
+    place, type_ = draw.choice(("", "", TOWN, VILLAGE)), draw.choice(("", "", "02", "1002"))
+    return Asked(a, b, (a - 31 * DAY_MS, a), tuple(bounds[: draw.randrange(9)]), place, type_)
+
+
+@pytest.mark.parametrize("seed", [21, 22, 23])
+async def test_whatever_happens_what_is_kept_is_what_is_counted_anew(county: County, seed: int):
+    draw, root, village = Random(seed), await county.node("root"), await county.node("village")
+    made: list[str] = []
+    operator = root.actor("operator", ROOT)
+    for n in range(40):
+        root.clock.pass_ms(draw.randint(0, 2 * LIFE_DAYS // 40 * DAY_MS))
+        node = village if n % 6 == 5 else root
+        words: dict[str, Any] = {"type": draw.choice(TYPES), "parties": [draw.choice(PEOPLE), Party("柏大海", side="respondent")]}
+        made.append((await node.say(dispute(VILLAGE if node is village else draw.choice(PLACES), **words))).subject)
+        await go_on(node, draw, made)
+        if node is village:
+            await exchange(village, root)
+        old = await root.reads.case(operator, draw.choice(made))
+        if old.status not in ("voided", "merged"):
+            await root.say(SetRisk(id=new_id(), case=old.id, risk="yellow" if old.risk == "red" else "red", reason="听说的"))
+        await check(root, draw)
+    assert any(block.again for kept in root.reads.statistics._months._scopes.values() for block in kept.values()), "months were kept"
+
+
+async def two_months(county: County) -> tuple[Node, str, str, Asked]:
+    """A case of one month and one of the next; a time that holds both months, which are kept."""
+    root = await county.node("root")
+    first = (await root.say(dispute(VILLAGE))).subject
+    root.clock.pass_ms(35 * DAY_MS)
+    second = (await root.say(dispute(OTHER_TOWN))).subject
+    asked = Asked(month_of(START_MS), month_after(month_after(month_of(START_MS))), (0, 1), ())
+    assert (await root.reads.statistics.found(root.actor("operator", ROOT), asked)).whole.registered == 2
+    return root, first, second, asked
+
+
+async def test_a_month_that_did_not_change_is_not_counted_again(county: County, monkeypatch: pytest.MonkeyPatch):
+    root, _, second, asked = await two_months(county)
+    counted: list[int] = []
+    real = months.Months.blocks
+
+    async def watched(self: Any, c: Any, scope: Any, starts: Any, now_ms: int, count: Any) -> Any:
+        async def told(from_ms: int, to_ms: int) -> Any:
+            counted.append(from_ms)
+            return await count(from_ms, to_ms)
+
+        return await real(self, c, scope, starts, now_ms, told)
+
+    monkeypatch.setattr(months.Months, "blocks", watched)
+    await root.say(AcceptDispute(id=new_id(), case=second))
+    assert (await root.reads.statistics.found(root.actor("operator", ROOT), asked)).whole.accepted == 1
+    assert counted == [month_after(month_of(START_MS))]
+
+
+async def test_a_case_that_leaves_its_month_is_missed_there(county: County):
+    """One is void: no changed case that counts lies in the month any more. One takes over the earlier date of another."""
+    root, first, second, asked = await two_months(county)
+    operator = root.actor("operator", ROOT)
+    root.clock.pass_ms(35 * DAY_MS)
+    await root.say(dispute(OTHER_TOWN))  # of a third month, so that the second is asked for though it has none left
+    asked = Asked(asked.from_ms, month_after(asked.to_ms), (0, 1), ())
+    assert (await root.reads.statistics.found(operator, asked)).whole.registered == 3
+    await root.say(MergeDispute(id=new_id(), case=first, into=second, reason="同一件事"))
+    after = await root.reads.statistics.found(operator, Asked(asked.from_ms, month_after(asked.from_ms), (0, 1), ()))
+    both = await root.reads.statistics.found(operator, asked)
+    assert both == await Statistics(root.journal, root.clock).found(operator, asked)
+    assert (after.whole.registered, both.whole.registered) == (1, 2), "it counts where it first came"
+    await root.say(VoidDispute(id=new_id(), case=second, reason="登错了"))
+    assert (await root.reads.statistics.found(operator, asked)).whole.registered == 1
+
+
+async def test_what_time_alone_makes_late_is_late_in_a_month_that_is_kept(county: County):
+    root, _, _, asked = await two_months(county)
+    operator = root.actor("operator", ROOT)
+    before = (await root.reads.statistics.found(operator, asked)).whole.late
+    root.clock.pass_ms(60 * DAY_MS)
+    assert (await root.reads.statistics.found(operator, asked)).whole.late == 2 > before
+
+
+async def test_rows_that_change_without_an_entry_are_counted_anew(county: County):
+    """What was folded wrongly is mended: no entry came, the numbers are other ones."""
+    root, first, _, asked = await two_months(county)
+    operator = root.actor("operator", ROOT)
+    async with root.journal.writing() as w:
+        await w.connection.execute(text("update case_row set type = '1501' where subject = :subject"), {"subject": first})
+    root.reads.statistics.forget()
+    assert "1501" in (await root.reads.statistics.found(operator, asked)).types
+    assert not await rebuild(root.journal), "it was found to be wrong"
+    root.clock.pass_ms(KEPT_MS)
+    assert "1501" not in (await root.reads.statistics.found(operator, asked)).types
+
+
+async def test_many_changes_at_once_are_counted_anew(county: County, monkeypatch: pytest.MonkeyPatch):
+    root, first, second, asked = await two_months(county)
+    monkeypatch.setattr(months, "SUBJECTS_MAX", 1)
+    for case in (first, second):
+        await root.say(AcceptDispute(id=new_id(), case=case))
+    assert (await root.reads.statistics.found(root.actor("operator", ROOT), asked)).whole.accepted == 2
+
+
+async def test_not_more_than_some_are_kept(county: County, monkeypatch: pytest.MonkeyPatch):
+    root, _, _, asked = await two_months(county)
+    monkeypatch.setattr(months, "SCOPES_MAX", 2)
+    for n, type_ in enumerate(TYPES):
+        more = Asked(asked.from_ms, asked.to_ms, (0, 1), (), "", type_)
+        await root.reads.statistics.found(root.actor("operator", ROOT), more)
+        assert len(root.reads.statistics._months._scopes) <= 2, n
+
+
+def test_the_months_that_lie_wholly_in_a_time():
+    from datetime import date
+
+    first, second, third = (start_of_day_ms(date(2026, month, 1)) for month in (1, 2, 3))
+    assert starts_between(first, third) == [first, second, third]
+    assert starts_between(first, third - 1) == [first, second]
+    assert starts_between(first + 1, third) == [second, third]
+    assert starts_between(first + 1, third - 1) == []
+    assert month_of(first - 1) == start_of_day_ms(date(2025, 12, 1))
+    assert month_after(start_of_day_ms(date(2025, 12, 1))) == first
