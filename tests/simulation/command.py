@@ -8,6 +8,7 @@ A seed that fails is printed with what was not true and with the shortest plan t
 """
 
 import argparse
+import gc
 import json
 import multiprocessing
 import signal
@@ -99,9 +100,15 @@ def many(count: int, first: int, as_json: bool) -> int:
 def results(seeds: Sequence[int], processes: int = PROCESSES) -> Iterator[tuple[int, list[str], Counter[str], str]]:
     """(seed, what is broken, counts, hash), as they come."""
     if processes == 1 or len(seeds) < 4:
-        yield from map(_judged, seeds)
+        collects = gc.isenabled()
+        gc.disable()  # `simulate` collects itself, once for many runs
+        try:
+            yield from map(_judged, seeds)
+        finally:
+            if collects:
+                gc.enable()
         return
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, initializer=gc.disable) as pool:
         yield from pool.imap_unordered(_judged, seeds, chunksize=1 if len(seeds) < 200 else 8)
 
 

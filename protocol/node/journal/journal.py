@@ -19,7 +19,7 @@ from protocol.node.journal import engine as engines
 from protocol.node.journal import faults, migrate, projection
 from protocol.node.journal.checkpoint import Checkpoint
 from protocol.node.journal.projection import Views
-from protocol.node.journal.rows import be_brief, fetch, is_postgres
+from protocol.node.journal.rows import be_brief, clause, fetch, is_postgres
 from protocol.node.journal.search import subjects
 from protocol.node.journal.stored import SELECT, LaneHead, Stored, stored
 from protocol.node.journal.writing import Writing
@@ -255,7 +255,7 @@ class Journal:
                 names, found = await self._asked.ask(sql, values or {})
             return [dict(zip(names, row, strict=True)) for row in found]
         async with self._question() as c:
-            return [dict(row) for row in (await c.execute(text(sql), dict(values or {}))).mappings()]
+            return [dict(row) for row in (await c.execute(clause(sql), dict(values or {}))).mappings()]
 
     async def search(self, question: str, limit: int = 50) -> list[str]:
         """Subjects in whose text every word of the question occurs, those that came last in front."""

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-_clause = lru_cache(maxsize=512)(text)
+clause = lru_cache(maxsize=512)(text)  # making one costs as much as a small statement
 Values = Mapping[str, Any]
 
 
@@ -26,7 +26,7 @@ async def driver_of(connection: AsyncConnection) -> Any:
     if not connection.in_transaction():
         await connection.begin()
         if is_postgres(connection):
-            await connection.execute(_clause("select 1"))
+            await connection.execute(clause("select 1"))
     inner = getattr(connection, "sync_connection", None)  # its own way to the driver takes a greenlet each time
     return inner.connection.driver_connection if inner else (await connection.get_raw_connection()).driver_connection
 
@@ -49,7 +49,7 @@ def _at_once(driver: Any) -> Any:
 async def fetch(connection: AsyncConnection, sql: str, values: Values | None = None) -> list[Sequence[Any]]:
     """All rows, as sequences; [] for a statement that gives none."""
     if is_postgres(connection):
-        result = await connection.execute(_clause(sql), dict(values or {}))
+        result = await connection.execute(clause(sql), dict(values or {}))
         return list(result.all()) if result.returns_rows else []
     driver = await driver_of(connection)
     if plain := _at_once(driver):
@@ -62,8 +62,7 @@ async def run(connection: AsyncConnection, sql: str, many: Sequence[Values]) -> 
     if not many:
         return
     if is_postgres(connection):
-        clause: TextClause = _clause(sql)
-        await connection.execute(clause, list(many) if len(many) > 1 else many[0])
+        await connection.execute(clause(sql), list(many) if len(many) > 1 else many[0])
         return
     await _many(await driver_of(connection), sql, many)
 
