@@ -4,9 +4,12 @@
 Mark such a test `@needs_chromium`. The server under test runs in another thread or process.
 """
 
+import asyncio
 import re
+from asyncio.events import _set_running_loop
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,7 +17,7 @@ from tests.kit.machine import CHROMIUM
 from tests.kit.source import ROOT
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 OUT = ROOT / "out"
 DESK, OLD_PC, PHONE, SMALL_PHONE, HALL = (
@@ -27,28 +30,63 @@ EXPECTED = re.compile(
 TOUCH = {"has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 
 
+@pytest.fixture(scope="session")
+def chromium() -> Iterator["Chromium"]:
+    shared = Chromium()
+    yield shared
+    shared.close()
+
+
+class Chromium:
+    """One for all tests of a process: starting it costs a second of the machine, a context of its own a fifth.
+
+    Playwright's loop counts as this thread's running one from its first call on, so tests that are coroutines could not run after it:
+    it does so only inside `in_use`.
+    """
+
+    def __init__(self) -> None:
+        self._playwright: Any = None
+
+    @contextmanager
+    def in_use(self) -> Iterator["Browser"]:
+        from playwright.sync_api import sync_playwright  # a slow import, only for who needs it
+
+        if self._playwright is None:
+            self._playwright = sync_playwright().start()
+            self._loop = asyncio.get_running_loop()
+            self._browser = self._playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)  # Debian's: nothing is downloaded
+        _set_running_loop(self._loop)
+        try:
+            yield self._browser
+        finally:
+            for context in self._browser.contexts:
+                context.close()
+            _set_running_loop(None)
+
+    def close(self) -> None:
+        if self._playwright is not None:
+            _set_running_loop(self._loop)
+            self._browser.close()
+            self._playwright.stop()
+            _set_running_loop(None)
+
+
 @pytest.fixture
-def open_page() -> Iterator[Callable[..., "Page"]]:
+def open_page(chromium: Chromium) -> Iterator[Callable[..., "Page"]]:
     """open_page(url, size, **context options) → a page in a context of its own, which has answered with our CSP."""
-    from playwright.sync_api import sync_playwright  # a slow import, only for who needs it
+    complaints: list[str] = []
+    with chromium.in_use() as browser:
 
-    playwright, complaints = sync_playwright().start(), []
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)  # Debian's: nothing is downloaded
+        def opened(url: str, size: dict[str, int], **more: object) -> "Page":
+            page = browser.new_context(viewport=size, locale="zh-CN", timezone_id="Asia/Shanghai", **more).new_page()
+            page.on("console", lambda m: m.type == "error" and not EXPECTED.search(m.text) and complaints.append(f"{page.url}: {m.text}"))
+            page.on("pageerror", lambda e: complaints.append(f"{page.url}: {e}"))
+            answer = page.goto(url)
+            assert answer, f"{url} gave no answer"
+            assert "default-src 'self'" in answer.headers.get("content-security-policy", ""), f"{url} has no CSP"
+            return page
 
-    def opened(url: str, size: dict[str, int], **more: object) -> "Page":
-        page = browser.new_context(viewport=size, locale="zh-CN", timezone_id="Asia/Shanghai", **more).new_page()
-        page.on("console", lambda m: m.type == "error" and not EXPECTED.search(m.text) and complaints.append(f"{page.url}: {m.text}"))
-        page.on("pageerror", lambda e: complaints.append(f"{page.url}: {e}"))
-        answer = page.goto(url)
-        assert answer, f"{url} gave no answer"
-        assert "default-src 'self'" in answer.headers.get("content-security-policy", ""), f"{url} has no CSP"
-        return page
-
-    try:
         yield opened
-    finally:
-        browser.close()
-        playwright.stop()
     assert complaints == []
 
 
