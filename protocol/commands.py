@@ -461,10 +461,11 @@ class VouchReset(Command):
 
 
 class EraseBody(Command):
-    """item: `ledger|origin|seq` · ground: the law's article (PIPL 47, retention)."""
+    """item: `ledger|origin|seq` · ground: the law's article (PIPL 47, retention) · replacement: what may be read in its place."""
 
     item: str
     ground: Line
+    replacement: MaybeText = ""
 
 
 CASE_COMMANDS: tuple[type[CaseCommand], ...] = tuple(CaseCommand.__subclasses__())

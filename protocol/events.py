@@ -419,7 +419,7 @@ EVENTS: Final[dict[str, tuple[type[Facts], type[Body] | None]]] = {
     "TableSet": (TableSet, None),
     "NodeEnrolled": (NodeEnrolled, None),
     "NodeRevoked": (NodeRevoked, TextBody),
-    "BodyErased": (BodyErased, None),
+    "BodyErased": (BodyErased, TextBody),
     "BranchDecided": (BranchDecided, TextBody),
     "Sealed": (Sealed, SealedBody),
 }

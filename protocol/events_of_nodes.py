@@ -91,6 +91,8 @@ class BranchDecided(Facts):
 
 
 class BodyErased(Facts):
+    """Its body, where there is one, is what may be read in place of the words that went; it can be erased like any other."""
+
     ledger: str
     origin: str
     seq: int

@@ -110,7 +110,8 @@ def _erase(command: EraseBody, actor: Actor, known: Known) -> Draft:
     if known.item is None:
         raise Refused("field_impossible", field="item", what="条目", why="本机没有这一条")
     facts = BodyErased(actor.office, 0, (), ledger, origin, seq, command.ground)
-    return Draft(ledger, known.item[0], "erasure", facts)
+    instead = command.replacement.strip()
+    return Draft(ledger, known.item[0], "erasure", facts, TextBody(instead) if instead else None)
 
 
 def _vouch(command: VouchReset, actor: Actor, known: Known) -> Draft:

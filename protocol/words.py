@@ -270,6 +270,7 @@ _LINES: Final[dict[str, str]] = {
     "DisputeArchived": "保管期限 f.retention word:retention",
     "DisputeMerged": "原因 b.text text",
     "NoteAdded": "备注 b.text text",
+    "BodyErased": "依据 f.ground text · 代为说明 b.text text",
     "InstructionGiven": "批示 b.text text",
     "DisputeUrged": "催办 b.text text · 新的期限 f.due text",
     "RiskSet": "风险 f.risk word:risk · 原因 b.text text",

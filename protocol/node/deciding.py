@@ -159,9 +159,10 @@ async def held(asked: Asked, case: Case) -> tuple[tuple[str, str, str, int], ...
     """Every entry of the case and of its tasks, linked ones among them, that still has words."""
     sql = "select subject from task_row where case_subject = :case or request in (select subject from task_row where case_subject = :case)"
     tasks = [row[0] for row in await fetch(asked.w.connection, f"{sql} order by subject", {"case": case.id})]
-    found = [(e.ledger, e.subject, e.origin, e.seq) for e in await asked._entries(case.id, "dispute") if e.body is not None]
-    for id_ in tasks:
-        found += [(e.ledger, e.subject, e.origin, e.seq) for e in await asked._entries(id_, "task") if e.body is not None]
+    found = []
+    for id_, sort in [(case.id, "dispute"), *((id_, "task") for id_ in tasks)]:
+        for kind in (sort, "erasure"):  # what was left in the place of erased words
+            found += [(e.ledger, e.subject, e.origin, e.seq) for e in await asked._entries(id_, kind) if e.body is not None]
     return tuple(found)
 
 

@@ -17,7 +17,7 @@ from protocol import entry as entries
 from protocol.case import Case, Task
 from protocol.companion import SORT as COMPANION
 from protocol.companion_fold import Companion, fold_companion
-from protocol.events import Actor, BodyErased, facts_of
+from protocol.events import Actor, BodyErased, body_of, facts_of
 from protocol.fold import fold_case, fold_task
 from protocol.node import candidates, listing, marks, sealing
 from protocol.node.deciding import home_covers
@@ -27,12 +27,13 @@ from protocol.node.journal.stored import SELECT, stored
 from protocol.node.listing import VIEWS
 from protocol.node.sealing import SealedReport
 from protocol.node.shelf import Shelf
-from protocol.node.shown import CadreChoice, CasePage, CaseRow, Key, Mark, PersonRow, PlaceRow, QuarantineRow, TaskRow, row_as
+from protocol.node.shown import CadreChoice, CasePage, CaseRow, Erasure, Key, Mark, PersonRow, PlaceRow, QuarantineRow, TaskRow, row_as
 from protocol.node.signer import Signer
 from protocol.node.spread import Spread, spread
 from protocol.node.statistics import Statistics
 from protocol.place import covers as covers_place
 from protocol.problem import Refused
+from protocol.words import line_of
 
 __all__ = [
     "VIEWS", "CadreChoice", "CasePage", "CaseRow", "Key", "Mark", "PersonRow", "PlaceRow", "QuarantineRow", "Reads", "SealedReport", "TaskRow",
@@ -180,10 +181,19 @@ class Reads:
             rows = await _dicts(c, sql, {"first": first, "own": case.id})
         return [row_as(CaseRow, row) for row in rows if access.may_see_case(actor, row)]
 
-    async def grounds(self, subject: str) -> dict[Key, str]:
-        """Entry → why its words were erased, of those of this subject."""
-        said = [facts_of(e.head) for e in await self._journal.subject(subject) if e.sort == "erasure"]
-        return {(f.ledger, f.origin, f.seq): f.ground for f in said if isinstance(f, BodyErased)}
+    async def erasures(self, subject: str) -> dict[Key, Erasure]:
+        """Entry → its erasure, of those of this subject. Of two, the later one that left a text in its place."""
+        found: dict[Key, Erasure] = {}
+        for e in await self._journal.subject(subject):
+            facts = facts_of(e.head) if e.sort == "erasure" else None
+            if not isinstance(facts, BodyErased):
+                continue
+            body = body_of(e.head.kind, e.body)
+            line = line_of(e.admitted, facts, body, self._shelf())
+            key, instead = (facts.ledger, facts.origin, facts.seq), "" if body is None else body.text
+            if instead or key not in found:
+                found[key] = Erasure(facts.ground, instead, line)
+        return found
 
     async def companions(self, actor: Actor, case: str) -> list[Companion]:
         """What was written apart about a case by offices in the actor's region, its own among them; the widest first."""

@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from protocol.case import Line
+
 Key = tuple[str, str, int]  # (ledger, origin, seq)
 
 
@@ -19,6 +21,14 @@ class Mark(msgspec.Struct, frozen=True):
     reached: bool
     at_ms: int | None
     state: str
+
+
+class Erasure(msgspec.Struct, frozen=True):
+    """Of one entry's words. ground: of the law · instead: what may be read in their place, "" for nothing · line: of the entry that erased."""
+
+    ground: str
+    instead: str
+    line: Line
 
 
 class CaseRow(msgspec.Struct, frozen=True, kw_only=True):

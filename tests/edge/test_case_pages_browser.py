@@ -59,10 +59,13 @@ def test_an_opinion_is_written_and_marked_and_words_are_erased(rig: Served, open
     page.get_by_role("button", name="勾上", exact=True).click()
     expect(page.locator("[name=item]:checked")).to_have_count(2)
     page.select_option("#ground", index=1)
+    page.fill("#erase-replacement", "当事人要求删除，纠纷已办结。")
     page.check("#sure")
     look(page, f"erase{end}")
     page.get_by_role("button", name="删除勾选的").click()
     expect(page.locator("#timeline")).to_contain_text("正文已依法删除（个人信息保护法第47条")
+    expect(page.locator("#timeline").get_by_text("当事人要求删除，纠纷已办结。").first).to_be_visible()
+    look(page, f"erased{end}")
 
 
 @pytest.mark.parametrize(("size", "end"), SIZES)

@@ -37,6 +37,26 @@ async def erased(county: County, root, village, case: str) -> None:
     await carry(root, village)
 
 
+async def test_what_is_left_in_the_place_of_the_words_reaches_every_node_and_is_erased_like_any_other(county):
+    root, village = await county.node("root"), await county.node("village")
+    case = (await village.say(dispute(account=f"{WORD}家的田埂"))).subject
+    await exchange(root, village)
+    operator = Actor("0" * 32, "operator.00000001", ROOT, root.shelf().post_powers("operator"))
+    item = "|".join(map(str, (await root.journal.subject(case))[0].key))
+    ground = "个人信息保护法第47条"
+    await root.desk.submit(EraseBody(id=new_id(), item=item, ground=ground, replacement=f" 已转{WORD}之外的人办理 "), operator)
+    await carry(root, village)
+    ((key, gone),) = (await village.reads.erasures(case)).items()
+    assert ("|".join(map(str, key)), gone.ground, gone.instead) == (item, ground, f"已转{WORD}之外的人办理")
+    again = "|".join(map(str, (gone.line.head.ledger, *gone.line.key)))
+    await root.desk.submit(EraseBody(id=new_id(), item=again, ground=ground), operator)
+    await carry(root, village)
+    gone = (await village.reads.erasures(case))[key]
+    assert (gone.ground, gone.instead, gone.line.erased) == (ground, "", True)
+    for node in (root, village):
+        assert all(WORD.encode() not in (e.body or b"") for e in await node.journal.subject(case))
+
+
 def everything(file) -> bytes:
     with closing(connect_sqlite(file, KEY, False)) as c:
         tables = [name for (name,) in c.execute("select name from sqlite_master where type = 'table' and sql not like '%virtual%'")]

@@ -32,7 +32,7 @@ from protocol.commands import (
 from protocol.companion_fold import Companion
 from protocol.context import Context, Step
 from protocol.events import Actor
-from protocol.node.shown import TaskRow
+from protocol.node.shown import Erasure, TaskRow
 from protocol.node.web import forms
 from protocol.node.web.files import shown_of
 from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, page, refused, rendered, twin, wants_json
@@ -103,7 +103,7 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
         "successor": await successor_here(request, case),
         "companions": companions,
         "story": story(case, companions),
-        "grounds": await grounds_of(request, lines),
+        "erasures": await erasures_of(request, lines),
         "visited": await node.reads.same_visit(actor, case),
         "may_erase": "erase" in actor.powers,
         "names": await names_of(request, case, lines),
@@ -143,11 +143,11 @@ async def brought(request: Request, tasks: list[TaskRow]) -> dict[str, list[Brou
     return found
 
 
-async def grounds_of(request: Request, lines: list[Line]) -> dict[tuple[str, str, int], str]:
-    """Why words that are gone were erased."""
-    found: dict[tuple[str, str, int], str] = {}
+async def erasures_of(request: Request, lines: list[Line]) -> dict[tuple[str, str, int], Erasure]:
+    """Why words that are gone were erased, and what was left in their place."""
+    found: dict[tuple[str, str, int], Erasure] = {}
     for subject in {line.head.subject for line in lines if line.erased}:
-        found |= await node_of(request).reads.grounds(subject)
+        found |= await node_of(request).reads.erasures(subject)
     return found
 
 

@@ -2,7 +2,8 @@
 
 GET  /cases/{id}/erase?word=      every entry of the case, of what was written apart and of its tasks that still has a body; those that
                                   hold `word` (a name, a number) are ticked
-POST /cases/{id}/erase            item … ground → one EraseBody each, ids derived from the form's; sent again it goes on where it stopped
+POST /cases/{id}/erase            item … ground, replacement → one EraseBody each, ids derived from the form's; sent again it goes on where
+                                  it stopped. The replacement stands in place of each, and can be erased in its turn
 
 Status, holder, clocks and receipts stay, since they hang on heads alone. Whatever node gets the erasure deletes the words too.
 """
@@ -24,11 +25,12 @@ from protocol.problem import Refused
 from protocol.tables import Tables
 
 ITEMS_MAX: Final = 200
+INSTEAD_CHARS_MAX: Final = 500
 GROUNDS: Final = "erase_ground"
 
 
 class Held(msgspec.Struct, frozen=True):
-    """item: `ledger|origin|seq` · of: 经过, 内部意见 or 任务 · may: its ledger lies in the actor's region."""
+    """item: `ledger|origin|seq` · of: 经过, 内部意见, 任务 or 代为说明 · may: its ledger lies in the actor's region."""
 
     item: str
     of: str
@@ -47,6 +49,8 @@ async def held(request: Request, case: Case) -> list[Held]:
                 parts.append(("任务", (await node.reads.task(actor, subject)).lines))
             except Refused:
                 continue  # there is no linked task, or it lies beyond what is to be seen here
+    for subject in sorted({line.head.subject for _, lines in parts for line in lines if line.erased}):
+        parts.append(("代为说明", [gone.line for gone in (await node.reads.erasures(subject)).values()]))
     return [
         Held(f"{line.head.ledger}|{line.head.origin}|{line.head.seq}", of, line, within(line.head.ledger, actor.office))
         for of, lines in parts
@@ -108,9 +112,11 @@ async def erase(request: Request, subject: FromPath[str]) -> Response[Any]:
     node, actor = node_of(request), actor_of(request)
     form = forms.typed((await request.form()).multi_items())
     items, ground = form.get("item", [])[:ITEMS_MAX], (form.get("ground") or [""])[0]
-    command, sure = (form.get("command_id") or [""])[0], (form.get("sure") or [""])[0]
+    command, sure, instead = ((form.get(name) or [""])[0] for name in ("command_id", "sure", "replacement"))
     context = await erasing_context(request, subject)
     wrong: dict[str, str] = {}
+    if len(instead) > INSTEAD_CHARS_MAX:
+        wrong["replacement"] = f"最多 {INSTEAD_CHARS_MAX} 个字。"
     if not items:
         wrong["item"] = "请勾选要删除的条目。"
     if ground not in dict(context["grounds"]):
@@ -123,7 +129,7 @@ async def erase(request: Request, subject: FromPath[str]) -> Response[Any]:
         if wrong:
             raise Refused("form_incomplete", count=len(wrong))
         for item in items:
-            await node.desk.submit(EraseBody(id=derive(command, item), item=item, ground=ground), actor)
+            await node.desk.submit(EraseBody(id=derive(command, item), item=item, ground=ground, replacement=instead), actor)
     except Refused as refusal:
         if wants_json(request):
             return twin({"code": refusal.code, "sentence": refusal.sentence, "wrong": wrong}, refusal.status)
