@@ -94,11 +94,13 @@ def _people_parsers(command: Callable[..., argparse.ArgumentParser]) -> None:
     renew.add_argument("node")
     renew.add_argument("--reason", default="")
     renew.add_argument("--host", action="append", default=[], help="别人访问它页面用的主机名（host name for its certificate）")
-    merge = command("place", _place, "行政村合并：place merge 原村 并入村（a village is merged into another; at the hub）")
-    merge.add_argument("what", choices=["merge"])
-    merge.add_argument("old", help="不再存在的村，例如 330523/330523111/330523111217（path of the place that ends）")
-    merge.add_argument("new", help="并入的村（path of the place it goes into）")
-    merge.add_argument("--from", dest="day", default="", help="从哪天起，默认今天，例如 2026-12-01（first day, not after today）")
+    told = "行政村合并、拆分：place merge 原村 并入村，place split 原村 新村代码 --name 新村名（villages merged or split; at the hub）"
+    moved = command("place", _place, told)
+    moved.add_argument("what", choices=["merge", "split"])
+    moved.add_argument("old", help="合并后不再存在的村，或者被拆的村，例如 330523/330523111/330523111217（path of the place）")
+    moved.add_argument("new", help="并入的村；拆分时是新村的 12 位代码（path it goes into; split: code of the new place）")
+    moved.add_argument("--name", default="", help="拆分：新村的名称（split: name of the new place）")
+    moved.add_argument("--from", dest="day", default="", help="从哪天起，默认今天，例如 2026-12-01（first day, not after today）")
     passwd = command("passwd", _passwd, "改密码，或发一次性密码（new password or one-time code）")
     passwd.add_argument("account")
     passwd.add_argument("--ask", action="store_true", help="现在输入新密码；不加则给一次性密码（type it now）")
@@ -180,6 +182,8 @@ def _renew(given: argparse.Namespace, config: Config) -> int:
 def _place(given: argparse.Namespace, config: Config) -> int:
     from deploy import keeping
 
+    if given.what == "split":
+        return asyncio.run(keeping.place_split(Path(given.folder), config, given.old, given.new, given.name.strip(), given.day))
     return asyncio.run(keeping.place_merge(Path(given.folder), config, given.old, given.new, given.day))
 
 

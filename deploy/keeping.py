@@ -19,7 +19,7 @@ from pathlib import Path
 
 from deploy.county import County
 from edge import enrol as joining
-from hub.merging import merge
+from hub.places import merge, split
 from protocol import have
 from protocol.calendar import local_date
 from protocol.commands import GivePost, RegisterPerson
@@ -150,14 +150,30 @@ async def revoke(folder: Path, config: Config, node_id: str, reason: str) -> int
     return 0
 
 
-async def place_merge(folder: Path, config: Config, old: str, new: str, day: str) -> int:
-    county = County.open(folder, config, now_ms())
+async def place_split(folder: Path, config: Config, old: str, code: str, name: str, day: str) -> int:
+    day = _not_later(day)
+    async with opened(folder, config) as node:
+        path = await split(node.desk, node.shelf, old=old, code=code, name=name, day=day)
+        names = [node.tables().place_full(one) for one in (path, old)]
+    print(f"{names[0]}已从{names[1]}拆出，台账从头记起。给它的电脑发登记码：yidi invite --place {path}")
+    print(f"{names[1]}没办完的还由它办完，或者由乡镇提级来办。")
+    return 0
+
+
+def _not_later(day: str) -> str:
+    """Today where none was given. Raises Refused field_impossible."""
     today = local_date(now_ms()).isoformat()
     if (day or today) > today:
-        raise Refused("field_impossible", field="day", what="日期", why="合并当天或以后再运行")
+        raise Refused("field_impossible", field="day", what="日期", why="当天或以后再运行")
+    return day or today
+
+
+async def place_merge(folder: Path, config: Config, old: str, new: str, day: str) -> int:
+    county = County.open(folder, config, now_ms())
+    day = _not_later(day)
     async with opened(folder, config) as node:
         names = [node.tables().place_full(path) for path in (old, new)]
-        widened = await merge(county.enrolment(node), node.desk, node.shelf, old=old, new=new, day=day or today)
+        widened = await merge(county.enrolment(node), node.desk, node.shelf, old=old, new=new, day=day)
     print(f"{names[0]}已并入{names[1]}。没办完的接着办，由{names[1]}的人承办；以后的登记到{names[1]}。")
     for made in widened:
         print(f"节点 {made.node}（{made.name}）从此也管这本台账：连上以后自己换证、自己重开，不用重新登记。")
