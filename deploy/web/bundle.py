@@ -6,7 +6,8 @@ Called by `./run` before anything that serves, tests or packs pages. A side is b
 
 each an entry of its own (a name that begins with `_` is imported only), plus protocol/node/web/phone/sw.js as a classic
 script. Sources import one another by path (`../../../protocol/node/web/desk.js`) and packages by name. `SHELL` in a source
-is the bundle's hash. dist/manifest.json = {"version": HASH, "files": {"desk.js": "desk-HASH.js", …}}.
+is the bundle's hash. dist/manifest.json = {"version": HASH, "files": {"desk.js": "desk-HASH.js", …}}. A script that says something
+has an English twin, `en-desk.js` (english.py beside this).
 
 Does nothing when no source changed: the stamp is a hash of every file that can change the result. Two folders, so that
 neither program ships or serves a file of the other. Built aside, then swapped: a page never meets half a bundle.
@@ -18,16 +19,19 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from deploy.web import english
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 SHARED = ROOT / "protocol/node/web"
 FONTS = SHARED / "print/fonts"
 WEIGHTS = ("400Regular", "700Bold")
-PINS = [HERE / "package.json", HERE / "package-lock.json", HERE / ".npmrc", Path(__file__).resolve()]
+PINS = [HERE / "package.json", HERE / "package-lock.json", HERE / ".npmrc", Path(__file__).resolve(), HERE / "english.py"]
 OLDEST = "chrome109,safari15.4"  # Chrome 109 is the last for Windows 7
 SOURCES = {".js", ".jsx", ".css"}
 
@@ -58,9 +62,14 @@ def entries(side: str) -> tuple[list[Path], Path | None]:
     return there, worker if worker.exists() else None
 
 
+def english_files(side: str) -> list[Path]:
+    places = [ROOT / "protocol/english.toml", *sorted((SHARED / "english").glob("*.toml")), ROOT / side / "web/english.toml"]
+    return [file for file in places if file.exists()]
+
+
 def stamp(side: str) -> str:
     digest = hashlib.sha256()
-    for file in [*sources(side), *PINS]:
+    for file in [*sources(side), *english_files(side), *PINS]:
         digest.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 
@@ -99,6 +108,42 @@ def lay_packages() -> str:
     return program
 
 
+def esbuild(program: str) -> list[str | Path]:
+    return [program, HERE / "node_modules/esbuild/bin/esbuild", "--log-level=warning", "--jsx=automatic", "--jsx-import-source=preact"]
+
+
+def plain(side: str, program: str, place: Path) -> dict[Path, str]:
+    """Every script of a side without its JSX, by its path from the root: each by itself, its words unescaped."""
+    scripts = [file for file in sources(side) if file.suffix != ".css"]
+    run(*esbuild(program), *scripts, f"--outdir={place}", f"--outbase={ROOT}", "--charset=utf8", "--target=esnext", cwd=ROOT)
+    return {file.relative_to(ROOT): (place / file.relative_to(ROOT)).with_suffix(".js").read_text("utf-8") for file in scripts}
+
+
+def lay_english(side: str, program: str, place: Path) -> None:
+    """The sources of a side once more under `place`, saying their words in English."""
+    told = english.Catalogue(english_files(side))
+    for path, source in plain(side, program, place / "plain").items():
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_text(english.in_english(source, told.of(path.name)), "utf-8")
+    for style in [file for file in sources(side) if file.suffix == ".css"]:
+        (place / style.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(style, place / style.relative_to(ROOT))
+
+
+def build_english(side: str, there: list[Path], common: list[str | Path], new: Path, modules: dict[str, str]) -> None:
+    """The twins of the scripts that say something: whatever came out as before is left out."""
+    scripts = [file.relative_to(ROOT) for file in there if file.suffix != ".css"]
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder).resolve()
+        lay_english(side, str(common[0]), place)
+        run(*common, *scripts, f"--outdir={place / 'out'}", "--entry-names=en-[name]-[hash]", "--format=esm", cwd=place, **modules)
+        made = {file.name.rsplit("-", 1)[0].removeprefix("en-"): file for file in (place / "out").rglob("en-*.js")}
+        for name, file in made.items():
+            own = next(new.glob(f"{name}-*.js"))
+            if own.read_bytes() != file.read_bytes():
+                shutil.copy(file, new)
+
+
 def build(side: str, version: str) -> str:
     there, worker = entries(side)
     dist = ROOT / side / "web/dist"
@@ -106,11 +151,10 @@ def build(side: str, version: str) -> str:
         return "nothing to build yet"
     program, new = lay_packages(), dist.with_name("dist.new")
     shutil.rmtree(new, ignore_errors=True)
-    esbuild = [program, HERE / "node_modules/esbuild/bin/esbuild", "--log-level=warning", "--bundle", "--minify", f"--target={OLDEST}"]
-    esbuild += ["--jsx=automatic", "--jsx-import-source=preact", f"--define:SHELL={json.dumps(version)}"]
+    common = [*esbuild(program), "--bundle", "--minify", f"--target={OLDEST}", f"--define:SHELL={json.dumps(version)}"]
     modules = {"NODE_PATH": str(HERE / "node_modules")}  # the sources lie outside deploy/web
     run(
-        *esbuild,
+        *common,
         *there,
         f"--outdir={new}",
         "--entry-names=[name]-[hash]",
@@ -120,7 +164,8 @@ def build(side: str, version: str) -> str:
         **modules,
     )
     if worker:
-        run(*esbuild, worker, f"--outfile={new / 'sw.js'}", "--format=iife", cwd=ROOT, **modules)
+        run(*common, worker, f"--outfile={new / 'sw.js'}", "--format=iife", cwd=ROOT, **modules)
+    build_english(side, there, common, new, modules)
     names = {f"{f.stem.rsplit('-', 1)[0]}{f.suffix}": f.name for f in sorted(new.iterdir())}
     (new / "manifest.json").write_text(json.dumps({"version": version, "files": names}, indent=1) + "\n")
     shutil.rmtree(dist, ignore_errors=True)

@@ -106,9 +106,9 @@ def environment_of(request: Request) -> Environment:
     return state.english
 
 
-def in_language(request: Request, words: Any) -> Any:
-    """Words of ours, alone or in lists and values, as this browser reads them. Never for what people typed."""
-    return request.app.state.catalogue.deep(words) if language_of(request) == "en" else words
+def in_language(request: Request, words: Any, place: str = "") -> Any:
+    """Words of ours, alone or in lists and values, as this browser reads them. Never for what people typed. place: see Catalogue.of."""
+    return request.app.state.catalogue.of(place).deep(words) if language_of(request) == "en" else words
 
 
 def rendered(request: Request, template: str, context: dict[str, Any]) -> str:

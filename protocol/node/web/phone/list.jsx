@@ -1,6 +1,6 @@
 // The list: what is new, today's way, later, what is done. Each visit stands in it once.
 import { allowed, Ask } from "./asking.jsx";
-import { ask, cleared, foreign, left, me, shown, signed, signOut } from "./state.js";
+import { ask, cleared, foreign, left, me, notice, shown, signed, signOut } from "./state.js";
 import { Due, moment, Offline, Sent, Status, Tag } from "./parts.jsx";
 import { Room } from "./room.jsx";
 import { route } from "./today.js";
@@ -16,6 +16,14 @@ function Today({ places }) {
   return <section><h2>今天要去（{count}）</h2>{count > 1 && <p class="soft hint">按期限先后，同一个地方排在一起。手机里没有各处的坐标，不算路远近。</p>}
     {places.map(({ place, visits }) => <div key={place} class="stop">{places.length > 1 && <h3>{place}</h3>}<ul class="tasks">{visits.map((t) => <Card key={t.id} t={t} n={count > 1 ? (n += 1) : 0} />)}</ul></div>)}</section>;
 }
+
+/** The shell comes anew in the other language, and the worker keeps that one: without a network nothing would come. */
+const speak = async (language) => {
+  const told = await fetch("/language", { method: "POST", body: new URLSearchParams({ language }) }).catch(() => null);
+  if (!told?.ok) { notice.value = "现在没有信号，换不了语言。"; return; }
+  location.assign(`/task?language=${language}${location.hash}`);
+};
+const Language = () => <p class="owner" role="group" aria-label="语言">{[["zh", "中文"], ["en", "English"]].map(([code, name]) => <button key={code} lang={code} class="plain" aria-pressed={document.documentElement.lang.startsWith(code)} onClick={() => speak(code)}>{name}</button>)}</p>;
 
 export function List() {
   const gone = shown.value.filter((t) => t.news === "recalled"), rest = shown.value.filter((t) => t.news !== "recalled");
@@ -34,6 +42,7 @@ export function List() {
     {done.length > 0 && <section><h2>办过的</h2><Cards some={done} /></section>}
     {me.value && shown.value.some((t) => t.open) && allowed.value === "ask" && <Ask />}
     {me.value && <p class="owner">{me.value.name}　{me.value.office}<button class="plain" onClick={signOut}>退出登录</button></p>}
+    <Language />
     {me.value && <p class="soft">提醒：{allowed.value === "on" ? "已打开。" : "没有打开。"}只有这个页面开着（放在后台也算）才收得到新任务和提醒；页面关掉以后，请自己常打开看看。</p>}
   </main>;
 }

@@ -15,7 +15,8 @@ gives the offset of the times it reports.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -36,7 +37,7 @@ from protocol.node.web.words import WEEKDAYS
 from protocol.problem import Refused
 from protocol.tables import Tables
 from protocol.task import BY_COMMAND
-from protocol.words import COMMAND_NAMES, EVENT_NAMES
+from protocol.words import COMMAND_NAMES, EVENT_NAMES, OURS, UNKNOWN_NAME
 
 HERE: Final = Path(__file__).parent
 TASKS_MAX: Final = 60  # a screen of a phone; the open ones come first
@@ -47,6 +48,7 @@ FRESH: Final = {"Cache-Control": "no-cache"}
 ID: Final = re.compile(r"[0-9a-z-]{8,64}")
 ORDER: Final = ("ConfirmTask", "ArriveTask", "ReportTask")  # of these the first that moves a task on is the main button
 LABELS: Final = {"ArriveTask": "已到现场", "ReportTask": "提交反馈"}  # at the thumb; elsewhere as COMMAND_NAMES has them
+Say = Callable[..., Any]  # words of ours, as the phone reads them
 _command = msgspec.json.Decoder(type=PHONE_COMMANDS[0] | PHONE_COMMANDS[1] | PHONE_COMMANDS[2] | PHONE_COMMANDS[3] | PHONE_COMMANDS[4])
 
 
@@ -99,45 +101,47 @@ def is_safe(marks: Any) -> bool:
     return not others or any(others)
 
 
-def flow(tables: Tables) -> dict[str, Any]:
+def flow(tables: Tables, say: Say) -> dict[str, Any]:
     """The rules of protocol.task as data, for a phone that can ask nobody.
 
     steps: status → what to offer, the main one first · moves: command → status → status after it.
     """
     kinds = [kind.__name__ for kind in PHONE_COMMANDS]
     moves = {kind: dict(BY_COMMAND[kind].moves) for kind in kinds}
-    steps = {status: offered(status, moves) for status in TASK_OPEN}
-    results = [{"code": code, "name": name} for code, name in tables.words("task_result")]
-    return {"steps": steps, "moves": moves, "names": TASK_STATUS_NAMES, "results": results}
+    steps = {status: offered(status, moves, say) for status in TASK_OPEN}
+    results = [{"code": code, "name": say(name)} for code, name in tables.words("task_result")]
+    return {"steps": steps, "moves": moves, "names": say(TASK_STATUS_NAMES), "results": results}
 
 
-def offered(status: str, moves: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
+def offered(status: str, moves: Mapping[str, Mapping[str, str]], say: Say) -> list[dict[str, Any]]:
     main = next((kind for kind in ORDER if moves[kind].get(status, status) != status), None)
     chosen = [kind for kind in (main, "DeclineTask") if kind and status in moves[kind]]
-    return [{"kind": kind, "label": LABELS.get(kind, COMMAND_NAMES[kind]), "main": kind == main} for kind in chosen]
+    return [{"kind": kind, "label": say(LABELS.get(kind, COMMAND_NAMES[kind])), "main": kind == main} for kind in chosen]
 
 
-def contact(party: Party, tables: Tables) -> dict[str, str]:
-    return {"name": party.name, "phone": party.phone, "side": tables.word("side", party.side)}
+def contact(party: Party, tables: Tables, say: Say) -> dict[str, str]:
+    return {"name": party.name, "phone": party.phone, "side": say(tables.word("side", party.side))}
 
 
-def history(line: Line) -> dict[str, str]:
+def history(line: Line, say: Say) -> dict[str, str]:
     told = line.kind in ("TaskReported", "TaskDeclined", "TaskRecalled")
-    text = "；".join(f"{label}：{value}" for label, value in line.text.items() if value) if told else ""
-    return {"key": key_of(line), "words": EVENT_NAMES.get(line.kind, "未知条目"), "at": moment(line.at_ms), "text": text}
+    some = [(say(label), say(value) if (line.kind, label) in OURS else value) for label, value in line.text.items() if value]
+    text = say("；").join(say("：").join(one) for one in some) if told else ""
+    words = say(EVENT_NAMES.get(line.kind, UNKNOWN_NAME), "kind")
+    return {"key": key_of(line), "words": words, "at": say(moment(line.at_ms)), "text": text}
 
 
 def key_of(line: Line) -> str:
     return f"{line.key[0]}/{line.key[1]}"
 
 
-def marks_of(marks: Any, office: str) -> list[dict[str, Any]]:
+def marks_of(marks: Any, office: str, say: Say) -> list[dict[str, Any]]:
     """This node's own mark is named after its office: on a phone 本机 would be the phone."""
-    here = [{"text": f"已到{office}", "reached": mark.reached} for mark in marks[:1]]
-    return here + [{"text": mark.text, "reached": mark.reached} for mark in marks[1:]]
+    here = [{"text": say(f"已到{office}"), "reached": mark.reached} for mark in marks[:1]]
+    return here + [{"text": say(mark.text), "reached": mark.reached} for mark in marks[1:]]
 
 
-def visit(task: Task, marks: list[dict[str, Any]], rank: int, tables: Tables) -> dict[str, Any]:
+def visit(task: Task, marks: list[dict[str, Any]], rank: int, tables: Tables, say: Say) -> dict[str, Any]:
     """Everything the phone gets to see: the visit. Of the case only its code and what was written for the cadre."""
     return {
         "id": task.id,
@@ -149,18 +153,18 @@ def visit(task: Task, marks: list[dict[str, Any]], rank: int, tables: Tables) ->
         "address": task.address,
         "where": f"{tables.place_name(place.segments(task.place)[0])}{tables.place_full(task.place)}{task.address}",
         "due_ms": task.due_ms,
-        "due_at": moment(task.due_ms) if task.due_ms else "",
+        "due_at": say(moment(task.due_ms)) if task.due_ms else "",
         "bring": task.bring,
         "summary": task.summary,
         "code": task.case_code,
         "assigned_by": tables.office_name(task.assigned_by) if task.assigned_by else "",
-        "contacts": [contact(party, tables) for party in task.contacts],
+        "contacts": [contact(party, tables, say) for party in task.contacts],
         "history": [
-            history(line) for line in task.lines if line.kind not in ("TaskUrged", "TaskTold", "TaskEvidenceAdded") and not line.set_aside
+            history(line, say) for line in task.lines if line.kind not in ("TaskUrged", "TaskTold", "TaskEvidenceAdded") and not line.set_aside
         ],
-        "urges": [{"text": "；".join(x.text.values()), "at": moment(x.at_ms)} for x in task.lines if x.kind == "TaskUrged"],
+        "urges": [{"text": "；".join(x.text.values()), "at": say(moment(x.at_ms))} for x in task.lines if x.kind == "TaskUrged"],
         "told": [
-            {"key": key_of(x), "text": "；".join(x.text.values()), "at": moment(x.at_ms), "mine": x.head.author[0] == task.cadre}
+            {"key": key_of(x), "text": "；".join(x.text.values()), "at": say(moment(x.at_ms)), "mine": x.head.author[0] == task.cadre}
             for x in task.lines
             if x.kind == "TaskTold"
         ],
@@ -168,12 +172,13 @@ def visit(task: Task, marks: list[dict[str, Any]], rank: int, tables: Tables) ->
     }
 
 
-async def visit_of(node: Any, actor: Actor, subject: str) -> dict[str, Any] | None:
+async def visit_of(request: Request, actor: Actor, subject: str) -> dict[str, Any] | None:
     """One visit as `mine` would show it, so that the phone is right before it asks again; None when it is no longer theirs."""
+    node, say = node_of(request), partial(in_language, request)
     rows = await node.reads.my_tasks(actor)
     for rank, row in enumerate(rows[:TASKS_MAX]):
         if row.subject == subject:
-            return visit(await node.reads.task(actor, subject), marks_of(row.marks, node.name), rank, node.tables())
+            return visit(await node.reads.task(actor, subject), marks_of(row.marks, node.name, say), rank, node.tables(), say)
     return None
 
 
@@ -184,15 +189,15 @@ async def shell(request: Request) -> Response[str]:
 
 
 @get("/task/app.webmanifest", public="file")
-async def app_manifest() -> Response[bytes]:
+async def app_manifest(request: Request) -> Response[bytes]:
     icons = [{"src": f"/task/icon-{n}.png", "sizes": f"{n}x{n}", "type": "image/png", "purpose": "any maskable"} for n in (192, 512)]
     told = {
-        "name": "一地 · 下派任务",
-        "short_name": "一地任务",
+        "name": in_language(request, "一地 · 下派任务"),
+        "short_name": in_language(request, "一地任务"),
         "start_url": "/task",
         "scope": "/task",
         "display": "standalone",
-        "lang": "zh-CN",
+        "lang": "en" if language_of(request) == "en" else "zh-CN",
         "background_color": "#f4f6f8",
         "theme_color": "#0b5394",
         "icons": icons,
@@ -212,15 +217,16 @@ async def mine(request: Request) -> Response[bytes]:
     node, actor = node_of(request), request.state.actor
     if actor is None:  # a state of the phone, not a fault: its shell is there for everybody
         return twin({"me": None, "tasks": []})
-    tables, rows = node.tables(), (await node.reads.my_tasks(actor))[:TASKS_MAX]
+    tables, rows, say = node.tables(), (await node.reads.my_tasks(actor))[:TASKS_MAX], partial(in_language, request)
     tasks = [
-        visit(await node.reads.task(actor, row.subject), marks_of(row.marks, node.name), rank, tables) for rank, row in enumerate(rows)
+        visit(await node.reads.task(actor, row.subject), marks_of(row.marks, node.name, say), rank, tables, say)
+        for rank, row in enumerate(rows)
     ]
     return twin(
         {
             "me": {"person": actor.person, "name": actor.name, "office": tables.office_name(actor.office)},
             "now_ms": node.clock(),
-            "flow": {**flow(tables), "made_up": node.config.demo.made_up},
+            "flow": {**flow(tables, say), "made_up": node.config.demo.made_up},
             "tasks": tasks,
             "cleared_at": await cleared_at(request, actor),
             "marks": await kept_marks(node, actor, request.query_params.get("kept", "")),
@@ -238,7 +244,7 @@ async def cleared_at(request: Request, actor: Actor) -> str:
     if ID.fullmatch(name) and count.isascii() and count.isdigit() and len(count) <= COUNT_CHARS_MAX:
         await phones.heard(node.journal, actor.person, session_of(request), name, int(count), node.clock())
     cleared_ms = await phones.cleared(node.journal, actor.person, session_of(request))
-    return moment(cleared_ms) if cleared_ms else ""
+    return in_language(request, moment(cleared_ms)) if cleared_ms else ""
 
 
 @post("/task/cleared", status_code=200)
@@ -260,7 +266,7 @@ async def said(request: Request) -> tuple[dict[str, Any], Actor, int | None]:
 async def submitted(request: Request, command: TaskCommand, actor: Actor, offset_ms: int | None) -> Response[bytes]:
     node = node_of(request)
     outcome = await node.desk.submit(command, actor, at_ms=command.at_ms, offset_ms=offset_ms)
-    return twin({"command": outcome.command, "task": await visit_of(node, actor, command.task)})
+    return twin({"command": outcome.command, "task": await visit_of(request, actor, command.task)})
 
 
 def decoded(decoder: Any, form: dict[str, Any]) -> Any:

@@ -2,7 +2,7 @@
 // SHELL is the bundle's hash, so a new build is a new worker and a new cache. The cached shell holds no person's data.
 import { replay } from "./outbox.js";
 
-const PARTS = ["task.js", "task.css", "theme.css"];
+const PARTS = ["task.js", "en-task.js", "task.css", "theme.css"];
 self.addEventListener("install", (e) => e.waitUntil((async () => {
   const { files } = await (await fetch("/static/manifest.json", { cache: "no-store" })).json();
   const cache = await caches.open(SHELL);
@@ -13,9 +13,17 @@ self.addEventListener("activate", (e) => e.waitUntil((async () => {
   for (const name of await caches.keys()) if (name !== SHELL) await caches.delete(name);
   await self.clients.claim();
 })()));
+/** The shell in the language just chosen, kept in place of the other; without a network the one that is kept. */
+async function chosen(request) {
+  const cache = await caches.open(SHELL), told = await fetch(request).catch(() => null);
+  if (!told?.ok) return (await cache.match("/task")) ?? Response.error();
+  await cache.put("/task", told.clone());
+  return told;
+}
 self.addEventListener("fetch", (e) => {
   const { pathname, origin } = new URL(e.request.url), shell = pathname === "/task";
   if (e.request.method !== "GET" || origin !== location.origin || !(shell || pathname.startsWith("/static/"))) return; // data is the page's business
+  if (shell && new URL(e.request.url).searchParams.has("language")) return e.respondWith(chosen(e.request));
   e.respondWith(caches.match(e.request, { ignoreSearch: shell }).then((hit) => hit ?? fetch(e.request)));
 });
 self.addEventListener("sync", (e) => e.waitUntil(replay().then((left) => { if (left) throw new Error(`${left} wait`); })));
