@@ -6,12 +6,17 @@
 import ast
 import json
 import re
+import tempfile
 from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 from jinja2 import Environment
 
+from deploy.web import bundle
+from deploy.web import english as scripts
 from protocol import words
 from protocol.node.web.app import HERE
 from protocol.node.web.english import IDEOGRAPH, Catalogue, message_of
@@ -34,7 +39,7 @@ NOT_SHOWN: Final = {  # modules whose Chinese reaches no page in words of ours, 
     "protocol/node/journal/migrate.py": "command line",
     "protocol/node/web/print.py": "papers have their legal form",
     "protocol/node/web/english/__init__.py": "the translation itself",
-    "hub/web/exports.py": "files taken along stay Chinese",
+    "protocol/node/web/exports.py": "files taken along stay Chinese",
 }
 TABLES: Final = ("types", "intake", "outcomes", "lists", "posts", "levels", "clocks")  # the tables whose names pages show
 SPEC: Final = re.compile(r" [fb]\.\w+ ")  # what protocol/words.py shows of an entry: its labels are messages, the lines are not
@@ -85,6 +90,14 @@ def table_messages() -> Iterator[tuple[str, str]]:
             yield from ((message_of(flag), where) for flag in row.get("flags", {}).values() if IDEOGRAPH.search(str(flag)))
 
 
+def script_messages() -> Iterator[tuple[str, str]]:
+    """Needs the packages of the bundle (./run bundle), as JSX is read by esbuild."""
+    with tempfile.TemporaryDirectory() as folder:
+        for side in ("hub", "edge"):
+            for path, source in bundle.plain(side, bundle.lay_packages(), Path(folder) / side).items():
+                yield from ((message, str(path)) for message in scripts.messages(source))
+
+
 def label_messages() -> Iterator[tuple[str, str]]:
     yield from ((message_of(label), "protocol/words.py") for line in words._SHOWN.values() for label, *_ in line)
 
@@ -92,7 +105,7 @@ def label_messages() -> Iterator[tuple[str, str]]:
 def every() -> dict[str, set[str]]:
     """message → the files that say it."""
     found: dict[str, set[str]] = {}
-    for message, where in (*template_messages(), *code_messages(), *label_messages(), *table_messages()):
+    for message, where in (*template_messages(), *code_messages(), *label_messages(), *script_messages(), *table_messages()):
         found.setdefault(message, set()).add(where)
     return found
 
@@ -105,14 +118,27 @@ def missing() -> dict[str, set[str]]:
 # ── a page in English: whatever Chinese stands on it must be somebody's ──
 
 RUN: Final = re.compile("[\u3400-\u9fff]+")
-SHOWN_JS: Final = """(html) => {
-  const found = [], page = html ? new DOMParser().parseFromString(html, "text/html") : document;
-  const walk = page.createTreeWalker(page.body, NodeFilter.SHOW_TEXT);
-  for (let node; (node = walk.nextNode());) if (!node.parentElement.closest("script, style, textarea")) found.push(node.data);
-  for (const name of ["title", "aria-label", "placeholder", "alt", "data-label"])
-    for (const one of page.querySelectorAll(`[${name}]`)) found.push(one.getAttribute(name));
-  return [page.title, ...found].filter((text) => /[\\u3400-\\u9fff]/.test(text));
-}"""
+ATTRIBUTES: Final = ("title", "aria-label", "placeholder", "alt", "data-label")
+UNREAD: Final = ("script", "style", "textarea")  # a text field holds what somebody types, or words of a paper
+
+
+class _Shown(HTMLParser):
+    """What a page shows or reads out: texts between tags and in the attributes that are read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts, self._unread = list[str](), ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._unread = self._unread or (tag if tag in UNREAD else "")
+        self.texts += [value for name, value in attrs if name in ATTRIBUTES and value]
+
+    def handle_endtag(self, tag: str) -> None:
+        self._unread = "" if tag == self._unread else self._unread
+
+    def handle_data(self, data: str) -> None:
+        if not self._unread:
+            self.texts.append(data)
 
 
 async def words_of_people(journal: Any) -> str:
@@ -145,14 +171,11 @@ def _texts(value: Any) -> Iterator[str]:
             yield from (*_texts(key), *_texts(one))
 
 
-def ours_left(page: Any, known: str, html: str = "") -> list[str]:
-    """What a page in English still says in Chinese that no person and no table of names has said. Its language names stay: 中文.
-
-    html: a page that was fetched instead of opened; it is only read in the browser.
-    """
-    return sorted(
-        {text.strip()[:80] for text in page.evaluate(SHOWN_JS, html) for run in RUN.findall(text) if run not in known and run != "中文"}
-    )
+def ours_left(html: str, known: str) -> list[str]:
+    """What a page in English still says in Chinese that no person and no table of names has said. Its language names stay: 中文."""
+    page = _Shown()
+    page.feed(html)
+    return sorted({text.strip()[:80] for text in page.texts for run in RUN.findall(text) if run not in known and run != "中文"})
 
 
 if __name__ == "__main__":

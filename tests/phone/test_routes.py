@@ -161,7 +161,7 @@ async def test_the_shell_holds_nothing_of_anybody_and_the_worker_may_serve_it(hu
 
 
 def test_the_phone_offers_what_the_rules_take_and_moves_as_they_do():
-    told = flow(Tables.packaged())
+    told = flow(Tables.packaged(), lambda words: words)
     for status in TASK_OPEN:
         offered = told["steps"][status]
         assert [step["main"] for step in offered][:1] == [True]

@@ -35,7 +35,7 @@ from protocol.events import Actor
 from protocol.node.shown import Erasure, TaskRow
 from protocol.node.web import forms
 from protocol.node.web.files import shown_of
-from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, page, refused, rendered, twin, wants_json
+from protocol.node.web.page import actor_of, fragment, in_language, is_htmx, node_of, page, refused, rendered, twin, wants_json
 from protocol.node.web.register import outcome_twin
 from protocol.problem import Refused
 from protocol.words import COMMAND_NAMES, PERSON_LABELS
@@ -82,7 +82,10 @@ async def names_of(request: Request, case: Case, lines: list[Line]) -> dict[str,
     posts = {line.head.author[0]: tables.post_name(line.head.author[1].partition(".")[0]) for line in lines}
     persons = set(posts) | {case.handler}
     persons |= {text for line in lines for label, text in line.text.items() if label in PERSON_LABELS}
-    return {person: name or posts.get(person, ELSEWHERE) for person, name in (await reads.person_names(persons - {""})).items()}
+    return {
+        person: name or in_language(request, posts.get(person, ELSEWHERE))
+        for person, name in (await reads.person_names(persons - {""})).items()
+    }
 
 
 async def case_context(request: Request, subject: str) -> dict[str, Any]:

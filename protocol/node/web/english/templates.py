@@ -21,10 +21,11 @@ BOUNDS: Final = re.compile('([<>"])')
 # Filters whose answer is always ours, never of people or places.
 OWN_FILTERS: Final = (
     *("moment", "day", "due", "money", "level", "type", "type_short", "status", "task_status", "result", "risk", "intake"),
-    *("side", "ending", "kind", "reach", "offset", "rate"),
+    *("side", "ending", "kind", "reach", "offset", "rate", "waited"),
 )
 NAMING_FILTERS: Final = ("place", "place_full", "office", "office_short")  # names stay; a ledger of no place has words of ours for one
 LINES: Final = {"": ("line", "row.line"), "reviews.html": ("row",)}  # of a timeline: its `text` mixes what people wrote with words of ours
+NOBODY: Final = "系统"
 OWN_CALLS: Final = frozenset({"tables().word()", "tables().words()", "tables().post_name()", "words()", "files_room()", "help_of()"})
 
 
@@ -103,6 +104,10 @@ class _Expressions(NodeTransformer):
     def visit_Getitem(self, node: nodes.Getitem) -> nodes.Expr:
         if said(node) in self._own:
             return self._looked_up(node)
+        if said(node.node) == "names":  # of people, but of nobody: the node itself
+            is_nobody = nodes.Compare(node.arg, [nodes.Operand("eq", nodes.Const(""))], lineno=node.lineno)
+            has_name = nodes.And(is_nobody, node, lineno=node.lineno)
+            return nodes.CondExpr(has_name, nodes.Const(self._catalogue.say(NOBODY)), node, lineno=node.lineno)
         node.node = self.visit(node.node)
         return node
 

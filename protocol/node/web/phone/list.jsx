@@ -23,7 +23,10 @@ const speak = async (language) => {
   if (!told?.ok) { notice.value = "现在没有信号，换不了语言。"; return; }
   location.assign(`/task?language=${language}${location.hash}`);
 };
-const Language = () => <p class="owner" role="group" aria-label="语言">{[["zh", "中文"], ["en", "English"]].map(([code, name]) => <button key={code} lang={code} class="plain" aria-pressed={document.documentElement.lang.startsWith(code)} onClick={() => speak(code)}>{name}</button>)}</p>;
+const Language = () => <p class="owner" role="group" aria-label="语言"><span>语言</span>{[["zh", "中文"], ["en", "English"]].map(([code, name]) => {
+  const spoken = document.documentElement.lang.startsWith(code);
+  return <button key={code} lang={code} class="plain" aria-pressed={spoken} onClick={() => speak(code)}>{name}{spoken && " ✓"}</button>;
+})}</p>;
 
 export function List() {
   const gone = shown.value.filter((t) => t.news === "recalled"), rest = shown.value.filter((t) => t.news !== "recalled");

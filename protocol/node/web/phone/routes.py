@@ -32,7 +32,7 @@ from protocol.commands import PHONE_COMMANDS, AddTaskEvidence, Id, Party, Subjec
 from protocol.events import Actor
 from protocol.node import phones
 from protocol.node.web import pieces
-from protocol.node.web.page import COOKIE, HTML, actor_of, environment_of, language_of, node_of, twin
+from protocol.node.web.page import COOKIE, HTML, actor_of, environment_of, in_language, language_of, node_of, twin
 from protocol.node.web.words import WEEKDAYS
 from protocol.problem import Refused
 from protocol.tables import Tables
@@ -160,7 +160,9 @@ def visit(task: Task, marks: list[dict[str, Any]], rank: int, tables: Tables, sa
         "assigned_by": tables.office_name(task.assigned_by) if task.assigned_by else "",
         "contacts": [contact(party, tables, say) for party in task.contacts],
         "history": [
-            history(line, say) for line in task.lines if line.kind not in ("TaskUrged", "TaskTold", "TaskEvidenceAdded") and not line.set_aside
+            history(line, say)
+            for line in task.lines
+            if line.kind not in ("TaskUrged", "TaskTold", "TaskEvidenceAdded") and not line.set_aside
         ],
         "urges": [{"text": "；".join(x.text.values()), "at": say(moment(x.at_ms))} for x in task.lines if x.kind == "TaskUrged"],
         "told": [

@@ -1,0 +1,64 @@
+"""The phone in English: chosen on the phone, kept by the worker without a signal, and what people wrote stays as they wrote it."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.hub_pages.world import Hub, served
+from tests.kit.browser import PHONE, TOUCH, look
+from tests.kit.english import ours_left, words_of_people, words_of_tables
+from tests.kit.machine import needs_chromium
+from tests.phone.test_cadre_browser import Phone
+
+pytestmark = needs_chromium
+
+
+@pytest.fixture
+def world(tmp_path) -> Iterator[tuple[str, Hub, Callable[[Any], Any]]]:
+    with served(tmp_path) as (url, hub, run):
+        hub.county.clock.now_ms = int(time.time() * 1000)
+        run(hub.sign_in("operator"))
+        yield url, hub, run
+
+
+def test_the_phone_speaks_english_without_a_signal_too(world, open_page):
+    url, hub, run = world
+    run(
+        hub.send("田埂地界", purpose="要办的", bring="卷尺", summary="两家争一条田埂。", address="三组")
+    )  # a purpose that is a word of ours
+    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
+    phone.sign_in("cadre")
+    page = phone.page
+    known = run(words_of_people(hub.root.journal)) + "\n" + words_of_tables(hub.pages.tables()) + "\n" + hub.pages.name
+    assert ours_left(page.content(), known) != []
+    page.get_by_role("button", name="English").tap()
+    expect(page.locator("h1")).to_have_text("My tasks")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    expect(page.get_by_role("link", name="要办的")).to_be_visible()
+    expect(page.get_by_text("Sent", exact=True)).to_be_visible()  # what it had from the node comes anew as well
+    assert ours_left(page.content(), known) == []
+    look(page, "english-phone-list")
+    phone.signal(False)
+    page.reload()
+    expect(page.locator("h1")).to_have_text("My tasks")
+    page.get_by_role("button", name="中文").tap()
+    expect(page.get_by_text("the language cannot be changed")).to_be_visible()
+    page.get_by_role("link", name="要办的").tap()
+    phone.main("Confirm")
+    phone.main("I am here")
+    expect(page.get_by_label("What happened and the result")).to_be_visible()
+    assert ours_left(page.content(), known) == []
+    look(page, "english-phone-report")
+    page.goto(f"{url}/task#queue")
+    expect(page.locator("h1")).to_have_text("Sending")
+    assert ours_left(page.content(), known) == []
+    look(page, "english-phone-queue")
+    phone.signal(True)
+    page.goto(f"{url}/task")
+    page.get_by_role("button", name="中文").tap()
+    expect(page.locator("h1")).to_have_text("我的任务")
+    page.reload()
+    expect(page.locator("h1")).to_have_text("我的任务")
