@@ -90,11 +90,16 @@ def open_page(chromium: Chromium) -> Iterator[Callable[..., "Page"]]:
     assert complaints == []
 
 
-def look(page: "Page", name: str) -> None:
+def accessible(page: "Page", where: str) -> None:
+    """WCAG 2.1 AA, as far as a program can tell."""
     from axe_playwright_python.sync_playwright import Axe
 
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]})
+    assert found.violations_count == 0, f"{where}: {found.generate_report()}"
+
+
+def look(page: "Page", name: str) -> None:
     OUT.mkdir(exist_ok=True)
     page.screenshot(path=OUT / f"{name}.png", caret="initial")  # else playwright leaves style="" on inputs, which CSP reports
-    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]})
-    assert found.violations_count == 0, found.generate_report()
+    accessible(page, name)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} scrolls sideways"
