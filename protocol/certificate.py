@@ -100,11 +100,16 @@ def is_node_id(text: str) -> bool:
 
 def hears(certificate: Certificate, ledger: str) -> bool:
     """Claims that the node receives this ledger: *common*, its own sealed one, and what it covers."""
+    return _hears(certificate.covers, certificate.node, ledger)
+
+
+@lru_cache(65_536)  # a hub weighs each Have of 233 nodes against all of them
+def _hears(covers: tuple[str, ...], node: str, ledger: str) -> bool:
     if ledger == place.COMMON:
         return True
     if place.is_sealed(ledger):
-        return place.code_of(ledger) == certificate.node or _reads_sealed(certificate.covers, ledger)
-    return place.covers(certificate.covers, ledger)
+        return place.code_of(ledger) == node or _reads_sealed(covers, ledger)
+    return place.covers(covers, ledger)
 
 
 def writes(certificate: Certificate, ledger: str) -> bool:

@@ -26,7 +26,10 @@ def within(path: str, root: str) -> bool:
 
 def covers(reach: Iterable[str], path: str) -> bool:
     """Claims that one of the paths of `reach` is `path`, or ends in `/*` and has `path` in its subtree (itself included)."""
-    return any(r == path or (r.endswith("/*") and within(path, r[:-2])) for r in reach)
+    for r in reach:  # noqa: SIM110, asked for each entry and each Have, and a loop takes a third of the time
+        if r == path or (r.endswith("/*") and within(path, r[:-2])):
+            return True
+    return False
 
 
 def parent(path: str) -> str | None:

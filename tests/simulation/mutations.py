@@ -208,8 +208,8 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         (
             Cut(
                 "protocol.place:covers",
-                'any(r == path or (r.endswith("/*") and within(path, r[:-2])) for r in reach)',
-                'any(path.startswith(r.removesuffix("/*")) for r in reach)',
+                'if r == path or (r.endswith("/*") and within(path, r[:-2])):',
+                'if path.startswith(r.removesuffix("/*")):',
             ),
         ),
     ),

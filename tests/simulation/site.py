@@ -12,6 +12,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -309,11 +310,11 @@ class Site:
 
     @property
     def node_id(self) -> str:
-        return msgspec.json.decode(self.about, type=About).node
+        return _about(self.about).node
 
     @property
     def origin(self) -> str:
-        about = msgspec.json.decode(self.about, type=About)
+        about = _about(self.about)
         return f"{about.node}:{about.epoch}"
 
     # ── the program ──
@@ -389,5 +390,7 @@ class Site:
 def signing_key(words: str) -> SigningKey:
     return SigningKey(sha256(words.encode()).digest())
 
+
+_about = lru_cache(4_096)(msgspec.json.Decoder(About).decode)
 
 __all__ = ["BASE_MS", "Kept", "Msg", "Seat", "SimMachine", "Site", "signing_key"]
