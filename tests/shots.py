@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from deploy.demo.cast import PASSWORD
 from deploy.demo.check import Story, photo
 from deploy.demo.county import Demo
+from protocol.node.web.page import COOKIE, LANGUAGE
 from protocol.tables import Tables
 from tests.kit.browser import DESK, EXPECTED, OLD_PC, PHONE, TOUCH
 from tests.kit.machine import CHROMIUM
@@ -73,6 +74,11 @@ VILLAGE_PAGES = {
     "/today": "today", "/cases": "cases", "/link": "village-link", "/seal": "seal", "/cases/new": "log", "/stick": "stick", "/forks": "forks",
     "/losses": "losses", "/cases/{case}/parties": "parties", "/cases/{case}/seal": "seal-case", "/cases/{case}/ask": "ask",
 }  # fmt: skip
+ENGLISH_PAGES = (
+    ("gaoyu", "wangfang", {"/desk": "log", "/today": "today", "/cases/{case}": "case", "/cases": "cases", "/link": "link"}),
+    ("town", "liqiang", {"/desk": "township-desk", "/tasks": "tasks"}),
+    ("hub", "zhoumin", {"/board": "board", "/statistics?period=year": "statistics", "/map": "map", "/nodes": "nodes", "/people": "people"}),
+)  # whose pages, as whom, path → name
 STATES = {  # path of the village's desk → name; what stands there when something is missing, wrong or not allowed
     "/people": "no-permission", "/cases/00000000000000000000000000000000": "no-such-case", "/nowhere": "no-such-page",
     "/cases?text=没有这个词": "nothing-found", "/cases?view=review": "list-empty", "/calendar": "calendar",
@@ -119,7 +125,29 @@ async def shoot(camera: Camera, demo: Demo) -> None:
     for path, name in COUNTY_PAGES.items():
         await county.goto(demo.url("hub") + path)
         await camera.take(county, name)
+    await in_english(camera, demo, story.case_id)
     await story.close()
+
+
+async def in_english(camera: Camera, demo: Demo, case: str) -> None:
+    """The main pages once more, as the language chosen at the sign-in page shows them."""
+    for node, account, pages in ENGLISH_PAGES:
+        page = await camera.person(demo.url(node), account, DESK)
+        await page.context.add_cookies([{"name": LANGUAGE, "value": "en", "url": demo.url(node)}])
+        for path, name in pages.items():
+            await page.goto(demo.url(node) + path.format(case=case))
+            await camera.take(page, f"english-{name}")
+        if node == "gaoyu":
+            await page.context.clear_cookies(name=COOKIE)
+            await page.goto(demo.url(node) + "/sign-in")
+            await camera.take(page, "english-sign-in")
+        await page.context.close()
+    phone = await camera.person(demo.url("town"), "chenjianguo", PHONE, **TOUCH)
+    await phone.get_by_role("button", name="English").tap()
+    await phone.get_by_role("heading", name="My tasks").wait_for()
+    await camera.take(phone, "english-phone", sizes=False)
+    await phone.locator("a.card").first.tap()
+    await camera.take(phone, "english-phone-visit", sizes=False)
 
 
 async def states(camera: Camera, village: "Page", demo: Demo) -> None:

@@ -42,7 +42,7 @@ NOT_SHOWN: Final = {  # modules whose Chinese reaches no page in words of ours, 
     "protocol/node/web/exports.py": "files taken along stay Chinese",
 }
 TABLES: Final = ("types", "intake", "outcomes", "lists", "posts", "levels", "clocks")  # the tables whose names pages show
-SPEC: Final = re.compile(r" [fb]\.\w+ ")  # what protocol/words.py shows of an entry: its labels are messages, the lines are not
+SPEC: Final = re.compile(r" [fb]\.\w+ |-->")  # lines of protocol/words.py (their labels are messages), and diagrams for README
 NAMES: Final = ("name", "mark", "sealed", "common", "unknown")
 
 

@@ -53,7 +53,7 @@ def test_the_phone_speaks_english_without_a_signal_too(world, open_page):
     assert ours_left(page.content(), known) == []
     look(page, "english-phone-report")
     page.goto(f"{url}/task#queue")
-    expect(page.locator("h1")).to_have_text("Sending")
+    expect(page.locator("h1")).to_have_text("Outbox")
     assert ours_left(page.content(), known) == []
     look(page, "english-phone-queue")
     phone.signal(True)

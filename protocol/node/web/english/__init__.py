@@ -36,6 +36,7 @@ CUTS: Final = (
     re.compile("(·)"),
 )  # the coarsest first
 CALENDAR: Final = re.compile("[年月日周 ]*")  # a message of these alone is a date, see said_date
+LASTED: Final = re.compile(r"(\d+ (?:分钟|小时|天))((?:还没|没有|未).+)")
 COUNTED: Final = re.compile(" [条件个天小分秒张次项千兆位字台处]")  # what stands before it is a number
 TENS_OF_THOUSANDS: Final = re.compile(r"([\d,.]+) 万元")
 PLURAL: Final = re.compile(r"(?<![\d.,])(\d[\d,.]*)((?: [A-Za-z]+)*? ?[A-Za-z]+)\[s\]")
@@ -97,6 +98,8 @@ class Catalogue:
             return found
         if when := said_date(core) or said_sum(core):
             return when
+        if since := LASTED.fullmatch(core):
+            return f"{self.say(since[2])}, {self.say(since[1])}"
         for pattern, english in self._patterns:
             if met := pattern.fullmatch(core):
                 return plural(self._filled(english, met.groupdict()))
@@ -180,9 +183,9 @@ def said_date(text: str) -> str:
 
 
 def said_sum(text: str) -> str:
-    """'12.3 万元' → '123 thousand yuan'; "" for anything else."""
+    """'12.3 万元' → '123k yuan'; "" for anything else."""
     found = TENS_OF_THOUSANDS.fullmatch(text)
-    return f"{float(found[1].replace(',', '')) * 10:,.0f} thousand yuan" if found else ""
+    return f"{float(found[1].replace(',', '')) * 10:,.0f}k yuan" if found else ""
 
 
 def _pattern(message: str) -> re.Pattern[str]:
@@ -190,7 +193,7 @@ def _pattern(message: str) -> re.Pattern[str]:
     parts, at = [], 0
     for hole in HOLE.finditer(message):
         name = f"_{hole[2]}"
-        what = r"[\d,.]+" if COUNTED.match(message, hole.end()) else ".*?"
+        what = r"[\d,.]+" if COUNTED.match(message, hole.end()) else r"(?:(?! · )[^；。])*?"
         parts += [re.escape(message[at : hole.start()]), f"(?P={name})" if name in seen else f"(?P<{name}>{what})"]
         seen.add(name)
         at = hole.end()
