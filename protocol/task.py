@@ -8,7 +8,8 @@ does it; so does a report that crossed a recall, which counts until it is reject
 
 A task whose work lies in another ledger (`link`) is not done by anybody here: a node that covers both ledgers makes a linked
 task there and brings its answers back as TaskAnswered. On the linked task the office that asked urges and recalls only through
-its own one; it is done by the cadre or the office asked, or by an office above that one.
+its own one; it is done by the cadre or the office asked, or by an office above that one. What its cadre asks is answered by the office
+of the ledger it lies in (HOST), which gave him a phone: the office that asked does not see it.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,8 +29,9 @@ from protocol.office import is_above
 from protocol.problem import Refused
 from protocol.visit_drafts import assign_drafts
 
-# who: the cadre it was given to; the office asked; the office that sent it; one above that; whoever may see it; a node by itself
-CADRE, UNIT, SENDER, ABOVE, SEES, NODE, OWNER = "cadre", "unit", "sender", "above", "sees", "node", "owner"
+# who: the cadre it was given to; the office asked; the office that sent it; one above that; whoever may see it; a node by itself;
+# who decides what was set aside; the office in whose ledger a linked task lies
+CADRE, UNIT, SENDER, ABOVE, SEES, NODE, OWNER, HOST = "cadre", "unit", "sender", "above", "sees", "node", "owner", "host"
 RANK: Final = {status: rank for rank, status in enumerate(("sent", "confirmed", "arrived", "declined", "recalled", "reported"))}
 POWERS: Final[dict[str, frozenset[str]]] = {
     CADRE: frozenset({"field"}),
@@ -38,6 +40,7 @@ POWERS: Final[dict[str, frozenset[str]]] = {
     ABOVE: frozenset({"supervise"}),
     SEES: frozenset({"note", "field"}),
     OWNER: frozenset({"review"}),
+    HOST: frozenset({"note"}),
 }  # one of them is enough
 
 
@@ -71,7 +74,13 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("AddTaskEvidence", "TaskEvidenceAdded", (*DOER, SEES), _stay(*TASK_STATUS_NAMES), "加照片、签名、录音或书面材料。"),
     Row("RecallTask", "TaskRecalled", (SENDER,), _to("recalled", "sent", "confirmed"), "撤回派单；已经到场的不能撤回。"),
     Row("UrgeTask", "TaskUrged", (SENDER, ABOVE), _stay(*TASK_OPEN), "催一催接单的人。"),
-    Row("TellTask", "TaskTold", (*DOER, SENDER), _stay(*TASK_STATUS_NAMES), "接单的人问一问、说明一下，派单的单位答复；任务的状态不变。"),
+    Row(
+        "TellTask",
+        "TaskTold",
+        (*DOER, SENDER, HOST),
+        _stay(*TASK_STATUS_NAMES),
+        "接单的人问一问、说明一下，派单的单位答复；任务的状态不变。",
+    ),
     Row("DecideTaskReview", "TaskReviewDecided", (OWNER,), _stay(*TASK_STATUS_NAMES), "逐条决定被搁置的内容采纳还是不采纳。"),
     Row("", "TaskAnswered", (NODE,), _stay(*TASK_STATUS_NAMES), ""),
 )
@@ -92,6 +101,8 @@ def is_one(who: str, task: Task, office: str, person: str) -> bool:
         return office == ("" if task.request else task.assigned_by)
     if who == ABOVE:
         return not task.request and is_above(office, task.assigned_by)
+    if who == HOST:
+        return bool(task.request) and office == task.ledger
     if who == OWNER:
         return office == owner_of(task)
     return who == SEES or (who == NODE and office == "" and bool(task.link))

@@ -267,9 +267,12 @@ def page(condition: str, ordered: str, table: str = "case_row") -> str:
 
 
 def asked_of(actor: Actor, node: str) -> Where:
-    """Tasks whose question waits for the actor's office: it sent the task, or the phone of who went is at home at this node."""
+    """Tasks whose question waits for the actor's office: it sent the task, or has its linked one in its own ledger, or the phone of who went is at home at this node."""
     offices = [
-        (f"((assigned_by = :own and coalesce(request, '') = '') or home = :home) and {sql}", {**values, "home": node})
+        (
+            f"(case when coalesce(request, '') = '' then assigned_by else ledger end = :own or home = :home) and {sql}",
+            {**values, "home": node},
+        )
         for sql, values in map(tasks_of, actor.offices)
     ]
     sql, values = any_of(offices)

@@ -13,6 +13,7 @@ from protocol.commands import (
     RecallTask,
     ReportTask,
     RequestTask,
+    TellTask,
     UrgeTask,
 )
 from protocol.node.errands import ERRAND_MS, linked_id
@@ -170,6 +171,26 @@ async def test_a_cadre_whose_phone_another_node_serves_gets_a_linked_task(county
         found = await node.reads.task(actor, task)
         assert (found.status, found.words, found.link) == ("reported", "谈妥了", OTHER_TOWN)
     assert [row.subject for row in await root.reads.tasks(root.actor())] == [task]  # its other half is not a second visit
+
+
+async def test_what_the_cadre_of_a_linked_task_asks_is_answered_by_the_office_that_gave_him_his_phone(county):
+    root, village, stranger = await three(county)
+    person, _ = await add_person(stranger, "周小满", "cadre", home=stranger.signer.node)
+    case = (await village.say(dispute())).subject
+    await settle(root, village, stranger)
+    await root.say(CallUpDispute(id=new_id(), case=case, reason="县里来办"))
+    given = {"place": VILLAGE, "cadre": person, "home": stranger.signer.node, "purpose": "去看看", "due_ms": root.clock() + DAY_MS}
+    task = (await root.say(AssignTask(id=new_id(), case=case, **given))).subject
+    await settle(root, village, stranger)
+    mine, officer = linked_id(task), stranger.actor("officer", OTHER_TOWN)
+    await stranger.say(TellTask(id=new_id(), task=mine, text="带哪份图"), stranger.actor("cadre", OTHER_TOWN, person))
+    assert [row.subject for row in await stranger.reads.asked(officer)] == [mine]
+    assert await root.reads.asked(root.actor()) == []
+    await stranger.say(TellTask(id=new_id(), task=mine, text="老宗地图"), officer)
+    assert await stranger.reads.asked(officer) == []
+    await settle(root, village, stranger)
+    (told, answer) = (await root.reads.task(root.actor("officer", OTHER_TOWN), mine)).lines[-2:]
+    assert (told.set_aside, answer.set_aside, answer.text) == ("", "", {"留言": "老宗地图"})
 
 
 async def test_a_unit_with_a_ledger_out_of_reach_is_convened_through_the_root(county):

@@ -202,7 +202,7 @@ async def task_context(request: Request, subject: str) -> dict[str, Any]:
         "may_urge": "UrgeTask" in offered,
         "may_recall": "RecallTask" in offered,
         "asked": question_of(task),
-        "may_tell": "TellTask" in offered and task.status in TASK_OPEN,
+        "may_tell": "TellTask" in offered and task.status in TASK_OPEN and not task.link,  # nobody of the linked task hears it
         "reviewed": {review.item: review for review in task.reviews} if "DecideTaskReview" in offered else {},
         "linked": await linked_here(request, task),
         "answers": offered & {"ConfirmTask", "DeclineTask", "ReportTask"} if task.unit else set(),
