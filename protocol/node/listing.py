@@ -9,7 +9,7 @@ offer, registration and the tasks that ask a unit to join; for a place these are
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -71,7 +71,6 @@ KINDS: Final = {
 }
 AGAIN_MS: Final = 365 * DAY_MS
 PERSONS_TWICE: Final = "select person from case_row where person > '' group by person having min(logged_ms) < max(logged_ms)"
-TWICE: Final = f"person in ({PERSONS_TWICE})"
 # PostgreSQL has no idea how many are open, so it sorts all of them instead of walking case_due, until it may look at the expression.
 STATISTICS: Final = ("create statistics if not exists case_status on (status || '') from case_row",)
 _VIEW: Final = {  # a date is moved, never :now_ms: PostgreSQL takes the sum of a bound value for a small number
@@ -135,11 +134,25 @@ async def _visible(c: AsyncConnection, office: str, column: str) -> Where:
     if place.tier(office) == 0:
         return "1 = 1", {}
     sql, values = subtree(column, "own", office)
-    found = await c.execute(text(f"{_ELSEWHERE} limit {OTHERS_MAX}"), {"own": office, "own_to": values["own_to"]})
-    others = [row[0] for row in found]
+    others = await _elsewhere(c, office)
     if not others:
         return sql, values
     return f"({sql} or {among(c, 'subject', 'others')})", {**values, "others": bound(c, others)}
+
+
+async def _elsewhere(c: AsyncConnection, office: str) -> list[str]:
+    found = await c.execute(text(f"{_ELSEWHERE} limit {OTHERS_MAX}"), {"own": office, "own_to": f"{office}0"})
+    return [row[0] for row in found]
+
+
+async def sees(c: AsyncConnection, actor: Actor) -> Callable[[Any], bool]:
+    """What `visible` claims, of a row's subject and ledger. Of no unit: what one sees stands in more than its rows."""
+    if not actor.powers & CASE_POWERS:
+        return lambda _row: False
+    if any(place.tier(office) == 0 for office in actor.offices):
+        return lambda _row: True
+    others = {subject for office in actor.offices for subject in await _elsewhere(c, office)}
+    return lambda row: row.subject in others or any(place.within(row.ledger, office) for office in actor.offices)
 
 
 def any_of(wheres: Sequence[Where]) -> Where:
@@ -240,24 +253,17 @@ def narrowed(asked: Narrowed, now_ms: int, seen: Where) -> Where:
 
 
 def again(seen: Where, during: Sequence[str] = ()) -> Where:
-    """Brought by somebody (views.who_came) who had come about the same on an earlier day of the 365 before."""
-    sql, values = visits_again(seen, during)
-    return f"subject in (select subject from ({sql}) a)", values
+    """Brought by somebody (views.who_came) who had come about the same on an earlier day of the 365 before.
 
-
-def visits_again(seen: Where, during: Sequence[str] = (), who: str = TWICE) -> Where:
-    """A select of subject and logged_ms of such cases. Only what the actor may see speaks of the earlier visit.
-
-    during: claims about a row that hold for what is asked, so that no other is looked at; their values are the caller's.
-    who: a claim about the column person that holds for everybody who came twice. Few do, so these are found first.
+    during: claims about logged_ms that hold for what is asked, so that no other is looked at; their values are the caller's. Only what the actor may see speaks of the earlier visit. Few people come twice, so these are found first.
     """
     sql, values = seen
     rows = "select subject, person, logged_ms from case_row where person > ''"
     day = f"((logged_ms + {ZONE_MS}) / {DAY_MS})"
     before = f"e.logged_ms < {day.replace('logged_ms', 'c.logged_ms')} * {DAY_MS} - {ZONE_MS} and e.logged_ms >= c.logged_ms - {AGAIN_MS}"
     earlier = f"select 1 from ({rows} and {sql}) e where e.person = c.person and {before}"
-    asked = " and ".join((rows, *during, who))
-    return f"select c.subject, c.logged_ms from ({asked}) c where exists ({earlier})", values
+    asked = " and ".join((rows, *during, f"person in ({PERSONS_TWICE})"))
+    return f"subject in (select c.subject from ({asked}) c where exists ({earlier}))", values
 
 
 def page(condition: str, ordered: str, table: str = "case_row") -> str:

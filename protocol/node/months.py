@@ -9,8 +9,7 @@ counter, name all that can have changed. A month is counted again when a changed
 it did: one that left it can't hide, since whatever came in its place is a changed case that lies in it. What only time changes has its
 instant (`until_ms`). A scope is all that a question holds besides its time; what other tables decide can't be kept.
 
-Whose visits came again (`again`) also hangs on earlier months: these go with them. Who came twice is kept too, and everybody who came since is
-taken in, whether it was the second time or not: it only says who need not be looked at.
+Who came again hangs on all months: see visitors.py, kept in the same step.
 """
 
 import asyncio
@@ -26,25 +25,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol.calendar import local_date, start_of_day_ms
 from protocol.node.journal.rows import among, bound
 from protocol.node.journal.writing import REFOLDS
-from protocol.node.listing import AGAIN_MS, PERSONS_TWICE, TWICE
+from protocol.node.visitors import Visitors
 
 SCOPES_MAX: Final = 8  # questions that differ in more than their time; a month of one holds some 50 KB in a county
 MONTHS_MAX: Final = 240
 LANES_MAX, SUBJECTS_MAX = 128, 2_000  # lanes that went on, and cases that changed, beyond which all is counted anew
-PERSONS_MAX: Final = 20_000  # of those who came twice, that are named one by one
 AT_ONCE: Final = 400  # selects of one union; SQLite takes 500
 EMPTY_UNTIL_MS: Final = 1 << 62
 
 Cells = tuple[int, ...]  # the sums of one group, two counters in most
 
 
-class Block(msgspec.Struct):
-    """A month: groups by name, each code → its sums · good from made_ms to until_ms · again: of how many it is not the first visit, None = not known."""
+class Block(msgspec.Struct, frozen=True):
+    """A month: groups by name, each code → its sums · good from made_ms to until_ms."""
 
     parts: dict[str, dict[Any, Cells]]
     made_ms: int
     until_ms: int
-    again: int | None = None
 
 
 Count = Callable[[int, int], Awaitable[Block]]  # from_ms, to_ms → what lies between
@@ -72,7 +69,7 @@ class Months:
     def __init__(self) -> None:
         self._scopes: dict[Any, dict[int, Block]] = {}
         self._counts: dict[int, int] = {}  # month → cases, whoever may see them and whether they are counted
-        self._twice: set[str] | None = None
+        self.visitors = Visitors()
         self._lanes: dict[tuple[str, str], tuple[int, bytes]] = {}
         self._refolds = -1
         self._alone = asyncio.Lock()
@@ -84,7 +81,7 @@ class Months:
     def _clear(self) -> None:
         self._scopes.clear()
         self._counts.clear()
-        self._twice = None
+        self.visitors.forget()
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
@@ -105,14 +102,6 @@ class Months:
         elif moved:
             await self._let_go(c, moved)
 
-    async def who_came_twice(self, c: AsyncConnection) -> tuple[str, dict[str, Any]]:
-        """A claim about the column person that holds for each of them, and for few others."""
-        if self._twice is None:
-            self._twice = {row[0] for row in await _all(c, PERSONS_TWICE, {})}
-        if len(self._twice) > PERSONS_MAX:
-            return TWICE, {}
-        return among(c, "person", "twice"), {"twice": bound(c, sorted(self._twice))}
-
     async def blocks(self, c: AsyncConnection, scope: Any, starts: Sequence[int], now_ms: int, count: Count) -> dict[int, Block]:
         """starts: of the months asked for → their sums, counted where they are not kept."""
         kept = self._scopes.pop(scope, {})
@@ -124,9 +113,7 @@ class Months:
         for start in starts:
             block = kept.get(start)
             if block is None or not block.made_ms <= now_ms <= block.until_ms:
-                again = block.again if block else None
-                block = await count(start, month_after(start)) if self._counts[start] else Block({}, now_ms, EMPTY_UNTIL_MS, 0)
-                block.again = again if block.again is None else block.again
+                block = await count(start, month_after(start)) if self._counts[start] else Block({}, now_ms, EMPTY_UNTIL_MS)
                 kept[start] = block
             found[start] = block
         return found
@@ -140,20 +127,15 @@ class Months:
             if len(changed) > SUBJECTS_MAX:
                 self._clear()
                 return
-        sql = f"select logged_ms, person from case_row where {among(c, 'subject', 'changed')}"
-        rows = await _all(c, sql, {"changed": bound(c, sorted(changed))})
-        stale = {month_of(row[0]) for row in rows}
-        if self._twice is not None:
-            self._twice |= {row[1] for row in rows if row[1]}
+        sql = f"select logged_ms from case_row where {among(c, 'subject', 'changed')}"
+        stale = {month_of(row[0]) for row in await _all(c, sql, {"changed": bound(c, sorted(changed))})}
+        await self.visitors.changed(c, changed)
         counts = await _counts(c, sorted(self._counts))
         stale |= {start for start, count in counts.items() if count != self._counts[start]}
         self._counts = counts
         for kept in self._scopes.values():
             for start in stale & kept.keys():
                 del kept[start]
-            for start, block in kept.items():
-                if any(at <= start <= at + AGAIN_MS + 32 * 86_400_000 for at in stale):
-                    block.again = None
 
 
 async def _counts(c: AsyncConnection, starts: Sequence[int]) -> dict[int, int]:

@@ -10,7 +10,8 @@ the row. Answers are kept until an entry comes, KEPT_MS at most, for clocks run 
 counted again (months.py), and what of a time is no whole month.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
 from operator import add
 from typing import Any, Final, NamedTuple
 
@@ -23,16 +24,14 @@ from protocol.access import CASE_POWERS
 from protocol.events import Actor
 from protocol.node import listing
 from protocol.node.journal import Journal
-from protocol.node.listing import Where
+from protocol.node.listing import Narrowed, Where
 from protocol.node.months import Block, Cells, Months, month_after, month_of, starts_between
+from protocol.node.visitors import Visit
 from protocol.views import FIGURES
 
 KEPT_MS: Final = 10_000
 ANSWERS_MAX: Final = 64  # each a few hundred rows
 HIGH: Final = 1 << 31  # the second counter of a sum
-_DURING_BY_PERSON: Final = (
-    "(figures + 0) > 0 and logged_ms >= :from_ms and logged_ms < :to_ms"  # not by the index of times: few persons are looked at
-)
 _DURING: Final = f"{listing.COUNTED} and logged_ms >= :from_ms and logged_ms < :to_ms"
 
 
@@ -156,8 +155,11 @@ class Statistics:
 class _Question:
     """One question of a time, put together from months that are kept and what lies before and after them."""
 
-    def __init__(self, c: AsyncConnection, seen: Where, asked: Asked, now_ms: int, months: Months | None) -> None:
-        self._c, self._seen, self._asked, self._now_ms, self._months = c, seen, asked, now_ms, months
+    def __init__(
+        self, c: AsyncConnection, seen: Where, sees: Callable[[Visit], bool], asked: Asked, now_ms: int, months: Months | None
+    ) -> None:
+        """sees: what `seen` claims, of a row in memory; asked only where there are months."""
+        self._c, self._seen, self._sees, self._asked, self._now_ms, self._months = c, seen, sees, asked, now_ms, months
         self._inside, values = _inside(seen, asked.place, asked.type)
         self._scope = (self._inside, repr(sorted(values.items())))
         self._values = {**values, "now_ms": now_ms}
@@ -188,29 +190,25 @@ class _Question:
                     into[code] = tuple(map(add, into[code], cells)) if code in into else cells
         return found
 
-    async def again(self, span: tuple[int, int]) -> int:
-        """Cases of it whose applicant had come before about the same."""
-        starts, ends = self._cut(span)
-        unknown = [start for start in starts if self._blocks[start].again is None]
-        if unknown:
-            for start, count in (await self._came(unknown[0], month_after(unknown[-1]), unknown)).items():
-                self._blocks[start].again = count
-        for end in ends:
-            if self._ends[end].again is None:
-                self._ends[end].again = sum((await self._came(*end, [month_of(end[0])])).values())
-        return sum(block.again or 0 for block in self._of(span))
+    async def again(self, *spans: tuple[int, int]) -> list[int]:
+        """Of each time: cases whose applicant had come before about the same."""
+        visitors = self._months.visitors if self._months else None
+        if visitors:
+            await visitors.read(self._c)
+        if visitors is None or visitors.are_too_many:
+            return [await self._asked_again(span) for span in spans]
+        place_, type_ = self._asked.place, self._asked.type
 
-    async def _came(self, from_ms: int, to_ms: int, starts: Sequence[int]) -> dict[int, int]:
-        """Month → how many came again, of the months named."""
-        who, some = await self._months.who_came_twice(self._c) if self._months else (listing.TWICE, {})
-        sql, of_seen = listing.visits_again(self._seen, (self._inside, _DURING_BY_PERSON), who)
-        values = {**self._values, **of_seen, **some, "from_ms": from_ms, "to_ms": to_ms}
-        counts = dict.fromkeys(starts, 0)
-        for _, ms in await _all(self._c, sql, values):
-            start = month_of(ms)
-            if start in counts:
-                counts[start] += 1
-        return counts
+        def counts(visit: Visit) -> bool:
+            return visit.figures > 0 and visit.type.startswith(type_) and (not place_ or place.within(visit.ledger, place_))
+
+        found = visitors.came_again(self._sees, counts)
+        return [bisect_left(found, to_ms) - bisect_left(found, from_ms) if from_ms < to_ms else 0 for from_ms, to_ms in spans]
+
+    async def _asked_again(self, span: tuple[int, int]) -> int:
+        sql, values = _both((self._inside, self._values), listing.narrowed(Narrowed("again", *span), self._now_ms, self._seen))
+        ((count,),) = await _all(self._c, f"select count(*) from case_row where {sql}", values)
+        return int(count)
 
     def _of(self, span: tuple[int, int]) -> list[Block]:
         starts, ends = self._cut(span)
@@ -248,14 +246,16 @@ class _Question:
 async def _found(c: AsyncConnection, actor: Actor, asked: Asked, now_ms: int, months: Months) -> Found:
     seen = await listing.visible(c, actor)
     of_rows_alone = not any(place.is_unit(office) for office in actor.offices)  # what a unit sees hangs on tasks too
-    question = _Question(c, seen, asked, now_ms, months if of_rows_alone else None)
+    sees = await listing.sees(c, actor) if of_rows_alone else _nothing
+    question = _Question(c, seen, sees, asked, now_ms, months if of_rows_alone else None)
     now, trend = (asked.from_ms, asked.to_ms), list(zip(asked.months, asked.months[1:], strict=False))
     await question.prepare([now, asked.before, *trend])
     here, past = question.sums(now), question.sums(asked.before)
+    again = await question.again(now, asked.before)
     types = {code: _whole(cells) for code, cells in here["types"].items()}
     return Found(
-        msgspec.structs.replace(sum(types.values(), Sums()), again=await question.again(now)),
-        msgspec.structs.replace(sum(map(_whole, past["types"].values()), Sums()), again=await question.again(asked.before)),
+        msgspec.structs.replace(sum(types.values(), Sums()), again=again[0]),
+        msgspec.structs.replace(sum(map(_whole, past["types"].values()), Sums()), again=again[1]),
         types,
         {code: _part(cells) for code, cells in here["places"].items()},
         _by(here["ways"], 0),
@@ -264,6 +264,10 @@ async def _found(c: AsyncConnection, actor: Actor, asked: Asked, now_ms: int, mo
         tuple(_trend(question.sums(span)["types"].values()) for span in trend),
         now_ms,
     )
+
+
+def _nothing(_visit: Visit) -> bool:
+    return False
 
 
 def _inside(seen: Where, place: str, type: str, alone: bool = False) -> Where:

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from protocol.calendar import start_of_day_ms
-from protocol.commands import AcceptDispute, MergeDispute, Party, SetRisk, VoidDispute
-from protocol.node import months
+from protocol.commands import AcceptDispute, CorrectParty, MergeDispute, Party, SetRisk, VoidDispute
+from protocol.node import months, visitors
 from protocol.node.journal.rebuild import rebuild
 from protocol.node.months import month_after, month_of, starts_between
 from protocol.node.statistics import KEPT_MS, Asked, Statistics
@@ -63,7 +63,7 @@ async def test_whatever_happens_what_is_kept_is_what_is_counted_anew(county: Cou
         if old.status not in ("voided", "merged"):
             await root.say(SetRisk(id=new_id(), case=old.id, risk="yellow" if old.risk == "red" else "red", reason="听说的"))
         await check(root, draw)
-    assert any(block.again for kept in root.reads.statistics._months._scopes.values() for block in kept.values()), "months were kept"
+    assert any(root.reads.statistics._months._scopes.values()) and root.reads.statistics._months.visitors._of, "something was kept"
 
 
 async def two_months(county: County) -> tuple[Node, str, str, Asked]:
@@ -131,6 +131,42 @@ async def test_rows_that_change_without_an_entry_are_counted_anew(county: County
     assert not await rebuild(root.journal), "it was found to be wrong"
     root.clock.pass_ms(KEPT_MS)
     assert "1501" not in (await root.reads.statistics.found(operator, asked)).types
+
+
+async def test_an_earlier_visit_that_comes_late_or_turns_out_to_be_somebody_else_counts_for_later_months(county: County):
+    """A case of a month that did not change becomes, or no longer is, the second visit."""
+    root, village = await county.node("root"), await county.node("village")
+    operator = root.actor("operator", ROOT)
+    early = (await village.say(dispute(VILLAGE, parties=[PEOPLE[0]]))).subject
+    root.clock.pass_ms(35 * DAY_MS)
+    await root.say(dispute(OTHER_TOWN, parties=[PEOPLE[0]]), operator)
+    asked = Asked(month_of(START_MS), month_after(month_after(month_of(START_MS))), (0, 1), ())
+
+    async def again() -> int:
+        root.clock.pass_ms(KEPT_MS)
+        found = await root.reads.statistics.found(operator, asked)
+        assert found == await Statistics(root.journal, root.clock).found(operator, asked)
+        return found.whole.again
+
+    assert await again() == 0
+    await exchange(village, root)
+    assert await again() == 1, "the first visit was here before, and is known only now"
+    (party_id,) = (await root.reads.case(operator, early)).party_ids
+    other = Party(PEOPLE[0].name, phone="13911112222")
+    await village.say(CorrectParty(id=new_id(), case=early, party_id=party_id, party=other, reason="号码记错了"))
+    await exchange(village, root)
+    assert await again() == 0, "it was somebody else"
+
+
+async def test_too_many_who_came_twice_are_asked_of_the_store(county: County, monkeypatch: pytest.MonkeyPatch):
+    root = await county.node("root")
+    for _ in range(2):
+        await root.say(dispute(VILLAGE, parties=[PEOPLE[0]]))
+        root.clock.pass_ms(2 * DAY_MS)
+    operator, asked = root.actor("operator", ROOT), Asked(0, START_MS * 2, (0, 1), ())
+    kept = await root.reads.statistics.found(operator, asked)
+    monkeypatch.setattr(visitors, "VISITS_MAX", 1)
+    assert (await Statistics(root.journal, root.clock).found(operator, asked)).whole.again == kept.whole.again == 1
 
 
 async def test_many_changes_at_once_are_counted_anew(county: County, monkeypatch: pytest.MonkeyPatch):
