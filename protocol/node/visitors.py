@@ -41,7 +41,7 @@ class Visitors:
         """All of them, where they are not known."""
         if self._visits is not None or self.are_too_many:
             return
-        rows = await _visits(c, f"person in ({PERSONS_TWICE}) limit {VISITS_MAX + 1}", {})
+        rows = await _visits(c, f"person > '' and person in ({PERSONS_TWICE}) limit {VISITS_MAX + 1}", {})
         self.are_too_many = len(rows) > VISITS_MAX
         if not self.are_too_many:
             self._visits = {}
@@ -58,7 +58,7 @@ class Visitors:
         self._put([visit for visit in rows if visit.person in self._of])
         unknown = sorted({visit.person for visit in rows} - self._of.keys())
         if unknown:
-            theirs = await _visits(c, among(c, "person", "some"), {"some": bound(c, unknown)})
+            theirs = await _visits(c, f"person > '' and {among(c, 'person', 'some')}", {"some": bound(c, unknown)})
             counts: dict[str, int] = {}
             for visit in theirs:
                 counts[visit.person] = counts.get(visit.person, 0) + 1
