@@ -1,5 +1,6 @@
 """催办, 撤回, 改派 from the list of who is out, and what the list says of those who are silent."""
 
+import html
 import re
 from collections.abc import AsyncIterator
 
@@ -8,7 +9,7 @@ import pytest
 from protocol.commands import ArriveTask, CloseDispute, ConfirmTask, DeclineTask, EndPost
 from protocol.events import Actor
 from protocol.node import phones
-from tests.hub_pages.world import JSON, Hub, world
+from tests.hub_pages.world import JSON, PASSWORD, Hub, world
 from tests.node.desk_kit import ROOT, exchange, new_id
 
 HOUR_MS = 3_600_000
@@ -216,3 +217,20 @@ async def test_a_declined_visit_stands_out_until_somebody_else_is_sent(hub: Hub)
 async def test_the_page_of_a_task_leads_to_the_question_too(hub: Hub):
     subject = await hub.send()
     assert f"/tasks/{subject}/ask/ReassignTask" in (await hub.client.get(f"/tasks/{subject}")).text
+
+
+@pytest.mark.parametrize(
+    ("path", "field"), [("TellTask", "text"), ("UrgeTask", "text"), ("RecallTask", "reason"), ("ask/RecallTask", "reason")]
+)
+async def test_a_session_that_ended_gives_the_words_back(hub: Hub, path: str, field: str):
+    subject, words = await hub.send(), "路上塌方，改走北面的机耕路"
+    hub.client.cookies.clear()
+    typed = {"command_id": new_id(), field: words}
+    lost = await hub.client.post(f"/tasks/{subject}/{path}", data=typed)
+    assert (lost.status_code, "您写的内容还在" in lost.text) == (401, True)
+    carry = html.unescape(re.search('name="carry" value="([^"]*)"', lost.text)[1])  # type: ignore[index]
+    back = await hub.client.post("/sign-in", data={"name": "operator", "password": PASSWORD, "carry": carry})
+    assert back.status_code == 200, back.headers
+    assert f'value="{words}"' in back.text
+    assert "已经放回来" in back.text
+    assert [line["kind"] for line in (await hub.get(f"/tasks/{subject}"))["lines"]] == ["TaskAssigned"]

@@ -16,7 +16,7 @@ from litestar.datastructures import Cookie
 from litestar.params import FromQuery
 from litestar.response import Redirect
 
-from protocol.node.web import asking, cases, forms, parties, register, transfers
+from protocol.node.web import asking, cases, forms, parties, register, task_steps, transfers, visits
 from protocol.node.web.page import (
     COOKIE,
     LANGUAGE,
@@ -146,6 +146,10 @@ async def _reopened(request: Request, path: str, form: forms.Typed) -> Response[
             return await transfers.form_page(request, subject, form)
         case ["cases", subject, "RequestTask"]:
             return await asking.form_page(request, subject, form)
+        case ["tasks", subject, command] if command in visits.COMMANDS:
+            return await visits.form_page(request, subject, command, form)
+        case ["tasks", subject, "ask", step]:
+            return await task_steps.form_page(request, subject, step, form)
         case ["cases", subject, command] if command in parties.COMMANDS:
             return await parties.form_page(request, subject, command, form)
     return Redirect("/", status_code=303)

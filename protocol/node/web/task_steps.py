@@ -105,6 +105,12 @@ async def ask(request: Request, subject: FromPath[str], step: FromPath[str]) -> 
     return await _shown(request, await question(request, subject, step))
 
 
+async def form_page(request: Request, subject: str, step: str, form: forms.Typed) -> Response[Any]:
+    """The question as it was answered before the sign-in ran out."""
+    context = await question(request, subject, step, forms.shown(form))
+    return await page(request, "visits/ask_step.html", **context, note=forms.PUT_BACK)
+
+
 async def _shown(request: Request, context: dict[str, Any], status: int = 200) -> Response[Any]:
     if wants_json(request):
         kept = {"who": context["who"], "step": context["step"], "sentence": context["sentence"], "wrong": context["wrong"]}

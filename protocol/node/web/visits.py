@@ -274,6 +274,15 @@ async def act(request: Request, subject: FromPath[str], command: FromPath[str]) 
     return Response("", status_code=303, headers={"Location": f"/tasks/{subject}"})
 
 
+async def form_page(request: Request, subject: str, command: str, form: forms.Typed) -> Response[Any]:
+    """The task with one form filled as it was typed before the sign-in ran out."""
+    context = await task_context(request, subject)
+    live = urlencode({"view": "task", "task": subject})
+    return await page(
+        request, "visits/task.html", live=live, note=forms.PUT_BACK, **{**context, "form": forms.shown(form), "asked": command}
+    )
+
+
 @get("/tasks/{subject:str}/files/{address:str}")
 async def show_file(request: Request, subject: FromPath[str], address: FromPath[str]) -> Response[Any]:
     """The plain bytes; never by an address alone."""
