@@ -168,8 +168,7 @@ def said_date(text: str) -> str:
     if text.endswith("前"):
         return f"by {before}" if (before := said_date(text[:-1].rstrip())) else ""
     if "至" in text:
-        first, last = (said_date(part) for part in text.split("至", 1))
-        return f"{first} to {last}" if first and last else ""
+        return _said_range(*text.split("至", 1))
     if near := WHEN.fullmatch(text):
         return f"{NEAR[near[1]]} {near[2]}"
     found = DATE.fullmatch(text)
@@ -180,6 +179,15 @@ def said_date(text: str) -> str:
         return ""
     parts = (WEEKDAYS.get(weekday or "", ""), day or "", MONTHS[int(month)] if month and int(month) <= 12 else "", year or "", time or "")
     return " ".join(filter(None, parts))
+
+
+def _said_range(first: str, last: str) -> str:
+    """'2026年11月1日', '27日' → '1 to 27 Nov 2026': what both share is said once, at the end."""
+    if not (since := DATE.fullmatch(first)) or not (until := DATE.fullmatch(last)) or not (since[3] and until[3]):
+        return ""
+    year, month = until[1] or since[1], until[2] or since[2]
+    begin = said_date((f"{since[1]}年" if until[1] else "") + (f"{since[2]}月" if until[2] and since[2] else "") + f"{since[3]}日")
+    return f"{begin} to {said_date((f'{year}年' if year and month else '') + (f'{month}月' if month else '') + f'{until[3]}日')}"
 
 
 def said_sum(text: str) -> str:
