@@ -276,11 +276,9 @@ async def act(request: Request, subject: FromPath[str], command: FromPath[str]) 
 
 async def form_page(request: Request, subject: str, command: str, form: forms.Typed) -> Response[Any]:
     """The task with one form filled as it was typed before the sign-in ran out."""
-    context = await task_context(request, subject)
-    live = urlencode({"view": "task", "task": subject})
-    return await page(
-        request, "visits/task.html", live=live, note=forms.PUT_BACK, **{**context, "form": forms.shown(form), "asked": command}
-    )
+    context: dict[str, Any] = await task_context(request, subject)
+    context |= {"form": forms.shown(form), "asked": command, "note": forms.PUT_BACK}
+    return await page(request, "visits/task.html", live=urlencode({"view": "task", "task": subject}), **context)
 
 
 @get("/tasks/{subject:str}/files/{address:str}")
