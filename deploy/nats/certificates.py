@@ -21,6 +21,7 @@ from protocol.node.link.creds import kept_tls_key, tls_request
 from protocol.problem import Refused
 
 CA_DAYS, LEAF_DAYS = 3_650, 1_825
+BEGINS = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 LOOPBACK = ("127.0.0.1", "localhost")
 
 
@@ -75,10 +76,10 @@ def _named(name: str) -> x509.Name:
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now_s: int, days: int) -> x509.CertificateBuilder:
-    """Begins a day early: the clock of a village PC may lag."""
-    now, day = dt.datetime.fromtimestamp(now_s, dt.UTC), dt.timedelta(days=1)
+    """Begins long before it is made: a PC whose battery is flat starts in the year of its board, and would trust no server of the county."""
+    until = dt.datetime.fromtimestamp(now_s, dt.UTC) + dt.timedelta(days=days)
     made = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key)
-    return made.serial_number(x509.random_serial_number()).not_valid_before(now - day).not_valid_after(now + days * day)
+    return made.serial_number(x509.random_serial_number()).not_valid_before(BEGINS).not_valid_after(until)
 
 
 def _host(host: str) -> x509.GeneralName:
