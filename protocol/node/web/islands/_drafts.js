@@ -70,6 +70,7 @@ function flush() {
   }
   due.clear();
 }
+addEventListener("beforeunload", flush); // before the next page is asked for: 今天 shows it at once
 addEventListener("pagehide", flush);
 document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && flush());
 
