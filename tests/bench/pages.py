@@ -35,6 +35,7 @@ PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startT
 COUNT = """addEventListener('click', (e) => {
   if (e.isTrusted && e.target.closest('a, button, label, summary') && !e.target.matches('input')) sessionStorage.taps = `${sessionStorage.taps ?? ''}${e.target.innerText.trim().split('\\n')[0]}|`;
 }, true);"""
+REPORTED = "phone-reported"  # the picture at the end of a whole visit
 SLICED = ("village-offline", "board", "phone-report")  # pages that a slice asks axe about
 AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]}
 
@@ -134,7 +135,7 @@ class Look(Camera):
         return page
 
     async def take(self, page: "Page", name: str, sizes: bool = True) -> None:
-        if not sizes:
+        if name == REPORTED:
             self.tapped = (await page.evaluate("sessionStorage.taps ?? ''")).split("|")[:-1]
         if self.readme and name not in SLICED:
             return
