@@ -141,7 +141,8 @@ async def _visible(c: AsyncConnection, office: str, column: str) -> Where:
 
 
 async def _elsewhere(c: AsyncConnection, office: str) -> list[str]:
-    found = await c.execute(text(f"{_ELSEWHERE} limit {OTHERS_MAX}"), {"own": office, "own_to": f"{office}0"})
+    _, values = subtree("ledger", "own", office)
+    found = await c.execute(text(f"{_ELSEWHERE} limit {OTHERS_MAX}"), {name: values[name] for name in ("own", "own_to")})
     return [row[0] for row in found]
 
 

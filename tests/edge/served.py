@@ -1,6 +1,7 @@
 """A rig behind real sockets, in a loop of its own thread, for a browser that runs in this one.
 
 with served(tmp_path, "village", "town") as rig:      rig.url["village"], rig.do(lambda r: r.log("village"))
+nodes = nodes_of("village", "town")                   the same as a fixture, for tests whose pages need the built scripts
 """
 
 import asyncio
@@ -10,13 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import uvicorn
 
 from deploy.nats.servers import free_ports
 from tests.edge.rig import Rig
 from tests.kit.machine import wait_for_port
+from tests.kit.source import ROOT
 
 DO_S_MAX = 30
+BUNDLE = ROOT / "edge/web/dist/manifest.json"
 
 
 class Served:
@@ -66,3 +70,18 @@ def served(folder: Path, *kinds: str) -> Iterator[Served]:
         made.loop.call_soon_threadsafe(made.loop.stop)
         thread.join(DO_S_MAX)
         made.loop.close()
+
+
+def nodes_of(*kinds: str, after: Callable[[Rig], Awaitable[Any]] | None = None) -> Any:
+    """A fixture. after: done once they serve."""
+
+    @pytest.fixture
+    def nodes(tmp_path: Path) -> Iterator[Served]:
+        if not BUNDLE.exists():
+            pytest.skip("no bundle: ./run bundle makes it")
+        with served(tmp_path, *kinds) as made:
+            if after:
+                made.do(after)
+            yield made
+
+    return nodes

@@ -1,15 +1,11 @@
 """日程 in a real Chromium: a joint meeting at its hour, what ends on its day, holidays and today shown as such."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
-import pytest
+from collections.abc import Callable
 
 from protocol import calendar
 from protocol.commands import ConveneUnits, TakeUpDispute
 from tests.edge.rig import DAY_MS, Rig
-from tests.edge.served import Served, served
-from tests.edge.test_desk_browser import BUNDLE
+from tests.edge.served import Served, nodes_of
 from tests.edge.test_today_browser import signed_in
 from tests.kit.browser import DESK, PHONE, look
 from tests.kit.machine import needs_chromium
@@ -18,12 +14,7 @@ from tests.node.desk_kit import new_id
 pytestmark = needs_chromium
 
 
-@pytest.fixture
-def nodes(tmp_path: Path) -> Iterator[Served]:
-    if not BUNDLE.exists():
-        pytest.skip("no bundle: ./run bundle makes it")
-    with served(tmp_path, "town") as made:
-        yield made
+nodes = nodes_of("town")
 
 
 async def convened(rig: Rig) -> tuple[str, str]:

@@ -1,29 +1,22 @@
 """The desk of a village in a real Chromium: by keyboard alone, with mistakes, with the link coming back, with the session gone."""
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from protocol.commands import EscalateDispute
 from tests.edge.rig import DAY_MS, PASSWORD, TOWN
-from tests.edge.served import Served, served
+from tests.edge.served import Served, nodes_of
 from tests.kit import browser
 from tests.kit.browser import DESK, OLD_PC, PHONE, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 
 pytestmark = needs_chromium
-BUNDLE = Path(__file__).resolve().parents[2] / "edge/web/dist/manifest.json"
 
 
-@pytest.fixture
-def nodes(tmp_path: Path) -> Iterator[Served]:
-    if not BUNDLE.exists():
-        pytest.skip("no bundle: ./run bundle makes it")
-    with served(tmp_path, "village", "town") as made:
-        yield made
+nodes = nodes_of("village", "town")
 
 
 @pytest.fixture

@@ -2,15 +2,13 @@
 an accusation. The browser holds nothing of it."""
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import msgspec
 import pytest
 
 from tests.edge.rig import PASSWORD, Rig
-from tests.edge.served import Served, served
-from tests.edge.test_desk_browser import BUNDLE
+from tests.edge.served import Served, nodes_of
 from tests.kit.browser import DESK
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import add_person
@@ -19,19 +17,13 @@ pytestmark = needs_chromium
 WORDS = "两家的水沟堵了，都说是对方倒的土。"
 
 
-@pytest.fixture
-def nodes(tmp_path: Path) -> Iterator[Served]:
-    if not BUNDLE.exists():
-        pytest.skip("no bundle: ./run bundle makes it")
-    with served(tmp_path, "village") as made:
-        made.do(another_clerk)
-        yield made
-
-
 async def another_clerk(rig: Rig) -> None:
     web = rig.web("village")
     person, _ = await add_person(web.node, "李红", "clerk")
     await web.people.add_account("lihong", person, PASSWORD, rig.county.clock())
+
+
+nodes = nodes_of("village", after=another_clerk)
 
 
 def signed_in(page, who: str):

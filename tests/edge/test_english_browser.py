@@ -1,14 +1,10 @@
 """The desk in English, in a real Chromium: chosen before signing in, kept by the browser, and what people wrote stays as they wrote it."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
-import pytest
+from collections.abc import Callable
 
 from protocol.commands import CorrectDispute
 from tests.edge.rig import PASSWORD, Rig
-from tests.edge.served import Served, served
-from tests.edge.test_desk_browser import BUNDLE
+from tests.edge.served import Served, nodes_of
 from tests.edge.test_today_browser import busy
 from tests.kit.browser import DESK, PHONE, look
 from tests.kit.machine import needs_chromium
@@ -17,12 +13,7 @@ from tests.node.desk_kit import new_id
 pytestmark = needs_chromium
 
 
-@pytest.fixture
-def nodes(tmp_path: Path) -> Iterator[Served]:
-    if not BUNDLE.exists():
-        pytest.skip("no bundle: ./run bundle makes it")
-    with served(tmp_path, "village", "town") as made:
-        yield made
+nodes = nodes_of("village", "town")
 
 
 def in_english(page, who: str):

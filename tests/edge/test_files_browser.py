@@ -2,16 +2,14 @@
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from protocol.commands import AddEvidence
 from protocol.node.link.fetching import FULL, NOBODY, OFFLINE
 from tests.edge.rig import PASSWORD, Rig
-from tests.edge.served import Served, served
-from tests.edge.test_desk_browser import BUNDLE
+from tests.edge.served import Served, nodes_of
 from tests.kit.browser import DESK, PHONE, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
@@ -20,12 +18,7 @@ pytestmark = needs_chromium
 SAID = {OFFLINE: "没有连上别的节点", NOBODY: "连得上的机器都没有这个文件", FULL: "存附件的地方满了", "": "已取 33%"}
 
 
-@pytest.fixture
-def nodes(tmp_path: Path) -> Iterator[Served]:
-    if not BUNDLE.exists():
-        pytest.skip("no bundle: ./run bundle makes it")
-    with served(tmp_path, "village") as made:
-        yield made
+nodes = nodes_of("village")
 
 
 def picture(side: int) -> bytes:

@@ -1,25 +1,16 @@
 """Every step of a case, sent by its own button in a real browser: a form that no script can read is found here, not by a clerk."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
-import pytest
+from collections.abc import Callable
 
 from tests.edge.rig import PASSWORD
-from tests.edge.served import Served, served
-from tests.edge.test_desk_browser import BUNDLE
+from tests.edge.served import Served, nodes_of
 from tests.kit.browser import DESK, look
 from tests.kit.machine import needs_chromium
 
 pytestmark = needs_chromium
 
 
-@pytest.fixture
-def nodes(tmp_path: Path) -> Iterator[Served]:
-    if not BUNDLE.exists():
-        pytest.skip("no bundle: ./run bundle makes it")
-    with served(tmp_path, "village", "town") as made:
-        yield made
+nodes = nodes_of("village", "town")
 
 
 def steps_of(page) -> list[str]:

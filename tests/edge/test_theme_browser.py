@@ -1,13 +1,9 @@
 """Light, dark and paper in a real Chromium: chosen under one's name, kept by the browser, contrast AA on every page looked at."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
-import pytest
+from collections.abc import Callable
 
 from tests.edge.rig import Rig
-from tests.edge.served import Served, served
-from tests.edge.test_desk_browser import BUNDLE
+from tests.edge.served import Served, nodes_of
 from tests.edge.test_today_browser import signed_in
 from tests.kit.browser import DESK, look
 from tests.kit.machine import needs_chromium
@@ -16,12 +12,7 @@ pytestmark = needs_chromium
 DARK_GROUND = "rgb(18, 22, 27)"
 
 
-@pytest.fixture
-def nodes(tmp_path: Path) -> Iterator[Served]:
-    if not BUNDLE.exists():
-        pytest.skip("no bundle: ./run bundle makes it")
-    with served(tmp_path, "village") as made:
-        yield made
+nodes = nodes_of("village")
 
 
 def ground(page) -> str:

@@ -1,25 +1,16 @@
 """今天 in a real Chromium: what waits stands by what ends first, and one click leads to the step that is next."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
-import pytest
+from collections.abc import Callable
 
 from tests.edge.rig import DAY_MS, PASSWORD, Rig
-from tests.edge.served import Served, served
-from tests.edge.test_desk_browser import BUNDLE
+from tests.edge.served import Served, nodes_of
 from tests.kit.browser import DESK, PHONE, look
 from tests.kit.machine import needs_chromium
 
 pytestmark = needs_chromium
 
 
-@pytest.fixture
-def nodes(tmp_path: Path) -> Iterator[Served]:
-    if not BUNDLE.exists():
-        pytest.skip("no bundle: ./run bundle makes it")
-    with served(tmp_path, "village", "town") as made:
-        yield made
+nodes = nodes_of("village", "town")
 
 
 def signed_in(page, who: str, path: str):

@@ -1,15 +1,12 @@
 """What is pressed twice is done once: a double click, two tabs, the way back. Forms that htmx sends and those that the browser sends itself."""
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.edge.rig import PASSWORD
-from tests.edge.served import Served, served
-from tests.edge.test_desk_browser import BUNDLE
+from tests.edge.served import Served, nodes_of
 from tests.kit import browser
 from tests.kit.browser import DESK
 from tests.kit.machine import needs_chromium
@@ -18,12 +15,7 @@ pytestmark = needs_chromium
 ACCOUNT = "两家的水沟堵了，都说是对方倒的土，雨天水往屋里灌。"
 
 
-@pytest.fixture
-def nodes(tmp_path: Path) -> Iterator[Served]:
-    if not BUNDLE.exists():
-        pytest.skip("no bundle: ./run bundle makes it")
-    with served(tmp_path, "village") as made:
-        yield made
+nodes = nodes_of("village")
 
 
 def clerk(open_page: Callable, nodes: Served, **more: object) -> Page:

@@ -57,27 +57,22 @@ class Track(msgspec.Struct, frozen=True):
 
 async def track(request: Request, row: Any) -> Track:
     """row: a TaskRow, or a Task."""
-    return (await _tracks(request, [row]))[0]
-
-
-async def tracks_of(request: Request, rows: Sequence[Any]) -> list[Track]:
-    """The same of several, in their order."""
-    return await _tracks(request, rows)
+    return (await tracks_of(request, [row]))[0]
 
 
 async def tracks(request: Request, open_only: bool, case: str = "", cadre: str = "") -> list[Track]:
     """The worst in front, with what was declined and is nobody's; what is over, newest first. cadre: only those that may be taken from him."""
     reads, actor, now_ms = node_of(request).reads, actor_of(request), node_of(request).clock()
-    found = await _tracks(request, await reads.tasks(actor, case=case, open_only=open_only, most=READ_MAX, cadre=cadre))
+    found = await tracks_of(request, await reads.tasks(actor, case=case, open_only=open_only, most=READ_MAX, cadre=cadre))
     if cadre:
         found = [one for one in found if one.may_reassign]
     elif open_only and not case:
-        left = await _tracks(request, await reads.declined(actor, SHOWN_MAX))
+        left = await tracks_of(request, await reads.declined(actor, SHOWN_MAX))
         found += [msgspec.structs.replace(one, stands=silence.declined(one.row, now_ms), is_left=True) for one in left]
     return sorted(found, key=lambda one: silence.worst_first(one.row, one.stands))[:SHOWN_MAX]
 
 
-async def _tracks(request: Request, rows: Sequence[Any]) -> list[Track]:
+async def tracks_of(request: Request, rows: Sequence[Any]) -> list[Track]:
     """One question each for names, phones and their nodes, however many there are."""
     node, now_ms = node_of(request), node_of(request).clock()
     goes_on = [row for row in rows if row.status in TASK_OPEN]
