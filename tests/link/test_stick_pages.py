@@ -14,6 +14,7 @@ from protocol.certificate import sealed_ledger
 from protocol.commands import AddEvidence, SealDispute
 from protocol.node import sticks
 from protocol.node.node import Node, now_ms
+from protocol.node.web import sticks as stick_pages
 from tests.link.kit import TOWN, V1, V2
 from tests.link.test_whole_nodes import Whole, actor, dispute, new_id
 
@@ -193,3 +194,27 @@ async def test_what_was_made_is_kept_for_an_hour(whole):
         assert "过了一小时" in (await clerk.get("/stick")).text
         name = file.name
         assert (await clerk.get(f"/stick/files/{name}")).status_code == 404
+
+
+async def test_a_page_that_is_drawn_while_the_file_is_finished_does_not_say_that_it_is_gone(whole, monkeypatch):
+    village = await whole.join("高禹村", V1)
+    go, drawn = asyncio.Event(), stick_pages.page
+    real = sticks.write
+
+    async def write(*given):
+        await go.wait()
+        return await real(*given)
+
+    async def page(request, *given, **more):
+        go.set()
+        await done(clerk)
+        return await drawn(request, *given, **more)
+
+    monkeypatch.setattr(sticks, "write", write)
+    async with at(whole, village) as clerk:
+        await clerk.post("/stick/export", data={"to": whole.hub.about.node}, headers=JSON)
+        monkeypatch.setattr(stick_pages, "page", page)
+        shown = (await clerk.get("/stick")).text
+        assert "过了一小时" not in shown
+        assert "every 1s" in shown, "it asks again, and then shows the file"
+        assert "存到优盘" in (await clerk.get("/stick/job", headers={"HX-Request": "true"})).text

@@ -11,6 +11,7 @@ itself can be opened by nobody but the node that it is for.
 """
 
 import asyncio
+from copy import copy
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -52,15 +53,19 @@ class Desk:
     """The job of one node's pages: the last one, running or done."""
 
     def __init__(self) -> None:
-        self.job: Job | None = None
+        self._job: Job | None = None
         self._task: asyncio.Task[None] | None = None
+
+    def seen(self) -> Job | None:
+        """The job as it is at this moment: a page that is drawn while the job ends must not show half of either."""
+        return copy(self._job)
 
     def begin(self, job: Job, work: Any) -> None:
         """Raises Refused when another one runs."""
-        if self.job is not None and self.job.running:
+        if self._job is not None and self._job.running:
             work.close()
             raise Refused("not_now", status="正在导出或导入", what="再来一次（等它做完）")
-        self.job = job
+        self._job = job
         self._task = asyncio.create_task(self._run(job, work), name="stick")
 
     async def _run(self, job: Job, work: Any) -> None:
@@ -105,7 +110,7 @@ async def stick_page(request: Request) -> Response[Any]:
 
 
 async def _shown(request: Request, status: int = 200, **more: Any) -> Response[Any]:
-    node, job = node_of(request), _desk(request).job
+    node, job = node_of(request), _desk(request).seen()
     if job is None or not job.running:  # what is being made has no date of its own yet
         sticks.tidy(_folder(request), node.clock() / 1000)
     above, others = sticks.receivers(node)
@@ -133,7 +138,7 @@ def _twin(job: Job | None) -> dict[str, Any] | None:
 @get("/stick/job")
 async def job_live(request: Request) -> Response[Any]:
     _may(request)
-    job = _desk(request).job
+    job = _desk(request).seen()
     return twin({"job": _twin(job)}) if wants_json(request) else fragment(request, "_stick_job.html", **_context(request, job))
 
 
@@ -177,7 +182,7 @@ def _into(job: Job) -> sticks.Progress:
 async def download(request: Request, name: FromPath[str]) -> Response[bytes]:
     """Raises Refused page_unknown: not made here, or an hour ago."""
     _may(request)
-    job = _desk(request).job
+    job = _desk(request).seen()
     file = next((file for file in (job.made.files if job and job.made else ()) if file.name == name and file.exists()), None)
     if file is None:
         raise Refused("page_unknown")
