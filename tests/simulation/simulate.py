@@ -21,7 +21,7 @@ import msgspec
 from protocol import entry, have
 from protocol.node import log
 from protocol.problem import Refused
-from tests.simulation import acts, checks, founding, oracles, virtual
+from tests.simulation import acts, checks, founding, oracles, signatures, virtual
 from tests.simulation.plan import Plan
 from tests.simulation.virtual import Life, VirtualLoop
 from tests.simulation.wire import COUNTY
@@ -57,7 +57,7 @@ def run(plan: Plan) -> Result:
     loop, events = VirtualLoop(), _Events()
     world: list[World] = []
     broken: list[str] = []
-    with _under_watch(events):
+    with _under_watch(events), signatures.remembered():
         try:
             broken += loop.play(_played(plan, founded, world, events))
         except Exception as error:

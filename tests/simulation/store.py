@@ -14,7 +14,7 @@ power cut takes the last commits, acknowledged or not (mutation M2). `is_full`: 
 import asyncio
 import sqlite3
 from collections import Counter, deque, namedtuple
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from random import Random
@@ -139,6 +139,15 @@ class Disk:
             self._free = self._free or asyncio.Event()
             await self._free.wait()
         self._readers.append(reader)
+
+    async def committed(self) -> sqlite3.Connection:
+        """For one question: what is committed now, or once the open transaction has ended."""
+        while self.writer is not None and self.writer.has_changed:
+            if self.before is not None:
+                return _connect(self.before)
+            self._free = self._free or asyncio.Event()
+            await self._free.wait()
+        return self.connection
 
     def leave(self, reader: "Connection") -> None:
         if reader in self._readers:
@@ -275,7 +284,7 @@ class Connection:
 
     async def _view(self, sql: str) -> sqlite3.Connection:
         if not _reads_only(sql):
-            raise _error("attempt to write a readonly database", sqlite3.SQLITE_READONLY)
+            raise _readonly()
         if self.old is None and self not in self.disk._readers:
             await self.disk.reads(self)
         if self.old is None:
@@ -290,6 +299,23 @@ class Connection:
         self.has_changed = True
         with engine.connect() as c, c.begin():
             return work(c, *arguments)
+
+
+class Asked:
+    """Stands in for the connection that single questions go through: each sees one moment."""
+
+    def __init__(self, disk: Disk) -> None:
+        self.disk = disk
+
+    async def ask(self, sql: str, values: Mapping[str, Any]) -> tuple[list[str], list[Any]]:
+        if not _reads_only(sql):
+            raise _readonly()
+        await self.disk.wait()
+        cursor = (await self.disk.committed()).execute(sql, values)
+        return [d[0] for d in cursor.description or ()], cursor.fetchall()
+
+    async def close(self) -> None:
+        pass
 
 
 class _Borrowed:
@@ -316,6 +342,10 @@ def _error(what: str, code: int) -> sqlite3.OperationalError:
     error = sqlite3.OperationalError(what)
     error.sqlite_errorcode = code
     return error
+
+
+def _readonly() -> sqlite3.OperationalError:
+    return _error("attempt to write a readonly database", sqlite3.SQLITE_READONLY)
 
 
 def _full() -> sqlite3.OperationalError:
@@ -367,7 +397,7 @@ async def open_journal(disk: Disk, tables: Callable[[], Any], views: Any = foldi
     writer, reader = Engine(disk, True), Engine(disk, False)
     if not _is_up(disk, views):
         await migrate.bring_up(writer, views)  # type: ignore[arg-type]
-    return await Journal.over(writer, reader, tables, views, index_later)  # type: ignore[arg-type]
+    return await Journal.over(writer, reader, tables, views, index_later, Asked(disk))  # type: ignore[arg-type]
 
 
 def _is_up(disk: Disk, views: Any) -> bool:

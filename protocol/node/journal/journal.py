@@ -86,10 +86,17 @@ class Journal:
 
     @classmethod
     async def over(
-        cls, writer: AsyncEngine, reader: AsyncEngine, tables: Callable[[], Any], views: Views = folding, index_later: bool = False
+        cls,
+        writer: AsyncEngine,
+        reader: AsyncEngine,
+        tables: Callable[[], Any],
+        views: Views = folding,
+        index_later: bool = False,
+        asked: engines.Connection | None = None,
     ) -> "Journal":
         """On engines that somebody else made, of either dialect, brought up already (`migrate.bring_up`). Raises Refused."""
         journal = cls(writer, reader, tables, views, index_later)
+        journal._asked = asked
         await journal._freshen()
         return journal
 
