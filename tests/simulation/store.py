@@ -93,12 +93,12 @@ class Disk:
 
     # ── what connections need ──
 
-    async def wait(self) -> None:
+    def draws_wait(self) -> float | None:
+        """How long the next statement takes; None: nobody else comes in between."""
         lot = self.chance.random()
         if lot < self.slow:
-            await asyncio.sleep(self.chance.random() * STATEMENT_S_MAX)
-        elif lot < self.yields:
-            await asyncio.sleep(0)
+            return self.chance.random() * STATEMENT_S_MAX
+        return 0 if lot < self.yields else None
 
     def begin(self, writer: "Connection") -> None:
         if self.writer is not None:
@@ -214,7 +214,8 @@ class Connection:
         return self._open
 
     async def begin(self) -> None:
-        await self.disk.wait()
+        if (wait_s := self.disk.draws_wait()) is not None:
+            await asyncio.sleep(wait_s)
         if self._writes:
             self.disk.begin(self)
         self._open = True
@@ -270,7 +271,8 @@ class Connection:
     async def _run(self, sql: str, values: Any, many: bool = False) -> sqlite3.Cursor:
         if not self._open:
             await self.begin()
-        await self.disk.wait()
+        if (wait_s := self.disk.draws_wait()) is not None:
+            await asyncio.sleep(wait_s)
         if not self._writes:
             return (await self._view(sql)).execute(sql, values)
         if not _reads_only(sql):
@@ -310,7 +312,8 @@ class Asked:
     async def ask(self, sql: str, values: Mapping[str, Any]) -> tuple[list[str], list[Any]]:
         if not _reads_only(sql):
             raise _readonly()
-        await self.disk.wait()
+        if (wait_s := self.disk.draws_wait()) is not None:
+            await asyncio.sleep(wait_s)
         cursor = (await self.disk.committed()).execute(sql, values)
         return [d[0] for d in cursor.description or ()], cursor.fetchall()
 

@@ -164,11 +164,14 @@ class Journal:
 
     @asynccontextmanager
     async def _own_turn(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(WRITE_WAIT_S_MAX):
-                await self._turn.acquire()
-        except TimeoutError:
-            raise Refused("store_busy") from None
+        if self._turn.locked():
+            try:
+                async with asyncio.timeout(WRITE_WAIT_S_MAX):
+                    await self._turn.acquire()
+            except TimeoutError:
+                raise Refused("store_busy") from None
+        else:
+            await self._turn.acquire()  # at once, without a timer
         try:
             if self._is_closed:
                 raise Refused("store_busy")
