@@ -18,7 +18,7 @@ from protocol.certificate import serves
 from protocol.entry import Admitted, decode_head, node_of
 from protocol.node.journal import Journal
 from protocol.node.journal.rebuild import ENDS_FOLDED, fill
-from protocol.node.journal.rows import fetch, is_postgres
+from protocol.node.journal.rows import fetch, index_names, is_postgres
 from protocol.node.listing import INDICES, STATISTICS
 from protocol.node.shelf import Shelf, Stale, folded_ends
 from protocol.place import covers
@@ -57,7 +57,9 @@ async def open_journal(url: str, key: bytes | None, shelf: Shelf, **options: Any
 async def furnish(journal: Journal, shelf: Shelf) -> Journal:
     """Indices of the lists, and the shelf as *common* says. For a journal with `Folding(shelf)` as its views."""
     async with journal.writing() as w:
-        for statement in (*INDICES, *(STATISTICS if is_postgres(w.connection) else ())):
+        there = await index_names(w.connection)
+        wanted = [statement for statement in INDICES if statement.split()[5] not in there]  # create index if not exists NAME
+        for statement in (*wanted, *(STATISTICS if is_postgres(w.connection) else ())):
             await w.connection.execute(text(statement))
     stale, folded_with = await shelf.load(journal), await journal.local(FOLDED_WITH)
     # without the mark (a new store, views just made anew) the views were folded with what the package brings

@@ -82,7 +82,7 @@ async def test_what_nobody_has_is_said_so_and_never_holds_up_the_others(whole):
         lost.append(blob)
     kept, _ = await added(village, case)
     await soon_equal(V1, whole.hub, village)
-    await until(whole.hub, kept.address, "stage", bodies.DONE)
+    await until(whole.hub, kept.address, "stage", bodies.DONE, 60.0)  # each lost file is asked for first
     await until(village, kept.address, "elsewhere", whole.hub.about.node)
     whole.hub.pump.want_blob(lost[0].address)
     await soon(lambda: whole.hub.pump.wait_for(lost[0].address, 9).trouble == fetching.NOBODY)

@@ -33,6 +33,7 @@ from protocol.node.unsaved import Unsaved
 from protocol.node.uploads import Uploads
 from protocol.node.wake import Wake
 from protocol.tables import Tables
+from tests.kit.blank import blank_journal
 
 ROOT, TOWN, VILLAGE = "330523", "330523/330523111", "330523/330523111/330523111217"
 OTHER_TOWN = "330523/330523002"
@@ -124,8 +125,11 @@ class County:
         certificate = self.certificate(kind)
         signer = Signer(certificate.node, epoch, signing_key(kind), certificate)
         shelf, wake = Shelf(self.clock), Wake()
-        url = self.urls.get(kind, f"sqlite:///{where}/journal.db")
-        journal = await open_journal(url, sha256(kind.encode()).digest() if url.startswith("sqlite") else None, shelf)
+        url, key = self.urls.get(kind, ""), sha256(kind.encode()).digest()
+        if not url:
+            await blank_journal(where / "journal.db", key)
+            url = f"sqlite:///{where}/journal.db"
+        journal = await open_journal(url, key if url.startswith("sqlite") else None, shelf)
         desk = Desk(journal, signer, shelf, self.clock, wake, bytes(self.secret.public_key), chance(kind))
         public = bytes(self.key.verify_key)
         forks = Forks(journal, public, shelf, signer, self.clock)

@@ -57,6 +57,14 @@ async def fetch(connection: AsyncConnection, sql: str, values: Values | None = N
     return list(await driver.execute_fetchall(sql, dict(values or {})))
 
 
+async def index_names(connection: AsyncConnection) -> set[str]:
+    """Of the indices that are there."""
+    sql = "select indexname from pg_indexes where schemaname = current_schema()"
+    return {
+        row[0] for row in await fetch(connection, sql if is_postgres(connection) else "select name from sqlite_master where type = 'index'")
+    }
+
+
 async def run(connection: AsyncConnection, sql: str, many: Sequence[Values]) -> None:
     """A statement without an answer, once for each of `many`."""
     if not many:

@@ -9,6 +9,7 @@ so `_nav.html` of the program is its menu.
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -113,8 +114,9 @@ def environment_of(node: Any, templates: Sequence[Path], dist: Path, home: str) 
     return environment
 
 
-def catalogue_of(templates: Sequence[Path]) -> Catalogue:
-    """The English of the protocol, of the shared pages and of the program whose template folders these are."""
+@lru_cache(8)
+def catalogue_of(*templates: Path) -> Catalogue:
+    """The English of the protocol, of the shared pages and of the program whose template folders these are. Reading it takes 20 ms."""
     shared = [HERE.parents[1] / "english.toml", *sorted((HERE / "english").glob("*.toml"))]
     return Catalogue([*shared, *(file for folder in templates if (file := folder.parent / "english.toml").exists())])
 
@@ -149,7 +151,7 @@ def make_app(
         "/static", [dist], opt={"public": "file"}, cache_control=CacheControlHeader(max_age=YEAR_S, immutable=True)
     )
     state = State({"node": node, "environment": environment, "home": home, "new_id": new_id, "link_state": link.state, "channels": {}})
-    state.catalogue, state.english = catalogue_of(templates), None
+    state.catalogue, state.english = partial(catalogue_of, *templates), None  # not before somebody asks for English
     state.views = {**stream.VIEWS, **today.VIEWS, **(views or {})}
     return Litestar(
         [*shared, static, *routes],

@@ -102,13 +102,13 @@ def environment_of(request: Request) -> Environment:
         return state.environment
     if state.english is None:
         more = {"asset": lambda name: state.environment.globals["asset"](name, "en")}
-        state.english = english.environment(state.environment, state.catalogue, more)
+        state.english = english.environment(state.environment, state.catalogue(), more)
     return state.english
 
 
 def in_language(request: Request, words: Any, place: str = "") -> Any:
     """Words of ours, alone or in lists and values, as this browser reads them. Never for what people typed. place: see Catalogue.of."""
-    return request.app.state.catalogue.of(place).deep(words) if language_of(request) == "en" else words
+    return request.app.state.catalogue().of(place).deep(words) if language_of(request) == "en" else words
 
 
 def rendered(request: Request, template: str, context: dict[str, Any]) -> str:
