@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from protocol.commands import AddParty, CorrectParty, Party, WriteOpinion
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, served
-from tests.kit.browser import DESK, PHONE, look
+from tests.kit.browser import DESK, PHONE, look, sign_in
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 
@@ -35,12 +35,7 @@ async def case_with_all(r: Rig) -> str:
 
 
 def signed_in(rig: Served, open_page, kind: str, account: str, size) -> Page:
-    page = open_page(f"{rig.url[kind]}/sign-in", size)
-    page.fill("[name=name]", account)
-    page.fill("[name=password]", PASSWORD)
-    page.get_by_role("button", name="登录").click()
-    page.wait_for_url(lambda at: "sign-in" not in at)
-    return page
+    return sign_in(open_page(f"{rig.url[kind]}/sign-in", size), account, PASSWORD)
 
 
 @pytest.mark.parametrize(("size", "end"), SIZES)

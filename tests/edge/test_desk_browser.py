@@ -22,13 +22,8 @@ nodes = nodes_of("village", "town")
 @pytest.fixture
 def sign_in(open_page: Callable, nodes: Served) -> Callable:
     def signed_in(kind: str, size: dict, account: str = ""):
-        page = open_page(nodes.url[kind] + "/sign-in", size)
-        page.fill("#name", account or {"village": "wangfang", "town": "shen"}[kind])
-        page.fill("#password", PASSWORD)
-        page.keyboard.press("Enter")
-        page.wait_for_url("**/desk*")
-        page.wait_for_load_state()
-        return page
+        account = account or {"village": "wangfang", "town": "shen"}[kind]
+        return browser.sign_in(open_page(nodes.url[kind] + "/sign-in", size), account, PASSWORD)
 
     return signed_in
 

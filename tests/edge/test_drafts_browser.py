@@ -9,7 +9,7 @@ import pytest
 
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, nodes_of
-from tests.kit.browser import DESK
+from tests.kit.browser import DESK, sign_in
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import add_person
 
@@ -26,20 +26,11 @@ async def another_clerk(rig: Rig) -> None:
 nodes = nodes_of("village", after=another_clerk)
 
 
-def signed_in(page, who: str):
-    page.fill("#name", who)
-    page.fill("#password", PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/desk*")
-    page.wait_for_load_state()
-    return page
-
-
 @pytest.fixture
 def desk(open_page: Callable, nodes: Served):
     page = open_page(nodes.url["village"] + "/sign-in", DESK)
     page.on("dialog", lambda dialog: dialog.accept())  # the page asks before it is left
-    return signed_in(page, "wangfang")
+    return sign_in(page, "wangfang", PASSWORD)
 
 
 def typed(desk) -> str:
@@ -107,7 +98,7 @@ def test_it_is_there_in_a_new_browser_after_signing_out(desk, nodes, open_page: 
     desk.wait_for_url("**/sign-in*")
     assert WORDS not in in_browser(desk)
     desk.close()
-    other = signed_in(open_page(nodes.url["village"] + "/sign-in", DESK), "wangfang")
+    other = sign_in(open_page(nodes.url["village"] + "/sign-in", DESK), "wangfang", PASSWORD)
     expect(other.locator("#account")).to_have_value(WORDS)
     expect(other.locator("#log")).to_contain_text("上次没写完的还在")
     other.get_by_role("button", name="不要了，清空").click()
@@ -165,7 +156,7 @@ def test_nobody_else_at_this_pc_finds_it(desk):
     desk.context.clear_cookies()  # the session ended; somebody else signs in
     desk.goto(desk.url)
     with desk.expect_response("**/drafts/find"):
-        signed_in(desk, "lihong")
+        sign_in(desk, "lihong", PASSWORD)
     expect(desk.locator("#account")).to_have_value("")
     assert WORDS not in in_browser(desk)
 

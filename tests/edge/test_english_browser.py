@@ -6,7 +6,7 @@ from protocol.commands import CorrectDispute
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, nodes_of
 from tests.edge.test_today_browser import busy
-from tests.kit.browser import DESK, PHONE, look
+from tests.kit.browser import DESK, PHONE, look, sign_in
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 
@@ -19,11 +19,7 @@ nodes = nodes_of("village", "town")
 def in_english(page, who: str):
     page.get_by_role("button", name="English").click()
     page.wait_for_load_state()
-    page.fill("#name", who)
-    page.fill("#password", PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/desk*")
-    return page
+    return sign_in(page, who, PASSWORD)
 
 
 def test_english_is_chosen_once_and_stays_until_chinese_is_chosen(open_page: Callable, nodes: Served):

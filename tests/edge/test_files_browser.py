@@ -10,7 +10,7 @@ from protocol.commands import AddEvidence
 from protocol.node.link.fetching import FULL, NOBODY, OFFLINE
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, nodes_of
-from tests.kit.browser import DESK, PHONE, look
+from tests.kit.browser import DESK, PHONE, look, sign_in
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 
@@ -55,10 +55,7 @@ def test_the_small_picture_is_there_and_the_full_one_opens_by_itself_when_it_has
 
     subject, full, thumb = nodes.do(from_the_town)
     page = open_page(nodes.url["village"] + "/sign-in", size)
-    page.fill("#name", "wangfang")
-    page.fill("#password", PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/desk*")
+    sign_in(page, "wangfang", PASSWORD)
     page.goto(f"{nodes.url['village']}/cases/{subject}")
     image = page.locator("#files img")
     image.scroll_into_view_if_needed()

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from protocol.problem import Refused
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, served
-from tests.kit.browser import DESK, PHONE, look
+from tests.kit.browser import DESK, PHONE, look, sign_in
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import VILLAGE, batch_of, dispute
 
@@ -37,12 +37,7 @@ async def forked(rig: Rig) -> None:
 
 
 def signed_in(village: Served, open_page, size) -> Page:
-    page = open_page(f"{village.url['village']}/sign-in", size)
-    page.fill("[name=name]", "wangfang")
-    page.fill("[name=password]", PASSWORD)
-    page.get_by_role("button", name="登录").click()
-    page.wait_for_url(lambda at: "sign-in" not in at)
-    return page
+    return sign_in(open_page(f"{village.url['village']}/sign-in", size), "wangfang", PASSWORD)
 
 
 @pytest.mark.parametrize(("size", "end"), [(DESK, ""), (PHONE, "-390")])

@@ -10,7 +10,7 @@ from protocol.node import healing
 from protocol.node.healing import Gap, Healing
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, served
-from tests.kit.browser import DESK, PHONE, look
+from tests.kit.browser import DESK, PHONE, look, sign_in
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import START_MS, TOWN, VILLAGE, signing_key
 
@@ -41,12 +41,7 @@ async def lost(rig: Rig) -> None:
 
 
 def signed_in(served_: Served, open_page, size, kind: str = "town", account: str = "shen") -> Page:
-    page = open_page(f"{served_.url[kind]}/sign-in", size)
-    page.fill("[name=name]", account)
-    page.fill("[name=password]", PASSWORD)
-    page.get_by_role("button", name="登录").click()
-    page.wait_for_url(lambda at: "sign-in" not in at)
-    return page
+    return sign_in(open_page(f"{served_.url[kind]}/sign-in", size), account, PASSWORD)
 
 
 @pytest.mark.parametrize(("size", "end"), SIZES)

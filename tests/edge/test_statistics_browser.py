@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, served
-from tests.kit.browser import DESK, OLD_PC, PHONE, look
+from tests.kit.browser import DESK, OLD_PC, PHONE, look, sign_in
 from tests.kit.machine import needs_chromium
 
 pytestmark = needs_chromium
@@ -27,9 +27,7 @@ def town(tmp_path) -> Iterator[Served]:
 
 def test_an_officer_drills_from_the_menu_to_the_cases(town: Served, open_page):
     page = open_page(f"{town.url['town']}/sign-in", OLD_PC)
-    page.fill("[name=name]", "shen")
-    page.fill("[name=password]", PASSWORD)
-    page.keyboard.press("Enter")
+    sign_in(page, "shen", PASSWORD)
     page.get_by_role("link", name="统计").click()
     for chart in ("months", "types", "places"):
         expect(page.locator(f"#chart-{chart} svg")).to_be_visible()

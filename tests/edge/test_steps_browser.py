@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from tests.edge.rig import PASSWORD
 from tests.edge.served import Served, nodes_of
-from tests.kit.browser import DESK, look
+from tests.kit.browser import DESK, look, sign_in
 from tests.kit.machine import needs_chromium
 
 pytestmark = needs_chromium
@@ -33,10 +33,7 @@ def test_a_clerk_takes_a_case_from_acceptance_to_its_end_by_clicking(open_page: 
 
     subject = nodes.do(lambda rig: rig.log("village"))
     page = open_page(nodes.url["village"] + "/sign-in", DESK)
-    page.fill("#name", "wangfang")
-    page.fill("#password", PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/desk*")
+    sign_in(page, "wangfang", PASSWORD)
     page.goto(f"{nodes.url['village']}/cases/{subject}")
     tried: set[str] = set()
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from tests.edge.rig import DAY_MS, PASSWORD, Rig
 from tests.edge.served import Served, nodes_of
-from tests.kit.browser import DESK, PHONE, look
+from tests.kit.browser import DESK, PHONE, look, sign_in
 from tests.kit.machine import needs_chromium
 
 pytestmark = needs_chromium
@@ -14,10 +14,7 @@ nodes = nodes_of("village", "town")
 
 
 def signed_in(page, who: str, path: str):
-    page.fill("#name", who)
-    page.fill("#password", PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/desk*")
+    sign_in(page, who, PASSWORD)
     page.goto(page.url.rpartition("/desk")[0] + path)
     return page
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.edge.rig import PASSWORD
 from tests.edge.served import Served, nodes_of
 from tests.kit import browser
-from tests.kit.browser import DESK
+from tests.kit.browser import DESK, sign_in
 from tests.kit.machine import needs_chromium
 
 pytestmark = needs_chromium
@@ -19,12 +19,7 @@ nodes = nodes_of("village")
 
 
 def clerk(open_page: Callable, nodes: Served, **more: object) -> Page:
-    page = open_page(nodes.url["village"] + "/sign-in", DESK, **more)
-    page.get_by_label("账号").fill("wangfang")
-    page.get_by_label("密码").fill(PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/desk*")
-    return page
+    return sign_in(open_page(nodes.url["village"] + "/sign-in", DESK, **more), "wangfang", PASSWORD)
 
 
 def kinds(nodes: Served, subject: str) -> list[str]:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from protocol.commands import ArriveTask, ConfirmTask, SignAgreement
 from tests.hub_pages.world import PASSWORD, Hub, served
-from tests.kit.browser import DESK, PHONE, look
+from tests.kit.browser import DESK, PHONE, look, sign_in
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import ROOT, dispute, new_id
 
@@ -21,17 +21,9 @@ def county(tmp_path) -> Iterator[tuple[str, Hub, Callable[[Any], Any]]]:
         yield made
 
 
-def signed_in(page: Page, url: str, who: str) -> Page:
-    page.fill("[name=name]", who)
-    page.fill("[name=password]", PASSWORD)
-    page.get_by_role("button", name="登录").click()
-    page.wait_for_url(lambda at: "sign-in" not in at)
-    return page
-
-
 def test_an_operator_sends_a_cadre_from_the_board_and_watches_each_step(county, open_page):
     url, hub, run = county
-    board = signed_in(open_page(f"{url}/sign-in", DESK), url, "operator")
+    board = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
     expect(board.locator("#board-rows tr")).to_have_count(7)
     look(board, "board")
     run(hub.root.say(dispute(title="新来的一件"), hub.root.actor()))
@@ -65,7 +57,7 @@ def test_whoever_is_silent_stands_out_and_somebody_else_is_sent_from_the_board(c
     run(hub.send())
     run(hub.send("空调外机对着窗"))
     hub.county.clock.pass_ms(40 * 60_000)
-    page = signed_in(open_page(f"{url}/sign-in", DESK), url, "operator")
+    page = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
     out = page.locator("#out")
     expect(out.locator(".stands.late")).to_have_text(["已派出 · 40 分钟还没到手机"] * 2)
     look(page, "board-silent")
@@ -102,7 +94,7 @@ def test_the_pages_of_the_centre_hold_on_a_small_screen(county, open_page):
     url, hub, run = county
     run(hub.sign_in("operator"))
     run(hub.send())
-    page = signed_in(open_page(f"{url}/sign-in", PHONE), url, "operator")
+    page = sign_in(open_page(f"{url}/sign-in", PHONE), "operator", PASSWORD)
     for path, name in (
         ("/board", "board"),
         ("/tasks", "tasks"),
@@ -126,7 +118,7 @@ def test_the_printed_agreement_opens_in_the_browser(county, open_page):
     url, hub, run = county
     told = {"terms": ["界石立回原处。"], "performance": "当面办完。"}
     run(hub.root.say(SignAgreement(id=new_id(), case=hub.cases["田埂地界"], **told), hub.root.actor()))
-    page = signed_in(open_page(f"{url}/sign-in", DESK), url, "operator")
+    page = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
     page.goto(f"{url}/cases/{hub.cases['田埂地界']}")
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="打印协议书").click()

@@ -1,19 +1,8 @@
 """Views that a person named: kept for him alone, as tabs, with a limit, removable."""
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from hub.web import saved
-from tests.hub_pages.world import JSON, PASSWORD, Hub, world
+from tests.hub_pages.world import JSON, PASSWORD, Hub
 from tests.node.desk_kit import TOWN
-
-
-@pytest.fixture
-async def hub(tmp_path) -> AsyncIterator[Hub]:
-    async with world(tmp_path) as made:
-        await made.sign_in("operator")
-        yield made
 
 
 async def test_a_named_view_is_a_tab_that_leads_to_its_filter_and_goes_when_removed(hub: Hub):

@@ -1,30 +1,15 @@
 """派单: who can go, what goes with them, the task that comes of it, and 联调 beside it."""
 
 import re
-from collections.abc import AsyncIterator
-
-import pytest
 
 from protocol.commands import AddTaskEvidence, ArriveTask, ConfirmTask, LogDispute, Party, RecallTask, ReportTask
-from protocol.events import Actor
 from protocol.node.errands import linked_id
-from tests.hub_pages.world import JSON, OTHER_VILLAGE, Hub, world
-from tests.node.desk_kit import ROOT, VILLAGE, new_id
+from tests.hub_pages.world import JSON, OTHER_VILLAGE, Hub
+from tests.node.desk_kit import VILLAGE, new_id
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000002000001e221bc330000000049454e44ae426082"
 )
-
-
-@pytest.fixture
-async def hub(tmp_path) -> AsyncIterator[Hub]:
-    async with world(tmp_path) as made:
-        await made.sign_in("operator")
-        yield made
-
-
-def cadre(hub: Hub) -> Actor:
-    return hub.root.actor("cadre", ROOT, hub.cadre)
 
 
 async def test_who_is_near_comes_first_and_who_cannot_be_reached_says_why(hub: Hub):
@@ -38,7 +23,7 @@ async def test_who_is_near_comes_first_and_who_cannot_be_reached_says_why(hub: H
 
 
 async def test_who_was_at_this_case_or_met_its_parties_comes_first_and_says_so(hub: Hub):
-    case, who = hub.cases["田埂地界"], cadre(hub)
+    case, who = hub.cases["田埂地界"], hub.as_cadre()
     subject = await hub.send()
     first = (await hub.get(f"/cases/{case}/dispatch"))["cadres"]
     assert {one["name"]: one["load"] for one in first}["陈立新"].startswith("手上 1 件，最近一件")
@@ -124,7 +109,7 @@ async def test_another_village_is_asked_and_told_only_what_was_written_for_it(hu
 
 async def test_a_task_shows_each_step_and_what_was_brought_back(hub: Hub):
     subject = await hub.send()
-    who = cadre(hub)
+    who = hub.as_cadre()
     await hub.root.say(ConfirmTask(id=new_id(), task=subject), who)
     await hub.root.say(ArriveTask(id=new_id(), task=subject, latitude=30.8, longitude=119.7, accuracy_m=12), who)
     await hub.root.say(ReportTask(id=new_id(), task=subject, result="settled", words="两家当面把界石立好了。", photos=1), who)
@@ -179,7 +164,7 @@ async def test_a_cadre_sees_neither_the_dispatch_page_nor_others_tasks(hub: Hub)
 async def test_a_report_that_crossed_a_recall_is_reviewed_on_the_tasks_own_page(hub: Hub):
     subject = await hub.send()
     await hub.root.say(RecallTask(id=new_id(), task=subject, reason="双方谈好了"), hub.root.actor("operator"))
-    await hub.root.say(ReportTask(id=new_id(), task=subject, result="eased", words="已经去过了"), cadre(hub))
+    await hub.root.say(ReportTask(id=new_id(), task=subject, result="eased", words="已经去过了"), hub.as_cadre())
     assert [task["reviews"] for task in (await hub.get("/tasks?show=open"))["tasks"]] == [1]
     page = (await hub.client.get(f"/tasks/{subject}")).text
     for words in ("已经去过了", "核对这一条", "任务在办的时候被撤回"):

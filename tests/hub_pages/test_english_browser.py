@@ -5,7 +5,7 @@ from pathlib import Path
 
 from protocol.node.web.page import LANGUAGE
 from tests.hub_pages.world import PASSWORD, served
-from tests.kit.browser import DESK, PHONE, look
+from tests.kit.browser import DESK, PHONE, look, sign_in
 from tests.kit.machine import needs_chromium
 
 pytestmark = needs_chromium
@@ -18,10 +18,7 @@ def test_the_countys_pages_fit_in_english_too(open_page: Callable, tmp_path: Pat
         page = open_page(f"{url}/sign-in", DESK)
         page.context.add_cookies([{"name": LANGUAGE, "value": "en", "url": url}])
         page.goto(f"{url}/sign-in")
-        page.fill("#name", "operator")
-        page.fill("#password", PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url("**/board")
+        sign_in(page, "operator", PASSWORD)
         dispatch = f"/cases/{hub.cases['田埂地界']}/dispatch"
         pages = {"/board": "board", dispatch: "dispatch", "/tasks": "tasks", "/statistics?period=year": "statistics", "/map": "map"}
         for path, name in pages.items():

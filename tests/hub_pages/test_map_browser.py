@@ -7,9 +7,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from protocol.commands import LogDispute, Party
-from tests.hub_pages.test_board_browser import signed_in
-from tests.hub_pages.world import DAY_MS, Hub, served
-from tests.kit.browser import DESK, OLD_PC, PHONE, look
+from tests.hub_pages.world import DAY_MS, PASSWORD, Hub, served
+from tests.kit.browser import DESK, OLD_PC, PHONE, look, sign_in
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import ROOT, TOWN, UNIT, VILLAGE, dispute, new_id
 
@@ -44,7 +43,7 @@ def at(page: Page) -> str:
 
 
 def opened(open_page: Any, url: str, size: dict[str, int], path: str = "/map", **more: Any) -> Page:
-    page = signed_in(open_page(f"{url}/sign-in", size, **more), url, "operator")
+    page = sign_in(open_page(f"{url}/sign-in", size, **more), "operator", PASSWORD)
     page.goto(url + path)
     return page
 

@@ -1,18 +1,9 @@
 """人员: a person, a post and a first sign-in in one step; codes are shown once and work once."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from tests.hub_pages.world import JSON, PASSWORD, Hub, world
+from tests.hub_pages.world import JSON, PASSWORD, Hub
 from tests.node.desk_kit import ROOT, TOWN, new_id
-
-
-@pytest.fixture
-async def hub(tmp_path) -> AsyncIterator[Hub]:
-    async with world(tmp_path) as made:
-        await made.sign_in("operator")
-        yield made
 
 
 def form(**more: str) -> dict[str, str]:

@@ -1,33 +1,17 @@
 """Who asked on a visit and waits is seen wherever the desk looks, until it answers."""
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from protocol.commands import ConfirmTask, ReportTask, TellTask
-from protocol.events import Actor
-from tests.hub_pages.world import Hub, register, world
-from tests.node.desk_kit import ROOT, VILLAGE, new_id
+from tests.hub_pages.world import Hub, register
+from tests.node.desk_kit import VILLAGE, new_id
 
 MARK, WAITED = "留言待复", "留言待复 · 等了 1 小时"
 HTML = {"accept": "text/html"}
 
 
-@pytest.fixture
-async def hub(tmp_path) -> AsyncIterator[Hub]:
-    async with world(tmp_path) as made:
-        await made.sign_in("operator")
-        yield made
-
-
-def cadre(hub: Hub) -> Actor:
-    return hub.root.actor("cadre", ROOT, hub.cadre)
-
-
 async def asked(hub: Hub, title: str = "田埂地界") -> str:
     subject = await hub.send(title)
-    await hub.root.say(ConfirmTask(id=new_id(), task=subject), cadre(hub))
-    await hub.root.say(TellTask(id=new_id(), task=subject, text="户主电话打不通，改明天行吗"), cadre(hub))
+    await hub.root.say(ConfirmTask(id=new_id(), task=subject), hub.as_cadre())
+    await hub.root.say(TellTask(id=new_id(), task=subject, text="户主电话打不通，改明天行吗"), hub.as_cadre())
     hub.county.clock.pass_ms(3_600_000)
     await hub.sign_in("operator")
     return subject
@@ -59,7 +43,7 @@ async def test_it_is_marked_everywhere_until_it_is_answered(hub: Hub):
 
 async def test_a_visit_that_is_over_waits_for_nothing(hub: Hub):
     subject = await asked(hub)
-    await hub.root.say(ReportTask(id=new_id(), task=subject, result="settled", words="电话后来通了"), cadre(hub))
+    await hub.root.say(ReportTask(id=new_id(), task=subject, result="settled", words="电话后来通了"), hub.as_cadre())
     assert set((await marked(hub)).values()) == {False}
 
 

@@ -1,28 +1,14 @@
 """一起改派: a cadre's open tasks go to another in one go, each once however often the form comes."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
 
-import pytest
-
 from protocol.commands import ArriveTask, AssignTask, ConfirmTask
 from protocol.problem import Refused
-from tests.hub_pages.world import DAY_MS, JSON, Hub, world
+from tests.hub_pages.world import DAY_MS, JSON, Hub
 from tests.node.desk_kit import ROOT, new_id
 
 TITLES = ("田埂地界", "空调外机对着窗", "工钱没结清")
-
-
-@pytest.fixture
-async def hub(tmp_path) -> AsyncIterator[Hub]:
-    async with world(tmp_path) as made:
-        await made.sign_in("operator")
-        yield made
-
-
-async def person(hub: Hub, name: str) -> str:
-    return next(row["person"] for row in (await hub.get("/people"))["people"] if row["name"] == name)
 
 
 async def sent(hub: Hub) -> list[str]:
@@ -55,7 +41,7 @@ async def test_all_of_his_are_offered_and_whoever_can_go_says_to_how_many(hub: H
 
 
 async def test_what_is_confirmed_goes_over_once_and_both_are_told(hub: Hub):
-    tasks, other = await sent(hub), await person(hub, "穆青")
+    tasks, other = await sent(hub), await hub.person("穆青")
     made = await plan(hub, other, tasks[:2])
     assert sorted((one["task"], one["why_not"]) for one in made["plan"]) == sorted((one, "") for one in tasks[:2])
     assert set((await holders(hub)).values()) == {hub.cadre}  # looked at, nothing done
@@ -76,7 +62,7 @@ async def test_what_is_confirmed_goes_over_once_and_both_are_told(hub: Hub):
 
 
 async def test_what_is_missing_is_said_at_its_field_and_nothing_is_done(hub: Hub):
-    tasks, other = await sent(hub), await person(hub, "穆青")
+    tasks, other = await sent(hub), await hub.person("穆青")
     assert set((await plan(hub, "", [], 422, reason=" "))["wrong"]) == {"task", "cadre", "reason"}
     assert set((await plan(hub, hub.cadre, tasks, 422))["wrong"]) == {"cadre"}
     assert (await hub.client.post("/visits/reassign", data={**form(hub, other, []), "task": []}, headers=JSON)).status_code == 422
@@ -85,7 +71,7 @@ async def test_what_is_missing_is_said_at_its_field_and_nothing_is_done(hub: Hub
 
 
 async def test_who_has_arrived_keeps_his_task_and_a_date_that_is_over_is_chosen_anew(hub: Hub):
-    tasks, other = await sent(hub), await person(hub, "穆青")
+    tasks, other = await sent(hub), await hub.person("穆青")
     actor = hub.root.actor("cadre", ROOT, hub.cadre)
     await hub.root.say(ConfirmTask(id=new_id(), task=tasks[0]), actor)
     await hub.root.say(ArriveTask(id=new_id(), task=tasks[0]), actor)
@@ -104,7 +90,7 @@ async def test_who_has_arrived_keeps_his_task_and_a_date_that_is_over_is_chosen_
 
 
 async def test_one_that_was_recalled_and_found_nobody_is_named_and_given_to_a_third(hub: Hub, monkeypatch):
-    tasks, other, third = await sent(hub), await person(hub, "穆青"), await person(hub, "周敏")
+    tasks, other, third = await sent(hub), await hub.person("穆青"), await hub.person("周敏")
     submit, broken = hub.root.desk.submit, []
 
     async def refused_once(command, actor, **more):
@@ -129,7 +115,7 @@ async def test_one_that_was_recalled_and_found_nobody_is_named_and_given_to_a_th
 
 
 async def test_whoever_may_not_send_is_refused(hub: Hub):
-    tasks, other = await sent(hub), await person(hub, "穆青")
+    tasks, other = await sent(hub), await hub.person("穆青")
     await hub.sign_in("other")
     assert (await hub.client.get(f"/visits/reassign?of={hub.cadre}", headers=JSON)).status_code in (403, 404)
     said = await hub.client.post("/visits/reassign", data=form(hub, other, tasks), headers=JSON)

@@ -2,32 +2,15 @@
 
 import html
 import re
-from collections.abc import AsyncIterator
 
 import pytest
 
 from protocol.commands import ArriveTask, CloseDispute, ConfirmTask, DeclineTask, EndPost
-from protocol.events import Actor
 from protocol.node import phones
-from tests.hub_pages.world import JSON, PASSWORD, Hub, world
+from tests.hub_pages.world import JSON, PASSWORD, Hub
 from tests.node.desk_kit import ROOT, exchange, new_id
 
 HOUR_MS = 3_600_000
-
-
-@pytest.fixture
-async def hub(tmp_path) -> AsyncIterator[Hub]:
-    async with world(tmp_path) as made:
-        await made.sign_in("operator")
-        yield made
-
-
-def cadre(hub: Hub) -> Actor:
-    return hub.root.actor("cadre", ROOT, hub.cadre)
-
-
-async def person(hub: Hub, name: str) -> str:
-    return next(row["person"] for row in (await hub.get("/people"))["people"] if row["name"] == name)
 
 
 async def later(hub: Hub, ms: int) -> None:
@@ -56,9 +39,9 @@ async def test_a_task_says_when_the_phone_took_it_and_stands_out_when_it_did_not
     assert await words(hub, subject) == "已到手机 · 1 小时未接单"
     await later(hub, 2 * HOUR_MS)
     assert 'class="stands late">已到手机 · 3 小时未接单' in (await hub.client.get("/tasks")).text
-    await hub.root.say(ConfirmTask(id=new_id(), task=subject), cadre(hub))
+    await hub.root.say(ConfirmTask(id=new_id(), task=subject), hub.as_cadre())
     assert await words(hub, subject) == "已接单"
-    await hub.root.say(ArriveTask(id=new_id(), task=subject), cadre(hub))
+    await hub.root.say(ArriveTask(id=new_id(), task=subject), hub.as_cadre())
     await later(hub, 5 * HOUR_MS)
     assert await words(hub, subject) == "已到场 · 5 小时还没报结果"
 
@@ -76,7 +59,7 @@ async def test_a_phone_that_asks_again_and_again_writes_once_a_task(hub: Hub, mo
 
 
 async def test_a_phone_of_another_node_is_known_as_far_as_that_node_says(hub: Hub):
-    subject = await hub.send(cadre=await person(hub, "周敏"))
+    subject = await hub.send(cadre=await hub.person("周敏"))
     await later(hub, HOUR_MS)
     assert re.fullmatch("已派出 · 1 小时还没到.+的机器，手机也收不到", await words(hub, subject))
     await exchange(hub.root, hub.town)
@@ -89,7 +72,7 @@ async def test_a_phone_of_another_node_is_known_as_far_as_that_node_says(hub: Hu
 
 async def test_the_worst_of_those_who_are_out_comes_first(hub: Hub):
     calm = await hub.send("空调外机对着窗")
-    await hub.root.say(ConfirmTask(id=new_id(), task=calm), cadre(hub))
+    await hub.root.say(ConfirmTask(id=new_id(), task=calm), hub.as_cadre())
     silent = await hub.send("田埂地界")
     await later(hub, HOUR_MS)
     assert [task["subject"] for task in (await hub.get("/tasks"))["tasks"]] == [silent, calm]
@@ -125,7 +108,7 @@ async def test_urge_and_recall_reach_the_phone_in_their_words(hub: Hub):
 
 
 async def test_reassigned_once_however_often_it_is_sent_and_both_are_told(hub: Hub):
-    subject, other = await hub.send(bring="卷尺"), await person(hub, "穆青")
+    subject, other = await hub.send(bring="卷尺"), await hub.person("穆青")
     form = {"command_id": new_id(), "cadre": other, "by": "kept", "reason": "他今天在县里开会"}
     first = await hub.post(f"/tasks/{subject}/ask/ReassignTask", form)
     assert await hub.post(f"/tasks/{subject}/ask/ReassignTask", form) == first
@@ -149,14 +132,14 @@ async def test_nothing_is_recalled_when_the_new_one_cannot_go(hub: Hub):
     assert set((await hub.post(f"/tasks/{subject}/ask/ReassignTask", form, 422))["wrong"]) == {"cadre"}
     assert set((await hub.post(f"/tasks/{subject}/ask/ReassignTask", {**form, "cadre": hub.cadre}, 422))["wrong"]) == {"cadre"}
     await later(hub, 3 * 86_400_000)
-    other = {**form, "cadre": await person(hub, "穆青")}
+    other = {**form, "cadre": await hub.person("穆青")}
     assert set((await hub.post(f"/tasks/{subject}/ask/ReassignTask", other, 422))["wrong"]) == {"by"}
     assert (await hub.get(f"/tasks/{subject}"))["status"] == "sent"
 
 
 async def test_whoever_arrived_is_not_recalled(hub: Hub):
     subject = await hub.send()
-    await hub.root.say(ArriveTask(id=new_id(), task=subject), cadre(hub))
+    await hub.root.say(ArriveTask(id=new_id(), task=subject), hub.as_cadre())
     for step in ("RecallTask", "ReassignTask"):
         said = await hub.get(f"/tasks/{subject}/ask/{step}", 409)
         assert "已到场" in said["sentence"]
@@ -165,7 +148,7 @@ async def test_whoever_arrived_is_not_recalled(hub: Hub):
 
 async def test_a_reassignment_that_was_refused_half_way_says_so_and_goes_on(hub: Hub, monkeypatch):
     """The new one's post ends between the look and the command: the old task is recalled, nothing else; the same form then sends another."""
-    subject, other = await hub.send(), await person(hub, "穆青")
+    subject, other = await hub.send(), await hub.person("穆青")
     form = {"command_id": new_id(), "cadre": other, "by": "kept", "reason": "换人"}
     submit = hub.root.desk.submit
 
@@ -182,7 +165,7 @@ async def test_a_reassignment_that_was_refused_half_way_says_so_and_goes_on(hub:
     assert said.status_code == 422
     assert "原来那一项已经撤回，还没有派给新的人" in said.text
     assert (await hub.get("/tasks"))["tasks"] == []
-    near = await person(hub, "周敏")
+    near = await hub.person("周敏")
     made = await hub.post(f"/tasks/{subject}/ask/ReassignTask", {**form, "cadre": near})
     assert [(task["subject"], task["cadre"]) for task in (await hub.get("/tasks"))["tasks"]] == [(made["new"], near)]
     assert (await hub.get(f"/tasks/{subject}"))["recalls"] == 1
@@ -196,7 +179,7 @@ async def test_whoever_may_not_send_cannot_ask(hub: Hub):
 
 async def test_a_declined_visit_stands_out_until_somebody_else_is_sent(hub: Hub):
     subject = await hub.send()
-    await hub.root.say(DeclineTask(id=new_id(), task=subject, reason="腿摔了"), cadre(hub))
+    await hub.root.say(DeclineTask(id=new_id(), task=subject, reason="腿摔了"), hub.as_cadre())
     await later(hub, 2 * HOUR_MS)
     assert (await words(hub, subject), [task["subject"] for task in (await hub.get("/tasks"))["tasks"]]) == (
         "已谢绝 · 2 小时没有另派",
@@ -208,7 +191,7 @@ async def test_a_declined_visit_stands_out_until_somebody_else_is_sent(hub: Hub)
     new = await hub.send()
     assert [task["subject"] for task in (await hub.get("/tasks"))["tasks"]] == [new]
     other = await hub.send("工钱没结清")
-    await hub.root.say(DeclineTask(id=new_id(), task=other, reason="不认识路"), cadre(hub))
+    await hub.root.say(DeclineTask(id=new_id(), task=other, reason="不认识路"), hub.as_cadre())
     assert {task["subject"] for task in (await hub.get("/tasks"))["tasks"]} == {new, other}
     await hub.root.say(CloseDispute(id=new_id(), case=hub.cases["工钱没结清"], ending="withdrawn", result="自己谈好了"), hub.actor())
     assert [task["subject"] for task in (await hub.get("/tasks"))["tasks"]] == [new]

@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from protocol.commands import ConfirmTask, TellTask
 from tests.hub_pages.world import PASSWORD, Hub, served
-from tests.kit.browser import DESK, PHONE, TOUCH, look
+from tests.kit.browser import DESK, PHONE, TOUCH, look, sign_in
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import ROOT, new_id
 
@@ -24,13 +24,6 @@ def desk(tmp_path) -> Iterator[tuple[str, Hub, Callable[[Any], Any]]]:
         yield url, hub, run
 
 
-def sign_in(page: Page) -> None:
-    page.get_by_label("账号").fill("operator")
-    page.get_by_label("密码").fill(PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/board*")
-
-
 def both(page: Page, name: str) -> None:
     for end, size, _ in SIZES:
         page.set_viewport_size(size)
@@ -43,7 +36,7 @@ def test_a_question_is_seen_and_answered_from_today(desk, open_page):
     who = hub.root.actor("cadre", ROOT, hub.cadre)
     subject = run(hub.send())
     page = open_page(url, DESK)
-    sign_in(page)
+    sign_in(page, "operator", PASSWORD)
     page.get_by_role("navigation", name="主菜单").get_by_role("link", name="今天").click()
     expect(page.locator("#today-asked")).to_have_count(0)
     run(hub.root.say(ConfirmTask(id=new_id(), task=subject), who))
@@ -73,7 +66,7 @@ def test_the_tasks_of_who_fell_ill_are_given_to_another(desk, open_page, name, s
     for title in ("田埂地界", "空调外机对着窗", "工钱没结清"):
         run(hub.send(title))
     page = open_page(url, size, **more)
-    sign_in(page)
+    sign_in(page, "operator", PASSWORD)
     page.get_by_role("navigation", name="主菜单").get_by_role("link", name="任务").click()
     press(page.get_by_role("link", name="3 项一起改派"), more)
     expect(page.locator("#reassign-task").get_by_role("checkbox", checked=True)).to_have_count(3)

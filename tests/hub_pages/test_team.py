@@ -1,24 +1,14 @@
 """一起派: several visits for a team on one day, each a task of its own, sent once however often the form comes."""
 
-from collections.abc import AsyncIterator
 from urllib.parse import urlencode
-
-import pytest
 
 from protocol.commands import LogDispute, Party
 from protocol.node.web.team import PAIRS_MAX
 from protocol.problem import Refused
-from tests.hub_pages.world import Hub, world
+from tests.hub_pages.world import Hub
 from tests.node.desk_kit import VILLAGE, new_id
 
 TITLES = ("田埂地界", "空调外机对着窗", "工钱没结清")
-
-
-@pytest.fixture
-async def hub(tmp_path) -> AsyncIterator[Hub]:
-    async with world(tmp_path) as made:
-        await made.sign_in("operator")
-        yield made
 
 
 async def people(hub: Hub) -> dict[str, str]:

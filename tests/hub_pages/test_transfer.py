@@ -1,18 +1,7 @@
 """转办 by its page: what the receiver will see is shown piece by piece before it is done, and that is what it gets."""
 
-from collections.abc import AsyncIterator
-
-import pytest
-
-from tests.hub_pages.world import Hub, world
+from tests.hub_pages.world import Hub
 from tests.node.desk_kit import TOWN, VILLAGE, new_id
-
-
-@pytest.fixture
-async def hub(tmp_path) -> AsyncIterator[Hub]:
-    async with world(tmp_path) as made:
-        await made.sign_in("operator")
-        yield made
 
 
 async def test_the_page_says_what_the_receiver_will_see_and_the_receiver_sees_that(hub: Hub):

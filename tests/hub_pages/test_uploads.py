@@ -5,24 +5,15 @@ from base64 import b64encode
 from hashlib import sha256
 from typing import Any
 
-import pytest
-
 from protocol.node import bodies
 from protocol.node.blobs import MEGABYTE
 from protocol.node.uploads import PIECE_BYTES
-from tests.hub_pages.world import JSON, Hub, world
+from tests.hub_pages.world import JSON, Hub
 from tests.node.desk_kit import new_id
 
 PHOTO = b"\xff\xd8\xff\xe0" + b"a boundary stone " * 40_000  # three pieces
 SUM = sha256(PHOTO).hexdigest()
 SMALL = b"\xff\xd8\xff\xe0" + b"small " * 500
-
-
-@pytest.fixture
-async def hub(tmp_path):
-    async with world(tmp_path) as made:
-        await made.sign_in("operator")
-        yield made
 
 
 async def ask(hub: Hub, status: int = 200, **more: Any) -> Any:

@@ -74,6 +74,13 @@ class Hub:
     def actor(self, kind: str = "operator") -> Actor:
         return self.root.actor(kind, TOP, person_id(f"{kind}-person"))
 
+    def as_cadre(self) -> Actor:
+        """Whose phone is at home here."""
+        return self.root.actor("cadre", TOP, self.cadre)
+
+    async def person(self, name: str) -> str:
+        return next(row["person"] for row in (await self.get("/people"))["people"] if row["name"] == name)
+
     async def get(self, path: str, status: int = 200) -> Any:
         """The JSON twin of a page."""
         said = await self.client.get(path, headers=JSON)

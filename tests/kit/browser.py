@@ -98,6 +98,16 @@ def accessible(page: "Page", where: str) -> None:
     assert found.violations_count == 0, f"{where}: {found.generate_report()}"
 
 
+def sign_in(page: "Page", account: str, password: str) -> "Page":
+    """On the page that asks who it is, by keyboard; returns when the next one has come."""
+    page.locator("[name=name]").fill(account)
+    page.locator("[name=password]").fill(password)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda at: "/sign-in" not in at)
+    page.wait_for_load_state()
+    return page
+
+
 def look(page: "Page", name: str) -> None:
     OUT.mkdir(exist_ok=True)
     page.screenshot(path=OUT / f"{name}.png", caret="initial")  # else playwright leaves style="" on inputs, which CSP reports

@@ -14,8 +14,8 @@ from playwright.sync_api import Page, expect
 
 from protocol.node.uploads import PIECE_BYTES, THUMB_BYTES_MAX
 from protocol.tables import Tables
-from tests.hub_pages.world import Hub, served
-from tests.kit.browser import DESK, PHONE, TOUCH, look
+from tests.hub_pages.world import PASSWORD, Hub, served
+from tests.kit.browser import DESK, PHONE, TOUCH, look, sign_in
 from tests.kit.machine import needs_chromium
 from tests.phone.test_cadre_browser import SLOW_MS, Phone, size_of
 
@@ -107,10 +107,7 @@ def test_a_desk_s_file_shows_how_far_it_is_is_cut_goes_on_and_can_be_given_up(wo
     url, hub, run = world
     case = hub.cases["田埂地界"]
     page = open_page(f"{url}/sign-in", DESK)
-    page.fill("[name=name]", "operator")
-    page.fill("[name=password]", "长一点的口令 2026")
-    page.get_by_role("button", name="登录").click()
-    page.wait_for_url("**/board**")
+    sign_in(page, "operator", PASSWORD)
     page.goto(f"{url}/cases/{case}")
     pieces = Pieces(page, most=1)
     page.locator("#step-files summary").click()

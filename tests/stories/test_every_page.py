@@ -54,10 +54,7 @@ def seen(page: Page, url: str, status: int = 200) -> None:
 
 def sign_in(page: Page, url: str, account: str, password: str) -> None:
     page.goto(f"{url}/sign-in")
-    page.get_by_label("账号").fill(account)
-    page.get_by_label("密码").fill(password)
-    page.keyboard.press("Enter")
-    page.wait_for_url(lambda at: "/sign-in" not in at)
+    browser.sign_in(page, account, password)
 
 
 def busy(hub: Hub, run: Callable[[Any], Any]) -> dict[str, str]:
