@@ -329,8 +329,11 @@ class _Walk:
                 self.effects.append((item, None))
                 return ""
             self.transfer, self.offer = key, None
+        if key in self.returned and item.facts.answer == "returned":
+            self.effects.append((item, None))  # nothing is left to do; it is known, and not told again
+            return ""
         if key is None or key != self.transfer:
-            return "" if key in self.returned and item.facts.answer == "returned" else UNFIT
+            return UNFIT
         if self.status not in item.row.moves:
             return UNFIT
         self._count(item, None)
@@ -371,6 +374,8 @@ class _Walk:
 
     def open(self, move: Item) -> None:
         self.opened.append(move)
+        if self.offer is not None and self.offer.effect == TRANSFER:
+            self.returned.add(self.offer.key)  # called up meanwhile: that it comes back changes nothing any more
         self.offer = None
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from protocol.commands import AcceptDispute, CloseDispute, Party, ReturnDispute, TakeUpDispute, TransferDispute
+from protocol.commands import AcceptDispute, CallUpDispute, CloseDispute, Party, ReturnDispute, TakeUpDispute, TransferDispute
 from protocol.node.journal import rebuild
 from protocol.problem import Refused
-from tests.node.desk_kit import OTHER_TOWN, TOWN, UNIT, VILLAGE, County, Node, batch_of, dispute, new_id
+from tests.node.desk_kit import OTHER_TOWN, ROOT, TOWN, UNIT, VILLAGE, County, Node, batch_of, dispute, new_id
 from tests.node.test_errands import settle
 
 SECRET = "他们私下说过要动手"
@@ -98,6 +98,22 @@ async def test_sent_back_it_goes_on_where_it_was(county):
     await town.say(again)
     await settle(root, town, stranger)
     assert (await town.reads.case(town.actor(), case)).successor not in ("", successor)
+
+
+@pytest.mark.parametrize("there", [ReturnDispute, TakeUpDispute])
+async def test_called_up_meanwhile_a_return_changes_nothing_and_a_taking_up_is_looked_at(county, there):
+    root, town, stranger, case, successor = await transferred(county)
+    await root.say(CallUpDispute(id=new_id(), case=case, reason="县里来办"))
+    await settle(root, town, stranger)
+    told = {"reason": "田不在我们这里"} if there is ReturnDispute else {}
+    await stranger.say(there(id=new_id(), case=successor, **told))
+    await settle(root, town, stranger)
+    for node in (root, town):
+        old = await node.reads.case(node.actor(), case)
+        assert (old.status, old.holder) == ("accepted", ROOT)
+        assert (old.transfer.answer, len(old.reviews)) == (("returned", 0) if there is ReturnDispute else ("taken_up", 1))
+        assert [line.kind for line in old.lines].count("TransferAnswered") == 1
+        assert await node.desk.arrivals() == [], "told once"
 
 
 async def test_while_it_is_on_its_way_nobody_closes_it_here_or_there(county):

@@ -64,6 +64,8 @@ class History:
     def answer(self, node: Node, case: Case) -> None:
         """What the county's node writes by itself once the successor was taken up, came back or got further."""
         answer, status = self.draw.choice([("taken_up", "logged"), ("taken_up", "closed"), ("returned", "merged")])
+        if not case.transfer.answer and (case.offer is None or case.offer.key != case.transfer.key):
+            answer, status = "returned", "merged"  # called up meanwhile: that somebody took it up all the same would be for a review
         at = (tuple(sorted(case.seen.items())), key_text(case.transfer.key), answer, status, "", FAR, node.now_ms)
         node.write([Draft(case.ledger, case.id, "dispute", events.TransferAnswered("", case.term, *at))], self.world.id())
 
@@ -167,6 +169,7 @@ def test_the_end_of_a_post_leaves_a_case_sound_and_takes_nobody_elses_word(seed:
 @SOME
 @given(st.integers(0, 2**32), st.integers(0, 2**32))
 @example(344, 1)  # the answer to a transfer of a case that was removed meanwhile
+@example(3617132518, 3)  # … that was called up meanwhile
 def test_nothing_is_judged_by_what_is_missing(seed: int, cut: int) -> None:
     """Of a history in which everyone knew everything, any beginning of each lane has nothing set aside: the rest waits."""
     entries = History(seed, apart=False).run(14).entries()
