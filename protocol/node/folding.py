@@ -76,6 +76,7 @@ async def fold_ended(journal: Journal, shelf: Shelf) -> None:
     stale = await shelf.load_ended(journal)
     if not stale:
         return
+    await journal.barrier()  # what is being written was folded by what was known before
     after: dict[tuple[str, str], int] = {}  # lane → the lowest seq beyond which one of these posts does not count
     heads = await journal.heads()
     for end in [end for post in stale for end in shelf.ended[post]]:
@@ -97,6 +98,9 @@ async def fold_again(journal: Journal, shelf: Shelf, stale: Stale) -> None:
 
     What the views were folded with is noted when all are: broken off, it is done again at the next start, and only then.
     """
+    if not stale.tables and not stale.nodes:
+        return
+    await journal.barrier()  # what is being written was folded by what was known before
     if stale.tables:
         mark = shelf.mark
         await fill(journal)

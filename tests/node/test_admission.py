@@ -1,5 +1,7 @@
 """Entries of other nodes: whole or not at all, once, proven, and the same tables at both ends."""
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -8,7 +10,9 @@ from protocol import entry, have, lane
 from protocol.batch import Batch
 from protocol.commands import AcceptDispute, AddEvidence, AddNote, EraseBody, EscalateDispute, RecordMediation, TakeUpDispute
 from protocol.events import Draft, NodeRevoked, NoteAdded, TableSet, TextBody
+from protocol.node.folding import fold_again
 from protocol.node.journal import rebuild
+from protocol.node.shelf import Stale
 from protocol.problem import Refused
 from tests.node.desk_kit import ROOT, TOWN, VILLAGE, County, Node, add_person, batch_of, carry, dispute, exchange, new_id, signing_key
 
@@ -183,6 +187,25 @@ async def test_a_cloned_computer_is_seen_at_the_first_shared_peer(county: County
             await town.admission.admit(batch, clone.signer.node)
         assert refused.value.code == "lane_fork"
     assert await digests(town) == before, "ours stays"
+
+
+async def test_what_is_being_written_while_a_revocation_comes_is_folded_by_it_too(county: County):
+    village, root = await county.node("village"), await county.node("root")
+    case = (await village.say(dispute())).subject
+    await exchange(village, root)
+    note = (await village.say(AcceptDispute(id=new_id(), case=case))).subject
+    assert note == case
+    lane = (VILLAGE, village.signer.origin)
+    late = await village.journal.lane(*lane, (await root.journal.heads())[lane].seq, 10)
+    async with root.journal.writing() as w:
+        await w.take(late)  # folded by what is known before
+        stale = Stale(nodes=frozenset({village.signer.node}))
+        root.shelf.revoked = {village.signer.node: {lane: late[0].seq - 1}}
+        folding = asyncio.create_task(fold_again(root.journal, root.shelf, stale))
+        await asyncio.sleep(0.1)
+    await folding
+    assert (await root.journal.rows("case_row", "subject = :case", {"case": case}))[0]["status"] == "logged"
+    assert await rebuild(root.journal)
 
 
 async def test_what_a_revoked_node_wrote_afterwards_is_set_aside_everywhere(county: County):

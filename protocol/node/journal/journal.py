@@ -162,6 +162,17 @@ class Journal:
         if self._checkpoint:
             self._checkpoint.committed()
 
+    async def barrier(self) -> int | None:
+        """Returns once every transaction that had begun before has ended, of other programs too. PostgreSQL: the highest position there."""
+        if self._writer.dialect.name != "postgresql":
+            async with self.writing():
+                return None
+        async with self._guarded(), self._writer.connect() as c:
+            await c.execute(text("select pg_advisory_xact_lock(:key)"), {"key": SINCE_BARRIER})
+            upto: int = (await c.execute(text("select coalesce(max(position), 0) from entry"))).scalar_one()
+            await c.rollback()
+            return upto
+
     @asynccontextmanager
     async def _own_turn(self) -> AsyncIterator[None]:
         if self._turn.locked():
@@ -237,12 +248,7 @@ class Journal:
 
     async def since(self, position: int, limit: int) -> list[Stored]:
         """Up to `limit` entries after a position, in order; none will ever appear below the last one returned."""
-        upto = None
-        if self._writer.dialect.name == "postgresql":
-            async with self._guarded(), self._writer.connect() as c:
-                await c.execute(text("select pg_advisory_xact_lock(:key)"), {"key": SINCE_BARRIER})
-                upto = (await c.execute(text("select coalesce(max(position), 0) from entry"))).scalar_one()
-                await c.rollback()
+        upto = await self.barrier() if self._writer.dialect.name == "postgresql" else None
         until = "" if upto is None else " and position <= :upto"
         return await self._entries(
             f"where position > :after{until} order by position limit :limit", {"after": position, "upto": upto, "limit": limit}
