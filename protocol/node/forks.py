@@ -27,7 +27,7 @@ from protocol.batch import BATCH_BYTES_MAX, Batch
 from protocol.certificate import Certificate
 from protocol.events import LaneOpened, facts_of
 from protocol.node import log
-from protocol.node.bodies import expect_files
+from protocol.node.bodies import erase_bodies, expect_files
 from protocol.node.journal import Journal, Writing, branches
 from protocol.node.journal.branches import Branched
 from protocol.node.shelf import Shelf
@@ -206,7 +206,7 @@ class Forks:
         now_ms = self._clock()
         aside = await branches.swap(w, new, self._signer.node, now_ms)
         subjects = frozenset(row.subject for row in (*new, *aside) if row.sort != lane.SORT)
-        await w.project(subjects)
+        await w.project(subjects | await erase_bodies(w, [row.stored for row in new]))
         return Moved(ledger, origin, tuple(aside), subjects), None
 
     def _is_closed(self, origin: str) -> bool:

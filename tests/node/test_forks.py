@@ -287,6 +287,26 @@ async def test_a_disk_put_back_takes_the_history_of_others_and_writes_its_own_la
     assert await node.forks.settle() == [], "once"
 
 
+async def test_an_erasure_that_comes_back_with_the_history_of_others_is_carried_out_again(county: County):
+    village, before = await county.node("village"), await county.node("root")
+    case = (await village.say(dispute())).subject
+    await exchange(village, before)
+    old = await county.node("root", folder="old")
+    await carry(village, old)
+    logged = next(e for e in await before.journal.subject(case) if e.head.kind == "DisputeLogged")
+    await before.say(EraseBody(id=new_id(), item="|".join(map(str, logged.key)), ground="个人信息保护法第47条"))
+    await carry(before, village)
+    await old.say(AddNote(id=new_id(), case=case, text="刚换上旧盘就写的。"))
+    await old.journal.close()
+    county.nodes.remove(old)
+    node = await county.node("root", epoch=2, folder="old")
+    assert (await node.journal.entry(*logged.key)).body is not None, "the old disk still has it"
+    await bring(before, node, village.signer.node)
+    assert len(await node.forks.settle()) == 1
+    assert (await node.journal.entry(*logged.key)).body is None
+    assert await rebuild(node.journal)
+
+
 async def test_an_erasure_reaches_what_stands_beside_the_lane_whichever_came_first(county: County):
     _village, clone, _town, root = await forked_apart(county)
     await bring(clone, root)
