@@ -30,7 +30,7 @@ ENDINGS: Final[dict[str, tuple[str, ...]]] = {
     "ended": ("ended", "opinion", "pledge", "law", "withdrawn"),
 }  # status → written endings that fit it
 CORRECTABLE: Final = ("title", "account", "place_text", "type", "amount_fen", "headcount", "parties")
-LINK_FIELDS: Final = ("alias", "logged_ms", "accepted_ms")  # what a merged registration leaves in the one that goes on
+LINK_FIELDS: Final = ("alias", "code", "logged_ms", "accepted_ms")  # what a merged registration leaves in the one that goes on; a new code
 IN_FACTS: Final = ("type", "amount_fen", "headcount", *LINK_FIELDS)
 CHARS_MAX: Final = {"title": 100, "account": 2000, "place_text": 100}
 HEADCOUNT_MAX: Final = 9999

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from protocol import parties, words
+from protocol import codes, parties, words
 from protocol.calendar import end_of_day_ms, local_date
 from protocol.case import (
     STATUS_NAMES,
@@ -130,9 +130,13 @@ def _append(case: Case, item: Item, body: Any, verdict: Verdict) -> None:
 
 
 def _link(case: Case, field: str, value: Any) -> None:
-    """What a registration that was merged into this one left here: its code, and its clocks if they are earlier."""
+    """What a registration that was merged into this one left here: its code, and its clocks if they are earlier. A code instead of one
+    that was given twice: the old one may be on a paper somewhere."""
     if field == "alias" and isinstance(value, str) and value not in case.aliases:
         case.aliases.append(value)
+    elif field == "code" and isinstance(value, str) and codes.is_code(value) and value != case.code:
+        case.aliases += [case.code] if case.code not in case.aliases else []
+        case.code = value
     elif field == "logged_ms" and isinstance(value, int):
         case.logged_ms = min(case.logged_ms, value)
     elif field == "accepted_ms" and isinstance(value, int):

@@ -279,7 +279,7 @@ def _search_case(admitted: list[Admitted]) -> str:
         elif isinstance(facts, PartyAdded | PartyCorrected):
             words |= {} if body is None else {body.party.name: None}
         elif isinstance(facts, DisputeCorrected):
-            value = facts.value if facts.field == "alias" else (None if body is None else body.value)
+            value = facts.value if facts.field in ("alias", "code") else (None if body is None else body.value)
             if value is not None:
                 words[party_names(value) if isinstance(value, list) else str(value)] = None
     return "\n".join(word for word in words if word)

@@ -138,6 +138,7 @@ FIELD_NAMES: Final[dict[str, str]] = {
     "headcount": "人数",
     "parties": "当事人",
     "alias": "并入的编号",
+    "code": "编号",
     "logged_ms": "登记时间",
     "accepted_ms": "受理时间",
 }

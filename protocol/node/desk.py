@@ -113,6 +113,10 @@ class Desk:
         """
         return await self.errands.run() if self.is_asked() and not self.stopped() else []
 
+    async def codes(self) -> list[Outcome]:
+        """See Errands.codes."""
+        return await self.errands.codes() if self.is_asked() and not self.stopped() else []
+
     async def by_itself(self, make: Make) -> Outcome | None:
         """One thing that the node writes without being asked.
 

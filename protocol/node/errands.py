@@ -19,12 +19,24 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from protocol import certificate as certificates
-from protocol import dispute, entry, place, transfer
+from protocol import codes, dispute, entry, place, transfer
 from protocol.case import Task
 from protocol.certificate import Certificate
 from protocol.drafts import removal_drafts
-from protocol.events import Draft, PostEnded, TaskAnswered, TaskAssigned, TaskAssignedBody, TaskRecalled, TaskUrged, TextBody
+from protocol.events import (
+    DisputeCorrected,
+    DisputeCorrectedBody,
+    Draft,
+    PostEnded,
+    TaskAnswered,
+    TaskAssigned,
+    TaskAssignedBody,
+    TaskRecalled,
+    TaskUrged,
+    TextBody,
+)
 from protocol.node.deciding import Asked, held
+from protocol.node.journal.rows import fetch
 from protocol.node.listing import any_of, subtree
 from protocol.task import RANK
 from protocol.views import Limits
@@ -61,6 +73,13 @@ _TO_ANNOUNCE = (
 )
 
 
+_CODED_ANEW: Final = (
+    "select a.subject, a.ledger, b.ledger, a.code from case_row a join case_row b on b.code = a.code and b.subject <> a.subject"
+    " where a.code in (select code from case_row where code > '' and predecessor = '' group by code having count(*) > 1)"
+    " and a.predecessor = '' and b.predecessor = '' and (b.logged_ms < a.logged_ms or (b.logged_ms = a.logged_ms and b.subject < a.subject))"
+    " limit :most"
+)
+_STILL: Final = "select 1 from case_row where code = :code and subject <> :subject and predecessor = '' limit 1"
 _TO_ERASE = (
     "select subject, holder from case_row where leftover >= 0 and (leftover > 0"
     " or exists (select 1 from task_row t where t.case_subject = case_row.subject and t.worded > 0)) limit :most"
@@ -123,7 +142,31 @@ class Errands:
         due = [subject for subject, holder in await self._rows(_TO_ERASE) if certificates.serves(own, holder)]
         return [done for subject in due if (done := await self._erase(subject))]
 
+    async def codes(self) -> list["Outcome"]:
+        """A new code for the later of two cases that have one: a disk that was put back, or a copy of it, counted from the same count.
+
+        It reads all cases: for now and then, and only where a node has a second history.
+        """
+        written = []
+        for subject, here, there, code in await self._rows(_CODED_ANEW):
+            if self._is_mine(f"code {subject}", here, there) and (done := await self._recode(subject, code)):
+                written.append(done)
+        return written
+
     # ── the rest is private ──
+
+    async def _recode(self, subject: str, code: str) -> "Outcome | None":
+        async def make(asked: Asked) -> tuple[str, list[Draft]]:
+            case, twins = await asked.case(subject), await fetch(asked.w.connection, _STILL, {"code": code, "subject": subject})
+            if case is None or case.code != code or not twins:
+                return "", []
+            new = codes.case_code(asked.year, asked.signer.short, asked.signer.epoch, await asked.number("case"))
+            why = DisputeCorrectedBody(reason="同一编号发过两次，原编号保留")
+            return entry.derive(subject, f"code {code}"), [
+                Draft(case.ledger, subject, "dispute", DisputeCorrected("", 1, (), "code", new), why)
+            ]
+
+        return await self._desk.by_itself(make)
 
     async def _due(self) -> Sequence[bool]:
         """Whether there may be arrivals, tasks, transfers, ends, words: one question after each commit instead of eight."""

@@ -50,6 +50,7 @@ from protocol.tables import Tables
 
 MARK_S = 0.5  # the mark follows a commit within this time; a mark that lags is harmless
 ERRANDS_S = 60.0  # how often we look whether a lower node has left something to us
+CODES_S = 30.0  # how often at most we look for numbers that were given twice
 ELSEWHERE_S = 1.0  # how often we look whether another program (the command line) wrote to our journal
 
 __all__ = ["MARK", "VERSION", "Node", "now_ms", "store_key", "store_url"]
@@ -219,6 +220,7 @@ class Node:
 
     async def _errands(self) -> None:
         """What follows from what was written here; and now and then, for what a lower node did not do in time."""
+        looked_s = -CODES_S
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(ERRANDS_S):
@@ -226,6 +228,15 @@ class Node:
             self._wrote.clear()
             await self.desk.ready()
             await self.desk.arrivals()
+            if asyncio.get_running_loop().time() - looked_s >= CODES_S and await self._may_count_twice():
+                looked_s = asyncio.get_running_loop().time()
+                await self.desk.codes()
+
+    async def _may_count_twice(self) -> bool:
+        """Claims that some disk was put back once, or copied: only then is a number ever given twice."""
+        if any(entry.epoch_of(origin) > 1 for _, origin in await self.journal.heads()):
+            return True
+        return bool(await self.journal.select("select 1 from branch limit 1", {}))
 
     async def _widened(self) -> None:
         """The county gave us a wider certificate: it is taken, and whoever runs this node opens it again."""

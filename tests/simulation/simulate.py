@@ -103,7 +103,9 @@ async def _healed(world: World) -> list[str]:
             continue
         wrong = [f"{site.name} does not open" for site in world.alive() if site.node is None]
         wrong = wrong or [f"{site.name} still asks the others" for site in world.alive() if site.node and not site.node.desk.is_asked()]
-        wrong = wrong or checks.differing(world) or list(checks.present(world))  # what stands beside a lane comes after it
+        wrong = (
+            wrong or checks.differing(world) or list(checks.present(world)) or list(checks.doubled(world))
+        )  # what stands beside a lane comes after it
         calm = 0 if wrong else calm + 1
         if calm == CALM_LOOKS and (busy := await _phones(world)) == 0:
             world.note("all is one")
