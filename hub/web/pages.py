@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from litestar import Litestar, Request, Response, get
 
-from hub.web import board, case_map, nodes
+from hub.web import board, case_map, nodes, where
 from protocol.access import CASE_POWERS
 from protocol.events import Actor
 from protocol.node.web import visits
@@ -52,6 +52,7 @@ def app(node: Any, dist: Path = DIST) -> Litestar:
     views = {**board.VIEWS, **case_map.VIEWS, **nodes.VIEWS, **visits.VIEWS}
     application = make_app(node, routes, [HERE / "templates"], dist, "/board", views=views, homes=HOMES)
     application.state.environment.globals["has_power"] = has_power
+    application.state.environment.globals["where_it_is"] = lambda place, cadres: where.drawn(place, cadres, node.tables())
     application.state.environment.filters |= {"masked_title": masked_title, **case_map.FILTERS}
     return application
 

@@ -19,10 +19,10 @@ from protocol.companion import SORT as COMPANION
 from protocol.companion_fold import Companion, fold_companion
 from protocol.events import Actor, BodyErased, body_of, facts_of
 from protocol.fold import fold_case, fold_task
-from protocol.node import candidates, listing, marks, sealing
+from protocol.node import candidates, listing, marks, past, sealing
 from protocol.node.deciding import home_covers
 from protocol.node.journal import Journal
-from protocol.node.journal.rows import among, bound
+from protocol.node.journal.rows import among, bound, named
 from protocol.node.journal.stored import SELECT, stored
 from protocol.node.listing import VIEWS
 from protocol.node.sealing import SealedReport
@@ -46,13 +46,8 @@ PEOPLE_MAX = 2_000
 VISIT_MAX = 20
 COUNTS_MS, COUNTS_MAX = 10_000, 200  # clocks run out without an entry; offices that ask at one node
 QUARANTINE_MAX = 200
-PARTIES_LOOKED_UP, PAST_CASES_MAX = 6, 50  # names of one case whose other cases are looked at, and how many of each
 _OPEN_TASK = listing.TASK_IS_OPEN
 _FIRST_DUE = f"case when {_OPEN_TASK} then 0 else 1 end, case when {_OPEN_TASK} then coalesce(nullif(due_ms, 0), assigned_ms) else -updated_ms end, subject"
-_VISITED = (
-    "select cadre, case_subject, count(*) as visits, max(coalesce(arrived_ms, reported_ms)) as last_ms from task_row"
-    " where {among} and cadre > '' and coalesce(arrived_ms, reported_ms, 0) > 0 group by cadre, case_subject"
-)
 _BUSY = (
     "select cadre, count(*) as open_tasks, min(nullif(due_ms, 0)) as next_due_ms from task_row"
     f" where {_OPEN_TASK} and cadre > '' and coalesce(link, '') = '' group by cadre"
@@ -113,7 +108,7 @@ class Reads:
             if (view, text.strip(), status, place, type, narrowed) == ("all", "", "", "", "", WHATEVER):
                 total = (await self._counted(c, actor, ("all",)))["all"]
             else:
-                total = (await _all(c, f"select count(*) from case_row where {condition}", values))[0][0]
+                total = (await named(c, f"select count(*) from case_row where {condition}", values))[0][0]
             ordered = listing.order(view, narrowed.from_ms is not None, by_date)
             rows = await _dicts(c, listing.page(condition, ordered), {**values, "per": per, "skip": (page - 1) * per})
             known = await self._marks(c, [_last(row) for row in rows])
@@ -152,7 +147,7 @@ class Reads:
         """How many cases each of VIEWS holds for this actor. Each page asks; counted anew when an entry came, and each COUNTS_MS."""
         who, now_ms = (actor.offices, actor.powers & access.CASE_POWERS), self._clock()
         async with self._journal.read() as c:
-            newest = (await _all(c, "select max(position) from entry", {}))[0][0]
+            newest = (await named(c, "select max(position) from entry", {}))[0][0]
             known = self._counts.get(who)
             if known is None or known.position != newest or not 0 <= now_ms - known.at_ms < COUNTS_MS:
                 if len(self._counts) >= COUNTS_MAX:
@@ -202,7 +197,7 @@ class Reads:
         condition, values = listing.own_region(actor)
         async with self._journal.read() as c:
             sql = f"select distinct subject from opinion_row where case_subject = :case and {condition} order by subject"
-            subjects = [row[0] for row in await _all(c, sql, {**values, "case": case})]
+            subjects = [row[0] for row in await named(c, sql, {**values, "case": case})]
         found = []
         for subject in subjects:
             entries = [e.admitted for e in await self._journal.subject(subject) if e.sort == COMPANION]
@@ -261,7 +256,7 @@ class Reads:
         """Those of these cases that `asked` has a visit of."""
         condition, values = listing.asked_of(actor, self._signer.certificate.node)
         sql = f"select distinct case_subject from task_row where {condition} and {among(c, 'case_subject', 'cases')}"
-        return {row[0] for row in await _all(c, sql, {**values, "cases": bound(c, cases)})}
+        return {row[0] for row in await named(c, sql, {**values, "cases": bound(c, cases)})}
 
     async def my_tasks(self, actor: Actor) -> list[TaskRow]:
         """Those of the cadre who asks, open ones first, by date."""
@@ -277,7 +272,7 @@ class Reads:
         async with self._journal.read() as c:
             where = f"{among(c, 'node', 'nodes')} and {among(c, 'ledger', 'ledgers')}"
             values = {"nodes": bound(c, {node for _, node, _ in wanted}), "ledgers": bound(c, {key[0] for _, _, key in wanted})}
-            rows = await _all(c, f"select node, ledger, origin, seq from peer_have where {where}", values)
+            rows = await named(c, f"select node, ledger, origin, seq from peer_have where {where}", values)
         said = {(row.node, row.ledger, row.origin): row.seq for row in rows}
         written = {(task, node) for task, node, key in wanted if node == entries.node_of(key[1])}  # its own entries it has
         return {task for task, node, key in wanted if (task, node) in written or said.get((node, *key[:2]), 0) >= key[2]}
@@ -302,8 +297,8 @@ class Reads:
                 " sum(case when offer_to = :office then 1 else 0 end) as coming"
                 f" from case_row where {listing.IS_OPEN} and {seen} group by (ledger || ''), ledger"
             )
-            counted = await _all(c, sql, {**values, "office": office, "now_ms": self._clock()})
-            heard = {(r.node, r.ledger): r.at_ms for r in await _all(c, "select node, ledger, at_ms from peer", {})}
+            counted = await named(c, sql, {**values, "office": office, "now_ms": self._clock()})
+            heard = {(r.node, r.ledger): r.at_ms for r in await named(c, "select node, ledger, at_ms from peer", {})}
         made = []
         for path in (office, *tables.children(office)):
             # the own row counts what lies in its own ledger only: its children stand below it
@@ -321,12 +316,12 @@ class Reads:
             raise Refused("not_allowed", what="派单")
         kinds = [kind for kind, row in self._shelf().posts.items() if "field" in row.powers]
         async with self._journal.read() as c:
-            posts = await _all(
+            posts = await named(
                 c, "select subject, kind, ledger, title, home from post_row where ended = 0 and home > '' order by subject", {}
             )
             posts = [p for p in posts if p.kind in kinds]
             names = await self._names(c, [p.subject for p in posts])
-            busy = await _all(c, _BUSY, {})
+            busy = await named(c, _BUSY, {})
         load = {row.cadre: (row.open_tasks, row.next_due_ms) for row in busy}
         made = []
         for p in posts:
@@ -339,27 +334,14 @@ class Reads:
         return sorted(made, key=lambda m: (not m.reachable, not m.linked, m.open_tasks, m.office, m.name))
 
     async def visited(self, actor: Actor, case: str, parties: Sequence[str]) -> dict[str, candidates.Past]:
-        """person → his visits to this case ("" = none), and to other cases of people with these names, as far as the actor may see them."""
-        names = [name for name in dict.fromkeys(parties) if len(name) > 1][:PARTIES_LOOKED_UP]
+        """See past.visited."""
         async with self._journal.read() as c:
-            seen, values = await listing.visible(c, actor)
-            of_names: dict[str, set[str]] = {case: set()} if case else {}
-            for name in names:
-                matching, some = await listing.found(c, name, actor)
-                sql = f"select subject, parties from case_row where {seen} and {matching} order by updated_ms desc limit {PAST_CASES_MAX}"
-                for row in await _all(c, sql, {**values, **some}):
-                    if row.subject != case and name in (row.parties or "").split("、"):
-                        of_names.setdefault(row.subject, set()).add(name)
-            asked = {"cases": bound(c, of_names)}
-            rows = await _all(c, _VISITED.format(among=among(c, "case_subject", "cases")), asked)
-        found: dict[str, candidates.Past] = {}
-        for row in rows:
-            before, is_here = found.get(row.cadre, candidates.Past()), row.case_subject == case
-            met = tuple(dict.fromkeys([*before.names, *sorted(of_names[row.case_subject])]))
-            here, elsewhere = (row.visits, 0) if is_here else (0, row.visits)
-            last_ms = max(before.last_ms, row.last_ms)
-            found[row.cadre] = candidates.Past(before.here + here, before.met + elsewhere, met, last_ms)
-        return found
+            return await past.visited(c, actor, case, parties)
+
+    async def practised(self, actor: Actor, persons: Sequence[str], kind: str) -> dict[str, int]:
+        """See past.practised."""
+        async with self._journal.read() as c:
+            return await past.practised(c, actor, persons, kind, self._clock() - past.SKILL_MS)
 
     async def people(self, actor: Actor) -> list[PersonRow]:
         """Persons registered with the actor's office or below. Raises Refused not_allowed without the power people or admin."""
@@ -368,8 +350,8 @@ class Reads:
         inside, values = listing.subtree("ledger", "own", actor.office)
         async with self._journal.read() as c:
             sql = f"select subject, name, phone, ledger from person_row where {inside} order by ledger, name, subject limit {PEOPLE_MAX}"
-            persons = await _all(c, sql, values)
-            posts = await _all(c, f"select * from post_row where {inside} order by ended, post", values)
+            persons = await named(c, sql, values)
+            posts = await named(c, f"select * from post_row where {inside} order by ended, post", values)
         made = []
         for person in persons:
             own = [(p.post, p.kind, p.title or "", p.ledger, p.home or "", bool(p.ended)) for p in posts if p.subject == person.subject]
@@ -380,7 +362,7 @@ class Reads:
         """(person, name) of those with a post in the actor's own office that handles cases: who may be named."""
         kinds = {kind for kind, row in self._shelf().posts.items() if "mediate" in row.powers}
         async with self._journal.read() as c:
-            posts = await _all(c, "select subject, kind from post_row where ledger = :office and ended = 0", {"office": actor.office})
+            posts = await named(c, "select subject, kind from post_row where ledger = :office and ended = 0", {"office": actor.office})
             names = await self._names(c, [p.subject for p in posts if p.kind in kinds])
         return sorted(names.items(), key=lambda named: (named[1], named[0]))
 
@@ -391,7 +373,7 @@ class Reads:
     async def person_phone(self, person: str) -> str:
         """His number at work, as 人员 has it; "" when unknown here."""
         async with self._journal.read() as c:
-            rows = await _all(c, "select phone from person_row where subject = :person", {"person": person})
+            rows = await named(c, "select phone from person_row where subject = :person", {"person": person})
         return (rows[0].phone or "") if rows else ""
 
     async def person_names(self, persons: Iterable[str]) -> dict[str, str]:
@@ -450,7 +432,7 @@ class Reads:
             condition, some = listing.view(name, actor, self._clock(), region if name == "all" else seen)
             parts.append(f"(select count(*) from case_row where {condition})")
             values.update(some)
-        row = (await _all(c, "select " + ", ".join(parts), values))[0]
+        row = (await named(c, "select " + ", ".join(parts), values))[0]
         return dict(zip(views, row, strict=True))
 
     async def _marks(self, c: AsyncConnection, keys: Iterable[Key]) -> dict[Key, tuple[Mark, ...]]:
@@ -466,7 +448,7 @@ class Reads:
         if not persons:
             return {}
         values = {"persons": bound(c, sorted(set(persons)))}
-        rows = await _all(c, f"select subject, name from person_row where {among(c, 'subject', 'persons')}", values)
+        rows = await named(c, f"select subject, name from person_row where {among(c, 'subject', 'persons')}", values)
         return {row.subject: row.name or "" for row in rows}
 
 
@@ -474,10 +456,5 @@ def _last(row: Any) -> Key:
     return (row["ledger"], row["last_origin"] or "", row["last_seq"] or 0)
 
 
-async def _all(c: AsyncConnection, sql: str, values: dict[str, Any]) -> list[Any]:
-    used = {name: value for name, value in values.items() if f":{name}" in sql}
-    return list((await c.execute(sql_text(sql), used)).all())
-
-
 async def _dicts(c: AsyncConnection, sql: str, values: dict[str, Any]) -> list[dict[str, Any]]:
-    return [dict(row._mapping) for row in await _all(c, sql, values)]
+    return [dict(row._mapping) for row in await named(c, sql, values)]

@@ -16,7 +16,6 @@ from operator import add
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol import place
@@ -24,6 +23,7 @@ from protocol.access import CASE_POWERS
 from protocol.events import Actor
 from protocol.node import listing
 from protocol.node.journal import Journal
+from protocol.node.journal.rows import named
 from protocol.node.listing import Narrowed, Where
 from protocol.node.months import Block, Cells, Months, month_after, month_of, starts_between
 from protocol.node.visitors import Visit
@@ -145,7 +145,7 @@ class Statistics:
 
     async def _known(self, c: AsyncConnection, who: Any) -> Found | int | None:
         """The answer, where it is kept and still good; else the position of the newest entry."""
-        newest = (await _all(c, "select max(position) from entry", {}))[0][0]
+        newest = (await named(c, "select max(position) from entry", {}))[0][0]
         known = self._kept.get(who)
         if known is not None and known.position == newest and 0 <= self._clock() - known.found.at_ms < KEPT_MS:
             return known.found
@@ -170,7 +170,7 @@ class _Question:
     async def prepare(self, spans: Iterable[tuple[int, int]]) -> None:
         """Counts the months and the ends that these times are made of."""
         for what in ("min", "max"):
-            ((ms,),) = await _all(self._c, f"select {what}(logged_ms) from case_row where {listing.COUNTED}", {})
+            ((ms,),) = await named(self._c, f"select {what}(logged_ms) from case_row where {listing.COUNTED}", {})
             self._first, self._last = (ms or 0, self._last) if what == "min" else (self._first, ms or 0)
         cut = [self._cut(span) for span in spans]
         starts = sorted({start for whole, _ in cut for start in whole})
@@ -207,7 +207,7 @@ class _Question:
 
     async def _asked_again(self, span: tuple[int, int]) -> int:
         sql, values = _both((self._inside, self._values), listing.narrowed(Narrowed("again", *span), self._now_ms, self._seen))
-        ((count,),) = await _all(self._c, f"select count(*) from case_row where {sql}", values)
+        ((count,),) = await named(self._c, f"select count(*) from case_row where {sql}", values)
         return int(count)
 
     def _of(self, span: tuple[int, int]) -> list[Block]:
@@ -234,11 +234,11 @@ class _Question:
         for name, (columns, sums) in _GROUPS.items():
             sql = f"select {columns}, {sums} from case_row where {self._inside} and {_DURING} group by {columns}"
             width, groups = columns.count(",") + 1, {}
-            for row in await _all(self._c, sql, values):
+            for row in await named(self._c, sql, values):
                 code = tuple(cell or "" for cell in row[:width])
                 groups[code if width > 1 else code[0]] = tuple(int(cell or 0) for cell in row[width:])
             parts[name] = groups
-        rows = await _all(self._c, f"select min(due_ms) from case_row where {self._inside} and {_DURING} and {_RUNS}", values)
+        rows = await named(self._c, f"select min(due_ms) from case_row where {self._inside} and {_DURING} and {_RUNS}", values)
         until_ms = rows[0][0] if rows[0][0] is not None else until_ms
         return Block(parts, self._now_ms, until_ms)
 
@@ -305,8 +305,3 @@ def _by(groups: dict[Any, Cells], column: int) -> dict[str, Sums]:
         code = codes[column]
         found[code] = found.get(code, Sums()) + _part(cells)
     return found
-
-
-async def _all(c: AsyncConnection, sql: str, values: dict[str, Any]) -> list[Any]:
-    used = {name: value for name, value in values.items() if f":{name}" in sql}
-    return list((await c.execute(text(sql), used)).all())

@@ -4,8 +4,8 @@ import re
 
 from protocol.commands import AddTaskEvidence, ArriveTask, ConfirmTask, LogDispute, Party, RecallTask, ReportTask
 from protocol.node.errands import linked_id
-from tests.hub_pages.world import JSON, OTHER_VILLAGE, Hub
-from tests.node.desk_kit import VILLAGE, new_id
+from tests.hub_pages.world import DAY_MS, JSON, OTHER_VILLAGE, Hub
+from tests.node.desk_kit import TOWN, VILLAGE, new_id
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000002000001e221bc330000000049454e44ae426082"
@@ -22,6 +22,20 @@ async def test_who_is_near_comes_first_and_who_cannot_be_reached_says_why(hub: H
     assert ("同在天子湖镇" in page, "从安吉县社会治理中心来" in page, "手上没有任务" in page) == (True, True, True)
 
 
+async def test_the_form_shows_where_it_is_and_how_many_can_be_sent_from_each_township(hub: Hub):
+    case = hub.cases["田埂地界"]  # of a village in 天子湖镇
+    page = (await hub.client.get(f"/cases/{case}/dispatch")).text
+    (said,) = re.findall(r'role="img" aria-label="([^"]+)"', page)
+    assert said.startswith("要去的在天子湖镇。")
+    sendable = [one for one in (await hub.get(f"/cases/{case}/dispatch"))["cadres"] if not one["why_not"]]
+    told = {name: int(count) for name, count in re.findall(r"([^ ；：]+) (\d+) 位；", said)}
+    assert told == {"天子湖镇": sum(one["office"].startswith(TOWN) for one in sendable)}
+    assert [re.search(r'class="name">([^<]+)', spot)[1] for spot in page.split('class="spot ')[1:] if " there" in spot[:40]] == ["天子湖"]
+    moved = (await hub.client.get(f"/cases/{case}/dispatch?only=cadres&place={OTHER_VILLAGE}", headers={"HX-Request": "true"})).text
+    assert "要去的在梅溪镇。" in moved
+    assert 'id="go-cadre"' in moved
+
+
 async def test_who_was_at_this_case_or_met_its_parties_comes_first_and_says_so(hub: Hub):
     case, who = hub.cases["田埂地界"], hub.as_cadre()
     subject = await hub.send()
@@ -36,7 +50,13 @@ async def test_who_was_at_this_case_or_met_its_parties_comes_first_and_says_so(h
     hub.cases["树遮光"] = (await hub.root.say(other, hub.actor())).subject
     met = (await hub.get(f"/cases/{hub.cases['树遮光']}/dispatch"))["cadres"][0]
     assert (met["name"], met["before"]) == ("陈立新", "见过叶根土 1 次（按姓名），最近今天")
+    assert met["skill"] == "邻里类去过 1 件"
+    assert "邻里类去过 1 件" in (await hub.client.get(f"/cases/{hub.cases['空调外机对着窗']}/dispatch")).text
+    assert {one["skill"] for one in (await hub.get(f"/cases/{hub.cases['工钱没结清']}/dispatch"))["cadres"]} == {""}
     assert (await hub.get(f"/cases/{hub.cases['工钱没结清']}/dispatch"))["cadres"][0]["before"] == ""
+    hub.county.clock.pass_ms(3 * 365 * DAY_MS)
+    await hub.sign_in("operator")
+    assert {one["skill"] for one in (await hub.get(f"/cases/{hub.cases['空调外机对着窗']}/dispatch"))["cadres"]} == {""}, "too long ago"
 
 
 async def test_a_cadre_with_the_name_of_a_party_is_last_says_why_and_cannot_be_chosen(hub: Hub):

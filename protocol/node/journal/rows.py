@@ -57,6 +57,12 @@ async def fetch(connection: AsyncConnection, sql: str, values: Values | None = N
     return list(await driver.execute_fetchall(sql, dict(values or {})))
 
 
+async def named(connection: AsyncConnection, sql: str, values: Values) -> list[Any]:
+    """All rows, by the names of their columns. Of `values` only what the statement names is bound."""
+    used = {name: value for name, value in values.items() if f":{name}" in sql}
+    return list((await connection.execute(text(sql), used)).all())
+
+
 async def index_names(connection: AsyncConnection) -> set[str]:
     """Of the indices that are there."""
     sql = "select indexname from pg_indexes where schemaname = current_schema()"

@@ -18,7 +18,7 @@ WORKING_DAYS_OFFERED: Final = (1, 3, 5)
 
 
 class Reasons(msgspec.Struct, frozen=True):
-    """A candidate as the form shows him. duty: what he is · where, load, before: words · why_not: "" when he can be chosen."""
+    """A candidate as the form shows him. duty: what he is · skill: which kind of matter he went to · where, load, before: words · why_not: "" when he can be chosen."""
 
     choice: CadreChoice
     distance: int
@@ -26,6 +26,7 @@ class Reasons(msgspec.Struct, frozen=True):
     where: str
     load: str
     before: str
+    skill: str
     linked: str
     why_not: str
 
@@ -37,12 +38,15 @@ async def candidates_for(request: Request, place: str, case: Case | None, names:
     past = await node.reads.visited(actor, case.id if case else "", parties)
     ranked = candidates.ranked(await node.reads.cadres(actor, place), place, parties, past)
     ranked.sort(key=lambda one: one.choice.person == now)
-    shown = [reasons(one, place, node) for one in ranked[:CADRES_SHOWN_MAX]]
+    kind, first = case.type[:2] if case else "", ranked[:CADRES_SHOWN_MAX]
+    went = await node.reads.practised(actor, [one.choice.person for one in first], kind) if kind else {}
+    shown = [reasons(one, place, node, went.get(one.choice.person, 0), kind) for one in first]
     has_it = "这一项现在就在他手上"
     return [msgspec.structs.replace(one, why_not=has_it) if one.choice.person == now else one for one in shown], len(ranked)
 
 
-def reasons(one: candidates.Candidate, place: str, node: Any) -> Reasons:
+def reasons(one: candidates.Candidate, place: str, node: Any, went: int = 0, kind: str = "") -> Reasons:
+    """went: to how many cases of this kind (2-digit type)."""
     choice, tables, now_ms = one.choice, node.tables(), node.clock()
     duty = choice.title or (tables.posts[choice.kind].name if choice.kind in tables.posts else "")
     load = f"手上 {choice.open_tasks} 件" if choice.open_tasks else "手上没有任务"
@@ -50,11 +54,12 @@ def reasons(one: candidates.Candidate, place: str, node: Any) -> Reasons:
         load += f"，最近一件{'已超期' if choice.next_due_ms < now_ms else moment(choice.next_due_ms, now_ms) + ' 前'}"
     linked = f"他的手机不归这里管：任务经{tables.office_name(choice.office)}转到，答复会回到这里" if choice.linked else ""
     where, before = candidates.where(one, place, tables), candidates.before(one.past, day(one.past.last_ms, now_ms))
-    return Reasons(choice, one.distance, duty, where, load, before, linked, candidates.why_not(one))
+    skill = f"{tables.type_name(kind)}类去过 {went} 件" if went else ""
+    return Reasons(choice, one.distance, duty, where, load, before, skill, linked, candidates.why_not(one))
 
 
 def as_twin(one: Reasons) -> dict[str, Any]:
-    said = {name: getattr(one, name) for name in ("distance", "duty", "where", "load", "before", "why_not")}
+    said = {name: getattr(one, name) for name in ("distance", "duty", "where", "load", "before", "skill", "why_not")}
     return msgspec.structs.asdict(one.choice) | said
 
 

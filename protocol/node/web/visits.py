@@ -96,7 +96,7 @@ async def dispatch_page(request: Request, subject: FromPath[str]) -> Response[An
     if wants_json(request):
         return twin({"case": subject, "place": context["place"], "cadres": [as_twin(one) for one in context["cadres"]]})
     if is_htmx(request):
-        name = "visits/_cadres.html" if request.query_params.get("only") == "cadres" else "visits/_dispatch.html"
+        name = "visits/_choice.html" if request.query_params.get("only") == "cadres" else "visits/_dispatch.html"
         return fragment(request, name, pane=True, **context)
     return await page(request, "visits/dispatch.html", **context)
 

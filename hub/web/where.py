@@ -1,0 +1,45 @@
+"""The place of a task on the scheme of the county, and how many who can be sent are in each township: beside the form that sends them."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+
+from hub.web.case_map import positions
+from protocol import place as places
+from protocol.node import candidates
+from protocol.node.web.dispatching import Reasons
+from protocol.tables import Tables
+
+
+class Spot(msgspec.Struct, frozen=True):
+    """A township. column, row: as on the board · there: the task is in it · cadres: who can be sent and works in it."""
+
+    path: str
+    name: str
+    column: int
+    row: int
+    there: bool
+    cadres: int
+
+
+class Drawn(msgspec.Struct, frozen=True):
+    """there: the township that the task is in · beside: how many can be sent from offices that are in no township."""
+
+    spots: list[Spot]
+    there: str
+    beside: int
+
+
+def drawn(place: str, cadres: Sequence[Reasons], tables: Tables) -> Drawn:
+    """Without a spot for the place there is nothing to show: `spots` is empty."""
+    root = places.segments(place)[0]
+    able = [candidates.at(one.choice.office) for one in cadres if not one.why_not]
+    there = Counter(office if office == root else "/".join(places.segments(office)[:2]) for office in able)
+    spots = []
+    for path in tables.children(root):
+        column, row = positions().get(places.code_of(path), (0, 0))
+        if column:
+            spots.append(Spot(path, tables.place_name(path), column, row, places.within(place, path), there[path]))
+    target = next((spot.name for spot in spots if spot.there), "")
+    return Drawn(spots if target else [], target, len(able) - sum(spot.cadres for spot in spots))
