@@ -256,6 +256,21 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         seeds_max=120,
     ),
     Mutation(
+        "erasure left behind", "an erasure that comes back with the history of others is not carried out",
+        (Cut(f"{NODE}.forks:Forks._follow", "await erase_bodies(w, [row.stored for row in new])", "set()"),),
+        by="tests/node/test_forks.py::test_an_erasure_that_comes_back_with_the_history_of_others_is_carried_out_again",
+    ),
+    Mutation(
+        "folded by what was", "a fold that follows from a revocation does not wait for what is being written",
+        (Cut(f"{NODE}.folding:fold_again", "await journal.barrier()", "pass"),),
+        by="tests/node/test_admission.py::test_what_is_being_written_while_a_revocation_comes_is_folded_by_it_too",
+    ),
+    Mutation(
+        "one code for two", "a number that was given twice stays so",
+        (Cut(f"{NODE}.errands:Errands.codes", 'self._is_mine(f"code {subject}", here, there)', "False"),),
+        by="tests/node/test_codes_anew.py::test_the_later_case_gets_a_new_number_and_keeps_the_old_one_beside_it",
+    ),
+    Mutation(
         "digest over counts", "two histories of the same length are taken for one",
         (
             Cut(f"{LINK}.hearing:Hearing._compare", "elif seq == here.seq and hash_ != here.hash:", "elif False:"),
