@@ -132,11 +132,11 @@ class Writing:
     def __init__(self, memory: Memory) -> None:
         self.memory, self.connection = memory, self
 
-    async def set_have(self, node, ledger, lanes, at_ms, signed) -> None:
-        self.memory.haves[node, ledger] = (lanes, at_ms, signed)
+    async def set_haves(self, haves) -> None:
+        self.memory.haves |= haves
 
-    async def set_own_have(self, ledger, at_ms, signed) -> None:
-        self.memory.own[ledger] = signed
+    async def set_own_haves(self, said) -> None:
+        self.memory.own |= {ledger: signed for ledger, (_, signed) in said.items()}
 
     async def quarantine(self, node, ledger, origin, refused, at_ms, sample=None, count=1) -> None:
         key = (node, ledger, origin, refused.code)

@@ -378,8 +378,8 @@ class Contract:
             await w.set_have("nother", TOWNSHIP, {ORIGIN: (1, b"1" * 32)}, 10, b"aside")
         async with journal.writing() as w:
             await w.set_have("nother", PLACE, {ORIGIN: (3, b"3" * 32)}, 20, b"second")
-            await w.set_own_have(PLACE, 20, b"mine")
-            await w.set_own_have(PLACE, 30, b"mine too")
+            await w.set_own_haves({PLACE: (20, b"mine")})
+            await w.set_own_haves({PLACE: (30, b"mine too")})
         rows = await journal.rows("peer_have", "ledger = :l", {"l": PLACE}, "origin")
         assert [(r["origin"], r["seq"], r["highest"], r["at_ms"]) for r in rows] == [(ORIGIN, 3, 5, 20), ("nx:1", 0, 2, 20)]
         assert [r["signed"] for r in await journal.rows("peer", order="ledger")] == [b"aside", b"second"]

@@ -58,7 +58,7 @@ async def test_entries_that_are_gone_are_found(county):
     assert await scrub(village.journal) == []
     wire = have.sign(have.Have(village.signer.node, VILLAGE, {lane[1]: (2, bytes(32))}, 1), village.signer.key)
     async with village.journal.writing() as w:
-        await w.set_own_have(VILLAGE, 1, wire)
+        await w.set_own_haves({VILLAGE: (1, wire)})
     assert await scrub(village.journal) == [Wrong(*lane, 2, "said")]
 
 

@@ -34,7 +34,7 @@ PATIENCE_S: Final = 8.0  # so long an operator waits for a fork to be settled by
 CALM_LOOKS: Final = 2  # so often in a row nothing may have changed
 FAULTS: Final = ("loop failed", "pump part failed", "message failed")
 LOCAL: Final = ("disk_full", "store_busy", "store_damaged")
-COLLECT_EACH: Final = 6
+COLLECT_EACH: Final = 8
 
 _runs = [0]
 
@@ -205,11 +205,9 @@ def _bury(world: World, loop: VirtualLoop) -> None:
             life.bury()
     loop.close()
     _runs[0] += 1
-    if _runs[0] == 1:
+    if _runs[0] == 1 or _runs[0] % COLLECT_EACH == 0:
         gc.collect()
-        gc.freeze()  # what was imported and founded stays
-    elif _runs[0] % COLLECT_EACH == 0:
-        gc.collect()
+        gc.freeze()  # what is left now was imported, founded or is kept between runs: it is not looked through again
 
 
 def forget_runs() -> None:

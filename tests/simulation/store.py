@@ -207,6 +207,14 @@ class Connection:
     def driver_connection(self) -> "Connection":
         return self
 
+    @property
+    def sync_connection(self) -> "Connection":
+        return self
+
+    @property
+    def connection(self) -> "Connection":
+        return self
+
     async def get_raw_connection(self) -> "Connection":
         return self
 

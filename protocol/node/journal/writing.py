@@ -316,14 +316,22 @@ class Writing:
     # ── other nodes ──
     async def set_have(self, node: str, ledger: str, lanes: Mapping[str, tuple[int, bytes]], at_ms: int, signed: bytes) -> None:
         """What `node` now says it has of `ledger`, all of it: lanes it no longer names fall to 0, `highest` stays."""
-        c, said = self.connection, {"node": node, "ledger": ledger, "at": at_ms}
-        await run(c, "update peer_have set seq = 0, at_ms = :at where node = :node and ledger = :ledger", [said])
-        await run(c, _HAVE, [{**said, "origin": o, "seq": seq, "hash": hash_} for o, (seq, hash_) in sorted(lanes.items())])
-        await run(c, _PEER, [{**said, "signed": signed}])
+        await self.set_haves({(node, ledger): (lanes, at_ms, signed)})
 
-    async def set_own_have(self, ledger: str, at_ms: int, signed: bytes) -> None:
-        """The last Have this node said of a ledger: a start that finds less than it here has lost something."""
-        await run(self.connection, _OWN_HAVE, [{"ledger": ledger, "at": at_ms, "signed": signed}])
+    async def set_haves(self, haves: Mapping[tuple[str, str], tuple[Mapping[str, tuple[int, bytes]], int, bytes]]) -> None:
+        """(node, ledger) → (lanes, at_ms, signed); see set_have."""
+        c = self.connection
+        said = [({"node": node, "ledger": ledger, "at": at_ms}, lanes, signed) for (node, ledger), (lanes, at_ms, signed) in haves.items()]
+        await run(c, "update peer_have set seq = 0, at_ms = :at where node = :node and ledger = :ledger", [one for one, _, _ in said])
+        every = [{**one, "origin": o, "seq": seq, "hash": hash_} for one, lanes, _ in said for o, (seq, hash_) in sorted(lanes.items())]
+        await run(c, _HAVE, every)
+        await run(c, _PEER, [{**one, "signed": signed} for one, _, signed in said])
+
+    async def set_own_haves(self, said: Mapping[str, tuple[int, bytes]]) -> None:
+        """ledger → (at_ms, signed), the last Have this node said of it: a start that finds less than it here has lost something."""
+        await run(
+            self.connection, _OWN_HAVE, [{"ledger": ledger, "at": at_ms, "signed": signed} for ledger, (at_ms, signed) in said.items()]
+        )
 
     async def quarantine(
         self, node: str, ledger: str, origin: str, refused: Refused, at_ms: int, sample: bytes | None = None, count: int = 1

@@ -159,10 +159,8 @@ class Ground:
 
     async def _write(self, haves: dict, own: dict, refusals: dict) -> None:
         async with self.journal.writing() as w:
-            for (node, ledger), (lanes, at_ms, wire) in haves.items():
-                await w.set_have(node, ledger, lanes, at_ms, wire)
-            for ledger, (at_ms, wire) in own.items():
-                await w.set_own_have(ledger, at_ms, wire)
+            await w.set_haves(haves)
+            await w.set_own_haves(own)
             for (node, ledger, origin, _), (refused, at_ms, sample, count) in refusals.items():
                 await w.quarantine(node, ledger, origin, refused, at_ms, sample, count)
 
