@@ -75,7 +75,7 @@ _TO_ANNOUNCE = (
 
 _CODED_ANEW: Final = (
     "select a.subject, a.ledger, b.ledger, a.code from case_row a join case_row b on b.code = a.code and b.subject <> a.subject"
-    " where a.code in (select code from case_row where code > '' and predecessor = '' group by code having count(*) > 1)"
+    " where a.code in (select code from case_row where code > '' group by code having count(*) > 1)"
     " and a.predecessor = '' and b.predecessor = '' and (b.logged_ms < a.logged_ms or (b.logged_ms = a.logged_ms and b.subject < a.subject))"
     " limit :most"
 )

@@ -233,8 +233,8 @@ class Node:
                 await self.desk.codes()
 
     async def _may_count_twice(self) -> bool:
-        """Claims that some disk was put back once, or copied: only then is a number ever given twice."""
-        if any(entry.epoch_of(origin) > 1 for _, origin in await self.journal.heads()):
+        """Claims that some disk was put back once, or copied, or may have been: only then is a number ever given twice."""
+        if self.about.epoch > 1 or self.shelf.revoked or any(entry.epoch_of(origin) > 1 for _, origin in await self.journal.heads()):
             return True
         return bool(await self.journal.select("select 1 from branch limit 1", {}))
 

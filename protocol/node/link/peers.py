@@ -86,6 +86,7 @@ class Peers:
         self.mine = mine
         self._known: dict[str, Known] = {}
         self._expected: dict[str, list[Known]] = {}  # asked for each ledger several times a second; made anew when somebody joins or goes
+        self._turn = 0
         self._hints: dict[tuple[str, str], dict[str, int]] = {}  # lane → node → seq, of nodes whose word is not proven yet
 
     def __iter__(self) -> Iterator[Known]:
@@ -127,9 +128,15 @@ class Peers:
         return sorted(found, key=lambda n: (found[n].failures, n != own, n)) + sorted(hinted)
 
     def branch(self, node: str, ledger: str) -> str:
-        """The token of its pull subject; for a node nobody vouched for yet, that of the ledger's place."""
+        """The token of its pull subject; for a node nobody vouched for yet, that of the ledger's place. All hear *common*: where a
+        stranger of it is nothing tells, so each branch has its turn. (A county that was put back does not know who joined since.)
+        """
         if known := self._known.get(node):
             return known.certificate.branch
+        if ledger == place.COMMON:
+            tokens = [place.FILL, *sorted({k.certificate.branch for k in self._known.values()} - {place.FILL})]
+            self._turn += 1
+            return tokens[self._turn % len(tokens)]
         parts = place.segments(ledger)
         return place.FILL if len(parts) < 2 or place.is_unit(ledger) or place.is_sealed(ledger) else parts[1]
 
