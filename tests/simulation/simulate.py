@@ -205,9 +205,11 @@ def _bury(world: World, loop: VirtualLoop) -> None:
             life.bury()
     loop.close()
     _runs[0] += 1
-    if _runs[0] == 1 or _runs[0] % COLLECT_EACH == 0:
+    if _runs[0] == 1:
         gc.collect()
-        gc.freeze()  # what is left now was imported, founded or is kept between runs: it is not looked through again
+        gc.freeze()  # what was imported and founded stays; later it would keep the world that was just played for ever
+    elif _runs[0] % COLLECT_EACH == 0:
+        gc.collect()
 
 
 def forget_runs() -> None:
