@@ -10,9 +10,8 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import text
 
 from protocol.views import TABLES
-from tests.hub_pages.test_board_browser import signed_in
-from tests.hub_pages.world import VILLAGE, Hub, served
-from tests.kit.browser import DESK, PHONE, look
+from tests.hub_pages.world import PASSWORD, VILLAGE, Hub, served
+from tests.kit.browser import DESK, PHONE, look, sign_in
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import ROOT, dispute
 
@@ -51,7 +50,7 @@ def focused(page: Page) -> str:
 def test_ten_thousand_open_cases_are_worked_through_with_keys(county, open_page, capsys):
     url, hub, run = county
     run(fill(hub))
-    page = signed_in(open_page(f"{url}/sign-in", DESK), url, "operator")
+    page = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
     expect(page.locator("#figure-open strong")).to_have_text(str(ROWS + REAL))
     expect(page.locator("#board-rows tr")).to_have_count(30)
     began = time.perf_counter()
@@ -92,7 +91,7 @@ def test_ten_thousand_open_cases_are_worked_through_with_keys(county, open_page,
 
 def test_keys_are_not_taken_from_an_input_method_or_a_field(county, open_page):
     url, _, _ = county
-    page = signed_in(open_page(f"{url}/sign-in", DESK), url, "operator")
+    page = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
     page.locator("#search").focus()
     page.keyboard.type("dtcx")
     expect(page.locator("#search")).to_have_value("dtcx")
@@ -113,7 +112,7 @@ def test_keys_are_not_taken_from_an_input_method_or_a_field(county, open_page):
 
 def test_a_view_is_named_and_removed_on_the_board(county, open_page):
     url, _, _ = county
-    page = signed_in(open_page(f"{url}/sign-in", DESK), url, "operator")
+    page = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
     page.locator("#figure-held").click()
     page.get_by_text("把现在的筛选存成视图").click()
     page.get_by_label("叫什么").fill("本中心在办")
@@ -134,7 +133,7 @@ def test_a_view_is_named_and_removed_on_the_board(county, open_page):
 
 def test_a_team_is_sent_to_what_was_ticked_on_the_board(county, open_page):
     url, hub, run = county
-    page = signed_in(open_page(f"{url}/sign-in", DESK), url, "operator")
+    page = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
     for title in ("田埂地界", "空调外机对着窗", "工钱没结清"):
         page.get_by_label(f"选上，一起派：{title}").check()
     expect(page.locator("#batch")).to_contain_text("已选 3 件")
