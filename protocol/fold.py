@@ -135,7 +135,7 @@ def _link(case: Case, field: str, value: Any) -> None:
     if field == "alias" and isinstance(value, str) and value not in case.aliases:
         case.aliases.append(value)
     elif field == "code" and isinstance(value, str) and codes.is_code(value) and value != case.code:
-        case.aliases += [case.code] if case.code not in case.aliases else []
+        _link(case, "alias", case.code)
         case.code = value
     elif field == "logged_ms" and isinstance(value, int):
         case.logged_ms = min(case.logged_ms, value)

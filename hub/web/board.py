@@ -13,7 +13,7 @@ from litestar import Request, Response, get
 from litestar.response import Redirect
 
 from hub.web import saved
-from hub.web.case_map import positions
+from hub.web.case_map import position
 from protocol import place
 from protocol.access import CASE_POWERS
 from protocol.node.web import tracks as tasks
@@ -78,7 +78,7 @@ async def tiles(request: Request) -> list[Tile]:
     for row in await node.reads.places(actor_of(request)):
         if row.path == actor_of(request).office:
             continue
-        column, line = positions().get(place.code_of(row.path), (0, 0))
+        column, line = position(row.path)
         silent = row.last_heard_ms if row.last_heard_ms and now_ms - row.last_heard_ms > SILENT_MS else None
         made.append(Tile(row.path, row.name, row.open, row.overdue, row.incoming, column, line, silent))
     return made

@@ -82,6 +82,11 @@ def positions() -> dict[str, tuple[int, int]]:
     return {code: (at[0], at[1]) for code, at in told.items()}
 
 
+def position(path: str) -> tuple[int, int]:
+    """(column, row) of a place; (0, 0): it has no spot."""
+    return positions().get(places.code_of(path), (0, 0))
+
+
 def query_of(request: Request) -> Query:
     """What makes no sense reads as the default: all that is open, over the whole county."""
     asked, tables = request.query_params, node_of(request).tables()
@@ -151,7 +156,7 @@ def drawn(found: Spread, query: Query, root: str, now_ms: int, tables: Tables) -
 
 def _tile(path: str, lying: Lying, base: str, query: Query, now_ms: int, tables: Tables, is_whole: bool = False) -> Tile:
     alone = path == base and not is_whole
-    column, row = positions().get(places.code_of(path), (0, 0)) if path != base else (0, 0)
+    column, row = position(path) if path != base else (0, 0)
     lists = {heat: _list(heat, path, alone, query.type, now_ms) for heat in HEATS}
     lists["shown"] = lists[query.heat]
     drill = query.address(place=path) if path != base and not query.place and tables.children(path) else ""

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import msgspec
 from litestar import Request, Response, get
 
-from hub.web.board import positions
+from hub.web.case_map import position
 from protocol import place
 from protocol.node.standing import Standing
 from protocol.node.web.link import TONES, standings_of
@@ -43,7 +43,7 @@ def spots(request: Request, rows: list[Standing]) -> list[Spot]:
     for path in tables.children(node_of(request).certificate.serves[0].removesuffix("/*")):
         here = [row for row in rows if not row.revoked and township_of(row.path) == path]
         worst = max((row.worry for row in here), default=0)
-        column, line = positions().get(place.code_of(path), (0, 0))
+        column, line = position(path)
         worrying = sum(row.worry > 0 for row in here)
         made.append(Spot(path, tables.place_name(path), len(here), worrying, TONES.get(worst, ""), column, line))
     return made

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from hub.web.case_map import positions
+from hub.web.case_map import position, spot_of
 from protocol import place as places
 from protocol.node import candidates
 from protocol.node.web.dispatching import Reasons
@@ -34,12 +34,11 @@ class Drawn(msgspec.Struct, frozen=True):
 def drawn(place: str, cadres: Sequence[Reasons], tables: Tables) -> Drawn:
     """Without a spot for the place there is nothing to show: `spots` is empty."""
     root = places.segments(place)[0]
-    able = [candidates.at(one.choice.office) for one in cadres if not one.why_not]
-    there = Counter(office if office == root else "/".join(places.segments(office)[:2]) for office in able)
+    able = Counter(spot_of(candidates.at(one.choice.office), root) for one in cadres if not one.why_not)
     spots = []
     for path in tables.children(root):
-        column, row = positions().get(places.code_of(path), (0, 0))
+        column, row = position(path)
         if column:
-            spots.append(Spot(path, tables.place_name(path), column, row, places.within(place, path), there[path]))
+            spots.append(Spot(path, tables.place_name(path), column, row, places.within(place, path), able[path]))
     target = next((spot.name for spot in spots if spot.there), "")
-    return Drawn(spots if target else [], target, len(able) - sum(spot.cadres for spot in spots))
+    return Drawn(spots if target else [], target, able.total() - sum(spot.cadres for spot in spots))

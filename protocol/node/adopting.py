@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from protocol import certificate as certificates
-from protocol import codes, entry, events, lane, place
+from protocol import entry, events, lane, place
 from protocol.certificate import Certificate
 from protocol.events import BranchDecided, DisputeCorrected, DisputeCorrectedBody, DisputeLogged, Draft, Facts, TextBody, Unknown
 from protocol.node.deciding import Asked
@@ -107,7 +107,7 @@ async def _coded(asked: Asked, row: Branched, facts: DisputeLogged) -> tuple[Dis
     c = asked.w.connection
     if not await fetch(c, _GIVEN, {"code": facts.code, "subject": row.subject}) and not await fetch(c, _FORKED, {"origin": row.origin}):
         return facts, []
-    code = codes.case_code(asked.year, asked.signer.short, asked.signer.epoch, await asked.number("case"))
+    code = await asked.case_code()
     kept = DisputeCorrected(facts.office, 1, (), "alias", facts.code)
     alias = Draft(row.ledger, row.subject, row.sort, kept, DisputeCorrectedBody(reason="同一编号发过两次，原编号保留"))
     return msgspec.structs.replace(facts, code=code), [alias]

@@ -95,6 +95,10 @@ class Asked:
         """1, 2, 3 … a year and epoch."""
         return await self.w.counter(f"{kind} {self.year} {self.signer.epoch}")
 
+    async def case_code(self) -> str:
+        """The next code of a case that this origin gives."""
+        return codes.case_code(self.year, self.signer.short, self.signer.epoch, await self.number("case"))
+
     @property
     def year(self) -> int:
         return local_date(self.now_ms).year
@@ -133,8 +137,7 @@ def home_covers(signer: Signer, shelf: Shelf, home: str) -> tuple[str, ...]:
 async def _dispute(asked: Asked, command: LogDispute | CaseCommand, actor: Actor) -> list[Draft]:
     year, short, epoch = asked.year, asked.signer.short, asked.signer.epoch
     if isinstance(command, LogDispute):
-        code = codes.case_code(year, short, epoch, await asked.number("case"))
-        return dispute.decide(None, command, actor, asked.context(code=code))
+        return dispute.decide(None, command, actor, asked.context(code=await asked.case_code()))
     case = await asked.case(command.case)
     if case is None or not access.may_see_case(actor, case):
         raise Refused("case_unknown")

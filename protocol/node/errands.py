@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from protocol import certificate as certificates
-from protocol import codes, dispute, entry, place, transfer
+from protocol import dispute, entry, place, transfer
 from protocol.case import Task
 from protocol.certificate import Certificate
 from protocol.drafts import removal_drafts
@@ -160,7 +160,7 @@ class Errands:
             case, twins = await asked.case(subject), await fetch(asked.w.connection, _STILL, {"code": code, "subject": subject})
             if case is None or case.code != code or not twins:
                 return "", []
-            new = codes.case_code(asked.year, asked.signer.short, asked.signer.epoch, await asked.number("case"))
+            new = await asked.case_code()
             why = DisputeCorrectedBody(reason="同一编号发过两次，原编号保留")
             return entry.derive(subject, f"code {code}"), [
                 Draft(case.ledger, subject, "dispute", DisputeCorrected("", 1, (), "code", new), why)

@@ -234,9 +234,9 @@ class Node:
 
     async def _may_count_twice(self) -> bool:
         """Claims that some disk was put back once, or copied, or may have been: only then is a number ever given twice."""
-        if self.about.epoch > 1 or self.shelf.revoked or any(entry.epoch_of(origin) > 1 for _, origin in await self.journal.heads()):
+        if self.about.epoch > 1 or self.shelf.revoked or self.forks.lanes:
             return True
-        return bool(await self.journal.select("select 1 from branch limit 1", {}))
+        return bool(await self.journal.select("select 1 from lane where seq > 0 and origin not like '%:1' limit 1", {}))  # a second epoch
 
     async def _widened(self) -> None:
         """The county gave us a wider certificate: it is taken, and whoever runs this node opens it again."""

@@ -320,7 +320,8 @@ def _ends(site: Site) -> dict[str, list[PostEnded]]:
     found: dict[str, list[PostEnded]] = {}
     good = _good_until(site)
     for e in _entries(site, "sort in ('person', 'common')"):
-        if e.seq > good.get(node_of(e.origin), {}).get((e.ledger, e.origin), e.seq if node_of(e.origin) not in good else 0):
+        revoked = good.get(node_of(e.origin))
+        if revoked is not None and e.seq > revoked.get((e.ledger, e.origin), 0):
             continue  # said by a node that had been put out
         if isinstance(facts := facts_of(e.head), PostEnded) and facts.reach:
             found.setdefault(facts.post, []).append(facts)
