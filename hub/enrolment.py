@@ -171,11 +171,17 @@ class Enrolment:
         await self._desk.set_table(TRUST_TABLE, sha256(trust).hexdigest()[:12], "2000-01-01", trust)
 
     async def revoke(self, node: str, reason: str = "") -> Revocation:
-        """Cuts its connections and says so to all. What it writes after `last` counts nowhere until a holder adopts it."""
-        heads = {lane: head for lane, head in (await self._journal.heads()).items() if entry.node_of(lane[1]) == node}
-        last = tuple((*lane, head.seq) for lane, head in heads.items())
+        """Cuts its connections and says so to all. What it writes after `last` counts nowhere until a holder adopts it.
+
+        Again: the connections are cut once more, `last` stays, for what came in since must not count by that.
+        """
         cut = self._authority.revoke(node, self._clock() // 1_000)
         await self._applied()
+        await self._desk.ready()  # a store that was put back knows its own word and what others hold only then
+        if known := self._desk.shelf.revoked.get(node):
+            return Revocation(node, cut, tuple((*lane, seq) for lane, seq in known.items()))
+        heads = {lane: head for lane, head in (await self._journal.heads()).items() if entry.node_of(lane[1]) == node}
+        last = tuple((*lane, head.seq) for lane, head in heads.items())
         said, heard_ms = await claimed(self._journal, node)
         beyond = [(*lane, seq) for lane, seq in said.items() if seq > (heads[lane].seq if lane in heads else 0)]
         await self._desk.revoke_node(node, last, reason, {lane: head.hash for lane, head in heads.items()}, beyond, heard_ms)

@@ -32,7 +32,6 @@ from protocol.views import Limits
 
 _REVOKING = text(
     "select e.head_bytes from entry e where e.ledger = :common and e.subject in (select subject from node_row where revoked = 1)"
-    " order by e.position"
 )
 
 _MAX = 2**63
@@ -83,7 +82,7 @@ class Shelf:
         async with journal.read() as c:
             rows = (await c.execute(text("select name, version, valid_from, content from table_row"))).all()
             enrolled = (await c.execute(text("select subject, certificate from node_row"))).all()
-            revoking = [bytes(row[0]) for row in await c.execute(_REVOKING, {"common": COMMON})]
+            revoking = _first([bytes(row[0]) for row in await c.execute(_REVOKING, {"common": COMMON})])
         self.certificates = _certificates([(row[0], row[1]) for row in enrolled])
         before, self.revoked = self.revoked, _revoked(revoking)
         self.tips = _tips(revoking)
@@ -152,19 +151,20 @@ def _certificates(rows: list[tuple[str, bytes | None]]) -> dict[str, Certificate
     return found
 
 
-def _revoked(heads: list[bytes]) -> dict[str, dict[tuple[str, str], int]]:
-    found: dict[str, dict[tuple[str, str], int]] = {}
-    for raw in heads:
-        facts = facts_of(entry.decode_head(raw))
-        if isinstance(facts, NodeRevoked):
-            found[facts.node] = {(ledger, origin): seq for ledger, origin, seq in facts.last}
-    return found
+def _first(heads: list[bytes]) -> list[NodeRevoked]:
+    """One of each node. A county that was put back may say it twice: the first in turn counts wherever they came in whichever order, for
+    what was written after it must not count because somebody pressed once more."""
+    found: dict[str, NodeRevoked] = {}
+    for head in sorted(map(entry.decode_head, heads), key=lambda h: (h.turn, h.origin, h.seq)):
+        if isinstance(facts := facts_of(head), NodeRevoked):
+            found.setdefault(facts.node, facts)
+    return list(found.values())
 
 
-def _tips(heads: list[bytes]) -> dict[tuple[str, str], tuple[int, bytes]]:
-    found: dict[tuple[str, str], tuple[int, bytes]] = {}
-    for raw in heads:
-        facts = facts_of(entry.decode_head(raw))
-        if isinstance(facts, NodeRevoked):
-            found |= {(ledger, origin): (seq, tip) for (ledger, origin, seq), tip in zip(facts.last, facts.tips, strict=False)}
-    return found
+def _revoked(said: list[NodeRevoked]) -> dict[str, dict[tuple[str, str], int]]:
+    return {facts.node: {(ledger, origin): seq for ledger, origin, seq in facts.last} for facts in said}
+
+
+def _tips(said: list[NodeRevoked]) -> dict[tuple[str, str], tuple[int, bytes]]:
+    named = (zip(facts.last, facts.tips, strict=False) for facts in said)
+    return {(ledger, origin): (seq, tip) for some in named for (ledger, origin, seq), tip in some}

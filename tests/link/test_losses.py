@@ -95,3 +95,8 @@ async def test_what_comes_back_after_all_is_named_no_more(whole):
     await whole.hub.admission.admit(got, village.about.node, by_hand=True)
     (lost,) = await losses(whole.hub.journal, whole.hub.shelf, actor(whole.hub, "operator"))
     assert (lost.gaps, lost.count) == ((), 0)
+    good = dict(whole.hub.shelf.revoked[village.about.node])
+    assert good[V1, origin] < upto
+    again = await whole.enrolment.revoke(village.about.node, "又按了一次")
+    assert dict(whole.hub.shelf.revoked[village.about.node]) == good, "what came in since waits for its review all the same"
+    assert again.last == tuple((*lane, seq) for lane, seq in good.items())

@@ -235,6 +235,23 @@ async def test_what_a_revoked_node_wrote_afterwards_is_set_aside_everywhere(coun
     assert (await town.reads.counts(town.actor()))["review"] == 1
 
 
+async def test_of_two_revocations_the_first_says_what_counts(county: County):
+    """A county that was put back says it once more, of more or of fewer entries than it knew the first time."""
+    village, town, root, case = await played(county)
+    lane = (VILLAGE, village.signer.origin)
+    seq = (await root.journal.heads())[lane].seq
+    await root.desk.revoke_node(village.signer.node, [(*lane, seq - 1)], "电脑丢了")
+    for beyond in (seq, seq - 2):
+        await root.desk.revoke_node(village.signer.node, [(*lane, beyond)], "电脑丢了")
+    await exchange(root, town)
+    for node in (town, root):
+        await node.admission.settled()
+        assert node.shelf.revoked == {village.signer.node: {lane: seq - 1}}
+        lines = (await node.reads.case(node.actor(), case)).lines
+        assert [line.key for line in lines if line.set_aside and line.key[0] == lane[1]] == [(lane[1], seq)]
+        assert await rebuild(node.journal)
+
+
 async def test_an_unknown_event_is_stored_and_passed_on_unharmed(county: County):
     village, town, root = await county.node("village"), await county.node("town"), await county.node("root")
     outcome = await village.say(dispute())

@@ -310,7 +310,7 @@ def _seen(subject: str, rows: list[Stored], verdict: Verdict, origin: str) -> It
 
 def _good_until(site: Site) -> Good:
     found: Good = {}
-    for e in _entries(site, "ledger = '_' and sort = 'common'"):
+    for e in sorted(_entries(site, "ledger = '_' and sort = 'common'"), key=lambda e: (e.head.turn, e.head.origin, e.seq), reverse=True):
         if isinstance(facts := facts_of(e.head), NodeRevoked):
             found[facts.node] = {(ledger, origin): seq for ledger, origin, seq in facts.last}
     return found
