@@ -170,6 +170,9 @@ class Forks:
         for ledger, origin in sorted(self.lanes):
             if self._is_closed(origin) and (ledger, origin) not in self._shelf.tips and (one := await self._given_back(ledger, origin)):
                 moved.append(one)
+            good = self._shelf.last_good(ledger, origin)
+            if good is not None and (one := await self._beyond(ledger, origin, good)):
+                moved.append(one)
         if moved:
             await self.load()
         for one in moved:
@@ -188,6 +191,24 @@ class Forks:
             return None
         async with self.journal.writing() as w:
             return (await self._follow(w, ledger, origin, seq, hash_))[0]
+
+    async def _beyond(self, ledger: str, origin: str, good: int) -> Moved | None:
+        """Behind the last good entry of a revoked origin stands what two machines may have written that were out: the revocation decides
+        nothing about it, so every node takes the longest history, of two as long the one with the higher hash."""
+        async with self.journal.read() as c:
+            rows = await branches.branched(c, f"{_LANE} and seq > :good", {"ledger": ledger, "origin": origin, "good": good})
+        ends = {(row.seq, row.hash) for row in rows if not any(other.prev == row.hash for other in rows)}
+        if not ends:
+            return None
+        async with self.journal.writing() as w:
+            here = await w.lane_head(ledger, origin)
+            for seq, hash_ in sorted(ends, reverse=True):
+                if (seq, hash_) <= (here.seq, here.hash):
+                    break
+                new, missing = await branches.path(w, ledger, origin, seq, hash_)
+                if new and not missing and new[0].seq > good:
+                    return (await self._follow(w, ledger, origin, seq, hash_))[0]
+        return None
 
     async def _given_back(self, ledger: str, origin: str) -> Moved | None:
         """A closed lane of ours that others know otherwise: theirs is the lane. Once: of two such histories the first stays."""

@@ -175,6 +175,25 @@ async def test_after_the_decision_one_history_is_the_lane_at_every_node(county: 
     assert texts == [1, 0]
 
 
+async def test_behind_the_last_good_entry_every_node_takes_the_longest_history(county: County):
+    """The county knew of neither when it put the origin out, so its word names the entry before both."""
+    village, clone, town, root = await forked_apart(county)
+    origin = village.signer.origin
+    (good,) = await root.journal.lane(VILLAGE, origin, 1, 1)
+    await root.desk.revoke_node(village.signer.node, [(VILLAGE, origin, good.seq)], "复制", {(VILLAGE, origin): good.hash})
+    await carry_common(root, town)
+    await bring(clone, root, town.signer.node)
+    await bring(village, town, root.signer.node)
+    assert await town.forks.settle() == []
+    (moved,) = await root.forks.settle()
+    assert [row.seq for row in moved.aside] == [3]
+    assert await town.journal.lanes(VILLAGE) == await root.journal.lanes(VILLAGE) == await clone.journal.lanes(VILLAGE)
+    for node in (town, root):
+        assert [row.seq for row in await beside(node)] == [3]
+        assert await node.forks.settle() == []
+        assert await rebuild(node.journal)
+
+
 async def carry_common(source: Node, target: Node) -> None:
     for origin in await source.journal.lanes(COMMON):
         await target.admission.admit(await batch_of(source, COMMON, origin), source.signer.node)

@@ -153,12 +153,13 @@ async def send_answered_again(hand: Hand) -> None:
 
 
 async def _once(hand: Hand, form: Form) -> None:
-    """If its entries are here, the answer must name them, and nothing may be written."""
+    """If its entries are here, before and after, the answer must name them, and nothing may be written. (Of two histories of this node's
+    lane the other one may have become the lane meanwhile; then what stood here is written anew.)"""
     known = {e.key for e in await hand.node.journal.command(form.command.id) if e.sort != "lane"}
     outcome = await hand.send(form)
-    if known and not outcome.receipt and not known <= set(outcome.entries):
-        raise Broken(f"{form.kind} {form.command.id} was answered {outcome.entries} though {sorted(known)} were here")
     now = {e.key for e in await hand.node.journal.command(form.command.id) if e.sort != "lane"}
+    if not outcome.receipt and not known & now <= set(outcome.entries):
+        raise Broken(f"{form.kind} {form.command.id} was answered {outcome.entries} though {sorted(known & now)} were here")
     if known and any(key[1] == hand.node.desk.signer.origin for key in now - known):
         raise Broken(f"{form.kind} {form.command.id} was written again: {sorted(now - known)}")
 

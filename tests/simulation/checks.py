@@ -90,7 +90,7 @@ class Watch:
 def _is_committed(site: Site, ledger: str, origin: str, seq: int, hash_: bytes) -> bool:
     sql = "select hash from entry where ledger = ? and origin = ? and seq = ?"
     disk, key = site.disk, (ledger, origin, seq)
-    if disk.writer is not None and disk.writer.has_changed:
+    if disk.is_changing:
         if disk.before is None:
             return True  # nobody can say: there is no image of what was committed
         rows = disk.committed_rows(sql, key)

@@ -57,11 +57,16 @@ class Disk:
 
     def image(self) -> bytes:
         """As committed."""
-        if self.writer is None or not self.writer.has_changed:
+        if not self.is_changing:
             return self.connection.serialize()
         if self.before is None:
             raise RuntimeError("an image in the middle of a transaction")
         return self.before
+
+    @property
+    def is_changing(self) -> bool:
+        """Claims that a transaction is open that has changed something: `rows` shows what is not committed yet."""
+        return self.writer is not None and self.writer.has_changed
 
     def crash(self, power: bool = False) -> None:
         """The node is gone; what is here now is what the next one finds. power: the machine went too, so what was not synced is lost."""
@@ -132,7 +137,7 @@ class Disk:
 
     async def reads(self, reader: "Connection") -> None:
         """Decides which moment the reader sees."""
-        while self.writer is not None and self.writer.has_changed:
+        while self.is_changing:
             if self.before is not None:
                 reader.old = self.before
                 return
@@ -142,7 +147,7 @@ class Disk:
 
     async def committed(self) -> sqlite3.Connection:
         """For one question: what is committed now, or once the open transaction has ended."""
-        while self.writer is not None and self.writer.has_changed:
+        while self.is_changing:
             if self.before is not None:
                 return _connect(self.before)
             self._free = self._free or asyncio.Event()

@@ -190,6 +190,9 @@ class World:
 
     def _promised(self, site: Site) -> list[Entry]:
         """What a person was told here, or another node by a Have, and is on this disk now."""
+        twins = [other for other in self.everyone() if other is not site and other.node_id == site.node_id]
+        if twins and site.disk.is_changing:  # what one of them told may be coming in just now: it is not here before the commit
+            return [entry for entry in sorted(site.said) if holds(site, entry)]
         own = {entry for entry in self.entries_told() if entry[1] == site.origin}
         return [entry for entry in sorted(own | site.said) if holds(site, entry)]
 
