@@ -1,6 +1,6 @@
 """Old journals beside this one (`before-restore-…`, `damaged-…`): what the law took since is taken there too.
 
-    await reach(folder, journal)      when something was erased since the last time; the entries stay, their words go
+    await reach(folder, journal, key)      when something was erased since the last time; the entries stay, their words go
 
 They are kept because they may hold entries that nobody else has. A damaged one that can't be changed goes as a whole: all that was proven in
 it stands in the journal already.
@@ -25,10 +25,10 @@ MARK: Final = "erased"  # in such a folder: how many erasures have been applied 
 Key = tuple[str, str, int]
 
 
-async def reach(folder: Path, journal: Journal) -> int:
-    """How many old journals were changed. Raises Refused as reads do."""
+async def reach(folder: Path, journal: Journal, key: bytes) -> int:
+    """key: of the old journals. How many old journals were changed. Raises Refused as reads do."""
     asides = [path for pattern in PATTERNS for path in folder.glob(pattern) if (path / "journal.db").exists()]
-    if not asides or not journal.key:
+    if not asides:
         return 0
     rows = await journal.rows("counter", "name = :name", {"name": ERASURES})
     count = str(rows[0]["value"] if rows else 0)
@@ -38,7 +38,7 @@ async def reach(folder: Path, journal: Journal) -> int:
     erased = await journal.rows("entry", "erased = 1", {})
     waiting = await journal.rows("erasure")
     keys = [(row["ledger"], row["origin"], row["seq"]) for row in (*erased, *waiting)]
-    return sum([await asyncio.to_thread(_one, path, journal.key, keys, count) for path in due])
+    return sum([await asyncio.to_thread(_one, path, key, keys, count) for path in due])
 
 
 def _one(aside: Path, key: bytes, keys: Sequence[Key], count: str) -> int:

@@ -51,7 +51,12 @@ class Folding:
 
 async def open_journal(url: str, key: bytes | None, shelf: Shelf, **options: Any) -> Journal:
     """`Journal.open` with these views, the indices of the lists, and the shelf loaded from it. Raises what `Journal.open` raises."""
-    return await furnish(await Journal.open(url, key, shelf, views=Folding(shelf), **options), shelf)
+    journal = await Journal.open(url, key, shelf, views=Folding(shelf), **options)
+    try:
+        return await furnish(journal, shelf)
+    except BaseException:
+        await journal.close()
+        raise
 
 
 async def furnish(journal: Journal, shelf: Shelf) -> Journal:

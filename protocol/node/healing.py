@@ -1,7 +1,7 @@
 """A damaged journal is made whole again: what is proven goes over into a new one, what is missing is asked of others.
 
     done = await heal(folder, config, clock)      with the node's program stopped; a kill at any point leaves the old journal or the new
-    finish(folder)                                at each start: a heal that was killed on its way is ended
+    await finish(folder, config)                  at each start: a heal that was killed on its way is ended
 
 What is still open while the node runs is mending.py's. Own entries come back under their numbers from whoever holds them; when a page was damaged or something of ours is missing the
 node goes on under a new epoch, offline too. What stood behind a gap that nobody can fill is written anew, and each number that is gone
@@ -17,7 +17,8 @@ from typing import Any, Final
 
 import msgspec
 
-from protocol import entry
+from protocol import entry, views
+from protocol.calendar import DAY_MS
 from protocol.commands import Blob
 from protocol.events import EvidenceAddedBody, body_of
 from protocol.node import killpoints, log
@@ -27,22 +28,23 @@ from protocol.node.config import Config
 from protocol.node.folding import open_journal
 from protocol.node.identity import Identity, write_whole
 from protocol.node.journal import Journal, Witness
-from protocol.node.journal.engine import KEY_BYTES, sync_folder
+from protocol.node.journal.engine import sync_folder
 from protocol.node.journal.reseal import PAGE_BYTES, reseal
 from protocol.node.journal.salvage import UNREADABLE_STORE, Saved, salvage
 from protocol.node.journal.stored import LaneHead
-from protocol.node.machine import MARK, Machine, store_key, store_url
+from protocol.node.machine import MARK, Machine, store_url
 from protocol.node.shelf import Shelf
 
 WORK: Final = "healing"  # folder of a heal that is under way
+DAMAGED: Final = "damaged.db"  # in it: a copy of what was there, readable
 PLAN: Final = "ready.json"  # in it: everything stands, only the places are to be changed
 STATE: Final = "healing.json"  # what is still open; renamed when nothing is
 ASKED: Final = "heal-asked"  # somebody at a page, or the node itself, asked for it: done before the next opening
 FAILED: Final = "heal-failed"  # it could not be done: not tried again and again
 NAMES: Final = ("journal.db", "journal.db-wal", "journal.db-shm")
 ENTRIES_AT_ONCE: Final = 2_000
-DAY_MS: Final = 86_400_000
 BY_ITSELF_MAX: Final = 2  # a day
+_AWAY: Final = "数据库连不上，或者现在不能写。台账还是原来的样子；等它好了再运行 yidi heal"
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -77,62 +79,67 @@ class Healing(msgspec.Struct):
 async def heal(folder: Path, config: Config, clock: Callable[[], int]) -> Healing:
     """Makes the new journal beside the old one and puts it in its place. Raises RuntimeError where nothing can be done, OSError, Refused;
     then nothing was changed."""
-    if done := finish(folder):
+    if done := await finish(folder, config):
         return done
     identity, url = Identity(folder), store_url(folder, config)
-    if not url.startswith("sqlite"):
-        raise RuntimeError("台账在 PostgreSQL 里，不能就地修复。请用备份恢复（yidi restore）到一个新的数据库，缺的联上后从别的节点取回")
-    work, key = folder / WORK, store_key(identity, config) or bytes(KEY_BYTES)
+    work, key = folder / WORK, identity.key("store")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(mode=0o700)
-    pages = await asyncio.to_thread(_copied, folder, work, key)
     made = work / NAMES[0]
     machine, shelf = Machine(folder, config, clock), Shelf(clock)
-    await (await Journal.open(f"sqlite:///{made.resolve()}", key, shelf)).close()
+    await _blank(made, key, shelf)
     try:
-        saved = await asyncio.to_thread(salvage, work / "damaged.db", key, made, work, identity.about().root_public)
+        if url.startswith("sqlite"):
+            pages = await asyncio.to_thread(_copied, folder, work, key)
+        else:
+            pages = await _read_from(url, work / DAMAGED, key, shelf)
+        saved = await asyncio.to_thread(salvage, work / DAMAGED, key, made, work, identity.about().root_public)
     except UNREADABLE_STORE as error:
         shutil.rmtree(work)
-        raise RuntimeError("台账文件的目录已损坏，读不出来。请用最近的备份恢复（yidi restore），备份以后的联上后从别的节点取回") from error
+        raise RuntimeError("台账的目录已损坏，读不出来。请用最近的备份恢复（yidi restore），备份以后的联上后从别的节点取回") from error
     journal = await open_journal(f"sqlite:///{made.resolve()}", key, shelf)
     try:
         await _follow_up(journal, machine.blobs(), clock())
     finally:
         await journal.close()
     plan = _plan(saved, pages, identity, Witness(folder / MARK), clock())
-    for left in work.glob("damaged.db*"):
-        left.unlink()
+    if url.startswith("sqlite"):  # the file itself is there
+        for left in work.glob(f"{DAMAGED}*"):
+            left.unlink()
     for left in work.glob("scratch.db*"):
         left.unlink()
     sync_folder(work)
     write_whole(work / PLAN, msgspec.json.encode(plan))
     killpoints.reach("heal.ready")
-    return finish(folder) or plan
+    return await finish(folder, config) or plan
 
 
-def finish(folder: Path) -> Healing | None:
-    """Changes the places when a new journal stands ready; each step may be done twice. None: there is none. Raises OSError."""
+async def finish(folder: Path, config: Config) -> Healing | None:
+    """Changes the places when a new journal stands ready; each step may be done twice. None: there is none. Raises OSError, Refused."""
     work = folder / WORK
     try:
         plan = msgspec.json.decode((work / PLAN).read_bytes(), type=Healing)
     except (FileNotFoundError, msgspec.MsgspecError):
         return None
-    aside, identity = folder / plan.aside, Identity(folder)
+    aside, identity, url = folder / plan.aside, Identity(folder), store_url(folder, config)
     if (work / NAMES[0]).exists():
         aside.mkdir(mode=0o700, exist_ok=True)
-        for name in NAMES[:2]:
-            if (folder / name).exists() and not (aside / name).exists():
-                os.link(folder / name, aside / name)
+        for source, name in [(folder / name, name) for name in NAMES[:2]] if url.startswith("sqlite") else [(work / DAMAGED, NAMES[0])]:
+            if source.exists() and not (aside / name).exists():
+                os.link(source, aside / name)
         sync_folder(aside)
         while plan.epoch and identity.about().epoch < plan.epoch:
             identity.new_epoch()
             (folder / MARK).unlink(missing_ok=True)
         write_whole(folder / STATE, msgspec.json.encode(plan))
-        for name in NAMES[1:]:
-            (folder / name).unlink(missing_ok=True)  # a log of the old file must never be read into the new one
-        killpoints.reach("heal.swap")
-        (work / NAMES[0]).rename(folder / NAMES[0])
-        sync_folder(folder)
+        if url.startswith("sqlite"):
+            for name in NAMES[1:]:
+                (folder / name).unlink(missing_ok=True)  # a log of the old file must never be read into the new one
+            killpoints.reach("heal.swap")
+            (work / NAMES[0]).rename(folder / NAMES[0])
+            sync_folder(folder)
+        else:
+            await _put_back(url, work / NAMES[0], identity.key("store"), str(plan.since_ms).encode())
     (folder / ASKED).unlink(missing_ok=True)
     shutil.rmtree(work)
     log.event("healed", entries=plan.entries, count=plan.pages, lanes=len(plan.short))
@@ -183,14 +190,45 @@ def may_by_itself(folder: Path, now_ms: int) -> bool:
 # ── the rest is private ──
 
 
+async def _blank(file: Path, key: bytes, shelf: Shelf) -> None:
+    await (await Journal.open(f"sqlite:///{file.resolve()}", key, shelf)).close()
+
+
+async def _read_from(url: str, file: Path, key: bytes, shelf: Shelf) -> int:
+    """A database that others use is not healed: they would go on from what they remember of it."""
+    from protocol.node.journal import postgres_salvage  # with its driver, which only a county on PostgreSQL has
+
+    await _blank(file, key, shelf)
+    try:
+        if await postgres_salvage.in_use(url):
+            raise RuntimeError("数据库还有别的程序连着（县中心另开的进程？备份程序？）。先停下它们，再运行 yidi heal")
+        return await postgres_salvage.read_out(url, file, key)
+    except postgres_salvage.UnreadableStore as error:
+        raise RuntimeError(
+            "数据库的目录已损坏，读不出来。请用最近的备份恢复（yidi restore）到一个新的数据库，备份以后的联上后从别的节点取回"
+        ) from error
+    except postgres_salvage.AWAY as error:
+        raise RuntimeError(_AWAY) from error
+
+
+async def _put_back(url: str, made: Path, key: bytes, mark: bytes) -> None:
+    from protocol.node.journal import postgres_salvage
+
+    killpoints.reach("heal.swap")
+    try:
+        await postgres_salvage.put_back(url, made, key, views, mark)
+    except postgres_salvage.AWAY as error:
+        raise RuntimeError(_AWAY) from error
+
+
 def _copied(folder: Path, work: Path, key: bytes) -> int:
     """A copy with its log, each page readable; how many were not what was written. What the disk does not give is zeros."""
     if not (folder / NAMES[0]).exists():
         raise RuntimeError(f"{folder} 里没有台账")
-    for name, copy in zip(NAMES[:2], ("damaged.db", "damaged.db-wal"), strict=True):
+    for name, copy in zip(NAMES[:2], (DAMAGED, f"{DAMAGED}-wal"), strict=True):
         if (folder / name).exists():
             _read_out(folder / name, work / copy)
-    return reseal(work / "damaged.db", key)
+    return reseal(work / DAMAGED, key)
 
 
 def _read_out(source: Path, target: Path) -> None:

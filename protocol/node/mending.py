@@ -26,6 +26,7 @@ from protocol.node.journal import Journal
 from protocol.node.journal.branches import KEEP, Branched
 from protocol.node.journal.loose import LOOSE, Loose, LooseRow
 from protocol.node.journal.rows import fetch, run
+from protocol.place import COMMON
 from protocol.problem import Refused
 
 TICK_S = 1.0
@@ -62,9 +63,14 @@ class Mending:
             await self._decide(state)
 
     async def unheard(self) -> list[str]:
-        """Names of the nodes that may still give what is missing: not heard since the start, or not pulled from yet."""
-        missing: set[str] = set()
-        for ledger, origin, head in await self._open():
+        """Names of the nodes that may still give what is missing: not heard since the start, or not pulled from yet.
+
+        "": nodes that are not known yet. Who writes *common* and lacks some of it does not know everybody who may have the rest.
+        """
+        missing, open_ = set[str](), await self._open()
+        if self._node.about.root_node in ("", self._node.about.node) and any(ledger == COMMON for ledger, _, _ in open_):
+            missing.add("")
+        for ledger, origin, head in open_:
             for node, name in self._others(ledger):
                 said = self._node.pump.said(node, ledger)
                 if said is None or said.get(origin, (0, b""))[0] > head:

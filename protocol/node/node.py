@@ -103,7 +103,7 @@ class Node:
     @classmethod
     async def open(cls, folder: Path, config: Config, clock: Callable[[], int] = now_ms) -> "Node":
         """Raises Refused store_damaged, store_busy, disk_full."""
-        healing.finish(folder)
+        await healing.finish(folder, config)
         return await cls.on(Machine(folder, config, clock))
 
     @classmethod
@@ -236,7 +236,7 @@ class Node:
         """Claims that some disk was put back once, or copied, or may have been: only then is a number ever given twice."""
         if self.about.epoch > 1 or self.shelf.revoked or self.forks.lanes:
             return True
-        return bool(await self.journal.select("select 1 from lane where seq > 0 and origin not like '%:1' limit 1", {}))  # a second epoch
+        return bool(await self.journal.select("select 1 from lane where seq > 0 and origin not like :first limit 1", {"first": "%:1"}))
 
     async def _widened(self) -> None:
         """The county gave us a wider certificate: it is taken, and whoever runs this node opens it again."""
@@ -296,8 +296,8 @@ class Node:
 
     @property
     def may_heal(self) -> bool:
-        """Claims that a heal is possible here: one file, in a folder."""
-        return self.journal.url.startswith("sqlite") and self.folder.is_dir()
+        """Claims that a heal is possible here: the folder is this program's, where another one's is not the first (`[root] beside`)."""
+        return self.folder.is_dir() and not self.config.root.beside
 
     def heal_asked(self) -> None:
         """Whoever runs this node closes it, heals and opens it again. Raises OSError."""
@@ -312,7 +312,7 @@ class Node:
         while True:
             await asyncio.sleep(sweeping.EACH_S)
             now_s = self.clock() / 1000
-            await asides.reach(self.folder, self.journal)
+            await asides.reach(self.folder, self.journal, self.identity.key("store"))
             if swept := await sweeping.sweep(self.journal, self.blobs, now_s, self.uploads):
                 log.event("files of erased bodies removed", count=len(swept))
             if now_s - tidied >= sweeping.TIDY_EACH_S:

@@ -32,7 +32,7 @@ class Server:
 
     def _run(self, program: str, *words: str) -> None:
         user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-        command = [*user, str(self._programs / program), "-D", str(self._folder / "data"), *words]
+        command = [*user, str(self._programs / program), "-D", str(self.data), *words]
         subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL)  # a pipe would stay open in the server: hang
 
     def make(self) -> None:
@@ -44,8 +44,13 @@ class Server:
         self._run("pg_ctl", "-w", "-t", str(START_S_MAX), "-l", str(self._folder / "log"), "-o", settings, "start")
 
     def crash(self) -> None:
-        if (self._folder / "data" / "postmaster.pid").exists():
+        if (self.data / "postmaster.pid").exists():
             self._run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+    @property
+    def data(self) -> Path:
+        """The folder of its files; they belong to its user."""
+        return self._folder / "data"
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql+asyncpg://yidi@127.0.0.1:{self.port}/{database}"

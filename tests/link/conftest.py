@@ -4,7 +4,10 @@ from pathlib import Path
 import pytest
 
 from protocol.place import COMMON
+from tests.kit.postgres import postgres_server, postgres_url
 from tests.link.kit import ALL, HUB, N1, N2, T1, Town, soon
+
+__all__ = ["postgres_server", "postgres_url"]
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from protocol.certificate import sealed_ledger
 from protocol.commands import AddEvidence, AddNote, GivePost, LogDispute, Party, RegisterPerson, SealDispute
 from protocol.events import Actor
 from protocol.have import digest
-from protocol.node.config import Config, Nats
+from protocol.node.config import Config, Nats, Store
 from protocol.node.identity import Identity
 from protocol.node.node import Node, now_ms
 from protocol.place import COMMON
@@ -39,7 +39,8 @@ def new_id() -> str:
 class Whole:
     """One county in a folder; `join` enrols a node with a code, starts it and admits what it was given."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str = "sqlite") -> None:
+        """url: of the hub's store."""
         self.folder = folder
         ports = free_ports(3)
         self.leaf_port = ports[2]
@@ -47,6 +48,7 @@ class Whole:
         self.county = County.open(folder / "hub", self.config, now_ms())
         listen = Listen(ports[0], ports[1])
         self.server = Server(self.county.identity.folder, "county", listen, self.county.authority.trust())
+        self.hub_config = Config(link=type(self.config.link)(servers=self.county.servers), store=Store(url=url))
         self.leaf: Server | None = None
         self.nodes: list[Node] = []
         self.hub: Node
@@ -54,7 +56,7 @@ class Whole:
 
     async def start(self) -> "Whole":
         await self.server.start()
-        self.hub = await self._node(self.folder / "hub", Config(link=type(self.config.link)(servers=self.county.servers)))
+        self.hub = await self._node(self.folder / "hub", self.hub_config)
         self.enrolment = self.county.enrolment(self.hub, lambda: self.server.apply(self.county.authority.trust()))
         await self.county.furnish(self.hub)
         await self.enrolment.announce_trust()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from protocol.node import killpoints
 from protocol.node.journal import schema
@@ -29,11 +29,20 @@ class JournalTooNew(Exception):
 async def bring_up(writer: AsyncEngine, views: Views) -> None:
     """Tables of this version, and views of this shape (empty when they had to be made)."""
     async with writer.begin() as c:
-        if c.dialect.name == "postgresql":
-            await c.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        await c.run_sync(_migrate)
-        await c.run_sync(_make_views, views)
+        await alone(c)
+        await make(c, views)
         killpoints.reach("journal.migrate")
+
+
+async def alone(c: AsyncConnection) -> None:
+    """No other program makes tables until this transaction ends."""
+    if c.dialect.name == "postgresql":
+        await c.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+
+
+async def make(c: AsyncConnection, views: Views) -> None:
+    await c.run_sync(_migrate)
+    await c.run_sync(_make_views, views)
 
 
 def _migrate(connection: Connection) -> None:

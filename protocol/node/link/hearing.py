@@ -124,6 +124,8 @@ class Hearing:
         known = ground.peers.get(got.node) or (await ground.vouch(got.node, got.ledger) and ground.peers.get(got.node)) or None
         if known is not None and known.revoked:
             return
+        if known is None:
+            ground.peers.met(got.ledger)
         if known is not None and not self._was_said(got, known.lanes.get(got.ledger)):
             if not have.is_signed(wire, known.certificate.key):
                 raise Refused("signature_wrong")

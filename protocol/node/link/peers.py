@@ -81,12 +81,19 @@ class Known:
         return sum(max(0, seq - (ours[origin].seq if origin in ours else 0)) for origin, (seq, _) in lanes.items())
 
 
+def _branch_of(ledger: str) -> str:
+    """The token of the pull subjects of those who serve this place."""
+    parts = place.segments(ledger)
+    return place.FILL if len(parts) < 2 or place.is_unit(ledger) or place.is_sealed(ledger) else parts[1]
+
+
 class Peers:
     def __init__(self, mine: Certificate) -> None:
         self.mine = mine
         self._known: dict[str, Known] = {}
         self._expected: dict[str, list[Known]] = {}  # asked for each ledger several times a second; made anew when somebody joins or goes
         self._turn = 0
+        self._heard_in: set[str] = set()  # branches of ledgers that strangers spoke of
         self._hints: dict[tuple[str, str], dict[str, int]] = {}  # lane → node → seq, of nodes whose word is not proven yet
 
     def __iter__(self) -> Iterator[Known]:
@@ -134,11 +141,15 @@ class Peers:
         if known := self._known.get(node):
             return known.certificate.branch
         if ledger == place.COMMON:
-            tokens = [place.FILL, *sorted({k.certificate.branch for k in self._known.values()} - {place.FILL})]
+            tokens = [place.FILL, *sorted(({k.certificate.branch for k in self._known.values()} | self._heard_in) - {place.FILL})]
             self._turn += 1
             return tokens[self._turn % len(tokens)]
-        parts = place.segments(ledger)
-        return place.FILL if len(parts) < 2 or place.is_unit(ledger) or place.is_sealed(ledger) else parts[1]
+        return _branch_of(ledger)
+
+    def met(self, ledger: str) -> None:
+        """Somebody whom nobody vouched for speaks of this ledger: one that lost *common* knows nobody, and finds those who hold it by that."""
+        if ledger != place.COMMON and len(self._heard_in) < STRANGERS_MAX:
+            self._heard_in.add(_branch_of(ledger))
 
     def counts(self, ledger: str) -> bool:
         """Claims that this node keeps count of who has the ledger: of *common* only its writer."""

@@ -31,6 +31,7 @@ async def repairs_of(node: Any) -> dict[str, Any]:
     return {
         "damaged": damaged,
         "may_heal": may_heal,
+        "in_database": not node.journal.url.startswith("sqlite"),
         "state": mending.state,
         "waited": waited,
         "reports": healing.reports(folder)[:REPORTS_SHOWN],

@@ -1,0 +1,219 @@
+"""A damaged PostgreSQL: what it still gives goes into a file that `salvage` can judge; what was proven is put in its place.
+
+    damaged = await read_out(url, file, key)         file: made by Journal.open and closed; how many blocks and rows it did not give
+    await put_back(url, source, key, views, mark)    all or nothing; again with the same mark: nothing is done
+
+Rows are read where they lie (`ctid`), without an index, a run of blocks at a time; a run that can't be read is halved, down to the row.
+Nothing of the database is changed before `put_back`, which drops its tables and makes them anew in one transaction: a kill leaves
+the damaged ones or the good ones, and whoever waits for a lock sees the one or the other.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+from sqlalchemy import Table, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from protocol.node.journal import migrate, schema
+from protocol.node.journal.engine import connect_sqlite, postgres_engine
+from protocol.node.journal.projection import Views
+from protocol.node.journal.rows import fetch, insert
+from protocol.node.journal.salvage import NEEDED
+
+BLOCKS_AT_ONCE: Final = 256
+ROWS_AT_ONCE: Final = 5_000
+PAUSE_S, TRIES_MAX, LEAVES_MAX = 1.0, 60, 5  # a server that a damaged row brings down is back after its recovery
+HEALED: Final = "healed"  # row of `local`: the mark of the last `put_back`
+NOT_COPIED: Final = ("views", "view names", HEALED)
+SERVER: Final = ("08", "53", "55", "57")  # it is not the rows: connection, resources, locks, somebody stops the server
+AWAY: Final = (OSError, asyncpg.PostgresError, DBAPIError)  # what the callers may meet when the server can't be reached, or takes nothing
+BROKEN: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionError)
+_OTHERS: Final = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"
+_COLUMNS: Final = "select attname from pg_attribute where attrelid = to_regclass($1) and attnum > 0 and not attisdropped"
+_SIZE: Final = "select pg_relation_size($1::regclass) / current_setting('block_size')::int"
+
+
+class UnreadableStore(Exception):
+    """The database does not know its own tables any more."""
+
+
+async def in_use(url: str) -> bool:
+    """Whether other programs stay connected to this database. Raises OSError, asyncpg.PostgresError."""
+    c = await asyncpg.connect(_plain(url))
+    try:
+        for _ in range(LEAVES_MAX):  # the server ends the connections of a program that has just gone a moment later
+            if not await c.fetchval(_OTHERS):
+                return False
+            await asyncio.sleep(PAUSE_S)
+        return True
+    finally:
+        await c.close()
+
+
+async def read_out(url: str, file: Path, key: bytes) -> int:
+    """Fills the kept tables of `file` with all rows that can be read. Gives how many blocks and rows could not.
+
+    Raises UnreadableStore; OSError, asyncpg.PostgresError when the server can't be reached.
+    """
+    reader = _Reader(_plain(url))
+    try:
+        with closing(connect_sqlite(file, key, True)) as out:
+            out.execute("pragma synchronous = OFF")
+            for table in schema.kept.sorted_tables:
+                out.execute("begin")
+                out.execute(f"delete from {table.name}")
+                await _table(reader, table, out)
+                out.execute("commit")
+            out.execute("pragma wal_checkpoint(truncate)")
+    except _Unreadable as error:
+        raise UnreadableStore(str(error.__cause__)) from error
+    finally:
+        await reader.close()
+    return reader.damaged
+
+
+async def put_back(url: str, source: Path, key: bytes, views: Views, mark: bytes) -> None:
+    """source: a journal of this program's version. Raises AWAY when the database takes nothing."""
+    engine = postgres_engine(url, True)
+    try:
+        if await _is_done(url, mark):
+            return
+        async with engine.begin() as c:
+            await migrate.alone(c)
+            names = await fetch(c, "select tablename from pg_tables where schemaname = current_schema()")
+            for (name,) in names:
+                await c.execute(text(f'drop table "{name}" cascade'))
+            await migrate.make(c, views)
+            with closing(connect_sqlite(source, key, False)) as from_:
+                for table in schema.kept.sorted_tables:
+                    await _filled(c, table, from_)
+            await fetch(c, "insert into local (name, value) values (:name, :mark)", {"name": HEALED, "mark": mark})
+            await fetch(
+                c, "select setval(pg_get_serial_sequence('entry', 'position'), coalesce((select max(position) from entry), 0) + 1, false)"
+            )
+    finally:
+        await engine.dispose()
+
+
+# ── the rest is private ──
+
+
+def _plain(url: str) -> str:
+    return url.replace("+asyncpg", "", 1)
+
+
+class _Unreadable(Exception):
+    """These rows are damaged: what was asked can't be had, and the server is there."""
+
+
+class _Reader:
+    """One connection that is made anew when a damaged row broke it. damaged: blocks and rows that were not given."""
+
+    def __init__(self, url: str) -> None:
+        self._url, self._connection = url, None
+        self.damaged = 0
+
+    async def fetch(self, sql: str, *values: Any) -> Sequence[Any]:
+        """Raises _Unreadable; OSError, asyncpg.PostgresError when the server itself can't answer."""
+        for again in (False, True):
+            connection = await self._connected()
+            try:
+                return await connection.fetch(sql, *values)
+            except UnicodeDecodeError as error:
+                raise _Unreadable from error
+            except asyncpg.PostgresError as error:
+                if not (error.sqlstate or "").startswith(SERVER):
+                    raise _Unreadable from error
+                if again:
+                    raise
+            except BROKEN as error:  # twice by the same rows, while the server takes connections: they bring it down
+                if again:
+                    await self._connected()
+                    raise _Unreadable from error
+        raise AssertionError("the second attempt answers or raises")
+
+    async def _connected(self) -> asyncpg.Connection:
+        for left in range(TRIES_MAX, -1, -1):
+            try:
+                if self._connection is None or self._connection.is_closed():
+                    self._connection = await asyncpg.connect(self._url)
+                return self._connection
+            except (OSError, asyncpg.PostgresError):
+                if not left:
+                    raise
+                await asyncio.sleep(PAUSE_S)
+        raise AssertionError("the last attempt connects or raises")
+
+    async def close(self) -> None:
+        if self._connection is not None and not self._connection.is_closed():
+            with suppress(asyncpg.PostgresError, *BROKEN):
+                await self._connection.close()
+
+
+async def _table(reader: _Reader, table: Table, out: Any) -> None:
+    there = {row[0] for row in await reader.fetch(_COLUMNS, table.name)}  # fewer than ours where an older program made it
+    names = [column.name for column in table.columns if column.name in there]
+    if not names:
+        if table.name in NEEDED:
+            raise UnreadableStore(table.name)
+        return
+    sql = f"insert or ignore into {table.name} ({', '.join(names)}) values ({', '.join('?' * len(names))})"
+    blocks = (await reader.fetch(_SIZE, table.name))[0][0]
+    for at in range(0, blocks, BLOCKS_AT_ONCE):
+        async for rows in _run(reader, table.name, names, at, min(blocks, at + BLOCKS_AT_ONCE)):
+            out.executemany(sql, [tuple(row) for row in rows])
+
+
+async def _run(reader: _Reader, table: str, names: Sequence[str], first: int, end: int) -> AsyncIterator[Sequence[Any]]:
+    """The rows of blocks first … end - 1."""
+    try:
+        yield await reader.fetch(f"select {', '.join(names)} from {table} where ctid >= '({first},0)' and ctid < '({end},0)'")
+        return
+    except _Unreadable:
+        pass
+    if end - first > 1:
+        middle = (first + end) // 2
+        for part in ((first, middle), (middle, end)):
+            async for rows in _run(reader, table, names, *part):
+                yield rows
+        return
+    async for rows in _block(reader, table, names, first):
+        yield rows
+
+
+async def _block(reader: _Reader, table: str, names: Sequence[str], block: int) -> AsyncIterator[Sequence[Any]]:
+    """Of a block that does not come as a whole: row by row, when the block itself can be read."""
+    try:
+        there = await reader.fetch(f"select ctid::text from {table} where ctid >= '({block},0)' and ctid < '({block + 1},0)'")
+    except _Unreadable:
+        reader.damaged += 1
+        return
+    for (ctid,) in there:
+        try:
+            yield await reader.fetch(f"select {', '.join(names)} from {table} where ctid = '{ctid}'")
+        except _Unreadable:
+            reader.damaged += 1
+
+
+async def _is_done(url: str, mark: bytes) -> bool:
+    """Of a heal that was killed after its transaction. A table that can't be read was not made by it."""
+    c = await asyncpg.connect(_plain(url))
+    try:
+        return await c.fetchval("select value from local where name = $1", HEALED) == mark
+    except (asyncpg.PostgresError, UnicodeDecodeError):
+        return False
+    finally:
+        await c.close()
+
+
+async def _filled(c: AsyncConnection, table: Table, from_: Any) -> None:
+    names = [column.name for column in table.columns]
+    where = f" where name not in ({', '.join(map(repr, NOT_COPIED))})" if table.name == "local" else ""
+    rows = from_.execute(f"select {', '.join(names)} from {table.name}{where}")
+    while some := rows.fetchmany(ROWS_AT_ONCE):
+        await insert(c, table.name, names, some)

@@ -1,0 +1,180 @@
+"""The county's PostgreSQL is damaged on its disk: what is true stays, what others have comes back, whatever was hit."""
+
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from protocol.node import healing
+from protocol.node.healing import Gap, Healing
+from protocol.node.journal import rebuild
+from protocol.node.journal.scrub import scrub
+from protocol.node.node import Node, now_ms
+from protocol.problem import Refused
+from tests.kit.machine import needs_postgresql
+from tests.kit.postgres import Server
+from tests.link.kit import TOWN, V1, soon
+from tests.link.test_whole_nodes import Whole, actor, dispute, soon_equal
+
+BLOCK_BYTES = 8_192
+pytestmark = needs_postgresql
+
+
+@pytest.fixture
+async def whole(tmp_path: Path, postgres_url: str):
+    made = await Whole(tmp_path, postgres_url).start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_loop_fails(caplog):
+    """Whatever runs beside the pages says in the log that it failed, and is begun again: here it must not."""
+    yield
+    assert not [record for record in caplog.records if record.getMessage() == "loop failed"]
+
+
+async def asked(url: str, sql: str) -> list[asyncpg.Record]:
+    c = await asyncpg.connect(url.replace("+asyncpg", ""))
+    try:
+        return await c.fetch(sql)
+    finally:
+        await c.close()
+
+
+async def files(server: Server, url: str, *names: str) -> list[Path]:
+    """Of tables or indices, all of it on the disk."""
+    await asked(url, "checkpoint")
+    found = [(await asked(url, f"select pg_relation_filepath('{name}') p"))[0]["p"] for name in names]
+    return [server.data / path for path in found]
+
+
+def spoil(file: Path, blocks: range) -> int:
+    """One byte of each of these blocks is another one; how many there were."""
+    hit = 0
+    with file.open("r+b") as f:
+        for block in blocks:
+            if (block + 1) * BLOCK_BYTES <= file.stat().st_size:
+                f.seek(block * BLOCK_BYTES + 5_000)
+                byte = f.read(1)[0]
+                f.seek(-1, 1)
+                f.write(bytes([byte ^ 0x55]))
+                hit += 1
+    return hit
+
+
+async def commands(node: Node) -> list[str]:
+    return sorted(e.command for e in await node.journal.since(0, 5_000) if e.sort not in ("lane", "branch"))
+
+
+async def closed(whole: Whole) -> None:
+    await whole.hub.close()
+    whole.nodes.remove(whole.hub)
+
+
+async def begun(whole: Whole) -> Node:
+    whole.hub = await whole._node(whole.folder / "hub", whole.hub_config)
+    await whole.hub.start()
+    return whole.hub
+
+
+async def ended(node: Node) -> Healing:
+    await soon(lambda: node.mending.state is None)
+    (report,) = healing.reports(node.folder)
+    return report
+
+
+async def filled(whole: Whole) -> tuple[Node, Node, list[str]]:
+    """A township and a village that wrote, and what the county knows when all is one."""
+    town, village = await whole.join("天子湖镇", TOWN, leaf=True), await whole.join("高禹村", V1)
+    for _ in range(25):
+        await village.desk.submit(dispute(V1), actor(village, "clerk"))
+    await soon_equal(V1, whole.hub, town, village)
+    await soon_equal("_", whole.hub, town, village)
+    await whole.hub.people.add_account("chenjie", "0" * 32, None, now_ms())
+    assert not await whole.hub._may_count_twice()
+    return town, village, await commands(whole.hub)
+
+
+async def test_spoilt_blocks_of_every_table_and_index_heal_from_the_others(whole, postgres_server, postgres_url):
+    town, village, before = await filled(whole)
+    await closed(whole)
+    names = ("entry", "entry_lane", "entry_subject", "case_row", "lane", "search", "command")
+    spoilt = await files(postgres_server, postgres_url, *names)
+    postgres_server.crash()
+    hit = [spoil(file, range(2) if file is spoilt[0] else range(50)) for file in spoilt]
+    postgres_server.start()
+    assert all(hit), dict(zip(names, hit, strict=True))
+    with pytest.raises(Refused) as refused:
+        await Node.open(whole.folder / "hub", whole.hub_config)
+    assert refused.value.code == "store_damaged"
+    told = await healing.heal(whole.folder / "hub", whole.hub_config, now_ms)
+    assert told.pages >= hit[0] + hit[4] + hit[6], "the blocks of kept tables"
+    assert told.epoch == 2
+    hub = await begun(whole)
+    await soon_equal(V1, hub, town, village)
+    await soon_equal("_", hub, town, village)
+    report = await ended(hub)
+    assert (report.gone, report.rewritten) == ([], 0)
+    assert await hub._may_count_twice()
+    await hub.desk.codes()
+    assert await commands(hub) == before
+    assert await scrub(hub.journal) == []
+    assert await rebuild(hub.journal)
+    assert [name for name, _ in await hub.people.accounts()] == ["chenjie"]
+    assert not list(hub.folder.glob("damaged-*")), "what was damaged goes when all is decided"
+    await village.desk.submit(dispute(V1), actor(village, "clerk"))
+    await soon_equal(V1, hub, town, village)
+
+
+async def test_a_body_that_no_checksum_guards_is_found_and_comes_back(whole, postgres_url):
+    town, village, before = await filled(whole)
+    rows = await asked(postgres_url, f"select origin, seq from entry where ledger = '{V1}' and sort = 'dispute' order by seq desc limit 1")
+    origin, seq = rows[0]
+    await asked(postgres_url, f"update entry set body = '\\x00'::bytea where ledger = '{V1}' and origin = '{origin}' and seq = {seq}")
+    (wrong,) = await scrub(whole.hub.journal)
+    assert (wrong.ledger, wrong.seq, wrong.what) == (V1, seq, "body")
+    assert whole.hub.may_heal
+    with pytest.raises(RuntimeError, match="连着"):
+        await healing.heal(whole.folder / "hub", whole.hub_config, now_ms)
+    assert len(await commands(whole.hub)) == len(before), "nothing was changed"
+    await closed(whole)
+    told = await healing.heal(whole.folder / "hub", whole.hub_config, now_ms)
+    assert told.short == [Gap(V1, origin, seq, seq)]
+    hub = await begun(whole)
+    await soon_equal(V1, hub, town, village)
+    assert (await ended(hub)).gone == []
+    assert await commands(hub) == before
+    assert await scrub(hub.journal) == []
+
+
+@pytest.mark.parametrize("point", ["heal.ready", "heal.swap", "healed"])
+async def test_a_heal_that_was_killed_on_its_way_is_ended_at_the_next_start(whole, postgres_url, monkeypatch, point):
+    town, village, before = await filled(whole)
+    await closed(whole)
+    await asked(postgres_url, f"delete from entry where ledger = '{V1}' and seq = 3")
+    where, name = (healing.log, "event") if point == "healed" else (healing.killpoints, "reach")
+    real = getattr(where, name)
+
+    def dies(said: str, *words: object, **more: object) -> object:
+        if said == point:
+            raise KeyboardInterrupt
+        return real(said, *words, **more)
+
+    monkeypatch.setattr(where, name, dies)
+    with pytest.raises(KeyboardInterrupt):
+        await healing.heal(whole.folder / "hub", whole.hub_config, now_ms)
+    monkeypatch.undo()
+    hub = await begun(whole)
+    assert not (hub.folder / healing.WORK).exists()
+    await soon_equal(V1, hub, town, village)
+    assert await commands(hub) == before
+    assert await rebuild(hub.journal)
+
+
+async def test_a_database_that_lost_its_table_of_entries_says_to_restore(whole, postgres_url):
+    await closed(whole)
+    await asked(postgres_url, "drop table entry")
+    with pytest.raises(RuntimeError, match="yidi restore"):
+        await healing.heal(whole.folder / "hub", whole.hub_config, now_ms)
+    assert await asked(postgres_url, "select 1 from lane limit 1"), "nothing was changed"
