@@ -8,6 +8,9 @@ const one = (selector, root = document) => root.querySelector(selector);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const live = (element) => element?.id === "live";
 
+const strip = one("#nav"); // on a phone it is one line that scrolls: where one is stands in sight
+if (strip && strip.scrollWidth > strip.clientWidth) strip.scrollLeft = (one("[aria-current]", strip)?.offsetLeft ?? 0) - strip.clientWidth / 3;
+
 // ── what is being typed is never redrawn ──
 const GUARDED = "form[data-dirty], form[data-busy]";
 const turn = (root) => root && one("[data-turn]", root)?.dataset.turn;
