@@ -14,6 +14,7 @@ from typing import Final
 
 DAY_MS: Final = 86_400_000
 HOUR_MS: Final = 3_600_000
+MINUTE_MS: Final = 60_000
 ZONE_MS: Final = 8 * HOUR_MS  # UTC+8, no summer time since 1991
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _DAY_MAX: Final = date(9000, 1, 1).toordinal() - _EPOCH  # a clock gone mad must not stop a fold
@@ -57,7 +58,7 @@ def end_of_day_ms(day: date) -> int:
 
 def local_time(ms: int) -> str:
     """'17:30' in UTC+8."""
-    minutes = (ms + ZONE_MS) % DAY_MS // 60_000
+    minutes = (ms + ZONE_MS) % DAY_MS // MINUTE_MS
     return f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 

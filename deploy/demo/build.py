@@ -16,6 +16,7 @@ from deploy.keeping import save_config, warden
 from edge import enrol as joining
 from hub.enrolment import Enrolment
 from protocol import batch as batches
+from protocol.calendar import DAY_MS
 from protocol.commands import GivePost, RegisterPerson
 from protocol.events import Actor
 from protocol.node.config import load
@@ -25,7 +26,6 @@ from protocol.tables import Tables
 
 SEED, DISPUTES, DISPUTES_CHECK = 20261124, 360, 48
 DAYS = 320
-DAY_MS = 86_400_000
 Bar = Callable[[str, int, int], None]
 
 

@@ -15,10 +15,11 @@ from typing import Any, Final
 
 import msgspec
 
-from deploy.demo.history_act import HOUR_MS, Act, Play, at_work
-from deploy.demo.history_cast import CHINA, DAY_MS, date_of, day_words, person_name
+from deploy.demo.history_act import Act, Play, at_work
+from deploy.demo.history_cast import CHINA, date_of, day_words, person_name
 from deploy.demo.history_writer import Writer
 from deploy.demo.situations import SITUATIONS, Situation, words
+from protocol.calendar import DAY_MS, HOUR_MS
 from protocol.entry import derive
 
 __all__ = ["CHINA", "SCENES", "Act", "Play", "person_name", "plays"]

@@ -9,7 +9,6 @@ import msgspec
 from deploy.demo.history_cast import CHINA
 from protocol.tables import Tables
 
-MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 OPENS: Final = 8 * 60 + 30  # minutes of the day
 CLOSES: Final = 17 * 60 + 30
 # how often a turn happens when nothing asks for it

@@ -10,7 +10,6 @@ import msgspec
 from deploy.demo.situations import words
 from deploy.demo.situations.shape import Situation
 
-DAY_MS: Final = 86_400_000
 CHINA: Final = dt.timezone(dt.timedelta(hours=8))
 WEEKDAYS: Final = "一二三四五六日"
 _SPEC: Final = re.compile(r"^([+\-/.])(?:co(.+)|([mf*])(\d+)-(\d+))(?:=([abcd]))?$")

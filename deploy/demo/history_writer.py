@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import msgspec
 
-from deploy.demo.history_act import CHANCES, HOUR_MS, MINUTE_MS, Act, Play, at_work, midnight_ms
-from deploy.demo.history_cast import DAY_MS, Cast, Person, date_of, day_words, yuan_words
+from deploy.demo.history_act import CHANCES, Act, Play, at_work, midnight_ms
+from deploy.demo.history_cast import Cast, Person, date_of, day_words, yuan_words
 from deploy.demo.situations import words
 from deploy.demo.situations.shape import Situation
+from protocol.calendar import DAY_MS, HOUR_MS, MINUTE_MS
 from protocol.place import parent
 from protocol.tables import Tables
 

@@ -10,6 +10,7 @@ import msgspec
 
 from protocol import certificate as certificates
 from protocol import recovery
+from protocol.calendar import HOUR_MS
 from protocol.certificate import Certificate
 from protocol.node.journal import Journal, Writing
 from protocol.node.journal.rows import fetch
@@ -20,7 +21,6 @@ from protocol.problem import Refused
 
 OPEN: Final = "open challenges"
 OPEN_MAX: Final = 20  # names that somebody typed here within a day
-HOUR_MS: Final = 3_600_000
 PER_HOUR_MAX: Final = 5  # challenges of one name
 
 

@@ -12,19 +12,14 @@ from typing import Any, Final
 
 import msgspec
 
-from protocol.calendar import DAY_MS, HOUR_MS, ZONE_MS
+from protocol.calendar import DAY_MS, HOUR_MS, MINUTE_MS, ZONE_MS
 from protocol.case import TASK_OPEN
 
-MINUTE_MS: Final = 60_000
 UNREACHED_MS: Final = 30 * MINUTE_MS  # an open phone asks each 4 to 20 seconds: half an hour means no signal, no battery, or not opened
 UNCONFIRMED_MS: Final = 2 * HOUR_MS  # half of a half day at work: there is still time to send somebody else today
 UNANSWERED_MS: Final = 12 * HOUR_MS  # a unit answers by its desk, not from a motorbike: the next day
-LEAVE_MS: Final = (
-    2 * HOUR_MS
-)  # the farthest place of a region is an hour and a half by road: whoever has not arrived two hours before the end may be late
+LEAVE_MS: Final = 2 * HOUR_MS  # the farthest place of a region is an hour and a half by road: two hours before the end one may be late
 UNREPORTED_MS: Final = 4 * HOUR_MS  # a talk takes a morning; beyond it the report was forgotten, or did not get out of the phone
-
-
 AWAKE_MS: Final = (8 * HOUR_MS, 20 * HOUR_MS)  # of a day, UTC+8
 
 

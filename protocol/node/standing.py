@@ -14,13 +14,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol import place
+from protocol.calendar import DAY_MS, HOUR_MS, MINUTE_MS
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import fetch, is_postgres
 from protocol.node.link.peers import Lane, Peer
 
-MINUTE_MS: Final = 60_000
-HOUR_MS: Final = 60 * MINUTE_MS
-DAY_MS: Final = 24 * HOUR_MS
 QUIET_MS: Final = 5 * MINUTE_MS  # a Have comes each half minute from whoever is connected
 CLOCK_MS_SOON, CLOCK_MS_LATE = 30_000, 5 * MINUTE_MS
 LANES_MAX: Final = 2_000  # of which the first missing entry is looked up

@@ -14,6 +14,7 @@ from deploy.demo import history
 from deploy.demo.history_cast import yuan_words
 from deploy.demo.situations import SITUATIONS
 from protocol import commands, dispute, entry, money, task
+from protocol.calendar import DAY_MS
 from protocol.case import OPEN, STATUS_NAMES, TASK_OPEN, TASK_STATUS_NAMES
 from protocol.clocks import is_overdue, of_case
 from protocol.context import Cadre, Context
@@ -27,7 +28,6 @@ COUNTY = "330523"
 NOW_MS = int(dt.datetime.fromisoformat("2026-11-24T10:30:00+08:00").timestamp() * 1000)
 COUNT = 400
 SEED = 7
-DAY_MS = 86_400_000
 
 
 def villages() -> list[tuple[str, int]]:

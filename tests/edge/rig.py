@@ -30,7 +30,6 @@ from protocol.node.link.fetching import Wait
 from tests.node.desk_kit import TOWN, VILLAGE, County, Node, add_person, carry, new_id
 
 PASSWORD = "diao-jie-2026"
-DAY_MS = 86_400_000
 OFFICES = {"village": VILLAGE, "town": TOWN, "root": "330523", "again": VILLAGE}  # again: the village's next computer
 PEOPLE = {"village": ("王芳", "clerk"), "town": ("沈国强", "officer"), "root": ("方敏", "operator")}
 # made up: who, against whom, type, what, where, people, yuan
@@ -145,7 +144,7 @@ class Rig:
         for ledger in await taker.journal.ledgers():
             async with giver.journal.writing() as w:
                 lanes = await taker.journal.lanes(ledger)
-                await w.set_have(taker.certificate.node, ledger, lanes, self.county.clock(), b"")
+                await w.set_haves({(taker.certificate.node, ledger): (lanes, self.county.clock(), b"")})
         giver.wake.heard()
 
     async def everywhere(self) -> None:

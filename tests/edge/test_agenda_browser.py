@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from protocol import calendar
+from protocol.calendar import DAY_MS
 from protocol.commands import ConveneUnits, TakeUpDispute
-from tests.edge.rig import DAY_MS, Rig
+from tests.edge.rig import Rig
 from tests.edge.served import Served, nodes_of
 from tests.edge.test_today_browser import signed_in
 from tests.kit.browser import DESK, PHONE, look

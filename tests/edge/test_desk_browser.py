@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
+from protocol.calendar import DAY_MS
 from protocol.commands import EscalateDispute
-from tests.edge.rig import DAY_MS, PASSWORD, TOWN
+from tests.edge.rig import PASSWORD, TOWN
 from tests.edge.served import Served, nodes_of
 from tests.kit import browser
 from tests.kit.browser import DESK, OLD_PC, PHONE, look

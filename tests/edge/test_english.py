@@ -3,9 +3,10 @@
 import httpx
 import pytest
 
+from protocol.calendar import DAY_MS
 from protocol.node.web.page import LANGUAGE
 from tests.edge.pages_kit import at
-from tests.edge.rig import DAY_MS, Rig
+from tests.edge.rig import Rig
 from tests.kit.english import ours_left, words_of_people, words_of_tables
 
 PAGES = (

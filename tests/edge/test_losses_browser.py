@@ -35,7 +35,7 @@ async def lost(rig: Rig) -> None:
     head = (await village.journal.heads(VILLAGE))[VILLAGE, origin]
     said = Have(village.signer.node, VILLAGE, {origin: (head.seq + 2, bytes(32))}, START_MS)
     async with town.journal.writing() as w:
-        await w.set_have(village.signer.node, VILLAGE, said.lanes, START_MS + 60_000, sign(said, signing_key("village")))
+        await w.set_haves({(village.signer.node, VILLAGE): (said.lanes, START_MS + 60_000, sign(said, signing_key("village")))})
     await root.desk.revoke_node(village.signer.node, [(VILLAGE, origin, head.seq)], "硬盘坏了")
     await rig.deliver("root", "town")
 

@@ -6,13 +6,14 @@ import re
 import pytest
 
 from protocol import dispute
+from protocol.calendar import DAY_MS
 from protocol.case import Case
 from protocol.commands import AcceptDispute, AddNote, CallUpDispute, EscalateDispute, GivePost, SignAgreement
 from protocol.context import Context, Step
 from protocol.node.web.cases import COMMANDS
 from protocol.problem import Refused
 from tests.edge.pages_kit import HTMX, JSON, at, form_of
-from tests.edge.rig import DAY_MS, PASSWORD, Rig
+from tests.edge.rig import PASSWORD, Rig
 from tests.node.desk_kit import TOWN, VILLAGE, add_person, new_id
 
 PARTIES = ("AddParty", "CorrectParty", "WithdrawParty")  # have a page of their own

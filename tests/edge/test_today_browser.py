@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from tests.edge.rig import DAY_MS, PASSWORD, Rig
+from protocol.calendar import DAY_MS
+from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, nodes_of
 from tests.kit.browser import DESK, PHONE, look, sign_in
 from tests.kit.machine import needs_chromium

@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from protocol.calendar import DAY_MS
 from protocol.commands import SealDispute
 from protocol.problem import Refused
-from tests.hub_pages.world import DAY_MS, Hub, world
+from tests.hub_pages.world import Hub, world
 from tests.node.desk_kit import VILLAGE, exchange, new_id
 
 

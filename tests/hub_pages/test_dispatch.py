@@ -2,9 +2,10 @@
 
 import re
 
+from protocol.calendar import DAY_MS
 from protocol.commands import AddTaskEvidence, ArriveTask, ConfirmTask, LogDispute, Party, RecallTask, ReportTask
 from protocol.node.errands import linked_id
-from tests.hub_pages.world import DAY_MS, JSON, OTHER_VILLAGE, Hub
+from tests.hub_pages.world import JSON, OTHER_VILLAGE, Hub
 from tests.node.desk_kit import TOWN, VILLAGE, new_id
 
 PNG = bytes.fromhex(

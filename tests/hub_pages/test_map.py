@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from hub.web.case_map import STEPS, bounds_of, step_of
+from protocol.calendar import DAY_MS
 from protocol.commands import CloseDispute, LogDispute, Party, SealDispute, VoidDispute
-from tests.hub_pages.world import DAY_MS, Hub, register, world
+from tests.hub_pages.world import Hub, register, world
 from tests.node.desk_kit import ROOT, TOWN, UNIT, VILLAGE, exchange, new_id
 
 LINK = re.compile(r'href="(/cases\?[^"]*)"[^>]*>\s*([\d,]+)<')

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from protocol.calendar import DAY_MS
 from protocol.commands import LogDispute, Party
-from tests.hub_pages.world import DAY_MS, PASSWORD, Hub, served
+from tests.hub_pages.world import PASSWORD, Hub, served
 from tests.kit.browser import DESK, OLD_PC, PHONE, look, sign_in
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import ROOT, TOWN, UNIT, VILLAGE, dispute, new_id

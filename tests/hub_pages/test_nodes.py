@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from protocol.calendar import DAY_MS, HOUR_MS
 from protocol.certificate import is_node_id
 from protocol.lane import LaneHead
 from protocol.node.config import Config, Metrics
@@ -14,10 +15,8 @@ from protocol.node.link.pump import PumpState
 from protocol.node.standing import ACT, CALM, LOOK, span
 from protocol.node.version import VERSION
 from protocol.problem import Refused
-from tests.hub_pages.world import DAY_MS, Hub, world
+from tests.hub_pages.world import Hub, world
 from tests.node.desk_kit import TOWN, VILLAGE, exchange
-
-HOUR_MS = 3_600_000
 
 
 class Pump:

@@ -3,9 +3,10 @@
 from typing import Any
 from urllib.parse import urlencode
 
+from protocol.calendar import DAY_MS
 from protocol.commands import ArriveTask, AssignTask, ConfirmTask
 from protocol.problem import Refused
-from tests.hub_pages.world import DAY_MS, JSON, Hub
+from tests.hub_pages.world import JSON, Hub
 from tests.node.desk_kit import ROOT, new_id
 
 TITLES = ("田埂地界", "空调外机对着窗", "工钱没结清")

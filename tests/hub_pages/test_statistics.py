@@ -12,12 +12,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from protocol.calendar import DAY_MS
 from protocol.commands import CloseDispute, LogDispute, Party, RecordFollowUp, SignAgreement
 from protocol.node import reads
 from protocol.node.web import exports, statistics
 from protocol.node.web.exports import Rate, csv_lines, plain
 from protocol.node.web.periods import period, span_words
-from tests.hub_pages.world import DAY_MS, Hub, world
+from tests.hub_pages.world import Hub, world
 from tests.node.desk_kit import VILLAGE, new_id
 
 LINK = re.compile(r'href="(/cases\?[^"]*)"[^>]*>\s*([\d,]+)<')

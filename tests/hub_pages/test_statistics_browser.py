@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from protocol.calendar import DAY_MS
 from protocol.commands import CloseDispute, LogDispute, Party, SetRisk, SignAgreement
-from tests.hub_pages.world import DAY_MS, PASSWORD, Hub, served
+from tests.hub_pages.world import PASSWORD, Hub, served
 from tests.kit.browser import DESK, PHONE, look, sign_in
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import ROOT, VILLAGE, new_id

@@ -5,12 +5,11 @@ import re
 
 import pytest
 
+from protocol.calendar import HOUR_MS
 from protocol.commands import ArriveTask, CloseDispute, ConfirmTask, DeclineTask, EndPost
 from protocol.node import phones
 from tests.hub_pages.world import JSON, PASSWORD, Hub
 from tests.node.desk_kit import ROOT, exchange, new_id
-
-HOUR_MS = 3_600_000
 
 
 async def later(hub: Hub, ms: int) -> None:
@@ -66,7 +65,7 @@ async def test_a_phone_of_another_node_is_known_as_far_as_that_node_says(hub: Hu
     for ledger in await hub.town.journal.ledgers():
         lanes = await hub.town.journal.lanes(ledger)
         async with hub.root.journal.writing() as w:
-            await w.set_have(hub.town.signer.node, ledger, lanes, hub.county.clock(), b"")
+            await w.set_haves({(hub.town.signer.node, ledger): (lanes, hub.county.clock(), b"")})
     assert re.fullmatch("已到.+的机器 · 1 小时未接单", await words(hub, subject))
 
 

@@ -18,6 +18,7 @@ import uvicorn
 
 from deploy.nats.servers import free_ports
 from hub.web.pages import app
+from protocol.calendar import DAY_MS
 from protocol.commands import AcceptDispute, EscalateDispute, LogDispute, Party, RecordMediation, TakeUpDispute
 from protocol.events import Actor
 from protocol.node.config import Config
@@ -27,7 +28,6 @@ from tests.node.desk_kit import TOWN, VILLAGE, County, Node, add_person, exchang
 
 PASSWORD = "长一点的口令 2026"
 JSON = {"accept": "application/json"}
-DAY_MS = 86_400_000
 DIST = ROOT / "hub/web/dist"
 OTHER_VILLAGE = "330523/330523110/330523110201"
 MATTERS = (
@@ -104,7 +104,7 @@ class Hub:
         for ledger in await self.village.journal.ledgers():
             lanes = await self.village.journal.lanes(ledger)
             async with self.root.journal.writing() as w:
-                await w.set_have(self.village.signer.node, ledger, lanes, self.county.clock(), b"")
+                await w.set_haves({(self.village.signer.node, ledger): (lanes, self.county.clock(), b"")})
         self.root.wake.heard()
 
 

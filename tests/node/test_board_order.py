@@ -94,7 +94,7 @@ async def test_who_was_where_and_what_reached_whom_is_known_on_both_stores(count
     assert await root.reads.carried([(task, "nfarr2222", row.last)]) == set()
     assert await root.reads.carried([(task, root.signer.node, row.last)]) == {task}  # who wrote it has it
     async with root.journal.writing() as w:
-        await w.set_have("nfarr2222", VILLAGE, await root.journal.lanes(VILLAGE), 5, b"")
+        await w.set_haves({("nfarr2222", VILLAGE): (await root.journal.lanes(VILLAGE), 5, b"")})
     assert await root.reads.carried([(task, "nfarr2222", row.last)]) == {task}
     await phones.heard(root.journal, person, "session", "store", 1, 77)
     assert await phones.fetched(root.journal, [person]) == {task: 77}

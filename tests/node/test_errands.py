@@ -2,6 +2,7 @@
 
 import pytest
 
+from protocol.calendar import DAY_MS
 from protocol.case import Task
 from protocol.commands import (
     AssignTask,
@@ -20,7 +21,6 @@ from protocol.node.errands import ERRAND_MS, linked_id
 from tests.node.desk_kit import OTHER_TOWN, TOWN, UNIT, VILLAGE, County, Node, add_person, dispute, exchange, new_id
 
 OTHER_VILLAGE = f"{OTHER_TOWN}/330523002002"
-DAY_MS = 86_400_000
 
 
 @pytest.fixture

@@ -149,7 +149,7 @@ class Contract:
                 await w.project({e.subject for e in new})
                 await w.remember({"c-0000001": b"outcome"})
                 assert await w.counter("code") == 1
-                await w.set_have("nother", PLACE, {ORIGIN: (3, lane.hash)}, 1, b"signed")
+                await w.set_haves({("nother", PLACE): ({ORIGIN: (3, lane.hash)}, 1, b"signed")})
                 raise KeyError
         assert (await journal.heads())[PLACE, ORIGIN].seq == 1
         assert await table(journal, "line_row") == before
@@ -374,10 +374,10 @@ class Contract:
 
     async def test_what_a_peer_has_is_kept_and_may_fall(self, journal: Journal) -> None:
         async with journal.writing() as w:
-            await w.set_have("nother", PLACE, {ORIGIN: (5, b"5" * 32), "nx:1": (2, b"2" * 32)}, 10, b"first")
-            await w.set_have("nother", TOWNSHIP, {ORIGIN: (1, b"1" * 32)}, 10, b"aside")
+            await w.set_haves({("nother", PLACE): ({ORIGIN: (5, b"5" * 32), "nx:1": (2, b"2" * 32)}, 10, b"first")})
+            await w.set_haves({("nother", TOWNSHIP): ({ORIGIN: (1, b"1" * 32)}, 10, b"aside")})
         async with journal.writing() as w:
-            await w.set_have("nother", PLACE, {ORIGIN: (3, b"3" * 32)}, 20, b"second")
+            await w.set_haves({("nother", PLACE): ({ORIGIN: (3, b"3" * 32)}, 20, b"second")})
             await w.set_own_haves({PLACE: (20, b"mine")})
             await w.set_own_haves({PLACE: (30, b"mine too")})
         rows = await journal.rows("peer_have", "ledger = :l", {"l": PLACE}, "origin")

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from protocol.calendar import start_of_day_ms
+from protocol.calendar import DAY_MS, start_of_day_ms
 from protocol.commands import AcceptDispute, CorrectParty, MergeDispute, Party, SetRisk, VoidDispute
 from protocol.node import months, visitors
 from protocol.node.journal.rebuild import rebuild
 from protocol.node.months import month_after, month_of, starts_between
 from protocol.node.statistics import KEPT_MS, Asked, Statistics
 from tests.node.desk_kit import OTHER_TOWN, ROOT, START_MS, TOWN, UNIT, VILLAGE, County, Node, dispute, exchange, new_id
-from tests.node.test_statistics import DAY_MS, PEOPLE, PLACES, TYPES, county, go_on, urls
+from tests.node.test_statistics import PEOPLE, PLACES, TYPES, county, go_on, urls
 
 __all__ = ["county", "urls"]
 LIFE_DAYS = 200

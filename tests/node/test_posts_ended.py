@@ -2,6 +2,7 @@
 
 import pytest
 
+from protocol.calendar import DAY_MS
 from protocol.commands import (
     AcceptDispute,
     AddNote,
@@ -17,7 +18,7 @@ from protocol.events import Actor
 from protocol.node.journal import rebuild
 from protocol.problem import Refused
 from tests.node.desk_kit import ROOT, TOWN, VILLAGE, County, Node, add_person, dispute, new_id
-from tests.node.test_errands import DAY_MS, settle
+from tests.node.test_errands import settle
 
 
 @pytest.fixture

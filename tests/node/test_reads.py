@@ -50,7 +50,7 @@ async def tell(speaker: Node, hearer: Node, ledger: str) -> None:
     lanes = await speaker.journal.lanes(ledger)
     wire = have.sign(have.Have(speaker.signer.node, ledger, lanes, speaker.clock()), speaker.signer.key)
     async with hearer.journal.writing() as w:
-        await w.set_have(speaker.signer.node, ledger, lanes, hearer.clock(), wire)
+        await w.set_haves({(speaker.signer.node, ledger): (lanes, hearer.clock(), wire)})
 
 
 def texts(marks) -> list[str]:
@@ -84,7 +84,7 @@ async def test_a_later_entry_has_its_own_marks_and_a_fallen_have_says_again(coun
     assert texts(marks[first.entries[0]])[1] == "已到乡镇"
     assert texts(marks[second.entries[0]])[1] == "未到乡镇"
     async with village.journal.writing() as w:
-        await w.set_have(town.signer.node, VILLAGE, {}, village.clock(), b"restored from an old backup")
+        await w.set_haves({(town.signer.node, VILLAGE): ({}, village.clock(), b"restored from an old backup")})
     (mark,) = [m for m in (await village.reads.marks(first.entries))[first.entries[0]] if m.state == "again"]
     assert (mark.text, mark.reached) == ("重新送达中", False)
 

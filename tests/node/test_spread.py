@@ -6,13 +6,14 @@ import pytest
 from sqlalchemy import text
 
 from protocol import access
+from protocol.calendar import DAY_MS
 from protocol.case import OPEN
 from protocol.commands import SealDispute
 from protocol.node import listing, spread
 from protocol.node.listing import Narrowed
 from protocol.node.spread import Lying
 from tests.node.desk_kit import ROOT, START_MS, TOWN, UNIT, VILLAGE, County, exchange, new_id
-from tests.node.test_statistics import DAY_MS, claims, county, folded, lived, urls
+from tests.node.test_statistics import claims, county, folded, lived, urls
 
 __all__ = ["county", "urls"]
 

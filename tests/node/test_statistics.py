@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from protocol import access, clocks, place
+from protocol.calendar import DAY_MS, ZONE_MS
 from protocol.case import OPEN, Case
 from protocol.commands import (
     AcceptDispute,
@@ -30,7 +31,6 @@ from protocol.node.listing import KINDS, NONE, Narrowed
 from protocol.node.statistics import KEPT_MS, Asked, Found, Sums
 from tests.node.desk_kit import OTHER_TOWN, ROOT, START_MS, TOWN, UNIT, VILLAGE, County, Node, dispute, exchange, new_id
 
-DAY_MS, ZONE_MS = 86_400_000, 28_800_000
 PLACES = (VILLAGE, f"{TOWN}/330523111201", TOWN, f"{OTHER_TOWN}/330523002210", ROOT)
 PEOPLE = (
     Party("叶根土", phone="138-0000 0001"),

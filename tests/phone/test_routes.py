@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from protocol import task as rules
+from protocol.calendar import MINUTE_MS
 from protocol.case import TASK_OPEN
 from protocol.commands import PHONE_COMMANDS, AddTaskEvidence, RecallTask
 from protocol.node.web.phone.routes import flow, moment
@@ -15,7 +16,6 @@ from tests.hub_pages.world import JSON, Hub, world
 from tests.node.desk_kit import new_id
 
 JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000") + bytes(400) + b"\xff\xd9"
-MINUTE_MS = 60_000
 
 
 @pytest.fixture

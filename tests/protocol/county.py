@@ -9,6 +9,7 @@ import msgspec
 
 from protocol import commands as c
 from protocol import dispute, task
+from protocol.calendar import HOUR_MS
 from protocol.case import Case, Task
 from protocol.context import Cadre, Context
 from protocol.entry import FORMAT, Admitted, Head
@@ -26,7 +27,6 @@ COURT = "330523/u04"
 TABLES = Tables.packaged()
 VILLAGE, VILLAGE_2 = TABLES.children(TOWNSHIP)[:2]
 MONDAY_MS = 1773622800000  # 2026-03-16 09:00 in UTC+8
-HOUR_MS = 3_600_000
 
 CLERK = TABLES.post_powers("clerk")
 OFFICER = TABLES.post_powers("officer")

@@ -4,9 +4,10 @@ import pytest
 
 from protocol import commands as c
 from protocol import dispute, events
+from protocol.calendar import HOUR_MS
 from protocol.case import key_text
 from protocol.problem import Refused
-from tests.protocol.county import COUNTY, HOUR_MS, TABLES, TOWNSHIP, UNIT, VILLAGE, County, actor, kinds, line, same_everywhere
+from tests.protocol.county import COUNTY, TABLES, TOWNSHIP, UNIT, VILLAGE, County, actor, kinds, line, same_everywhere
 
 
 def test_an_offer_leaves_the_hold_and_taking_up_moves_it() -> None:

@@ -4,13 +4,13 @@ import msgspec
 
 from protocol import commands as c
 from protocol import dispute, events, views
+from protocol.calendar import DAY_MS
 from protocol.case import Case
 from protocol.entry import Admitted
 from protocol.fold import fold_case
-from tests.protocol.county import CADRE, COUNTY, HOUR_MS, TABLES, TOWNSHIP, UNIT, VILLAGE, County, actor
+from tests.protocol.county import CADRE, COUNTY, TABLES, TOWNSHIP, UNIT, VILLAGE, County, actor
 
 PHOTO = c.Blob("b" * 64, b"k" * 32, "滴水巷.jpg", "image/jpeg", 180_000)
-DAY_MS = 24 * HOUR_MS
 
 
 def go_up(world: County) -> str:

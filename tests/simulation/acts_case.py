@@ -9,11 +9,11 @@ from typing import Any
 
 from protocol import commands as c
 from protocol import place
-from protocol.calendar import local_date
+from protocol.calendar import DAY_MS, local_date
 from protocol.drafts import ENDINGS, MERGEABLE
 from protocol.office import receivers_down, receivers_up
 from protocol.transfer import SHOWN, receivers
-from tests.simulation.hand import DAY_MS, NAMES, Hand, Nothing, Row
+from tests.simulation.hand import NAMES, Hand, Nothing, Row
 from tests.simulation.record import Shown
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"

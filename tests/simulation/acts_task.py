@@ -2,9 +2,10 @@
 
 from protocol import commands as c
 from protocol import place
+from protocol.calendar import DAY_MS
 from protocol.events import Actor
 from tests.simulation.acts_case import picture
-from tests.simulation.hand import DAY_MS, Hand, Row
+from tests.simulation.hand import Hand, Row
 
 OPEN_CASE = "status in ('logged', 'accepted', 'mediating', 'agreed', 'ended', 'closed')"
 

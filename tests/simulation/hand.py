@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from protocol import certificate as certificates
 from protocol import place
 from protocol.access import CASE_POWERS
-from protocol.calendar import local_date
+from protocol.calendar import DAY_MS, local_date
 from protocol.commands import Command
 from protocol.dispute import BY_COMMAND, NONE, PENDING
 from protocol.events import Actor
@@ -22,7 +22,6 @@ from tests.simulation.record import Form, Record
 
 ROWS_MAX = 60
 TALKED_OF = 0.7
-DAY_MS = 86_400_000
 WORDS = (
     "东邻的围墙占了滴水巷", "田埂往东挪了半尺", "工钱欠了三个月", "楼上漏水泡了柜子", "果树的枝伸过了界", "鱼塘的水被放干了",
     "彩礼退多少说不拢", "承包地的四至记错了", "宅基地的出路被堵", "借条写了没有还",

@@ -13,12 +13,13 @@ from typing import Any
 
 from litestar.datastructures import UploadFile
 
+from protocol.calendar import DAY_MS
 from protocol.commands import Command
 from protocol.events import Actor
 from protocol.node.web.phone import routes
 from protocol.problem import Refused
 from tests.simulation.acts_case import PNG
-from tests.simulation.hand import DAY_MS, Hand, Nothing
+from tests.simulation.hand import Hand, Nothing
 from tests.simulation.record import Form, LetGo
 
 YEAR_MS = 365 * DAY_MS

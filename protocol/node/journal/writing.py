@@ -314,12 +314,8 @@ class Writing:
         await run(self.connection, sql, [{"name": name, "value": value}])
 
     # ── other nodes ──
-    async def set_have(self, node: str, ledger: str, lanes: Mapping[str, tuple[int, bytes]], at_ms: int, signed: bytes) -> None:
-        """What `node` now says it has of `ledger`, all of it: lanes it no longer names fall to 0, `highest` stays."""
-        await self.set_haves({(node, ledger): (lanes, at_ms, signed)})
-
     async def set_haves(self, haves: Mapping[tuple[str, str], tuple[Mapping[str, tuple[int, bytes]], int, bytes]]) -> None:
-        """(node, ledger) → (lanes, at_ms, signed); see set_have."""
+        """(node, ledger) → (lanes, at_ms, signed): all that node has of it now. Lanes it no longer names fall to 0, `highest` stays."""
         c = self.connection
         said = [({"node": node, "ledger": ledger, "at": at_ms}, lanes, signed) for (node, ledger), (lanes, at_ms, signed) in haves.items()]
         await run(c, "update peer_have set seq = 0, at_ms = :at where node = :node and ledger = :ledger", [one for one, _, _ in said])

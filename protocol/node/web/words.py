@@ -14,12 +14,13 @@ from typing import Any, Final
 from jinja2 import Environment
 
 from protocol import access
+from protocol.calendar import MINUTE_MS
 from protocol.case import STATUS_NAMES, TASK_STATUS_NAMES
 from protocol.clocks import due_words
 from protocol.events import Actor
 from protocol.node.blobs import MEGABYTE
 from protocol.node.listing import SOON_MS
-from protocol.node.silence import MINUTE_MS, lasted
+from protocol.node.silence import lasted
 from protocol.node.web.help import help_of
 from protocol.parties import LISTS as PARTY_LISTS
 from protocol.place import SEALED, segments
@@ -28,7 +29,6 @@ from protocol.words import EVENT_NAMES, FIELD_NAMES, PARTY_LABELS, PERSON_LABELS
 
 LOCAL: Final = timezone(timedelta(hours=8))
 LOCAL_MS_MAX: Final = 253_370_000_000_000  # within the year 9998: what a calendar of four digits can still say
-DAY_MS: Final = 86_400_000
 WEEKDAYS: Final = "一二三四五六日"
 OFFSET_S_NOISE: Final = 3  # what two messages on a slow line can make of a right clock
 
@@ -65,6 +65,11 @@ def offset(ms: int | None) -> str:
     if minutes == 0 and seconds < OFFSET_S_NOISE:
         return "准"
     return f"{'快' if ms > 0 else '慢'} {minutes} 分钟" if minutes else f"{'快' if ms > 0 else '慢'} {seconds} 秒"
+
+
+def short_name(name: str) -> str:
+    """The name of a township on a scheme of townships, without the word for its kind."""
+    return next((name.removesuffix(kind) for kind in ("街道", "镇", "乡") if name.endswith(kind)), name)
 
 
 def _reach(path: str, tables: Tables) -> str:
@@ -145,6 +150,7 @@ def teach(environment: Environment, node: Any) -> None:
         "ending": lambda code: node.tables().ending_name(code),
         "kind": lambda kind: EVENT_NAMES.get(kind, UNKNOWN_NAME),
         "office_short": lambda path: node.tables().place_name(path) if path else "",
+        "short_name": short_name,
         "reach": lambda path: _reach(path, node.tables()),
         "offset": offset,
         "correction": lambda correction, which: value_text(correction.field, getattr(correction, which), node.tables()),

@@ -10,6 +10,7 @@ from random import Random
 
 from deploy.demo.cast import VILLAGE
 from protocol import certificate as certificates
+from protocol.calendar import DAY_MS
 from protocol.entry import node_of
 from tests.faults.kit.clock import Clock
 from tests.faults.kit.county import BrokenCounty, laid
@@ -20,7 +21,6 @@ from tests.kit.county import distinct
 
 OFFSETS = ("+365d", "-365d", "+40d", "-3h", "+0 x1.5", "+0 x0.6", "+2d x1.2")
 TURNS, STEPS = 3, (2, 4)
-DAY_MS = 86_400_000
 
 
 async def play(chance: Random, folder: Path) -> Outcome:
