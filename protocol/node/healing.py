@@ -201,7 +201,7 @@ async def _read_from(url: str, file: Path, key: bytes, shelf: Shelf) -> int:
     await _blank(file, key, shelf)
     try:
         if await postgres_salvage.in_use(url):
-            raise RuntimeError("数据库还有别的程序连着（县中心另开的进程？备份程序？）。先停下它们，再运行 yidi heal")
+            raise RuntimeError("数据库还有别的程序连着（另开的进程？备份程序？）。先停下它们，再运行 yidi heal")
         return await postgres_salvage.read_out(url, file, key)
     except postgres_salvage.UnreadableStore as error:
         raise RuntimeError(

@@ -127,7 +127,7 @@ class _Reader:
             except UnicodeDecodeError as error:
                 raise _Unreadable from error
             except asyncpg.PostgresError as error:
-                if not (error.sqlstate or "").startswith(SERVER):
+                if not (getattr(error, "sqlstate", None) or "").startswith(SERVER):
                     raise _Unreadable from error
                 if again:
                     raise

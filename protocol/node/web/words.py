@@ -67,11 +67,6 @@ def offset(ms: int | None) -> str:
     return f"{'快' if ms > 0 else '慢'} {minutes} 分钟" if minutes else f"{'快' if ms > 0 else '慢'} {seconds} 秒"
 
 
-def short_name(name: str) -> str:
-    """The name of a township on a scheme of townships, without the word for its kind."""
-    return next((name.removesuffix(kind) for kind in ("街道", "镇", "乡") if name.endswith(kind)), name)
-
-
 def _reach(path: str, tables: Tables) -> str:
     """A path of a certificate: `/*` at its end takes in what lies below."""
     if SEALED in segments(path):
@@ -150,7 +145,6 @@ def teach(environment: Environment, node: Any) -> None:
         "ending": lambda code: node.tables().ending_name(code),
         "kind": lambda kind: EVENT_NAMES.get(kind, UNKNOWN_NAME),
         "office_short": lambda path: node.tables().place_name(path) if path else "",
-        "short_name": short_name,
         "reach": lambda path: _reach(path, node.tables()),
         "offset": offset,
         "correction": lambda correction, which: value_text(correction.field, getattr(correction, which), node.tables()),
