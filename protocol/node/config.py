@@ -93,6 +93,17 @@ class Demo(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     made_up: bool = False
 
 
+SERVICES: Final = ("fcm.googleapis.com", "updates.push.services.mozilla.com", "*.push.apple.com", "*.notify.windows.com")
+
+
+class Push(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Knocks at the push services of phones whose page is closed. contact: whom such a service may write to; "" = nothing is sent.
+    services: host names that may be knocked at, `*` for any part."""
+
+    contact: Annotated[str, msgspec.Meta(pattern=r"^(|mailto:\S+@\S+|https://\S+)$")] = ""
+    services: list[Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.*-]+$")]] = msgspec.field(default_factory=lambda: list(SERVICES))
+
+
 class Log(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     level: Annotated[str, msgspec.Meta(pattern=r"^(debug|info|warning|error)$")] = "info"
 
@@ -109,6 +120,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     metrics: Metrics = msgspec.field(default_factory=Metrics)
     traces: Traces = msgspec.field(default_factory=Traces)
     demo: Demo = msgspec.field(default_factory=Demo)
+    push: Push = msgspec.field(default_factory=Push)
 
 
 RIGHT: Final[dict[str, str]] = {
@@ -132,6 +144,8 @@ RIGHT: Final[dict[str, str]] = {
     "files.file_mb_max": "1 到 20 的整数（兆），例如 20",
     "metrics.token": "16 到 200 个字符的口令，不给监控系统看就写空",
     "demo.made_up": "true 或 false：这里的人和事是不是编的，是的话每一页都会写明",
+    "push.contact": '推送服务有事找谁，例如 "mailto:admin@example.org"；不用推送就写空',
+    "push.services": '一组允许的推送服务主机名，例如 ["fcm.googleapis.com"]',
     "traces.endpoint": '接收追踪数据的地址，例如 "http://127.0.0.1:4318/v1/traces"，不用就写空',
     "files.store_mb_max": "20 到 10000000 的整数（兆），例如 20480",
     "files.half_days_max": "1 到 90 的整数（天），例如 7",

@@ -1,8 +1,9 @@
 // What is new for the cadre: told in the page, on the badge of the icon, and by the phone where he allowed it.
 //
-// With the app closed an intranet phone hears nothing: there is no push service. The page says so and asks the server while it is open,
-// also in the background, as long as the phone lets it. A notification names no person and no matter: it may lie on a table.
-const WORDS = { new: "派来一项新任务", recalled: "有一项任务撤回了，不用去了", changed: "有一项任务有变化" };
+// With the app closed the phone hears of it where its node may use a push service (push.js); an intranet phone hears nothing. The page says so
+// and asks the server while it is open, also in the background, as long as the phone lets it. A notification names no person and no matter: it
+// may lie on a table.
+export const WORDS = { new: "派来一项新任务", recalled: "有一项任务撤回了，不用去了", changed: "有一项任务有变化", some: "您的任务有新消息", open: "点开看。", by: "{0}前。点开看。" };
 
 /** What of a visit the cadre has to know about; a step of his own changes nothing of it. */
 export const looks = (t) => JSON.stringify([t.status === "recalled", t.due_ms, t.place, t.address, t.bring, t.summary, t.purpose, t.urges.length, t.told?.filter((x) => !x.mine).length ?? 0]);
@@ -24,10 +25,11 @@ export async function announce(before, now, count) {
     if (what) await tell(WORDS[what], t);
   }
 }
+/** What stands below the words. t: null where nobody knows which. */
+export const about = (t, words = WORDS) => ({ body: t?.due_at && t.open ? words.by.replace("{0}", t.due_at) : words.open, tag: t?.id ?? "some", icon: "/task/icon-192.png", data: { task: t?.id ?? "" } });
 async function tell(words, t) {
-  const about = { body: t.due_at && t.open ? `${t.due_at}前。点开看。` : "点开看。", tag: t.id, icon: "/task/icon-192.png", data: { task: t.id } };
   const worker = await navigator.serviceWorker?.ready;
-  try { await worker.showNotification(words, about); } catch { try { new Notification(words, about); } catch { /* this phone has none: the page says it */ } }
+  try { await worker.showNotification(words, about(t)); } catch { try { new Notification(words, about(t)); } catch { /* this phone has none: the page says it */ } }
 }
 function badge(count) { (count ? navigator.setAppBadge?.(count) : navigator.clearAppBadge?.())?.catch(() => 0); }
 

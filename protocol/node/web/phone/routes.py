@@ -5,6 +5,7 @@
     GET /task/app.webmanifest, /task/icon-192.png, /task/icon-512.png
     POST /task/cleared           its carrier has read that the phone had been cleared
     GET /task/mine?kept=IDS&store=NAME&n=COUNT   {me, now_ms, flow, tasks, marks}: the visits of who is signed in, never the case; {me: null} for nobody
+    POST /task/push              see push.py
     POST /task/commands          form: command (JSON, one of PHONE_COMMANDS), person, sent_ms → {command, task}
     POST /task/files             the same with an `upload` that was sent in pieces before (pieces.py): AddTaskEvidence with the command's id
 
@@ -33,6 +34,7 @@ from protocol.events import Actor
 from protocol.node import phones
 from protocol.node.web import pieces
 from protocol.node.web.page import COOKIE, HTML, actor_of, environment_of, in_language, language_of, node_of, twin
+from protocol.node.web.phone.push import push
 from protocol.node.web.words import WEEKDAYS
 from protocol.problem import Refused
 from protocol.tables import Tables
@@ -228,7 +230,7 @@ async def mine(request: Request) -> Response[bytes]:
         {
             "me": {"person": actor.person, "name": actor.name, "office": tables.office_name(actor.office)},
             "now_ms": node.clock(),
-            "flow": {**flow(tables, say), "made_up": node.config.demo.made_up},
+            "flow": {**flow(tables, say), "made_up": node.config.demo.made_up, "push": node.push.key},
             "tasks": tasks,
             "cleared_at": await cleared_at(request, actor),
             "marks": await kept_marks(node, actor, request.query_params.get("kept", "")),
@@ -315,4 +317,4 @@ def routes(dist: Path) -> list[Any]:
         headers = {**FRESH, "Service-Worker-Allowed": "/task"}
         return Response((dist / "sw.js").read_bytes(), media_type="text/javascript", headers=headers)
 
-    return [shell, worker, app_manifest, icon, mine, told_cleared, command, file]
+    return [shell, worker, app_manifest, icon, mine, told_cleared, push, command, file]

@@ -3,6 +3,7 @@
 import { batch, computed, signal } from "@preact/signals";
 import { again, begin, db, drop, isUnsent, kept, marked, note, noted, PROGRESS, put, received, replay, SENT, together } from "./outbox.js";
 import { announce, changeOf, known, looks } from "./news.js";
+import { withdraw } from "./push.js";
 
 const NEAR_MS = 4_000, FAR_MS = 20_000, HIDDEN_MS = 60_000; // how often to look: while something is under way, else, in the background
 const FULL = "手机存满了，新收到的存不下；已经存好的都在。请清出空间。";
@@ -92,6 +93,7 @@ export async function saw(task) {
 }
 /** Ends the session at the server: true. Without a signal it is promised, and done first thing when there is one. */
 export async function leave() {
+  await withdraw();
   const r = await ask("/sign-out", { method: "POST" }), store = await db, left = r && r.status < 500;
   if (left) await store.delete("state", "leaving"); else await store.put("state", true, "leaving");
   return left;

@@ -1,13 +1,14 @@
 // The cadre's page: what the server said + what still waits on the phone. One task a screen, one main button at the thumb.
 import { render } from "preact";
 import { useEffect } from "preact/hooks";
-import { lookUp } from "./asking.jsx";
+import { effect } from "@preact/signals";
+import { allowed, keepTold, lookUp } from "./asking.jsx";
 import { List } from "./list.jsx";
 import { db, sealOld } from "./outbox.js";
 import { Queue } from "./queue.jsx";
 import { forget } from "./report.jsx";
 import { isShort, measure, persist } from "./room.jsx";
-import { door, flow, isOffline, notice, open, outbox, place, refresh, saw, show, shown, tasks } from "./state.js";
+import { door, flow, go, isOffline, me, notice, open, outbox, place, refresh, saw, show, shown, signed, tasks } from "./state.js";
 import { Visit } from "./visit.jsx";
 import "./phone.css";
 
@@ -38,6 +39,11 @@ await forget(tasks.value.filter((t) => !t.open && t.status !== "recalled").map((
 render(<App />, document.getElementById("app"));
 refresh();
 lookUp();
+effect(() => { if (signed.value === "in" && allowed.value === "on" && flow.value.push) keepTold(me.value?.person); });
+navigator.serviceWorker?.addEventListener("message", ({ data }) => { // of the worker: somebody knocked, or a notification was tapped
+  if (data?.open && tasks.value.some((t) => t.id === data.open)) go(data.open);
+  refresh();
+});
 setTimeout(measure, MEASURE_MS); // not before the screen is there
 outbox.subscribe((now) => { if (isShort.value && !now.length) measure(); });
 const line = () => { isOffline.value = !navigator.onLine; };

@@ -1,0 +1,153 @@
+"""Phones whose page is closed are knocked at: for whom, with what in hand, and with nothing that a push service could read."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+
+from protocol.commands import AssignTask, ConfirmTask, RecallTask, UrgeTask
+from protocol.node.config import Push as Rules
+from protocol.node.push import GATHER_S, Push
+from protocol.problem import Refused
+from tests.kit.push import Service
+from tests.node.desk_kit import ROOT, County, Node, add_person, dispute, new_id
+
+SECRET = b"\x07" * 32
+RULES = Rules(contact="mailto:admin@example.org", services=["127.0.0.1", "*.push.example.org"])
+
+
+@pytest.fixture
+async def county(tmp_path):
+    made = County(tmp_path)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    async with Service() as made:
+        yield made
+
+
+def pushing(node: Node, rules: Rules = RULES) -> Push:
+    return Push(node.journal, lambda: SECRET, rules, node.clock)
+
+
+async def sent(node: Node, cadre: str) -> str:
+    """A visit of his, from the desk."""
+    case = (await node.say(dispute(ledger=ROOT))).subject
+    due_ms = node.clock() + 86_400_000
+    said = AssignTask(id=new_id(), case=case, place=ROOT, cadre=cadre, home=node.signer.node, purpose="上门看看", due_ms=due_ms)
+    return (await node.say(said)).subject
+
+
+async def running(node: Node, push: Push, tests: Callable[[], Any]) -> None:
+    loop = asyncio.create_task(push.run(node.wake, lambda: True))
+    try:
+        await asyncio.sleep(0.05)
+        await tests()
+    finally:
+        loop.cancel()
+
+
+def claims(token: str, key: str) -> dict[str, Any]:
+    """Of a token whose signature is that of the key."""
+
+    def raw(text: str) -> bytes:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+    said, _, signature = token.rpartition(".")
+    r, s = (int.from_bytes(raw(signature)[at : at + 32]) for at in (0, 32))
+    public = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), raw(key))
+    public.verify(utils.encode_dss_signature(r, s), said.encode(), ec.ECDSA(hashes.SHA256()))
+    assert json.loads(raw(said.split(".")[0])) == {"typ": "JWT", "alg": "ES256"}
+    return json.loads(raw(said.split(".")[1]))
+
+
+async def test_a_new_task_an_urge_and_a_recall_knock_once_each_and_his_own_steps_do_not(county, service):
+    root = await county.node("root")
+    cadre, _ = await add_person(root, "周凯", "cadre", office=ROOT, home=root.signer.node)
+    other, _ = await add_person(root, "别人", "cadre", office=ROOT, home=root.signer.node)
+    push = pushing(root)
+    await push.keep(cadre, service.url("his"))
+    await push.keep(other, service.url("theirs"))
+
+    async def lives() -> None:
+        task = await sent(root, cadre)
+        await service.knocked(1)
+        await root.say(ConfirmTask(id=new_id(), task=task), root.actor("cadre", ROOT, cadre))
+        await asyncio.sleep(GATHER_S + 0.5)
+        assert len(service.asked) == 1, "what he did himself is no news to him"
+        await root.say(UrgeTask(id=new_id(), task=task, text="请今天上门。"))
+        await service.knocked(2)
+        await root.say(RecallTask(id=new_id(), task=task, reason="当事人自己和好了"))
+        await service.knocked(3)
+
+    await running(root, push, lives)
+    assert {asked.path for asked in service.asked} == {"/his"}
+    first = service.asked[0]
+    assert (first.body, first.headers["ttl"], first.headers["topic"]) == (b"", "86400", "task")
+    token, _, key = first.headers["authorization"].removeprefix("vapid t=").partition(", k=")
+    said = claims(token, key)
+    assert (said["aud"], said["sub"]) == (service.url("").rstrip("/"), RULES.contact)
+    assert 0 < said["exp"] - root.clock() // 1000 <= 86_400
+    assert key == push.key == pushing(root).key, "the same after a restart"
+
+
+async def test_a_phone_that_its_service_does_not_know_any_more_is_forgotten(county, service):
+    root = await county.node("root")
+    cadre, _ = await add_person(root, "周凯", "cadre", office=ROOT, home=root.signer.node)
+    push, service.status = pushing(root), 410
+    await push.keep(cadre, service.url("lost"))
+
+    async def lives() -> None:
+        task = await sent(root, cadre)
+        await service.knocked(1)
+        await asyncio.sleep(0.2)
+        await root.say(UrgeTask(id=new_id(), task=task, text="请今天上门。"))
+        await asyncio.sleep(GATHER_S + 0.5)
+        assert len(service.asked) == 1
+
+    await running(root, push, lives)
+
+
+async def test_a_phone_is_one_persons_at_a_time_and_only_he_takes_it_back(county, service):
+    root = await county.node("root")
+    one, other = "1" * 32, "2" * 32
+    push, phone = pushing(root), service.url("phone")
+    await push.keep(one, phone)
+    await push.keep(other, phone)
+    assert {who.person for who in (await push._kept()).values()} == {other}
+    await push.drop(phone, one)
+    assert await push._kept()
+    await push.drop(phone, other)
+    assert not await push._kept()
+    for n in range(6):
+        await push.keep(one, service.url(f"phone{n}"))
+    assert sorted(await push._kept()) == [service.url(f"phone{n}") for n in range(2, 6)], "his newest few"
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://a.push.example.org/x", "https://push.example.net/x", "https://push.example.org.evil.net/x", "https://u:p@a.push.example.org/x",
+        "https://10.0.0.1/x", "file:///etc/passwd", "", "https://a.push.example.org/" + "x" * 2_000, "https://[", "https://a.push.example.org/乡",
+    ],
+)  # fmt: skip
+async def test_only_services_that_the_administrator_named_are_asked(county, endpoint):
+    push = pushing(await county.node("root"))
+    with pytest.raises(Refused, match="push_refused"):
+        await push.keep("1" * 32, endpoint)
+    await push.keep("1" * 32, "https://a.push.example.org/x")
+
+
+async def test_without_a_contact_nothing_is_pushed(county):
+    push = pushing(await county.node("root"), Rules())
+    assert push.key == ""
+    with pytest.raises(Refused, match="push_refused"):
+        await push.keep("1" * 32, "https://fcm.googleapis.com/x")
