@@ -1,4 +1,4 @@
-"""转办: a case never changes ledger. Going to an office that does not cover it, it goes on there as a successor under the same code.
+"""转办: a case never changes ledger. Going to an office beside its own line, it goes on there as a successor under the same code.
 
     old ledger   DisputeTransferred (an offer; the holder stays responsible) … TransferAnswered: taken up → 已转办, or returned
     receiver's   DisputeLogged, DisputeHandedDown (by a node that covers both) … taken up or returned like any offer
@@ -33,16 +33,17 @@ Reach = tuple[tuple[str, ...], tuple[str, ...]]  # (serves, covers) of a node
 
 
 def receivers(case: Case, nodes: Iterable[Reach]) -> set[str]:
-    """Paths (some with `/*`) of offices that only nodes serve which do not cover the case's ledger."""
-    far, near = set[str](), set[str]()
-    for serves, reach in nodes:
-        (near if covers(reach, case.ledger) else far).update(serves)
-    return {path for path in far if not covers(near, path.removesuffix("/*"))}
+    """Paths of what some node serves (with `/*`: and all below) where offices may lie that can't see the case's ledger."""
+    served = {path for serves, _ in nodes for path in serves}
+    return {path for path in served if path.endswith("/*") or not may_register_in(path, case.ledger)}
 
 
 def may_receive(office: str, case: Case, nodes: Iterable[Reach]) -> bool:
-    """Claims that the office is served, and by no node that covers the case's ledger: else it is handed down or escalated."""
-    return covers(receivers(case, nodes), office) and not may_register_in(office, case.ledger)
+    """Claims that somebody serves the office, and that its people can't see the case where it is: else it is handed down or escalated.
+
+    Its node may: a township's computer also serves villages without one, and two of them are strangers to each other all the same.
+    """
+    return not may_register_in(office, case.ledger) and covers(receivers(case, nodes), office)
 
 
 def excerpt(case: Case, reason: str, shows: Iterable[str]) -> DisputeTransferredBody:

@@ -8,6 +8,7 @@ from protocol.problem import Refused
 from tests.node.desk_kit import OTHER_TOWN, ROOT, TOWN, UNIT, VILLAGE, County, Node, batch_of, dispute, new_id
 from tests.node.test_errands import settle
 
+SISTER = f"{TOWN}/330523111003"
 SECRET = "他们私下说过要动手"
 
 
@@ -138,7 +139,25 @@ async def test_opened_twice_it_is_one_case(county):
     assert (new.holder, new.offer.to) == (TOWN, OTHER_TOWN)
 
 
-async def test_an_office_whose_node_covers_the_ledger_is_no_receiver(county):
+async def test_two_villages_of_one_township_on_one_computer_hand_over_like_strangers(county):
+    root, town, _, _, _ = await transferred(county)
+    case = (await town.say(dispute(account=SECRET))).subject
+    await town.say(TransferDispute(id=new_id(), case=case, to=SISTER, reason="人住在那边", shows=["title"]))
+    await settle(root, town)
+    successor = (await town.reads.case(town.actor(), case)).successor
+    sister = town.actor(office=SISTER)
+    new = await town.reads.case(sister, successor)
+    assert (new.ledger, new.account, new.offer.to, new.holder) == (SISTER, "", SISTER, TOWN)
+    with pytest.raises(Refused, match="case_unknown"):
+        await town.reads.case(sister, case)
+    await town.say(TakeUpDispute(id=new_id(), case=successor), sister)
+    await settle(root, town)
+    assert (await town.reads.case(town.actor(), case)).status == "transferred"
+    for node in (root, town):
+        assert await rebuild(node.journal)
+
+
+async def test_an_office_on_the_line_of_the_ledger_is_no_receiver(county):
     _, town, _, _, _ = await transferred(county)
     case = (await town.say(dispute())).subject
     for to in (VILLAGE, UNIT, "330523", "330523/u08"):  # below, served by the root, above, of no node

@@ -12,7 +12,7 @@ from protocol import place
 from protocol.calendar import DAY_MS, local_date
 from protocol.drafts import ENDINGS, MERGEABLE
 from protocol.office import receivers_down, receivers_up
-from protocol.transfer import SHOWN, receivers
+from protocol.transfer import SHOWN, may_receive, receivers
 from tests.simulation.hand import NAMES, Hand, Nothing, Row
 from tests.simulation.record import Shown
 
@@ -124,7 +124,9 @@ async def transfer(hand: Hand) -> None:
     nodes = hand.node.reads.nodes()
 
     def open_to(row: Row) -> list[str]:
-        return sorted({path.removesuffix("/*") for path in receivers(_as_case(row), nodes)}) if place.tier(row["holder"]) <= 1 else []
+        case = _as_case(row)
+        offices = {path.removesuffix("/*") for path in receivers(case, nodes)}
+        return sorted(office for office in offices if may_receive(office, case, nodes)) if place.tier(row["holder"]) <= 1 else []
 
     case, actor = await hand.case_for("TransferDispute", fits=lambda row: bool(open_to(row)))
     shows = [name for name in SHOWN if hand.odds(0.7)]
