@@ -19,7 +19,7 @@ from protocol.entry import Admitted, decode_head, node_of
 from protocol.node.journal import Journal
 from protocol.node.journal.rebuild import ENDS_FOLDED, fill
 from protocol.node.journal.rows import fetch, index_names, is_postgres
-from protocol.node.listing import INDICES, STATISTICS
+from protocol.node.listing import GONE, INDICES, SEARCH, STATISTICS
 from protocol.node.shelf import Shelf, Stale, folded_ends
 from protocol.place import covers
 from protocol.tables import Tables
@@ -63,8 +63,10 @@ async def furnish(journal: Journal, shelf: Shelf) -> Journal:
     """Indices of the lists, and the shelf as *common* says. For a journal with `Folding(shelf)` as its views."""
     async with journal.writing() as w:
         there = await index_names(w.connection)
-        wanted = [statement for statement in INDICES if statement.split()[5] not in there]  # create index if not exists NAME
-        for statement in (*wanted, *(STATISTICS if is_postgres(w.connection) else ())):
+        own = () if is_postgres(w.connection) else (SEARCH,)
+        wanted = [statement for statement in (*INDICES, *own) if statement.split()[5] not in there]  # create index if not exists NAME
+        gone = [f"drop index {name}" for name in GONE if name in there]
+        for statement in (*gone, *wanted, *(STATISTICS if is_postgres(w.connection) else ())):
             await w.connection.execute(text(statement))
     stale, folded_with = await shelf.load(journal), await journal.local(FOLDED_WITH)
     # without the mark (a new store, views just made anew) the views were folded with what the package brings

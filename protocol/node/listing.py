@@ -26,7 +26,6 @@ from protocol.node.journal.search import subjects
 from protocol.views import FIGURES
 
 VIEWS: Final = ("all", "open", "held", "due", "incoming", "outgoing", "came_down", "follow_up", "review", "overdue", "soon")
-LOOKED_UP_MAX: Final = 500  # cases found by their text that are fetched one by one, 10–30 µs each
 OTHERS_MAX: Final = 1_000  # cases of other places that one list takes in for an office that has a region
 NONE: Final = "none"  # of what a case may lack: an ending, a way it came
 Where = tuple[str, dict[str, Any]]  # a condition on case_row and its bound values
@@ -38,11 +37,12 @@ TASK_GOES_ON: Final = f"({TASK_IS_OPEN} or reviews > 0)"
 # By the date that ends first; what has none comes after all that have one, the oldest first. One number, so that both stores walk one index.
 NEVER_MS: Final = 10**15
 FIRST_DUE: Final = f"(coalesce(due_ms, logged_ms + {NEVER_MS})), subject"
+_IS_DECLINED: Final = "(status || '') = 'declined'"
 DECLINED: Final = (
-    f"status = 'declined' and case_subject in (select subject from case_row where {IS_OPEN})"
+    f"{_IS_DECLINED} and exists (select 1 from case_row c where c.subject = task_row.case_subject and {IS_OPEN.replace('(status', '(c.status')})"
     " and not exists (select 1 from task_row l where l.case_subject = task_row.case_subject and l.assigned_ms > task_row.assigned_ms)"
 )
-ASKED: Final = f"asked_ms is not null and {TASK_IS_OPEN}"  # who went waits for an answer
+ASKED: Final = "asked_ms is not null and " + TASK_IS_OPEN.replace("status", "(status || '')", 1)  # who went waits for an answer
 INDICES: Final = (
     "create index if not exists case_list on case_row (updated_ms, subject, ledger, type, status, logged_ms, risk, intake, ending)",
     f"create index if not exists case_open on case_row (updated_ms, subject, ledger, holder, due_ms, offer_to, type, status) where {IS_OPEN}",
@@ -52,12 +52,19 @@ INDICES: Final = (
         "create index if not exists case_figures on case_row (logged_ms, figures, ledger, type, intake, risk, ending, due_ms, follow_ups, amount_fen)"
         " where figures > 0"
     ),
+    "create index if not exists case_status on case_row (status, ledger, subject)",  # these three to count, and to look hits up
+    "create index if not exists case_type on case_row (type, ledger, subject)",
+    "create index if not exists case_hit on case_row ((subject || ''), ledger, updated_ms)",
     "create index if not exists case_person on case_row (person, logged_ms) where person > ''",
     "create index if not exists case_holder on case_row (holder, ledger, subject)",
     "create index if not exists case_logged_office on case_row (logged_office, ledger, subject)",
     f"create index if not exists task_goes_on on task_row (due_ms, assigned_ms, updated_ms, subject, ledger, assigned_by, unit, request, status, reviews) where {TASK_GOES_ON}",
-    f"create index if not exists task_asked on task_row (case_subject) where {ASKED}",
+    f"create index if not exists task_asks on task_row (case_subject, asked_ms, subject, ledger, assigned_by, unit, request, home) where {ASKED}",
+    f"create index if not exists task_declined on task_row (updated_ms, subject, case_subject, assigned_ms, ledger, assigned_by, unit, request) where {_IS_DECLINED}",
 )
+SEARCH: Final = "create index if not exists search_hit on search ((id + 0), subject)"  # SQLite's: a row of `search` holds all its text
+# Indices that no question walks: of older programs, and of single columns, which SQLite would take for lists instead of those above.
+GONE: Final = ("task_asked", "case_row_status", "case_row_type", "case_row_updated_ms", "case_row_due_ms")
 SOON_MS: Final = 86_400_000  # what ends within a day is told apart on every page
 DUE_MS: Final = 3 * 86_400_000  # what ends within three days, or has ended, is pressing
 COUNTED: Final = "figures > 0"
@@ -93,7 +100,7 @@ _ORDER: Final = {
     "incoming": "offer_ms, subject",
     "follow_up": "follow_up_due_ms, subject",
 }
-_OF_MANY: Final = "(subject || '')"
+OF_HIT: Final = "(subject || '')"  # looked up in case_hit, which holds what a list of hits asks for
 _NEWEST: Final = "updated_ms desc, subject desc"
 _OUTSIDE: Final = "(ledger < :own or ledger >= :own_to)"
 _ELSEWHERE: Final = " union ".join(
@@ -182,16 +189,13 @@ def own_region(actor: Actor) -> Where:
 
 
 async def found(c: AsyncConnection, question: str, actor: Actor) -> Where:
-    """Cases whose own text matches, and those of which something was written apart that does, for whom that is to be read.
-
-    A few are looked up one by one; of many it is cheaper to walk an index past all of them.
-    """
+    """Cases whose own text matches, and those of which something was written apart that does, for whom that is to be read."""
     hits = await subjects(c, question)
     inside, some = own_region(actor)
-    sql = f"select distinct case_subject from opinion_row where {inside} and {among(c, _OF_MANY, 'hits')} limit {OTHERS_MAX}"
+    sql = f"select distinct case_subject from opinion_row where {inside} and {among(c, OF_HIT, 'hits')} limit {OTHERS_MAX}"
     rows = await c.execute(text(sql), {**some, "hits": bound(c, hits)})
     hits.extend(row[0] for row in rows)
-    return among(c, "subject" if len(hits) <= LOOKED_UP_MAX else _OF_MANY, "hits"), {"hits": bound(c, hits)}
+    return among(c, OF_HIT, "hits"), {"hits": bound(c, hits)}
 
 
 def order(name: str, by_registration: bool = False, by_date: bool = False) -> str:
@@ -215,6 +219,16 @@ def in_place(path: str, alone: bool = False) -> Where:
 def of_status(status: str) -> Where:
     sql = "(status || '') = :status"
     return f"{sql} and {IS_OPEN}" if status in OPEN else sql, {"status": status}
+
+
+def one_of(status: str, place: str, type: str) -> Where | None:
+    """The only one of these that is asked, told so that an index counts it; None: none, or more than one."""
+    if [bool(status), bool(place), bool(type)].count(True) != 1:
+        return None
+    if place:
+        return subtree("ledger", "place", place)
+    sql, values = of_status(status) if status else of_type(type)
+    return sql.replace("(status || '') = ", "status = ").replace("(type || '')", "type"), values
 
 
 class Narrowed(msgspec.Struct, frozen=True):
@@ -265,6 +279,11 @@ def again(seen: Where, during: Sequence[str] = ()) -> Where:
     earlier = f"select 1 from ({rows} and {sql}) e where e.person = c.person and {before}"
     asked = " and ".join((rows, *during, f"person in ({PERSONS_TWICE})"))
     return f"subject in (select c.subject from ({asked}) c where exists ({earlier}))", values
+
+
+def subjects_of(condition: str, ordered: str) -> str:
+    """All of a list, in its order: where many are found by their text, counting them and finding one page of them cost one walk each."""
+    return f"select {OF_HIT} from case_row where {condition} order by {ordered.replace('subject', OF_HIT)}"
 
 
 def page(condition: str, ordered: str, table: str = "case_row") -> str:

@@ -41,6 +41,19 @@ async def marks(c: AsyncConnection, keys: Iterable[Key], shelf: Shelf, mine: Cer
     return {key: (OWN, *[_mark(key, level, said, shelf()) for level in levels[key[0]]]) for key in wanted}
 
 
+async def behind(c: AsyncConnection, lanes: Mapping[tuple[str, str], int], shelf: Shelf, mine: Certificate) -> dict[tuple[str, str], int]:
+    """lanes: (ledger, origin) → seq here. Of those whose end some level lacks: the highest seq that every level has."""
+    levels = {ledger: _levels(ledger, shelf, mine) for ledger, _ in lanes}
+    said = await _said(c, {node for some in levels.values() for level in some for node in level.nodes}, set(levels))
+    found = {}
+    for (ledger, origin), seq in lanes.items():
+        others = [level for level in levels[ledger] if entry.node_of(origin) not in level.nodes]
+        has = [max((said[n, ledger, origin].seq for n in level.nodes if (n, ledger, origin) in said), default=0) for level in others]
+        if min(has, default=seq) < seq:
+            found[ledger, origin] = min(has)
+    return found
+
+
 def tier_of(certificate: Certificate) -> tuple[int, str]:
     """(tier, path): the highest place that the node covers; lower numbers are higher up."""
     paths = [p.removesuffix("/*") for p in (*certificate.covers, *certificate.serves)]

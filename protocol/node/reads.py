@@ -44,6 +44,7 @@ EVERY_AT_ONCE = 500  # rows of a whole list that are read in one go
 TASKS_MAX = 500  # of one list; an office that has more open at once looks case by case
 PEOPLE_MAX = 2_000
 VISIT_MAX = 20
+STUCK_MAX = 50
 COUNTS_MS, COUNTS_MAX = 10_000, 200  # clocks run out without an entry; offices that ask at one node
 QUARANTINE_MAX = 200
 _OPEN_TASK = listing.TASK_IS_OPEN
@@ -103,14 +104,21 @@ class Reads:
         type: 2 or 4 digits · place: with its subtree, unless `narrowed` says alone · by_date: what ends first in front, whatever the view.
         """
         view, page, per = view if view in VIEWS else "all", max(page, 1), min(max(per, 1), PER_MAX)
+        is_whole = (text.strip(), status, place, type, narrowed) == ("", "", "", "", WHATEVER)
+        total = (await self.counts(actor))[view] if is_whole else 0  # the menu of every page asks for it too
         async with self._journal.read() as c:
             condition, values = await self._asked(c, actor, view, text, status, place, type, narrowed)
-            if (view, text.strip(), status, place, type, narrowed) == ("all", "", "", "", "", WHATEVER):
-                total = (await self._counted(c, actor, ("all",)))["all"]
-            else:
-                total = (await named(c, f"select count(*) from case_row where {condition}", values))[0][0]
             ordered = listing.order(view, narrowed.from_ms is not None, by_date)
-            rows = await _dicts(c, listing.page(condition, ordered), {**values, "per": per, "skip": (page - 1) * per})
+            skip = (page - 1) * per
+            if text.strip():
+                found = [row[0] for row in await named(c, listing.subjects_of(condition, ordered), values)]
+                total, some = len(found), {"some": bound(c, found[skip : skip + per])}
+                rows = await _dicts(c, f"select * from case_row where {among(c, 'subject', 'some')} order by {ordered}", some)
+            else:
+                if not is_whole:
+                    alone = listing.one_of(status, place, type) if (view, narrowed) == ("all", WHATEVER) else None
+                    total = await self._total(c, actor, alone or (condition, values), alone is not None)
+                rows = await _dicts(c, listing.page(condition, ordered), {**values, "per": per, "skip": skip})
             known = await self._marks(c, [_last(row) for row in rows])
             asked = await self._cases_asked(c, actor, [row["subject"] for row in rows])
         shown = tuple(row_as(CaseRow, row, known[_last(row)], asked=row["subject"] in asked) for row in rows)
@@ -215,6 +223,29 @@ class Reads:
             known = await self._marks(c, [_last(rows[0])])
         return row_as(CaseRow, rows[0], known[_last(rows[0])])
 
+    async def stuck(self, actor: Actor, before_ms: int, most: int) -> tuple[list[CaseRow], int]:
+        """(the newest, how many) cases whose last word was written here before then and has not reached every level yet. Of a ledger of which
+        more than STUCK_MAX entries are on their way the last ones are looked at."""
+        async with self._journal.read() as c:
+            origin = self._signer.origin
+            own = await named(c, "select ledger, seq from lane where origin = :origin and seq > 0", {"origin": origin})
+            late = await marks.behind(c, {(row.ledger, origin): row.seq for row in own}, self._shelf, self._signer.certificate)
+            if not late:
+                return [], 0
+            after = {row.ledger: max(late[row.ledger, origin], row.seq - STUCK_MAX) for row in own if (row.ledger, origin) in late}
+            beyond = " or ".join(f"(ledger = :l{n} and seq > :s{n})" for n in range(len(after)))
+            values = {f"l{n}": ledger for n, ledger in enumerate(after)} | {f"s{n}": seq for n, seq in enumerate(after.values())}
+            written = f"select subject from entry where origin = :origin and sort = 'dispute' and ({beyond})"
+            sql = f"select * from case_row where subject in ({written}) and last_origin = :origin and updated_ms < :before order by updated_ms desc"
+            rows = await _dicts(c, sql, {"origin": origin, "before": before_ms, **values})
+            seen = [
+                row
+                for row in rows
+                if row["last_seq"] > late.get((row["ledger"], origin), row["last_seq"]) and access.may_see_case(actor, row)
+            ]
+            known = await self._marks(c, [_last(row) for row in seen[:most]])
+        return [row_as(CaseRow, row, known[_last(row)]) for row in seen[:most]], len(seen)
+
     async def marks(self, keys: Iterable[Key]) -> dict[Key, tuple[Mark, ...]]:
         """How far each entry got: this node first, then each level that has a node which hears its ledger, nearest first."""
         async with self._journal.read() as c:
@@ -243,7 +274,7 @@ class Reads:
         if not actor.powers & access.CASE_POWERS:
             return []
         condition, values = listing.any_of([listing.tasks_of(office) for office in actor.offices])
-        return await self._task_rows(f"{listing.DECLINED} and {condition}", values, "updated_ms desc, subject", most)
+        return await self._task_rows(f"{listing.DECLINED} and {condition}", values, "updated_ms desc, subject desc", most)
 
     async def asked(self, actor: Actor, most: int = TASKS_MAX) -> list[TaskRow]:
         """Visits on which somebody waits for an answer of the actor's office (listing.asked_of), the longest waiting in front."""
@@ -423,6 +454,14 @@ class Reads:
             tidied = codes.tidy(text)
             wheres.append(await listing.found(c, tidied if codes.is_code(tidied) else text, actor))
         return " and ".join(sql for sql, _ in wheres), {name: value for _, some in wheres for name, value in some.items()}
+
+    async def _total(self, c: AsyncConnection, actor: Actor, asked: listing.Where, is_alone: bool) -> int:
+        """is_alone: nothing is asked but this, which an index counts; else a walk finds what holds all of it."""
+        condition, values = asked
+        if is_alone:
+            region, more = await listing.visible(c, actor, "ledger")
+            condition, values = f"{condition} and {region}", {**values, **more}
+        return (await named(c, f"select count(*) from case_row where {condition}", values))[0][0]
 
     async def _counted(self, c: AsyncConnection, actor: Actor, views: Sequence[str]) -> dict[str, int]:
         """A walk along an index each; only the whole region is counted by its own index."""

@@ -80,7 +80,8 @@ def _hits(postgres: bool, words: tuple[str, ...]) -> tuple[str, tuple[tuple[str,
         indexed = "grams @@ cast(:find_grams as tsquery)"
     else:
         asked = " AND ".join([f'"{g}"' for g in whole] + [f'"{g}"*' for g in begun])
-        indexed = "id in (select rowid from search_gram where search_gram match :find_grams)"
+        at = "(id + 0)" if _sure(list(words)) else "id"  # in an index that holds the subject (listing.SEARCH); the row holds all the text
+        indexed = f"{at} in (select rowid from search_gram where search_gram match :find_grams)"
     held = indexed if _sure(list(words)) else f"{indexed} and {exact}"
     return f"{found}{held} union all {found}pending = 1 and {exact}", (*values, ("find_grams", asked))
 

@@ -22,7 +22,6 @@ from protocol.task import steps_task
 from protocol.words import COMMAND_NAMES
 
 SHOWN: Final = 8  # of each list
-LOOKED_THROUGH: Final = 100  # newest cases in which what is on its way is looked for
 STUCK_MS: Final = 60_000  # younger ones are simply on their way
 WORDS_CHARS: Final = 30
 
@@ -50,7 +49,7 @@ async def asked(request: Request) -> tuple[list[Asked], int]:
     reads, actor = node_of(request).reads, actor_of(request)
     rows = await reads.asked(actor)
     made = []
-    for one in await tasks.tracks_of(request, rows[:SHOWN]):
+    for one in await tasks.tracks_of(request, await tasks.standings(request, rows[:SHOWN])):
         task = await reads.task(actor, one.row.subject)
         offered = {step.command for step in steps_task(task, actor, cases.context_of(request))}
         made.append(Asked(one, tasks.question_of(task), "TellTask" in offered and actor.person != task.cadre))
@@ -91,16 +90,6 @@ async def items(request: Request, view: str, step: str = "") -> tuple[list[Item]
     return sorted(made, key=lambda item: not item.mine), found.total
 
 
-async def stuck(request: Request) -> list[CaseRow]:
-    """What was written here and has not reached the levels above for a while."""
-    node, now_ms = node_of(request), node_of(request).clock()
-    found = await node.reads.cases(actor_of(request), per=LOOKED_THROUGH)
-    own = node.desk.signer.origin
-    return [
-        row for row in found.rows if row.last_origin == own and now_ms - row.updated_ms > STUCK_MS and not all(m.reached for m in row.marks)
-    ]
-
-
 def halves(drafts: list[Draft]) -> list[Half]:
     made = []
     for draft in drafts:
@@ -114,9 +103,12 @@ def halves(drafts: list[Draft]) -> list[Half]:
     return made
 
 
-def pressing(tracks: list[tasks.Track], now_ms: int) -> list[tasks.Track]:
-    """Visits that end soon or should have ended, and those that nobody hears of."""
-    return [one for one in tracks if one.stands.is_silent or (one.row.due_ms and one.row.due_ms < now_ms + SOON_MS)]
+async def pressing(request: Request) -> tuple[list[tasks.Track], int]:
+    """Visits that end soon or should have ended, and those that nobody hears of; and how many they are."""
+    soon_ms = node_of(request).clock() + SOON_MS
+    ranked = await tasks.ranked(request)
+    found = [one for one in ranked if one.stands.is_silent or (one.row.due_ms and one.row.due_ms < soon_ms)]
+    return await tasks.tracks_of(request, found[:SHOWN]), len(found)
 
 
 async def today_context(request: Request) -> dict[str, Any]:
@@ -131,18 +123,18 @@ async def today_context(request: Request) -> dict[str, Any]:
     groups["follow_up"] = once, total - len(looked_after) + len(once)
     drafts = await node.unsaved.of(actor.person)
     done = await node.unsaved.saved(actor.person, drafts)
-    held_up = await stuck(request)
-    visited = pressing(await tasks.tracks(request, open_only=True), node.clock())
+    held_up, stuck_total = await node.reads.stuck(actor, node.clock() - STUCK_MS, SHOWN)
+    visited, visits_total = await pressing(request)
     return {
         "groups": groups,
         "asked": await asked(request),
-        "stuck": held_up[:SHOWN],
-        "stuck_total": len(held_up),
+        "stuck": held_up,
+        "stuck_total": stuck_total,
         "waiting": await link.waiting(node),
         "online": link.is_online(node),
         "halves": halves([draft for draft in drafts if draft not in done])[:SHOWN],
-        "visits": visited[:SHOWN],
-        "visits_total": len(visited),
+        "visits": visited,
+        "visits_total": visits_total,
         "held": counts.get("held", 0),
         "counts": counts,
     }

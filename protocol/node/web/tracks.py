@@ -4,7 +4,7 @@ Worst first (protocol/node/silence.py); of an office that has more tasks than ar
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from litestar import Request
@@ -57,48 +57,68 @@ class Track(msgspec.Struct, frozen=True):
 
 async def track(request: Request, row: Any) -> Track:
     """row: a TaskRow, or a Task."""
-    return (await tracks_of(request, [row]))[0]
+    return (await tracks_of(request, await standings(request, [row])))[0]
 
 
 async def tracks(request: Request, open_only: bool, case: str = "", cadre: str = "") -> list[Track]:
     """The worst in front, with what was declined and is nobody's; what is over, newest first. cadre: only those that may be taken from him."""
+    if open_only and not case and not cadre:
+        return await tracks_of(request, (await ranked(request))[:SHOWN_MAX])
+    rows = await node_of(request).reads.tasks(actor_of(request), case=case, open_only=open_only, most=READ_MAX, cadre=cadre)
+    found = await tracks_of(request, sorted(await standings(request, rows), key=_worst)[:SHOWN_MAX])
+    return [one for one in found if one.may_reassign] if cadre else found
+
+
+class Ranked(NamedTuple):
+    """A task and where it is. way: how far it got on its way to a phone, if that is a question · is_left: declined, and nobody else was sent."""
+
+    row: Any
+    stands: silence.Standing
+    way: silence.Known | None = None
+    is_left: bool = False
+
+
+async def ranked(request: Request) -> list[Ranked]:
+    """All that goes on, the worst in front, with what was declined and is nobody's: what the rules let one do is asked of those shown alone."""
     reads, actor, now_ms = node_of(request).reads, actor_of(request), node_of(request).clock()
-    found = await tracks_of(request, await reads.tasks(actor, case=case, open_only=open_only, most=READ_MAX, cadre=cadre))
-    if cadre:
-        found = [one for one in found if one.may_reassign]
-    elif open_only and not case:
-        left = await tracks_of(request, await reads.declined(actor, SHOWN_MAX))
-        found += [msgspec.structs.replace(one, stands=silence.declined(one.row, now_ms), is_left=True) for one in left]
-    return sorted(found, key=lambda one: silence.worst_first(one.row, one.stands))[:SHOWN_MAX]
+    found = await standings(request, await reads.tasks(actor, open_only=True, most=READ_MAX))
+    left = [Ranked(row, silence.declined(row, now_ms), is_left=True) for row in await reads.declined(actor, SHOWN_MAX)]
+    return sorted([*found, *left], key=_worst)
 
 
-async def tracks_of(request: Request, rows: Sequence[Any]) -> list[Track]:
-    """One question each for names, phones and their nodes, however many there are."""
+def _worst(one: Ranked) -> tuple:
+    return silence.worst_first(one.row, one.stands)
+
+
+async def standings(request: Request, rows: Sequence[Any]) -> list[Ranked]:
+    """In the order of rows. One question for phones and one for their nodes, however many there are."""
+    sent = [row for row in rows if row.status == "sent" and row.cadre]
+    known, now_ms = await _known(request, sent, {row.cadre for row in sent}), node_of(request).clock()
+    return [Ranked(row, silence.standing(row, known.get(_id(row), silence.Known()), now_ms), known.get(_id(row))) for row in rows]
+
+
+async def tracks_of(request: Request, found: Sequence[Ranked]) -> list[Track]:
+    """As lists show them, in this order."""
     node, now_ms = node_of(request), node_of(request).clock()
-    goes_on = [row for row in rows if row.status in TASK_OPEN]
-    persons = {row.cadre for row in goes_on if row.cadre}
-    names = await node.reads.person_names(row.cadre for row in rows)
-    cleared = await phones.last_cleared(node.journal, persons)
-    known = await _known(request, [row for row in goes_on if row.status == "sent" and row.cadre], persons)
+    names = await node.reads.person_names(one.row.cadre for one in found)
+    cleared = await phones.last_cleared(node.journal, {one.row.cadre for one in found if one.row.cadre and one.row.status in TASK_OPEN})
     made, rules = [], context_of(request)
-    for row in rows:
+    for row, stands, way, is_left in found:
         steps = tuple((words, getattr(row, field) or None) for field, words in STEPS)
         is_open = row.status in TASK_OPEN
         late = bool(row.due_ms) and is_open and row.due_ms < now_ms
         cleared_ms = cleared.get(row.cadre, 0) if is_open else 0
-        stands = silence.standing(row, known.get(_id(row), silence.Known()), now_ms)
         offered = {step.command for step in steps_task(row, actor_of(request), rules)} if is_open else set()
         made.append(
             Track(
                 row, names[row.cadre] if row.cadre else "", steps, OVER.get(row.status, ""), late,
-                cleared_ms if cleared_ms >= row.assigned_ms else 0, stands, frozenset(offered & set(OFFERED)), fetched=_fetched(row, known),
+                cleared_ms if cleared_ms >= row.assigned_ms else 0, stands, frozenset(offered & set(OFFERED)), is_left, _fetched(way),
             )
         )  # fmt: skip
     return made
 
 
-def _fetched(row: Any, known: dict[str, silence.Known]) -> bool:
-    way = known.get(_id(row))
+def _fetched(way: silence.Known | None) -> bool:
     return way is None or bool(way.fetched_ms) or bool(way.carrier_has) or bool(way.office)
 
 
