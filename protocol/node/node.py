@@ -36,6 +36,7 @@ from protocol.node.link.pump import Pump
 from protocol.node.machine import MARK, Machine, store_key, store_url
 from protocol.node.mending import Mending
 from protocol.node.people import People
+from protocol.node.push import Push
 from protocol.node.reads import Reads
 from protocol.node.recovering import Recovering
 from protocol.node.shelf import Shelf
@@ -77,6 +78,7 @@ class Node:
         )
         self.people = People(journal, shelf, machine.chance, self.config.session.idle_minutes * 60_000)
         self.unsaved = Unsaved(journal, clock)
+        self.push = Push(journal, lambda: identity.key("push"), self.config.push, clock)
         self.recovering = Recovering(journal, shelf, self.signer, self.people, machine.chance)
         self.blobs = machine.blobs()
         self.uploads = machine.uploads(self.blobs)
@@ -177,6 +179,8 @@ class Node:
             loops["index"] = partial(indexing.follow, self.journal, self.wake)
         if self.fellows.has_any:
             loops["fellows"] = self.fellows.run
+        if self.push.key:
+            loops["push"] = partial(self.push.run, self.wake, lambda: self.fellows.leads)
         for name, loop in loops.items():
             self._tasks.append(asyncio.create_task(_for_ever(name, loop), name=name))
 

@@ -21,6 +21,7 @@ from tests.node.desk_kit import VILLAGE, County, dispute, exchange, new_id
 
 COLUMNS = "ledger, origin, seq, head_bytes, salt, body, hash, signature, received_ms"
 KEY = sha256(b"village").digest()
+PAGE_ENTRIES_MAX = 8  # as many of these as one page holds
 
 
 @pytest.fixture
@@ -77,7 +78,8 @@ def is_true(got: Got, truth: dict) -> bool:
     return all(got.saved.here.get(lane, 0) == end and max(end, got.saved.known.get(lane, 0)) == last[lane] for lane, end in ends.items())
 
 
-async def test_a_flipped_bit_costs_one_entry_at_most_nothing_false_goes_over_and_what_is_missing_is_known(world, tmp_path):
+async def test_a_flipped_bit_costs_what_its_page_holds_at_most_nothing_false_goes_over_and_what_is_missing_is_known(world, tmp_path):
+    """Mostly one entry or none. A bit spoils 16 bytes; where they hold the size or the number of a row, SQLite gives no row of that page."""
     county, file, truth = world
     draw, raw, lost = Random(7), file.read_bytes(), []
     for page in range(0, len(raw) // PAGE_BYTES, 3):
@@ -90,7 +92,8 @@ async def test_a_flipped_bit_costs_one_entry_at_most_nothing_false_goes_over_and
         assert got.pages == (len(raw) // PAGE_BYTES if bit < 128 else 1)
         assert is_true(got, truth), f"page {page}, bit {bit}"
         lost.append(len(truth.keys() - got.entries.keys() - {key for key, row in got.loose.items() if not row.is_bare}))
-    assert max(lost) == 1, lost
+    assert max(lost) <= PAGE_ENTRIES_MAX, lost
+    assert sum(gone > 1 for gone in lost) <= len(lost) // 10, lost
 
 
 async def test_pages_that_are_gone_cost_what_stood_in_them_and_the_rest_is_read_past_them(world, tmp_path):
