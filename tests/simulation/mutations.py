@@ -156,10 +156,13 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     Mutation(
         "M11", "views are written in a transaction of their own, after the entries",
         (
-            Cut(
-                f"{NODE}.journal.writing:Writing._put",
-                "await projection.project(self.connection, pieces, self._begun & wanted - self.touched, self._later)",
-                "self.late = [*getattr(self, 'late', []), pieces]",
+            *(
+                Cut(
+                    f"{NODE}.journal.writing:Writing.{where}",
+                    "await projection.project(self.connection, piece, begun, self._later)",
+                    "self.late = [*getattr(self, 'late', []), piece]",
+                )
+                for where in ("_write", "project")
             ),
             Cut(
                 f"{NODE}.journal.journal:Journal.writing",
@@ -170,9 +173,9 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
                 f"{NODE}.journal.journal:Journal.writing",
                 'killpoints.reach("journal.committed")\n',
                 'killpoints.reach("journal.committed")\n'
-                "        for pieces in getattr(w, 'late', []):\n"
+                "        for piece in getattr(w, 'late', []):\n"
                 "            await c.begin()\n"
-                "            await projection.project(c, pieces, set(), self._later)\n"
+                "            await projection.project(c, piece, set(), self._later)\n"
                 "            await _to_the_end(c.commit())\n",
             ),
         ),

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence, Set
 from functools import cache
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ from protocol.node.journal.rows import among, bound, chunks, driver_of, fetch, i
 from protocol.node.journal.search import grams, normal
 from protocol.node.journal.stored import SELECT, Stored, stored
 
-SUBJECTS_AT_ONCE_MAX = 1_000
+SUBJECTS_AT_ONCE_MAX = 200  # of one piece: the store writes one while the next is folded
 FOLDS_AT_ONCE = 16  # between two looks at what else waits: about 4 ms
 INDEXED_CHARS_MAX = 200  # an index row of PostgreSQL holds 2,704 bytes; no honest code, path or id is longer
 _PLAIN = frozenset((str, int, bytes, float, type(None)))
@@ -63,6 +63,9 @@ class Projected:
             self.texts[entries[0].subject] = text
 
 
+Piece = tuple[Sequence[str], Projected]  # subjects, and what their entries come to
+
+
 def _are_plain(cells: tuple[Any, ...]) -> bool:
     """Claims, quickly and of nearly every row, that `cell` would change none of them."""
     if not _PLAIN.issuperset(map(type, cells)):
@@ -94,11 +97,8 @@ async def entries_of(connection: AsyncConnection, subjects: Sequence[str]) -> di
     return found
 
 
-async def fold(
-    views: Views, tables: Any, subjects: Iterable[str], entries: Mapping[str, Sequence[Stored]]
-) -> list[tuple[Sequence[str], Projected]]:
+async def fold(views: Views, tables: Any, subjects: Iterable[str], entries: Mapping[str, Sequence[Stored]]) -> AsyncIterator[Piece]:
     """Each subject anew, SUBJECTS_AT_ONCE_MAX in a piece; no statement yet. entries: all of each subject."""
-    pieces = []
     for some in chunks(sorted(subjects), SUBJECTS_AT_ONCE_MAX):
         made = Projected(views)
         for n, subject in enumerate(some):
@@ -106,18 +106,17 @@ async def fold(
                 made.add(entries[subject], tables)
             if n % FOLDS_AT_ONCE == FOLDS_AT_ONCE - 1:
                 await asyncio.sleep(0)  # pages are drawn by the same loop
-        pieces.append((some, made))
-    return pieces
+        yield some, made
 
 
-async def project(connection: AsyncConnection, pieces: Iterable[tuple[Sequence[str], Projected]], begun: Set[str], later: bool) -> None:
+async def project(connection: AsyncConnection, piece: Piece, begun: Set[str], later: bool) -> None:
     """Puts what was folded in the place of what stands. begun: subjects of which nothing can stand yet · later: leave search
     `pending`, `index` follows.
     """
-    for some, made in pieces:
-        old = [subject for subject in some if subject not in begun]
-        await replace(connection, made, old)
-        await _replace_texts(connection, made.texts, some, old, later)
+    some, made = piece
+    old = [subject for subject in some if subject not in begun]
+    await replace(connection, made, old)
+    await _replace_texts(connection, made.texts, some, old, later)
 
 
 async def replace(connection: AsyncConnection, made: Projected, old: Sequence[str]) -> None:

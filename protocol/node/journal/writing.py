@@ -78,14 +78,23 @@ class Writing:
         wanted = {e.subject for e in fresh if e.sort != SORT}
         await self.subjects(wanted)  # before they are appended: nothing is read twice
         self._note(fresh, heads)
-        inserting = asyncio.create_task(self._insert(fresh))
+        pieces = asyncio.Queue[projection.Piece | None]()
+        writing = asyncio.create_task(self._write(fresh, pieces, self._begun & wanted - self.touched))
         try:
-            pieces = await projection.fold(self._views, self._tables(), wanted, self._known)
+            async for piece in projection.fold(self._views, self._tables(), wanted, self._known):
+                pieces.put_nowait(piece)
         finally:
-            await asyncio.wait({inserting})  # the connection must be idle, whatever comes
-        inserting.result()
-        await self._put(wanted, pieces)
+            pieces.put_nowait(None)
+            await asyncio.wait({writing})  # the connection must be idle, whatever comes
+        writing.result()
+        self._is_put(wanted)
         return fresh
+
+    async def _write(self, fresh: Sequence[Stored], pieces: asyncio.Queue[projection.Piece | None], begun: set[str]) -> None:
+        """The entries, then each piece of rows as soon as it is folded."""
+        await self._insert(fresh)
+        while (piece := await pieces.get()) is not None:
+            await projection.project(self.connection, piece, begun, self._later)
 
     async def _new(self, entries: Sequence[Stored]) -> tuple[list[Stored], dict[tuple[str, str], LaneHead]]:
         """(what goes on from the lanes' heads, the heads after)."""
@@ -249,10 +258,12 @@ class Writing:
         wanted = set(subjects)
         if not wanted <= self._appended:
             await self.counter(REFOLDS)
-        await self._put(wanted, await projection.fold(self._views, self._tables(), wanted, await self.subjects(wanted)))
+        begun = self._begun & wanted - self.touched
+        async for piece in projection.fold(self._views, self._tables(), wanted, await self.subjects(wanted)):
+            await projection.project(self.connection, piece, begun, self._later)
+        self._is_put(wanted)
 
-    async def _put(self, wanted: set[str], pieces: list[tuple[Sequence[str], projection.Projected]]) -> None:
-        await projection.project(self.connection, pieces, self._begun & wanted - self.touched, self._later)
+    def _is_put(self, wanted: set[str]) -> None:
         self.touched |= wanted
         killpoints.reach("journal.project")
 
