@@ -22,7 +22,9 @@ from protocol.node.journal.faults import is_fatal
 
 READERS_MAX = 4  # pages are short; more would only hold snapshots that keep the WAL from being reset
 READER_CACHE_KB = 3_200
-CACHE_KB = 6_000  # decrypted pages of the writer; with those of five readers they must fit into an edge's 120 MB, and the system caches the file
+CACHE_KB = (
+    6_000  # decrypted pages of the writer; with those of five readers they must fit into an edge's 120 MB, and the system caches the file
+)
 WRITERS_MAX = 4  # of PostgreSQL, at once: a save at a desk does not wait for what others bring in; rows and subjects are locked
 BUSY_WAIT_MS = 5000  # another program on the same file (`rebuild`, `backup`) may hold the lock for a moment
 KEY_BYTES = 32
