@@ -27,7 +27,6 @@ from protocol.commands import (
 from protocol.events import Actor
 from protocol.node.config import Config
 from protocol.node.link.fetching import Wait
-from protocol.node.push import Push
 from tests.node.desk_kit import TOWN, VILLAGE, County, Node, add_person, carry, new_id
 
 PASSWORD = "diao-jie-2026"
@@ -85,10 +84,6 @@ class WebNode:
 
     def tables(self) -> Any:
         return self.node.shelf()
-
-    @property
-    def push(self) -> Push:
-        return Push(self.node.journal, lambda: bytes(32), self.config.push, self.node.clock)
 
     @property
     def certificate(self) -> Any:

@@ -22,7 +22,6 @@ from protocol.calendar import DAY_MS
 from protocol.commands import AcceptDispute, EscalateDispute, LogDispute, Party, RecordMediation, TakeUpDispute
 from protocol.events import Actor
 from protocol.node.config import Config
-from protocol.node.push import Push
 from tests.kit.source import ROOT
 from tests.node.desk_kit import ROOT as TOP
 from tests.node.desk_kit import TOWN, VILLAGE, County, Node, add_person, exchange, new_id, person_id
@@ -49,7 +48,7 @@ class HubNode:
         self.desk, self.reads, self.people, self.blobs, self.wake = node.desk, node.reads, node.people, node.blobs, node.wake
         self.journal, self.certificate, self.config, self.uploads = node.journal, node.signer.certificate, Config(), node.uploads
         self.recovering, self.admission, self.unsaved = node.recovering, node.admission, node.unsaved
-        self.push = Push(node.journal, lambda: bytes(32), self.config.push, node.clock)
+        self.push = node.push
 
     def tables(self) -> Any:
         return self.node.shelf()

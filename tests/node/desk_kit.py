@@ -25,6 +25,7 @@ from protocol.node.folding import open_journal
 from protocol.node.forks import Forks
 from protocol.node.journal import Journal
 from protocol.node.people import People
+from protocol.node.push import Push
 from protocol.node.reads import Reads
 from protocol.node.recovering import Recovering
 from protocol.node.shelf import Shelf
@@ -88,6 +89,11 @@ class Node:
     @property
     def config(self) -> Config:
         return Config()
+
+    @property
+    def push(self) -> Push:
+        """Off."""
+        return Push(self.journal, bytes, self.config.push, self.clock)
 
     @property
     def office(self) -> str:
