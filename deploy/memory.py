@@ -23,6 +23,14 @@ def be_frugal() -> None:
             mallopt(option, value)
 
 
+def settle() -> None:
+    """What stands after a start stays: Python's looks for cycles pass it by from now on. Each full one took 60 ms, in the middle of some page.
+    Again, when the node was opened anew: what was there before is looked through once."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
 def collect_rarely() -> None:
     """For a node that takes in many entries at once: each makes a dozen objects that live for a moment and stand in no cycle, and looking
     through them costs a tenth of it all (`./run bench fanin`). An edge has no memory to spare for it."""

@@ -30,6 +30,7 @@ from protocol.node.version import VERSION
 from protocol.problem import Refused
 
 GRACEFUL_S = 1  # open streams would else be waited for
+SETTLE_S = 2.0  # after a start: the first pages go first
 _kept: dict[tuple[str, int], socket.socket] = {}  # host and port of the pages of this program
 
 
@@ -141,6 +142,7 @@ async def _serve(node: Node, application: Any, server: Server | None, watching: 
         listening = _listen(http.host, http.port)
         await node.start()
         log.event("started", node=node.about.node, port=http.port, version=VERSION)
+        asyncio.get_running_loop().call_later(SETTLE_S, memory.settle)
         await pages.serve(sockets=[listening.dup()])
         return node.outdated.is_set()
     finally:

@@ -18,8 +18,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from protocol.calendar import HOUR_MS
 from protocol.entry import decode_head
@@ -57,7 +55,7 @@ class Push:
 
     def __init__(self, journal: Journal, secret: Callable[[], bytes], rules: Rules, clock: Callable[[], int]) -> None:
         self._journal, self._rules, self._clock = journal, rules, clock
-        self._private = ec.derive_private_key(int.from_bytes(secret()) % (_ORDER - 1) + 1, ec.SECP256R1()) if rules.contact else None
+        self._private = _private_of(secret()) if rules.contact else None
         self.key = _text(_point(self._private)) if self._private else ""
         self._tokens: dict[str, tuple[int, str]] = {}  # of each service: until when, the token
 
@@ -153,7 +151,9 @@ class Push:
 
     def _signed(self, claims: dict[str, Any]) -> str:
         """A JWT by ES256."""
-        assert self._private is not None
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import ec, utils
+
         said = ".".join(_text(msgspec.json.encode(part)) for part in ({"typ": "JWT", "alg": "ES256"}, claims))
         r, s = utils.decode_dss_signature(self._private.sign(said.encode(), ec.ECDSA(hashes.SHA256())))
         return f"{said}.{_text(r.to_bytes(32) + s.to_bytes(32))}"
@@ -167,7 +167,15 @@ class Push:
             await w.set_local(KEPT, msgspec.msgpack.encode(kept))
 
 
-def _point(private: ec.EllipticCurvePrivateKey) -> bytes:
+def _private_of(secret: bytes) -> Any:
+    from cryptography.hazmat.primitives.asymmetric import ec  # some megabytes that only a node which pushes has
+
+    return ec.derive_private_key(int.from_bytes(secret) % (_ORDER - 1) + 1, ec.SECP256R1())
+
+
+def _point(private: Any) -> bytes:
+    from cryptography.hazmat.primitives import serialization
+
     return private.public_key().public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
 
 

@@ -21,7 +21,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 from protocol.node.journal.faults import is_fatal
 
 READERS_MAX = 4  # pages are short; more would only hold snapshots that keep the WAL from being reset
-READER_CACHE_KB = 3_200
+READER_CACHE_KB = 2_900
 CACHE_KB = (
     6_000  # decrypted pages of the writer; with those of five readers they must fit into an edge's 120 MB, and the system caches the file
 )
