@@ -55,7 +55,7 @@ class Push:
 
     def __init__(self, journal: Journal, secret: Callable[[], bytes], rules: Rules, clock: Callable[[], int]) -> None:
         self._journal, self._rules, self._clock = journal, rules, clock
-        self._private = _private_of(secret()) if rules.contact else None
+        self._private: Any = _private_of(secret()) if rules.contact else None
         self.key = _text(_point(self._private)) if self._private else ""
         self._tokens: dict[str, tuple[int, str]] = {}  # of each service: until when, the token
 

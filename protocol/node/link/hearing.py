@@ -125,7 +125,7 @@ class Hearing:
         if known is not None and known.revoked:
             return
         if known is None:
-            ground.peers.met(got.ledger)
+            ground.peers.met(got.node, got.ledger)
         if known is not None and not self._was_said(got, known.lanes.get(got.ledger)):
             if not have.is_signed(wire, known.certificate.key):
                 raise Refused("signature_wrong")

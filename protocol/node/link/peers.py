@@ -92,8 +92,8 @@ class Peers:
         self.mine = mine
         self._known: dict[str, Known] = {}
         self._expected: dict[str, list[Known]] = {}  # asked for each ledger several times a second; made anew when somebody joins or goes
-        self._turn = 0
-        self._heard_in: set[str] = set()  # branches of ledgers that strangers spoke of
+        self._asked: dict[str, int] = {}  # stranger → how often it was asked for *common*
+        self._heard_in: dict[str, set[str]] = {}  # stranger → branches of the ledgers it spoke of
         self._hints: dict[tuple[str, str], dict[str, int]] = {}  # lane → node → seq, of nodes whose word is not proven yet
 
     def __iter__(self) -> Iterator[Known]:
@@ -141,15 +141,18 @@ class Peers:
         if known := self._known.get(node):
             return known.certificate.branch
         if ledger == place.COMMON:
-            tokens = [place.FILL, *sorted(({k.certificate.branch for k in self._known.values()} | self._heard_in) - {place.FILL})]
-            self._turn += 1
-            return tokens[self._turn % len(tokens)]
+            own, others = self._heard_in.get(node, set()), {k.certificate.branch for k in self._known.values()}
+            tokens = [place.FILL, *sorted(own - {place.FILL}), *sorted(others - own - {place.FILL})]
+            if len(self._asked) > STRANGERS_MAX:
+                self._asked.clear()
+            self._asked[node] = asked = self._asked.get(node, -1) + 1
+            return tokens[asked % len(tokens)]
         return _branch_of(ledger)
 
-    def met(self, ledger: str) -> None:
+    def met(self, node: str, ledger: str) -> None:
         """Somebody whom nobody vouched for speaks of this ledger: one that lost *common* knows nobody, and finds those who hold it by that."""
-        if ledger != place.COMMON and len(self._heard_in) < STRANGERS_MAX:
-            self._heard_in.add(_branch_of(ledger))
+        if ledger != place.COMMON and (node in self._heard_in or len(self._heard_in) < STRANGERS_MAX):
+            self._heard_in.setdefault(node, set()).add(_branch_of(ledger))
 
     def counts(self, ledger: str) -> bool:
         """Claims that this node keeps count of who has the ledger: of *common* only its writer."""
