@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from protocol.node import healing
-from protocol.node.healing import Gap, Healing
+from protocol.node.healing import Healing
 from protocol.node.journal import rebuild
 from protocol.node.journal.scrub import scrub
 from protocol.node.node import Node, now_ms
@@ -139,8 +139,12 @@ async def test_a_body_that_no_checksum_guards_is_found_and_comes_back(whole, pos
         await healing.heal(whole.folder / "hub", whole.hub_config, now_ms)
     assert len(await commands(whole.hub)) == len(before), "nothing was changed"
     await closed(whole)
+    await asked(postgres_url, "create table of_somebody_else as select 1 as kept")
     told = await healing.heal(whole.folder / "hub", whole.hub_config, now_ms)
-    assert told.short == [Gap(V1, origin, seq, seq)]
+    (gap,) = told.short
+    assert (gap.ledger, gap.origin, gap.last) == (V1, origin, seq)
+    assert seq - 1 <= gap.first <= seq, "two commits that came as one batch have one signature, at their end"
+    assert await asked(postgres_url, "select kept from of_somebody_else")
     hub = await begun(whole)
     await soon_equal(V1, hub, town, village)
     assert (await ended(hub)).gone == []

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +65,19 @@ def told(page: Page) -> list[list[str]]:
     return []
 
 
-def test_a_closed_phone_is_knocked_at_and_says_what_is_new(world, open_page):
-    url, hub, run, service = world
+def enlisted(open_page: Callable[..., Page], url: str, service: Service) -> Page:
+    """A cadre's phone that is knocked at from now on."""
     page = open_page(f"{url}/task", PHONE, permissions=["notifications"], **TOUCH)
     page.add_init_script(SUBSCRIBED.replace("ENDPOINT", service.url("phone")))
     phone = Phone(page, url)
     phone.sign_in("cadre")
     expect(page.get_by_text("页面关着时也提醒")).to_be_visible()
+    return page
+
+
+def test_a_closed_phone_is_knocked_at_and_says_what_is_new(world, open_page):
+    url, hub, run, service = world
+    page = enlisted(open_page, url, service)
     page.goto(url + CLOSED)
     subject = run(hub.send("田埂地界"))
     run(service.knocked(1))
@@ -88,11 +94,7 @@ def test_a_closed_phone_is_knocked_at_and_says_what_is_new(world, open_page):
 
 def test_who_signs_out_is_not_knocked_at_any_more(world, open_page):
     url, hub, run, service = world
-    page = open_page(f"{url}/task", PHONE, permissions=["notifications"], **TOUCH)
-    page.add_init_script(SUBSCRIBED.replace("ENDPOINT", service.url("phone")))
-    phone = Phone(page, url)
-    phone.sign_in("cadre")
-    expect(page.get_by_text("页面关着时也提醒")).to_be_visible()
+    page = enlisted(open_page, url, service)
     assert run(hub.pages.push._kept())
     page.get_by_role("button", name="退出登录").tap()
     expect(page.get_by_text("请登录后收任务。")).to_be_visible()

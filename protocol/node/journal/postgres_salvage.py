@@ -85,9 +85,8 @@ async def put_back(url: str, source: Path, key: bytes, views: Views, mark: bytes
             return
         async with engine.begin() as c:
             await migrate.alone(c)
-            names = await fetch(c, "select tablename from pg_tables where schemaname = current_schema()")
-            for (name,) in names:
-                await c.execute(text(f'drop table "{name}" cascade'))
+            for name in sorted({*schema.kept.tables, *schema.view_tables(views.TABLES).tables, "alembic_version"}):
+                await c.execute(text(f"drop table if exists {name} cascade"))  # ours alone: who else keeps tables here keeps them
             await migrate.make(c, views)
             with closing(connect_sqlite(source, key, False)) as from_:
                 for table in schema.kept.sorted_tables:
