@@ -22,6 +22,7 @@ import asyncpg
 
 from protocol.node import log
 from protocol.node.journal import Journal
+from protocol.node.journal.engine import driver_url
 from protocol.node.journal.rows import fetch
 from protocol.node.wake import Wake
 from protocol.problem import Refused
@@ -121,7 +122,7 @@ class Fellows:
         """One connection that hears and speaks; a broken one is made anew, and then everything may have changed."""
         while True:
             try:
-                c = await asyncpg.connect(self._journal.url.replace("+asyncpg", "", 1))
+                c = await asyncpg.connect(driver_url(self._journal.url))
             except (OSError, asyncpg.PostgresError):
                 await asyncio.sleep(RETRY_S)
                 continue

@@ -23,7 +23,7 @@ from protocol.node.journal.engine import connect_sqlite, sqlite_path, sync_folde
 from protocol.node.journal.faults import is_fatal, refusal
 from protocol.node.journal.journal import Journal
 from protocol.node.journal.projection import Views
-from protocol.node.journal.rows import fetch, insert, is_postgres
+from protocol.node.journal.rows import fetch, insert, number_on
 from protocol.problem import Refused
 
 ROWS_AT_ONCE, ROOM_BYTES_MIN = 5000, 2**20
@@ -135,9 +135,7 @@ async def _copy_tables(source: Journal, target: Journal) -> None:
             async for some in rows.partitions(ROWS_AT_ONCE):
                 await insert(w.connection, table.name, names, some)
         await fetch(w.connection, "delete from local where name = 'views'")  # they are empty: the next opening fills them
-        if is_postgres(w.connection):
-            highest = "coalesce((select max(position) from entry), 0) + 1"
-            await fetch(w.connection, f"select setval(pg_get_serial_sequence('entry', 'position'), {highest}, false)")
+        await number_on(w.connection)
 
 
 def _remove(path: Path) -> None:

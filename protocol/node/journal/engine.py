@@ -22,9 +22,7 @@ from protocol.node.journal.faults import is_fatal
 
 READERS_MAX = 4  # pages are short; more would only hold snapshots that keep the WAL from being reset
 READER_CACHE_KB = 2_900
-CACHE_KB = (
-    6_000  # decrypted pages of the writer; with those of five readers they must fit into an edge's 120 MB, and the system caches the file
-)
+CACHE_KB = 6_000  # decrypted pages of the writer; with those of five readers they must fit into an edge's 120 MB
 WRITERS_MAX = 4  # of PostgreSQL, at once: a save at a desk does not wait for what others bring in; rows and subjects are locked
 BUSY_WAIT_MS = 5000  # another program on the same file (`rebuild`, `backup`) may hold the lock for a moment
 KEY_BYTES = 32
@@ -120,6 +118,11 @@ def sqlite_engine(path: Path, key: bytes, writes: bool, fatal: Callable[[str], A
     event.listen(engine.sync_engine, "begin", lambda c: c.connection.run_async(lambda driver: driver.execute_fetchall(begin)))
     event.listen(engine.sync_engine, "handle_error", lambda context: stop_if_fatal(context.original_exception, fatal))
     return engine
+
+
+def driver_url(url: str) -> str:
+    """Of a PostgreSQL, for its driver without SQLAlchemy."""
+    return url.replace("+asyncpg", "", 1)
 
 
 def postgres_engine(url: str, writes: bool) -> AsyncEngine:

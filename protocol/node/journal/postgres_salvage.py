@@ -20,9 +20,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.node.journal import migrate, schema
-from protocol.node.journal.engine import connect_sqlite, postgres_engine
+from protocol.node.journal.engine import connect_sqlite, driver_url, postgres_engine
 from protocol.node.journal.projection import Views
-from protocol.node.journal.rows import fetch, insert
+from protocol.node.journal.rows import fetch, insert, number_on
 from protocol.node.journal.salvage import NEEDED
 
 BLOCKS_AT_ONCE: Final = 256
@@ -44,7 +44,7 @@ class UnreadableStore(Exception):
 
 async def in_use(url: str) -> bool:
     """Whether other programs stay connected to this database. Raises OSError, asyncpg.PostgresError."""
-    c = await asyncpg.connect(_plain(url))
+    c = await asyncpg.connect(driver_url(url))
     try:
         for _ in range(LEAVES_MAX):  # the server ends the connections of a program that has just gone a moment later
             if not await c.fetchval(_OTHERS):
@@ -60,7 +60,7 @@ async def read_out(url: str, file: Path, key: bytes) -> int:
 
     Raises UnreadableStore; OSError, asyncpg.PostgresError when the server can't be reached.
     """
-    reader = _Reader(_plain(url))
+    reader = _Reader(driver_url(url))
     try:
         with closing(connect_sqlite(file, key, True)) as out:
             out.execute("pragma synchronous = OFF")
@@ -92,18 +92,12 @@ async def put_back(url: str, source: Path, key: bytes, views: Views, mark: bytes
                 for table in schema.kept.sorted_tables:
                     await _filled(c, table, from_)
             await fetch(c, "insert into local (name, value) values (:name, :mark)", {"name": HEALED, "mark": mark})
-            await fetch(
-                c, "select setval(pg_get_serial_sequence('entry', 'position'), coalesce((select max(position) from entry), 0) + 1, false)"
-            )
+            await number_on(c)
     finally:
         await engine.dispose()
 
 
 # ── the rest is private ──
-
-
-def _plain(url: str) -> str:
-    return url.replace("+asyncpg", "", 1)
 
 
 class _Unreadable(Exception):
@@ -201,7 +195,7 @@ async def _block(reader: _Reader, table: str, names: Sequence[str], block: int) 
 
 async def _is_done(url: str, mark: bytes) -> bool:
     """Of a heal that was killed after its transaction. A table that can't be read was not made by it."""
-    c = await asyncpg.connect(_plain(url))
+    c = await asyncpg.connect(driver_url(url))
     try:
         return await c.fetchval("select value from local where name = $1", HEALED) == mark
     except (asyncpg.PostgresError, UnicodeDecodeError):

@@ -93,6 +93,13 @@ async def insert(connection: AsyncConnection, table: str, columns: Sequence[str]
     await _many(driver, f"insert into {table} ({', '.join(columns)}) values ({marks})", rows)
 
 
+async def number_on(connection: AsyncConnection) -> None:
+    """After entries were put in with the positions that they had: the next one is numbered behind them. SQLite does so by itself."""
+    if is_postgres(connection):
+        highest = "coalesce((select max(position) from entry), 0) + 1"
+        await fetch(connection, f"select setval(pg_get_serial_sequence('entry', 'position'), {highest}, false)")
+
+
 async def _many(driver: Any, sql: str, many: Sequence[Any]) -> None:
     if plain := _at_once(driver):
         plain.executemany(sql, many)
