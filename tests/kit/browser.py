@@ -23,6 +23,7 @@ OUT = ROOT / "out"
 DESK, OLD_PC, PHONE, SMALL_PHONE, HALL = (
     {"width": w, "height": h} for w, h in ((1440, 900), (1366, 768), (390, 844), (360, 740), (1920, 1080))
 )
+WAITS_MS = 20_000  # for what a page does by itself, on a machine that does other things too
 ARGS = ["--no-sandbox", "--use-fake-device-for-media-stream"]  # a microphone that beeps; a page still needs the permission
 EXPECTED = re.compile(
     "ERR_|status of 4(01|22)|network error|Failed to fetch"
@@ -49,9 +50,10 @@ class Chromium:
 
     @contextmanager
     def in_use(self) -> Iterator["Browser"]:
-        from playwright.sync_api import sync_playwright  # a slow import, only for who needs it
+        from playwright.sync_api import expect, sync_playwright  # a slow import, only for who needs it
 
         if self._playwright is None:
+            expect.set_options(timeout=WAITS_MS)
             self._playwright = sync_playwright().start()
             self._loop = asyncio.get_running_loop()
             self._browser = self._playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)  # Debian's: nothing is downloaded

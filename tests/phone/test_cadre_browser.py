@@ -20,7 +20,6 @@ from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 
 pytestmark = needs_chromium
-SLOW_MS = 15_000
 UNSENT = "() => new Promise((done) => { const asked = indexedDB.open('yidi-task'); asked.onsuccess = () => { const all = asked.result.transaction('outbox').objectStore('outbox').getAll(); all.onsuccess = () => done(all.result.map((a) => [a.kind, a.state])); }; })"
 
 
@@ -49,6 +48,7 @@ class Phone:
     def __init__(self, page: Page, url: str) -> None:
         self.page, self.url = page, url
         self.status = page.get_by_role("status").first
+        self.notice = page.locator(".notice")
 
     def sign_in(self, who: str) -> None:
         self.page.goto(f"{self.url}/sign-in?next=/task")
@@ -124,10 +124,10 @@ def test_a_cadre_works_without_signal_and_everything_is_sent_once(world, open_pa
     look(phone.page, "phone-unsent")
     assert run(hub.root.reads.task(hub.root.actor(), subject)).status == "sent"
     phone.signal(True)
-    expect(phone.status).to_have_text("已送达，正等另一台机器也存好", timeout=SLOW_MS)
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
     assert {state for _, state in phone.kept()} == {"sent"}  # kept until a second node has it
     run(hub.second_node_has_it())
-    expect(phone.status).to_have_text("全部已送达", timeout=SLOW_MS)
+    expect(phone.status).to_have_text("全部已送达")
     assert phone.kept() == []
     expect(phone.page.get_by_text("已到村")).to_be_visible()
     look(phone.page, "phone-done")
@@ -161,7 +161,7 @@ def test_an_answer_that_is_lost_does_nothing_twice(world, open_page):
     assert lost[:1] == [200]  # the node has it, the phone does not know
     with suppress(Exception):
         phone.page.context.unroute("**/task/commands")
-    expect(phone.status).to_have_text("已送达，正等另一台机器也存好", timeout=SLOW_MS)
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
     expect(phone.page.get_by_role("alert")).to_have_count(0)
     task = run(hub.root.reads.task(hub.root.actor(), subject))
     assert [line.kind for line in task.lines] == ["TaskAssigned", "TaskConfirmed"]
@@ -180,13 +180,13 @@ def test_a_refused_step_is_kept_and_shown_and_what_follows_waits(world, open_pag
     run(hub.root.say(RecallTask(id=new_id(), task=subject, reason="人手换了"), hub.root.actor()))
     phone.signal(True)
     alert = phone.page.get_by_role("alert")
-    expect(alert).to_contain_text("“接单”没有办成", timeout=SLOW_MS)
+    expect(alert).to_contain_text("“接单”没有办成")
     expect(alert).to_contain_text("已撤回")
     look(phone.page, "phone-refused")
     assert phone.kept() == [["ArriveTask", "waiting"], ["ConfirmTask", "waiting"]]
     phone.main("不要这一步了")  # the arrival is a fact: the rules take it although the recall crossed it
     expect(alert).to_have_count(0)
-    expect(phone.status).to_have_text("已送达，正等另一台机器也存好", timeout=SLOW_MS)
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
     task = run(hub.root.reads.task(hub.root.actor(), subject))
     assert (task.status, bool(task.arrived_ms)) == ("recalled", True)
 
@@ -222,5 +222,5 @@ def test_signing_out_clears_what_was_received_and_keeps_and_counts_what_was_not_
     assert run(hub.root.reads.task(hub.root.actor(), subject)).status == "sent"
     phone.main("退出登录")
     phone.sign_in("cadre")
-    expect(phone.status).to_have_text("已送达，正等另一台机器也存好", timeout=SLOW_MS)
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
     assert run(hub.root.reads.task(hub.root.actor(), subject)).status == "confirmed"

@@ -15,11 +15,13 @@ from protocol.tables import Tables
 from tests.hub_pages.world import Hub, served
 from tests.kit.browser import PHONE, TOUCH, look
 from tests.kit.machine import needs_chromium
-from tests.phone.test_cadre_browser import SLOW_MS, Phone, size_of
+from tests.phone.test_cadre_browser import Phone, size_of
 
 pytestmark = needs_chromium
 LATITUDE, LONGITUDE = 30.638611, -119.680278  # west of Greenwich, so that a lost sign is seen
 GPS_POINTER, ASCII, RATIONAL, LONG = 0x8825, 2, 5, 4
+# A phone that is at work on a picture until it is told to `go`.
+SLOW_PHONE = "() => { const real = createImageBitmap, held = new Promise((done) => { globalThis.go = done; }); globalThis.createImageBitmap = (...what) => held.then(() => real(...what)); }"
 DRAWN = "() => { const c = document.createElement('canvas'); c.width = 1200; c.height = 900; const p = c.getContext('2d'); p.fillStyle = '#486'; p.fillRect(100, 100, 800, 500); return c.toDataURL('image/jpeg').split(',')[1]; }"
 
 
@@ -98,7 +100,7 @@ def at_the_report(open_page: Any, url: str, run: Any, hub: Hub, **more: Any) -> 
 def sent(phone: Phone, hub: Hub, run: Any, subject: str) -> list[Any]:
     phone.main("提交反馈")
     expect(phone.page.get_by_role("button", name="提交反馈")).to_have_count(0)
-    expect(phone.status).to_have_text("已送达，正等另一台机器也存好", timeout=SLOW_MS)
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
     task = run(hub.root.reads.task(hub.root.actor(), subject))
     return [(attachment.blob, run(hub.root.blobs.get(attachment.blob))) for attachment in task.blobs]
 
@@ -123,7 +125,7 @@ def test_a_photo_carries_no_position_unless_the_cadre_keeps_it(world, open_page)
     shoot(2, files[0])
     shoot(3, files[1])
     shoot(4, plain)
-    expect(phone.status).to_have_text("这张照片里没有位置（相机没有写）。")
+    expect(phone.notice).to_contain_text("这张照片里没有位置（相机没有写）。")
     shoots = [raw for blob, raw in sent(phone, hub, run, subject) if blob.what == "photo"]
     assert [b"Exif" in raw or b"Geheim" in raw for raw in shoots] == [False, True, True, False]
     assert position_in(shoots[0]) is None
@@ -141,7 +143,7 @@ def test_a_voice_note_is_recorded_heard_taken_away_and_sent(world, open_page):
 
     def record(n: int) -> None:
         page.get_by_role("button", name="录一段话").tap()
-        expect(page.get_by_role("button", name=re.compile(r"停止录音\s*0:0[2-9]"))).to_be_visible(timeout=SLOW_MS)
+        expect(page.get_by_role("button", name=re.compile(r"停止录音\s*0:0[2-9]"))).to_be_visible()
         page.get_by_role("button", name=re.compile("停止录音")).tap()
         expect(page.get_by_label(f"第 {n} 段录音", exact=True)).to_be_visible()
 
@@ -159,6 +161,40 @@ def test_a_voice_note_is_recorded_heard_taken_away_and_sent(world, open_page):
     assert (blob.what, blob.mime) == ("voice", "audio/webm")
     assert raw.startswith(b"\x1aE\xdf\xa3")
     assert 1_000 < len(raw) < 60_000
+
+
+def test_a_report_that_is_sent_at_once_waits_for_the_photo_and_the_voice_note_that_are_still_being_made(world, open_page):
+    url, hub, run = world
+    phone, subject = at_the_report(open_page, url, run, hub, permissions=["microphone"])
+    page = phone.page
+    page.evaluate(SLOW_PHONE)
+    page.get_by_role("button", name="录一段话").tap()
+    expect(page.get_by_role("button", name=re.compile(r"停止录音\s*0:0[2-9]"))).to_be_visible()
+    page.locator("#photo").set_input_files({"name": "现场.jpg", "mimeType": "image/jpeg", "buffer": base64.b64decode(page.evaluate(DRAWN))})
+    expect(page.get_by_text("正在处理…")).to_be_visible()
+    phone.main("提交反馈")
+    expect(phone.notice).to_contain_text("照片、录音还在处理，好了就提交。")
+    look(page, "phone-report-waits")
+    page.evaluate("go()")
+    expect(page.get_by_role("button", name="提交反馈")).to_have_count(0)
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
+    task = run(hub.root.reads.task(hub.root.actor(), subject))
+    assert sorted(attachment.blob.what for attachment in task.blobs) == ["photo", "voice"]
+    assert task.photos == 1
+
+
+def test_a_photo_that_fails_after_the_tap_stops_the_report_once(world, open_page):
+    url, hub, run = world
+    phone, subject = at_the_report(open_page, url, run, hub)
+    page = phone.page
+    page.evaluate(SLOW_PHONE)
+    page.locator("#photo").set_input_files({"name": "坏了.jpg", "mimeType": "image/jpeg", "buffer": b"\xff\xd8no picture"})
+    phone.main("提交反馈")
+    page.evaluate("go()")
+    expect(phone.notice).to_contain_text("这张照片打不开：坏了.jpg")
+    expect(page.get_by_role("button", name="提交反馈")).to_be_visible()
+    assert run(hub.root.reads.task(hub.root.actor(), subject)).status == "arrived"
+    assert sent(phone, hub, run, subject) == []  # he has read it: the second tap sends
 
 
 def test_without_a_microphone_the_page_says_so_and_the_report_goes(world, open_page):

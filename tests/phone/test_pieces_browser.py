@@ -17,7 +17,7 @@ from protocol.tables import Tables
 from tests.hub_pages.world import PASSWORD, Hub, served
 from tests.kit.browser import DESK, PHONE, TOUCH, look, sign_in
 from tests.kit.machine import needs_chromium
-from tests.phone.test_cadre_browser import SLOW_MS, Phone, size_of
+from tests.phone.test_cadre_browser import Phone, size_of
 
 pytestmark = needs_chromium
 
@@ -81,7 +81,7 @@ def test_a_photo_goes_on_where_the_line_was_cut_though_the_page_was_killed(world
     phone.sign_in("cadre")
     pieces = Pieces(phone.page, most=1)
     report(phone)
-    expect(phone.page.get_by_text("1 条待发送")).to_be_visible(timeout=SLOW_MS)
+    expect(phone.page.get_by_text("1 条待发送")).to_be_visible()
     look(phone.page, "phone-half-sent")
     assert pieces.offsets == [0]
     assert run(hub.root.reads.task(hub.root.actor(), subject)).status == "reported", "the text did not wait for the photo"
@@ -90,7 +90,7 @@ def test_a_photo_goes_on_where_the_line_was_cut_though_the_page_was_killed(world
     pieces.heal()
     again = Phone(context.new_page(), url)
     again.page.goto(f"{url}/task")
-    expect(again.status).to_have_text("已送达，正等另一台机器也存好", timeout=SLOW_MS)
+    expect(again.status).to_have_text("已送达，正等另一台机器也存好")
     assert pieces.offsets == sorted(set(pieces.offsets)), f"a piece was sent twice: {pieces.offsets}"
     assert pieces.offsets[1] == PIECE_BYTES
     task = run(hub.root.reads.task(hub.root.actor(), subject))
@@ -99,7 +99,7 @@ def test_a_photo_goes_on_where_the_line_was_cut_though_the_page_was_killed(world
     assert size_of(plain) == (1600, 1200) and len(plain) > PIECE_BYTES
     assert max(size_of(small)) <= 320 and len(small) <= THUMB_BYTES_MAX
     run(hub.second_node_has_it())
-    expect(again.status).to_have_text("全部已送达", timeout=SLOW_MS)
+    expect(again.status).to_have_text("全部已送达")
     assert again.kept() == []
 
 
@@ -114,12 +114,12 @@ def test_a_desk_s_file_shows_how_far_it_is_is_cut_goes_on_and_can_be_given_up(wo
     expect(page.get_by_text("每个最多 20 兆")).to_be_visible()
     file = noise(700, 500)
     page.locator("#step-files-input").set_input_files({"name": "界石.png", "mimeType": "image/png", "buffer": file})
-    expect(page.get_by_text("线断了，通了会从断的地方接着传…")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_text("线断了，通了会从断的地方接着传…")).to_be_visible()
     look(page, "desk-upload-cut")
     page.get_by_role("button", name="加上").click()
     expect(page.get_by_text("附件还在传，传完自动保存。")).to_be_visible()
     pieces.heal()
-    expect(page.locator("#files img")).to_be_visible(timeout=SLOW_MS)
+    expect(page.locator("#files img")).to_be_visible()
     assert pieces.offsets == list(range(0, len(file), PIECE_BYTES)), "each piece once"
     look(page, "desk-upload-done")
     (attachment,) = run(hub.root.reads.case(hub.actor(), case)).blobs
@@ -127,10 +127,10 @@ def test_a_desk_s_file_shows_how_far_it_is_is_cut_goes_on_and_can_be_given_up(wo
     assert attachment.thumb is not None
     page.locator("#step-files summary").click()
     page.locator("#step-files-input").set_input_files({"name": "又一次.png", "mimeType": "image/png", "buffer": file})
-    expect(page.get_by_text("这件纠纷里已经有这个文件，没有再传。")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_text("这件纠纷里已经有这个文件，没有再传。")).to_be_visible()
     pieces.most = 0
     page.locator("#step-files-input").set_input_files({"name": "不要了.png", "mimeType": "image/png", "buffer": noise(300, 300)})
-    expect(page.get_by_text("线断了，通了会从断的地方接着传…")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_text("线断了，通了会从断的地方接着传…")).to_be_visible()
     page.get_by_role("button", name="取消").click()
     expect(page.get_by_text("不要了.png")).to_have_count(0)
     expect(page.locator("input[name=upload]")).to_have_count(0)

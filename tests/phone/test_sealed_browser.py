@@ -10,7 +10,7 @@ from protocol.tables import Tables
 from tests.hub_pages.world import served
 from tests.kit.browser import PHONE, TOUCH
 from tests.kit.machine import needs_chromium
-from tests.phone.test_cadre_browser import SLOW_MS, Phone, picture
+from tests.phone.test_cadre_browser import Phone, picture
 
 pytestmark = needs_chromium
 WORDS = "两家当面把界石立回去了，握了手。"
@@ -67,7 +67,7 @@ def test_nothing_of_a_visit_can_be_read_on_the_phone_and_all_of_it_arrives(world
             for secret in (WORDS, "界石", "田埂", "叶根土", "13800000000", "吵过", "JFIF"):
                 assert secret not in kept[place], f"{secret} can be read in {place}"
     phone.signal(True)
-    expect(phone.status).to_have_text("已送达，正等另一台机器也存好", timeout=SLOW_MS)
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
     task = run(hub.root.reads.task(hub.root.actor(), subject))
     assert (task.status, task.words, task.photos, len(task.blobs)) == ("reported", WORDS, 1, 1)
 
@@ -84,7 +84,7 @@ def test_what_an_older_shell_left_open_is_sealed_and_sent(world, open_page):
     expect(phone.page.get_by_text("2 条待发送")).to_be_visible()
     assert WORDS not in phone.page.evaluate(OPEN)["outbox"]
     phone.signal(True)
-    expect(phone.status).to_have_text("已送达，正等另一台机器也存好", timeout=SLOW_MS)
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
     task = run(hub.root.reads.task(hub.root.actor(), subject))
     assert task.status == "declined"
     assert WORDS in [text for line in task.lines for text in line.text.values()]

@@ -13,7 +13,7 @@ from protocol.tables import Tables
 from tests.hub_pages.world import Hub, served
 from tests.kit.browser import PHONE, SMALL_PHONE, TOUCH, look
 from tests.kit.machine import needs_chromium
-from tests.phone.test_cadre_browser import SLOW_MS, Phone, picture
+from tests.phone.test_cadre_browser import Phone, picture
 
 pytestmark = needs_chromium
 TAPS_MAX, TARGET_PX, APART_PX = 6, 48, 8
@@ -72,7 +72,7 @@ def test_a_visit_from_the_list_to_the_report_in_six_taps(world, open_page, size)
     with page.expect_file_chooser() as chooser:
         page.get_by_text("拍照片").tap()
     chooser.value.set_files({"name": "现场.png", "mimeType": "image/png", "buffer": picture(2000, 1500)})
-    expect(page.get_by_alt_text("第 1 张照片")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_alt_text("第 1 张照片")).to_be_visible()
     phone.sign_name()
     fits_a_thumb(page, f"phone-{wide}-report")
     page.evaluate("scrollTo(0, 0)")
@@ -82,7 +82,7 @@ def test_a_visit_from_the_list_to_the_report_in_six_taps(world, open_page, size)
     )  # it slips
     phone.main("提交反馈")
     expect(page.get_by_role("button", name="提交反馈")).to_have_count(0)
-    expect(phone.status).to_have_text("已送达，正等另一台机器也存好", timeout=SLOW_MS)
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
     counted = taps(page)
     print(
         f"\ntaps at {wide} px: {len(counted)} ({' · '.join(counted)}); by script {time.monotonic() - began:.1f} s, pictures taken on the way"

@@ -16,7 +16,7 @@ from tests.hub_pages.world import JSON, Hub, served
 from tests.kit.browser import PHONE, SMALL_PHONE, TOUCH, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
-from tests.phone.test_cadre_browser import SLOW_MS, Phone
+from tests.phone.test_cadre_browser import Phone
 
 pytestmark = needs_chromium
 HERE = ZoneInfo("Asia/Shanghai")
@@ -103,13 +103,13 @@ def test_news_are_told_without_names_and_a_recalled_task_asks_nothing_more(world
     expect(page.get_by_text("新派来的")).to_have_count(0)
     assert page.evaluate(TOLD) == [], "what stood there when he came is no news"
     second = run(hub.send("工钱没结清", due_ms=ms(NOON.replace(hour=17, minute=30))))
-    expect(page.get_by_text("新派来的")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_text("新派来的")).to_be_visible()
     told = page.evaluate(TOLD)
     assert len(told) == 1 and re.fullmatch(r"派来一项新任务 \d+月\d+日 周. 17:30前。点开看。", told[0]), told
     run(hub.root.say(UrgeTask(id=new_id(), task=first, text="今天能去吗"), hub.root.actor()))
-    expect(page.get_by_text("有变化")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_text("有变化")).to_be_visible()
     run(hub.root.say(RecallTask(id=new_id(), task=second, reason="人手换了"), hub.root.actor()))
-    expect(page.get_by_role("heading", name="刚撤回，不用去了")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_role("heading", name="刚撤回，不用去了")).to_be_visible()
     assert sorted(title.split()[0] for title in page.evaluate(TOLD)) == ["有一项任务撤回了，不用去了", "有一项任务有变化"]
     look(page, "phone-news")
     phone.task("工钱没结清")
@@ -158,18 +158,18 @@ def test_he_asks_back_and_is_answered_and_the_visit_stays_as_it_is(world, open_p
     phone.signal(False)
     phone.main("问派单的人…")
     phone.main("留言")
-    expect(phone.status).to_have_text("请写要问什么。")
+    expect(phone.notice).to_contain_text("请写要问什么。")
     page.get_by_label("要问什么、要说明什么").fill("户主电话打不通，改明天行吗")
     phone.main("留言")
     expect(page.get_by_text("留言 存在手机，待发送")).to_be_visible()
     phone.signal(True)
-    expect(page.get_by_text("户主电话打不通，改明天行吗")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_text("户主电话打不通，改明天行吗")).to_be_visible()
     run(hub.sign_in("operator"))
     asked = run(hub.client.get(f"/tasks/{subject}", headers={"accept": "text/html"})).text
     assert "陈立新在等答复：</strong>户主电话打不通，改明天行吗" in asked
     run(hub.post(f"/tasks/{subject}/TellTask", {"command_id": new_id(), "text": "可以，明天上午去"}))
     assert "在等答复" not in run(hub.client.get(f"/tasks/{subject}", headers={"accept": "text/html"})).text
-    expect(page.get_by_text("可以，明天上午去")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_text("可以，明天上午去")).to_be_visible()
     look(page, "phone-360-told")
     assert run(hub.root.reads.task(hub.root.actor(), subject)).status == "confirmed"
     run(hub.sign_in("other"))
@@ -185,11 +185,11 @@ def test_he_says_no_with_a_reason(world, open_page):
     phone.task("田埂地界")
     phone.main("谢绝…")
     phone.main("谢绝")
-    expect(phone.status).to_have_text("请写一句去不了的原因。")
+    expect(phone.notice).to_contain_text("请写一句去不了的原因。")
     look(phone.page, "phone-360-decline")
     phone.page.get_by_label("去不了的原因").fill("在县里开会")
     phone.main("谢绝")
     expect(phone.page.get_by_role("heading", name="办过的")).to_be_visible()
-    expect(phone.status).to_have_text("已送达，正等另一台机器也存好", timeout=SLOW_MS)
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
     task = run(hub.root.reads.task(hub.root.actor(), subject))
     assert (task.status, "在县里开会" in str([line.text for line in task.lines])) == ("declined", True)

@@ -17,7 +17,7 @@ from tests.kit import browser
 from tests.kit.browser import PHONE, TOUCH, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
-from tests.phone.test_cadre_browser import SLOW_MS, Phone, picture
+from tests.phone.test_cadre_browser import Phone, picture
 from tests.phone.test_pieces_browser import noise
 
 pytestmark = needs_chromium
@@ -90,15 +90,15 @@ def test_without_signal_everything_is_there_and_each_item_says_what_became_of_it
     run(hub.root.say(RecallTask(id=new_id(), task=other, reason="人手换了"), hub.root.actor()))
     context.set_offline(False)
     alert = page.get_by_role("alert")
-    expect(alert).to_contain_text("“接单”没有办成", timeout=SLOW_MS)
+    expect(alert).to_contain_text("“接单”没有办成")
     expect(alert).to_contain_text("点“不要这一步了”")
-    expect(page.get_by_text("已送到，正等另一台机器也存好")).to_have_count(4, timeout=SLOW_MS)
+    expect(page.get_by_text("已送到，正等另一台机器也存好")).to_have_count(4)
     expect(page.get_by_role("status").first).to_have_text("1 条被退回，要您看一下")
     assert [what for what, _ in queue(page)] == ["接单", "已到现场", "提交反馈", "照片"]
     look(page, "phone-queue-refused")
     page.get_by_role("button", name="不要这一步了").tap()
     run(hub.second_node_has_it())
-    expect(page.get_by_role("status").first).to_have_text("全部已送达", timeout=SLOW_MS)
+    expect(page.get_by_role("status").first).to_have_text("全部已送达")
     expect(page.locator("section", has=page.get_by_role("heading", name="已送到")).locator("li")).to_have_count(4)
     look(page, "phone-queue-done")
     assert run(hub.root.reads.task(hub.root.actor(), subject)).status == "reported"
@@ -122,15 +122,15 @@ def test_a_file_on_its_way_says_how_much_of_it_is_there(world, open_page):
     phone.main("提交反馈")
     phone.page.get_by_role("link", name="发送情况").tap()
     share = phone.page.get_by_text(re.compile(r"^发送中 [1-9]\d?%$"))
-    expect(share).to_be_visible(timeout=SLOW_MS)
+    expect(share).to_be_visible()
     assert [state for what, state in queue(phone.page) if what == "提交反馈"] == ["已送到，正等另一台机器也存好"]
     look(phone.page, "phone-queue-sending")
     phone.page.context.unroute(second)
     for route in held:
         with suppress(Exception):  # it gave up waiting and asks again by itself
             route.continue_()
-    expect(share).to_have_count(0, timeout=SLOW_MS)
-    expect(phone.status).to_have_text("已送达，正等另一台机器也存好", timeout=SLOW_MS)
+    expect(share).to_have_count(0)
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
 
 
 def test_a_session_that_ended_in_the_middle_loses_nothing(world, open_page):
@@ -141,13 +141,13 @@ def test_a_session_that_ended_in_the_middle_loses_nothing(world, open_page):
     phone.task("田埂地界")
     phone.main("接单")
     phone.main("已到现场")
-    expect(phone.status).to_have_text("已送达，正等另一台机器也存好", timeout=SLOW_MS)
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
     fill(phone)
     photo(phone)
     expect(phone.page.get_by_alt_text("第 1 张照片")).to_be_visible()
     phone.page.context.clear_cookies()
     phone.main("提交反馈")
-    expect(phone.status).to_have_text("登录过期了，2 条存在手机，登录后接着发", timeout=SLOW_MS)
+    expect(phone.status).to_have_text("登录过期了，2 条存在手机，登录后接着发")
     phone.page.get_by_role("link", name="发送情况").tap()
     assert [state for _, state in queue(phone.page)][-2:] == ["存在手机 · 等您登录"] * 2
     look(phone.page, "phone-queue-expired")
@@ -159,7 +159,7 @@ def test_a_session_that_ended_in_the_middle_loses_nothing(world, open_page):
     phone.page.goto(f"{url}/task")
     phone.main("退出登录")
     phone.sign_in("cadre")
-    expect(phone.status).to_have_text("已送达，正等另一台机器也存好", timeout=SLOW_MS)
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
     task = run(hub.root.reads.task(hub.root.actor(), subject))
     assert (task.status, task.words, len(task.blobs)) == ("reported", WORDS, 1)
 
@@ -174,8 +174,8 @@ def test_a_phone_that_is_nearly_full_says_so_first_and_keeps_the_text(world, ope
     phone.task("田埂地界")
     phone.main("接单")
     phone.main("已到现场")
-    expect(phone.status).to_have_text("已送达，正等另一台机器也存好", timeout=SLOW_MS)
-    until = time.monotonic() + SLOW_MS / 1000
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
+    until = time.monotonic() + browser.WAITS_MS / 1000
     while not page.evaluate(LAID, ["reserve-text", "reserve-files"]):
         assert time.monotonic() < until, "no room was kept free"
         page.wait_for_timeout(100)
@@ -186,11 +186,11 @@ def test_a_phone_that_is_nearly_full_says_so_first_and_keeps_the_text(world, ope
     look(page, "phone-nearly-full")
     page.evaluate("room = 0")
     photo(phone, 2)
-    expect(phone.status).to_contain_text("手机存不下这个了")
+    expect(phone.notice).to_contain_text("手机存不下这个了")
     expect(page.get_by_alt_text("第 2 张照片")).to_have_count(0)
     fill(phone)
     phone.main("提交反馈")
     expect(page.get_by_role("button", name="提交反馈")).to_have_count(0)
-    expect(phone.status).to_have_text("已送达，正等另一台机器也存好", timeout=SLOW_MS)
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
     task = run(hub.root.reads.task(hub.root.actor(), subject))
     assert (task.status, task.words, task.photos, len(task.blobs)) == ("reported", WORDS, 1, 1)

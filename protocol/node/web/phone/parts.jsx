@@ -29,6 +29,8 @@ const words = () => {
   if (back) return `${back} 条被退回，要您看一下`;
   return mine.value.length ? "已送达，正等另一台机器也存好" : "全部已送达";
 };
-export const Sent = ({ link = true }) => <div class="sent-line"><p class="state" role="status">{notice.value || words()}</p>
+export const Sent = ({ link = true }) => <div class="sent-line"><p class="state" role="status">{words()}</p>
   {link && me.value && <a class="button small" href="#queue">发送情况</a>}</div>;
+/** What the last tap came to, in sight wherever the screen is scrolled to; it stays until it is read or the next step is done. */
+export const Notice = () => <div class="notice" role="status">{notice.value && <p><span>{notice.value}</span><button type="button" onClick={() => { notice.value = ""; }}>知道了</button></p>}</div>;
 export const Offline = () => isOffline.value && <p class="calm">现在没有信号。任务和写的都在手机里，照常办；有信号时自动发出。{heard.value > 0 && `上次联系上：${moment(heard.value)}。`}</p>;

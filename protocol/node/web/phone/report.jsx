@@ -5,6 +5,7 @@ import { useSignal } from "@preact/signals";
 import SignaturePad from "signature_pad";
 import { thumbOf } from "../islands/_send.js";
 import { db, dropFile, keep as keepSealed, keepFile, read } from "./outbox.js";
+import { useMaking } from "./making.js";
 import { encoded, taken } from "./photo.js";
 import { measure } from "./room.jsx";
 import { act, notice } from "./state.js";
@@ -66,6 +67,7 @@ const KeepsPosition = ({ on }) => <label class="answer"><input type="checkbox" c
 
 export function Report({ t, person, results, step }) {
   const draft = useSignal(null), pad = useRef(null), sending = useRef(false), wrong = useSignal(""), keepsPosition = useSignal(false);
+  const making = useMaking(), recording = useRef(null);
   const writing = useRef(Promise.resolve()); // one after the other: sealing takes its time, and the newest must be the last
   const keep = (more) => {
     draft.value = { ...draft.value, ...more };
@@ -73,7 +75,7 @@ export function Report({ t, person, results, step }) {
   };
   useEffect(() => { opened(t.id, person).then((d) => { draft.value = d; }); }, []);
   if (!draft.value) return null;
-  const d = draft.value, of = (what) => d.files.filter((f) => f.what === what), photos = of("photo"), signatures = of("signature"), voices = of("voice");
+  const d = draft.value, of = (what) => draft.value.files.filter((f) => f.what === what), photos = of("photo"), signatures = of("signature"), voices = of("voice");
 
   /** true when it lies on the disk. */
   const add = async (what, bytes, mime, name) => {
@@ -84,22 +86,27 @@ export function Report({ t, person, results, step }) {
     return true;
   };
   const remove = async (file) => { await keep({ files: draft.value.files.filter((f) => f.id !== file.id) }); await dropFile(file.id); measure(); };
-  const addPhotos = async (e) => {
-    const files = [...e.target.files];
-    e.target.value = "";
+  /** true when all lie on the disk. */
+  const addPhotos = async (files) => {
+    let all = true;
     for (const file of files) {
-      const count = draft.value.files.filter((f) => f.what === "photo").length;
-      if (count >= PHOTOS_MAX) { notice.value = `最多 ${PHOTOS_MAX} 张照片。`; break; }
+      const count = of("photo").length;
+      if (count >= PHOTOS_MAX) { notice.value = `最多 ${PHOTOS_MAX} 张照片。`; return false; }
       const small = await taken(file, keepsPosition.value).catch(() => null);
-      if (!small) { notice.value = `这张照片打不开：${file.name}`; continue; }
+      if (!small) { notice.value = `这张照片打不开：${file.name}`; all = false; continue; }
       if (small.where === "none") notice.value = "这张照片里没有位置（相机没有写）。";
-      if (!await add("photo", small.bytes, "image/jpeg", `照片${count + 1}`)) break;
+      if (!await add("photo", small.bytes, "image/jpeg", `照片${count + 1}`)) return false;
     }
+    return all;
   };
+  const picked = (e) => { const files = [...e.target.files]; e.target.value = ""; making.work(() => addPhotos(files)); };
   const ink = async () => (await encoded(pad.current.canvas, "image/png")).arrayBuffer();
   const nextSigner = async () => {
-    if (pad.current.isEmpty()) { notice.value = "签名板还是空的。"; return; }
-    if (await add("signature", await ink(), "image/png", `签名${signatures.length + 1}`)) { await keep({ strokes: [] }); pad.current.clear(); }
+    if (pad.current.isEmpty()) { notice.value = "签名板还是空的。"; return false; }
+    if (!await add("signature", await ink(), "image/png", `签名${of("signature").length + 1}`)) return false;
+    await keep({ strokes: [] });
+    pad.current.clear();
+    return true;
   };
   const send = async () => {
     if (sending.current) return; // a thumb that taps twice
@@ -107,14 +114,20 @@ export function Report({ t, person, results, step }) {
     if (!d.words.trim()) { wrong.value = "words"; document.getElementById("words").focus(); return; }
     wrong.value = "";
     sending.current = true;
-    try { await hand(); } finally { sending.current = false; }
+    try { if (await isAllMade()) await hand(); } finally { sending.current = false; }
+  };
+  /** Waits for what is still being made; false when some of it did not come to lie on the disk: why stands on the screen, and the cadre decides. */
+  const isAllMade = async () => {
+    recording.current?.();
+    if (making.count.value) notice.value = "照片、录音还在处理，好了就提交。";
+    return making.settled();
   };
   const hand = async () => {
-    const last = pad.current.isEmpty() ? [] : [await fileOf(t.id, "signature", await ink(), "image/png", `签名${signatures.length + 1}`)];
-    const id = crypto.randomUUID(), files = [...draft.value.files, ...last].map((f) => ({ ...f, of: id }));
+    const last = pad.current.isEmpty() ? [] : [await fileOf(t.id, "signature", await ink(), "image/png", `签名${of("signature").length + 1}`)];
+    const { result, words } = draft.value, id = crypto.randomUUID(), files = [...draft.value.files, ...last].map((f) => ({ ...f, of: id }));
     await writing.current;
     // Text first: the bytes follow, each with its own id.
-    const report = { id, kind: step.kind, label: step.label, task: t.id, at_ms: Date.now(), result: d.result, words: d.words.trim(), photos: photos.length, signatures: signatures.length + last.length };
+    const report = { id, kind: step.kind, label: step.label, task: t.id, at_ms: Date.now(), result, words: words.trim(), photos: of("photo").length, signatures: of("signature").length + last.length };
     if (await act([report, ...files], t.id)) scrollTo(0, 0);
   };
   const shown = (some, words) => some.length > 0 && <ul class="shots">{some.map((f, i) => <Thumb key={f.id} bytes={f.bytes} mime={f.mime} words={words(i + 1)} onDrop={() => remove(f)} />)}</ul>;
@@ -127,16 +140,16 @@ export function Report({ t, person, results, step }) {
     <textarea id="words" rows="4" maxlength="2000" value={d.words} aria-invalid={wrong.value === "words"} aria-describedby={wrong.value === "words" ? "words-wrong" : undefined} onInput={(e) => keep({ words: e.target.value })} />
     <h3>现场照片 <span class="soft">{photos.length ? `${photos.length} 张` : "可以没有"}</span></h3>
     {shown(photos, (n) => `第 ${n} 张照片`)}
-    <label class="button" for="photo">拍照片</label><input class="hide" id="photo" type="file" accept="image/*" capture="environment" multiple onChange={addPhotos} />
+    <label class="button" for="photo">{making.count.value ? "正在处理…" : "拍照片"}</label><input class="hide" id="photo" type="file" accept="image/*" capture="environment" multiple onChange={picked} />
     <KeepsPosition on={keepsPosition} />
     <h3>录音 <span class="soft">{voices.length ? `${voices.length} 段` : "可以没有"}</span></h3>
     {voices.length > 0 && <ul class="voices">{voices.map((f, i) => <Heard key={f.id} bytes={f.bytes} mime={f.mime} words={`第 ${i + 1} 段录音`} onDrop={() => remove(f)} />)}</ul>}
-    {voices.length < VOICES_MAX && <Recorder onDone={({ bytes, mime, seconds }) => add("voice", bytes, mime, `录音${voices.length + 1}（${seconds}秒）`)} />}
+    {voices.length < VOICES_MAX && <Recorder end={recording} onDone={(done) => making.work(async () => { const got = await done; return !got || add("voice", got.bytes, got.mime, `录音${of("voice").length + 1}（${got.seconds}秒）`); })} />}
     <h3 id="sign-label">当事人签名 <span class="soft">{signatures.length ? `已签 ${signatures.length} 人` : "可以没有"}</span></h3>
     {shown(signatures, (n) => `第 ${n} 个签名`)}
     <Sign pad={pad} strokes={d.strokes} onStroke={(strokes) => keep({ strokes })} />
     <div class="two"><button type="button" onClick={() => { pad.current.clear(); keep({ strokes: [] }); }}>重签</button>
-      {signatures.length + 1 < SIGNATURES_MAX && <button type="button" onClick={nextSigner}>下一位签</button>}</div>
+      {signatures.length + 1 < SIGNATURES_MAX && <button type="button" onClick={() => making.work(nextSigner)}>下一位签</button>}</div>
     <div class="foot"><button class="main" onClick={send}>{step.label}</button></div>
   </section>;
 }

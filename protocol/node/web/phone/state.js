@@ -29,13 +29,13 @@ export const shown = computed(() => tasks.value.map((task) => {
 }));
 
 // ── with the server ──
-let busy = false, wanted = false, timer = 0;
+let busy = false, wanted = false, timer = 0, isFull = false;
 export async function refresh() {
   wanted = true;
   if (busy) return;
   busy = true;
   clearTimeout(timer);
-  try { while (wanted) { wanted = false; await once(); } } catch { notice.value = FULL; } finally { busy = false; plan(); }
+  try { while (wanted) { wanted = false; await once(); } isFull = false; } catch { if (!isFull) notice.value = FULL; isFull = true; } finally { busy = false; plan(); }
 }
 const plan = () => { timer = setTimeout(refresh, document.hidden ? HIDDEN_MS : mine.value.length ? NEAR_MS : FAR_MS); };
 

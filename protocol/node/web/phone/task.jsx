@@ -5,6 +5,7 @@ import { effect } from "@preact/signals";
 import { allowed, keepTold, lookUp } from "./asking.jsx";
 import { List } from "./list.jsx";
 import { db, sealOld } from "./outbox.js";
+import { Notice } from "./parts.jsx";
 import { Queue } from "./queue.jsx";
 import { forget } from "./report.jsx";
 import { isShort, measure, persist } from "./room.jsx";
@@ -20,6 +21,7 @@ const App = () => {
   return <>
     {flow.value.made_up && <p class="made-up" role="note"><strong>演示</strong> 人和事都是编的。</p>}
     {open.value === "queue" ? <Queue /> : t ? <Visit key={t.id} t={t} /> : <List />}
+    <Notice />
   </>;
 };
 

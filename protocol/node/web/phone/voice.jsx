@@ -17,10 +17,10 @@ export function Heard({ bytes, mime, words, onDrop }) {
   return <li><span>{words}</span>{url.value && <audio controls src={url.value} aria-label={words} />}<button type="button" aria-label={`去掉${words}`} onClick={onDrop}>去掉</button></li>;
 }
 
-/** onDone({bytes, mime, seconds}) */
-export function Recorder({ onDone }) {
-  const state = useSignal("still"), why = useSignal(""), seconds = useSignal(0), recorder = useRef(null);
-  useEffect(() => () => recorder.current?.stream.getTracks().forEach((track) => track.stop()), []);
+/** onDone(promise of {bytes, mime, seconds}, null where nothing was heard): called the moment a recording is ended. end: a ref that gets what ends it. */
+export function Recorder({ onDone, end }) {
+  const state = useSignal("still"), why = useSignal(""), seconds = useSignal(0), tracks = useRef([]), stop = () => end.current?.();
+  useEffect(() => () => tracks.current.forEach((track) => track.stop()), []);
   useEffect(() => {
     if (state.value !== "recording") return undefined;
     const timer = setInterval(() => { seconds.value += 1; if (seconds.value >= SECONDS_MAX) stop(); }, 1000);
@@ -32,20 +32,26 @@ export function Recorder({ onDone }) {
     state.value = "asking";
     try {
       const stream = await navigator.mediaDevices.getUserMedia({ audio: true }), mimeType = KINDS.find((kind) => MediaRecorder.isTypeSupported(kind));
-      const r = (recorder.current = new MediaRecorder(stream, { mimeType, audioBitsPerSecond: BITS_PER_S })), parts = [];
+      const r = new MediaRecorder(stream, { mimeType, audioBitsPerSecond: BITS_PER_S }), parts = [];
+      tracks.current = stream.getTracks();
+      let isHanded = false;
+      const hand = () => { if (!isHanded) onDone(ended); isHanded = true; };
       r.ondataavailable = ({ data }) => parts.push(data);
-      r.onstop = async () => {
-        stream.getTracks().forEach((track) => track.stop());
-        const blob = new Blob(parts), mime = (r.mimeType || mimeType).split(";")[0];
-        state.value = "still";
-        if (blob.size) await onDone({ bytes: await blob.arrayBuffer(), mime, seconds: Math.max(1, seconds.value) });
-      };
+      const ended = new Promise((done) => {
+        r.onstop = async () => { // also when the microphone went away
+          hand();
+          tracks.current.forEach((track) => track.stop());
+          const blob = new Blob(parts), mime = (r.mimeType || mimeType).split(";")[0];
+          state.value = "still";
+          done(blob.size ? { bytes: await blob.arrayBuffer(), mime, seconds: Math.max(1, seconds.value) } : null);
+        };
+      });
+      end.current = () => { if (r.state === "recording") { hand(); r.stop(); } };
       seconds.value = 0;
       r.start();
       state.value = "recording";
     } catch (error) { state.value = "still"; why.value = WHY[error.name] ?? "现在录不了音。可以再试一次，或用文字写。"; }
   };
-  const stop = () => { if (recorder.current?.state === "recording") recorder.current.stop(); };
   return <>{why.value && <p class="note" role="alert">{why.value}</p>}
     {state.value === "recording" ? <button type="button" class="recording" onClick={stop}>停止录音　{clock(seconds.value)} / {clock(SECONDS_MAX)}</button>
       : <button type="button" onClick={start}>{state.value === "asking" ? "请允许用麦克风…" : "录一段话"}</button>}</>;
