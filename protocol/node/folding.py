@@ -10,17 +10,16 @@ nothing, since the subjects concerned are folded again.
 from collections.abc import Collection, Iterable
 from typing import Any
 
-import msgspec
 from sqlalchemy import text
 
 from protocol import views
 from protocol.certificate import serves
 from protocol.entry import Admitted, decode_head, node_of
 from protocol.node.journal import Journal
-from protocol.node.journal.rebuild import ENDS_FOLDED, fill
-from protocol.node.journal.rows import fetch, index_names, is_postgres
+from protocol.node.journal.rebuild import fill
+from protocol.node.journal.rows import index_names, is_postgres
 from protocol.node.listing import GONE, INDICES, SEARCH, STATISTICS
-from protocol.node.shelf import Shelf, Stale, folded_ends
+from protocol.node.shelf import Shelf, Stale, ended_of, ends_folded, ends_known, note_ends
 from protocol.place import covers
 from protocol.tables import Tables
 
@@ -69,35 +68,37 @@ async def furnish(journal: Journal, shelf: Shelf) -> Journal:
         for statement in (*gone, *wanted, *(STATISTICS if is_postgres(w.connection) else ())):
             await w.connection.execute(text(statement))
     stale, folded_with = await shelf.load(journal), await journal.local(FOLDED_WITH)
+    await fold_ended(journal, shelf)  # before anything is folded by the rest
     # without the mark (a new store, views just made anew) the views were folded with what the package brings
     is_old = stale.tables if folded_with is None else folded_with != shelf.mark
     await fold_again(journal, shelf, Stale(is_old, stale.nodes, stale.before))
     if folded_with is None and not is_old:
         await _note(journal, shelf.mark)
-    await fold_ended(journal, shelf)
     return journal
 
 
 async def fold_ended(journal: Journal, shelf: Shelf) -> None:
-    """Looks which posts ended, and folds once more what their people wrote beyond what was known then. Again is cheap."""
-    stale = await shelf.load_ended(journal)
-    if not stale:
-        return
-    await journal.barrier()  # what is being written was folded by what was known before
-    after: dict[tuple[str, str], int] = {}  # lane → the lowest seq beyond which one of these posts does not count
-    heads = await journal.heads()
-    for end in [end for post in stale for end in shelf.ended[post]]:
-        for ledger, origin in heads:
-            known = shelf.certificates.get(node_of(origin))
-            if covers(end.reach, ledger) and (known is None or serves(known, end.of)):
-                last = end.last.get((ledger, origin), 0)
-                after[ledger, origin] = min(last, after.get((ledger, origin), last))
-    for (ledger, origin), seq in after.items():
-        await _project(journal, await _written_after(journal, ledger, origin, seq, stale))
-    async with journal.writing() as w:
-        rows = await fetch(w.connection, "select post, item from ended_row order by post, item", {})
-        done = sorted(await folded_ends(journal) | {(row[0], row[1]) for row in rows if row[0] in stale})
-        await w.set_local(ENDS_FOLDED, msgspec.msgpack.encode(done))
+    """Looks which ends of posts count, and folds once more what was written beyond those that came or went. Again is cheap."""
+    async with shelf.ending:
+        stale = await shelf.load_ended(journal)
+        if not stale:
+            return
+        await journal.barrier()  # what is being written was folded by what was known before
+        after: dict[tuple[str, str], int] = {}  # lane → the lowest seq beyond which one of these posts does or did not count
+        heads = await journal.heads()
+        for end in map(ended_of, stale.values()):
+            for ledger, origin in heads:
+                known = shelf.certificates.get(node_of(origin))
+                if covers(end.reach, ledger) and (known is None or serves(known, end.of)):
+                    last = end.last.get((ledger, origin), 0)
+                    after[ledger, origin] = min(last, after.get((ledger, origin), last))
+        posts = {post for post, _ in stale}
+        for (ledger, origin), seq in after.items():
+            await _project(journal, await _written_after(journal, ledger, origin, seq, posts))
+        async with journal.writing() as w:
+            known, folded = await ends_known(journal), await ends_folded(journal)
+            gone = stale.keys() - shelf.ends.keys()
+            await note_ends(w, {key: raw for key, raw in known.items() if key not in gone}, (folded | stale.keys()) - gone)
 
 
 async def fold_again(journal: Journal, shelf: Shelf, stale: Stale) -> None:
@@ -112,7 +113,12 @@ async def fold_again(journal: Journal, shelf: Shelf, stale: Stale) -> None:
         mark = shelf.mark
         await fill(journal)
         await _note(journal, mark)
-        return
+    else:
+        await _fold_revoked(journal, shelf, stale)
+    await fold_ended(journal, shelf)  # what an end of a post rests on may count no more
+
+
+async def _fold_revoked(journal: Journal, shelf: Shelf, stale: Stale) -> None:
     lanes = [(ledger, origin, head.seq) for (ledger, origin), head in (await journal.heads()).items() if node_of(origin) in stale.nodes]
     for ledger, origin, seq in lanes:
         said = [good.get(node_of(origin)) for good in (stale.before, shelf.revoked)]

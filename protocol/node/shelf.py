@@ -7,6 +7,7 @@ the highest version). Desk and admission load again after a commit on *common* a
 clocks stand in the views.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from types import MappingProxyType
@@ -23,7 +24,7 @@ from protocol.data import PACKAGED
 from protocol.entry import Admitted
 from protocol.events import NodeRevoked, facts_of
 from protocol.hold import LastGood
-from protocol.node.journal import Journal
+from protocol.node.journal import Journal, Writing
 from protocol.node.journal.rebuild import ENDS_FOLDED
 from protocol.place import COMMON
 from protocol.problem import Refused
@@ -35,6 +36,7 @@ _REVOKING = text(
 )
 
 _MAX = 2**63
+ENDS_KNOWN = "ends of posts known"  # row of `local`
 
 
 class Stale(NamedTuple):
@@ -53,10 +55,24 @@ class Ended(NamedTuple):
     of: str
 
 
-async def folded_ends(journal: Journal) -> set[tuple[str, str]]:
+Ends = dict[tuple[str, str], bytes]  # (post, item) → its limits, packed
+
+
+async def ends_known(journal: Journal) -> Ends:
+    """Ends by which anything here may have been folded, also those that count no more."""
+    raw = await journal.local(ENDS_KNOWN)
+    return {(post, item): limits for post, item, limits in msgspec.msgpack.decode(raw, type=list[tuple[str, str, bytes]])} if raw else {}
+
+
+async def ends_folded(journal: Journal) -> set[tuple[str, str]]:
     """(post, item) of the ends by which everything here was folded already; a rebuild forgets them."""
     raw = await journal.local(ENDS_FOLDED)
     return set(msgspec.msgpack.decode(raw, type=list[tuple[str, str]])) if raw else set()
+
+
+async def note_ends(w: Writing, known: Ends, folded: Iterable[tuple[str, str]]) -> None:
+    await w.set_local(ENDS_KNOWN, msgspec.msgpack.encode([(*key, limits) for key, limits in sorted(known.items())]))
+    await w.set_local(ENDS_FOLDED, msgspec.msgpack.encode(sorted(folded)))
 
 
 class Shelf:
@@ -72,6 +88,8 @@ class Shelf:
         self.tips: Mapping[tuple[str, str], tuple[int, bytes]] = {}
         self.certificates: Mapping[str, Certificate] = {}
         self.ended: Mapping[str, Sequence[Ended]] = {}
+        self.ends: Ends | None = None  # what `ended` was read from
+        self.ending = asyncio.Lock()  # held while the ends are looked at and folded: of two looks the older must not be the last
 
     def __call__(self) -> Tables:
         return self._tables
@@ -126,18 +144,35 @@ class Shelf:
                     found[lane] = min(end.last.get((ledger, origin), 0), found.get(lane, _MAX))
         return found
 
-    async def load_ended(self, journal: Journal) -> frozenset[str]:
-        """Posts that ended, from the views; at once in force. Those that are not folded yet, for `folding.fold_ended`."""
+    async def load_ended(self, journal: Journal) -> Ends:
+        """Ends of posts, from the views; noted, then in force. Returns those that came or went: not everything is folded by what is now.
+
+        One goes when the entry that said it counts no more, say since its node was put out. `ending` is held.
+        """
         async with journal.read() as c:
-            rows = (await c.execute(text("select post, item, limits from ended_row"))).all()
-        found: dict[str, list[Ended]] = {}
-        for post, _, raw in rows:
-            limits = msgspec.msgpack.decode(raw, type=Limits)
-            last = {(ledger, origin): seq for ledger, origin, seq in limits.last}
-            found.setdefault(post, []).append(Ended(limits.reach, last, limits.of))
-        self.ended = found
-        folded = await folded_ends(journal)
-        return frozenset(post for post, item, _ in rows if (post, item) not in folded)
+            rows: Ends = {(row[0], row[1]): bytes(row[2]) for row in await c.execute(text("select post, item, limits from ended_row"))}
+        known, folded, before = await ends_known(journal), await ends_folded(journal), self.ends
+        if rows.keys() - known.keys():  # noted first: killed later, it is known that something may have been folded by it
+            async with journal.writing() as w:
+                await note_ends(w, known | rows, folded)
+        self.ends, self.ended = rows, _by_post(rows)
+        changed = (rows.keys() - folded) | (known.keys() - rows.keys())
+        if before is not None:  # another program on this journal may have folded by what it knew, and this one by what it did not
+            changed |= rows.keys() ^ before.keys()
+        every = {**(before or {}), **known, **rows}
+        return {key: every[key] for key in changed}
+
+
+def _by_post(ends: Ends) -> dict[str, list[Ended]]:
+    found: dict[str, list[Ended]] = {}
+    for (post, _), raw in ends.items():
+        found.setdefault(post, []).append(ended_of(raw))
+    return found
+
+
+def ended_of(raw: bytes) -> Ended:
+    limits = msgspec.msgpack.decode(raw, type=Limits)
+    return Ended(limits.reach, {(ledger, origin): seq for ledger, origin, seq in limits.last}, limits.of)
 
 
 def _certificates(rows: list[tuple[str, bytes | None]]) -> dict[str, Certificate]:

@@ -179,5 +179,27 @@ async def test_ends_are_known_after_a_start_and_folded_once(county):
     await settle(root, town, village)
     again = await county.node("village")  # the same folder, opened anew
     assert (await again.reads.case(again.actor(), case)).status == "logged"
-    assert await again.shelf.load_ended(again.journal) == frozenset()
+    assert await again.shelf.load_ended(again.journal) == {}
     assert ROOT in root.signer.serves
+
+
+@pytest.mark.parametrize("is_started_anew", [False, True])
+async def test_an_end_said_by_a_computer_that_was_put_out_counts_no_more_where_it_was_folded_in(county, is_started_anew):
+    """The village heard of the end before it heard that the township's computer had been put out, and held back what the clerk wrote since."""
+    root, town, village = await three(county)
+    old = await person(village, "王芳", "clerk", VILLAGE)
+    await settle(root, town, village)
+    heads = await root.journal.heads()
+    good = [(ledger, origin, head.seq) for (ledger, origin), head in heads.items() if origin == town.signer.origin]
+    await root.desk.revoke_node(town.signer.node, good, "电脑丢了")
+    await end(town, old)  # its computer does not know yet
+    await settle(town, village)
+    case = (await village.say(dispute(), old)).subject
+    assert [(r.code, r.kind) for r in (await village.reads.case(old, case)).reviews] == [("post_over", "DisputeLogged")]
+    await settle(root, village)
+    if is_started_anew:
+        village = await county.node("village")
+    for node in (root, village):
+        row = (await node.journal.rows("case_row", "subject = :s", {"s": case}))[0]
+        assert (row["status"], row["reviews"]) == ("logged", 0)
+        assert await rebuild(node.journal)

@@ -13,7 +13,7 @@ from protocol.node.journal.projection import Projected
 from protocol.node.journal.rows import among, bound, fetch
 from protocol.node.journal.writing import REFOLDS, Writing
 
-ENDS_FOLDED = "ends of posts folded"  # `local` keeps which ends of posts the views know of
+ENDS_FOLDED = "ends of posts folded"  # `local` keeps by which ends of posts everything here was folded already
 SUBJECTS_MAX = 200  # of one transaction: about 0.1 s
 
 
