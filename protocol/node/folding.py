@@ -97,7 +97,7 @@ async def fold_ended(journal: Journal, shelf: Shelf) -> None:
             await _project(journal, await _written_after(journal, ledger, origin, seq, posts))
         async with journal.writing() as w:
             known, folded = await ends_known(journal), await ends_folded(journal)
-            gone = stale.keys() - shelf.ends.keys()
+            gone = stale.keys() - (shelf.ends or {}).keys()
             await note_ends(w, {key: raw for key, raw in known.items() if key not in gone}, (folded | stale.keys()) - gone)
 
 
