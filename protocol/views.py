@@ -15,7 +15,17 @@ from protocol.case import OPEN, Case, Task, key_text
 from protocol.companion import SORT as COMPANION
 from protocol.companion_fold import fold_companion, opinion_texts
 from protocol.entry import Admitted
-from protocol.events import DisputeCorrected, DisputeLogged, NodeEnrolled, NodeRevoked, PostEnded, TableSet, body_of
+from protocol.events import (
+    DisputeCorrected,
+    DisputeLogged,
+    NodeEnrolled,
+    NodeRevoked,
+    PostEnded,
+    TableSet,
+    UnitsConvened,
+    body_of,
+    facts_of,
+)
 from protocol.events_of_parties import PartyAdded, PartyCorrected
 from protocol.fold import LastGood, fold_case, fold_person, fold_task
 from protocol.hold import Item, gathered, out_of_office, read
@@ -68,6 +78,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
     ),
     "clock_row": _columns("subject! clock! starts_ms:int! due_ms:int+ state note"),
     "review_row": _columns("subject! item! owner+ reason due_ms:int"),
+    "meeting_row": _columns("subject! item! when_ms:int+ units"),
     "opinion_row": _columns("subject! item! case_subject+ ledger+ risk at_ms:int"),
     "person_row": _columns("subject! ledger+ name+ phone"),
     "post_row": _columns("subject! post! ledger+ kind+ title home+ ended:int"),
@@ -122,7 +133,18 @@ def _of_case(case: Case, tables: Tables) -> Rows:
         "person": who_came(case),
         "last_origin": case.last[0], "last_seq": case.last[1],
     }  # fmt: skip
-    return {"case_row": [row], "clock_row": _clock_rows(case.id, found), "review_row": _review_rows(case)}
+    beside = {"clock_row": _clock_rows(case.id, found), "review_row": _review_rows(case), "meeting_row": _meeting_rows(case)}
+    return {"case_row": [row], **beside}
+
+
+def _meeting_rows(case: Case) -> list[dict[str, Any]]:
+    """Joint meetings that have an hour."""
+    held = [(line, facts_of(line.head)) for line in case.lines if line.kind == "UnitsConvened" and not line.set_aside and not line.waiting]
+    return [
+        {"subject": case.id, "item": key_text(line.key), "when_ms": facts.when_ms, "units": " ".join(facts.units)}
+        for line, facts in held
+        if isinstance(facts, UnitsConvened) and facts.when_ms
+    ]
 
 
 def figures(case: Case, found: list[clocks.Clock], tables: Tables) -> int:

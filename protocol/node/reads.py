@@ -25,6 +25,7 @@ from protocol.node.journal import Journal
 from protocol.node.journal.rows import among, bound, named
 from protocol.node.journal.stored import SELECT, stored
 from protocol.node.listing import VIEWS
+from protocol.node.meetings import Meetings
 from protocol.node.sealing import SealedReport
 from protocol.node.shelf import Shelf
 from protocol.node.shown import CadreChoice, CasePage, CaseRow, Erasure, Key, Mark, PersonRow, PlaceRow, QuarantineRow, TaskRow, row_as
@@ -71,7 +72,7 @@ class Reads:
         self._journal, self._shelf, self._signer, self._clock = journal, shelf, signer, clock
         self._secret = sealing_secret
         self._counts: dict[Any, _Counts] = {}
-        self.statistics = Statistics(journal, clock)
+        self.statistics, self.meetings = Statistics(journal, clock), Meetings(journal)
         if sealing_secret is not None:
             crypto_scalarmult_base(sealing_secret)  # raises at once for a key that is none
 

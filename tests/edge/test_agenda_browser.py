@@ -36,6 +36,8 @@ def test_two_weeks_day_by_day(open_page: Callable, nodes: Served):
     cell = page.locator(".days > li").filter(has=page.locator(f"time[datetime='{day}']"))
     expect(cell).to_contain_text("联调")
     expect(cell).to_contain_text(hour)
+    expect(cell.locator(".answers li")).to_contain_text("没回话")
+    expect(page.locator("#nav [aria-current=page]")).to_have_text("日程")
     expect(page.locator(".days .today")).to_have_count(1)
     assert page.locator(".days .rests").count() >= 4, "two weekends"
     expect(page.locator(".days .due").first).to_contain_text("到期")

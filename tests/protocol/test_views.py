@@ -39,6 +39,7 @@ def test_every_row_has_exactly_the_columns_of_its_table() -> None:
     world = County()
     subject = world.escalated()
     world.act(world.county, c.CallUpDispute, subject, COUNTY)
+    world.act(world.county, c.ConveneUnits, subject, COUNTY, when_ms=MONDAY_MS + 9 * 86_400_000)
     world.act(world.village, c.SignAgreement, subject, VILLAGE)
     world.sync()
     person = [

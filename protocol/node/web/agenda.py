@@ -2,7 +2,7 @@
 
     GET /calendar?from=2026-11-23      begins on the Monday of that day's week; without, on this week's
 
-Meetings are those that cases seen here were convened to (UnitsConvened); a case's date is its first legal clock.
+Meetings are those that cases seen here were convened to (UnitsConvened), past ones too; a case's date is its first legal clock.
 """
 
 from collections import defaultdict
@@ -13,17 +13,20 @@ import msgspec
 from litestar import Request, Response, get
 
 from protocol import calendar
-from protocol.case import Case
-from protocol.events import UnitsConvened, facts_of
-from protocol.node.shown import TaskRow
 from protocol.node.web.lists import day_of
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
 from protocol.node.web.words import WEEKDAYS, local
-from protocol.problem import Refused
 
 DAYS: Final = 14
-CASES_MAX: Final = 100  # with meetings, and of dates
 PER: Final = 200
+ANSWERS: Final = {  # status of a unit's task → what it says of its coming, tone
+    "sent": ("没回话", "soon"),
+    "confirmed": ("来", "good"),
+    "arrived": ("到了", "good"),
+    "reported": ("已反馈", "good"),
+    "declined": ("不来", "late"),
+    "recalled": ("不用来了", "quiet"),
+}
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -36,6 +39,8 @@ class Entry(msgspec.Struct, frozen=True):
     href: str
     late: bool = False
     label: str = ""  # what of the case it is; words: what people called it
+    answers: tuple[tuple[str, str, str], ...] = ()  # (unit, what it answered, tone) of a meeting; "" where that is not to be seen
+    is_off: bool = False
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -54,26 +59,15 @@ def first_day(request: Request) -> date:
     return asked - timedelta(days=asked.weekday())
 
 
-async def meetings(request: Request, tasks: list[TaskRow]) -> list[tuple[int, Entry]]:
-    """Of the cases whose units were asked to come."""
+async def meetings(request: Request, from_ms: int, to_ms: int) -> list[tuple[int, Entry]]:
+    """Of the cases seen here whose units were asked to come, with what each answered."""
     node, actor, tables = node_of(request), actor_of(request), node_of(request).tables()
     found = []
-    for subject in list(dict.fromkeys(task.case_subject for task in tasks if task.unit and task.case_subject))[:CASES_MAX]:
-        try:
-            case: Case = await node.reads.case(actor, subject)
-        except Refused:
-            continue
-        for line in case.lines:
-            facts = facts_of(line.head) if line.kind == "UnitsConvened" and not line.set_aside else None
-            if isinstance(facts, UnitsConvened) and facts.when_ms:
-                units = "、".join(tables.office_name(unit) for unit in facts.units)
-                words = case.title or tables.type_name(case.type)
-                found.append(
-                    (
-                        facts.when_ms,
-                        Entry("meeting", calendar.local_time(facts.when_ms), words, units, f"/cases/{case.id}#timeline", label="联调"),
-                    )
-                )
+    for one in await node.reads.meetings.between(actor, from_ms, to_ms):
+        answers = tuple((tables.office_name(unit), *ANSWERS.get(status, ("", ""))) for unit, status in one.answers)
+        words, href = one.words or tables.type_name(one.type), f"/cases/{one.case}#timeline"
+        entry = Entry("meeting", calendar.local_time(one.when_ms), words, "", href, label="联调", answers=answers, is_off=one.is_off)
+        found.append((one.when_ms, entry))
     return found
 
 
@@ -82,7 +76,7 @@ async def dates(request: Request, until_ms: int) -> list[tuple[int, Entry]]:
     node, actor, now_ms = node_of(request), actor_of(request), node_of(request).clock()
     found = []
     for view, kind in (("held", "due"), ("follow_up", "follow_up")):
-        rows = (await node.reads.cases(actor, view, per=PER)).rows
+        rows = (await node.reads.cases(actor, view, per=PER, by_date=kind == "due")).rows
         for row in rows:
             at_ms = row.follow_up_due_ms if kind == "follow_up" else row.due_ms
             if at_ms and at_ms <= until_ms and not (kind == "due" and row.follow_up_due_ms == at_ms):
@@ -96,7 +90,7 @@ async def days(request: Request, first: date) -> list[Day]:
     rules, now_ms = node.tables().calendar, node.clock()
     tasks = await node.reads.tasks(actor, open_only=True)
     until_ms = calendar.end_of_day_ms(first + timedelta(days=DAYS - 1))
-    told = [*await meetings(request, tasks), *await dates(request, until_ms)]
+    told = [*await meetings(request, calendar.start_of_day_ms(first), until_ms + 1), *await dates(request, until_ms)]
     names = await node.reads.person_names({task.cadre for task in tasks} - {""})
     for task in tasks:
         if task.due_ms and not task.unit:
