@@ -12,6 +12,7 @@ page asks by itself whenever it is open.
 import asyncio
 import base64
 import logging
+import re
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -34,8 +35,10 @@ WAIT_S: Final = 10.0
 TTL_S: Final = 86_400  # how long the service keeps it for a phone without signal; of several it keeps the last (Topic)
 TOKEN_MS: Final = 12 * HOUR_MS
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost"})
+HTTPS_PORT: Final = 443
 GONE: Final = frozenset({404, 410})
 _ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256
+_HOST: Final = re.compile(r"[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*")  # another name fails where its address is looked up, or its certificate
 _NEWS: Final = (
     "select e.head_bytes, t.cadre from entry e join task_row t on t.subject = e.subject"
     " where e.position > :after and e.position <= :upto and e.sort = 'task' and t.cadre > ''"
@@ -112,7 +115,7 @@ class Push:
         if not persons:
             return
         for endpoint, kept in (await self._kept()).items():
-            if kept.person in persons:
+            if kept.person in persons and self._may(endpoint):  # the administrator may have taken a service away since
                 await self._knock(http, endpoint)
 
     async def _knock(self, http: Any, endpoint: str) -> None:
@@ -130,14 +133,18 @@ class Push:
             log.event("push refused", level=logging.WARNING, status=told.status_code)
 
     def _may(self, endpoint: str) -> bool:
-        """Only a service that the administrator named: else whoever signs in could make this node ask any address."""
+        """Only a service that the administrator named: else whoever signs in could make this node ask any address. As httpx will read it."""
+        import httpx
+
         try:
-            at = urlsplit(endpoint)
-            host, secure = at.hostname or "", at.scheme == "https" or (at.scheme == "http" and at.hostname in LOOPBACK)
-        except ValueError:
+            at = httpx.URL(endpoint)
+            host, port = at.host, at.port
+        except (httpx.InvalidURL, ValueError):
             return False
-        named = any(fnmatchcase(host, service) for service in self._rules.services)
-        return secure and named and at.username is None and len(endpoint) <= ENDPOINT_CHARS_MAX and endpoint.isascii()
+        here = host in LOOPBACK
+        secure = (at.scheme == "https" and port in (None, HTTPS_PORT)) or (here and at.scheme in ("http", "https"))
+        named = _HOST.fullmatch(host) is not None and any(fnmatchcase(host, service) for service in self._rules.services)
+        return secure and named and not at.userinfo and len(endpoint) <= ENDPOINT_CHARS_MAX and endpoint.isascii()
 
     def _token(self, endpoint: str) -> str:
         at, now_ms = urlsplit(endpoint), self._clock()

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from protocol.commands import AssignTask, ConfirmTask, RecallTask, UrgeTask
 from protocol.node.config import Push as Rules
-from protocol.node.push import GATHER_S, Push
+from protocol.node.push import GATHER_S, Kept, Push
 from protocol.problem import Refused
 from tests.kit.push import Service
 from tests.node.desk_kit import ROOT, County, Node, add_person, dispute, new_id
@@ -132,11 +132,33 @@ async def test_a_phone_is_one_persons_at_a_time_and_only_he_takes_it_back(county
     assert sorted(await push._kept()) == [service.url(f"phone{n}") for n in range(2, 6)], "his newest few"
 
 
+async def test_an_address_that_cannot_be_asked_costs_nobody_else_his_knock(county, service):
+    """Such a one was kept by an older program, or its service is no more among those that are named."""
+    root = await county.node("root")
+    cadre, _ = await add_person(root, "周凯", "cadre", office=ROOT, home=root.signer.node)
+    push = pushing(root)
+    bad = (
+        "https://a.push.example.org:abc/x",
+        "https://a.push.example.org/\x01",
+        "https://xn--a.push.example.org/",
+        "https://push.example.net/x",
+    )
+    await push._keep({endpoint: Kept(cadre, 0) for endpoint in (*bad, service.url("his"))})
+
+    async def lives() -> None:
+        await sent(root, cadre)
+        await service.knocked(1)
+
+    await running(root, push, lives)
+
+
 @pytest.mark.parametrize(
     "endpoint",
     [
         "http://a.push.example.org/x", "https://push.example.net/x", "https://push.example.org.evil.net/x", "https://u:p@a.push.example.org/x",
         "https://10.0.0.1/x", "file:///etc/passwd", "", "https://a.push.example.org/" + "x" * 2_000, "https://[", "https://a.push.example.org/乡",
+        "https://a.push.example.org:abc/x", "https://a.push.example.org/\x01", "https://xn--a.push.example.org/", "https://a.push.example.org:8443/x",
+        "https://a.push.example.org:70000/x", "https://evil.net%2f.push.example.org/x", "https://.push.example.org/x", "https://a\\.push.example.org/x",
     ],
 )  # fmt: skip
 async def test_only_services_that_the_administrator_named_are_asked(county, endpoint):
