@@ -36,8 +36,9 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """A command that may be asked for now. label: the button · sentence: what will happen to whom."""
+    """A command that may be asked for now. label: the button · sentence: what will happen to whom · sees: what whom it is sent to will see."""
 
     command: str
     label: str
     sentence: str
+    sees: str = ""

@@ -24,6 +24,7 @@ from protocol.events import Actor, DisputeArrived, Draft
 from protocol.office import is_above, lowest, receivers_down, receivers_up
 from protocol.parties import party_drafts
 from protocol.problem import Refused
+from protocol.tables import Tables
 from protocol.transfer import receivers
 from protocol.visit_drafts import assign_drafts, request_drafts
 
@@ -33,6 +34,7 @@ BACK: Final = "accepted|logged"  # after a reopening: accepted if it ever was, e
 NONE, PENDING = "none", "pending"  # what an offer must be
 # who: the office that holds; was offered; stands above the holder; follows up; may see the case. `node` writes by itself.
 HOLDER, OFFERED, ABOVE, FOLLOW, COVERS, NODE = "holder", "offered", "above", "follow", "covers", "node"
+NAMED_MAX: Final = 3  # offices or people that a sentence names one by one
 APART = "apart"  # its own ledger does not reach the place of the case
 # effect in the fold: an outcome belongs to its term; an append never is late
 OUTCOME, OFFER, RETURN, HOLD, REVIEW, APPEND, ARRIVE, OTHER = "outcome", "offer", "return", "hold", "review", "append", "arrive", "other"
@@ -73,29 +75,29 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("VoidDispute", "DisputeVoided", "log", _H, OUTCOME, _to("voided", "logged"), NONE, "登错了才作废；编号保留，不再计入统计。"),
     Row("RemoveDispute", "DisputeRemoved", "log", _H, OUTCOME, _to("voided", *OPEN), "", "原来是检举控告的：内容加密转交专岗，台账里的正文全部删掉，只留编号。"),
     Row("AcceptDispute", "DisputeAccepted", "mediate", _H, OUTCOME, _to("accepted", "logged"), "", "受理后开始计算法定期限，由{holder}负责。"),
-    Row("DeclineDispute", "DisputeDeclined", "mediate", _H, OUTCOME, _to("declined", "logged"), NONE, "书面告知当事人理由和该找的部门。"),
+    Row("DeclineDispute", "DisputeDeclined", "mediate", _H, OUTCOME, _to("declined", "logged"), NONE, "书面告知{parties}理由和该找的部门。"),
     Row("RecordMediation", "MediationRecorded", "mediate", _H, OUTCOME, _to("mediating", *_MEDIABLE), "", "每调解一次记一次；没谈成可以再调、上报或终止。"),
-    Row("SignAgreement", "AgreementSigned", "mediate", _H, OUTCOME, _to("agreed", *_MEDIABLE), "", "生成协议书和编号，开始计算司法确认和回访期限。"),
-    Row("EndMediation", "MediationEnded", "mediate", _H, OUTCOME, _to("ended", *_MEDIABLE), "", "终止调解，告知当事人仲裁、行政、诉讼等其他途径。"),
+    Row("SignAgreement", "AgreementSigned", "mediate", _H, OUTCOME, _to("agreed", *_MEDIABLE), "", "和{parties}的协议书有了编号，开始计算司法确认和回访期限；没有另选时由{follow}回访。"),
+    Row("EndMediation", "MediationEnded", "mediate", _H, OUTCOME, _to("ended", *_MEDIABLE), "", "终止调解，告知{parties}仲裁、行政、诉讼等其他途径。"),
     Row("EscalateDispute", "DisputeEscalated", "move", _H, OFFER, _stay(*OPEN), NONE, "送给{up}；对方受领之前仍由{holder}负责。"),
-    Row("HandDownDispute", "DisputeHandedDown", "move", _H, OFFER, _stay(*OPEN), NONE, "交给下级或窗口、部门，写明期限；对方受领之前仍由{holder}负责。"),
+    Row("HandDownDispute", "DisputeHandedDown", "move", _H, OFFER, _stay(*OPEN), NONE, "交给{down}，写明期限；对方受领之前仍由{holder}负责。"),
     Row("TransferDispute", "DisputeTransferred", "move", _H, TRANSFER, _stay(*OPEN), NONE, "转给管不到这本台账的单位；对方受领之前仍由{holder}负责，受领后在对方台账接着办。"),
     Row("TakeUpDispute", "DisputeTakenUp", "move", (OFFERED,), HOLD, _stay(*OPEN), PENDING, "{by}送来；受领后由{me}负责，{holder}不能再改结果。"),
-    Row("ReturnDispute", "DisputeReturned", "move", (OFFERED, HOLDER), RETURN, _stay(*OPEN), PENDING, "不受领；仍由{holder}负责。"),
+    Row("ReturnDispute", "DisputeReturned", "move", (OFFERED, HOLDER), RETURN, _stay(*OPEN), PENDING, "不受领，退回{by}；仍由{holder}负责。"),
     Row("CallUpDispute", "DisputeCalledUp", "call_up", (ABOVE,), HOLD, _stay(*OPEN, "closed"), "", "直接由{me}承办，{holder}不能再改结果。"),
     Row("NameHandler", "HandlerNamed", "move", _H, OUTCOME, _stay(*OPEN, "closed"), "", "定{holder}里具体承办的人。"),
-    Row("ConveneUnits", "UnitsConvened", "convene", _H, OUTCOME, _stay(*OPEN), "", "由{holder}牵头，每个单位收到一项联调任务。"),
-    Row("AssignTask", "", "assign", _H, OTHER, _stay(*OPEN, "closed"), "", "派干部上门；任务送到他的手机，期限从现在算。"),
+    Row("ConveneUnits", "UnitsConvened", "convene", _H, OUTCOME, _stay(*OPEN), "", "由{holder}牵头，下面选的每个单位收到一项联调任务。"),
+    Row("AssignTask", "", "assign", _H, OTHER, _stay(*OPEN, "closed"), "", "派选定的干部上门；任务送到他的手机，期限从现在算。"),
     Row("RequestTask", "", "move", _H, OTHER, _stay(*OPEN, "closed"), "", "请别处的村镇或单位走访、了解情况；对方只看到您写的，答复回到这里。"),
     Row("CloseDispute", "DisputeClosed", "close", _H, OUTCOME, _to("closed", *OPEN), NONE, "写明结果办结；以后由{follow}回访。"),
-    Row("ReopenDispute", "DisputeReopened", "close", _H, OUTCOME, _to(BACK, "ended", "closed", "archived", "declined"), "", "重新办理；签过的协议仍然有效。"),
+    Row("ReopenDispute", "DisputeReopened", "close", _H, OUTCOME, _to(BACK, "ended", "closed", "archived", "declined"), "", "由{holder}重新办理；签过的协议仍然有效。"),
     Row("RecordFollowUp", "FollowUpRecorded", "follow_up", (HOLDER, FOLLOW), OUTCOME, _stay("agreed", "closed"), "", "记双方履行和满意的情况。"),
     Row("ArchiveDispute", "DisputeArchived", "close", _H, OUTCOME, _to("archived", "closed", "declined"), NONE, "归入案卷，以后只能查阅、备注或重开。"),
     Row("MergeDispute", "DisputeMerged", "close", _H, OUTCOME, _to("merged", *OPEN), NONE, "并入另一件同一件事；两个编号都查得到，期限按早的算。"),
     Row("SetRisk", "RiskSet", "note", (HOLDER, ABOVE), OUTCOME, _stay(*OPEN, "closed"), "", "改风险等级，写明理由；红色当天告知派出所。"),
     Row("DecideReview", "ReviewDecided", "review", _H, REVIEW, _stay(*_ANY), "", "逐条决定被搁置的内容采纳还是不采纳。"),
-    Row("AddNote", "NoteAdded", "note", (COVERS,), APPEND, _stay(*_ANY), "", "写在时间线上，各级都看得到。"),
-    Row("AddEvidence", "EvidenceAdded", "note", (COVERS,), APPEND, _stay(*_ANY), "", "加照片、录音或书面材料。"),
+    Row("AddNote", "NoteAdded", "note", (COVERS,), APPEND, _stay(*_ANY), "", "写在时间线上，看得到这件的都看得到：{all}。"),
+    Row("AddEvidence", "EvidenceAdded", "note", (COVERS,), APPEND, _stay(*_ANY), "", "加照片、录音或书面材料，看得到这件的都看得到：{all}。"),
     Row("WriteOpinion", "", "note", (APART,), OTHER, _stay(*_ANY), "", "只记在{me}自己的台账里，{me}和上级看得到，{place}看不到。"),
     Row("GiveInstruction", "InstructionGiven", "supervise", (ABOVE,), APPEND, _stay(*OPEN, "closed"), "", "批示送到{holder}，承办单位不变。"),
     Row("UrgeDispute", "DisputeUrged", "supervise", (ABOVE,), APPEND, _stay(*OPEN), "", "催{holder}抓紧办，可以写新的期限。"),
@@ -228,27 +230,72 @@ def steps(case: Case | None, actor: Actor, context: Context) -> list[Step]:
             Step("LogDispute", "登记", f"登记后生成编号，由{context.tables.office_name(actor.office)}负责。"),
             Step("SealDispute", "密封转交", "检举控告当场加密交给专岗，本机不留内容。"),
         ]
-    found = []
+    found, names = [], dict[str, dict[str, str]]()
     for row in BY_COMMAND.values():
         if _refusal(row, case, actor, context) is None:
-            withdraws = row.effect == RETURN and acting(row, case, actor).office == case.holder
+            as_office = acting(row, case, actor)
+            if as_office.office not in names:
+                names[as_office.office] = _names(case, as_office, context)
+            withdraws = row.effect == RETURN and as_office.office == case.holder
             label = "撤回" if withdraws else words.COMMAND_NAMES[row.command]
-            sentence = "撤回送出的，仍由{holder}负责。" if withdraws else row.sentence
-            found.append(Step(row.command, label, sentence.format(**_names(case, acting(row, case, actor), context))))
+            sentence = "撤回送给{to}的，仍由{holder}负责。" if withdraws else row.sentence
+            sees = _sees(case, _sent_to(row, case, context.tables), context.tables) if row.effect == OFFER else ""
+            found.append(Step(row.command, label, sentence.format(**names[as_office.office]), sees))
     return found
 
 
 def _names(case: Case, actor: Actor, context: Context) -> dict[str, str]:
-    name = context.tables.office_name
+    """What sentences name: offices and people as they read."""
+    name, tables = context.tables.office_name, context.tables
     held = [move.to for move in case.moves]
+    down = receivers_down(case.holder, case.ledger, tables)
+    people = [party.name for party in case.parties]
     return {
         "me": name(actor.office),
         "holder": name(case.holder),
-        "up": "、".join(name(office) for office in receivers_up(case.holder)),
+        "up": "、".join(map(name, receivers_up(case.holder))),
+        "down": name(down[0]) if len(down) == 1 else f"下面选定的一个单位（{_some([name(one) for one in down])}）",
         "by": name(case.offer.by) if case.offer else "",
+        "to": name(case.offer.to) if case.offer else "",
         "follow": name(case.follow_up_by or lowest(held) or case.holder),
-        "place": context.tables.place_name(case.ledger),
+        "place": tables.place_name(case.ledger),
+        "parties": _some(people) or "当事人",
+        "all": "、".join(map(name, _seers(case, tables))),
     }
+
+
+def _some(names: list[str]) -> str:
+    return "、".join(names) if len(names) <= NAMED_MAX else f"{'、'.join(names[:NAMED_MAX])}等 {len(names)} 个"
+
+
+def _seers(case: Case, tables: Tables) -> list[str]:
+    """The offices for which access.may_see_case holds."""
+    parts = place.segments(case.ledger)
+    line = [office for n in range(len(parts), 0, -1) if tables.is_place(office := "/".join(parts[:n]))]
+    offered = [case.offer.to] if case.offer and case.offer.kind != "transfer" else []
+    return list(dict.fromkeys([*line, case.holder, case.logged_office, *offered, *case.convened]))
+
+
+def _sent_to(row: Row, case: Case, tables: Tables) -> str:
+    """Whom an offer goes to; "" = one of several, chosen in its form."""
+    up = row.command == "EscalateDispute"
+    offices = receivers_up(case.holder) if up else receivers_down(case.holder, case.ledger, tables)
+    return offices[0] if len(offices) == 1 else ""
+
+
+def _sees(case: Case, to: str, tables: Tables) -> str:
+    """What an office that is sent the case sees of it, as the case page shows it.
+
+    Above the holder it covers the ledger and saw all before; a unit sees it while it is offered or held. Telephone numbers are whole for
+    the holder and for who registered; opinions are read by their writer and above.
+    """
+    holder, who = tables.office_name(case.holder), tables.office_name(to) if to else "选定的单位"
+    told = [f"{who}办理纠纷的人将看到您填的理由、登记内容和当事人、全部经过和附件"]
+    told.append("电话显示全号" if to == case.logged_office else "电话受领以后才显示全号")
+    told.append("证件号只显示头尾，打印的协议书上是全的" if case.agreement is not None else "证件号只显示头尾")
+    if may_write_apart(case.holder, case.ledger):
+        told.append(f"{holder}另记的内部意见对方也看得到" if is_above(to, case.holder) else f"{holder}另记的内部意见对方看不到")
+    return "；".join(told) + "。"
 
 
 def arrival(case: Case, serves: tuple[str, ...]) -> Draft | None:

@@ -1,0 +1,92 @@
+"""What a step says before it is done is what happens: who is named, and what an office that is sent a case sees of it."""
+
+import re
+
+from protocol.commands import AcceptDispute, AddNote, EscalateDispute, HandDownDispute, Party, TakeUpDispute, WriteOpinion
+from tests.edge.pages_kit import at
+from tests.edge.rig import Rig
+from tests.node.desk_kit import ROOT, TOWN, new_id
+
+PHONE, MASKED = "13800001234", "138****1234"
+CARD, CARD_ENDS = "330523197001011234", "330***********1234"
+
+
+async def logged(rig: Rig) -> str:
+    subject = await rig.log(
+        "village", parties=[Party("叶根土", phone=PHONE, id_type="111", id_number=CARD), Party("叶根水", side="respondent")]
+    )
+    await rig.say("village", AcceptDispute(id=new_id(), case=subject))
+    await rig.say("village", AddNote(id=new_id(), case=subject, text="界石埋在土里。"))
+    await rig.everywhere()
+    return subject
+
+
+async def sentence(rig: Rig, kind: str, subject: str, command: str) -> str:
+    async with at(rig, kind) as client:
+        page = (await client.get(f"/cases/{subject}")).text
+    form = re.search(rf'<form id="form-{command}".*?</form>', page, re.DOTALL)
+    assert form, f"{kind} may not {command}"
+    return " ".join(re.findall(r'<p class="will">(.*?)</p>', form[0]))
+
+
+async def seen(rig: Rig, kind: str, subject: str) -> str:
+    async with at(rig, kind) as client:
+        return (await client.get(f"/cases/{subject}")).text
+
+
+async def test_escalating_says_what_the_receiver_will_see_and_it_sees_just_that(rig: Rig):
+    subject = await logged(rig)
+    said = await sentence(rig, "village", subject, "EscalateDispute")
+    for part in ("综治中心办理纠纷的人将看到", "当事人、全部经过和附件", "电话受领以后才显示全号", "证件号只显示头尾"):
+        assert part in said
+    assert "内部意见" not in said  # there can be none of the place itself
+    await rig.say("village", EscalateDispute(id=new_id(), case=subject, to=TOWN, reason="要镇里认界", tried="谈过两次"))
+    await rig.everywhere()
+    offered = await seen(rig, "town", subject)
+    for part in ("要镇里认界", "谈过两次", "叶根土", "界石埋在土里。", MASKED, CARD_ENDS):
+        assert part in offered
+    assert PHONE not in offered
+    await rig.say("town", TakeUpDispute(id=new_id(), case=subject))
+    await rig.everywhere()
+    held = await seen(rig, "town", subject)
+    assert PHONE in held
+    assert CARD not in held
+
+
+async def test_an_opinion_is_said_to_be_seen_above_and_not_below(rig: Rig):
+    subject = await logged(rig)
+    await rig.say("village", EscalateDispute(id=new_id(), case=subject, to=TOWN, reason="要镇里认界"))
+    await rig.everywhere()
+    await rig.say("town", TakeUpDispute(id=new_id(), case=subject))
+    await rig.say("town", WriteOpinion(id=new_id(), case=subject, text="两家都和村委有亲。"))
+    up, down = [await sentence(rig, "town", subject, command) for command in ("EscalateDispute", "HandDownDispute")]
+    assert "另记的内部意见对方也看得到" in up
+    assert "另记的内部意见对方看不到" in down
+    assert "高禹" in down  # the only office that it can go to is named
+    await rig.say("town", EscalateDispute(id=new_id(), case=subject, to=ROOT, reason="要县里牵头"))
+    await rig.everywhere()
+    assert "两家都和村委有亲。" in await seen(rig, "root", subject)
+    assert "两家都和村委有亲。" not in await seen(rig, "village", subject)
+
+
+async def test_sentences_name_people_and_offices(rig: Rig):
+    subject = await logged(rig)
+    assert "叶根土、叶根水" in await sentence(rig, "village", subject, "EndMediation")
+    note = await sentence(rig, "village", subject, "AddNote")
+    names = [rig.web("village").tables().office_name(office) for office in (TOWN, ROOT)]
+    assert all(name in note for name in names)
+    await rig.say("village", EscalateDispute(id=new_id(), case=subject, to=TOWN, reason="要镇里认界"))
+    assert names[0] in await sentence(rig, "village", subject, "ReturnDispute")
+
+
+async def test_of_many_receivers_a_few_are_named_and_how_many_there_are(rig: Rig):
+    subject = await logged(rig)
+    for kind, to in (("village", TOWN), ("town", ROOT)):
+        await rig.say(kind, EscalateDispute(id=new_id(), case=subject, to=to, reason="谈不拢"))
+        await rig.everywhere()
+        await rig.say("town" if kind == "village" else "root", TakeUpDispute(id=new_id(), case=subject))
+        await rig.everywhere()
+    said = await sentence(rig, "root", subject, "HandDownDispute")
+    assert re.search(r"下面选定的一个单位（.+、.+、.+等 \d+ 个）", said)
+    assert "选定的单位办理纠纷的人将看到" in said
+    await rig.say("root", HandDownDispute(id=new_id(), case=subject, to=TOWN, due="2026-12-20", reason="按界址图办"))
