@@ -10,6 +10,7 @@ Writing is whole or not at all: a new file beside, synced, renamed, folder synce
 import base64
 import os
 import secrets
+from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
@@ -87,6 +88,10 @@ class Identity:
             self.folder.chmod(0o700)
             write_whole(path, secrets.token_bytes(32))
         return path.read_bytes()
+
+    def derived(self, name: str) -> bytes:
+        """32 bytes that follow from the signing seed: every copy of this folder has the same, also one that was made before they were wanted."""
+        return blake2b(name.encode(), key=self.key("sign"), digest_size=32, person=b"yidi derived").digest()
 
     def signing_key(self) -> SigningKey:
         return SigningKey(self.key("sign"))

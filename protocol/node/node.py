@@ -78,7 +78,7 @@ class Node:
         )
         self.people = People(journal, shelf, machine.chance, self.config.session.idle_minutes * 60_000)
         self.unsaved = Unsaved(journal, clock)
-        self.push = Push(journal, lambda: identity.key("push"), self.config.push, clock)
+        self.push = Push(journal, lambda: identity.derived("push"), self.config.push, clock)
         self.recovering = Recovering(journal, shelf, self.signer, self.people, machine.chance)
         self.blobs = machine.blobs()
         self.uploads = machine.uploads(self.blobs)

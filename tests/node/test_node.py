@@ -7,7 +7,7 @@ from pathlib import Path
 from deploy.county import County
 from deploy.keeping import register
 from protocol.node import node
-from protocol.node.config import Config
+from protocol.node.config import Config, Push
 from protocol.node.node import Node, now_ms
 
 
@@ -43,6 +43,22 @@ async def test_an_old_database_under_a_newer_mark_opens_a_new_epoch_and_gives_no
     node = await opened(tmp_path)
     assert node.signer.epoch == 2, "noticed once, not at every start"
     await node.close()
+
+
+async def test_a_copy_that_was_made_before_pushing_was_allowed_tells_phones_the_same_key(tmp_path: Path):
+    """Two programs of a county, each with a folder: whichever a phone asks, the one that leads knocks there."""
+    one, other = tmp_path / "one", tmp_path / "other"
+    County.open(one, Config(), now_ms())
+    node = await opened(one)
+    assert node.push.key == ""
+    await node.close()
+    shutil.copytree(one, other)
+    keys = []
+    for folder in (one, other):
+        node = await Node.open(folder, Config(push=Push(contact="mailto:admin@example.org")))
+        keys.append(node.push.key)
+        await node.close()
+    assert keys[0] == keys[1] != ""
 
 
 async def test_a_node_ends_though_what_it_was_told_came_in_the_same_moment(tmp_path: Path):

@@ -19,8 +19,10 @@ from tests.phone.test_cadre_browser import Phone
 
 pytestmark = needs_chromium
 RULES = Rules(contact="mailto:admin@example.org", services=["127.0.0.1"])
-SUBSCRIBED = """{ let mine = null; PushManager.prototype.getSubscription = async () => mine;
-  PushManager.prototype.subscribe = async (asked) => (mine = { endpoint: 'ENDPOINT', options: { applicationServerKey: asked.applicationServerKey.buffer }, unsubscribe: async () => { mine = null; } }); }"""
+SUBSCRIBED = """{ let mine = null, times = 0; const made = (key) => ({ endpoint: 'ENDPOINT' + (times++ || ''), options: { applicationServerKey: key }, unsubscribe: async () => { mine = null; return true; } });
+  mine = BEFORE; PushManager.prototype.getSubscription = async () => mine;
+  PushManager.prototype.subscribe = async (asked) => (mine ??= made(asked.applicationServerKey.buffer)); }"""
+OLD = "made(new Uint8Array([4, 1, 2]).buffer)"  # subscribed with another key
 TOLD = "async () => (await (await navigator.serviceWorker.getRegistration('/task')).getNotifications()).map((n) => [n.title, n.data.task])"
 CLOSED = "/proof"  # a page of the same origin that is not the phone's
 
@@ -65,10 +67,10 @@ def told(page: Page) -> list[list[str]]:
     return []
 
 
-def enlisted(open_page: Callable[..., Page], url: str, service: Service) -> Page:
-    """A cadre's phone that is knocked at from now on."""
+def enlisted(open_page: Callable[..., Page], url: str, service: Service, before: str = "null") -> Page:
+    """A cadre's phone that is knocked at from now on. before: what it was subscribed to."""
     page = open_page(f"{url}/task", PHONE, permissions=["notifications"], **TOUCH)
-    page.add_init_script(SUBSCRIBED.replace("ENDPOINT", service.url("phone")))
+    page.add_init_script(SUBSCRIBED.replace("ENDPOINT", service.url("phone")).replace("BEFORE", before))
     phone = Phone(page, url)
     phone.sign_in("cadre")
     expect(page.get_by_text("页面关着时也提醒")).to_be_visible()
@@ -99,6 +101,12 @@ def test_who_signs_out_is_not_knocked_at_any_more(world, open_page):
     page.get_by_role("button", name="退出登录").tap()
     expect(page.get_by_text("请登录后收任务。")).to_be_visible()
     assert run(hub.pages.push._kept()) == {}
+
+
+def test_a_phone_that_knows_another_key_of_the_node_subscribes_anew_by_itself(world, open_page):
+    url, hub, run, service = world
+    enlisted(open_page, url, service, OLD)
+    assert list(run(hub.pages.push._kept())) == [service.url("phone1")]
 
 
 def test_where_the_node_pushes_nothing_the_page_says_so(world, open_page):
