@@ -13,7 +13,7 @@ import asyncio
 import base64
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ from protocol.entry import decode_head
 from protocol.node import log
 from protocol.node.config import Push as Rules
 from protocol.node.journal import Journal
+from protocol.node.journal.rows import chunks
 from protocol.node.wake import Wake
 from protocol.problem import Refused
 
@@ -32,6 +33,7 @@ KEPT: Final = "push"  # row of `local`: endpoint → who carries that phone
 ENDPOINT_CHARS_MAX, ENDPOINTS_MAX, PHONES_MAX = 1_000, 2_000, 4
 GATHER_S: Final = 1.0  # what happens meanwhile is one knock
 WAIT_S: Final = 10.0
+KNOCKS_MAX: Final = 8  # at once at one service
 TTL_S: Final = 86_400  # how long the service keeps it for a phone without signal; of several it keeps the last (Topic)
 TOKEN_MS: Final = 12 * HOUR_MS
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost"})
@@ -112,13 +114,22 @@ class Push:
         return {cadre for head, cadre in rows if decode_head(bytes(head)).author[0] != cadre}
 
     async def _tell(self, http: Any, persons: set[str]) -> None:
-        if not persons:
-            return
-        for endpoint, kept in (await self._kept()).items():
+        services = dict[str, list[str]]()
+        for endpoint, kept in (await self._kept()).items() if persons else ():
             if kept.person in persons and self._may(endpoint):  # the administrator may have taken a service away since
-                await self._knock(http, endpoint)
+                services.setdefault(_service(endpoint), []).append(endpoint)
+        async with asyncio.TaskGroup() as group:
+            for endpoints in services.values():
+                group.create_task(self._knocks(http, endpoints))
 
-    async def _knock(self, http: Any, endpoint: str) -> None:
+    async def _knocks(self, http: Any, endpoints: Sequence[str]) -> None:
+        """Of one service. When it cannot be reached, the rest of them are left out: each would wait as long."""
+        for some in chunks(endpoints, KNOCKS_MAX):
+            if not all(await asyncio.gather(*(self._knock(http, endpoint) for endpoint in some))):
+                return
+
+    async def _knock(self, http: Any, endpoint: str) -> bool:
+        """Claims that the service can be reached."""
         import httpx
 
         headers = {"TTL": str(TTL_S), "Urgency": "high", "Topic": "task", "Authorization": f"vapid t={self._token(endpoint)}, k={self.key}"}
@@ -126,11 +137,12 @@ class Push:
             told = await http.post(endpoint, headers=headers)
         except httpx.HTTPError as error:
             log.event("push failed", level=logging.WARNING, exception=error)
-            return
+            return not isinstance(error, (httpx.ConnectError, httpx.TimeoutException))
         if told.status_code in GONE:
             await self.drop(endpoint)
         elif told.status_code >= 300:
             log.event("push refused", level=logging.WARNING, status=told.status_code)
+        return True
 
     def _may(self, endpoint: str) -> bool:
         """Only a service that the administrator named: else whoever signs in could make this node ask any address. As httpx will read it."""
@@ -147,8 +159,7 @@ class Push:
         return secure and named and not at.userinfo and len(endpoint) <= ENDPOINT_CHARS_MAX and endpoint.isascii()
 
     def _token(self, endpoint: str) -> str:
-        at, now_ms = urlsplit(endpoint), self._clock()
-        service = f"{at.scheme}://{at.netloc}"
+        service, now_ms = _service(endpoint), self._clock()
         until_ms, token = self._tokens.get(service, (0, ""))
         if until_ms - now_ms < HOUR_MS:
             until_ms = now_ms + TOKEN_MS
@@ -172,6 +183,11 @@ class Push:
     async def _keep(self, kept: dict[str, Kept]) -> None:
         async with self._journal.writing() as w:
             await w.set_local(KEPT, msgspec.msgpack.encode(kept))
+
+
+def _service(endpoint: str) -> str:
+    at = urlsplit(endpoint)
+    return f"{at.scheme}://{at.netloc}"
 
 
 def _private_of(secret: bytes) -> Any:

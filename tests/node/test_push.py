@@ -6,15 +6,16 @@ import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from protocol.commands import AssignTask, ConfirmTask, RecallTask, UrgeTask
 from protocol.node.config import Push as Rules
-from protocol.node.push import GATHER_S, Kept, Push
+from protocol.node.push import GATHER_S, KNOCKS_MAX, Kept, Push
 from protocol.problem import Refused
-from tests.kit.push import Service
+from tests.kit.push import WAIT_S, Service
 from tests.node.desk_kit import ROOT, County, Node, add_person, dispute, new_id
 
 SECRET = b"\x07" * 32
@@ -150,6 +151,29 @@ async def test_an_address_that_cannot_be_asked_costs_nobody_else_his_knock(count
         await service.knocked(1)
 
     await running(root, push, lives)
+
+
+async def test_a_service_that_cannot_be_reached_holds_nobody_up_and_is_asked_a_few_times_a_round(county):
+    """A firewall: whoever asks there waits until he gives up. Here he gives up when all others are through."""
+    push, cadre = pushing(await county.node("root")), "1" * 32
+    there = [f"https://there.push.example.org/{n}" for n in range(20)]
+    walled = [f"https://walled.push.example.org/{n}" for n in range(60)]
+    await push._keep({endpoint: Kept(cadre, 0) for endpoint in (*walled, *there)})
+    asked, through = list[str](), asyncio.Event()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        if request.url.host.startswith("walled"):
+            await through.wait()
+            raise httpx.ConnectTimeout("no answer")
+        if set(there) <= set(asked):
+            through.set()
+        return httpx.Response(201)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http, asyncio.timeout(WAIT_S):
+        await push._tell(http, {cadre})
+    assert sorted(one for one in asked if one in there) == sorted(there)
+    assert len(asked) - len(there) == KNOCKS_MAX
 
 
 @pytest.mark.parametrize(
