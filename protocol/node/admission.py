@@ -271,13 +271,9 @@ class Admission:
         for asked in group:
             below = not certificates.is_above(asked.certificate, self._own)
             await expect_files(w, asked.fresh, asked.from_node, self._clock(), lambda _, below=below: below)
-        if erased := await erase_bodies(w, [e for e in fresh if self._counts(e)]):
+        if erased := await erase_bodies(w, [e for e in fresh if self._shelf.counts(*e.key)]):
             await w.project(erased)
         return fresh
-
-    def _counts(self, e: Stored) -> bool:
-        last_good = self._shelf.last_good(e.ledger, e.origin) if self._shelf.revoked else None
-        return last_good is None or e.seq <= last_good
 
     def _fold_again(self, stale: Stale) -> None:
         """Beside everything else: it may take minutes where there are many cases."""

@@ -99,7 +99,7 @@ async def heal(folder: Path, config: Config, clock: Callable[[], int]) -> Healin
         raise RuntimeError("台账的目录已损坏，读不出来。请用最近的备份恢复（yidi restore），备份以后的联上后从别的节点取回") from error
     journal = await open_journal(f"sqlite:///{made.resolve()}", key, shelf)
     try:
-        await _follow_up(journal, machine.blobs(), clock())
+        await _follow_up(journal, shelf, machine.blobs(), clock())
     finally:
         await journal.close()
     plan = _plan(saved, pages, identity, Witness(folder / MARK), clock())
@@ -243,15 +243,15 @@ def _read_out(source: Path, target: Path) -> None:
                 out.write(bytes(most))
 
 
-async def _follow_up(journal: Journal, blobs: Blobs, now_ms: int) -> None:
-    """What entries ask for besides their views, once more: files to expect, bodies that the law took."""
+async def _follow_up(journal: Journal, shelf: Shelf, blobs: Blobs, now_ms: int) -> None:
+    """What entries that count ask for besides their views, once more: files to expect, bodies that the law took."""
     position = 0
     known = {row["address"] for row in await journal.rows("blob")}
     used = {(row["ledger"], row["origin"], row["seq"]) for row in await journal.rows("blob_use")}
     while some := await journal.since(position, ENTRIES_AT_ONCE):
         position = some[-1].position
         wanted = [e for e in some if e.head.kind in EVIDENCE and (e.key not in used or not _addresses(e) <= known)]
-        erasing = [e for e in some if e.head.kind == "BodyErased"]
+        erasing = [e for e in some if e.head.kind == "BodyErased" and shelf.counts(*e.key)]
         async with journal.writing() as w:
             for e in wanted:
                 await expect_files(w, [e], entry.node_of(e.origin), now_ms)

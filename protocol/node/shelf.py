@@ -129,6 +129,11 @@ class Shelf:
         lanes = self.revoked.get(entry.node_of(origin))
         return None if lanes is None else lanes.get((ledger, origin), 0)
 
+    def counts(self, ledger: str, origin: str, seq: int) -> bool:
+        """Claims that its writer was not put out before it."""
+        last = self.last_good(ledger, origin) if self.revoked else None
+        return last is None or seq <= last
+
     def good_until(self, admitted: Iterable[Admitted]) -> LastGood:
         """What a fold of these entries asks for: the last seq that counts of lanes whose writer was revoked and of posts that ended."""
         if not self.revoked and not self.ended:

@@ -11,12 +11,13 @@ from protocol.commands import AddEvidence, EraseBody
 from protocol.events import Actor
 from protocol.node import asides
 from protocol.node.blobs import CIPHER_EXTRA_BYTES
+from protocol.node.healing import _follow_up
 from protocol.node.journal.engine import connect_sqlite
 from protocol.node.journal.loose import LOOSE, Loose, LooseRow
 from protocol.node.sweeping import HOLD_S, sweep
 from protocol.node.uploads import PIECE_BYTES
 from protocol.problem import Refused
-from tests.node.desk_kit import ROOT, VILLAGE, County, carry, dispute, exchange, new_id
+from tests.node.desk_kit import ROOT, VILLAGE, County, batch_of, carry, dispute, exchange, new_id
 
 WORD = "龘靐鱻"
 KEY = sha256(b"village").digest()
@@ -143,3 +144,21 @@ async def test_an_old_journal_keeps_its_entries_and_loses_the_words(county, tmp_
     await erased(county, root, village, other)
     assert await asides.reach(folder, village.journal, key) == 1
     assert "灪爩虋".encode() not in everything(folder / "before-restore-1" / "journal.db")
+
+
+async def test_a_heal_erases_nothing_that_a_node_said_after_it_was_put_out(county):
+    root, town, village = [await county.node(kind) for kind in ("root", "town", "village")]
+    case = (await village.say(dispute(account=f"{WORD}家的田埂"))).subject
+    await exchange(root, town, village)
+    words = (await village.journal.subject(case))[0]
+    good = {lane: head.seq for lane, head in (await root.journal.heads()).items() if lane[1] == town.signer.origin}
+    item, ground = "|".join(map(str, words.key)), "个人信息保护法第47条"
+    await town.desk.submit(EraseBody(id=new_id(), item=item, ground=ground), town.actor("operator"))
+    assert not (await town.journal.subject(case))[0].body
+    late = await batch_of(town, VILLAGE, town.signer.origin, good.get((VILLAGE, town.signer.origin), 0))
+    await root.desk.revoke_node(town.signer.node, [(*lane, seq) for lane, seq in good.items()], "电脑丢了")
+    await carry(root, village)
+    await village.admission.admit(late, root.signer.node)
+    assert [e.head.kind for e in await village.journal.since(0, 500)].count("BodyErased") == 1
+    await _follow_up(village.journal, village.shelf, village.blobs, county.clock())
+    assert (await village.journal.subject(case))[0].body == words.body

@@ -232,7 +232,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     Mutation(
         "erasure stays at home", "a body is erased only where it was decided",
-        (Cut(f"{NODE}.admission:Admission._write", "await erase_bodies(w, [e for e in fresh if self._counts(e)])", "set()"),),
+        (Cut(f"{NODE}.admission:Admission._write", "await erase_bodies(w, [e for e in fresh if self._shelf.counts(*e.key)])", "set()"),),
         seeds_max=60,
     ),
     Mutation(
