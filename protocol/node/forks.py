@@ -227,7 +227,9 @@ class Forks:
         now_ms = self._clock()
         aside = await branches.swap(w, new, self._signer.node, now_ms)
         subjects = frozenset(row.subject for row in (*new, *aside) if row.sort != lane.SORT)
-        await w.project(subjects | await erase_bodies(w, [row.stored for row in new]))
+        good = self._shelf.last_good(ledger, origin)
+        counts = [row.stored for row in new if good is None or row.seq <= good]  # an erasure behind it takes nothing away
+        await w.project(subjects | await erase_bodies(w, counts))
         return Moved(ledger, origin, tuple(aside), subjects), None
 
     def _is_closed(self, origin: str) -> bool:

@@ -1,5 +1,6 @@
 """A copied computer: both histories are kept, one of them stays the lane everywhere, and what the other says is adopted or contested."""
 
+import msgspec
 import pytest
 
 from protocol import entry, have, lane
@@ -191,6 +192,24 @@ async def test_behind_the_last_good_entry_every_node_takes_the_longest_history(c
     for node in (town, root):
         assert [row.seq for row in await beside(node)] == [3]
         assert await node.forks.settle() == []
+        assert await rebuild(node.journal)
+
+
+async def test_an_erasure_behind_the_last_good_entry_takes_nothing_away_by_whichever_way_it_came(county: County):
+    village, clone, town, root = await forked_apart(county)
+    origin = village.signer.origin
+    (good,) = await root.journal.lane(VILLAGE, origin, 1, 1)
+    item = "|".join(map(str, good.key))
+    eraser = msgspec.structs.replace(clone.actor(), powers=frozenset({"erase"}))  # a computer in strange hands
+    await clone.say(EraseBody(id=new_id(), item=item, ground="个人信息保护法第47条"), eraser)
+    await root.desk.revoke_node(village.signer.node, [(VILLAGE, origin, good.seq)], "复制", {(VILLAGE, origin): good.hash})
+    await carry_common(root, town)
+    await town.admission.admit(await batch_of(clone, VILLAGE, origin, after=4), root.signer.node)  # here as the lane goes on
+    await bring(clone, root, town.signer.node)  # here as a longer history than the lane's
+    assert len(await root.forks.settle()) == 1
+    assert await town.journal.lanes(VILLAGE) == await root.journal.lanes(VILLAGE)
+    for node in (town, root):
+        assert (await node.journal.entry(*good.key)).body is not None
         assert await rebuild(node.journal)
 
 
