@@ -38,6 +38,7 @@ NOT_SHOWN: Final = {  # modules whose Chinese reaches no page in words of ours, 
     "protocol/node/journal/backup.py": "command line",
     "protocol/node/journal/migrate.py": "command line",
     "protocol/node/web/print.py": "papers have their legal form",
+    "protocol/node/web/filed.py": "papers have their legal form",
     "protocol/node/web/english/__init__.py": "the translation itself",
     "protocol/node/web/exports.py": "files taken along stay Chinese",
 }

@@ -22,7 +22,8 @@ from tests.node.desk_kit import ROOT, new_id
 
 pytestmark = needs_chromium
 NO_PAGES: Final = {  # files, answers for programs, pieces of pages
-    "/cases.csv", "/cases.xlsx", "/statistics.csv", "/statistics.xlsx", "/cases/{subject:str}/agreement.pdf", "/cases/{subject:str}/peek",
+    "/cases.csv", "/cases.xlsx", "/statistics.csv", "/statistics.xlsx", "/cases/{subject:str}/agreement.pdf", "/cases/{subject:str}/papers/{kind:str}",
+    "/cases/{subject:str}/peek",
     "/cases/{subject:str}/proof/{origin:str}/{seq:int}", "/files/{case:str}/{address:str}", "/tasks/{subject:str}/files/{address:str}",
     "/stick/files/{name:str}", "/stick/job", "/stream", "/healthz", "/metrics", "/static/{file_path:path}", "/task/app.webmanifest",
     "/task/icon-192.png", "/task/icon-512.png", "/task/sw.js", "/task/mine",

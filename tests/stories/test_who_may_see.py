@@ -167,7 +167,14 @@ async def test_a_clerk_finds_nothing_of_another_village(county: County):
     neighbour = await _with_first_password(county, "cunban", made.out.split("一次性密码：")[1].split("（")[0])
     assert (await neighbour.get("/cases"))["total"] == 0
     assert (await neighbour.get("/cases", text=saved["code"]))["total"] == 0
-    for method, path in (("GET", ""), ("GET", "/peek"), ("GET", "/agreement.pdf"), ("POST", "/AddNote"), ("POST", "/files")):
+    for method, path in (
+        ("GET", ""),
+        ("GET", "/peek"),
+        ("GET", "/agreement.pdf"),
+        ("GET", "/papers/intake"),
+        ("POST", "/AddNote"),
+        ("POST", "/files"),
+    ):
         got = await neighbour.http.request(
             method, f"/cases/{saved['case']}{path}", data={"command_id": new_id(), "text": "偷看"} if method == "POST" else None
         )
@@ -200,7 +207,15 @@ async def test_a_cadre_sees_no_case(county: County):
     saved = await county.log(officer, VILLAGE, account := distinct("干部不该看到的正文"))
     assert (await cadre.get("/task/mine"))["tasks"] == []
     case = f"/cases/{saved['case']}"
-    for path in (case, f"{case}/peek", f"{case}/agreement.pdf", "/link", *LISTS, f"/stream?view=case&case={saved['case']}"):
+    for path in (
+        case,
+        f"{case}/peek",
+        f"{case}/agreement.pdf",
+        f"{case}/papers/intake",
+        "/link",
+        *LISTS,
+        f"/stream?view=case&case={saved['case']}",
+    ):
         for accept in ({}, HTML):
             got = await asyncio.wait_for(cadre.http.get(path, headers=accept), 5)
             assert account not in got.text and saved["code"] not in got.text, path

@@ -33,7 +33,7 @@ from protocol.companion_fold import Companion
 from protocol.context import Context, Step
 from protocol.events import Actor
 from protocol.node.shown import Erasure, TaskRow
-from protocol.node.web import forms
+from protocol.node.web import forms, papers
 from protocol.node.web.files import shown_of
 from protocol.node.web.page import actor_of, fragment, in_language, is_htmx, node_of, page, refused, rendered, twin, wants_json
 from protocol.node.web.register import outcome_twin
@@ -121,6 +121,7 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
         "reviewed": {review.item: review for review in case.reviews},
         "may_review": any(step.command == "DecideReview" for step in offered),
         "open_phone": actor.office in (case.holder, case.logged_office),
+        "papers": papers.offered(case) if papers.may_print(case, actor.office) else [],
         "files_here": {a.blob.address: node.blobs.has(a.blob.address) for a in case.blobs},
         "pictures": await shown_of(node, case.blobs),
         "form": {},

@@ -195,7 +195,14 @@ async def agreement_paper(request: Request, subject: FromPath[str]) -> Response[
     except Refused as refusal:
         if refusal.code != "glyph_missing" or wants_json(request):
             raise
-        return await page(request, "visits/blanks.html", status=refusal.status, sentence=refusal.sentence, case=case)
+        return await page(
+            request,
+            "visits/blanks.html",
+            status=refusal.status,
+            sentence=refusal.sentence,
+            case=case,
+            again=f"/cases/{case.id}/agreement.pdf?blanks=1",
+        )
     name = quote(f"{case.agreement.number if case.agreement else case.code}.pdf")
     return Response(paper, media_type="application/pdf", headers={"Content-Disposition": f"inline; filename*=UTF-8''{name}", **PRIVATE})
 

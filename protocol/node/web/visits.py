@@ -32,7 +32,7 @@ from protocol.commands import (
     UrgeTask,
 )
 from protocol.node.errands import linked_id
-from protocol.node.web import forms, reassigning, task_steps, team
+from protocol.node.web import forms, papers, reassigning, task_steps, team
 from protocol.node.web import print as paper
 from protocol.node.web.cases import context_of
 from protocol.node.web.dispatching import as_twin, candidates_for, times_offered
@@ -304,4 +304,5 @@ def routes() -> list[Any]:
         *team.routes(),
         *reassigning.routes(),
         *paper.routes(),
+        *papers.routes(),
     ]
