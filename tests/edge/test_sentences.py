@@ -3,7 +3,7 @@
 import re
 
 from protocol.commands import AcceptDispute, AddNote, EscalateDispute, HandDownDispute, Party, TakeUpDispute, WriteOpinion
-from tests.edge.pages_kit import at
+from tests.edge.pages_kit import HTMX, at
 from tests.edge.rig import Rig
 from tests.node.desk_kit import ROOT, TOWN, new_id
 
@@ -90,3 +90,16 @@ async def test_of_many_receivers_a_few_are_named_and_how_many_there_are(rig: Rig
     assert re.search(r"下面选定的一个单位（.+、.+、.+等 \d+ 个）", said)
     assert "选定的单位办理纠纷的人将看到" in said
     await rig.say("root", HandDownDispute(id=new_id(), case=subject, to=TOWN, due="2026-12-20", reason="按界址图办"))
+
+
+async def test_after_a_step_the_page_says_who_holds_it_and_the_way_back(rig: Rig):
+    subject = await logged(rig)
+    async with at(rig, "village") as client:
+        form = {"command_id": new_id(), "to": TOWN, "reason": "要镇里认界"}
+        done = await client.post(f"/cases/{subject}/EscalateDispute", data=form, headers=HTMX)
+        assert re.search("上报：已存本机。 <span>送给.+综治中心，受领之前仍由.+负责；要收回，用“撤回”。", done.text)
+        assert 'id="step-ReturnDispute"' in done.text
+    await rig.everywhere()
+    async with at(rig, "town") as client:
+        done = await client.post(f"/cases/{subject}/TakeUpDispute", data={"command_id": new_id(), "from": "peek"}, headers=HTMX)
+        assert re.search("受领：已存本机。 <span>现在由.+综治中心负责；要交回去，用“交办”。", done.text)

@@ -55,7 +55,12 @@ async def test_an_operator_takes_up_from_the_board(hub: Hub):
     page = (await hub.client.get("/board?figure=incoming")).text
     action = f"/cases/{hub.cases['水渠清淤']}/TakeUpDispute"
     assert action in page
-    await hub.post(action, {"command_id": new_id()})
+    assert "这件改由安吉县社会治理中心负责，承办人是您" in page
+    assert 'title="天子湖镇综治中心送来；受领后由安吉县社会治理中心负责' in page
+    done = await hub.client.post(action, data={"command_id": new_id()}, follow_redirects=True)
+    assert "受领：已存本机。 <span>现在由安吉县社会治理中心负责；要交回去，用“交办”。</span>" in done.text
+    assert 'id="step-HandDownDispute"' in done.text  # the way back is there
+    assert "承办人是您" not in (await hub.client.get("/board")).text  # nothing to take up any more
     assert (await hub.get("/board?figure=incoming"))["total"] == 0
     assert (await hub.get("/board?figure=held"))["total"] == 7
 

@@ -69,6 +69,7 @@ def test_ten_thousand_open_cases_are_worked_through_with_keys(county, open_page,
     page.keyboard.press("ArrowUp")
     page.keyboard.press("t")  # the first is offered: the key goes to the button, Enter takes up
     expect(page.locator(f"#{first} button")).to_be_focused()
+    expect(page.locator("#key-said")).to_contain_text("承办人是您")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("t")
     expect(page.locator("#key-said")).to_have_text("这一件现在不用受领。")

@@ -88,6 +88,10 @@ async def test_each_question_says_what_will_happen_to_whom(hub: Hub):
         page = (await hub.client.get(f"/tasks/{subject}/ask/{step}?from=/tasks")).text
         assert sentence in page
         assert 'name="back" value="/tasks"' in page
+    own = (await hub.client.get(f"/tasks/{subject}")).text
+    assert "陈立新的手机上，这一项会标出“催办”" in own
+    assert "陈立新的手机上，这一项会变成“已撤回”" in own
+    assert "陈立新在手机上看到；任务的状态不变" in own
     assert "照旧出发，请打电话告诉他" in (await hub.client.get(f"/tasks/{subject}/ask/RecallTask")).text
     assert (await hub.get(f"/tasks/{subject}/ask/DeclineTask", 404))["code"] == "page_unknown"
     assert "evil" not in (await hub.client.get(f"/tasks/{subject}/ask/RecallTask?from=https://evil.test")).text

@@ -6,7 +6,7 @@ const said = one("#key-said");
 const say = (words) => { said.textContent = words; said.hidden = !words; };
 const row = () => document.activeElement?.closest?.("#board-rows tr") ?? one("#board-rows tr[data-case]");
 const KEYS = {
-  t: (at) => { const button = one("form[action$=TakeUpDispute] button", at); button ? button.focus() : say("这一件现在不用受领。"); },
+  t: (at) => { const button = one("form[action$=TakeUpDispute] button", at); button?.focus(); say(button?.title ?? "这一件现在不用受领。"); },
   d: (at) => { const link = one("a[hx-get]", at); link ? link.click() : say("这一件不是本单位承办，不能派单。"); },
   c: (at) => { one("a[hx-get]", at) ? location.assign(`/cases/${at.dataset.case}/dispatch#convene`) : say("这一件不是本单位承办，不能请部门联调。"); },
   x: (at) => { const box = one("input[type=checkbox]", at); if (box) box.click(); else say("这一件不是本单位承办，不能一起派。"); },

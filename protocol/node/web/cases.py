@@ -38,6 +38,7 @@ from protocol.node.web.files import shown_of
 from protocol.node.web.page import actor_of, fragment, in_language, is_htmx, node_of, page, refused, rendered, twin, wants_json
 from protocol.node.web.register import outcome_twin
 from protocol.problem import Refused
+from protocol.tables import Tables
 from protocol.words import COMMAND_NAMES, PERSON_LABELS
 
 COMMANDS: Final[dict[str, type[CaseCommand]]] = {
@@ -244,14 +245,28 @@ def line_twin(line: Line, context: dict[str, Any]) -> dict[str, Any]:
     return {"key": key_text(line.key), "by": context["names"].get(line.head.author[0], ""), **shown, "marks": marks}
 
 
+def after(command: str, case: Case, tables: Tables) -> str:
+    """What came of a step that moves the case, to whom, and the way back; "" of others, and when it moved on meanwhile."""
+    holder, before = tables.office_name(case.holder), case.moves[-2].to if len(case.moves) > 1 else ""
+    back = "上报" if office.is_above(before, case.holder) else "交办"
+    if command in ("EscalateDispute", "HandDownDispute") and case.offer is not None and case.offer.kind != "transfer":
+        return f"送给{tables.office_name(case.offer.to)}，受领之前仍由{holder}负责；要收回，用“撤回”。"
+    if command == "TakeUpDispute":
+        return f"现在由{holder}负责；要交回去，用“{back}”。"
+    if command == "CallUpDispute":
+        return f"现在由{holder}直接承办；要交回去，用“{back}”。"
+    return ""
+
+
 @get("/cases/{subject:str}")
 async def case_page(request: Request, subject: FromPath[str]) -> Response[Any]:
     context = await case_context(request, subject)
     if wants_json(request):
         return twin(case_twin(context))
     asked = request.query_params.get("step", "")
-    said = request.query_params.get("said", "")
-    return await page(request, "case.html", live=f"view=case&case={subject}", asked=asked, said=COMMAND_NAMES.get(said, ""), **context)
+    command = request.query_params.get("said", "")
+    said = {"said": COMMAND_NAMES.get(command, ""), "after": after(command, context["case"], node_of(request).tables())}
+    return await page(request, "case.html", live=f"view=case&case={subject}", asked=asked, **said, **context)
 
 
 @get("/cases/{subject:str}/peek")
@@ -328,12 +343,17 @@ async def _again(request: Request, subject: str, kind: type[CaseCommand], filled
 async def _done(request: Request, subject: str, kind: type[CaseCommand], form: forms.Typed) -> Response[Any]:
     """What was done, said at the top of the steps, and every region of the page as it is now."""
     context: dict[str, Any] = {"said": COMMAND_NAMES[kind.__name__], "subject": subject}
-    if form.get("from") == ["peek"]:
-        return fragment(request, "_peek_done.html", headers={"HX-Retarget": "#peek", "HX-Reswap": "innerHTML"}, **context)
+    in_peek = form.get("from") == ["peek"]
     try:
-        context |= await case_context(request, subject)
+        case: Case = await node_of(request).reads.case(actor_of(request), subject)
+        context["after"] = after(kind.__name__, case, node_of(request).tables())
+        if not in_peek:
+            context |= await case_context(request, subject)
     except Refused:  # it left what this office may see
-        return Response("", headers={"HX-Redirect": "/"})
+        if not in_peek:
+            return Response("", headers={"HX-Redirect": "/"})
+    if in_peek:
+        return fragment(request, "_peek_done.html", headers={"HX-Retarget": "#peek", "HX-Reswap": "innerHTML"}, **context)
     return fragment(request, "_said.html", headers={"HX-Retarget": "#said", "HX-Reswap": "innerHTML"}, asked="", **context)
 
 

@@ -192,9 +192,11 @@ async def task_context(request: Request, subject: str) -> dict[str, Any]:
     keys = [(line.head.ledger, *line.key) for line in task.lines]
     writers = {line.head.author[0] for line in task.lines}
     offered = {step.command for step in steps_task(task, actor, context_of(request))}
+    known = await track(request, task)
     return {
         "task": task,
-        "track": await track(request, task),
+        "track": known,
+        "who": known.name or node.tables().office_name(task.unit),
         "marks": await node.reads.marks(keys),
         "here": {attachment.blob.address: node.blobs.has(attachment.blob.address) for attachment in task.blobs},
         "pictures": await shown_of(node, task.blobs),
