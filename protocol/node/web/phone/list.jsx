@@ -1,6 +1,6 @@
 // The list: what is new, today's way, later, what is done. Each visit stands in it once.
 import { allowed, Ask, pushed } from "./asking.jsx";
-import { ask, cleared, foreign, left, me, notice, shown, signed, signOut } from "./state.js";
+import { ask, cleared, drafts, foreign, halves, left, lies, me, notice, shown, signed, signOut } from "./state.js";
 import { Due, moment, Offline, Sent, Status, Tag } from "./parts.jsx";
 import { Room } from "./room.jsx";
 import { route } from "./today.js";
@@ -31,10 +31,12 @@ const Language = () => <p class="owner" role="group" aria-label="语言"><span>�
 export function List() {
   const gone = shown.value.filter((t) => t.news === "recalled"), rest = shown.value.filter((t) => t.news !== "recalled");
   const doing = rest.filter((t) => t.open || t.waits.length), done = rest.filter((t) => !t.open && !t.waits.length), { today, later } = route(doing, Date.now());
+  const unsent = lies(left.value + foreign.value, drafts.value.length);
   return <main class="phone" id="main"><h1>我的任务</h1><Sent /><Offline />
-    {signed.value === "out" && <section class="card"><p>{me.value ? "登录过期了。写的、拍的都还在手机里，一条也没有丢。" : "请登录后收任务。"}{left.value + foreign.value > 0 && <strong>手机里还有 {left.value + foreign.value} 条没有发出，登录后接着发。</strong>}</p>
+    {signed.value === "out" && <section class="card"><p>{me.value ? "登录过期了。写的、拍的都还在手机里，一条也没有丢。" : "请登录后收任务。"}{unsent && <strong>{`手机里还有 ${unsent}，登录后接着办。`}</strong>}</p>
       <p><a class="button main" href="/sign-in?next=/task">登录</a></p></section>}
     {signed.value !== "out" && foreign.value > 0 && <p class="note">手机里还有别人没有发出的 {foreign.value} 条，等本人登录后发出。</p>}
+    {signed.value !== "out" && drafts.value.length > halves.value.length && <p class="note">手机里还有别人没写完的反馈 {drafts.value.length - halves.value.length} 份，等本人登录后接着写。</p>}
     {cleared.value && <section class="problem" role="alert"><p><strong>这台手机里存的内容被清掉过（{cleared.value}发现）。</strong>那时还没有发出的步骤、照片没有了，已经发出的都在。请看看每项任务的“进展”，缺的补做一次；派单的人也看得到这条提醒。</p>
       <button onClick={async () => { if ((await ask("/task/cleared", { method: "POST" }))?.ok) cleared.value = ""; }}>知道了</button></section>}
     <Room />

@@ -7,7 +7,7 @@
 // cut, also when the page was killed meanwhile; it is let go of when a second node has all its bytes.
 import { openDB } from "idb";
 import { call, digest, sendPieces } from "../islands/_send.js";
-import { isTextSafe, withRoom } from "./reserve.js";
+import { withRoom } from "./reserve.js";
 import { forgetKey, sealed, unsealed } from "./seal.js";
 
 export const WAITING = "waiting", SENT = "sent";
@@ -18,7 +18,7 @@ const opened = () => openDB("yidi-task", 1, {
   upgrade(d) {
     d.createObjectStore("outbox", { keyPath: "id" });
     d.createObjectStore("tasks", { keyPath: "id" });
-    d.createObjectStore("drafts", { keyPath: "task" });
+    d.createObjectStore("drafts", { keyPath: "task" }); // see drafts.js
     d.createObjectStore("state"); // counter, store, me, flow, leaving, key, heard, delivered, seen, asked, reserve-text, reserve-files
   },
   terminated() { forgetKey(); db = opened(); }, // the browser cleared it under us: what is on the screen can be kept anew
@@ -35,7 +35,7 @@ let lastMe = null; // whose actions these are, also when the store was cleared m
 // What stands open in a record: enough to order, count and name it. All else (words, pictures, position) is in its box.
 const OPEN = ["id", "n", "person", "state", "refused", "code", "task", "kind", "label", "of"];
 const openOf = (action) => Object.fromEntries(Object.entries(action).filter(([name]) => OPEN.includes(name)));
-const restOf = (action) => Object.fromEntries(Object.entries(action).filter(([name]) => !OPEN.includes(name)));
+export const restOf = (action) => Object.fromEntries(Object.entries(action).filter(([name]) => !OPEN.includes(name)));
 const boxed = async (action) => ({ ...openOf(action), ...await sealed(db, action.id, restOf(action)) });
 const unboxed = async ({ iv, box, ...open }) => (box ? { ...open, ...await unsealed(db, open.id, { iv, box }) } : open); // an older shell's stand open
 
@@ -48,14 +48,8 @@ export async function sealOld() {
   }
 }
 
-/** A value of a store whose key is `id`: sealed to it, so that only the id can be read. */
-export const keep = (store, id, value) => withRoom(db, async () => (await db).put(store, { [store === "drafts" ? "task" : "id"]: id, ...await sealed(db, id, value) }));
-/** A file of a draft, as its action in the outbox will hold it. Throws where it would take the room of text. */
-export async function keepFile({ id, task, ...more }) {
-  if (!await isTextSafe(db)) throw new Error("no room for files");
-  await withRoom(db, async () => (await db).put("drafts", { task: id, of: task, ...await sealed(db, id, restOf(more)) }), false);
-}
-export const dropFile = async (id) => (await db).delete("drafts", id);
+/** A draft's record: of a visit and its writer. Its files name it as `of`. */
+export const keyOf = (task, person) => `${task}/${person}`;
 /** A sealed value in `state`. */
 export const note = (name, value) => withRoom(db, async () => (await db).put("state", await sealed(db, name, value), name));
 /** What the server said, in place of what it said before. False: whoever asked (`person`, "" for nobody yet) has signed out meanwhile, so nothing is kept. */
@@ -74,12 +68,12 @@ export const read = async (record) => (record?.box ? unsealed(db, record.task ??
 const ONCE = ["ConfirmTask", "ArriveTask"]; // they hold nothing that a second tap, in another tab, would add
 
 /** Keeps actions, all or none, numbered in the order given. An action: {task, kind, at_ms, …} or a file {id, task, of, what, name, mime, bytes, at_ms}.
- * draft: the task whose draft they end, in the same moment; its files lie on the disk already, sealed to the same ids, and are only moved. */
+ * draft: the task whose draft of this person they end, in the same moment; its files lie on the disk already, sealed to the same ids, and are only moved. */
 export const put = (actions, draft = "") => navigator.locks.request("yidi-counter", async () => {
   const store = await db, me = (lastMe = await store.get("state", "me") ?? lastMe);
   const there = await store.getAll("outbox"), isThere = (x) => there.some((a) => a.id === x.id || (ONCE.includes(x.kind) && a.task === x.task && a.kind === x.kind && !a.refused));
   actions = actions.filter((x) => !isThere(x));
-  const own = draft ? (await store.getAll("drafts")).filter((d) => d.task === draft || d.of === draft) : [], lying = new Map(own.map((d) => [d.task, d]));
+  const ended = keyOf(draft, me?.person), own = draft ? (await store.getAll("drafts")).filter((d) => d.task === ended || d.of === ended) : [], lying = new Map(own.map((d) => [d.task, d]));
   let n = (await store.get("state", "counter")) ?? 0; // the lock keeps the others out while the boxes are made
   const records = await Promise.all(actions.map(async (action) => {
     const now = { id: crypto.randomUUID(), ...action, n: ++n, person: me?.person ?? "", state: WAITING }, box = lying.get(now.id);

@@ -1,5 +1,5 @@
 // Small pieces that several screens show.
-import { flow, heard, isOffline, left, me, mine, notice, share, signed } from "./state.js";
+import { flow, halves, heard, isOffline, left, me, mine, notice, share, signed } from "./state.js";
 import { isUnsent } from "./outbox.js";
 
 const SOON_MS = 86_400_000;
@@ -22,12 +22,13 @@ export const moment = (ms) => {
 
 /** One line about all that was done: it stands on every screen, and opens the page of what was sent. */
 const words = () => {
-  if (signed.value === "out") return !me.value ? "还没有登录" : left.value ? `登录过期了，${left.value} 条存在手机，登录后接着发` : "登录过期了，重新登录后收新任务";
+  const half = halves.value.length;
+  if (signed.value === "out") return !me.value ? "还没有登录" : left.value ? `登录过期了，${left.value} 条存在手机，登录后接着发` : half ? `登录过期了，${half} 份反馈没写完，登录后接着写` : "登录过期了，重新登录后收新任务";
   const going = share.value && mine.value.find((a) => a.id === share.value.id && isUnsent(a));
   if (left.value) return `${left.value} 条待发送，${going ? `${going.label}已传 ${Math.floor(share.value.share * 100)}%` : "有信号时自动发出"}`;
   const back = mine.value.filter((a) => a.refused).length;
   if (back) return `${back} 条被退回，要您看一下`;
-  return mine.value.length ? "已送达，正等另一台机器也存好" : "全部已送达";
+  return mine.value.length ? "已送达，正等另一台机器也存好" : half ? `做完的都已送达，${half} 份反馈没写完` : "全部已送达";
 };
 export const Sent = ({ link = true }) => <div class="sent-line"><p class="state" role="status">{words()}</p>
   {link && me.value && <a class="button small" href="#queue">发送情况</a>}</div>;

@@ -1,6 +1,7 @@
 // What was sent and what was not: one line for each step and file, in its order, with what can be done about it.
+import { discard } from "./drafts.js";
 import { again, drop, isUnsent } from "./outbox.js";
-import { delivered, foreign, left, mine, outbox, refresh, share, signed, tasks } from "./state.js";
+import { delivered, drafts, foreign, halves, left, lookAtDrafts, me, mine, outbox, refresh, share, signed, tasks } from "./state.js";
 import { moment, Offline, Sent, Tag } from "./parts.jsx";
 import { Room } from "./room.jsx";
 
@@ -37,16 +38,30 @@ const Item = ({ a }) => {
     {share.value?.id === a.id && <progress max="1" value={share.value.share} aria-label={`${a.label ?? "这一步"}已传`} />}{a.refused && <Refused a={a} />}</li>;
 };
 
+/** A report that is half written: to be gone on with, or thrown away with all that is in it. */
+const Half = ({ task }) => {
+  const purpose = tasks.value.find((t) => t.id === task)?.purpose ?? "";
+  const throwAway = async () => {
+    if (!confirm("这份没写完的反馈不要了？文字、照片、录音、签名一起删掉，找不回来。")) return;
+    await discard(task, me.value.person);
+    await lookAtDrafts();
+  };
+  return <li class="card"><p class="tags"><strong>没写完的反馈</strong><Tag tone="soon">只在这台手机里</Tag></p>{purpose && <p class="soft">{purpose}</p>}
+    <div class="two"><a class="button" href={`#${task}`}>接着写</a><button onClick={throwAway}>不要了</button></div></li>;
+};
+
 export const Queue = () => <main class="phone" id="main">
   <p><a class="back" href="#">‹ 我的任务</a></p><h1>发送情况</h1><Sent link={false} /><Offline /><Room />
   {signed.value === "out" && <p><a class="button main" href="/sign-in?next=/task">登录，接着发</a></p>}
   {left.value > 0 && signed.value !== "out" && !share.value && <p><button onClick={refresh}>现在就发</button></p>}
   {mine.value.some((a) => a.refused) && <section><h2>被退回的，请您看一下</h2><ul class="tasks">{mine.value.filter((a) => a.refused).map((a) => <Item key={a.id} a={a} />)}</ul></section>}
+  {halves.value.length > 0 && <section><h2>还没提交的</h2><ul class="tasks">{halves.value.map((d) => <Half key={d.task} task={d.task} />)}</ul></section>}
   <section><h2>按做的先后</h2>{mine.value.some((a) => !a.refused) ? <ul class="tasks">{mine.value.filter((a) => !a.refused).map((a) => <Item key={a.id} a={a} />)}</ul> : <p class="empty">没有在等的。</p>}</section>
   {foreign.value > 0 && <p class="note">还有别人没有发出的 {foreign.value} 条，加密存着，看不到内容；等本人在这台手机上登录后发出。</p>}
+  {drafts.value.length > halves.value.length && <p class="note">还有别人没写完的反馈 {drafts.value.length - halves.value.length} 份，加密存着，看不到内容；等本人在这台手机上登录后接着写。</p>}
   {delivered.value.length > 0 && <section><h2>已送到</h2><ul class="tasks">{delivered.value.map((d) => <li key={d.id} class="card"><p class="tags"><strong>{d.label}</strong><Tag tone="good">已送到</Tag><span class="soft">{moment(d.at_ms)}</span></p>{d.about && <p class="soft">{d.about}</p>}</li>)}</ul></section>}
   <section class="card"><h2>换手机、丢手机</h2><ul class="says">
-    <li><strong>换新手机</strong>：先在旧手机上打开这一页，等到“全部已送达”，再退出登录；新手机上打开同一个地址登录，任务自己会来。没发出的只在旧手机里，不会跟着走。</li>
-    <li><strong>手机丢了、坏了</strong>：马上打电话给管理员停掉登录。已送到的都在中心；没发出的找不回来，请换手机后补做。</li>
+    <li><strong>换新手机</strong>：先在旧手机上打开这一页，等到“全部已送达”，再退出登录；新手机上打开同一个地址登录，任务自己会来。没发出的、没写完的只在旧手机里，不会跟着走；请先写完交上。</li>
+    <li><strong>手机丢了、坏了</strong>：马上打电话给管理员停掉登录。已送到的都在中心；没发出的、没写完的找不回来，请换手机后补做。</li>
     <li><strong>不要清除浏览器数据</strong>、不要用无痕模式：没发出的会一起被清掉。</li></ul></section>
 </main>;

@@ -1,37 +1,29 @@
 // The report of a visit: result, words, photos, a voice note, signatures. Every change is kept as a draft, so a phone that dies loses nothing.
-// Words and files are kept apart: text finds room where a photo does not, and typing seals no pictures anew.
 import { useEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import SignaturePad from "signature_pad";
 import { thumbOf } from "../islands/_send.js";
-import { db, dropFile, keep as keepSealed, keepFile, read } from "./outbox.js";
+import { dropFile, keep as keepDraft, keepFile, opened } from "./drafts.js";
 import { useMaking } from "./making.js";
 import { encoded, taken } from "./photo.js";
 import { measure } from "./room.jsx";
-import { act, notice } from "./state.js";
+import { act, lookAtDrafts, notice } from "./state.js";
 import { Heard, Recorder, VOICES_MAX } from "./voice.jsx";
 
 const PHOTOS_MAX = 9, SIGNATURES_MAX = 6;
 const LABELS = { photo: "照片", signature: "签名", voice: "录音" };
 const FULL = "手机存不下这个了。写的文字都在，可以先发；请删掉不用的照片、视频或应用再拍。";
 
-/** Drafts of tasks that are done are forgotten, with their files. */
-export async function forget(ids) {
-  const store = await db;
-  for (const d of await store.getAll("drafts")) if (ids.includes(d.of ?? d.task)) await store.delete("drafts", d.task);
-}
-
 /** A file of a draft, as its action in the outbox: from here on its id and its box stay what they are. */
 const fileOf = async (task, what, bytes, mime, name) => ({ id: crypto.randomUUID(), task, kind: "AddTaskEvidence", label: LABELS[what], at_ms: Date.now(), what, name, mime, bytes, thumb: what === "voice" ? "" : await thumbOf(new Blob([bytes], { type: mime })) });
 
 /** The draft of a task with its files; a new one where there is none of this person. */
-async function opened(task, person) {
-  const store = await db, was = await read(await store.get("drafts", task));
-  if (was?.person !== person) return { task, person, result: "", words: "", strokes: [], files: [] };
-  const lying = await Promise.all((await store.getAll("drafts")).filter((d) => d.of === task).map(async (d) => { const f = await read(d); return { ...f, id: d.task, task, kind: "AddTaskEvidence", label: LABELS[f?.what] }; }));
-  const files = (was.files ?? []).map((id) => lying.find((f) => f.id === id)).filter((f) => f?.bytes);
+async function begun(task, person) {
+  const { draft: was, files: lying } = await opened(task, person);
+  if (!was) return { task, person, result: "", words: "", strokes: [], files: [] };
+  const files = lying.map((f) => ({ ...f, task, kind: "AddTaskEvidence", label: LABELS[f.what] }));
   for (const [what, some, mime] of [["photo", was.photos ?? [], "image/jpeg"], ["signature", was.signatures ?? [], "image/png"]]) // as an older shell kept it
-    for (const bytes of some) { const file = await fileOf(task, what, bytes, mime, `${LABELS[what]}${files.length + 1}`); await keepFile(file); files.push(file); }
+    for (const bytes of some) { const file = await fileOf(task, what, bytes, mime, `${LABELS[what]}${files.length + 1}`); await keepFile(file, person); files.push(file); }
   const { photos, signatures, ...draft } = { ...was, files };
   return draft;
 }
@@ -71,16 +63,16 @@ export function Report({ t, person, results, step }) {
   const writing = useRef(Promise.resolve()); // one after the other: sealing takes its time, and the newest must be the last
   const keep = (more) => {
     draft.value = { ...draft.value, ...more };
-    return (writing.current = writing.current.catch(() => 0).then(() => keepSealed("drafts", t.id, { ...draft.value, files: draft.value.files.map((f) => f.id) })).catch(() => { notice.value = "手机存不下了：这里写的要等清出空间才存得住，请不要关掉这一页。"; }));
+    return (writing.current = writing.current.catch(() => 0).then(() => keepDraft({ ...draft.value, files: draft.value.files.map((f) => f.id) })).then(lookAtDrafts).catch(() => { notice.value = "手机存不下了：这里写的要等清出空间才存得住，请不要关掉这一页。"; }));
   };
-  useEffect(() => { opened(t.id, person).then((d) => { draft.value = d; }); }, []);
+  useEffect(() => { begun(t.id, person).then((d) => { draft.value = d; }); }, []);
   if (!draft.value) return null;
   const d = draft.value, of = (what) => draft.value.files.filter((f) => f.what === what), photos = of("photo"), signatures = of("signature"), voices = of("voice");
 
   /** true when it lies on the disk. */
   const add = async (what, bytes, mime, name) => {
     const file = await fileOf(t.id, what, bytes, mime, name);
-    try { await keepFile(file); } catch { notice.value = FULL; measure(); return false; }
+    try { await keepFile(file, person); } catch { notice.value = FULL; measure(); return false; }
     await keep({ files: [...draft.value.files, file] });
     measure();
     return true;

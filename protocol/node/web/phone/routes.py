@@ -4,7 +4,7 @@
     GET /task/sw.js              the worker, allowed to serve all of /task
     GET /task/app.webmanifest, /task/icon-192.png, /task/icon-512.png
     POST /task/cleared           its carrier has read that the phone had been cleared
-    GET /task/mine?kept=IDS&store=NAME&n=COUNT   {me, now_ms, flow, tasks, marks}: the visits of who is signed in, never the case; {me: null} for nobody
+    GET /task/mine?kept=IDS&store=NAME&n=COUNT   {me, now_ms, flow, tasks, more, marks}: the visits of who is signed in, never the case; {me: null} for nobody
     POST /task/push              see push.py
     POST /task/commands          form: command (JSON, one of PHONE_COMMANDS), person, sent_ms → {command, task}
     POST /task/files             the same with an `upload` that was sent in pieces before (pieces.py): AddTaskEvidence with the command's id
@@ -221,10 +221,10 @@ async def mine(request: Request) -> Response[bytes]:
     node, actor = node_of(request), request.state.actor
     if actor is None:  # a state of the phone, not a fault: its shell is there for everybody
         return twin({"me": None, "tasks": []})
-    tables, rows, say = node.tables(), (await node.reads.my_tasks(actor))[:TASKS_MAX], partial(in_language, request)
+    tables, his, say = node.tables(), await node.reads.my_tasks(actor), partial(in_language, request)
     tasks = [
         visit(await node.reads.task(actor, row.subject), marks_of(row.marks, node.name, say), rank, tables, say)
-        for rank, row in enumerate(rows)
+        for rank, row in enumerate(his[:TASKS_MAX])
     ]
     return twin(
         {
@@ -232,6 +232,7 @@ async def mine(request: Request) -> Response[bytes]:
             "now_ms": node.clock(),
             "flow": {**flow(tables, say), "made_up": node.config.demo.made_up, "push": node.push.key},
             "tasks": tasks,
+            "more": len(his) > TASKS_MAX,
             "cleared_at": await cleared_at(request, actor),
             "marks": await kept_marks(node, actor, request.query_params.get("kept", "")),
         }

@@ -2,6 +2,7 @@
 // What may be done in which status comes from the server as data (`flow`), so that the rules stay in one place.
 import { batch, computed, signal } from "@preact/signals";
 import { again, begin, db, drop, isUnsent, kept, marked, note, noted, PROGRESS, put, received, replay, SENT, together } from "./outbox.js";
+import { forget, halfWritten } from "./drafts.js";
 import { announce, changeOf, known, looks } from "./news.js";
 import { withdraw } from "./push.js";
 
@@ -20,6 +21,11 @@ export const mine = computed(() => outbox.value.filter((a) => a.person === me.va
 export const left = computed(() => mine.value.filter((a) => isUnsent(a) && !a.refused).length);
 export const share = signal(null); // {id, share} of the file that is being sent just now
 new BroadcastChannel(PROGRESS).onmessage = ({ data }) => { share.value = data.share < 1 ? data : null; if (!data.id) show(signed.value); };
+export const drafts = signal([]); // {task, person}: reports that are half written
+export const halves = computed(() => drafts.value.filter((d) => d.person === me.value?.person));
+export const lookAtDrafts = async () => { drafts.value = await halfWritten(); };
+/** What lies here and nowhere else, in words; "" when nothing does. */
+export const lies = (steps, reports) => [steps && `${steps} 条没有发出`, reports && `${reports} 份反馈没写完`].filter(Boolean).join("、");
 export const foreign = computed(() => outbox.value.filter((a) => isUnsent(a) && a.person !== me.value?.person).length);
 const after = (status, kind) => flow.value.moves[kind]?.[status] ?? status;
 // Nothing is typed twice, and the screen moves before the network is asked.
@@ -55,6 +61,7 @@ async function once() {
   const before = me.value?.person === said.me.person ? tasks.value : null;
   if (!await received(said, asker, Date.now())) { wanted = true; return; }
   await settle(sent.filter((a) => a.person === said.me.person), said.marks, said.tasks);
+  await forget(said.me.person, said.tasks, said.more);
   const looked = await noted("seen") ?? {};
   if (said.tasks.some((t) => !(t.id in looked))) await note("seen", known(looked, said.tasks));
   await show("in");
@@ -69,10 +76,10 @@ async function settle(sent, marks, theirs) {
 }
 export async function show(session) {
   const store = await db, states = ["me", "flow", "heard"].map((name) => store.get("state", name));
-  const [{ tasks: all, actions }, done, looked, who, rules, at] = await Promise.all([together(), noted("delivered"), noted("seen"), ...states]);
+  const [{ tasks: all, actions }, done, looked, half, who, rules, at] = await Promise.all([together(), noted("delivered"), noted("seen"), halfWritten(), ...states]);
   batch(() => {
     tasks.value = all.sort((a, b) => a.rank - b.rank); outbox.value = actions; delivered.value = done ?? []; seen.value = looked ?? {};
-    me.value = who ?? null; heard.value = at ?? 0; signed.value = session;
+    drafts.value = half; me.value = who ?? null; heard.value = at ?? 0; signed.value = session;
     if (rules) flow.value = rules;
   });
 }
@@ -99,9 +106,10 @@ export async function leave() {
   return left;
 }
 export async function signOut() {
-  if (left.value && !confirm(`还有 ${left.value} 条没有发出。退出后仍留在手机里，下次登录接着发。现在退出吗？`)) return;
-  const tx = await begin(["tasks", "drafts", "state"], "readwrite");
-  tx.objectStore("tasks").clear(); tx.objectStore("drafts").clear();
+  const rest = lies(left.value, halves.value.length);
+  if (rest && !confirm(`还有 ${rest}。退出后仍留在这台手机里，只有您自己再登录才看得到，接着办。现在退出吗？`)) return;
+  const tx = await begin(["tasks", "state"], "readwrite");
+  tx.objectStore("tasks").clear();
   for (const name of ["me", "delivered", "seen"]) tx.objectStore("state").delete(name);
   await tx.done;
   await leave();

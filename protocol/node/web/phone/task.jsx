@@ -4,10 +4,10 @@ import { useEffect } from "preact/hooks";
 import { effect } from "@preact/signals";
 import { allowed, keepTold, lookUp } from "./asking.jsx";
 import { List } from "./list.jsx";
+import { claimOld } from "./drafts.js";
 import { db, sealOld } from "./outbox.js";
 import { Notice } from "./parts.jsx";
 import { Queue } from "./queue.jsx";
-import { forget } from "./report.jsx";
 import { isShort, measure, persist } from "./room.jsx";
 import { door, flow, go, isOffline, me, notice, open, outbox, place, refresh, saw, show, shown, signed, tasks } from "./state.js";
 import { Visit } from "./visit.jsx";
@@ -20,7 +20,7 @@ const App = () => {
   useEffect(() => { if (t?.news) saw(tasks.value.find((x) => x.id === t.id)); }, [t?.id, t?.news]);
   return <>
     {flow.value.made_up && <p class="made-up" role="note"><strong>演示</strong> 人和事都是编的。</p>}
-    {open.value === "queue" ? <Queue /> : t ? <Visit key={t.id} t={t} /> : <List />}
+    {open.value === "queue" ? <Queue /> : t ? <Visit key={`${t.id} ${me.value.person}`} t={t} /> : <List />}
     <Notice />
   </>;
 };
@@ -36,8 +36,8 @@ if (why) { render(<main class="phone" id="main"><h1>我的任务</h1><p class="p
 look();
 addEventListener("popstate", () => { look(); notice.value = ""; door.value = ""; place.value = null; }); // also when a link to # was tapped
 await sealOld().catch(() => 0);
+await claimOld().catch(() => 0);
 await show("unknown");
-await forget(tasks.value.filter((t) => !t.open && t.status !== "recalled").map((t) => t.id));
 render(<App />, document.getElementById("app"));
 refresh();
 lookUp();

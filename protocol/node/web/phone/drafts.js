@@ -1,0 +1,62 @@
+// Reports that are half written, each of one visit and one writer, sealed like all else. They outlast a sign-out and are shown to their writer
+// alone; they end when they are sent, when he throws them away, or when his node says that the visit is over or not his any more.
+// Words and files are kept apart: text finds room where a photo does not, and typing seals no pictures anew.
+import { begin, db, keyOf, read, restOf } from "./outbox.js";
+import { isTextSafe, withRoom } from "./reserve.js";
+import { sealed } from "./seal.js";
+
+/** [{task, person}]: who has half written what. By the keys alone: no picture is read for it. */
+export const halfWritten = async () => (await (await db).getAllKeys("drafts")).filter((key) => key.includes("/")).map((key) => { const [task, person] = key.split("/"); return { task, person }; });
+
+const isEmpty = (d) => !d.result && !d.words && !d.strokes.length && !d.files.length;
+/** The words of a draft, and its files by their ids; an empty one is none. */
+export async function keep(draft) {
+  const key = keyOf(draft.task, draft.person);
+  if (isEmpty(draft)) return (await db).delete("drafts", key);
+  return withRoom(db, async () => (await db).put("drafts", { task: key, ...await sealed(db, key, draft) }));
+}
+/** A file of a draft, as its action in the outbox will hold it. Throws where it would take the room of text. */
+export async function keepFile({ id, task, ...more }, person) {
+  if (!await isTextSafe(db)) throw new Error("no room for files");
+  await withRoom(db, async () => (await db).put("drafts", { task: id, of: keyOf(task, person), ...await sealed(db, id, restOf(more)) }), false);
+}
+export const dropFile = async (id) => (await db).delete("drafts", id);
+
+/** {draft, files}: the words (null where there are none of this person) and [{id, what, name, mime, bytes, thumb, …}] in their order. */
+export async function opened(task, person) {
+  const store = await db, key = keyOf(task, person), draft = await read(await store.get("drafts", key));
+  if (!draft) return { draft, files: [] };
+  const lying = await Promise.all((await store.getAll("drafts")).filter((d) => d.of === key).map(async (d) => ({ ...await read(d), id: d.task })));
+  return { draft, files: (draft.files ?? []).map((id) => lying.find((f) => f.id === id)).filter((f) => f?.bytes) };
+}
+
+/** Deletes every record of which `isGone(task, person)`; person: undefined where an older shell kept it and nobody could claim it. */
+async function clear(isGone) {
+  const tx = await begin("drafts", "readwrite");
+  for (const d of await tx.store.getAll()) if (isGone(...(d.of ?? d.task).split("/"))) tx.store.delete(d.task);
+  await tx.done;
+}
+export const discard = (task, person) => clear((id, whose) => id === task && whose === person);
+
+let swept = ""; // whose files without words were looked for since the page is open
+/** What this person need not finish any more, by what his node says: tasks, all of his unless isCut. */
+export async function forget(person, tasks, isCut) {
+  const known = new Map(tasks.map((t) => [t.id, t.open || t.status === "recalled"])), isHis = (id) => known.get(id) ?? isCut; // a visit that was made is told though it was recalled
+  if (swept === person && (await halfWritten()).every((d) => d.person !== person || isHis(d.task))) return;
+  await clear((id, whose) => (whose ? whose === person && !isHis(id) : known.get(id) === false));
+  swept = person;
+}
+
+/** What an older shell kept under the visit alone is, from here on, its writer's. */
+export async function claimOld() {
+  const all = await (await db).getAll("drafts");
+  for (const old of all.filter((d) => !d.of && !d.task.includes("/"))) {
+    const draft = await read(old), key = draft?.person && keyOf(old.task, draft.person);
+    if (!key || all.some((d) => d.task === key)) continue;
+    const now = { task: key, ...await sealed(db, key, draft) }, files = all.filter((d) => draft.files?.includes(d.task));
+    await withRoom(db, async () => {
+      const tx = await begin("drafts", "readwrite");
+      await Promise.all([tx.store.delete(old.task), tx.store.put(now), ...files.map((f) => tx.store.put({ ...f, of: key })), tx.done]);
+    });
+  }
+}
