@@ -1,5 +1,8 @@
 """The county's PostgreSQL is damaged on its disk: what is true stays, what others have comes back, whatever was hit."""
 
+import os
+import re
+import signal
 from pathlib import Path
 
 import asyncpg
@@ -7,7 +10,7 @@ import pytest
 
 from protocol.node import healing
 from protocol.node.healing import Gap, Healing
-from protocol.node.journal import rebuild
+from protocol.node.journal import postgres_salvage, rebuild
 from protocol.node.journal.scrub import scrub
 from protocol.node.node import Node, now_ms
 from protocol.problem import Refused
@@ -183,3 +186,41 @@ async def test_a_database_that_lost_its_table_of_entries_says_to_restore(whole, 
     with pytest.raises(RuntimeError, match="yidi restore"):
         await healing.heal(whole.folder / "hub", whole.hub_config, now_ms)
     assert await asked(postgres_url, "select 1 from lane limit 1"), "nothing was changed"
+
+
+def brings_down(monkeypatch: pytest.MonkeyPatch, table: str, block: int, line: int) -> list[str]:
+    """Whoever asks for this row loses the server process that answers, as by a row whose reading is a fault of memory; the server recovers.
+
+    The row itself is sound: what is shown is how a reader goes on after a server that falls, not that a row can bring it down.
+    """
+    asked_for, real = list[str](), asyncpg.Connection.fetch
+
+    async def fetch(self: asyncpg.Connection, sql: str, *values: object) -> object:
+        blocks = re.search(rf"from {table} where ctid >= '\((\d+),0\)' and ctid < '\((\d+),0\)'", sql)
+        row = f"from {table} where ctid = '({block},{line})'" in sql
+        if row or (blocks and "ctid::text" not in sql and int(blocks[1]) <= block < int(blocks[2])):
+            asked_for.append(sql)
+            os.kill(self.get_server_pid(), signal.SIGKILL)
+        return await real(self, sql, *values)
+
+    monkeypatch.setattr(asyncpg.Connection, "fetch", fetch)
+    monkeypatch.setattr(postgres_salvage, "PAUSE_S", 0.1)
+    return asked_for
+
+
+async def test_a_row_that_brings_the_server_down_is_left_out_and_comes_back_from_the_others(whole, postgres_url, monkeypatch):
+    town, village, before = await filled(whole)
+    await closed(whole)
+    wanted = f"select seq, ctid::text from entry where ledger = '{V1}' and sort = 'dispute' order by seq desc limit 1"
+    ((seq, ctid),) = await asked(postgres_url, wanted)
+    block, line = map(int, ctid.strip("()").split(","))
+    asked_for = brings_down(monkeypatch, "entry", block, line)
+    told = await healing.heal(whole.folder / "hub", whole.hub_config, now_ms)
+    monkeypatch.undo()
+    assert told.pages == 1, "one row, and nothing of what lies beside it"
+    assert len(asked_for) % 2 == 0 and f"ctid = '{ctid}'" in asked_for[-1], "each run of rows twice, down to the row"
+    assert [gap.last for gap in told.short] == [seq]
+    hub = await begun(whole)
+    await soon_equal(V1, hub, town, village)
+    assert (await ended(hub)).gone == []
+    assert await commands(hub) == before

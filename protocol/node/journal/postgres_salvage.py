@@ -31,8 +31,19 @@ PAUSE_S, TRIES_MAX, LEAVES_MAX = 1.0, 60, 5  # a server that a damaged row bring
 HEALED: Final = "healed"  # row of `local`: the mark of the last `put_back`
 NOT_COPIED: Final = ("views", "view names", HEALED)
 SERVER: Final = ("08", "53", "55", "57")  # it is not the rows: connection, resources, locks, somebody stops the server
-AWAY: Final = (OSError, asyncpg.PostgresError, DBAPIError)  # what the callers may meet when the server can't be reached, or takes nothing
-BROKEN: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionError)
+AWAY: Final = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    DBAPIError,
+)  # what the callers may meet when the server can't be reached, or takes nothing
+BROKEN: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    ConnectionError,
+)  # no answer, not even an error
 _OTHERS: Final = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"
 _COLUMNS: Final = "select attname from pg_attribute where attrelid = to_regclass($1) and attnum > 0 and not attisdropped"
 _SIZE: Final = "select pg_relation_size($1::regclass) / current_setting('block_size')::int"
@@ -113,22 +124,25 @@ class _Reader:
 
     async def fetch(self, sql: str, *values: Any) -> Sequence[Any]:
         """Raises _Unreadable; OSError, asyncpg.PostgresError when the server itself can't answer."""
-        for again in (False, True):
+        broke = refused = 0
+        while True:
             connection = await self._connected()
             try:
                 return await connection.fetch(sql, *values)
             except UnicodeDecodeError as error:
                 raise _Unreadable from error
+            except BROKEN as error:  # twice by the same rows, while the server takes connections: they bring it down
+                broke += 1
+                if broke > 1:
+                    await self._connected()
+                    raise _Unreadable from error
             except asyncpg.PostgresError as error:
                 if not (getattr(error, "sqlstate", None) or "").startswith(SERVER):
                     raise _Unreadable from error
-                if again:
+                refused += 1
+                if refused > (TRIES_MAX if isinstance(error, asyncpg.CrashShutdownError) else 1):
                     raise
-            except BROKEN as error:  # twice by the same rows, while the server takes connections: they bring it down
-                if again:
-                    await self._connected()
-                    raise _Unreadable from error
-        raise AssertionError("the second attempt answers or raises")
+                await asyncio.sleep(PAUSE_S)  # 57P02: it still falls by what was asked before, or by what another database asked
 
     async def _connected(self) -> asyncpg.Connection:
         for left in range(TRIES_MAX, -1, -1):
