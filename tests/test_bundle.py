@@ -73,3 +73,19 @@ def test_run_is_a_posix_script_that_explains_itself():
     said = subprocess.run(["sh", ROOT / "run", "help"], capture_output=True, text=True, check=True).stdout
     for command in ("demo", "test", "check", "hub", "edge enrol CODE", "bundle", "lock"):
         assert command in said
+
+
+def test_no_script_of_a_desk_brings_charts_along():
+    """ECharts belongs to the county's console."""
+    imports = {
+        side: [
+            line
+            for file in bundle.sources(side)
+            if file.suffix != ".css"
+            for line in file.read_text("utf-8").splitlines()
+            if line.startswith("import ")
+        ]
+        for side in ("edge", "hub")
+    }
+    assert any("echarts" in line for line in imports["hub"])
+    assert not [line for line in imports["edge"] if "echarts" in line]

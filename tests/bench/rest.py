@@ -1,6 +1,6 @@
 """rest: an edge that nobody uses, and then one that is used: resident memory, seconds to start, milliseconds of each page.
 
-A real township's edge with the demo's data, and with `cases` cases of history. Memory is read after a moment of rest, and again after
+A real township's edge with the demo's data, and with `cases` cases of history; then the county's own pages with as many. Memory is read after a moment of rest, and again after
 `rounds` rounds over all pages and some saves: what caches keep then stays. Floors: a bare Python with uvicorn and one route, which is
 what any page of this kind needs; for pages that program's own answer. Time to start is from the exec to the first answer.
 """
@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from deploy.demo.cast import NEIGHBOUR
+from deploy.demo.cast import NEIGHBOUR, TOWNSHIP
 from deploy.demo.check import Page
 from deploy.demo.county import Demo, answers
 from deploy.nats.servers import free_ports
@@ -24,7 +24,11 @@ REST_S = 3.0
 PAGES = (
     "/desk", "/today", "/inbox", "/cases", "/cases?view=open", "/cases?view=overdue", "/cases?view=follow_up", "/cases?view=held", "/cases?page=40",
     "/cases?text=张福根", "/cases?text=围墙", "/cases?status=closed", "/cases?type=02", f"/cases?place={NEIGHBOUR}", "/cases/CASE", "/tasks",
-    "/cases/new", "/link",
+    "/cases/new", "/link", "/statistics", "/statistics?period=year", "/calendar", "/reviews",
+)  # fmt: skip
+HUB_PAGES = (
+    "/board", "/board?figure=held", "/board?figure=overdue", f"/board?place={TOWNSHIP}", "/board?page=40", "/map", f"/map?place={TOWNSHIP}", "/today",
+    "/tasks", "/cases", "/cases?view=incoming", "/cases/CASE", "/statistics", "/statistics?period=year", "/calendar", "/reviews", "/nodes", "/link",
 )  # fmt: skip
 BARE = """
 import uvicorn
@@ -53,21 +57,31 @@ class Seen(NamedTuple):
     pages: dict[str, list[float]]
 
 
+class Person(NamedTuple):
+    """Who asks: at which node, by which account, for which pages."""
+
+    node: str
+    account: str
+    pages: tuple[str, ...]
+
+
+CLERK, OPERATOR = Person("town", "liqiang", PAGES), Person("hub", "zhoumin", HUB_PAGES)
 FULL, SLICE = Sizes(100_000, 120, 20, REST_S), Sizes(20, 12, 1, 0.1)
 
 
 async def run(runs: int, folder: Path, sizes: Sizes = FULL) -> dict[str, Figure]:
     small = await county(folder / "small", disputes=sizes.disputes)
-    large = await county(folder / "large", sizes.cases, disputes=sizes.disputes)
-    bare, few, many = [], [], []
+    large = await county(folder / "large", sizes.cases, into=("hub", "town"), disputes=sizes.disputes)
+    bare, few, many, above = [], [], [], []
     for _ in range(runs):
         bare.append(await _bare(folder, sizes))
-        few.append(await _edge(small, sizes))
-        many.append(await _edge(large, sizes))
+        few.append(await _node(small, sizes, CLERK))
+        many.append(await _node(large, sizes, CLERK))
+        above.append(await _node(large, sizes, OPERATOR))
     rss, start = [one.rest_mb for one in bare], [one.start_s for one in bare]
     answer = [percentile(one.pages["/"], 99) for one in bare]
-    worst = max(many[0].pages, key=lambda path: max(percentile(one.pages[path], 50) for one in many))
-    print(f"  slowest page: {worst}")
+    worst, worst_above = _slowest(many), _slowest(above)
+    print(f"  slowest page: {worst}; at the hub {worst_above}")
     return {
         "edge_rss_mb": figure([one.rest_mb for one in many], "MB", rss, target=120),
         "edge_rss_used_mb": figure([one.used_mb for one in many], "MB", rss, target=120),
@@ -75,6 +89,9 @@ async def run(runs: int, folder: Path, sizes: Sizes = FULL) -> dict[str, Figure]
         "pages_p50_ms": figure([percentile(_all(one), 50) for one in many], "ms", answer),
         "pages_p99_ms": figure([percentile(_all(one), 99) for one in many], "ms", answer, target=100),
         "slowest_page_p50_ms": figure([percentile(one.pages[worst], 50) for one in many], "ms", answer, target=100),
+        "hub_pages_p50_ms": figure([percentile(_all(one), 50) for one in above], "ms", answer),
+        "hub_pages_p99_ms": figure([percentile(_all(one), 99) for one in above], "ms", answer, target=100),
+        "hub_slowest_page_p50_ms": figure([percentile(one.pages[worst_above], 50) for one in above], "ms", answer, target=100),
         "demo_rss_mb": figure([one.rest_mb for one in few], "MB", rss, target=120),
         "demo_rss_used_mb": figure([one.used_mb for one in few], "MB", rss),
         "demo_start_s": figure([one.start_s for one in few], "s", start, target=2),
@@ -86,23 +103,29 @@ def _all(seen: Seen) -> list[float]:
     return [ms for some in seen.pages.values() for ms in some]
 
 
-async def _edge(demo: Demo, sizes: Sizes) -> Seen:
-    async with running(demo, "town") as programs:
-        town = programs["town"]
+def _slowest(some: list[Seen]) -> str:
+    return max(some[0].pages, key=lambda path: max(percentile(one.pages[path], 50) for one in some))
+
+
+async def _node(demo: Demo, sizes: Sizes, who: Person) -> Seen:
+    async with running(demo, who.node) as programs:
+        program = programs[who.node]
         await asyncio.sleep(sizes.rest_s)
-        rest_mb = town.rss_mb()
-        page = await Page(demo.url("town"), "liqiang").sign_in()
+        rest_mb = program.rss_mb()
+        page = await Page(demo.url(who.node), who.account).sign_in()
         await saves(page, 2 * sizes.rounds)
-        pages = await ask_pages(page, (await page.get("/cases"))["rows"][0]["subject"], sizes.rounds)
+        pages = await ask_pages(page, who.pages, sizes.rounds)
         await page.http.aclose()
         await asyncio.sleep(sizes.rest_s)
-        return Seen(town.start_s, rest_mb, town.rss_mb(), pages)
+        return Seen(program.start_s, rest_mb, program.rss_mb(), pages)
 
 
-async def ask_pages(page: Page, case: str, rounds: int) -> dict[str, list[float]]:
-    took: dict[str, list[float]] = {path: [] for path in PAGES}
+async def ask_pages(page: Page, paths: tuple[str, ...], rounds: int) -> dict[str, list[float]]:
+    """Each path as often, in turn → milliseconds. CASE in one is the newest case."""
+    case = (await page.get("/cases"))["rows"][0]["subject"]
+    took: dict[str, list[float]] = {path: [] for path in paths}
     for _ in range(rounds):
-        for path in PAGES:
+        for path in paths:
             began = time.perf_counter()
             got = await page.http.get(path.replace("CASE", case), headers={"Accept": "text/html"})
             took[path].append((time.perf_counter() - began) * 1000)

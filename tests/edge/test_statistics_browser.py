@@ -1,14 +1,16 @@
-"""统计 of a place with others below in a real Chromium: the charts are drawn there too, in the dark and on a small screen."""
+"""统计 of a place with others below in a real Chromium: the bars are drawn by the page itself, in the dark and on a small screen."""
 
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import expect
 
+from protocol.commands import CloseDispute
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, served
 from tests.kit.browser import DESK, OLD_PC, PHONE, look, sign_in
 from tests.kit.machine import needs_chromium
+from tests.node.desk_kit import new_id
 
 pytestmark = needs_chromium
 
@@ -18,7 +20,8 @@ def town(tmp_path) -> Iterator[Served]:
     with served(tmp_path, "town") as made:
 
         async def lived(rig: Rig) -> None:
-            await rig.a_busy_village()
+            cases = await rig.a_busy_village()
+            await rig.say("village", CloseDispute(id=new_id(), case=cases[1], ending="agreement", result="粮油钱给了"))
             await rig.everywhere()
 
         made.do(lived)
@@ -30,8 +33,17 @@ def test_an_officer_drills_from_the_menu_to_the_cases(town: Served, open_page):
     sign_in(page, "shen", PASSWORD)
     page.get_by_role("link", name="统计").click()
     for chart in ("months", "types", "places"):
-        expect(page.locator(f"#chart-{chart} svg")).to_be_visible()
+        expect(page.locator(f"#chart-{chart}")).to_be_visible()
+    assert page.locator("script[src*=statistics]").count() == 0
+    assert page.locator("#chart-months text").all_text_contents() == ["6"]
+    bar = page.locator("#chart-places .lies", has_text="高禹村")
+    whole, resolved = (bar.locator(of).bounding_box() for of in ("svg", "rect.good"))
+    assert whole and resolved and bar.locator(".num").inner_text() == "6"
+    assert abs(resolved["width"] / whole["width"] - 1 / 6) < 0.02, "one of six was resolved"
     look(page, "town-statistics")
+    bar.click()
+    expect(page.locator("#total")).to_have_text("6")
+    page.go_back()
     page.get_by_role("row", name="高禹村").get_by_role("link").nth(0).click()
     expect(page.locator("#total")).to_have_text("6")
     with page.expect_download() as file:
@@ -42,5 +54,8 @@ def test_an_officer_drills_from_the_menu_to_the_cases(town: Served, open_page):
     page.set_viewport_size(DESK)
     page.wait_for_timeout(300)
     look(page, "town-statistics-dark")
+    page.emulate_media(color_scheme="light", media="print")
+    page.screenshot(path="out/town-statistics-print.png", caret="initial")
+    page.emulate_media(media="screen")
     page.set_viewport_size(PHONE)
     look(page, "town-statistics-phone")

@@ -57,3 +57,7 @@ const again = () => {
 for (const box of rows.querySelectorAll("input:checked")) ticked.add(box.value); // the browser kept them over a reload
 new MutationObserver(again).observe(rows, { childList: true });
 count();
+
+// The bars bring ECharts along, which nobody needs before they are looked at.
+const bars = one("details[data-script]");
+bars?.addEventListener("toggle", () => import(bars.dataset.script), { once: true });

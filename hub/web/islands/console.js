@@ -1,5 +1,5 @@
 // The board's bars. Numbers come with the page and again with the stream (#numbers-json); the table beside says the same.
-// SVG and rich text, so that the page keeps a strict content policy; patterns as well as colours. Drawn only when unfolded.
+// SVG and rich text, so that the page keeps a strict content policy; patterns as well as colours. Fetched (board.js) when first unfolded.
 import { init, use } from "echarts/core";
 import { BarChart } from "echarts/charts";
 import { AriaComponent, GridComponent, LegendComponent, TooltipComponent } from "echarts/components";
@@ -32,3 +32,4 @@ if (box) {
   new ResizeObserver(() => chart?.resize()).observe(box);
   new MutationObserver(draw).observe(document.getElementById("numbers"), { childList: true, subtree: true, characterData: true });
 }
+draw();

@@ -53,6 +53,7 @@ from protocol.node.web import (
     watch,
     words,
 )
+from protocol.node.web.bars import bars
 from protocol.node.web.english import Catalogue
 from protocol.node.web.page import BODY_BYTES_MAX, POLICY, failed, refused
 from protocol.node.web.stream import View
@@ -115,7 +116,7 @@ def environment_of(node: Any, templates: Sequence[Path], dist: Path, home: str) 
     environment.globals.update(known)
     environment.bytecode_cache = compiled(getattr(node, "folder", None)) or environment.bytecode_cache
     words.teach(environment, node)
-    environment.filters["rate"] = statistics.rate_words
+    environment.filters |= {"rate": statistics.rate_words, "bars": bars}
     return environment
 
 

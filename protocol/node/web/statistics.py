@@ -249,19 +249,21 @@ async def shown(request: Request) -> Shown:
     )
 
 
-def drawn(made: Shown) -> list[dict[str, Any]]:
-    """What the charts draw, which tables beside them say too."""
+def drawn(made: Shown) -> dict[str, dict[str, Any]]:
+    """What the charts draw, by their id, which tables beside them say too. lying: bars with their names in front, else columns."""
 
-    def chart(id_: str, rows: list[Row], lying: bool) -> dict[str, Any]:
-        some = [row for row in rows if row.sums.registered][:DRAWN_MAX] if lying else rows
+    def chart(id_: str, rows: list[Row], shorts: list[str] | None = None) -> dict[str, Any]:
+        some = rows if shorts else [row for row in rows if row.sums.registered][:DRAWN_MAX]
         series = [
             {"name": "化解", "tone": "good", "data": [row.sums.resolved for row in some]},
             {"name": "没有化解", "tone": "act", "data": [row.sums.registered - row.sums.resolved for row in some]},
         ]
         links = [row.drill or (made.query.behind(**row.more) if row.more is not None else "") for row in some]
-        return {"id": id_, "names": [row.name for row in some], "series": series, "links": links, "lying": lying}
+        names = [row.name for row in some]
+        return {"id": id_, "names": names, "shorts": shorts or names, "series": series, "links": links, "lying": not shorts}
 
-    return [chart("months", made.months, lying=False), chart("types", made.types, lying=True), chart("places", made.places, lying=True)]
+    months = [f"{day.month}月" for day in made.query.period.months]
+    return {"months": chart("months", made.months, months), "types": chart("types", made.types), "places": chart("places", made.places)}
 
 
 def crumbs(query: Query, office: str, tables: Tables) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:

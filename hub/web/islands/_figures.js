@@ -1,5 +1,5 @@
-// The charts of 统计: what tables beside them say, from #charts-json. A bar leads where the name in the table leads.
-const source = document.getElementById("charts-json"), drawn = [];
+// The charts of 统计: what tables beside them say, each from its own script[data-chart]. A bar leads where the name in the table leads.
+const drawn = [];
 
 function options(spec, colour, text) {
   const names = { type: "category", data: spec.names, inverse: spec.lying, axisLabel: { color: text, width: spec.lying ? 96 : undefined, overflow: "truncate" } };
@@ -19,9 +19,9 @@ function options(spec, colour, text) {
 }
 
 export function figures(init, colour) {
-  if (!source) return;
   const draw = () => drawn.forEach(([chart, spec]) => chart.setOption(options(spec, colour, colour("ink"))));
-  for (const spec of JSON.parse(source.textContent)) {
+  for (const source of document.querySelectorAll("script[data-chart]")) {
+    const spec = JSON.parse(source.textContent);
     const box = document.getElementById(`chart-${spec.id}`);
     if (!box || !spec.names.length) continue;
     const chart = init(box, null, { locale: "ZH", renderer: "svg" });

@@ -1,4 +1,4 @@
-// The entry of 统计, of that page alone: ECharts would be too much for a desk.
+// The entry of 统计 at the console, of that page alone: ECharts would be too much for a desk, which draws its bars itself (_chart.html).
 import { init, use } from "echarts/core";
 import { BarChart } from "echarts/charts";
 import { AriaComponent, GridComponent, LegendComponent, TooltipComponent } from "echarts/components";
