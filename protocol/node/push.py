@@ -24,7 +24,7 @@ from protocol.calendar import HOUR_MS
 from protocol.entry import decode_head
 from protocol.node import log
 from protocol.node.config import Push as Rules
-from protocol.node.journal import Journal
+from protocol.node.journal import Journal, Writing
 from protocol.node.journal.rows import chunks
 from protocol.node.wake import Wake
 from protocol.problem import Refused
@@ -68,23 +68,24 @@ class Push:
         """Knocks for this person go there from now on, and for nobody else. Raises Refused push_refused."""
         if not self.key or not self._may(endpoint):
             raise Refused("push_refused")
-        kept = await self._kept()
-        if (before := kept.get(endpoint)) is not None and before.person == person:
+        if (before := (await self._kept()).get(endpoint)) is not None and before.person == person:
             return
-        others = {one: who for one, who in kept.items() if one != endpoint}
-        theirs = [one for one, who in others.items() if who.person == person]
-        for one in theirs[: max(0, len(theirs) - PHONES_MAX + 1)]:
-            del others[one]  # an older phone of theirs
-        if len(others) >= ENDPOINTS_MAX:
-            raise Refused("push_refused")
-        await self._keep({**others, endpoint: Kept(person, self._clock())})
+        async with self._journal.writing(brief=True) as w:
+            others = {one: who for one, who in (await _held(w)).items() if one != endpoint}
+            theirs = [one for one, who in others.items() if who.person == person]
+            for one in theirs[: max(0, len(theirs) - PHONES_MAX + 1)]:
+                del others[one]  # an older phone of theirs
+            if len(others) >= ENDPOINTS_MAX:
+                raise Refused("push_refused")
+            await w.set_local(KEPT, msgspec.msgpack.encode({**others, endpoint: Kept(person, self._clock())}))
 
     async def drop(self, endpoint: str, person: str = "") -> None:
         """person: only if it is theirs."""
-        kept = await self._kept()
-        if endpoint in kept and person in ("", kept[endpoint].person):
-            del kept[endpoint]
-            await self._keep(kept)
+        async with self._journal.writing(brief=True) as w:
+            kept = await _held(w)
+            if endpoint in kept and person in ("", kept[endpoint].person):
+                del kept[endpoint]
+                await w.set_local(KEPT, msgspec.msgpack.encode(kept))
 
     async def run(self, wake: Wake, leads: Callable[[], bool]) -> None:
         """For ever. leads: of several programs of one node one knocks."""
@@ -180,9 +181,11 @@ class Push:
         raw = await self._journal.local(KEPT)
         return _decoder.decode(raw) if raw else {}
 
-    async def _keep(self, kept: dict[str, Kept]) -> None:
-        async with self._journal.writing() as w:
-            await w.set_local(KEPT, msgspec.msgpack.encode(kept))
+
+async def _held(w: Writing) -> dict[str, Kept]:
+    """Nobody else changes them until the transaction ends."""
+    raw = await w.local(KEPT)
+    return _decoder.decode(raw) if raw else {}
 
 
 def _service(endpoint: str) -> str:

@@ -7,19 +7,32 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from protocol.commands import AssignTask, ConfirmTask, RecallTask, UrgeTask
 from protocol.node.config import Push as Rules
-from protocol.node.push import GATHER_S, KNOCKS_MAX, Kept, Push
+from protocol.node.push import GATHER_S, KEPT, KNOCKS_MAX, Kept, Push
 from protocol.problem import Refused
 from tests.kit.push import WAIT_S, Service
 from tests.node.desk_kit import ROOT, County, Node, add_person, dispute, new_id
 
 SECRET = b"\x07" * 32
 RULES = Rules(contact="mailto:admin@example.org", services=["127.0.0.1", "*.push.example.org"])
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def urls(request) -> dict[str, str]:
+    return {"root": request.getfixturevalue("postgres_url")} if request.param == "postgresql" else {}
+
+
+@pytest.fixture
+async def on_either(urls, tmp_path):
+    made = County(tmp_path, urls)
+    yield made
+    await made.close()
 
 
 @pytest.fixture
@@ -37,6 +50,12 @@ async def service() -> AsyncIterator[Service]:
 
 def pushing(node: Node, rules: Rules = RULES) -> Push:
     return Push(node.journal, lambda: SECRET, rules, node.clock)
+
+
+async def noted(node: Node, person: str, endpoints: list[str]) -> None:
+    """Kept without being looked at."""
+    async with node.journal.writing() as w:
+        await w.set_local(KEPT, msgspec.msgpack.encode({endpoint: Kept(person, 0) for endpoint in endpoints}))
 
 
 async def sent(node: Node, cadre: str) -> str:
@@ -133,6 +152,16 @@ async def test_a_phone_is_one_persons_at_a_time_and_only_he_takes_it_back(county
     assert sorted(await push._kept()) == [service.url(f"phone{n}") for n in range(2, 6)], "his newest few"
 
 
+async def test_phones_that_come_and_go_at_once_lose_each_other_nothing(on_either, urls):
+    """On PostgreSQL two programs of one node write the same row."""
+    programs = [pushing(await on_either.node("root")) for _ in range(2 if urls else 1)]
+    phones = [f"https://a.push.example.org/{n}" for n in range(12)]
+    await asyncio.gather(*(programs[n % len(programs)].keep(f"{n:032}", phone) for n, phone in enumerate(phones)))
+    assert sorted(await programs[0]._kept()) == sorted(phones)
+    await asyncio.gather(*(programs[n % len(programs)].drop(phone) for n, phone in enumerate(phones[1:])))
+    assert list(await programs[0]._kept()) == phones[:1]
+
+
 async def test_an_address_that_cannot_be_asked_costs_nobody_else_his_knock(county, service):
     """Such a one was kept by an older program, or its service is no more among those that are named."""
     root = await county.node("root")
@@ -144,7 +173,7 @@ async def test_an_address_that_cannot_be_asked_costs_nobody_else_his_knock(count
         "https://xn--a.push.example.org/",
         "https://push.example.net/x",
     )
-    await push._keep({endpoint: Kept(cadre, 0) for endpoint in (*bad, service.url("his"))})
+    await noted(root, cadre, [*bad, service.url("his")])
 
     async def lives() -> None:
         await sent(root, cadre)
@@ -155,10 +184,11 @@ async def test_an_address_that_cannot_be_asked_costs_nobody_else_his_knock(count
 
 async def test_a_service_that_cannot_be_reached_holds_nobody_up_and_is_asked_a_few_times_a_round(county):
     """A firewall: whoever asks there waits until he gives up. Here he gives up when all others are through."""
-    push, cadre = pushing(await county.node("root")), "1" * 32
+    root, cadre = await county.node("root"), "1" * 32
+    push = pushing(root)
     there = [f"https://there.push.example.org/{n}" for n in range(20)]
     walled = [f"https://walled.push.example.org/{n}" for n in range(60)]
-    await push._keep({endpoint: Kept(cadre, 0) for endpoint in (*walled, *there)})
+    await noted(root, cadre, [*walled, *there])
     asked, through = list[str](), asyncio.Event()
 
     async def answer(request: httpx.Request) -> httpx.Response:

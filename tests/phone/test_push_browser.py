@@ -24,6 +24,9 @@ SUBSCRIBED = """{ let mine = null, times = 0; const made = (key) => ({ endpoint:
   PushManager.prototype.subscribe = async (asked) => (mine ??= made(asked.applicationServerKey.buffer)); }"""
 OLD = "made(new Uint8Array([4, 1, 2]).buffer)"  # subscribed with another key
 TOLD = "async () => (await (await navigator.serviceWorker.getRegistration('/task')).getNotifications()).map((n) => [n.title, n.data.task])"
+SUBSCRIPTION = (
+    "async () => (await (await navigator.serviceWorker.getRegistration('/task')).pushManager.getSubscription())?.endpoint ?? null"
+)
 CLOSED = "/proof"  # a page of the same origin that is not the phone's
 
 
@@ -101,6 +104,20 @@ def test_who_signs_out_is_not_knocked_at_any_more(world, open_page):
     page.get_by_role("button", name="退出登录").tap()
     expect(page.get_by_text("请登录后收任务。")).to_be_visible()
     assert run(hub.pages.push._kept()) == {}
+
+
+def test_who_signs_out_after_his_session_ended_is_not_knocked_at_either_and_again_when_he_is_back(world, open_page):
+    """The node hears nothing of it; the service does, and tells the node at the next knock."""
+    url, hub, run, service = world
+    page = enlisted(open_page, url, service)
+    page.context.clear_cookies()
+    page.get_by_role("button", name="退出登录").tap()
+    expect(page.get_by_text("请登录后收任务。")).to_be_visible()
+    assert page.evaluate(SUBSCRIPTION) is None
+    Phone(page.context.new_page(), url).sign_in("cadre")  # beside it: the first page lives on
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.get_by_text("页面关着时也提醒")).to_be_visible()
+    assert service.url("phone1") in run(hub.pages.push._kept())
 
 
 def test_a_phone_that_knows_another_key_of_the_node_subscribes_anew_by_itself(world, open_page):

@@ -320,6 +320,11 @@ class Writing:
         (row,) = await fetch(self.connection, _COUNT, {"name": name})
         return row[0]
 
+    async def local(self, name: str) -> bytes:
+        """As of this transaction; b"" where nothing was noted. Nobody else changes it until we end."""
+        (row,) = await fetch(self.connection, _HOLD_LOCAL, {"name": name, "none": b""})
+        return bytes(row[0])
+
     async def set_local(self, name: str, value: bytes) -> None:
         sql = "insert into local (name, value) values (:name, :value) on conflict (name) do update set value = excluded.value"
         await run(self.connection, sql, [{"name": name, "value": value}])
@@ -362,6 +367,7 @@ _UPSERT_LANE = (
     " on conflict (ledger, origin) do update set seq = excluded.seq, hash = excluded.hash, signed_seq = excluded.signed_seq"
 )
 _COUNT = "insert into counter (name, value) values (:name, 1) on conflict (name) do update set value = counter.value + 1 returning value"
+_HOLD_LOCAL = "insert into local (name, value) values (:name, :none) on conflict (name) do update set value = local.value returning value"
 _HAVE = (
     "insert into peer_have (node, ledger, origin, seq, hash, highest, at_ms) values (:node, :ledger, :origin, :seq, :hash, :seq, :at)"
     " on conflict (node, ledger, origin) do update set seq = excluded.seq, hash = excluded.hash, at_ms = excluded.at_ms,"

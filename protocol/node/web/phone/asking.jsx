@@ -9,8 +9,9 @@ export const allowed = signal("no"); // ask, on, no
 export const pushed = signal(false); // told also while the page is closed
 let enlisted = "";
 export const lookUp = async () => { allowed.value = permission() === "ask" && await (await db).get("state", "asked") ? "no" : permission(); };
-/** Once for each person and key: the node knows for whom it knocks at this phone. */
+/** Once for each person and key: the node knows for whom it knocks at this phone. "": he signed out, the next time is another. */
 export async function keepTold(person) {
+  if (!person) { enlisted = ""; pushed.value = false; }
   const key = flow.value.push, now = `${person} ${key}`;
   if (!person || allowed.value !== "on" || !canPush(key) || enlisted === now) return;
   enlisted = now;

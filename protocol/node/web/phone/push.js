@@ -20,8 +20,10 @@ export async function enlist(key) {
     return Boolean((await tell(mine.endpoint, "1"))?.ok);
   } catch { return false; } // no such service can be reached, or the phone does not allow it: the page says so
 }
-/** Before somebody signs out: nobody is knocked at for him any more. */
+/** Before somebody signs out: nobody is knocked at for him any more. Where the node hears nothing of it (the session has ended), the service tells it at the next knock. */
 export async function withdraw() {
   const mine = await (await manager())?.getSubscription().catch(() => null);
-  if (mine) await tell(mine.endpoint, "");
+  if (!mine) return;
+  await tell(mine.endpoint, "");
+  await mine.unsubscribe().catch(() => false);
 }

@@ -41,7 +41,7 @@ await show("unknown");
 render(<App />, document.getElementById("app"));
 refresh();
 lookUp();
-effect(() => { if (signed.value === "in" && allowed.value === "on" && flow.value.push) keepTold(me.value?.person); });
+effect(() => { if (signed.value === "out") keepTold(""); else if (signed.value === "in" && allowed.value === "on" && flow.value.push) keepTold(me.value?.person); });
 navigator.serviceWorker?.addEventListener("message", ({ data }) => { // of the worker: somebody knocked, or a notification was tapped
   if (data?.open && tasks.value.some((t) => t.id === data.open)) go(data.open);
   refresh();
