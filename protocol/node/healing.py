@@ -79,6 +79,8 @@ class Healing(msgspec.Struct):
 async def heal(folder: Path, config: Config, clock: Callable[[], int]) -> Healing:
     """Makes the new journal beside the old one and puts it in its place. Raises RuntimeError where nothing can be done, OSError, Refused;
     then nothing was changed."""
+    if config.root.beside:
+        raise RuntimeError("这是另开的进程，修复要由第一个进程来做。请停下两个，在第一个的文件夹里运行 yidi heal")
     if done := await finish(folder, config):
         return done
     identity, url = Identity(folder), store_url(folder, config)

@@ -36,12 +36,12 @@ Lane = tuple[str, str]
 
 class Mending:
     def __init__(self, node: Any, folder: Path, clock: Callable[[], int]) -> None:
-        """node: its journal, admission, desk, forks, pump, shelf, signer, wake are used."""
+        """node: its journal, admission, desk, forks, pump, shelf, signer, wake and may_heal are used."""
         self._node, self._folder, self._clock = node, folder, clock
         self.state: Healing | None = healing.state_of(folder)
 
     async def run(self) -> None:
-        if self.state is None:
+        if self.state is None and self._node.may_heal:  # else the state is in another program's folder
             await self._forget()  # the program may have ended between the last two steps
         while self.state is not None:
             if not self._node.stopped():

@@ -2,15 +2,20 @@
 
 import os
 import re
+import shutil
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import asyncpg
+import msgspec
 import pytest
 
-from protocol.node import healing
+from protocol.node import healing, mending
+from protocol.node.config import Config, Root
 from protocol.node.healing import Gap, Healing
 from protocol.node.journal import postgres_salvage, rebuild
+from protocol.node.journal.loose import LOOSE
 from protocol.node.journal.scrub import scrub
 from protocol.node.node import Node, now_ms
 from protocol.problem import Refused
@@ -80,6 +85,13 @@ async def begun(whole: Whole) -> Node:
     whole.hub = await whole._node(whole.folder / "hub", whole.hub_config)
     await whole.hub.start()
     return whole.hub
+
+
+def beside(whole: Whole) -> tuple[Path, Config]:
+    """A further program of the county on the same PostgreSQL: folder and configuration."""
+    folder = whole.folder / "beside"
+    shutil.copytree(whole.folder / "hub" / "identity", folder / "identity")
+    return folder, msgspec.structs.replace(whole.hub_config, root=Root(beside=True))
 
 
 async def ended(node: Node) -> Healing:
@@ -224,3 +236,32 @@ async def test_a_row_that_brings_the_server_down_is_left_out_and_comes_back_from
     await soon_equal(V1, hub, town, village)
     assert (await ended(hub)).gone == []
     assert await commands(hub) == before
+
+
+class Over(Exception):
+    """A loop has come to where it waits for ever."""
+
+    async def wait(self) -> None:
+        raise self
+
+
+async def test_a_further_program_leaves_what_the_first_one_still_has_to_put_back(whole, postgres_url, monkeypatch):
+    town, village, before = await filled(whole)
+    await closed(whole)
+    await asked(postgres_url, f"delete from entry where ledger = '{V1}' and seq = 3")
+    folder, config = beside(whole)
+    with pytest.raises(RuntimeError, match="第一个"):
+        await healing.heal(folder, config, now_ms)
+    told = await healing.heal(whole.folder / "hub", whole.hub_config, now_ms)
+    assert told.loose
+    other = await Node.open(folder, config)
+    monkeypatch.setattr(mending, "asyncio", SimpleNamespace(Event=Over))
+    with pytest.raises(Over):
+        await other.mending.run()
+    monkeypatch.undo()
+    assert await other.journal.rows("local", "name like :like", {"like": f"{LOOSE}%"})
+    await other.close()
+    hub = await begun(whole)
+    await soon_equal(V1, hub, town, village)
+    report = await ended(hub)
+    assert (report.gone, await commands(hub)) == ([], before)
