@@ -52,7 +52,7 @@ def app(node: Any, dist: Path = DIST) -> Litestar:
     views = {**board.VIEWS, **case_map.VIEWS, **nodes.VIEWS, **visits.VIEWS}
     application = make_app(node, routes, [HERE / "templates"], dist, "/board", views=views, homes=HOMES)
     application.state.environment.globals["has_power"] = has_power
-    application.state.environment.globals["where_it_is"] = lambda place, cadres: where.drawn(place, cadres, node.tables())
+    application.state.environment.globals["where_it_is"] = lambda place, able: where.drawn(place, able, node.tables())
     application.state.environment.filters |= {"masked_title": masked_title, **case_map.FILTERS}
     return application
 

@@ -1,14 +1,13 @@
 """The place of a task on the scheme of the county, and how many who can be sent are in each township: beside the form that sends them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import msgspec
 
 from hub.web.case_map import position, spot_of
 from protocol import place as places
 from protocol.node import candidates
-from protocol.node.web.dispatching import Reasons
 from protocol.tables import Tables
 
 
@@ -31,10 +30,12 @@ class Drawn(msgspec.Struct, frozen=True):
     beside: int
 
 
-def drawn(place: str, cadres: Sequence[Reasons], tables: Tables) -> Drawn:
-    """Without a spot for the place there is nothing to show: `spots` is empty."""
+def drawn(place: str, sendable: Mapping[str, int], tables: Tables) -> Drawn:
+    """sendable: office → how many. Without a spot for the place there is nothing to show: `spots` is empty."""
     root = places.segments(place)[0]
-    able = Counter(spot_of(candidates.at(one.choice.office), root) for one in cadres if not one.why_not)
+    able = Counter[str]()
+    for office, count in sendable.items():
+        able[spot_of(candidates.at(office), root)] += count
     spots = []
     for path in tables.children(root):
         column, row = position(path)

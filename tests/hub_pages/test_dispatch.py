@@ -5,6 +5,7 @@ import re
 from protocol.calendar import DAY_MS
 from protocol.commands import AddTaskEvidence, ArriveTask, ConfirmTask, LogDispute, Party, RecallTask, ReportTask
 from protocol.node.errands import linked_id
+from protocol.node.web import dispatching
 from tests.hub_pages.world import JSON, OTHER_VILLAGE, Hub
 from tests.node.desk_kit import TOWN, VILLAGE, new_id
 
@@ -35,6 +36,17 @@ async def test_the_form_shows_where_it_is_and_how_many_can_be_sent_from_each_tow
     moved = (await hub.client.get(f"/cases/{case}/dispatch?only=cadres&place={OTHER_VILLAGE}", headers={"HX-Request": "true"})).text
     assert "要去的在梅溪镇。" in moved
     assert 'id="go-cadre"' in moved
+
+
+async def test_the_map_counts_those_too_whom_the_list_has_no_room_for(hub: Hub, monkeypatch):
+    case = hub.cases["田埂地界"]
+    path = f"/cases/{case}/dispatch"
+    whole = (await hub.client.get(path)).text
+    monkeypatch.setattr(dispatching, "CADRES_SHOWN_MAX", 1)
+    page = (await hub.client.get(path)).text
+    assert len((await hub.get(path))["cadres"]) == 1
+    assert re.findall(r"另有 \d+ 位在县里", page) == re.findall(r"另有 \d+ 位在县里", whole) != []
+    assert re.findall(r'role="img" aria-label="([^"]+)"', page) == re.findall(r'role="img" aria-label="([^"]+)"', whole)
 
 
 async def test_who_was_at_this_case_or_met_its_parties_comes_first_and_says_so(hub: Hub):

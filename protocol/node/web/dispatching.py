@@ -1,6 +1,7 @@
 """What every form that sends somebody shows: who can go, with the reasons, and until when."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -31,9 +32,16 @@ class Reasons(msgspec.Struct, frozen=True):
     why_not: str
 
 
-async def candidates_for(request: Request, place: str, case: Case | None, names: Iterable[str], now: str = "") -> tuple[list[Reasons], int]:
-    """(those to show, how many there are), in the order of protocol/node/candidates.py. names: of the parties · now: who has the
-    task already, last of all. Raises Refused not_allowed."""
+class Choices(msgspec.Struct, frozen=True):
+    """shown: the first CADRES_SHOWN_MAX · total: how many there are · able: office → how many of all of them can be chosen."""
+
+    shown: list[Reasons]
+    total: int
+    able: Mapping[str, int]
+
+
+async def candidates_for(request: Request, place: str, case: Case | None, names: Iterable[str], now: str = "") -> Choices:
+    """In the order of protocol/node/candidates.py. names: of the parties · now: who has the task already, last of all. Raises Refused not_allowed."""
     node, actor, parties = node_of(request), actor_of(request), list(names)
     past = await node.reads.visited(actor, case.id if case else "", parties)
     ranked = candidates.ranked(await node.reads.cadres(actor, place), place, parties, past)
@@ -42,7 +50,8 @@ async def candidates_for(request: Request, place: str, case: Case | None, names:
     went = await node.reads.practised(actor, [one.choice.person for one in first], kind) if kind else {}
     shown = [reasons(one, place, node, went.get(one.choice.person, 0), kind) for one in first]
     has_it = "这一项现在就在他手上"
-    return [msgspec.structs.replace(one, why_not=has_it) if one.choice.person == now else one for one in shown], len(ranked)
+    shown = [msgspec.structs.replace(one, why_not=has_it) if one.choice.person == now else one for one in shown]
+    return Choices(shown, len(ranked), Counter(one.choice.office for one in ranked if one.may and one.choice.person != now))
 
 
 def reasons(one: candidates.Candidate, place: str, node: Any, went: int = 0, kind: str = "") -> Reasons:

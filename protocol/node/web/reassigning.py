@@ -65,12 +65,12 @@ async def handed(request: Request, person: str, picked: list[str], again: str) -
     made = []
     for one in await tracks(request, open_only=True, cadre=person):
         task: Task = await node.reads.task(actor, one.row.subject)
-        made.append(Handed(task, one, (await candidates_of(request, task))[0], not picked or task.id in picked))
+        made.append(Handed(task, one, (await candidates_of(request, task)).shown, not picked or task.id in picked))
     for subject in picked:
         if again and await node.desk.journal.command(derive(id_of(again, subject), "reassign recall")):
             task = await node.reads.task(actor, subject)
             if not await node.desk.journal.command(derive(id_of(again, subject), "reassign assign")):
-                made.append(Handed(task, await track(request, task), (await candidates_of(request, task))[0], recalled=True))
+                made.append(Handed(task, await track(request, task), (await candidates_of(request, task)).shown, recalled=True))
     return made[:TASKS_MAX]
 
 

@@ -17,7 +17,7 @@ from protocol.case import TASK_STATUS_NAMES, Case, Task
 from protocol.commands import AssignTask, RecallTask, UrgeTask
 from protocol.entry import derive
 from protocol.node.web import forms
-from protocol.node.web.dispatching import Reasons, candidates_for, times_offered
+from protocol.node.web.dispatching import Choices, candidates_for, times_offered
 from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, page, twin, wants_json
 from protocol.node.web.tracks import track, tracks
 from protocol.problem import Refused
@@ -68,9 +68,9 @@ async def question(request: Request, subject: str, step: str, form: dict[str, An
     kept = [] if is_past or not task.due_ms else [(KEPT, "照原来的期限")]
     if not kept and context["form"]["by"] == KEPT:
         context["form"]["by"] = times[0][0]
-    cadres, total = await candidates_of(request, task)
+    found = await candidates_of(request, task)
     of_his = len(await tracks(request, open_only=True, cadre=task.cadre))
-    return {**context, "times": [*kept, *times], "cadres": cadres, "cadres_total": total, "of_his": of_his}
+    return {**context, "times": [*kept, *times], "cadres": found.shown, "cadres_total": found.total, "of_his": of_his}
 
 
 def _back(asked: str, subject: str) -> str:
@@ -87,7 +87,7 @@ def _check(known: Any, step: str) -> None:
         raise Refused("not_allowed", what=WRITTEN[step])
 
 
-async def candidates_of(request: Request, task: Task) -> tuple[list[Reasons], int]:
+async def candidates_of(request: Request, task: Task) -> Choices:
     """Whom it can be given to instead; whoever has it now is among them, last, and says so."""
     node, actor = node_of(request), actor_of(request)
     case: Case | None = None
@@ -173,7 +173,7 @@ async def reassign(request: Request, subject: str, id_: str, reason: str, typed:
         raise Unfilled(reason="请写一句为什么改派，原来的人会看到。")
     sent = derive(id_, "reassign assign")
     if not await node.desk.journal.command(sent):
-        cadres, _ = await candidates_of(request, task)
+        cadres = (await candidates_of(request, task)).shown
         chosen = next((one for one in cadres if one.choice.person == typed.get("cadre") and not one.why_not), None)
         if chosen is None:
             raise Unfilled(cadre="请选一位干部。")

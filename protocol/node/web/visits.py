@@ -58,7 +58,7 @@ async def dispatch_context(request: Request, subject: str, form: dict[str, Any] 
     case: Case = await node.reads.case(actor, subject)
     tables = node.tables()
     place = (form or {}).get("place") or request.query_params.get("place") or case.ledger
-    cadres, cadres_total = await candidates_for(request, place, case, [party.name for party in case.parties])
+    found = await candidates_for(request, place, case, [party.name for party in case.parties])
     first = {
         "purpose": f"上门走访：{case.title or tables.type_name(case.type)}"[:100],
         "address": case.place_text,
@@ -74,8 +74,9 @@ async def dispatch_context(request: Request, subject: str, form: dict[str, Any] 
         "case": case,
         "places": places,
         "place": place,
-        "cadres": cadres,
-        "cadres_total": cadres_total,
+        "cadres": found.shown,
+        "cadres_total": found.total,
+        "cadres_able": found.able,
         "times": times,
         "units": [(path, tables.office_name(path)) for path in tables.units_of(case.ledger.split("/")[0]) if path != actor.office],
         "may_convene": "ConveneUnits" in offered,
