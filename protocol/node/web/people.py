@@ -5,7 +5,7 @@
     POST /people/{person}/post           a further post for a person who is there
     POST /people/{person}/end            EndPost
     POST /people/{person}/account        an account of this machine for who is there already
-    POST /people/{person}/code           a new one-time code for an account of this machine; the old password is void
+    POST /people/{person}/code           a new one-time code for an account of this machine; all its sessions end, the old password is void
 
 A code is shown once, on the page that answers. An account belongs to one machine: who works at another node gets theirs
 there (`yidi passwd`), so this page offers one only for posts that this node serves. Ids are derived from the form's
@@ -32,13 +32,14 @@ ACCOUNT: Final = re.compile(r"[\w.@-]{2,40}")
 
 
 class Made(msgspec.Struct, frozen=True):
-    """What came of a form. code: the one-time code, to be told once ("" = no account here)."""
+    """What came of a form. code: the one-time code, to be told once ("" = no account here) · ended: all sessions of the account were ended for it."""
 
     person: str
     post: str
     name: str
     account: str = ""
     code: str = ""
+    ended: bool = False
 
 
 def offices_to_choose(request: Request) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -225,7 +226,7 @@ async def new_code(request: Request, person: FromPath[str]) -> Response[Any]:
     if person not in {row.person for row in await node.reads.people(actor)} or (name, person) not in await node.people.accounts():
         raise Refused("page_unknown")
     code = await node.people.passwd(name, None, node.clock())
-    return await _made(request, Made(person, "", await node.reads.person_name(person), name, code))
+    return await _made(request, Made(person, "", await node.reads.person_name(person), name, code, ended=True))
 
 
 @post("/people/{person:str}/account", status_code=200)

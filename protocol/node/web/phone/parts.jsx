@@ -20,10 +20,11 @@ export const moment = (ms) => {
   return d.toDateString() === new Date().toDateString() ? `今天 ${time}` : `${d.getMonth() + 1}月${d.getDate()}日 ${time}`;
 };
 
+const expired = (steps, reports) => (steps && reports ? `登录过期了，${steps} 条没有发出、${reports} 份反馈没写完，登录后接着办` : steps ? `登录过期了，${steps} 条存在手机，登录后接着发` : reports ? `登录过期了，${reports} 份反馈没写完，登录后接着写` : "登录过期了，重新登录后收新任务");
 /** One line about all that was done: it stands on every screen, and opens the page of what was sent. */
 const words = () => {
   const half = halves.value.length;
-  if (signed.value === "out") return !me.value ? "还没有登录" : left.value ? `登录过期了，${left.value} 条存在手机，登录后接着发` : half ? `登录过期了，${half} 份反馈没写完，登录后接着写` : "登录过期了，重新登录后收新任务";
+  if (signed.value === "out") return me.value ? expired(left.value, half) : "还没有登录";
   const going = share.value && mine.value.find((a) => a.id === share.value.id && isUnsent(a));
   if (left.value) return `${left.value} 条待发送，${going ? `${going.label}已传 ${Math.floor(share.value.share * 100)}%` : "有信号时自动发出"}`;
   const back = mine.value.filter((a) => a.refused).length;
