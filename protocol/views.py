@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from protocol import clocks
+from protocol import above, clocks
 from protocol.case import OPEN, Case, Task, key_text
 from protocol.companion import SORT as COMPANION
 from protocol.companion_fold import fold_companion, opinion_texts
@@ -69,7 +69,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         " risk headcount:int amount_fen:int parties account intake place_text logged_office logged_ms:int+ accepted_ms:int agreed_ms:int"
         " closed_ms:int updated_ms:int+ due_ms:int+ due_clock follow_up_by+ follow_up_due_ms:int reviews:int convened merged_into visit+"
         " predecessor+ successor+ answer answered transfer_to+ leftover:int+"
-        " ending figures:int follow_ups:int person"
+        " ending figures:int follow_ups:int person urged_ms:int"
         " last_origin last_seq:int"
     ),
     "task_row": _columns(
@@ -130,7 +130,7 @@ def _of_case(case: Case, tables: Tables) -> Rows:
         "transfer_to": case.offer.to if case.offer and offer is None else None,
         "leftover": worded(case) if case.removed else None,
         "ending": case.ending, "figures": figures(case, found, tables), "follow_ups": len(case.follow_ups),
-        "person": who_came(case),
+        "person": who_came(case), "urged_ms": max((line.at_ms for line in above.waiting(case)), default=None),
         "last_origin": case.last[0], "last_seq": case.last[1],
     }  # fmt: skip
     beside = {"clock_row": _clock_rows(case.id, found), "review_row": _review_rows(case), "meeting_row": _meeting_rows(case)}

@@ -25,7 +25,7 @@ from protocol.node.journal.rows import among, bound
 from protocol.node.journal.search import subjects
 from protocol.views import FIGURES
 
-VIEWS: Final = ("all", "open", "held", "due", "incoming", "outgoing", "came_down", "follow_up", "review", "overdue", "soon")
+VIEWS: Final = ("all", "open", "held", "due", "incoming", "outgoing", "came_down", "urged", "follow_up", "review", "overdue", "soon")
 OTHERS_MAX: Final = 1_000  # cases of other places that one list takes in for an office that has a region
 NONE: Final = "none"  # of what a case may lack: an ending, a way it came
 Where = tuple[str, dict[str, Any]]  # a condition on case_row and its bound values
@@ -52,6 +52,7 @@ INDICES: Final = (
         "create index if not exists case_figures on case_row (logged_ms, figures, ledger, type, intake, risk, ending, due_ms, follow_ups, amount_fen)"
         " where figures > 0"
     ),
+    "create index if not exists case_urged on case_row (holder, urged_ms, subject, ledger) where urged_ms is not null",
     "create index if not exists case_status on case_row (status, ledger, subject)",  # these three to count, and to look hits up
     "create index if not exists case_type on case_row (type, ledger, subject)",
     "create index if not exists case_hit on case_row ((subject || ''), ledger, updated_ms)",
@@ -80,6 +81,11 @@ AGAIN_MS: Final = 365 * DAY_MS
 PERSONS_TWICE: Final = "select person from case_row where person > '' group by person having min(logged_ms) < max(logged_ms)"
 # PostgreSQL has no idea how many are open, so it sorts all of them instead of walking case_due, until it may look at the expression.
 STATISTICS: Final = ("create statistics if not exists case_status on (status || '') from case_row",)
+# An office above said something since which the holder has written nothing (protocol/above.py) and sent nobody.
+URGED: Final = (
+    "urged_ms is not null and not exists (select 1 from task_row t where t.case_subject = case_row.subject"
+    " and t.assigned_by = case_row.holder and t.assigned_ms >= case_row.urged_ms)"
+)
 _VIEW: Final = {  # a date is moved, never :now_ms: PostgreSQL takes the sum of a bound value for a small number
     "all": "1 = 1",
     "open": IS_OPEN,
@@ -88,16 +94,18 @@ _VIEW: Final = {  # a date is moved, never :now_ms: PostgreSQL takes the sum of 
     "incoming": "offer_to = :office",
     "outgoing": "offer_by = :office and offer_to > ''",
     "came_down": "offer_to = :office and offer_kind = 'hand_down'",
+    "urged": f"holder = :office and {URGED}",
     "follow_up": "follow_up_by = :office and follow_up_due_ms is not null",
     "review": "subject in (select subject from review_row where owner = :office)",
     "overdue": f"(due_ms + 0) < :now_ms and {IS_OPEN}",
     "soon": f"(due_ms + 0) >= :now_ms and (due_ms + 0) - {SOON_MS} < :now_ms and {IS_OPEN}",
 }
-_OWN: Final = frozenset({"held", "due", "incoming", "outgoing", "came_down"})  # names the actor's office, so it is seen by rule
+_OWN: Final = frozenset({"held", "due", "incoming", "outgoing", "came_down", "urged"})  # names the actor's office, so it is seen by rule
 _ORDER: Final = {
     "overdue": "due_ms, subject",
     "due": "due_ms, subject",
     "incoming": "offer_ms, subject",
+    "urged": "urged_ms, subject",
     "follow_up": "follow_up_due_ms, subject",
 }
 OF_HIT: Final = "(subject || '')"  # looked up in case_hit, which holds what a list of hits asks for

@@ -71,6 +71,7 @@ class CaseRow(msgspec.Struct, frozen=True, kw_only=True):
     visit: str
     ending: str
     follow_ups: int
+    urged_ms: int | None
     last_origin: str
     last_seq: int
     marks: tuple[Mark, ...] = ()

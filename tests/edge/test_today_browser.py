@@ -3,10 +3,12 @@
 from collections.abc import Callable
 
 from protocol.calendar import DAY_MS
+from protocol.commands import UrgeDispute
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, nodes_of
 from tests.kit.browser import DESK, PHONE, look, sign_in
 from tests.kit.machine import needs_chromium
+from tests.node.desk_kit import new_id
 
 pytestmark = needs_chromium
 
@@ -89,3 +91,30 @@ def test_the_page_is_live(open_page: Callable, nodes: Served):
     expect(page.locator("#today-incoming")).to_have_count(0)
     nodes.do(busy)
     expect(page.locator("#today-incoming li")).to_have_count(2)
+
+
+def test_what_above_asks_stands_there_until_the_office_has_acted(open_page: Callable, nodes: Served):
+    from playwright.sync_api import expect
+
+    async def urge(rig: Rig) -> None:
+        subject = await rig.log("village")
+        await rig.everywhere()
+        await rig.say("town", UrgeDispute(id=new_id(), case=subject, text="当事人又到镇里来了，本周见一次面。", due="2026-12-20"))
+        await rig.everywhere()
+
+    page = signed_in(open_page(nodes.url["village"] + "/sign-in", DESK), "wangfang", "/today")
+    nodes.do(urge)
+    row = page.locator("#today-urged li")
+    expect(row).to_contain_text("本周见一次面")
+    expect(row).to_contain_text("天子湖镇催办 乡镇（街道）综治中心工作人员")
+    expect(row).to_contain_text("要求 2026-12-20 前办结")
+    expect(page.locator("#nav a[href='/today'] .count")).to_have_text("1")
+    look(page, "today-urged")
+    page.set_viewport_size(PHONE)
+    look(page, "today-urged-phone")
+    page.set_viewport_size(DESK)
+    row.locator(".button").click()
+    page.locator("details.step[open] form button.main").click()
+    expect(page.locator("#said")).to_contain_text("已存本机")
+    page.goto(nodes.url["village"] + "/today")
+    expect(page.locator("#today-urged")).to_have_count(0)

@@ -27,6 +27,7 @@ VIEWS: Final = (
     ("incoming", "待受领"),
     ("outgoing", "送出待受领"),
     ("came_down", "上面交办"),
+    ("urged", "批示、催办"),
     ("follow_up", "要回访"),
     ("review", "待核对"),
     ("overdue", "超期"),

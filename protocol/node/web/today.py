@@ -10,7 +10,9 @@ from typing import Any, Final
 import msgspec
 from litestar import Request, Response, get
 
-from protocol import dispute
+from protocol import above, dispute
+from protocol.case import Case
+from protocol.events import facts_of
 from protocol.node.shown import CaseRow
 from protocol.node.unsaved import Draft
 from protocol.node.web import cases, link
@@ -19,21 +21,51 @@ from protocol.node.web.page import actor_of, node_of, page, rendered, twin, want
 from protocol.node.web.words import SOON_MS
 from protocol.problem import Refused
 from protocol.task import steps_task
-from protocol.words import COMMAND_NAMES
+from protocol.words import COMMAND_NAMES, EVENT_NAMES
 
 SHOWN: Final = 8  # of each list
 STUCK_MS: Final = 60_000  # younger ones are simply on their way
 WORDS_CHARS: Final = 30
 
 
+class Word(msgspec.Struct, frozen=True):
+    """What an office above said (protocol/above.py). due: ISO date, "" = none · line: its id on the case page."""
+
+    kind: str
+    office: str
+    person: str
+    at_ms: int
+    text: str
+    due: str
+    line: str
+
+
 class Item(msgspec.Struct, frozen=True):
-    """step: the command that is next ("": only to be looked at) · label: as its button says it · mine: nobody else is named for it."""
+    """step: the command that is next ("": only to be looked at) · label: as its button says it · mine: nobody else is named for it
+    · words: of above, the newest last."""
 
     row: CaseRow
     step: str
     label: str
     mine: bool
     handler: str
+    words: tuple[Word, ...] = ()
+
+
+async def item_of(request: Request, row: CaseRow, step: str, names: dict[str, str], view: str) -> Item:
+    """step: the command that is next, "" asks the rules."""
+    node, actor = node_of(request), actor_of(request)
+    mine, handler = row.handler in ("", actor.person), names.get(row.handler, "")
+    waits = row.offer_to and row.offer_to != actor.office  # for another office: nothing is next here
+    if step or (waits and view != "urged"):
+        return Item(row, step, COMMAND_NAMES.get(step, ""), mine, handler)
+    try:
+        case = await node.reads.case(actor, row.subject)
+    except Refused:
+        return Item(row, "", "", mine, handler)
+    words = await words_of(request, case) if view == "urged" else ()
+    command, label = ("", "") if waits else next_step(request, case)
+    return Item(row, command, label, mine, handler, words)
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -65,16 +97,24 @@ class Half(msgspec.Struct, frozen=True):
     at_ms: int
 
 
-async def next_step(request: Request, subject: str) -> tuple[str, str]:
+def next_step(request: Request, case: Case) -> tuple[str, str]:
     """(command, label) of what moves the case on first, as far as this person may; ("", "") where nothing does."""
-    actor = actor_of(request)
-    try:
-        case = await node_of(request).reads.case(actor, subject)
-    except Refused:
-        return "", ""
-    offered = [s for s in dispute.steps(case, actor, cases.context_of(request)) if s.command not in (*cases.NOT_STEPS, *cases.LATER)]
+    steps = dispute.steps(case, actor_of(request), cases.context_of(request))
+    offered = [step for step in steps if step.command not in (*cases.NOT_STEPS, *cases.LATER)]
     first = min(offered, key=lambda step: cases.place_of(step.command), default=None)
     return (first.command, first.label) if first else ("", "")
+
+
+async def words_of(request: Request, case: Case) -> tuple[Word, ...]:
+    lines = above.waiting(case)
+    names = await cases.names_of(request, case, lines)
+    return tuple(
+        Word(
+            line.kind, line.office, names[line.head.author[0]], line.at_ms, line.text.get(EVENT_NAMES[line.kind], ""),
+            getattr(facts_of(line.head), "due", ""), f"line-{line.key[0].replace(':', '-')}-{line.key[1]}",
+        )
+        for line in lines
+    )  # fmt: skip
 
 
 async def items(request: Request, view: str, step: str = "") -> tuple[list[Item], int]:
@@ -82,11 +122,7 @@ async def items(request: Request, view: str, step: str = "") -> tuple[list[Item]
     actor, reads = actor_of(request), node_of(request).reads
     found = await reads.cases(actor, view, per=SHOWN)
     names = await reads.person_names({row.handler for row in found.rows} - {""})
-    made = []
-    for row in found.rows:
-        waits = row.offer_to and row.offer_to != actor.office  # for another office: nothing is next here
-        command, label = (step, COMMAND_NAMES[step]) if step else ("", "") if waits else await next_step(request, row.subject)
-        made.append(Item(row, command, label, row.handler in ("", actor.person), names.get(row.handler, "")))
+    made = [await item_of(request, row, step, names, view) for row in found.rows]
     return sorted(made, key=lambda item: not item.mine), found.total
 
 
@@ -115,7 +151,7 @@ async def today_context(request: Request) -> dict[str, Any]:
     node, actor = node_of(request), actor_of(request)
     counts = await node.reads.counts(actor)
     groups = {}
-    for view, step in (("due", ""), ("incoming", "TakeUpDispute"), ("follow_up", "RecordFollowUp"), ("review", "")):
+    for view, step in (("due", ""), ("incoming", "TakeUpDispute"), ("urged", ""), ("follow_up", "RecordFollowUp"), ("review", "")):
         groups[view] = await items(request, view, step) if counts.get(view) else ([], 0)
     due = {item.row.subject for item in groups["due"][0]}
     looked_after, total = groups["follow_up"]

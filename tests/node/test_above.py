@@ -1,0 +1,79 @@
+"""催办 and 批示 wait for the holder until it has acted on them, at every node alike."""
+
+from protocol import above
+from protocol.commands import AcceptDispute, AddNote, AssignTask, EscalateDispute, GiveInstruction, TakeUpDispute, UrgeDispute
+from tests.node.desk_kit import ROOT, TOWN, County, Node, add_person, dispute, exchange, new_id
+
+
+async def urged(node: Node) -> list[str]:
+    page = await node.reads.cases(node.actor(), "urged")
+    assert page.total == (await node.reads.counts(node.actor()))["urged"]
+    return [row.subject for row in page.rows]
+
+
+async def test_an_urge_waits_until_the_holder_writes_after_it(tmp_path):
+    county = County(tmp_path)
+    village, town = await county.node("village"), await county.node("town")
+    case = (await village.say(dispute())).subject
+    other = (await village.say(dispute())).subject
+    await exchange(village, town)
+    assert await urged(village) == []
+    await town.say(UrgeDispute(id=new_id(), case=case, text="抓紧", due="2026-12-20"))
+    await town.say(GiveInstruction(id=new_id(), case=other, text="请驻村法官一起去"))
+    await exchange(village, town)
+    assert await urged(village) == [case, other]  # the oldest first
+    assert await urged(town) == []  # it is asked of who holds
+    await village.say(AcceptDispute(id=new_id(), case=case))
+    await village.say(AddNote(id=new_id(), case=other, text="法官明天来"))
+    assert await urged(village) == []
+    await town.say(UrgeDispute(id=new_id(), case=case, text="还要快"))
+    await town.say(AddNote(id=new_id(), case=case, text="镇里也在看"))
+    await exchange(village, town)
+    assert await urged(village) == [case]  # what others write answers nothing
+    await county.close()
+
+
+async def test_what_was_written_without_having_read_it_is_no_answer(tmp_path):
+    county = County(tmp_path)
+    village, town = await county.node("village"), await county.node("town")
+    case = (await village.say(dispute())).subject
+    await exchange(village, town)
+    await village.say(AddNote(id=new_id(), case=case, text="先去看过"))
+    for n in range(3):  # the village is without a network, and ahead in turns
+        await village.say(AddNote(id=new_id(), case=case, text=f"第 {n} 次"))
+    await village.say(AcceptDispute(id=new_id(), case=case))
+    village.clock.pass_ms(60_000)
+    await town.say(UrgeDispute(id=new_id(), case=case, text="怎么没动静"))
+    await exchange(village, town)
+    assert await urged(village) == [case]
+    assert [line.text["催办"] for line in above.waiting(await village.reads.case(village.actor(), case))] == ["怎么没动静"]
+    await county.close()
+
+
+async def test_sending_somebody_answers_and_another_holder_is_asked_nothing(tmp_path):
+    county = County(tmp_path)
+    root, town, village = [await county.node(kind) for kind in ("root", "town", "village")]
+    for node in (root, town, village):
+        await root.desk.enrol_node(node.signer.certificate)
+    cadre, _ = await add_person(town, "周敏", "cadre", home="ntown2222")
+    case = (await village.say(dispute())).subject
+    await village.say(EscalateDispute(id=new_id(), case=case, to=TOWN, reason="谈不拢"))
+    await exchange(root, town, village)
+    await town.say(TakeUpDispute(id=new_id(), case=case))
+    await exchange(root, town, village)
+    await root.say(UrgeDispute(id=new_id(), case=case, text="县里在等"))
+    await exchange(root, town, village)
+    assert (await urged(village), await urged(town)) == ([], [case])
+    due_ms = town.clock() + 86_400_000
+    sent = AssignTask(id=new_id(), case=case, place=TOWN, cadre=cadre, home="ntown2222", purpose="上门", due_ms=due_ms)
+    await town.say(sent)
+    assert await urged(town) == []
+    await root.say(GiveInstruction(id=new_id(), case=case, text="再催一次"))
+    await exchange(root, town, village)
+    assert await urged(town) == [case]
+    await town.say(EscalateDispute(id=new_id(), case=case, to=ROOT, reason="请县里办"))
+    await exchange(root, town, village)
+    await root.say(TakeUpDispute(id=new_id(), case=case))
+    await exchange(root, town, village)
+    assert (await urged(town), await urged(root)) == ([], [])
+    await county.close()
