@@ -1,7 +1,7 @@
 """The board: figures that filter the list, a tile for each township, the list with the worst clock first, and who is out.
 
-Every filter is in the address (`figure`, `place`, `page`), so a board can be kept and gone back to; the stream renders the
-same address. Where a post sees no case, the board leads to the page that it is for. Statistics are the tiles as bars, with
+Every filter is in the address (`figure`, `place`, `type`, `risk`, `holder`, `handler`, `page`), so a board can be kept and gone back to;
+the stream renders the same address. Where a post sees no case, the board leads to the page that it is for. Statistics are the tiles as bars, with
 the same numbers in a table.
 """
 
@@ -16,11 +16,15 @@ from hub.web import saved
 from hub.web.case_map import position
 from protocol import place
 from protocol.access import CASE_POWERS
+from protocol.node.listing import Narrowed
+from protocol.node.web import lists
 from protocol.node.web import tracks as tasks
 from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
 from protocol.tables import Tables
 
 PER: Final = 30
+CHARS_MAX: Final = 40
+NARROWS: Final = ("type", "risk", "holder", "handler")
 SILENT_MS: Final = 86_400_000
 OUT_SHOWN: Final = 12
 FIGURES: Final = (
@@ -38,25 +42,59 @@ OF_A_UNIT: Final = {"held": "本单位承办", "open": "能看到的未办结"} 
 class Query(msgspec.Struct, frozen=True):
     figure: str = "open"
     place: str = ""
+    type: str = ""
+    risk: str = ""
+    holder: str = ""
+    handler: str = ""
     page: int = 1
 
     def address(self, **change: Any) -> str:
-        """The board with one thing changed; what is at its default stays out of the address."""
-        asked = {"figure": self.figure, "place": self.place, "page": self.page, **change}
-        kept = {k: v for k, v in asked.items() if (k, v) not in (("figure", "open"), ("place", ""), ("page", 1))}
+        """The board with some things changed; what is at its default stays out of the address."""
+        asked = {**msgspec.structs.asdict(self), **change}
+        kept = {k: v for k, v in asked.items() if v and (k, v) not in (("figure", "open"), ("page", 1))}
         return "/board" + (f"?{urlencode(kept)}" if kept else "")
+
+    @property
+    def filters(self) -> dict[str, str]:
+        """What a named view keeps."""
+        return {name: getattr(self, name) for name in saved.FILTERS}
+
+    @property
+    def is_narrowed(self) -> bool:
+        return any(getattr(self, name) for name in NARROWS)
+
+    @property
+    def narrowed(self) -> Narrowed:
+        return Narrowed(risk=self.risk, holder=self.holder, handler=self.handler)
 
 
 def query_of(request: Request) -> Query:
     asked = request.query_params
     number = asked.get("page", "1")
     page = max(1, int(number)) if number.isascii() and number.isdigit() and len(number) < 6 else 1
-    return filtered(asked.get("figure", ""), asked.get("place", ""), page)
+    return filtered({name: asked.get(name, "") for name in saved.FILTERS}, page)
 
 
-def filtered(figure: str, place: str, page: int = 1) -> Query:
+def filtered(asked: dict[str, str], page: int = 1) -> Query:
     """What is no figure of the board reads as the default."""
-    return Query(figure if figure in dict(FIGURES) else "open", place[:40], page)
+    kept = {name: words[:CHARS_MAX] for name, words in asked.items()}
+    return Query(**{**kept, "figure": kept["figure"] if kept["figure"] in dict(FIGURES) else "open"}, page=page)
+
+
+async def choices(request: Request, query: Query) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """(name, label, what there is to choose) of each of NARROWS. Persons are those of the own office: who else has a case stands in its line."""
+    node, actor = node_of(request), actor_of(request)
+    tables, top = node.tables(), actor.office.split("/")[0]
+    named = tables.office_name
+    offices = dict.fromkeys((actor.office, *tables.children(actor.office), *tables.units_of(top)))
+    person = await node.reads.person_name(query.handler) if query.handler else ""
+    offered = (
+        ("type", "类型", lists.types_to_choose(request), tables.type_name(query.type)),
+        ("risk", "风险", list(tables.words("risk")), tables.word("risk", query.risk)),
+        ("holder", "承办单位", [(office, named(office)) for office in offices], named(query.holder)),
+        ("handler", "承办人", await node.reads.handlers(actor), person),
+    )
+    return [(name, label, lists.with_chosen(some, getattr(query, name), words)) for name, label, some, words in offered]
 
 
 class Tile(msgspec.Struct, frozen=True):
@@ -87,7 +125,8 @@ async def tiles(request: Request) -> list[Tile]:
 async def board_context(request: Request) -> dict[str, Any]:
     node, actor, query = node_of(request), actor_of(request), query_of(request)
     counts = await node.reads.counts(actor)
-    found = await node.reads.cases(actor, query.figure, place=query.place, page=query.page, per=PER, by_date=True)
+    narrowed = {"place": query.place, "type": query.type, "narrowed": query.narrowed}
+    found = await node.reads.cases(actor, query.figure, **narrowed, page=query.page, per=PER, by_date=True)
     of_unit = place.is_unit(actor.office)
     tracked = await tasks.tracks(request, open_only=True)
     out = [one for one in tracked if (one.row.unit == actor.office if of_unit else one.row.cadre)]
@@ -138,9 +177,9 @@ async def board(request: Request) -> Response[Any] | Redirect:
         return twin({name: context[name] for name in ("figures", "tiles", "rows", "total")} | {"out": [one.row for one in context["out"]]})
     query = context["query"]
     kept = await saved.of(node_of(request).journal, actor.person)
-    tabs = [(view.name, filtered(view.figure, view.place)) for view in kept]
+    more = {"tabs": [(view.name, filtered(view.filters)) for view in kept], "choices": await choices(request, query)}
     live = urlencode({"view": "board", **{k: v for k, v in msgspec.structs.asdict(query).items() if v}})
-    return await page(request, "board.html", live=live, tabs=tabs, name_chars_max=saved.NAME_CHARS_MAX, **context)
+    return await page(request, "board.html", live=live, name_chars_max=saved.NAME_CHARS_MAX, **more, **context)
 
 
 async def board_live(request: Request) -> str:
@@ -151,4 +190,4 @@ VIEWS: Final = {"board": board_live}
 
 
 def routes() -> list[Any]:
-    return [board, *saved.routes(lambda figure, place: filtered(figure, place).address())]
+    return [board, *saved.routes(lambda asked: filtered(asked).address())]

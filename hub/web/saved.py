@@ -1,7 +1,7 @@
 """Views of the board that a person named: kept by this node, for that person alone, shown as tabs and removable.
 
-    POST /board/views           form: name, figure, place → kept under that name (the same name: replaced), back to the view
-    POST /board/views/remove    form: name, figure, place → gone, back to where he was
+    POST /board/views           form: name and FILTERS → kept under that name (the same name: replaced), back to the view
+    POST /board/views/remove    the same → gone, back to where he was
 
 A view is what the address says, without the page. They are rows of the node's own store and never travel.
 """
@@ -19,12 +19,21 @@ from protocol.problem import Refused
 
 OF_PERSON_MAX: Final = 12  # as many tabs as stand in two lines at 1366 pixels
 NAME_CHARS_MAX: Final = 16
+FILTERS: Final = ("figure", "place", "type", "risk", "holder", "handler")
 
 
 class View(msgspec.Struct, frozen=True, array_like=True):
     name: str
     figure: str
     place: str
+    type: str = ""
+    risk: str = ""
+    holder: str = ""
+    handler: str = ""
+
+    @property
+    def filters(self) -> dict[str, str]:
+        return {name: getattr(self, name) for name in FILTERS}
 
 
 _decoder = msgspec.msgpack.Decoder(list[View])
@@ -70,23 +79,23 @@ async def _asked(request: Request) -> View:
     if not actor.powers & CASE_POWERS:
         raise Refused("not_allowed", what="保存看板的视图")
     form = forms.shown(forms.typed((await request.form()).multi_items()))
-    return View(*(str(form.get(name, ""))[:200].strip() for name in ("name", "figure", "place")))
+    return View(*(str(form.get(name, ""))[:200].strip() for name in ("name", *FILTERS)))
 
 
 def routes(address: Any) -> list[Any]:
-    """address(figure, place) → the board with this filter; what is no filter of it reads as the default."""
+    """address(FILTERS) → the board with these; what is no filter of it reads as the default."""
 
     @post("/board/views", status_code=200)
     async def save(request: Request) -> Response[Any]:
         view, journal, person = await _asked(request), node_of(request).journal, actor_of(request).person
         await keep(journal, person, view)
-        return await _back(request, address(view.figure, view.place))
+        return await _back(request, address(view.filters))
 
     @post("/board/views/remove", status_code=200)
     async def forget(request: Request) -> Response[Any]:
         view, journal, person = await _asked(request), node_of(request).journal, actor_of(request).person
         await remove(journal, person, view.name)
-        return await _back(request, address(view.figure, view.place))
+        return await _back(request, address(view.filters))
 
     return [save, forget]
 

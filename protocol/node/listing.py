@@ -46,7 +46,10 @@ ASKED: Final = "asked_ms is not null and " + TASK_IS_OPEN.replace("status", "(st
 INDICES: Final = (
     "create index if not exists case_list on case_row (updated_ms, subject, ledger, type, status, logged_ms, risk, intake, ending)",
     f"create index if not exists case_open on case_row (updated_ms, subject, ledger, holder, due_ms, offer_to, type, status) where {IS_OPEN}",
-    f"create index if not exists case_due on case_row ({FIRST_DUE}, ledger, holder, due_ms, offer_to, type, status) where {IS_OPEN}",
+    (
+        f"create index if not exists case_ends on case_row ({FIRST_DUE}, ledger, holder, due_ms, offer_to, type, status, risk, handler)"
+        f" where {IS_OPEN}"
+    ),
     "create index if not exists case_follow_up on case_row (follow_up_by, follow_up_due_ms, subject, ledger) where follow_up_due_ms is not null",
     (
         "create index if not exists case_figures on case_row (logged_ms, figures, ledger, type, intake, risk, ending, due_ms, follow_ups, amount_fen)"
@@ -65,7 +68,7 @@ INDICES: Final = (
 )
 SEARCH: Final = "create index if not exists search_hit on search ((id + 0), subject)"  # SQLite's: a row of `search` holds all its text
 # Indices that no question walks: of older programs, and of single columns, which SQLite would take for lists instead of those above.
-GONE: Final = ("task_asked", "case_row_status", "case_row_type", "case_row_updated_ms", "case_row_due_ms")
+GONE: Final = ("task_asked", "case_row_status", "case_row_type", "case_row_updated_ms", "case_row_due_ms", "case_due")
 SOON_MS: Final = 86_400_000  # what ends within a day is told apart on every page
 DUE_MS: Final = 3 * 86_400_000  # what ends within three days, or has ended, is pressing
 COUNTED: Final = "figures > 0"
@@ -79,7 +82,7 @@ KINDS: Final = {
 }
 AGAIN_MS: Final = 365 * DAY_MS
 PERSONS_TWICE: Final = "select person from case_row where person > '' group by person having min(logged_ms) < max(logged_ms)"
-# PostgreSQL has no idea how many are open, so it sorts all of them instead of walking case_due, until it may look at the expression.
+# PostgreSQL has no idea how many are open, so it sorts all of them instead of walking case_ends, until it may look at the expression.
 STATISTICS: Final = ("create statistics if not exists case_status on (status || '') from case_row",)
 # An office above said something since which the holder has written nothing (protocol/above.py) and sent nobody.
 URGED: Final = (
@@ -243,7 +246,7 @@ class Narrowed(msgspec.Struct, frozen=True):
     """What a figure counts, so that the list behind it holds the same. kind: one of KINDS, "" = whatever there is, also what is not counted.
 
     from_ms, to_ms: when it was registered, to_ms no more · ending, intake, risk: a code, or NONE · alone: only what lies in the ledger
-    of the place itself.
+    of the place itself · holder: an office · handler: a person.
     """
 
     kind: str = ""
@@ -253,6 +256,8 @@ class Narrowed(msgspec.Struct, frozen=True):
     intake: str = ""
     risk: str = ""
     alone: bool = False
+    holder: str = ""
+    handler: str = ""
 
 
 def narrowed(asked: Narrowed, now_ms: int, seen: Where) -> Where:
@@ -264,7 +269,7 @@ def narrowed(asked: Narrowed, now_ms: int, seen: Where) -> Where:
             wheres.append(sql)
             values[name] = ms
     during = tuple(wheres)
-    for name in ("ending", "intake", "risk"):
+    for name in ("ending", "intake", "risk", "holder", "handler"):
         if code := getattr(asked, name):
             wheres.append(f"({name} || '') = :{name}")
             values[name] = "" if code == NONE else code

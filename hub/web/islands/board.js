@@ -11,12 +11,19 @@ const KEYS = {
   c: (at) => { one("a[hx-get]", at) ? location.assign(`/cases/${at.dataset.case}/dispatch#convene`) : say("这一件不是本单位承办，不能请部门联调。"); },
   x: (at) => { const box = one("input[type=checkbox]", at); if (box) box.click(); else say("这一件不是本单位承办，不能一起派。"); },
 };
+const narrow = () => one("#narrow select").focus();
+// A choice of the filters counts with Enter too, as in a field of text.
+one("#narrow").addEventListener("keydown", (e) => {
+  if (e.key !== "Enter" || e.isComposing || !e.target.matches("select")) return;
+  e.preventDefault();
+  e.target.form.requestSubmit();
+});
 addEventListener("keydown", (e) => {
-  const act = KEYS[e.key];
+  const act = KEYS[e.key] ?? (e.key === "f" && narrow);
   if (!act || e.isComposing || e.keyCode === 229 || e.defaultPrevented || e.ctrlKey || e.altKey || e.metaKey || typing(e.target) || one("dialog[open]")) return;
   if (e.target.closest?.("#dispatch")) return; // the form there has its own words
   const at = row();
-  if (!at?.dataset.case) return;
+  if (act !== narrow && !at?.dataset.case) return;
   e.preventDefault();
   say("");
   act(at);
