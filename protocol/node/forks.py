@@ -227,9 +227,8 @@ class Forks:
         now_ms = self._clock()
         aside = await branches.swap(w, new, self._signer.node, now_ms)
         subjects = frozenset(row.subject for row in (*new, *aside) if row.sort != lane.SORT)
-        good = self._shelf.last_good(ledger, origin)
-        counts = [row.stored for row in new if good is None or row.seq <= good]  # an erasure behind it takes nothing away
-        await w.project(subjects | await erase_bodies(w, counts))
+        counting = [row.stored for row in new if self._shelf.counts(ledger, origin, row.seq)]  # an erasure among the rest takes nothing away
+        await w.project(subjects | await erase_bodies(w, counting))
         return Moved(ledger, origin, tuple(aside), subjects), None
 
     def _is_closed(self, origin: str) -> bool:
