@@ -20,7 +20,7 @@ import msgspec
 
 from protocol import certificate as certificates
 from protocol import dispute, entry, place, transfer
-from protocol.case import Task
+from protocol.case import Case, Task
 from protocol.certificate import Certificate
 from protocol.drafts import removal_drafts
 from protocol.events import (
@@ -80,6 +80,11 @@ _CODED_ANEW: Final = (
     " limit :most"
 )
 _STILL: Final = "select 1 from case_row where code = :code and subject <> :subject and predecessor = '' limit 1"
+_CODE_TO_FOLLOW: Final = (  # its predecessor got a new one after the transfer
+    "select s.subject, s.ledger, o.ledger from case_row s join case_row o on o.subject = s.predecessor"
+    " where s.predecessor > '' and s.code <> o.code limit :most"
+)
+_WHY_ANEW: Final = DisputeCorrectedBody(reason="同一编号发过两次，原编号保留")
 _TO_ERASE = (
     "select subject, holder from case_row where leftover >= 0 and (leftover > 0"
     " or exists (select 1 from task_row t where t.case_subject = case_row.subject and t.worded > 0)) limit :most"
@@ -143,7 +148,8 @@ class Errands:
         return [done for subject in due if (done := await self._erase(subject))]
 
     async def codes(self) -> list["Outcome"]:
-        """A new code for the later of two cases that have one: a disk that was put back, or a copy of it, counted from the same count.
+        """A new code for the later of two cases that have one: a disk that was put back, or a copy of it, counted from the same count. What
+        goes on from that case (转办) takes it over.
 
         It reads all cases: for now and then, and only where a node has a second history.
         """
@@ -151,7 +157,7 @@ class Errands:
         for subject, here, there, code in await self._rows(_CODED_ANEW):
             if self._is_mine(f"code {subject}", here, there) and (done := await self._recode(subject, code)):
                 written.append(done)
-        return written
+        return written + await self._carried(((_CODE_TO_FOLLOW, self._follow_code),))
 
     # ── the rest is private ──
 
@@ -160,11 +166,17 @@ class Errands:
             case, twins = await asked.case(subject), await fetch(asked.w.connection, _STILL, {"code": code, "subject": subject})
             if case is None or case.code != code or not twins:
                 return "", []
-            new = await asked.case_code()
-            why = DisputeCorrectedBody(reason="同一编号发过两次，原编号保留")
-            return entry.derive(subject, f"code {code}"), [
-                Draft(case.ledger, subject, "dispute", DisputeCorrected("", 1, (), "code", new), why)
-            ]
+            return _coded(case, await asked.case_code())
+
+        return await self._desk.by_itself(make)
+
+    async def _follow_code(self, subject: str) -> "Outcome | None":
+        async def make(asked: Asked) -> tuple[str, list[Draft]]:
+            successor = await asked.case(subject)
+            old = await asked.case(successor.predecessor) if successor and successor.predecessor else None
+            if successor is None or old is None or successor.code not in old.aliases:
+                return "", []  # the same by now, or a code of its own
+            return _coded(successor, old.code)
 
         return await self._desk.by_itself(make)
 
@@ -305,6 +317,11 @@ def answer(asking: Task, done: Task) -> Draft:
     facts = TaskAnswered("", 0, _seen(asking), done.status, done.result, at_ms)
     words = done.words if done.status in ("declined", "reported") else ""
     return _draft(asking, facts, words)
+
+
+def _coded(case: Case, code: str) -> tuple[str, list[Draft]]:
+    facts = DisputeCorrected("", 1, (), "code", code)
+    return entry.derive(case.id, f"code {case.code}"), [Draft(case.ledger, case.id, "dispute", facts, _WHY_ANEW)]
 
 
 def _draft(task: Task, facts: Any, words: str) -> Draft:
