@@ -7,6 +7,7 @@ export const digest = async (bytes) => [...new Uint8Array(await crypto.subtle.di
 
 /** {status, said} of the node's answer; null when none came. */
 export async function call(path, method, body, signal) {
+  if (signal?.aborted) return null;
   const stop = new AbortController(), timer = setTimeout(() => stop.abort(), ASK_MS_MAX), over = () => stop.abort();
   signal?.addEventListener("abort", over);
   try {

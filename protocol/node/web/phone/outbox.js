@@ -13,6 +13,10 @@ import { forgetKey, sealed, unsealed } from "./seal.js";
 export const WAITING = "waiting", SENT = "sent";
 export const PROGRESS = "yidi-progress"; // {id, share}: how far a photo has got; {}: an item is in another state. For whoever has the page open
 const told = new BroadcastChannel(PROGRESS);
+let going = null; // {id, stop}: the file that is being sent from here
+const over = new BroadcastChannel("yidi-given-up"); // {id}: for whoever sends it just now, page or worker
+const cut = (id) => { if (going?.id === id) going.stop.abort(); };
+over.onmessage = ({ data }) => cut(data.id);
 
 const opened = () => openDB("yidi-task", 1, {
   upgrade(d) {
@@ -33,7 +37,7 @@ export async function begin(stores, mode) {
 let lastMe = null; // whose actions these are, also when the store was cleared meanwhile
 
 // What stands open in a record: enough to order, count and name it. All else (words, pictures, position) is in its box.
-const OPEN = ["id", "n", "person", "state", "refused", "code", "task", "kind", "label", "of"];
+const OPEN = ["id", "n", "person", "state", "refused", "code", "task", "kind", "label", "of", "handed"];
 const openOf = (action) => Object.fromEntries(Object.entries(action).filter(([name]) => OPEN.includes(name)));
 export const restOf = (action) => Object.fromEntries(Object.entries(action).filter(([name]) => !OPEN.includes(name)));
 const boxed = async (action) => ({ ...openOf(action), ...await sealed(db, action.id, restOf(action)) });
@@ -105,6 +109,17 @@ export async function together() {
 export const kept = async () => (await (await db).getAll("outbox")).sort((a, b) => a.n - b.n);
 export const isUnsent = (a) => a.state === WAITING;
 
+/** A file that waits, or is on its way, is not sent any more: true. False: its node may have it meanwhile (or has), which he did not know.
+ * isKnown: he knows. The record decides: whoever sends it looks there before each step, and once more, in one transaction, before it is handed over. */
+export async function giveUp(id, isKnown) {
+  const tx = await begin("outbox", "readwrite"), now = await tx.store.get(id), may = now?.state === WAITING && Boolean(isKnown || !now.handed);
+  if (may) tx.store.delete(id);
+  await tx.done;
+  if (may) { cut(id); over.postMessage({ id }); }
+  told.postMessage({});
+  return may;
+}
+
 /** Forgets actions: what a second node has, or a refused step that the cadre gives up together with its files. */
 export async function drop(ids) {
   const tx = await begin("outbox", "readwrite");
@@ -115,7 +130,9 @@ export async function drop(ids) {
 const change = (action, more) => withRoom(db, async () => {
   const tx = await begin("outbox", "readwrite"), now = await tx.store.get(action.id);
   await Promise.all([now && tx.store.put({ ...now, ...more }), tx.done]);
+  return Boolean(now);
 });
+const isKept = async (id) => Boolean(await (await db).getKey("outbox", id));
 /** It was taken, and the visit is now as the answer says: both at once, so that no screen shows it without its last step. */
 async function done(action, task) {
   const box = task && { id: task.id, ...await sealed(db, task.id, task) };
@@ -124,10 +141,10 @@ async function done(action, task) {
     await Promise.all([now && tx.objectStore("outbox").put({ ...now, state: SENT, refused: null, code: null }), box && me && tx.objectStore("tasks").put(box), tx.done]);
   });
 }
-export const again = (action) => change(action, { state: WAITING, refused: null, code: null });
+export const again = (action) => change(action, { state: WAITING, refused: null, code: null, handed: false });
 
 function formOf(action) {
-  const { n, person, state, refused, code, bytes, of, label, what, name, mime, thumb, ...command } = action, form = new FormData();
+  const { n, person, state, refused, code, handed, bytes, of, label, what, name, mime, thumb, ...command } = action, form = new FormData();
   form.set("person", person);
   form.set("sent_ms", String(Date.now())); // the server sees by it how far this clock is off
   form.set("command", JSON.stringify(command));
@@ -138,9 +155,11 @@ async function post(record) {
   const action = await unboxed(record).catch(() => null);
   if (!action) return { status: 422, said: { sentence: "这一步在手机里读不出来了，请重新做一次。" } };
   if (!action.bytes) return call("/task/commands", "POST", formOf(action));
+  const { stop } = (going = { id: action.id, stop: new AbortController() });
   const { bytes, name, mime, what, thumb, task, person, id } = action, about = { sum: await digest(bytes), size: bytes.byteLength, name, mime };
-  const sent = await sendPieces({ ...about, task, person }, bytes, (share) => told.postMessage({ id, share }));
+  const sent = await sendPieces({ ...about, task, person }, bytes, (share) => told.postMessage({ id, share }), stop.signal).finally(() => { going = null; });
   if (sent?.status !== 200) return sent;
+  if (!await change(record, { handed: true })) return null; // given up before it was handed over
   const form = formOf(action);
   form.set("upload", JSON.stringify({ ...about, what, thumb }));
   const answer = await call("/task/files", "POST", form);
@@ -155,8 +174,9 @@ export const replay = () => navigator.locks.request("yidi-outbox", async () => {
   for (const a of all) if (a.refused && !a.of) blocked.add(a.task); // a step; a file that is refused holds up nothing
   const due = all.filter((a) => isUnsent(a) && !blocked.has(a.task));
   for (const [i, action] of due.entries()) {
-    if (blocked.has(action.task)) continue;
+    if (blocked.has(action.task) || !await isKept(action.id)) continue;
     const answer = await post(action);
+    if (!answer && !await isKept(action.id)) { told.postMessage({}); continue; } // given up
     if (!answer || answer.status >= 500 || [401, 408, 429].includes(answer.status)) return due.length - i; // later; the order must hold
     if (answer.status < 300) {
       await done(action, answer.said.task);

@@ -1,7 +1,7 @@
 // What was sent and what was not: one line for each step and file, in its order, with what can be done about it.
 import { discard } from "./drafts.js";
-import { again, drop, isUnsent } from "./outbox.js";
-import { delivered, drafts, foreign, halves, left, lookAtDrafts, me, mine, outbox, refresh, share, signed, tasks } from "./state.js";
+import { again, drop, giveUp, isUnsent } from "./outbox.js";
+import { delivered, drafts, foreign, halves, left, lookAtDrafts, me, mine, notice, outbox, refresh, share, signed, tasks } from "./state.js";
 import { moment, Offline, Sent, Tag } from "./parts.jsx";
 import { Room } from "./room.jsx";
 
@@ -32,10 +32,18 @@ function stateOf(a) {
   if (signed.value === "out") return ["存在手机 · 等您登录", "soon"];
   return mine.value.some((x) => x.task === a.task && x.refused && !x.of) ? ["存在手机 · 等前面被退回的一步", "soon"] : ["存在手机 · 待发送", "soon"];
 }
+/** Of a file that is too long on its way, or is not wanted any more. The report's text goes all the same. */
+async function stopSending(a) {
+  const asked = a.handed ? "它已经传完，中心可能已经收到了。还要从手机里去掉吗？" : "这个文件不发了？它只在这台手机里，去掉就找不回来。反馈的文字照常发。";
+  if (!confirm(asked)) return;
+  if (!await giveUp(a.id, a.handed)) notice.value = "它刚刚传完，中心可能已经收到了，没有去掉。";
+  refresh();
+}
 const Item = ({ a }) => {
   const [words, tone] = stateOf(a), about = tasks.value.find((t) => t.id === a.task)?.purpose ?? "";
   return <li class="card"><p class="tags"><strong>{a.label ?? "一步"}</strong>{a.of && a.box && <span class="soft">{kib(a.box.byteLength)}</span>}<Tag tone={tone}>{words}</Tag></p>{about && <p class="soft">{about}</p>}
-    {share.value?.id === a.id && <progress max="1" value={share.value.share} aria-label={`${a.label ?? "这一步"}已传`} />}{a.refused && <Refused a={a} />}</li>;
+    {share.value?.id === a.id && <progress max="1" value={share.value.share} aria-label={`${a.label ?? "这一步"}已传`} />}{a.refused && <Refused a={a} />}
+    {a.of && isUnsent(a) && !a.refused && <button class="plain" onClick={() => stopSending(a)}>不发这个了</button>}</li>;
 };
 
 /** A report that is half written: to be gone on with, or thrown away with all that is in it. */
