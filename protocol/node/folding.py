@@ -15,7 +15,7 @@ from sqlalchemy import text
 from protocol import views
 from protocol.certificate import serves
 from protocol.entry import Admitted, decode_head, node_of
-from protocol.node.journal import Journal
+from protocol.node.journal import Journal, migrate
 from protocol.node.journal.rebuild import fill
 from protocol.node.journal.rows import index_names, is_postgres
 from protocol.node.listing import GONE, INDICES, SEARCH, STATISTICS
@@ -61,6 +61,7 @@ async def open_journal(url: str, key: bytes | None, shelf: Shelf, **options: Any
 async def furnish(journal: Journal, shelf: Shelf) -> Journal:
     """Indices of the lists, and the shelf as *common* says. For a journal with `Folding(shelf)` as its views."""
     async with journal.writing() as w:
+        await migrate.alone(w.connection)  # of programs that start together one makes and drops them, the others find it done
         there = await index_names(w.connection)
         own = () if is_postgres(w.connection) else (SEARCH,)
         wanted = [statement for statement in (*INDICES, *own) if statement.split()[5] not in there]  # create index if not exists NAME

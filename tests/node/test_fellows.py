@@ -5,14 +5,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from deploy.county import County
 from protocol.node import node as wiring
 from protocol.node.config import Config, Store
 from protocol.node.fellows import LEASE_S, Fellows
-from protocol.node.folding import open_journal
+from protocol.node.folding import furnish, open_journal
 from protocol.node.journal import Journal
+from protocol.node.journal.rows import index_names
 from protocol.node.link.client import end
+from protocol.node.listing import GONE, INDICES
 from protocol.node.node import Node, now_ms
 from protocol.node.shelf import Shelf
 from protocol.node.wake import Wake
@@ -79,6 +82,22 @@ async def test_who_leaves_or_comes_back_makes_nobody_wait(postgres_url: str):
             while not two.fellows.leads:
                 await asyncio.sleep(0.02)
         await again.journal.close()
+
+
+async def test_programs_that_start_together_after_an_upgrade_make_and_drop_indices_once(postgres_url: str):
+    journals = [await open_journal(postgres_url, None, Shelf(now_ms)) for _ in range(3)]
+    made = INDICES[0].split()[5]
+    async with journals[0].writing() as w:  # as an older program left it
+        for statement in (f"create index {GONE[0]} on task_row (subject)", f"drop index {made}"):
+            await w.connection.execute(text(statement))
+    try:
+        await asyncio.gather(*(furnish(journal, Shelf(now_ms)) for journal in journals))
+        async with journals[0].read() as c:
+            there = await index_names(c)
+        assert (GONE[0] in there, made in there) == (False, True)
+    finally:
+        for journal in journals:
+            await journal.close()
 
 
 async def test_what_one_commits_or_hears_wakes_the_other_and_is_not_told_back(postgres_url: str):
