@@ -46,25 +46,6 @@ addEventListener("keydown", (e) => {
   back.focus();
 });
 
-// How many are ticked, for 一起派; what is ticked stays so when the list is redrawn.
-const form = one("#batch"), ticked = new Set();
-const count = () => { if (form) one("[data-count]", form).textContent = ticked.size ? `已选 ${ticked.size} 件` : "先在列表里勾选"; };
-addEventListener("change", (e) => {
-  if (!e.target.matches?.("#board-rows input[type=checkbox]")) return;
-  if (e.target.checked) ticked.add(e.target.value); else ticked.delete(e.target.value);
-  count();
-});
-const rows = one("#board-rows");
-const again = () => {
-  const there = [...rows.querySelectorAll("input[type=checkbox]")];
-  for (const box of there) box.checked = ticked.has(box.value);
-  for (const id of [...ticked]) if (!there.some((box) => box.value === id)) ticked.delete(id);
-  count();
-};
-for (const box of rows.querySelectorAll("input:checked")) ticked.add(box.value); // the browser kept them over a reload
-new MutationObserver(again).observe(rows, { childList: true });
-count();
-
 // The bars bring ECharts along, which nobody needs before they are looked at.
 const bars = one("details[data-script]");
 bars?.addEventListener("toggle", () => import(bars.dataset.script), { once: true });

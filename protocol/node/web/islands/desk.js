@@ -1,6 +1,7 @@
 // What every page of a desk needs: htmx, its stream, the keys a clerk uses all day, and care for what is being typed.
 import "htmx.org/dist/htmx.esm.js"; // puts window.htmx in place before the extension looks for it
 import "htmx.org/dist/ext/hx-sse.js";
+import "./_batch.js";
 import "./_files.js";
 import { bringBack, drop, isAtRisk, keep, lock, onKept } from "./_drafts.js";
 
