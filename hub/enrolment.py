@@ -178,7 +178,7 @@ class Enrolment:
         cut = self._authority.revoke(node, self._clock() // 1_000)
         await self._applied()
         await self._desk.ready()  # a store that was put back knows its own word and what others hold only then
-        if known := self._desk.shelf.revoked.get(node):
+        if (known := self._desk.shelf.revoked.get(node)) is not None:
             return Revocation(node, cut, tuple((*lane, seq) for lane, seq in known.items()))
         heads = {lane: head for lane, head in (await self._journal.heads()).items() if entry.node_of(lane[1]) == node}
         last = tuple((*lane, head.seq) for lane, head in heads.items())

@@ -100,3 +100,19 @@ async def test_what_comes_back_after_all_is_named_no_more(whole):
     again = await whole.enrolment.revoke(village.about.node, "又按了一次")
     assert dict(whole.hub.shelf.revoked[village.about.node]) == good, "what came in since waits for its review all the same"
     assert again.last == tuple((*lane, seq) for lane, seq in good.items())
+
+
+async def test_pressed_again_of_a_computer_of_which_nothing_had_come_in_the_first_word_stays_the_only_one(whole):
+    await whole.join("天子湖镇", TOWN, leaf=True)
+    village = await whole.join("高禹村", V1)
+    node, origin = village.about.node, village.signer.origin
+    goes_silent(village)
+    await village.desk.submit(dispute(V1), actor(village, "clerk"))
+    await whole.enrolment.revoke(node, "电脑丢了")
+    got = batches.cut(await village.journal.lane(V1, origin, 0, 500), V1, origin, 0)
+    assert got is not None
+    await whole.hub.admission.admit(got, node, by_hand=True)
+    assert (V1, origin) in await whole.hub.journal.heads(V1)
+    again = await whole.enrolment.revoke(node, "又按了一次")
+    assert again.last == ()
+    assert [e.head.kind for e in await whole.hub.journal.subject(node)].count("NodeRevoked") == 1
