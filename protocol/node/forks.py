@@ -227,7 +227,7 @@ class Forks:
         now_ms = self._clock()
         aside = await branches.swap(w, new, self._signer.node, now_ms)
         subjects = frozenset(row.subject for row in (*new, *aside) if row.sort != lane.SORT)
-        counting = [row.stored for row in new if self._shelf.counts(ledger, origin, row.seq)]  # an erasure among the rest takes nothing away
+        counting = [row.stored for row in new if self._shelf.counts(ledger, origin, row.seq)]  # of the rest an erasure takes nothing away
         await w.project(subjects | await erase_bodies(w, counting))
         return Moved(ledger, origin, tuple(aside), subjects), None
 

@@ -147,7 +147,7 @@ _FILLED: Final[dict[str, Callable[[Told], dict[str, Any]]]] = {
 
 def values_of(kind: str, case: Case, line: Line | None, tables: Tables) -> dict[str, Any]:
     """What print/paper.typ reads. line: the entry that the paper tells of; None: of the whole case."""
-    made = {"to": "", "before": [], "rows": [], "after": [], **_FILLED[kind](Told(case, tables, line or case.lines[0]))}
+    made: dict[str, Any] = {"to": "", "before": [], "rows": [], "after": [], **_FILLED[kind](Told(case, tables, line or case.lines[0]))}
     at_ms = made.pop("at_ms")
     return {
         **made,
