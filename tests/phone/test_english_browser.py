@@ -56,6 +56,10 @@ def test_the_phone_speaks_english_without_a_signal_too(world, open_page):
     expect(page.locator("h1")).to_have_text("Outbox")
     assert ours_left(page.content(), known) == []
     look(page, "english-phone-queue")
+    page.goto(f"{url}/task#help")
+    expect(page.locator("h1")).to_have_text("How to use it")
+    assert ours_left(page.content(), known) == []
+    look(page, "english-phone-help")
     phone.signal(True)
     page.goto(f"{url}/task")
     page.get_by_role("button", name="中文").tap()

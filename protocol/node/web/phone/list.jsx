@@ -47,6 +47,7 @@ export function List() {
     {done.length > 0 && <section><h2>办过的</h2><Cards some={done} /></section>}
     {me.value && shown.value.some((t) => t.open) && allowed.value === "ask" && <Ask />}
     {me.value && <p class="owner">{me.value.name}　{me.value.office}<button class="plain" onClick={signOut}>退出登录</button></p>}
+    <p><a class="button" href="#help">怎么用</a></p>
     <Language />
     {me.value && <p class="soft">提醒：{allowed.value === "on" ? "已打开。" : "没有打开。"}{pushed.value ? "页面关着时也提醒，经过浏览器厂商的推送服务，不写姓名和事情。手机没有信号时收不到。" : "只有这个页面开着（放在后台也算）才收得到新任务和提醒；页面关掉以后，请自己常打开看看。"}</p>}
   </main>;

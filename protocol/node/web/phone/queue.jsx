@@ -1,5 +1,6 @@
 // What was sent and what was not: one line for each step and file, in its order, with what can be done about it.
 import { discard } from "./drafts.js";
+import { Replaced } from "./help.jsx";
 import { again, drop, giveUp, isUnsent } from "./outbox.js";
 import { delivered, drafts, foreign, halves, left, lookAtDrafts, me, mine, notice, outbox, refresh, share, signed, tasks } from "./state.js";
 import { moment, Offline, Sent, Tag } from "./parts.jsx";
@@ -68,8 +69,5 @@ export const Queue = () => <main class="phone" id="main">
   {foreign.value > 0 && <p class="note">还有别人没有发出的 {foreign.value} 条，加密存着，看不到内容；等本人在这台手机上登录后发出。</p>}
   {drafts.value.length > halves.value.length && <p class="note">还有别人没写完的反馈 {drafts.value.length - halves.value.length} 份，加密存着，看不到内容；等本人在这台手机上登录后接着写。</p>}
   {delivered.value.length > 0 && <section><h2>已送到</h2><ul class="tasks">{delivered.value.map((d) => <li key={d.id} class="card"><p class="tags"><strong>{d.label}</strong><Tag tone="good">已送到</Tag><span class="soft">{moment(d.at_ms)}</span></p>{d.about && <p class="soft">{d.about}</p>}</li>)}</ul></section>}
-  <section class="card"><h2>换手机、丢手机</h2><ul class="says">
-    <li><strong>换新手机</strong>：先在旧手机上打开这一页，等到“全部已送达”，再退出登录；新手机上打开同一个地址登录，任务自己会来。没发出的、没写完的只在旧手机里，不会跟着走；请先写完交上。</li>
-    <li><strong>手机丢了、坏了</strong>：马上打电话给管理员停掉登录。已送到的都在中心；没发出的、没写完的找不回来，请换手机后补做。</li>
-    <li><strong>不要清除浏览器数据</strong>、不要用无痕模式：没发出的会一起被清掉。</li></ul></section>
+  <Replaced />
 </main>;

@@ -3,6 +3,7 @@ import { render } from "preact";
 import { useEffect } from "preact/hooks";
 import { effect } from "@preact/signals";
 import { allowed, keepTold, lookUp } from "./asking.jsx";
+import { Help } from "./help.jsx";
 import { List } from "./list.jsx";
 import { claimOld } from "./drafts.js";
 import { db, sealOld } from "./outbox.js";
@@ -20,7 +21,7 @@ const App = () => {
   useEffect(() => { if (t?.news) saw(tasks.value.find((x) => x.id === t.id)); }, [t?.id, t?.news]);
   return <>
     {flow.value.made_up && <p class="made-up" role="note"><strong>演示</strong> 人和事都是编的。</p>}
-    {open.value === "queue" ? <Queue /> : t ? <Visit key={`${t.id} ${me.value.person}`} t={t} /> : <List />}
+    {open.value === "queue" ? <Queue /> : open.value === "help" ? <Help /> : t ? <Visit key={`${t.id} ${me.value.person}`} t={t} /> : <List />}
     <Notice />
   </>;
 };
