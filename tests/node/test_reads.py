@@ -22,7 +22,7 @@ from protocol.commands import (
 )
 from protocol.events import Actor
 from protocol.node.journal import engine
-from protocol.node.listing import INDICES, VIEWS
+from protocol.node.listing import INDICES, VIEWS, Narrowed
 from protocol.problem import Refused
 from protocol.views import TABLES
 from tests.node.desk_kit import ROOT, TOWN, UNIT, VILLAGE, County, Node, add_person, dispute, exchange, new_id, person_id
@@ -321,7 +321,7 @@ async def fill_case_rows(node: Node) -> None:
             values = {
                 "subject": hashlib.md5(str(n).encode()).hexdigest(), "ledger": ledger, "code": f"2026-018-{n:05d}X", "title": "田埂地界",
                 "type": f"0{n % 9 + 1}0{n % 5 + 1}", "status": ("logged", "accepted", "mediating")[n % 3] if opened else "closed",
-                "holder": UNIT if n % 50 == 1 else (ledger, "/".join(ledger.split("/")[:2]), ROOT)[n % 3], "handler": "", "term": 1,
+                "holder": UNIT if n % 50 == 1 else (ledger, "/".join(ledger.split("/")[:2]), ROOT)[n % 3], "handler": f"h{n % 400}", "urged_ms": n if n % 250 == 0 else None, "term": 1,
                 "offer_to": ROOT if n % 500 == 0 else None, "offer_by": "x" if n % 500 == 0 else None, "risk": "green", "headcount": 2,
                 "parties": "叶根土、叶根水", "account": "两家的菜地中间一条田埂，一家说往东挪了半尺。" * 8, "intake": "visit", "logged_office": ledger,
                 "logged_ms": n, "updated_ms": 1_700_000_000_000 + n * 1000, "due_ms": 1_790_000_000_000 + n if opened else None,
@@ -371,6 +371,9 @@ async def counted(root: Node, actor: Actor, steps: list[int]) -> dict[str, int]:
     asks["place"] = lambda: root.reads.cases(actor, place=TOWN)
     asks["type"] = lambda: root.reads.cases(actor, type="0102")
     asks["deep"] = lambda: root.reads.cases(actor, page=20)
+    mine = Narrowed(handler="h75")
+    asks["mine"] = lambda: root.reads.cases(actor, "due", per=8, narrowed=mine)
+    asks["all mine"] = lambda: root.reads.cases(actor, narrowed=mine)
     asks["board"] = lambda: root.reads.cases(actor, "open", per=30, by_date=True)
     asks["board deep"] = lambda: root.reads.cases(actor, "open", per=30, page=100, by_date=True)
     asks["board place"] = lambda: root.reads.cases(actor, "open", place=TOWN, per=30, by_date=True)

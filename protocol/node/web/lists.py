@@ -45,13 +45,14 @@ KINDS: Final = {
     "money": "涉及金额",
 }
 NARROWS: Final = ("kind", "since", "until", "ending", "intake", "risk", "alone")
-KEPT: Final = ("text", "status", "place", "type", *NARROWS)
+KEPT: Final = ("text", "status", "place", "type", "mine", *NARROWS)
 
 
 class Query(msgspec.Struct, frozen=True):
     """What is asked of a list; built from the address, unknown values fall back.
 
-    since, until: days of registration, both included · alone: "1" = only what lies in the ledger of the place itself.
+    since, until: days of registration, both included · alone: "1" = only what lies in the ledger of the place itself
+    · mine: "1" = only what whoever asks is named for.
     """
 
     view: str = "all"
@@ -67,6 +68,8 @@ class Query(msgspec.Struct, frozen=True):
     intake: str = ""
     risk: str = ""
     alone: str = ""
+    mine: str = ""
+    person: str = ""  # who asks; never in the address
 
     @property
     def kept(self) -> dict[str, str]:
@@ -101,6 +104,7 @@ class Query(msgspec.Struct, frozen=True):
             intake=self.intake,
             risk=self.risk,
             alone=bool(self.alone),
+            handler=self.person if self.mine else "",
         )
 
 
@@ -127,6 +131,8 @@ def query_of(request: Request, default_view: str = "all") -> Query:
         page=max(1, int(number)) if number.isdigit() and len(number) < 7 else 1,
         kind=asked.get("kind", "") if asked.get("kind", "") in KINDS else "",
         alone="1" if asked.get("alone") else "",
+        mine="1" if asked.get("mine") else "",
+        person=actor_of(request).person,
         **days,
         **codes,
     )

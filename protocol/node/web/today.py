@@ -13,6 +13,7 @@ from litestar import Request, Response, get
 from protocol import above, dispute
 from protocol.case import Case
 from protocol.events import facts_of
+from protocol.node.listing import Narrowed
 from protocol.node.shown import CaseRow
 from protocol.node.unsaved import Draft
 from protocol.node.web import cases, link
@@ -117,13 +118,27 @@ async def words_of(request: Request, case: Case) -> tuple[Word, ...]:
     )  # fmt: skip
 
 
-async def items(request: Request, view: str, step: str = "") -> tuple[list[Item], int]:
-    """The first of a view and how many there are. step: the command that is next for all of them; "" asks the rules for each."""
+class Group(msgspec.Struct, frozen=True):
+    """One list: the first of it, those of whoever asks in front, how many there are, and how many of them are his (0: all are shown)."""
+
+    rows: list[Item]
+    total: int
+    mine: int = 0
+
+
+async def group(request: Request, view: str, step: str = "") -> Group:
+    """step: the command that is next for all of the view; "" asks the rules for each."""
     actor, reads = actor_of(request), node_of(request).reads
     found = await reads.cases(actor, view, per=SHOWN)
-    names = await reads.person_names({row.handler for row in found.rows} - {""})
-    made = [await item_of(request, row, step, names, view) for row in found.rows]
-    return sorted(made, key=lambda item: not item.mine), found.total
+    rows, mine = list(found.rows), 0
+    if found.total > SHOWN and view != "incoming":  # his own may stand further down; what is sent here is nobody's yet
+        own = await reads.cases(actor, view, per=SHOWN, narrowed=Narrowed(handler=actor.person))
+        first = {row.subject for row in own.rows}
+        rows = [*own.rows, *(row for row in rows if row.subject not in first)][:SHOWN]
+        mine = own.total if own.total > len(own.rows) else 0
+    names = await reads.person_names({row.handler for row in rows} - {""})
+    made = [await item_of(request, row, step, names, view) for row in rows]
+    return Group(sorted(made, key=lambda item: not item.mine), found.total, mine)
 
 
 def halves(drafts: list[Draft]) -> list[Half]:
@@ -152,11 +167,11 @@ async def today_context(request: Request) -> dict[str, Any]:
     counts = await node.reads.counts(actor)
     groups = {}
     for view, step in (("due", ""), ("incoming", "TakeUpDispute"), ("urged", ""), ("follow_up", "RecordFollowUp"), ("review", "")):
-        groups[view] = await items(request, view, step) if counts.get(view) else ([], 0)
-    due = {item.row.subject for item in groups["due"][0]}
-    looked_after, total = groups["follow_up"]
-    once = [item for item in looked_after if item.row.subject not in due]  # its date stands above already
-    groups["follow_up"] = once, total - len(looked_after) + len(once)
+        groups[view] = await group(request, view, step) if counts.get(view) else Group([], 0)
+    due = {item.row.subject for item in groups["due"].rows}
+    looked_after = groups["follow_up"]
+    once = [item for item in looked_after.rows if item.row.subject not in due]  # its date stands above already
+    groups["follow_up"] = Group(once, looked_after.total - len(looked_after.rows) + len(once), looked_after.mine)
     drafts = await node.unsaved.of(actor.person)
     done = await node.unsaved.saved(actor.person, drafts)
     held_up, stuck_total = await node.reads.stuck(actor, node.clock() - STUCK_MS, SHOWN)
@@ -180,9 +195,7 @@ async def today_context(request: Request) -> dict[str, Any]:
 async def today(request: Request) -> Response[Any]:
     context = await today_context(request)
     if wants_json(request):
-        return twin(
-            {name: {"rows": rows, "total": total} for name, (rows, total) in context["groups"].items()} | {"stuck": context["stuck"]}
-        )
+        return twin({**context["groups"], "stuck": context["stuck"]})
     return await page(request, "today.html", live="view=today", **context)
 
 
