@@ -55,6 +55,7 @@ INDICES: Final = (
         "create index if not exists case_figures on case_row (logged_ms, figures, ledger, type, intake, risk, ending, due_ms, follow_ups, amount_fen)"
         " where figures > 0"
     ),
+    f"create index if not exists case_handler on case_row (handler, {FIRST_DUE}, ledger, holder, due_ms, offer_to, type, status, updated_ms)",
     "create index if not exists case_urged on case_row (holder, urged_ms, subject, ledger) where urged_ms is not null",
     "create index if not exists case_status on case_row (status, ledger, subject)",  # these three to count, and to look hits up
     "create index if not exists case_type on case_row (type, ledger, subject)",
@@ -269,10 +270,13 @@ def narrowed(asked: Narrowed, now_ms: int, seen: Where) -> Where:
             wheres.append(sql)
             values[name] = ms
     during = tuple(wheres)
-    for name in ("ending", "intake", "risk", "holder", "handler"):
+    for name in ("ending", "intake", "risk", "holder"):
         if code := getattr(asked, name):
             wheres.append(f"({name} || '') = :{name}")
             values[name] = "" if code == NONE else code
+    if asked.handler:
+        wheres.append("handler = :handler")  # few of all are one person's: an index of its own
+        values["handler"] = asked.handler
     if asked.kind in KINDS:
         sql, more = again(seen, during) if asked.kind == "again" else (KINDS[asked.kind], {})
         wheres += [COUNTED, sql]
