@@ -1,6 +1,7 @@
 """The board narrowed to a type, a risk, an office, a person: in the address, in named views, fast by one index."""
 
 import msgspec
+import pytest
 
 from hub.web import saved
 from protocol.commands import NameHandler, SetRisk
