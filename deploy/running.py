@@ -84,7 +84,9 @@ async def run_edge(folder: Path, config: Config) -> bool:
 
 
 async def _opened(folder: Path, config: Config) -> Node:
-    """A journal that was found damaged, or that can't be opened for it, is healed first. Raises what Node.open and heal raise."""
+    """A journal that was found damaged, or that can't be opened for it, is healed first; a heal that was killed is ended, or made anew.
+    Raises what Node.open and heal raise."""
+    await healing.finish(folder, config)
     if (folder / healing.ASKED).exists():
         await _healed(folder, config)
     try:

@@ -9,9 +9,10 @@ is listed in `healed-….json` and on the page 连接与台账. The damaged file
 """
 
 import asyncio
+import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,12 +35,16 @@ from protocol.node.journal.salvage import UNREADABLE_STORE, Saved, salvage
 from protocol.node.journal.stored import LaneHead
 from protocol.node.machine import MARK, Machine, store_url
 from protocol.node.shelf import Shelf
+from protocol.problem import Refused
 
 WORK: Final = "healing"  # folder of a heal that is under way
 DAMAGED: Final = "damaged.db"  # in it: a copy of what was there, readable
 PLAN: Final = "ready.json"  # in it: everything stands, only the places are to be changed
 STATE: Final = "healing.json"  # what is still open; renamed when nothing is
 ASKED: Final = "heal-asked"  # somebody at a page, or the node itself, asked for it: done before the next opening
+EPOCH: Final = (
+    "epoch"  # row of `local` on PostgreSQL: a healed database is written under this one or a later one, whichever program opens it
+)
 FAILED: Final = "heal-failed"  # it could not be done: not tried again and again
 NAMES: Final = ("journal.db", "journal.db-wal", "journal.db-shm")
 ENTRIES_AT_ONCE: Final = 2_000
@@ -113,39 +118,20 @@ async def heal(folder: Path, config: Config, clock: Callable[[], int]) -> Healin
     sync_folder(work)
     write_whole(work / PLAN, msgspec.json.encode(plan))
     killpoints.reach("heal.ready")
-    return await finish(folder, config) or plan
+    return await _changed_places(folder, config) or plan
 
 
 async def finish(folder: Path, config: Config) -> Healing | None:
-    """Changes the places when a new journal stands ready; each step may be done twice. None: there is none. Raises OSError, Refused."""
-    work = folder / WORK
+    """Changes the places when a new journal stands ready; each step may be done twice. None: there is none, or the database did not take
+    it and is what it was: then it is made anew when the program starts again. Raises OSError, Refused store_busy (the database is away)."""
     try:
-        plan = msgspec.json.decode((work / PLAN).read_bytes(), type=Healing)
-    except (FileNotFoundError, msgspec.MsgspecError):
+        return await _changed_places(folder, config)
+    except _Away as away:
+        raise Refused("store_busy") from away
+    except RuntimeError as error:
+        log.event("not healed", level=logging.ERROR, exception=error)
+        (folder / ASKED).touch()
         return None
-    aside, identity, url = folder / plan.aside, Identity(folder), store_url(folder, config)
-    if (work / NAMES[0]).exists():
-        aside.mkdir(mode=0o700, exist_ok=True)
-        for source, name in [(folder / name, name) for name in NAMES[:2]] if url.startswith("sqlite") else [(work / DAMAGED, NAMES[0])]:
-            if source.exists() and not (aside / name).exists():
-                os.link(source, aside / name)
-        sync_folder(aside)
-        while plan.epoch and identity.about().epoch < plan.epoch:
-            identity.new_epoch()
-            (folder / MARK).unlink(missing_ok=True)
-        write_whole(folder / STATE, msgspec.json.encode(plan))
-        if url.startswith("sqlite"):
-            for name in NAMES[1:]:
-                (folder / name).unlink(missing_ok=True)  # a log of the old file must never be read into the new one
-            killpoints.reach("heal.swap")
-            (work / NAMES[0]).rename(folder / NAMES[0])
-            sync_folder(folder)
-        else:
-            await _put_back(url, work / NAMES[0], identity.key("store"), str(plan.since_ms).encode())
-    (folder / ASKED).unlink(missing_ok=True)
-    shutil.rmtree(work)
-    log.event("healed", entries=plan.entries, count=plan.pages, lanes=len(plan.short))
-    return plan
 
 
 def state_of(folder: Path) -> Healing | None:
@@ -213,14 +199,69 @@ async def _read_from(url: str, file: Path, key: bytes, shelf: Shelf) -> int:
         raise RuntimeError(_AWAY) from error
 
 
-async def _put_back(url: str, made: Path, key: bytes, mark: bytes) -> None:
+class _Away(RuntimeError):
+    """Nobody knows whether the database took it: asked again at the next start."""
+
+
+async def _changed_places(folder: Path, config: Config) -> Healing | None:
+    """`finish`; what the database refuses it says in words (RuntimeError): then nothing was changed, and what stood ready is gone."""
+    work = folder / WORK
+    try:
+        plan = msgspec.json.decode((work / PLAN).read_bytes(), type=Healing)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+    identity, url = Identity(folder), store_url(folder, config)
+    if (work / NAMES[0]).exists() and url.startswith("sqlite"):
+        _keep(folder, plan, {name: folder / name for name in NAMES[:2]})
+        _go_on(folder, plan, identity)
+        for name in NAMES[1:]:
+            (folder / name).unlink(missing_ok=True)  # a log of the old file must never be read into the new one
+        killpoints.reach("heal.swap")
+        (work / NAMES[0]).rename(folder / NAMES[0])
+        sync_folder(folder)
+    elif (work / NAMES[0]).exists():
+        killpoints.reach("heal.swap")
+        await _put_back(url, work, identity.key("store"), plan)  # the new epoch is in it, whoever opens it before we come to the next line
+        _keep(folder, plan, {NAMES[0]: work / DAMAGED})
+        _go_on(folder, plan, identity)
+    (folder / ASKED).unlink(missing_ok=True)
+    shutil.rmtree(work)
+    log.event("healed", entries=plan.entries, count=plan.pages, lanes=len(plan.short))
+    return plan
+
+
+def _keep(folder: Path, plan: Healing, sources: Mapping[str, Path]) -> None:
+    """What was damaged, until all is decided."""
+    aside = folder / plan.aside
+    aside.mkdir(mode=0o700, exist_ok=True)
+    for name, source in sources.items():
+        if source.exists() and not (aside / name).exists():
+            os.link(source, aside / name)
+    sync_folder(aside)
+
+
+def _go_on(folder: Path, plan: Healing, identity: Identity) -> None:
+    """Under the new epoch, with what is still open."""
+    while plan.epoch and identity.about().epoch < plan.epoch:
+        identity.new_epoch()
+        (folder / MARK).unlink(missing_ok=True)
+    write_whole(folder / STATE, msgspec.json.encode(plan))
+
+
+async def _put_back(url: str, work: Path, key: bytes, plan: Healing) -> None:
     from protocol.node.journal import postgres_salvage
 
-    killpoints.reach("heal.swap")
+    mark, notes = str(plan.since_ms).encode(), {EPOCH: str(plan.epoch).encode()} if plan.epoch else {}
     try:
-        await postgres_salvage.put_back(url, made, key, views, mark)
-    except postgres_salvage.AWAY as error:
-        raise RuntimeError(_AWAY) from error
+        await postgres_salvage.put_back(url, work / NAMES[0], key, views, mark, notes)
+    except (*postgres_salvage.AWAY, *UNREADABLE_STORE) as error:
+        try:
+            is_back = await postgres_salvage.is_back(url, mark)
+        except postgres_salvage.AWAY:
+            raise _Away(_AWAY) from error
+        if not is_back:  # else the connection broke after the commit
+            shutil.rmtree(work)
+            raise RuntimeError(_AWAY) from error
 
 
 def _copied(folder: Path, work: Path, key: bytes) -> int:
@@ -279,6 +320,7 @@ def _plan(saved: Saved, pages: int, identity: Identity, witness: Witness, now_ms
     for ledger, origin, _, noted in witness.ahead(heads):
         known[ledger, origin] = max(known.get((ledger, origin), 0), noted)
     short = [Gap(*lane, saved.here.get(lane, 0) + 1, seq) for lane, seq in sorted(known.items()) if seq > saved.here.get(lane, 0)]
-    own = entry.origin_of(about.node, about.epoch)
-    epoch = about.epoch + 1 if pages or any(gap.origin == own for gap in short) else 0
+    mine = [entry.epoch_of(origin) for _, origin in {*saved.here, *known} if entry.node_of(origin) == about.node]
+    lost = any(entry.node_of(gap.origin) == about.node and entry.epoch_of(gap.origin) >= about.epoch for gap in short)
+    epoch = max([about.epoch, *mine]) + 1 if pages or lost else 0  # a further program of this node may be under a later one than ours
     return Healing(now_ms, pages, saved.entries, saved.loose, short, epoch, f"damaged-{now_ms // 1000}")

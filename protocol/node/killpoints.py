@@ -27,7 +27,7 @@ POINTS: Final = {
     "backup.copy": "the journal copied, the backup not put together",
     "restore.move": "the old journal moved away, the new one not in its place",
     "heal.ready": "the new journal whole beside the damaged one, nothing in its place yet",
-    "heal.swap": "the damaged journal's log removed, the new journal not in its place",
+    "heal.swap": "the new journal not in its place yet; of SQLite the damaged one's log is gone",
     "restore.epoch": "the old state in place, no new epoch yet",
 }
 NAME: Final = "YIDI_KILL_AT"

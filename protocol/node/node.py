@@ -114,6 +114,7 @@ class Node:
         shelf = Shelf(machine.clock)
         journal = await machine.journal(shelf)
         try:
+            await _hold_against_heal(machine.identity, journal)
             witness = machine.witness()
             if await _hold_against_mark(witness, machine.identity, journal):
                 note_restored(machine.notes(), machine.clock(), "lost")
@@ -368,6 +369,15 @@ async def _for_ever(name: str, loop: Callable[[], Awaitable[None]]) -> None:
         except Exception as error:  # noqa: BLE001, said aloud, and the node goes on
             log.event("loop failed", level=logging.ERROR, name_of=name, exception=error)
         await asyncio.sleep(ELSEWHERE_S)
+
+
+async def _hold_against_heal(identity: Identity, journal: Journal) -> None:
+    """A database that was healed is written under a new epoch, also by a program that did not heal it."""
+    noted = await journal.local(healing.EPOCH) or b""
+    said = int(noted) if noted.isdigit() else 0
+    if identity.about().epoch < said:
+        identity.new_epoch(said - 1)
+        log.event("new epoch", origin=f"{identity.about().node}:{said}", lanes=0)
 
 
 async def _hold_against_mark(witness: Witness, identity: Identity, journal: Journal) -> bool:

@@ -14,6 +14,7 @@ import pytest
 from protocol.node import healing, mending
 from protocol.node.config import Config, Root
 from protocol.node.healing import Gap, Healing
+from protocol.node.identity import Identity
 from protocol.node.journal import postgres_salvage, rebuild
 from protocol.node.journal.loose import LOOSE
 from protocol.node.journal.scrub import scrub
@@ -168,28 +169,119 @@ async def test_a_body_that_no_checksum_guards_is_found_and_comes_back(whole, pos
     assert await scrub(hub.journal) == []
 
 
-@pytest.mark.parametrize("point", ["heal.ready", "heal.swap", "healed"])
-async def test_a_heal_that_was_killed_on_its_way_is_ended_at_the_next_start(whole, postgres_url, monkeypatch, point):
-    town, village, before = await filled(whole)
-    await closed(whole)
-    await asked(postgres_url, f"delete from entry where ledger = '{V1}' and seq = 3")
-    where, name = (healing.log, "event") if point == "healed" else (healing.killpoints, "reach")
+def dies_at(monkeypatch: pytest.MonkeyPatch, point: str) -> None:
+    """The program ends there, as by SIGKILL: nothing after it is done."""
+    where, name = {"healed": (healing.log, "event"), "put back": (healing, "_keep")}.get(point, (healing.killpoints, "reach"))
     real = getattr(where, name)
 
-    def dies(said: str, *words: object, **more: object) -> object:
-        if said == point:
+    def dies(said: object, *words: object, **more: object) -> object:
+        if said == point or point == "put back":
             raise KeyboardInterrupt
         return real(said, *words, **more)
 
     monkeypatch.setattr(where, name, dies)
-    with pytest.raises(KeyboardInterrupt):
-        await healing.heal(whole.folder / "hub", whole.hub_config, now_ms)
-    monkeypatch.undo()
+
+
+async def killed(whole: Whole, monkeypatch: pytest.MonkeyPatch, point: str) -> None:
+    with monkeypatch.context() as patch:
+        dies_at(patch, point)
+        with pytest.raises(KeyboardInterrupt):
+            await healing.heal(whole.folder / "hub", whole.hub_config, now_ms)
+
+
+@pytest.mark.parametrize("point", ["heal.ready", "heal.swap", "put back", "healed"])
+async def test_a_heal_that_was_killed_on_its_way_is_ended_at_the_next_start(whole, postgres_url, monkeypatch, point):
+    town, village, before = await filled(whole)
+    await closed(whole)
+    await asked(postgres_url, f"delete from entry where ledger = '{V1}' and seq = 3")
+    await killed(whole, monkeypatch, point)
     hub = await begun(whole)
     assert not (hub.folder / healing.WORK).exists()
     await soon_equal(V1, hub, town, village)
     assert await commands(hub) == before
     assert await rebuild(hub.journal)
+
+
+async def test_no_program_writes_under_the_old_epoch_from_the_moment_the_healed_tables_stand(whole, postgres_url, monkeypatch):
+    """The first one was killed right after it put them in place; a further one opens them before it."""
+    town, village, before = await filled(whole)
+    origin = whole.hub.signer.origin
+    await closed(whole)
+    folder, config = beside(whole)
+    await asked(postgres_url, f"delete from entry where origin = '{origin}' and ledger = '{V1}' and seq > 1")
+    await asked(postgres_url, f"delete from entry where origin = '{origin}' and ledger = '_' and seq > 2")
+    await killed(whole, monkeypatch, "put back")
+    assert Identity(whole.folder / "hub").about().epoch == 1
+    other = await Node.open(folder, config)
+    assert other.signer.origin == f"{whole.hub.about.node}:2"
+    await other.close()
+    hub = await begun(whole)
+    assert (hub.signer.origin, other.signer.origin) == (other.signer.origin, f"{hub.about.node}:2")
+    assert hub.mending.state or healing.reports(hub.folder), "what is open is known"
+    await soon_equal("_", hub, town, village)
+    assert (await ended(hub)).gone == []
+    assert await commands(hub) == before
+
+
+FULL = "create or replace function full_disk() returns event_trigger language plpgsql as $$ begin raise 'no room' using errcode = '53100'; end $$"
+REFUSE = "create event trigger full_disk on ddl_command_start when tag in ('DROP TABLE') execute function full_disk()"
+
+
+@pytest.mark.parametrize("point", ["", "heal.ready"])
+async def test_a_database_that_takes_nothing_stays_what_it_was_and_is_opened_as_it_is(whole, postgres_url, monkeypatch, point):
+    town, village, before = await filled(whole)
+    await closed(whole)
+    folder, origin = whole.folder / "hub", whole.hub.signer.origin
+    body = f"where origin = '{origin}' and ledger = '_' and seq = (select max(seq) from entry where origin = '{origin}' and ledger = '_')"
+    await asked(postgres_url, f"update entry set body = '\\x00'::bytea {body}")
+    if point:
+        await killed(whole, monkeypatch, point)
+    await asked(postgres_url, FULL)
+    await asked(postgres_url, REFUSE)
+    if not point:
+        with pytest.raises(RuntimeError, match="还是原来的样子"):
+            await healing.heal(folder, whole.hub_config, now_ms)
+    node = await Node.open(folder, whole.hub_config)
+    assert (node.signer.origin, await commands(node)) == (origin, before)
+    await node.close()
+    assert not [name for name in (healing.WORK, healing.STATE) if (folder / name).exists()] and not list(folder.glob("damaged-*"))
+    assert (folder / healing.ASKED).exists() == bool(point), "what was under way is made anew when the program starts"
+    await asked(postgres_url, "drop event trigger full_disk")
+    assert (await healing.heal(folder, whole.hub_config, now_ms)).epoch == 2
+    hub = await begun(whole)
+    await soon_equal("_", hub, town, village)
+    assert await commands(hub) == before
+
+
+async def test_while_the_server_is_away_what_stands_ready_waits(whole, postgres_server, postgres_url, monkeypatch):
+    town, village, before = await filled(whole)
+    await closed(whole)
+    await asked(postgres_url, f"delete from entry where ledger = '{V1}' and seq = 3")
+    await killed(whole, monkeypatch, "heal.ready")
+    postgres_server.crash()
+    with pytest.raises(Refused) as refused:
+        await Node.open(whole.folder / "hub", whole.hub_config)
+    postgres_server.start()
+    assert refused.value.code == "store_busy"
+    assert (whole.folder / "hub" / healing.WORK / healing.PLAN).exists()
+    hub = await begun(whole)
+    assert not (hub.folder / healing.WORK).exists()
+    await soon_equal(V1, hub, town, village)
+    assert await commands(hub) == before
+
+
+async def test_a_connection_that_breaks_after_the_commit_ends_the_heal_all_the_same(whole, postgres_url, monkeypatch):
+    await filled(whole)
+    await closed(whole)
+    await asked(postgres_url, f"delete from entry where ledger = '{V1}' and seq = 3")
+    real = postgres_salvage.put_back
+
+    async def breaks(*words: object) -> None:
+        await real(*words)
+        raise ConnectionResetError
+
+    monkeypatch.setattr(postgres_salvage, "put_back", breaks)
+    assert await healing.heal(whole.folder / "hub", whole.hub_config, now_ms) == healing.state_of(whole.folder / "hub")
 
 
 async def test_a_database_that_lost_its_table_of_entries_says_to_restore(whole, postgres_url):

@@ -16,7 +16,7 @@ from protocol.node.journal.projection import Views
 
 VERSION = "0003"  # the newest of migrations/versions; a test holds it so
 FOLDER = Path(__file__).parent / "migrations"
-_LOCK = 0x79696470  # advisory lock of PostgreSQL: several programs may start at once
+LOCK = 0x79696470  # advisory lock of PostgreSQL: several programs may start at once
 
 
 class JournalTooNew(Exception):
@@ -37,7 +37,7 @@ async def bring_up(writer: AsyncEngine, views: Views) -> None:
 async def alone(c: AsyncConnection) -> None:
     """No other program makes tables until this transaction ends."""
     if c.dialect.name == "postgresql":
-        await c.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        await c.execute(text("select pg_advisory_xact_lock(:key)"), {"key": LOCK})
 
 
 async def make(c: AsyncConnection, views: Views) -> None:

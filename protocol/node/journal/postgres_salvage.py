@@ -1,7 +1,7 @@
 """A damaged PostgreSQL: what it still gives goes into a file that `salvage` can judge; what was proven is put in its place.
 
     damaged = await read_out(url, file, key)         file: made by Journal.open and closed; how many blocks and rows it did not give
-    await put_back(url, source, key, views, mark)    all or nothing; again with the same mark: nothing is done
+    await put_back(url, source, key, views, mark, notes)   all or nothing; again with the same mark: nothing is done
 
 Rows are read where they lie (`ctid`), without an index, a run of blocks at a time; a run that can't be read is halved, down to the row.
 Nothing of the database is changed before `put_back`, which drops its tables and makes them anew in one transaction: a kill leaves
@@ -9,7 +9,7 @@ the damaged ones or the good ones, and whoever waits for a lock sees the one or 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -20,9 +20,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.node.journal import migrate, schema
-from protocol.node.journal.engine import connect_sqlite, driver_url, postgres_engine
+from protocol.node.journal.engine import LOCK_WAIT, connect_sqlite, driver_url, postgres_engine
 from protocol.node.journal.projection import Views
-from protocol.node.journal.rows import fetch, insert, number_on
+from protocol.node.journal.rows import driver_of, fetch, insert, number_on
 from protocol.node.journal.salvage import NEEDED
 
 BLOCKS_AT_ONCE: Final = 256
@@ -46,6 +46,7 @@ BROKEN: Final = (
 )  # no answer, not even an error
 _OTHERS: Final = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"
 _COLUMNS: Final = "select attname from pg_attribute where attrelid = to_regclass($1) and attnum > 0 and not attisdropped"
+_NOTE: Final = "insert into local (name, value) values (:name, :value) on conflict (name) do update set value = excluded.value"
 _SIZE: Final = "select pg_relation_size($1::regclass) / current_setting('block_size')::int"
 
 
@@ -88,24 +89,36 @@ async def read_out(url: str, file: Path, key: bytes) -> int:
     return reader.damaged
 
 
-async def put_back(url: str, source: Path, key: bytes, views: Views, mark: bytes) -> None:
-    """source: a journal of this program's version. Raises AWAY when the database takes nothing."""
+async def put_back(url: str, source: Path, key: bytes, views: Views, mark: bytes, notes: Mapping[str, bytes]) -> None:
+    """source: a journal of this program's version · notes: rows of `local` to be with it. Raises AWAY; then `is_back` says what became of it."""
     engine = postgres_engine(url, True)
     try:
-        if await _is_done(url, mark):
-            return
         async with engine.begin() as c:
             await migrate.alone(c)
+            if await _noted(await driver_of(c), HEALED) == mark:
+                return
             for name in sorted({*schema.kept.tables, *schema.view_tables(views.TABLES).tables, "alembic_version"}):
                 await c.execute(text(f"drop table if exists {name} cascade"))  # ours alone: who else keeps tables here keeps them
             await migrate.make(c, views)
             with closing(connect_sqlite(source, key, False)) as from_:
                 for table in schema.kept.sorted_tables:
                     await _filled(c, table, from_)
-            await fetch(c, "insert into local (name, value) values (:name, :mark)", {"name": HEALED, "mark": mark})
+            for name, value in {HEALED: mark, **notes}.items():
+                await fetch(c, _NOTE, {"name": name, "value": value})
             await number_on(c)
     finally:
         await engine.dispose()
+
+
+async def is_back(url: str, mark: bytes) -> bool:
+    """Whether the `put_back` with this mark was done; one that is still on its way is waited for. Raises AWAY: nobody knows."""
+    c = await asyncpg.connect(driver_url(url), server_settings={"lock_timeout": LOCK_WAIT})
+    try:
+        async with c.transaction():
+            await c.execute("select pg_advisory_xact_lock($1)", migrate.LOCK)
+            return await _noted(c, HEALED) == mark
+    finally:
+        await c.close()
 
 
 # ── the rest is private ──
@@ -207,15 +220,17 @@ async def _block(reader: _Reader, table: str, names: Sequence[str], block: int) 
             reader.damaged += 1
 
 
-async def _is_done(url: str, mark: bytes) -> bool:
-    """Of a heal that was killed after its transaction. A table that can't be read was not made by it."""
-    c = await asyncpg.connect(driver_url(url))
+async def _noted(c: asyncpg.Connection, name: str) -> bytes | None:
+    """A row of `local`, in the caller's transaction, which goes on. None: it is not there, or can't be read; then no heal made it."""
     try:
-        return await c.fetchval("select value from local where name = $1", HEALED) == mark
-    except (asyncpg.PostgresError, UnicodeDecodeError):
-        return False
-    finally:
-        await c.close()
+        async with c.transaction():
+            return await c.fetchval("select value from local where name = $1", name)
+    except UnicodeDecodeError:
+        return None
+    except asyncpg.PostgresError as error:
+        if (getattr(error, "sqlstate", None) or "").startswith(SERVER):
+            raise
+        return None
 
 
 async def _filled(c: AsyncConnection, table: Table, from_: Any) -> None:
