@@ -74,7 +74,7 @@ class LogDispute(Command):
     amount_fen: Fen | None = None
     risk: str = "green"
     visit: str = ""
-    suggested: Annotated[str, msgspec.Meta(max_length=40, pattern=r"^[0-9 ]*$")] = ""
+    suggested: Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[0-9a-z:/ ]*$")] = ""
 
 
 class SealDispute(Command):

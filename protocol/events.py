@@ -37,7 +37,8 @@ from protocol.facts import Body, Facts, TextBody
 class DisputeLogged(Facts):
     """Of a successor, written by a node itself (office ""): by: the office that handed it over and holds it until it is taken up ·
     predecessor: the case it goes on from · since_ms, accepted_ms: that one's registration and acceptance, whose clocks count ·
-    suggested: the types that the page had offered by the person's words, codes with blanks between: what was chosen beside them is learnt from.
+    suggested: what the page had offered by the person's words, with blanks between: types as their codes alone, the rest by its field (`risk:red`,
+    `ledger:330523/330523111`). What was chosen stands beside it, in type, risk and ledger: both are learnt from. Unknown words are passed over.
     """
 
     code: str

@@ -34,6 +34,7 @@ from protocol.words import party_names
 
 ACCOUNT_CHARS: Final = 200
 PERSON_CHARS: Final = 24  # 96 bits: no two persons of a country meet
+NUMBER_CHARS_MIN: Final = 7  # of a telephone or card number: 110 is nobody's own
 RAISES: Final = ("DisputeEscalated", "DisputeCalledUp")
 UNCOUNTED: Final = ("voided", "merged", "transferred")
 # bits of case_row.figures. kept, missed: a duty of a desk was met in time, or after its end
@@ -79,6 +80,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
     "clock_row": _columns("subject! clock! starts_ms:int! due_ms:int+ state note"),
     "review_row": _columns("subject! item! owner+ reason due_ms:int"),
     "meeting_row": _columns("subject! item! when_ms:int+ units"),
+    "number_row": _columns("subject! number!+"),
     "opinion_row": _columns("subject! item! case_subject+ ledger+ risk at_ms:int"),
     "person_row": _columns("subject! ledger+ name+ phone"),
     "post_row": _columns("subject! post! ledger+ kind+ title home+ ended:int"),
@@ -133,8 +135,10 @@ def _of_case(case: Case, tables: Tables) -> Rows:
         "person": who_came(case), "urged_ms": max((line.at_ms for line in above.waiting(case)), default=None),
         "last_origin": case.last[0], "last_seq": case.last[1],
     }  # fmt: skip
+    numbers = {key for party in case.parties for number in (party.phone, party.id_number) if (key := number_key(number))}
+    number_rows = [{"subject": case.id, "number": key} for key in sorted(numbers)]
     beside = {"clock_row": _clock_rows(case.id, found), "review_row": _review_rows(case), "meeting_row": _meeting_rows(case)}
-    return {"case_row": [row], **beside}
+    return {"case_row": [row], **beside, "number_row": number_rows}
 
 
 def _meeting_rows(case: Case) -> list[dict[str, Any]]:
@@ -175,8 +179,19 @@ def who_came(case: Case) -> str:
     first = next((party for party in case.parties if party.side == "applicant"), None)
     if first is None:
         return ""
-    number = first.id_number.strip().upper() or "".join(sign for sign in first.phone if sign.isdigit())
+    number = first.id_number.strip().upper() or _digits(first.phone)
     return sha256(f"{first.name}\0{number}\0{case.type[:2]}".encode()).hexdigest()[:PERSON_CHARS] if number else ""
+
+
+def _digits(phone: str) -> str:
+    return "".join(sign for sign in phone if sign.isdigit())
+
+
+def number_key(number: str) -> str:
+    """By which the cases are found whose parties have this telephone or card number, however it is written; "" for what is too short."""
+    written = "".join(number.split()).upper()
+    plain = written if written[:-1].isdigit() else _digits(number)
+    return sha256(f"number\0{plain}".encode()).hexdigest()[:PERSON_CHARS] if len(plain) >= NUMBER_CHARS_MIN else ""
 
 
 def worded(of: Case | Task) -> int:

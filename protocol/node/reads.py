@@ -24,6 +24,7 @@ from protocol.node.deciding import home_covers
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import among, bound, named
 from protocol.node.journal.stored import SELECT, stored
+from protocol.node.known import Known
 from protocol.node.listing import VIEWS
 from protocol.node.meetings import Meetings
 from protocol.node.sealing import SealedReport
@@ -72,7 +73,7 @@ class Reads:
         self._journal, self._shelf, self._signer, self._clock = journal, shelf, signer, clock
         self._secret = sealing_secret
         self._counts: dict[Any, _Counts] = {}
-        self.statistics, self.meetings = Statistics(journal, clock), Meetings(journal)
+        self.statistics, self.meetings, self.known = Statistics(journal, clock), Meetings(journal), Known(journal)
         if sealing_secret is not None:
             crypto_scalarmult_base(sealing_secret)  # raises at once for a key that is none
 
@@ -421,8 +422,7 @@ class Reads:
         """Only for the power `sealed` where the secret is; else Refused not_allowed. Newest first."""
         if "sealed" not in actor.powers or self._secret is None:
             raise Refused("not_allowed", what="查看密封件")
-        root = certificates.sealed_ledger(self._signer.certificate).rpartition("/")[0]
-        condition, values = listing.subtree("ledger", "root", root)
+        condition, values = listing.subtree("ledger", "root", certificates.sealed_ledger(self._signer.certificate).rpartition("/")[0])
         async with self._journal.read() as c:
             rows = await c.execute(sql_text(f"{SELECT} where {condition} and sort = 'sealed' order by position desc"), values)
             return [sealing.opened(e.head, e.body, e.received_ms, self._secret) for e in map(stored, rows)]

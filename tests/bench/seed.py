@@ -37,7 +37,7 @@ from tests.bench.kit.programs import Program, running
 
 POLL_S, SAVE_EACH_S, WAIT_S_MAX = 0.1, 0.3, 600
 ROWS_AT_ONCE = 500  # of the floor; a pull brings as many entries
-COPIED = ("entry", "lane", "case_row", "task_row", "clock_row", "review_row", "search")
+COPIED = ("entry", "lane", "case_row", "task_row", "clock_row", "review_row", "number_row", "search")
 
 
 class Sizes(NamedTuple):

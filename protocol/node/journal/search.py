@@ -65,7 +65,8 @@ def _sure(words: list[str]) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _hits(postgres: bool, words: tuple[str, ...]) -> tuple[str, tuple[tuple[str, str], ...]]:
+def _hits(postgres: bool, words: tuple[str, ...], few: bool = False) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """few: only the last :most are wanted, so each is looked up by itself instead of walking an index of all."""
     found = "select id, subject from search where "
     if not words:
         return found + "1 = 1", ()
@@ -80,16 +81,18 @@ def _hits(postgres: bool, words: tuple[str, ...]) -> tuple[str, tuple[tuple[str,
         indexed = "grams @@ cast(:find_grams as tsquery)"
     else:
         asked = " AND ".join([f'"{g}"' for g in whole] + [f'"{g}"*' for g in begun])
-        at = "(id + 0)" if _sure(list(words)) else "id"  # in an index that holds the subject (listing.SEARCH); the row holds all the text
-        indexed = f"{at} in (select rowid from search_gram where search_gram match :find_grams)"
+        sure = _sure(list(words))
+        at = "(id + 0)" if sure and not few else "id"  # in an index that holds the subject (listing.SEARCH); the row holds all the text
+        last = " order by rowid desc limit :most" if sure and few else ""
+        indexed = f"{at} in (select rowid from search_gram where search_gram match :find_grams{last})"
     held = indexed if _sure(list(words)) else f"{indexed} and {exact}"
     return f"{found}{held} union all {found}pending = 1 and {exact}", (*values, ("find_grams", asked))
 
 
 async def subjects(connection: AsyncConnection, question: str, most: int | None = None) -> list[str]:
     """In whose text every word of the question occurs; all for a question without a word. most: only the last that came, newest first."""
-    sql, values = _hits(is_postgres(connection), tuple(words_of(question)))
+    sql, values = _hits(is_postgres(connection), tuple(words_of(question)), most is not None)
     if most is None:
         return [row[1] for row in await fetch(connection, sql, dict(values))]
-    last = f"select id, subject from ({sql}) as hit order by id desc limit :most"
+    last = f"select id, subject from ({sql}) as hit order by (id + 0) desc limit :most"
     return [row[1] for row in await fetch(connection, last, {**dict(values), "most": most})]
