@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from protocol import commands as c
 from protocol import events as e
-from protocol import words
+from protocol import id_card, words
 from protocol.access import may_register_in, may_see_case
 from protocol.calendar import end_of_day_ms, local_date
 from protocol.case import OPEN, OUT_OF_OFFICE, STATUS_NAMES, Case, Review, key_of, key_text
@@ -112,10 +112,12 @@ def type_open(code: str, context: Context) -> str:
     return code
 
 
-def _parties(parties: list[c.Party]) -> list[c.Party]:
+def _parties(parties: list[c.Party], known: Iterable[c.Party] = ()) -> list[c.Party]:
+    """known: those that were registered before, whose numbers stay as they are."""
+    numbers = {party.id_number for party in known}  # no card is checked twice
     for party in parties:
         needed(party.name, "party_name", "当事人姓名（不愿透露就写“不愿透露”）")
-    return parties
+    return [id_card.checked(one, one.id_number if one.id_number in numbers else "", row) for row, one in enumerate(parties)]
 
 
 # ── registration and what the holder does ──
@@ -162,7 +164,7 @@ def title_of(parties: list[c.Party], type_name: str) -> str:
 
 def _correct(case: Case, command: c.CorrectDispute, actor: Actor, context: Context) -> list[Draft]:
     field = one_of(command.field, CORRECTABLE, "field", "要更正的项")
-    value = _corrected(field, command.value, context)
+    value = _corrected(field, command.value, case, context)
     if value == getattr(case, field):
         raise Refused("field_impossible", field="value", what=words.FIELD_NAMES[field], why="和原来一样")
     fact = value if field in IN_FACTS and isinstance(value, str | int) else None
@@ -171,12 +173,12 @@ def _correct(case: Case, command: c.CorrectDispute, actor: Actor, context: Conte
     return _one(case, facts, body)
 
 
-def _corrected(field: str, value: Any, context: Context) -> Any:
+def _corrected(field: str, value: Any, case: Case, context: Context) -> Any:
     what = words.FIELD_NAMES[field]
     if field == "type" and isinstance(value, str):
         return type_open(value, context)
     if field == "parties" and isinstance(value, list) and value:
-        return _parties(value)
+        return _parties(value, case.parties)
     if field == "amount_fen" and (value is None or (isinstance(value, int) and 0 <= value <= 10**13)):
         return value
     if field == "headcount" and isinstance(value, int) and 1 <= value <= HEADCOUNT_MAX:

@@ -12,6 +12,7 @@ import msgspec
 
 from protocol import commands as c
 from protocol import events as e
+from protocol import id_card
 from protocol.case import Case, Correction, Key
 from protocol.commands import Party
 from protocol.context import Context
@@ -65,7 +66,7 @@ def party_drafts(case: Case, command: c.AddParty | c.CorrectParty | c.WithdrawPa
             raise Refused("field_impossible", field="party_id", what="当事人", why="只剩这一位，不能撤下；写错了请更正")
         facts = PartyWithdrawn(*about, command.party_id)
         return [Draft(case.ledger, case.id, "dispute", facts, PartyWithdrawnBody(old.name, reason))]
-    new = _checked(command.party, context)
+    new = _checked(command.party, context, old.id_number)
     what = changed(old, new)
     if not what:
         raise Refused("field_impossible", field="party_name", what="当事人", why="和原来一样")
@@ -86,13 +87,14 @@ def _party(case: Case, id_: str) -> Party:
     return case.parties[case.party_ids.index(id_)]
 
 
-def _checked(party: Party, context: Context) -> Party:
+def _checked(party: Party, context: Context, known: str = "") -> Party:
+    """known: the number of his card as it stands."""
     for name, list_ in LISTS.items():
         if value := getattr(party, name):
             one_of(value, context.tables.lists.get(list_, {}), f"party_{name}", PARTY_LABELS[name])
-    if party.birth_year is not None and not 1880 <= party.birth_year <= 2100:
-        raise Refused("field_impossible", field="party_birth_year", what="出生年", why="请写成 1970 这样的年份")
-    return msgspec.structs.replace(party, name=needed(party.name, "party_name", "当事人姓名（不愿透露就写“不愿透露”）"))
+    return msgspec.structs.replace(
+        id_card.checked(party, known), name=needed(party.name, "party_name", "当事人姓名（不愿透露就写“不愿透露”）")
+    )
 
 
 def _not_twice(party: Party, others: Iterable[Party]) -> None:

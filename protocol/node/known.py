@@ -59,9 +59,7 @@ class Known:
             hits = await subjects(c, name, most=HITS_MAX)
             like = name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
             is_party = "('、' || parties || '、') like :name escape '\\'"
-            found = await _of(
-                c, actor, f"{among(c, 'subject', 'hits')} and {is_party}", {"hits": bound(c, hits), "name": f"%、{like}、%"}
-            )
+            found = await _of(c, actor, f"{among(c, 'subject', 'hits')} and {is_party}", {"hits": bound(c, hits), "name": f"%、{like}、%"})
         return [one for one in found if name in one.parties.split("、")]
 
     async def of_number(self, actor: Actor, number: str) -> list[Before]:

@@ -23,10 +23,10 @@ def rig(tmp_path) -> Iterator[Served]:
 
 
 async def case_with_all(r: Rig) -> str:
-    subject = await r.log("village", parties=[Party("叶根土", phone="13800001234", id_type="111", id_number="330523197001011234")])
+    subject = await r.log("village", parties=[Party("叶根土", phone="13800001234", id_type="111", id_number="330523197001011239")])
     added = AddParty(id=new_id(), case=subject, party=Party("叶根水", side="respondent"), reason="田埂另一头的人家")
     await r.say("village", added)
-    corrected = Party("叶根土", phone="13900000000", id_type="111", id_number="330523197001011234")
+    corrected = Party("叶根土", phone="13900000000", id_type="111", id_number="330523197001011239")
     await r.say("village", CorrectParty(id=new_id(), case=subject, party_id="p1", party=corrected, reason="换了号码"))
     await r.everywhere()
     await r.say("town", WriteOpinion(id=new_id(), case=subject, text="两家都和村委有亲，由镇里出面。", risk="yellow"))

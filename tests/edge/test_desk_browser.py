@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from protocol.calendar import DAY_MS
-from protocol.commands import EscalateDispute
+from protocol.commands import CloseDispute, EscalateDispute, Party
 from tests.edge.rig import PASSWORD, TOWN
 from tests.edge.served import Served, nodes_of
 from tests.kit import browser
@@ -81,13 +81,17 @@ def test_a_clerk_logs_by_keyboard_and_watches_it_arrive(sign_in: Callable, nodes
 def test_what_a_clerk_writes_is_looked_at_while_she_writes(sign_in: Callable, nodes: Served):
     from playwright.sync_api import expect
 
-    nodes.do(lambda rig: rig.log("village"))  # 叶根土 has a case that is open
+    nodes.do(a_visitor)
     desk = sign_in("village", DESK)
     desk.keyboard.press("F2")
     type_in(desk, "东邻新砌的围墙占了半尺，两家动手了，他扬言要砍人", "叶根土")
     expect(desk.locator("#hints .chip")).to_have_text(["邻里·界址围墙", "红色风险"])
     expect(desk.locator("#hints .note")).to_contain_text("叶根土 有没办结的：")
-    look(desk, "hints")
+    expect(desk.locator("#hints .met")).to_contain_text(["叶根土 以前来过 4 件，最近的：", "同一个地方、差不多的事，还没办完："])
+    for size, suffix in ((DESK, ""), (PHONE, "-phone")):
+        desk.set_viewport_size(size)
+        look(desk, f"hints{suffix}")
+    desk.set_viewport_size(DESK)
     for name in ("邻里·界址围墙", "红色风险"):
         desk.get_by_role("button", name=name).focus()
         desk.keyboard.press("Enter")
@@ -102,6 +106,52 @@ def test_what_a_clerk_writes_is_looked_at_while_she_writes(sign_in: Callable, no
     desk.wait_for_url("**/seal")
     desk.go_back()
     expect(desk.locator("#account")).to_have_value("")
+
+
+def test_the_rest_of_a_party_is_asked_on_demand(sign_in: Callable, nodes: Served):
+    from playwright.sync_api import expect
+
+    desk = sign_in("village", DESK)
+    desk.keyboard.press("F2")
+    type_in(desk, "东邻的围墙占了半尺。", "叶根土", "13800001234")
+    desk.keyboard.press("Tab")
+    expect(desk.locator("#party_name-1")).to_be_focused()  # what is folded, and its fold, cost no key
+    desk.keyboard.press("Shift+Tab")
+    desk.keyboard.press("Alt+ArrowDown")
+    expect(desk.locator("#party_address")).to_be_focused()
+    type_in(desk, "高禹村三组", "330523197001011234")
+    desk.get_by_role("button", name="再加一位当事人").click()
+    desk.keyboard.insert_text("叶根木")
+    desk.keyboard.press("Alt+ArrowDown")
+    expect(desk.locator("#party_address-2")).to_be_focused()
+    desk.keyboard.insert_text("高禹村四组")
+    expect(desk.locator("#log [data-kept-note]")).to_contain_text("草稿已存本机")
+    desk.reload()
+    expect(desk.locator("#party_id_number")).to_have_value("330523197001011234")  # the draft has it, and shows it
+    expect(desk.locator("#party_address-2")).to_be_visible()
+    desk.locator("#party_address-2").focus()
+    desk.keyboard.press("Control+Enter")
+    expect(desk.locator("#party_id_number")).to_be_focused()
+    expect(desk.locator("#party_id_number-wrong")).to_contain_text("有一位写错了")
+    expect(desk.locator("#party_address-1")).to_have_value("高禹村四组")  # the row without a name is gone
+    expect(desk.locator("#party_address-1")).to_be_visible()
+    for size, suffix in ((DESK, ""), (PHONE, "-phone")):
+        desk.set_viewport_size(size)
+        look(desk, f"log-party{suffix}")
+    desk.fill("#party_id_number", "330523197001011239")
+    desk.fill("#party_id_number-1", "3305231970010112")
+    desk.locator("#party_id_number-1").evaluate("(input) => input.closest('details').removeAttribute('open')")
+    desk.locator("#account").focus()
+    desk.keyboard.press("Control+Enter")
+    expect(desk.locator("#party_id_number-1")).to_be_focused()  # what is wrong is not left folded
+    expect(desk.locator("#party_id_number-1-wrong")).to_contain_text("第 2 位当事人的证件号码不对：身份证号码是 18 位，这里有 16 位")
+    desk.fill("#party_id_number-1", "")
+    desk.keyboard.press("Control+Enter")
+    expect(desk.locator("#log .saved")).to_contain_text("已登记")
+    expect(desk.locator("#party_id_number")).to_be_hidden()
+    subject = desk.locator("#log .saved a").first.get_attribute("href").rpartition("/")[2]
+    parties = nodes.do(lambda rig: rig.case("village", subject)).parties
+    assert [(p.name, p.address, p.birth_year) for p in parties] == [("叶根土", "高禹村三组", 1970), ("叶根木", "高禹村四组", None)]
 
 
 def test_a_case_changes_under_what_is_being_written_and_nothing_is_lost(sign_in: Callable, nodes: Served):
@@ -180,6 +230,15 @@ def test_when_the_program_does_not_answer_the_form_says_so_and_keeps_everything(
     desk.locator("#account").focus()
     desk.keyboard.press("Control+Enter")
     expect(desk.locator("#log .saved")).to_contain_text("已登记")
+
+
+async def a_visitor(rig) -> None:
+    """叶根土 came four times before, and has a case that is open; another lies open that is of the same kind."""
+    for _ in range(4):
+        subject = await rig.log("village")
+        await rig.say("village", CloseDispute(id=new_id(), case=subject, ending="withdrawn", result="说和了。"))
+    await rig.log("village")
+    await rig.log("village", parties=[Party("汤菊花"), Party("罗小妹", side="respondent")])
 
 
 async def a_night(rig) -> None:

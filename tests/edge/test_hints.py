@@ -83,7 +83,7 @@ async def test_who_came_before_is_shown_with_what_is_over(rig: Rig) -> None:
 
 
 async def test_a_number_finds_who_gives_another_name(rig: Rig) -> None:
-    card = "330523197001011233"
+    card = "330523197001011239"
     first = await closed(rig, parties=[Party("叶根土", phone="138-0000 1234"), Party("叶根水", side="respondent", id_number=card)])
     found = await asked(rig, "village", party_name="叶阿土", party_phone="13800001234", party_side="applicant")
     assert [case["subject"] for case in of(found, "13800001234")["over"]] == [first]

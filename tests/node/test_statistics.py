@@ -35,7 +35,7 @@ PLACES = (VILLAGE, f"{TOWN}/330523111201", TOWN, f"{OTHER_TOWN}/330523002210", R
 PEOPLE = (
     Party("叶根土", phone="138-0000 0001"),
     Party("叶根土", phone="13800000002"),
-    Party("查小满", id_number="33052319700101001x"),
+    Party("查小满", id_number="330523197001010017"),
     Party("屠秀兰"),
 )
 TYPES = ("0204", "0202", "1002", "1501")

@@ -22,10 +22,12 @@ from protocol import money
 from protocol.commands import Command, Party
 from protocol.node.web.words import LOCAL
 from protocol.problem import Refused
+from protocol.words import PARTY_LABELS
 
 PUT_BACK: Final = "您登录前写的内容已经放回来，请检查后再保存。"
 Typed = dict[str, list[str]]
 PARTY_FIELDS: Final = tuple(f.name for f in msgspec.structs.fields(Party))
+FOLDED: Final = ("address", "id_number", "birth_year")  # of each party of a registration, shown on demand
 LISTS: Final = ("terms", "due", "units")
 # A control named `form` would hide the form's own property of that name from every script of the page (htmx could not send it).
 CONTROLS: Final = {"form": "paper_form"}
@@ -260,8 +262,8 @@ def _parties(form: Typed) -> list[Party]:
             parties.append(msgspec.convert(row, Party, strict=False))
         except msgspec.ValidationError as error:
             field = (re.search(r"\$\.(\w+)", str(error)) or ["", "name"])[1]
-            label = {"name": "姓名", "phone": "电话", "address": "住址", "id_number": "证件号"}.get(field, "当事人")
-            raise _sentence(f"第 {i + 1} 位当事人的{label}", f"party_{field}", row.get(field, ""), str(error)) from error
+            label, at = PARTY_LABELS.get(field, "当事人"), f"-{i}" if i and field in FOLDED else ""
+            raise _sentence(f"第 {i + 1} 位当事人的{label}", f"party_{field}{at}", row.get(field, ""), str(error)) from error
     return parties
 
 

@@ -91,12 +91,19 @@ addEventListener("htmx:error", (e) => {
   keep(form);
   notice(form, "problem", UNSURE);
 });
+const unfold = (form) => { // a redrawn form leaves its folds as they were
+  for (const fold of all("details.more", form)) if (one("[aria-invalid=true]", fold) || (fold.closest(".party") && all("input", fold).some((input) => input.value))) fold.open = true;
+};
 addEventListener("htmx:finally:request", (e) => {
   const form = formOf(e), status = e.detail.ctx?.response?.status;
   if (form) delete form.dataset.busy;
   if (form && form.dataset.unsure !== undefined) setTimeout(() => one("button.main", form)?.focus()); // it is enabled after this
   if (status === 401 && one("#again")?.children.length) one("#again-box").showModal();
-  else if (status >= 400 && form) (one("[aria-invalid=true]", one(`#${form.id}`) ?? form) ?? one("[data-summary]", form))?.focus();
+  else if (status >= 400 && form) {
+    const shown = one(`#${form.id}`) ?? form;
+    unfold(shown);
+    (one("[aria-invalid=true]", shown) ?? one("[data-summary]", form))?.focus();
+  }
 });
 addEventListener("yidi:signed-in", () => {
   one("#again-box").close();
@@ -151,8 +158,15 @@ addEventListener("click", (e) => {
   const add = e.target.closest?.("[data-add-party]");
   if (!add) return;
   const last = all(".party", add.form).at(-1), number = all(".party", add.form).length, more = one("[data-party]", add.form).cloneNode(true);
-  all("input:not([type=hidden])", more).forEach((input) => { input.value = ""; input.id = `${input.name}-${number}`; });
-  all("label", more).forEach((label, i) => { label.htmlFor = `${i ? "party_phone" : "party_name"}-${number}`; if (!i) label.textContent = "还有"; });
+  for (const input of all("input:not([type=hidden])", more)) {
+    const label = one(`label[for="${input.id}"]`, more);
+    input.value = "";
+    input.removeAttribute("aria-invalid");
+    label.htmlFor = input.id = `${input.name}-${number}`;
+    if (input.name === "party_name") label.textContent = "还有";
+  }
+  all(".wrong", more).forEach((said) => said.remove());
+  all("details", more).forEach((folded) => folded.removeAttribute("open"));
   delete more.dataset.party;
   last.after(more);
   one("input", more).focus();
@@ -174,6 +188,8 @@ addEventListener("keydown", (e) => {
   if (e.key === "F1") return take(() => toggle(one("#keys")));
   if (e.key === "F2") return take(() => { const first = one("[data-first]"); first?.closest("details")?.setAttribute("open", ""); if (first) first.focus(); else if (one("[data-search]")) location.href = "/cases/new"; });
   if (e.ctrlKey && e.key === "Enter" && e.target.form) return take(() => e.target.form.requestSubmit());
+  const folded = e.altKey && e.key === "ArrowDown" && one("details", e.target.closest?.(".party") ?? document.createElement("p"));
+  if (folded) return take(() => { folded.open = true; one("input", folded).focus(); });
   if (e.key === "Escape" && e.target.closest?.("#peek") && opener?.isConnected && !one("dialog[open]")) return opener.focus();
   if (e.key === "Escape" && typing(e.target) && !one("dialog[open]")) return e.target.blur();
   if (typing(e.target) || e.ctrlKey || e.altKey || e.metaKey || one("dialog[open]")) return;
