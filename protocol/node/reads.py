@@ -19,7 +19,7 @@ from protocol.companion import SORT as COMPANION
 from protocol.companion_fold import Companion, fold_companion
 from protocol.events import Actor, BodyErased, body_of, facts_of
 from protocol.fold import fold_case, fold_task
-from protocol.node import candidates, listing, marks, past, sealing
+from protocol.node import candidates, listing, marks, past, sealing, underway
 from protocol.node.deciding import home_covers
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import among, bound, named
@@ -46,7 +46,6 @@ EVERY_AT_ONCE = 500  # rows of a whole list that are read in one go
 TASKS_MAX = 500  # of one list; an office that has more open at once looks case by case
 PEOPLE_MAX = 2_000
 VISIT_MAX = 20
-STUCK_MAX = 50
 COUNTS_MS, COUNTS_MAX = 10_000, 200  # clocks run out without an entry; offices that ask at one node
 QUARANTINE_MAX = 200
 _OPEN_TASK = listing.TASK_IS_OPEN
@@ -226,25 +225,10 @@ class Reads:
         return row_as(CaseRow, rows[0], known[_last(rows[0])])
 
     async def stuck(self, actor: Actor, before_ms: int, most: int) -> tuple[list[CaseRow], int]:
-        """(the newest, how many) cases whose last word was written here before then and has not reached every level yet. Of a ledger of which
-        more than STUCK_MAX entries are on their way the last ones are looked at."""
+        """(the newest, how many) cases whose last word was written here before then and has not reached every level yet: see underway.rows."""
         async with self._journal.read() as c:
-            origin = self._signer.origin
-            own = await named(c, "select ledger, seq from lane where origin = :origin and seq > 0", {"origin": origin})
-            late = await marks.behind(c, {(row.ledger, origin): row.seq for row in own}, self._shelf, self._signer.certificate)
-            if not late:
-                return [], 0
-            after = {row.ledger: max(late[row.ledger, origin], row.seq - STUCK_MAX) for row in own if (row.ledger, origin) in late}
-            beyond = " or ".join(f"(ledger = :l{n} and seq > :s{n})" for n in range(len(after)))
-            values = {f"l{n}": ledger for n, ledger in enumerate(after)} | {f"s{n}": seq for n, seq in enumerate(after.values())}
-            written = f"select subject from entry where origin = :origin and sort = 'dispute' and ({beyond})"
-            sql = f"select * from case_row where subject in ({written}) and last_origin = :origin and updated_ms < :before order by updated_ms desc"
-            rows = await _dicts(c, sql, {"origin": origin, "before": before_ms, **values})
-            seen = [
-                row
-                for row in rows
-                if row["last_seq"] > late.get((row["ledger"], origin), row["last_seq"]) and access.may_see_case(actor, row)
-            ]
+            rows = await underway.rows(c, self._signer, self._shelf, before_ms)
+            seen = [row for row in rows if access.may_see_case(actor, row)]
             known = await self._marks(c, [_last(row) for row in seen[:most]])
         return [row_as(CaseRow, row, known[_last(row)]) for row in seen[:most]], len(seen)
 

@@ -22,12 +22,25 @@ from protocol.commands import (
 )
 from protocol.events import Actor
 from protocol.node.journal import engine
+from protocol.node.journal.rows import run
 from protocol.node.listing import INDICES, VIEWS, Narrowed
 from protocol.problem import Refused
 from protocol.views import TABLES
 from tests.node.desk_kit import ROOT, TOWN, UNIT, VILLAGE, County, Node, add_person, dispute, exchange, new_id, person_id
 
 OTHER_VILLAGE = "330523/330523111/330523111201"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def urls(request) -> dict[str, str]:
+    return {"root": request.getfixturevalue("postgres_url")} if request.param == "postgresql" else {}
+
+
+@pytest.fixture
+async def on_either(urls, tmp_path):
+    made = County(tmp_path, urls)
+    yield made
+    await made.close()
 
 
 @pytest.fixture
@@ -384,3 +397,14 @@ async def counted(root: Node, actor: Actor, steps: list[int]) -> dict[str, int]:
         took[name] = steps[0] - before
     print(actor.office, took)
     return took
+
+
+async def test_what_is_on_its_way_is_found_among_more_late_ledgers_than_one_question_takes(on_either: County):
+    root = await on_either.node("root")
+    await root.desk.enrol_node(on_either.certificate("town"))  # which has nothing yet
+    cases = [(await root.say(dispute(ledger))).subject for ledger in (VILLAGE, OTHER_VILLAGE)]
+    late = [{"ledger": f"{TOWN}/x{n:04}", "origin": root.signer.origin, "seq": 1, "hash": bytes(32)} for n in range(1_500)]
+    async with root.journal.writing() as w:
+        await run(w.connection, "insert into lane (ledger, origin, seq, hash) values (:ledger, :origin, :seq, :hash)", late)
+    rows, total = await root.reads.stuck(root.actor(), root.clock() + 1, 5)
+    assert ([row.subject for row in rows], total) == (cases[::-1], 2), "the newest in front"
