@@ -260,7 +260,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     Mutation(
         "erasure left behind", "an erasure that comes back with the history of others is not carried out",
-        (Cut(f"{NODE}.forks:Forks._follow", "await erase_bodies(w, [row.stored for row in new])", "set()"),),
+        (Cut(f"{NODE}.forks:Forks._follow", "await erase_bodies(w, counting)", "set()"),),
         by="tests/node/test_forks.py::test_an_erasure_that_comes_back_with_the_history_of_others_is_carried_out_again",
     ),
     Mutation(
