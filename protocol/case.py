@@ -137,7 +137,8 @@ class Move(msgspec.Struct, frozen=True):
 class Line(msgspec.Struct):
     """One entry of the timeline. text: Chinese label → what is shown · set_aside: "" or the reason in words.
 
-    waiting: what it was decided on is not all here yet, so it does not count yet.
+    waiting: what it was decided on is not all here yet, so it does not count yet · prevailed: the entry that it gave way to, where it was
+    set aside for one.
     """
 
     key: Key
@@ -150,6 +151,7 @@ class Line(msgspec.Struct):
     set_aside: str = ""
     erased: bool = False
     waiting: bool = False
+    prevailed: Key | None = None
 
 
 OUT_OF_OFFICE: Final = ("revoked", "post_over")  # nothing speaks against such an entry but who wrote it, and when

@@ -12,6 +12,7 @@ import msgspec
 from protocol import codes, parties, words
 from protocol.calendar import end_of_day_ms, local_date
 from protocol.case import (
+    OUT_OF_OFFICE,
     STATUS_NAMES,
     Agreement,
     Attachment,
@@ -28,6 +29,7 @@ from protocol.case import (
     key_of,
     key_text,
 )
+from protocol.dispute import ANSWER, OFFER, RETURN, TRANSFER
 from protocol.drafts import IN_FACTS, LINK_FIELDS
 from protocol.entry import Admitted
 from protocol.events import body_of
@@ -337,7 +339,7 @@ def _show(case: Case, verdict: Verdict, bodies: dict[Key, Any], tables: Tables, 
         line.waiting = item.key in verdict.waiting
         code, decision = verdict.aside.get(item.key, ""), verdict.decided.get(item.key, "")
         if code and decision != "adopt":
-            line.set_aside = _why(case, item, code, verdict, tables)
+            line.set_aside, line.prevailed = _why(case, item, code, verdict, tables), _prevailed(item, code, verdict)
             if decision:
                 line.set_aside += "核对结果：" + tables.word("review", decision) + "。"
         elif code:
@@ -350,8 +352,7 @@ def _show(case: Case, verdict: Verdict, bodies: dict[Key, Any], tables: Tables, 
 def _why(case: Case, item: Item, code: str, verdict: Verdict, tables: Tables) -> str:
     holder = tables.office_name(case.holder)
     if code in (LATE, LOST):
-        term = item.facts.term + 1 if code == LATE else item.facts.term
-        taker = tables.office_name(verdict.opened[min(max(term, 1), len(verdict.opened)) - 1].facts.office)
+        taker = tables.office_name(_taker(item, code, verdict).facts.office)
         if item.kind == "AgreementSigned":
             return f"{taker}已受领，你的协议待{holder}核对；协议书本身有效，期限从签订日起算。"
         return f"{taker}已受领，这一条没有改变办理结果，待{holder}核对。"
@@ -362,6 +363,31 @@ def _why(case: Case, item: Item, code: str, verdict: Verdict, tables: Tables) ->
     if code == POST_OVER:
         return f"写这一条的人已经离岗，离岗之前这一条没有送到，待{holder}核对。"
     return f"和先记下的情况对不上（现在是“{STATUS_NAMES[case.status]}”），这一条没有改变办理结果，待{holder}核对。"
+
+
+def _taker(item: Item, code: str, verdict: Verdict) -> Item:
+    """The move that closed or decided the term of an entry that is late or lost."""
+    term = item.facts.term + 1 if code == LATE else item.facts.term
+    return verdict.opened[min(max(term, 1), len(verdict.opened)) - 1]
+
+
+def _prevailed(item: Item, code: str, verdict: Verdict) -> Key | None:
+    """The entry that this one gave way to. Of one that does not fit: the last before it that moved the case, one that it did not know
+    if there is any; of a stranger's: the move that gave the term to who held it. None: who wrote it is what speaks against it."""
+    if code in OUT_OF_OFFICE:
+        return None
+    if code in (LATE, LOST):
+        return _taker(item, code, verdict).key
+    if code == FOREIGN:
+        return verdict.opened[min(max(item.facts.term, 1), len(verdict.opened)) - 1].key
+    before = [one for one in (*verdict.opened, *(one for one, _ in verdict.effects if _moves(one))) if one.order < item.order]
+    seen = dict(item.facts.seen)
+    unknown = [one for one in before if one.key[0] != item.key[0] and one.key[1] > seen.get(one.key[0], 0)]
+    return max(unknown or before, key=lambda one: one.order, default=verdict.opened[-1]).key
+
+
+def _moves(item: Item) -> bool:
+    return item.effect in (OFFER, RETURN, TRANSFER, ANSWER) or any(before != after for before, after in item.row.moves.items())
 
 
 def _review(case: Case, item: Item, code: str, verdict: Verdict, tables: Tables, reason: str) -> Review:

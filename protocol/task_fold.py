@@ -64,6 +64,7 @@ class _Aside:
 
     def __init__(self, task: Task) -> None:
         self.task, self.known_ms = task, 0
+        self.moved: Key | None = None  # what brought the task to where it is
         self.items: dict[Key, tuple[Item, Any, Line, str, int]] = {}
         self.decided: dict[Key, str] = {}
 
@@ -76,9 +77,11 @@ class _Aside:
         if before == "recalled" and self.task.status == "reported" and not self.task.request:  # of a linked task the one who asked decides
             self.put(item, body, line, CROSSED, "")
         self.known_ms = max(self.known_ms, item.admitted.received_ms)
+        if self.task.status != before or self.moved is None:
+            self.moved = item.key
 
     def put(self, item: Item, body: Any, line: Line, code: str, reason: str) -> None:
-        line.set_aside = reason
+        line.set_aside, line.prevailed = reason, self.moved if code in (UNFIT, CROSSED) else None
         self.items[item.key] = (item, body, line, code, max(self.known_ms, item.admitted.received_ms))
 
     def settle(self, tables: Tables) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from protocol import drafts, entry, place, task
 from protocol.access import CASE_POWERS
-from protocol.case import OUT_OF_OFFICE, Case, Line, Review, Task, key_of
+from protocol.case import OUT_OF_OFFICE, Case, Line, Review, Task, key_of, key_text
 from protocol.entry import decode_head
 from protocol.events import Actor, body_of
 from protocol.node.journal import Journal
@@ -24,6 +24,18 @@ from protocol.words import EVENT_NAMES, UNKNOWN_NAME
 SUBJECTS_MAX: Final = 300  # cases and tasks looked into for one page
 APART_MAX: Final = 100
 OTHERS: Final = "others"  # what no computer's end set aside: late, lost, unfit …
+
+
+class Prevailed(msgspec.Struct, frozen=True):
+    """The entry that one which waits gave way to (Line.prevailed). item: `origin/seq`, of the same case or task."""
+
+    item: str
+    kind: str
+    person: str
+    office: str
+    at_ms: int
+    text: dict[str, str]
+    erased: bool
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -43,6 +55,7 @@ class Waiting(msgspec.Struct, frozen=True):
     due_ms: int
     adoptable: bool
     is_task: bool
+    prevailed: Prevailed | None = None
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -101,7 +114,10 @@ async def _of(reads: Any, actor: Actor, subject: str) -> list[tuple[Review, Wait
         if line is not None and review.owner == actor.office:
             can = task.is_adoptable(review) if is_task else drafts.is_adoptable(review)
             person = await reads.person_name(line.head.author[0])
-            found.append((review, _row(subject_of, review, line, person, can, is_task)))
+            won = lines.get(line.prevailed) if line.prevailed else None
+            by = await reads.person_name(won.head.author[0]) if won else ""
+            beside = Prevailed(key_text(won.key), won.kind, by, won.office, won.at_ms, won.text, won.erased) if won else None
+            found.append((review, msgspec.structs.replace(_row(subject_of, review, line, person, can, is_task), prevailed=beside)))
     return found
 
 

@@ -11,6 +11,7 @@ from protocol.case import Case
 from protocol.commands import AcceptDispute, AddNote, CallUpDispute, EscalateDispute, GivePost, SignAgreement
 from protocol.context import Context, Step
 from protocol.node.web.cases import COMMANDS
+from protocol.node.web.words import moment
 from protocol.problem import Refused
 from tests.edge.pages_kit import HTMX, JSON, at, form_of
 from tests.edge.rig import PASSWORD, Rig
@@ -427,6 +428,21 @@ async def test_a_note_written_elsewhere_shows_both_times(rig: Rig):
     assert "当天写的" in page
 
 
+async def test_the_head_and_the_timeline_say_since_when_it_is_held(rig: Rig):
+    subject = await rig.log("village")
+    await rig.everywhere()
+    rig.county.clock.pass_ms(2 * DAY_MS)
+    await rig.say("town", CallUpDispute(id=new_id(), case=subject, reason="两村都牵涉，镇里来办"))
+    case = await rig.case("town", subject)
+    since = moment(case.moves[-1].at_ms, rig.county.clock())
+    async with at(rig, "town") as client:
+        page = (await client.get(f"/cases/{subject}")).text
+    head, _, rest = page.partition('id="timeline"')
+    assert f"{since} 起" in head
+    assert re.search(rf'<li class="hold" id="hold-2">.*?接自.*?{since} 起', rest, re.DOTALL)
+    assert f"{moment(case.moves[0].at_ms, rig.county.clock())} 起" not in head
+
+
 async def test_a_late_agreement_waits_at_its_line_for_the_holder_to_decide(rig: Rig):
     subject = await rig.log("village")
     await rig.say("village", AcceptDispute(id=new_id(), case=subject))
@@ -442,6 +458,13 @@ async def test_a_late_agreement_waits_at_its_line_for_the_holder_to_decide(rig: 
     async with at(rig, "town") as client:
         page = (await client.get(f"/cases/{subject}")).text
         assert "有 1 条待核对" in page
+        won = re.search(r'<div class="won">.*?href="#(line-[^"]+)">提级</a>.*?两村都牵涉，镇里来办', page, re.DOTALL)
+        assert won, "what prevailed stands beside it"
+        assert f'id="{won[1]}"' in page
+        assert page.count('class="won"') == 1
+        reviews = (await client.get("/reviews")).text
+        assert f'href="/cases/{subject}#{won[1]}">提级</a>' in reviews
+        assert "两村都牵涉，镇里来办" in reviews
         item = re.search(r'name="item" value="([^"]+)"', page)[1]
         form = {"command_id": "command-review-1", "item": item, "decision": "adopt", "reason": "双方都认"}
         missing = await client.post(f"/cases/{subject}/DecideReview", data={**form, "reason": ""}, headers=HTMX)

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
+from protocol.commands import AcceptDispute, CallUpDispute, SignAgreement
 from tests.edge.handed_in import hand_in, put_out
 from tests.edge.rig import Rig
 from tests.edge.served import Served, served
 from tests.edge.test_losses_browser import signed_in
 from tests.kit.browser import DESK, PHONE, look
 from tests.kit.machine import needs_chromium
+from tests.node.desk_kit import new_id
 
 pytestmark = needs_chromium
 
@@ -48,3 +50,36 @@ def test_a_computers_unsent_work_is_taken_over(town: Served, open_page, size, en
     expect(page.locator(".line")).to_have_count(0)
     page.goto(f"{town.url['again']}/cases?view=review")
     look(page, f"cases-review{end}")
+
+
+async def _crossed(rig: Rig) -> str:
+    subject = await rig.log("village")
+    await rig.say("village", AcceptDispute(id=new_id(), case=subject))
+    await rig.everywhere()
+    await rig.say("town", CallUpDispute(id=new_id(), case=subject, reason="两村都牵涉，镇里来办，先不要签。"))
+    await rig.say("village", SignAgreement(id=new_id(), case=subject, terms=["界石立回原处，各退半尺。"], performance="三天内在现场履行"))
+    await rig.everywhere()
+    return subject
+
+
+@pytest.mark.parametrize(("size", "end"), [(DESK, ""), (PHONE, "-390")])
+def test_what_prevailed_stands_beside_what_was_set_aside(tmp_path, open_page, size, end):
+    with served(tmp_path, "town") as town:
+        _beside(town, open_page, size, end)
+
+
+def _beside(town: Served, open_page, size, end: str) -> None:
+    subject = town.do(_crossed)
+    page = signed_in(town, open_page, size, "town", "shen")
+    page.goto(f"{town.url['town']}/cases/{subject}")
+    won = page.locator("#timeline .line.aside .won")
+    expect(won).to_contain_text("先不要签")
+    look(page, f"case-prevailed{end}")
+    if not end:  # beside it, not below
+        said = page.locator("#timeline .line.aside .note").first.bounding_box()
+        assert won.bounding_box()["x"] > said["x"] + said["width"] - 1
+    won.get_by_role("link", name="提级").click()
+    expect(page.locator(page.url[page.url.index("#") :])).to_contain_text("提级")
+    page.goto(f"{town.url['town']}/reviews")
+    expect(page.locator(".won")).to_contain_text("先不要签")
+    look(page, f"reviews-prevailed{end}")

@@ -115,6 +115,7 @@ def test_two_nodes_of_one_office_close_twice_the_second_is_set_aside() -> None:
     case = same_everywhere(world, subject)
     assert (case.status, case.ending) == ("closed", "withdrawn")
     assert kinds(case) == [("DisputeClosed", "unfit")]
+    assert line(case, "DisputeClosed", 1).prevailed == line(case, "DisputeClosed").key
 
 
 def forged(world: County, subject: str, facts: events.Facts, *, origin: str = "nvillageb:1", seq: int = 9, turn: int = 1) -> Admitted:
@@ -257,6 +258,21 @@ def test_a_close_that_crosses_a_handing_down_waits_for_a_review() -> None:
     world.act(world.hall, c.CloseDispute, subject, COUNTY)
     case = same_everywhere(world, subject)
     assert (case.status, case.offer.to, kinds(case)) == ("logged", UNIT, [("DisputeClosed", "unfit")])
+    assert line(case, "DisputeClosed").prevailed == line(case, "DisputeHandedDown").key
+
+
+def test_what_was_set_aside_names_the_entry_that_it_gave_way_to() -> None:
+    world = County()
+    subject = world.log()
+    world.sync()
+    world.act(world.village, c.EscalateDispute, subject, VILLAGE, to=TOWNSHIP)
+    world.sync()
+    world.act(world.township, c.TakeUpDispute, subject, TOWNSHIP)
+    world.act(world.village, c.AcceptDispute, subject, VILLAGE)  # without a network
+    case = same_everywhere(world, subject)
+    assert kinds(case) == [("DisputeAccepted", "late")]
+    assert line(case, "DisputeAccepted").prevailed == line(case, "DisputeTakenUp").key
+    assert [one.prevailed for one in case.lines if not one.set_aside] == [None] * (len(case.lines) - 1)
 
 
 def test_entries_in_another_ledger_are_no_part_of_the_case() -> None:

@@ -114,6 +114,7 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
         "handler": await node.reads.person_name(case.handler) if case.handler else "",
         "steps": steps,
         "LATER": LATER,
+        "told": {line.key: line for line in case.lines},
         "others": {step.command: step for step in offered if step.command in NOT_STEPS},
         "tasks": [(task, cadres[task.cadre] if task.cadre else "") for task in tasks],
         "brought": await brought(request, tasks),
