@@ -11,7 +11,6 @@ from protocol.case import Case
 from protocol.commands import AcceptDispute, AddNote, CallUpDispute, EscalateDispute, GivePost, SignAgreement
 from protocol.context import Context, Step
 from protocol.node.web.cases import COMMANDS
-from protocol.node.web.words import moment
 from protocol.problem import Refused
 from tests.edge.pages_kit import HTMX, JSON, at, form_of
 from tests.edge.rig import PASSWORD, Rig
@@ -426,21 +425,6 @@ async def test_a_note_written_elsewhere_shows_both_times(rig: Rig):
         page = (await client.get(f"/cases/{subject}")).text
     assert "收到）" in page
     assert "当天写的" in page
-
-
-async def test_the_head_and_the_timeline_say_since_when_it_is_held(rig: Rig):
-    subject = await rig.log("village")
-    await rig.everywhere()
-    rig.county.clock.pass_ms(2 * DAY_MS)
-    await rig.say("town", CallUpDispute(id=new_id(), case=subject, reason="两村都牵涉，镇里来办"))
-    case = await rig.case("town", subject)
-    since = moment(case.moves[-1].at_ms, rig.county.clock())
-    async with at(rig, "town") as client:
-        page = (await client.get(f"/cases/{subject}")).text
-    head, _, rest = page.partition('id="timeline"')
-    assert f"{since} 起" in head
-    assert re.search(rf'<li class="hold" id="hold-2">.*?接自.*?{since} 起', rest, re.DOTALL)
-    assert f"{moment(case.moves[0].at_ms, rig.county.clock())} 起" not in head
 
 
 async def test_a_late_agreement_waits_at_its_line_for_the_holder_to_decide(rig: Rig):

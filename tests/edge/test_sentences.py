@@ -2,7 +2,9 @@
 
 import re
 
-from protocol.commands import AcceptDispute, AddNote, EscalateDispute, HandDownDispute, Party, TakeUpDispute, WriteOpinion
+from protocol.calendar import DAY_MS
+from protocol.commands import AcceptDispute, AddNote, CallUpDispute, EscalateDispute, HandDownDispute, Party, TakeUpDispute, WriteOpinion
+from protocol.node.web.words import moment
 from tests.edge.pages_kit import HTMX, at
 from tests.edge.rig import Rig
 from tests.node.desk_kit import ROOT, TOWN, new_id
@@ -103,3 +105,18 @@ async def test_after_a_step_the_page_says_who_holds_it_and_the_way_back(rig: Rig
     async with at(rig, "town") as client:
         done = await client.post(f"/cases/{subject}/TakeUpDispute", data={"command_id": new_id(), "from": "peek"}, headers=HTMX)
         assert re.search("受领：已存本机。 <span>现在由.+综治中心负责；要交回去，用“交办”。", done.text)
+
+
+async def test_the_head_and_the_timeline_say_since_when_it_is_held(rig: Rig):
+    subject = await rig.log("village")
+    await rig.everywhere()
+    rig.county.clock.pass_ms(2 * DAY_MS)
+    await rig.say("town", CallUpDispute(id=new_id(), case=subject, reason="两村都牵涉，镇里来办"))
+    case = await rig.case("town", subject)
+    since = moment(case.moves[-1].at_ms, rig.county.clock())
+    async with at(rig, "town") as client:
+        page = (await client.get(f"/cases/{subject}")).text
+    head, _, rest = page.partition('id="timeline"')
+    assert f"{since} 起" in head
+    assert re.search(rf'<li class="hold" id="hold-2">.*?接自.*?{since} 起', rest, re.DOTALL)
+    assert f"{moment(case.moves[0].at_ms, rig.county.clock())} 起" not in head
