@@ -10,7 +10,7 @@ from tests.edge.rig import Rig
 from tests.node.desk_kit import ROOT, TOWN, new_id
 
 PHONE, MASKED = "13800001234", "138****1234"
-CARD, CARD_ENDS = "330523197001011234", "330***********1234"
+CARD, CARD_ENDS = "330523197001011239", "330***********1239"
 
 
 async def logged(rig: Rig) -> str:
