@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from litestar import Litestar, Request, Response, get, post
 
 from edge import enrol as joining
-from protocol.node.web import forms, link, lists, visits
+from protocol.node.web import forms, guides, link, lists, visits
 from protocol.node.web.app import make_app
 from protocol.node.web.page import actor_of, node_of, page, refused_twin, rendered, twin, wants_json
 from protocol.node.web.phone import routes as phone
@@ -80,7 +80,7 @@ async def desk_context(request: Request) -> dict[str, Any]:
 async def desk(request: Request) -> Response[str]:
     context = await desk_context(request)
     live = urlencode({"view": "desk", "list": context["query"].view})
-    return await page(request, "desk.html", live=live, **form_context(request), **context)
+    return await page(request, "desk.html", live=live, guide=await guides.guide_of(request), **form_context(request), **context)
 
 
 @shared

@@ -17,7 +17,7 @@ from hub.web.case_map import position
 from protocol import place
 from protocol.access import CASE_POWERS
 from protocol.node.listing import Narrowed
-from protocol.node.web import lists
+from protocol.node.web import guides, lists
 from protocol.node.web import tracks as tasks
 from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
 from protocol.tables import Tables
@@ -177,7 +177,8 @@ async def board(request: Request) -> Response[Any] | Redirect:
         return twin({name: context[name] for name in ("figures", "tiles", "rows", "total")} | {"out": [one.row for one in context["out"]]})
     query = context["query"]
     kept = await saved.of(node_of(request).journal, actor.person)
-    more = {"tabs": [(view.name, filtered(view.filters)) for view in kept], "choices": await choices(request, query)}
+    more: dict[str, Any] = {"guide": await guides.guide_of(request)}
+    more |= {"tabs": [(view.name, filtered(view.filters)) for view in kept], "choices": await choices(request, query)}
     live = urlencode({"view": "board", **{k: v for k, v in msgspec.structs.asdict(query).items() if v}})
     return await page(request, "board.html", live=live, name_chars_max=saved.NAME_CHARS_MAX, **more, **context)
 

@@ -25,7 +25,10 @@ def test_an_operator_sends_a_cadre_from_the_board_and_watches_each_step(county, 
     url, hub, run = county
     board = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
     expect(board.locator("#board-rows tr")).to_have_count(7)
-    look(board, "board")
+    expect(board.locator(".first")).to_contain_text("看板上按 d")  # nobody has begun at this account
+    for size, suffix in ((PHONE, "-phone"), (DESK, "")):
+        board.set_viewport_size(size)
+        look(board, f"board{suffix}-first")
     run(hub.root.say(dispute(title="新来的一件"), hub.root.actor()))
     expect(board.locator("#board-rows tr")).to_have_count(8)  # without a reload
     expect(board.locator("#figure-open strong")).to_have_text("8")
@@ -49,6 +52,22 @@ def test_an_operator_sends_a_cadre_from_the_board_and_watches_each_step(county, 
     out.get_by_role("link", name="天子湖镇高禹村", exact=True).click()
     expect(board.get_by_role("heading", name="上门走访：田埂地界")).to_be_visible()
     look(board, "task")
+    board.goto(f"{url}/board")
+    expect(board.locator("#board-rows tr")).to_have_count(8)
+    expect(board.locator(".first")).to_have_count(0)  # he has sent somebody
+    look(board, "board")
+
+
+def test_what_to_do_first_is_put_away_and_stays_away(county, open_page):
+    url, _, _ = county
+    board = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
+    board.get_by_role("button", name="知道了，收起来").click()
+    board.wait_for_url("**/board")
+    expect(board.locator("#board-rows tr")).to_have_count(7)
+    expect(board.locator(".first")).to_have_count(0)
+    other = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
+    expect(other.locator("#board-rows tr")).to_have_count(7)
+    expect(other.locator(".first")).to_have_count(0)
 
 
 def test_whoever_is_silent_stands_out_and_somebody_else_is_sent_from_the_board(county, open_page):

@@ -16,7 +16,7 @@ from protocol.events import facts_of
 from protocol.node.listing import Narrowed
 from protocol.node.shown import CaseRow
 from protocol.node.unsaved import Draft
-from protocol.node.web import cases, link
+from protocol.node.web import cases, guides, link
 from protocol.node.web import tracks as tasks
 from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
 from protocol.node.web.words import SOON_MS
@@ -188,6 +188,7 @@ async def today_context(request: Request) -> dict[str, Any]:
         "visits_total": visits_total,
         "held": counts.get("held", 0),
         "counts": counts,
+        "guide": await guides.guide_of(request),
     }
 
 
