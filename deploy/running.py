@@ -27,10 +27,11 @@ from protocol.node.config import Config
 from protocol.node.identity import Identity
 from protocol.node.node import Node, now_ms
 from protocol.node.version import VERSION
+from protocol.node.web import statistics
 from protocol.problem import Refused
 
 GRACEFUL_S = 1  # open streams would else be waited for
-SETTLE_S = 2.0  # after a start: the first pages go first
+WARM_S, SETTLE_S = 0.5, 2.0  # after a start: the first pages go first
 _kept: dict[tuple[str, int], socket.socket] = {}  # host and port of the pages of this program
 
 
@@ -138,19 +139,20 @@ async def _serve(node: Node, application: Any, server: Server | None, watching: 
     )
     pages = _Pages(settings)
     reopening = asyncio.create_task(_reopened(node, pages))
-    traces = None
+    traces = warming = None
     try:
         traces = tracing.start(node.config.traces.endpoint, node.about.node) if node.config.traces.endpoint else None
         listening = _listen(http.host, http.port)
         await node.start()
         log.event("started", node=node.about.node, port=http.port, version=VERSION)
+        warming = asyncio.create_task(_warm(node))
         asyncio.get_running_loop().call_later(SETTLE_S, memory.settle)
         await pages.serve(sockets=[listening.dup()])
         return node.outdated.is_set()
     finally:
-        reopening.cancel()
-        if watching:
-            watching.cancel()
+        for task in (reopening, watching, warming):
+            if task:
+                task.cancel()
         await node.close()
         if traces:
             await asyncio.to_thread(tracing.stop, traces)
@@ -192,6 +194,15 @@ def _listen(host: str, port: int) -> socket.socket:
         raise OSError(f"{host}:{port} 已被别的程序占用或不能用，请在 yidi.toml 的 [http] port 换一个（{error.strerror}）") from error
     _kept[host, port] = listening
     return listening
+
+
+async def _warm(node: Node) -> None:
+    """What a start costs once, before somebody waits for it. It may fail: then whoever asks first waits."""
+    await asyncio.sleep(WARM_S)
+    try:
+        await statistics.warm(node)
+    except Exception as error:  # noqa: BLE001, said aloud, and the node goes on
+        log.event("warming failed", level=logging.ERROR, exception=error)
 
 
 async def _reopened(node: Node, pages: uvicorn.Server) -> None:

@@ -128,8 +128,8 @@ async def board_context(request: Request) -> dict[str, Any]:
     narrowed = {"place": query.place, "type": query.type, "narrowed": query.narrowed}
     found = await node.reads.cases(actor, query.figure, **narrowed, page=query.page, per=PER, by_date=True)
     of_unit = place.is_unit(actor.office)
-    tracked = await tasks.tracks(request, open_only=True)
-    out = [one for one in tracked if (one.row.unit == actor.office if of_unit else one.row.cadre)]
+    ranked = [one for one in await tasks.ranked(request) if (one.row.unit == actor.office if of_unit else one.row.cadre)]
+    out = await tasks.tracks_of(request, ranked[:OUT_SHOWN])
     map_tiles = await tiles(request)
     return {
         "query": query,
@@ -141,8 +141,8 @@ async def board_context(request: Request) -> dict[str, Any]:
         "total": found.total,
         "per": PER,
         "clock_names": clock_names(node.tables()),
-        "out": out[:OUT_SHOWN],
-        "out_total": len(out),
+        "out": out,
+        "out_total": len(ranked),
         "numbers": numbers(map_tiles),
     }
 

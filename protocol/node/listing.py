@@ -36,7 +36,8 @@ TASK_IS_OPEN: Final = "status in (" + ", ".join(f"'{status}'" for status in TASK
 TASK_GOES_ON: Final = f"({TASK_IS_OPEN} or reviews > 0)"
 # By the date that ends first; what has none comes after all that have one, the oldest first. One number, so that both stores walk one index.
 NEVER_MS: Final = 10**15
-FIRST_DUE: Final = f"(coalesce(due_ms, logged_ms + {NEVER_MS})), subject"
+FIRST_DUE_MS: Final = f"(coalesce(due_ms, logged_ms + {NEVER_MS}))"
+FIRST_DUE: Final = f"{FIRST_DUE_MS}, subject"
 _IS_DECLINED: Final = "(status || '') = 'declined'"
 DECLINED: Final = (
     f"{_IS_DECLINED} and exists (select 1 from case_row c where c.subject = task_row.case_subject and {IS_OPEN.replace('(status', '(c.status')})"

@@ -5,7 +5,7 @@ A case or task itself is folded from its entries, so that what a revoked node wr
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from nacl.bindings import crypto_scalarmult_base
 from sqlalchemy import text as sql_text
@@ -20,13 +20,14 @@ from protocol.companion_fold import Companion, fold_companion
 from protocol.events import Actor, BodyErased, body_of, facts_of
 from protocol.fold import fold_case, fold_task
 from protocol.node import candidates, listing, marks, past, sealing, underway
+from protocol.node.agenda import Agenda
 from protocol.node.deciding import home_covers
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import among, bound, named
 from protocol.node.journal.stored import SELECT, stored
+from protocol.node.kept import Kept
 from protocol.node.known import Known
 from protocol.node.listing import VIEWS
-from protocol.node.meetings import Meetings
 from protocol.node.sealing import SealedReport
 from protocol.node.shelf import Shelf
 from protocol.node.shown import CadreChoice, CasePage, CaseRow, Erasure, Key, Mark, PersonRow, PlaceRow, QuarantineRow, TaskRow, row_as
@@ -46,7 +47,6 @@ EVERY_AT_ONCE = 500  # rows of a whole list that are read in one go
 TASKS_MAX = 500  # of one list; an office that has more open at once looks case by case
 PEOPLE_MAX = 2_000
 VISIT_MAX = 20
-COUNTS_MS, COUNTS_MAX = 10_000, 200  # clocks run out without an entry; offices that ask at one node
 QUARANTINE_MAX = 200
 _OPEN_TASK = listing.TASK_IS_OPEN
 _FIRST_DUE = f"case when {_OPEN_TASK} then 0 else 1 end, case when {_OPEN_TASK} then coalesce(nullif(due_ms, 0), assigned_ms) else -updated_ms end, subject"
@@ -56,14 +56,6 @@ _BUSY = (
 )
 
 
-class _Counts(NamedTuple):
-    """found as of the entry at `position`, at `at_ms` of this node's clock."""
-
-    position: int | None
-    at_ms: int
-    found: dict[str, int]
-
-
 class Reads:
     def __init__(
         self, journal: Journal, shelf: Shelf, signer: Signer, clock: Callable[[], int], sealing_secret: bytes | None = None
@@ -71,8 +63,8 @@ class Reads:
         """sealing_secret: X25519 secret key, 32 bytes, only where sealed reports may be read."""
         self._journal, self._shelf, self._signer, self._clock = journal, shelf, signer, clock
         self._secret = sealing_secret
-        self._counts: dict[Any, _Counts] = {}
-        self.statistics, self.meetings, self.known = Statistics(journal, clock), Meetings(journal), Known(journal)
+        self._kept = Kept(clock)
+        self.statistics, self.agenda, self.known = Statistics(journal, clock), Agenda(journal), Known(journal)
         if sealing_secret is not None:
             crypto_scalarmult_base(sealing_secret)  # raises at once for a key that is none
 
@@ -153,21 +145,14 @@ class Reads:
             last = rows[-1]
 
     async def counts(self, actor: Actor) -> dict[str, int]:
-        """How many cases each of VIEWS holds for this actor. Each page asks; counted anew when an entry came, and each COUNTS_MS."""
-        who, now_ms = (actor.offices, actor.powers & access.CASE_POWERS), self._clock()
+        """How many cases each of VIEWS holds for this actor. Each page asks; counted anew when an entry came, and now and then (Kept)."""
         async with self._journal.read() as c:
-            newest = (await named(c, "select max(position) from entry", {}))[0][0]
-            known = self._counts.get(who)
-            if known is None or known.position != newest or not 0 <= now_ms - known.at_ms < COUNTS_MS:
-                if len(self._counts) >= COUNTS_MAX:
-                    self._counts.clear()
-                known = self._counts[who] = _Counts(newest, now_ms, await self._counted(c, actor, VIEWS))
-        return dict(known.found)
+            return dict(await self._kept.of(c, ("counts", *_who(actor)), lambda: self._counted(c, actor, VIEWS)))
 
     async def spread(self, actor: Actor, from_ms: int, to_ms: int) -> Spread:
         """How cases lie over places now; fresh: what was registered in this time, to_ms no more."""
         async with self._journal.read() as c:
-            return await spread(c, actor, self._clock(), from_ms, to_ms)
+            return await self._kept.of(c, ("spread", *_who(actor), from_ms, to_ms), lambda: spread(c, actor, self._clock(), from_ms, to_ms))
 
     async def case(self, actor: Actor, subject: str) -> Case:
         """Raises Refused case_unknown, also when the actor may not see it."""
@@ -308,13 +293,7 @@ class Reads:
         """The actor's own place and the places right below it."""
         tables, office = self._shelf(), actor.office
         async with self._journal.read() as c:
-            seen, values = await listing.visible(c, actor)
-            sql = (
-                "select ledger, count(*) as opened, sum(case when due_ms < :now_ms then 1 else 0 end) as late,"
-                " sum(case when offer_to = :office then 1 else 0 end) as coming"
-                f" from case_row where {listing.IS_OPEN} and {seen} group by (ledger || ''), ledger"
-            )
-            counted = await named(c, sql, {**values, "office": office, "now_ms": self._clock()})
+            counted = await self._kept.of(c, ("places", office, *_who(actor)), lambda: self._by_ledger(c, actor))
             heard = {(r.node, r.ledger): r.at_ms for r in await named(c, "select node, ledger, at_ms from peer", {})}
         made = []
         for path in (office, *tables.children(office)):
@@ -459,6 +438,16 @@ class Reads:
         row = (await named(c, "select " + ", ".join(parts), values))[0]
         return dict(zip(views, row, strict=True))
 
+    async def _by_ledger(self, c: AsyncConnection, actor: Actor) -> list[Any]:
+        """Of what is open: how many, late, and offered to the actor's office."""
+        seen, values = await listing.visible(c, actor)
+        sql = (
+            "select ledger, count(*) as opened, sum(case when due_ms < :now_ms then 1 else 0 end) as late,"
+            " sum(case when offer_to = :office then 1 else 0 end) as coming"
+            f" from case_row where {listing.IS_OPEN} and {seen} group by (ledger || ''), ledger"
+        )
+        return list(await named(c, sql, {**values, "office": actor.office, "now_ms": self._clock()}))
+
     async def _marks(self, c: AsyncConnection, keys: Iterable[Key]) -> dict[Key, tuple[Mark, ...]]:
         return await marks.marks(c, keys, self._shelf, self._signer.certificate)
 
@@ -474,6 +463,11 @@ class Reads:
         values = {"persons": bound(c, sorted(set(persons)))}
         rows = await named(c, f"select subject, name from person_row where {among(c, 'subject', 'persons')}", values)
         return {row.subject: row.name or "" for row in rows}
+
+
+def _who(actor: Actor) -> tuple[Any, ...]:
+    """All of an actor that what may be seen of cases hangs on."""
+    return actor.offices, actor.powers & access.CASE_POWERS
 
 
 def _last(row: Any) -> Key:

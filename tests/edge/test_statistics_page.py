@@ -8,6 +8,7 @@ from html import unescape
 import httpx
 import pytest
 
+from protocol.node import statistics as questions
 from protocol.node.statistics import Found, Sums
 from protocol.node.web import statistics
 from protocol.node.web.periods import period
@@ -90,3 +91,21 @@ async def test_who_is_not_signed_in_gets_no_number_and_no_file(rig: Rig):
         for path in ("/statistics", "/statistics.csv", "/cases.xlsx"):
             said = await client.get(path)
             assert said.status_code == 303 and said.headers["location"].startswith("/sign-in")
+
+
+async def test_after_a_start_the_first_question_finds_its_months_counted(rig: Rig, monkeypatch):
+    town, counted = rig.web("town"), []
+    await statistics.warm(town)
+    real = questions._Question._count
+
+    async def count(self, from_ms: int, to_ms: int):
+        counted.append((from_ms, to_ms))
+        return await real(self, from_ms, to_ms)
+
+    monkeypatch.setattr(questions._Question, "_count", count)
+    async with at(rig, "town") as client:
+        for asked in ("/statistics", "/statistics?period=year"):
+            assert (await client.get(asked, headers=JSON)).json()["found"]["whole"]["registered"] == 8
+        assert counted == []
+        await client.get(f"/statistics?place={VILLAGE}")
+        assert counted

@@ -18,7 +18,6 @@ from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
 from protocol.node.web.words import WEEKDAYS, local
 
 DAYS: Final = 14
-PER: Final = 200
 ANSWERS: Final = {  # status of a unit's task → what it says of its coming, tone
     "sent": ("没回话", "soon"),
     "confirmed": ("来", "good"),
@@ -63,7 +62,7 @@ async def meetings(request: Request, from_ms: int, to_ms: int) -> list[tuple[int
     """Of the cases seen here whose units were asked to come, with what each answered."""
     node, actor, tables = node_of(request), actor_of(request), node_of(request).tables()
     found = []
-    for one in await node.reads.meetings.between(actor, from_ms, to_ms):
+    for one in await node.reads.agenda.meetings(actor, from_ms, to_ms):
         answers = tuple((tables.office_name(unit), *ANSWERS.get(status, ("", ""))) for unit, status in one.answers)
         words, href = one.words or tables.type_name(one.type), f"/cases/{one.case}#timeline"
         entry = Entry("meeting", calendar.local_time(one.when_ms), words, "", href, label="联调", answers=answers, is_off=one.is_off)
@@ -71,32 +70,26 @@ async def meetings(request: Request, from_ms: int, to_ms: int) -> list[tuple[int
     return found
 
 
-async def dates(request: Request, until_ms: int) -> list[tuple[int, Entry]]:
-    """At which cases of this office end, or are to be looked after."""
+async def dates(request: Request, from_ms: int, to_ms: int) -> list[tuple[int, Entry]]:
+    """At which cases of this office end or are to be looked after, and visits."""
     node, actor, now_ms = node_of(request), actor_of(request), node_of(request).clock()
     found = []
-    for view, kind in (("held", "due"), ("follow_up", "follow_up")):
-        rows = (await node.reads.cases(actor, view, per=PER, by_date=kind == "due")).rows
-        for row in rows:
-            at_ms = row.follow_up_due_ms if kind == "follow_up" else row.due_ms
-            if at_ms and at_ms <= until_ms and not (kind == "due" and row.follow_up_due_ms == at_ms):
-                label, words = "回访" if kind == "follow_up" else "到期", row.title or row.code
-                found.append((at_ms, Entry(kind, "", words, row.parties, f"/cases/{row.subject}", at_ms < now_ms, label)))
+    for one in await node.reads.agenda.dates(actor, from_ms, to_ms):
+        label = "回访" if one.kind == "follow_up" else "到期"
+        found.append((one.at_ms, Entry(one.kind, "", one.words, one.parties, f"/cases/{one.case}", one.at_ms < now_ms, label)))
+    visits = await node.reads.agenda.visits(actor, from_ms, to_ms)
+    names = await node.reads.person_names({one.cadre for one in visits} - {""})
+    for one in visits:
+        hour, who = calendar.local_time(one.at_ms), names.get(one.cadre, "")
+        found.append((one.at_ms, Entry("visit", hour, one.words, who, f"/tasks/{one.task}", one.at_ms < now_ms)))
     return found
 
 
 async def days(request: Request, first: date) -> list[Day]:
-    node, actor = node_of(request), actor_of(request)
+    node = node_of(request)
     rules, now_ms = node.tables().calendar, node.clock()
-    tasks = await node.reads.tasks(actor, open_only=True)
-    until_ms = calendar.end_of_day_ms(first + timedelta(days=DAYS - 1))
-    told = [*await meetings(request, calendar.start_of_day_ms(first), until_ms + 1), *await dates(request, until_ms)]
-    names = await node.reads.person_names({task.cadre for task in tasks} - {""})
-    for task in tasks:
-        if task.due_ms and not task.unit:
-            who = names.get(task.cadre, "")
-            entry = Entry("visit", calendar.local_time(task.due_ms), task.purpose, who, f"/tasks/{task.subject}", task.due_ms < now_ms)
-            told.append((task.due_ms, entry))
+    span = calendar.start_of_day_ms(first), calendar.end_of_day_ms(first + timedelta(days=DAYS - 1)) + 1
+    told = [*await meetings(request, *span), *await dates(request, *span)]
     by_day: dict[date, list[tuple[int, Entry]]] = defaultdict(list)
     for at_ms, entry in told:
         by_day[calendar.local_date(at_ms)].append((at_ms, entry))

@@ -13,7 +13,9 @@ from litestar import Request, Response, get
 from litestar.response import Stream
 
 from protocol import place as places
+from protocol.access import CASE_POWERS
 from protocol.case import STATUS_NAMES
+from protocol.events import Actor
 from protocol.node import log
 from protocol.node.listing import NONE
 from protocol.node.shown import CaseRow
@@ -28,6 +30,7 @@ from protocol.tables import Tables
 from protocol.words import yuan
 
 DRAWN_MAX: Final = 15  # bars of a chart; the table has all
+WARMED: Final = ("month", "year")
 COUNTING: Final = (
     (
         "哪些算在内",
@@ -391,6 +394,14 @@ async def cases_file(request: Request) -> Response[Any]:
         return _file(await exports.xlsx_list("纠纷列表", who, about, LIST_HEAD, pieces()), XLSX_TYPE, f"{name}.xlsx")
     headers = {**KEPT_NOWHERE, **exports.attached(f"{name}.csv")}
     return Stream(exports.csv_pieces(about, LIST_HEAD, pieces()), media_type=CSV_TYPE, headers=headers)
+
+
+async def warm(node: Any) -> None:
+    """Counts what its own office asks first, so that nobody waits for it after a start: months are kept (protocol/node/months.py)."""
+    today, office = local(node.clock()).date(), node.office
+    actor = Actor("", "", office, CASE_POWERS, "", node.tables().places_merged_into(office))
+    for name in WARMED:
+        await node.reads.statistics.found(actor, period(name, today).asked("", ""))
 
 
 def routes() -> list[Any]:

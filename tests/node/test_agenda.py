@@ -1,0 +1,98 @@
+"""What lies in a time: meetings stay whatever the units answered, dates and visits stand on their day, and nobody sees what is not his."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import text
+
+from protocol.calendar import DAY_MS
+from protocol.commands import AssignTask, ConveneUnits, DeclineTask, RecallTask
+from protocol.node import agenda
+from tests.node.desk_kit import OTHER_TOWN, ROOT, TOWN, UNIT, VILLAGE, County, add_person, dispute, new_id
+
+OTHER_UNIT = "330523/u03"
+EVER = (0, 1 << 60)
+
+
+@pytest.fixture
+async def county(tmp_path) -> AsyncIterator[County]:
+    made = County(tmp_path)
+    yield made
+    await made.close()
+
+
+async def convened(county: County):
+    root = await county.node("root")
+    case = (await root.say(dispute(VILLAGE), root.actor("operator", ROOT))).subject
+    when_ms = county.clock() + 2 * DAY_MS
+    command = ConveneUnits(id=new_id(), case=case, units=[UNIT, OTHER_UNIT], purpose="认界", when_ms=when_ms)
+    await root.say(command, root.actor("operator", ROOT))
+    tasks = {task.unit: task.subject for task in await root.reads.tasks(root.actor("operator", ROOT))}
+    return root, case, when_ms, tasks
+
+
+async def test_a_meeting_stays_when_every_unit_has_answered(county: County):
+    root, case, when_ms, tasks = await convened(county)
+    operator = root.actor("operator", ROOT)
+    await root.say(DeclineTask(id=new_id(), task=tasks[UNIT], reason="那天要开会"), root.actor("department", UNIT))
+    await root.say(RecallTask(id=new_id(), task=tasks[OTHER_UNIT], reason="不用来了"), operator)
+    assert await root.reads.tasks(operator, open_only=True) == []
+    county.clock.pass_ms(5 * DAY_MS)
+    (one,) = await root.reads.agenda.meetings(operator, when_ms, when_ms + 1)
+    assert (one.case, one.when_ms, one.is_off) == (case, when_ms, False)
+    assert dict(one.answers) == {UNIT: "declined", OTHER_UNIT: "recalled"}
+    assert await root.reads.agenda.meetings(operator, when_ms + 1, when_ms + DAY_MS) == []
+
+
+async def test_a_meeting_that_everyone_was_asked_back_from_is_off(county: County):
+    root, _, _, tasks = await convened(county)
+    operator = root.actor("operator", ROOT)
+    await root.say(RecallTask(id=new_id(), task=tasks[UNIT], reason="不用了"), operator)
+    assert [one.is_off for one in await root.reads.agenda.meetings(operator, *EVER)] == [False]
+    await root.say(RecallTask(id=new_id(), task=tasks[OTHER_UNIT], reason="不用了"), operator)
+    assert [one.is_off for one in await root.reads.agenda.meetings(operator, *EVER)] == [True]
+
+
+async def test_who_may_not_see_the_case_sees_no_meeting(county: County):
+    root, *_ = await convened(county)
+    seen = {}
+    for kind, office in (("officer", TOWN), ("officer", OTHER_TOWN), ("department", UNIT), ("department", "330523/u09"), ("cadre", TOWN)):
+        seen[kind, office] = await root.reads.agenda.meetings(root.actor(kind, office), *EVER)
+    assert [len(found) for found in seen.values()] == [1, 0, 1, 0, 0]
+    (one,) = seen["department", UNIT]
+    assert dict(one.answers) == {UNIT: "sent", OTHER_UNIT: ""}, "what another unit answered is that one's"
+
+
+async def test_a_date_stands_in_its_own_time_alone_and_for_its_holder_alone(county: County):
+    root = await county.node("root")
+    operator, officer = root.actor("operator", ROOT), root.actor("officer", TOWN)
+    case = (await root.say(dispute(ROOT), operator)).subject
+    due_ms = (await root.reads.case_row(operator, case)).due_ms
+    assert due_ms
+    (one,) = await root.reads.agenda.dates(operator, due_ms, due_ms + 1)
+    assert (one.kind, one.case, one.words) == ("due", case, "田埂地界")
+    assert await root.reads.agenda.dates(operator, due_ms + 1, due_ms + DAY_MS) == []
+    assert await root.reads.agenda.dates(officer, *EVER) == []
+
+
+async def test_a_visit_stands_on_the_day_by_which_it_is_to_be_made(county: County):
+    root = await county.node("root")
+    operator = root.actor("operator", ROOT)
+    case = (await root.say(dispute(VILLAGE), operator)).subject
+    person, _ = await add_person(root, "陈立新", "cadre", home=root.signer.node)
+    due_ms = county.clock() + 2 * DAY_MS
+    told = {"place": VILLAGE, "cadre": person, "home": root.signer.node, "purpose": "上门看田埂", "due_ms": due_ms, "case": case}
+    task = (await root.say(AssignTask(id=new_id(), **told), operator)).subject
+    (one,) = await root.reads.agenda.visits(operator, due_ms, due_ms + 1)
+    assert (one.task, one.cadre, one.words) == (task, person, "上门看田埂")
+    assert await root.reads.agenda.visits(root.actor("officer", OTHER_TOWN), *EVER) == []
+    await root.say(RecallTask(id=new_id(), task=task, reason="不用了"), operator)
+    assert await root.reads.agenda.visits(operator, *EVER) == []
+
+
+async def test_dates_are_found_along_an_index(county: County):
+    root = await county.node("root")
+    asked = agenda._ENDS.format(holders="(holder || '') = 'x'").replace(":from_ms", "1").replace(":to_ms", "2").replace(":most", "9")
+    async with root.journal.read() as c:
+        plan = " ".join(str(row) for row in await c.execute(text(f"explain query plan {asked}")))
+    assert "SEARCH case_row USING INDEX case_ends (<expr>>? AND <expr><?)" in plan
