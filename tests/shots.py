@@ -10,6 +10,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,10 @@ from protocol.tables import Tables
 from tests.kit.browser import DESK, EXPECTED, OLD_PC, PHONE, TOUCH
 from tests.kit.machine import CHROMIUM
 from tests.kit.source import ROOT
+from tests.shots_phone import HELD, in_its_states
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, BrowserContext, Page
+    from playwright.async_api import Browser, BrowserContext, Page, ViewportSize
 
 README = ("village-offline", "today", "case", "board", "dispatch", "statistics", "phone", "phone-report")
 DISPUTES, SEED = 150, 20261124
@@ -52,17 +54,18 @@ class Camera:
         if not EXPECTED.search(words) and not (self.refusals and "status of 40" in words):
             self.complaints.append(words)
 
-    async def take(self, page: "Page", name: str, sizes: bool = True) -> None:
+    async def take(self, page: "Page", name: str, sizes: "Sequence[tuple[str, ViewportSize]]" = SIZES) -> None:
+        """sizes: (end of the file's name, screen), the first one is what the page goes on with."""
         if self.readme and name not in README:
             return
-        for end, size in SIZES if sizes and not self.readme else SIZES[:1]:
-            if sizes:
-                await page.set_viewport_size(size)
+        if f"{name}{sizes[0][0]}" in self.taken:
+            self.complaints.append(f"two pictures are called {name}")
+        for end, size in sizes[:1] if self.readme else sizes:
+            await page.set_viewport_size(size)
             await page.wait_for_timeout(500)
             await page.screenshot(path=self.folder / f"{name}{end}.png", caret="initial")
             self.taken.append(f"{name}{end}")
-        if sizes:
-            await page.set_viewport_size(DESK)
+        await page.set_viewport_size(sizes[0][1])
 
     def index(self) -> None:
         rows = "\n".join(f'<figure><img src="{n}.png" loading="lazy" alt="{n}"><figcaption>{n}</figcaption></figure>' for n in self.taken)
@@ -85,7 +88,7 @@ STATES = {  # path of the village's desk → name; what stands there when someth
 }  # fmt: skip
 COUNTY_PAGES = {
     "/map": "map", "/map?place=330523/330523111": "map-villages", "/map?heat=overdue&type=02": "map-overdue",
-    "/statistics": "statistics", "/today": "hub-today", "/tasks": "tasks", "/statistics?period=year": "statistics", "/people": "people", "/nodes": "nodes", "/link": "hub-link", "/quarantine": "quarantine", "/reviews": "reviews",
+    "/statistics": "statistics-month", "/today": "hub-today", "/tasks": "tasks", "/statistics?period=year": "statistics", "/people": "people", "/nodes": "nodes", "/link": "hub-link", "/quarantine": "quarantine", "/reviews": "reviews",
     "/losses": "hub-losses", "/proof": "proof", "/vouch": "vouch",
 }  # fmt: skip
 
@@ -119,6 +122,8 @@ async def shoot(camera: Camera, demo: Demo) -> None:
     story.county.step = _already(story.county.step)  # type: ignore[method-assign]
     await story.county_sends_a_cadre()
     await at_the_phone(camera, demo)
+    if not camera.readme:
+        await in_its_states(camera, demo, story)
     await story.agreement_and_closing()
     await county.goto(f"{demo.url('hub')}/cases/{story.case_id}")
     await camera.take(county, "case-closed")
@@ -145,9 +150,9 @@ async def in_english(camera: Camera, demo: Demo, case: str) -> None:
     phone = await camera.person(demo.url("town"), "chenjianguo", PHONE, **TOUCH)
     await phone.get_by_role("button", name="English").tap()
     await phone.get_by_role("heading", name="My tasks").wait_for()
-    await camera.take(phone, "english-phone", sizes=False)
+    await camera.take(phone, "english-phone", HELD)
     await phone.locator("a.card").first.tap()
-    await camera.take(phone, "english-phone-visit", sizes=False)
+    await camera.take(phone, "english-phone-visit", HELD)
 
 
 async def states(camera: Camera, village: "Page", demo: Demo) -> None:
@@ -203,7 +208,7 @@ async def at_the_phone(camera: Camera, demo: Demo) -> None:
     phone = await camera.person(demo.url("town"), "chenjianguo", PHONE, **TOUCH)
     await phone.goto(demo.url("town") + "/task")
     await phone.get_by_text("指界").first.wait_for()
-    await camera.take(phone, "phone", sizes=False)
+    await camera.take(phone, "phone", HELD)
     await phone.get_by_text("指界").first.tap()
     await phone.get_by_role("button", name="接单", exact=True).tap()
     await phone.get_by_role("button", name="已到现场", exact=True).tap()
@@ -221,10 +226,10 @@ async def at_the_phone(camera: Camera, demo: Demo) -> None:
         for n in range(24):
             await phone.mouse.move(box["x"] + 40 + n * 9, box["y"] + 80 + (n % 6 - 3) * 9)
         await phone.mouse.up()
-    await camera.take(phone, "phone-report", sizes=False)
+    await camera.take(phone, "phone-report", HELD)
     await phone.get_by_role("button", name="提交反馈", exact=True).tap()
     await phone.get_by_role("button", name="提交反馈", exact=True).wait_for(state="detached")
-    await camera.take(phone, "phone-reported", sizes=False)
+    await camera.take(phone, "phone-reported", HELD)
 
 
 async def main(folder: Path, as_json: bool, readme: bool) -> int:

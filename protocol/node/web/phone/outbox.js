@@ -158,7 +158,7 @@ async function post(record) {
   const { stop } = (going = { id: action.id, stop: new AbortController() });
   const { bytes, name, mime, what, thumb, task, person, id } = action, about = { sum: await digest(bytes), size: bytes.byteLength, name, mime };
   const sent = await sendPieces({ ...about, task, person }, bytes, (share) => told.postMessage({ id, share }), stop.signal).finally(() => { going = null; });
-  if (sent?.status !== 200) return sent;
+  if (sent?.status !== 200) { told.postMessage({}); return sent; } // it is on its way no more
   if (!await change(record, { handed: true })) return null; // given up before it was handed over
   const form = formOf(action);
   form.set("upload", JSON.stringify({ ...about, what, thumb }));
