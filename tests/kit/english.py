@@ -41,6 +41,7 @@ NOT_SHOWN: Final = {  # modules whose Chinese reaches no page in words of ours, 
     "protocol/node/web/filed.py": "papers have their legal form",
     "protocol/node/web/english/__init__.py": "the translation itself",
     "protocol/node/web/exports.py": "files taken along stay Chinese",
+    "protocol/node/web/made_up.py": "files taken along stay Chinese",
 }
 TABLES: Final = ("types", "intake", "outcomes", "lists", "posts", "levels", "clocks")  # the tables whose names pages show
 SPEC: Final = re.compile(r" [fb]\.\w+ |-->")  # lines of protocol/words.py (their labels are messages), and diagrams for README

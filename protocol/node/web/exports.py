@@ -13,6 +13,8 @@ from urllib.parse import quote
 
 import msgspec
 
+from protocol.node.web.made_up import PREFIX
+
 BOM: Final = "\ufeff"  # else Excel reads the bytes as GBK
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 XLSX_ROWS_MAX: Final = 20_000  # about 60 MB while it is built; CSV has no end
@@ -71,15 +73,16 @@ async def csv_pieces(about: list[list[Cell]], head: Sequence[str], pieces: Async
 class Workbook:
     """In memory: what a temporary file held could be read by who finds the disk."""
 
-    def __init__(self, title: str, author: str, about: list[list[Cell]]) -> None:
+    def __init__(self, title: str, author: str, about: list[list[Cell]], mark: str = "") -> None:
+        """mark: printed above and below on every page; the sheets' names say it too."""
         import xlsxwriter  # a node that nobody asks for a workbook does without its memory
 
-        self._bytes = io.BytesIO()
+        self._bytes, self._mark = io.BytesIO(), mark
         self._book = xlsxwriter.Workbook(self._bytes, {"in_memory": True})
         self._book.set_properties({"title": title, "author": author})
         self._head = self._book.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"})
         self._rate, self._wrap = self._book.add_format({"num_format": "0.0%"}), self._book.add_format({"text_wrap": True, "valign": "top"})
-        sheet = self._book.add_worksheet("说明")
+        sheet = self._sheet("说明")
         sheet.set_column(0, 0, 14)
         sheet.set_column(1, 1, 90, self._wrap)
         for n, row in enumerate(about):
@@ -87,11 +90,18 @@ class Workbook:
 
     def begin(self, title: str, head: Sequence[str]) -> Any:
         """An empty sheet with its head; `write` fills it."""
-        sheet = self._book.add_worksheet(title)
+        sheet = self._sheet(title)
         sheet.write_row(0, 0, head, self._head)
         sheet.freeze_panes(1, 1)
         for n, words in enumerate(head):
             sheet.set_column(n, n, min(max(10, 2 * len(words) + 2), WIDTH_MAX))
+        return sheet
+
+    def _sheet(self, title: str) -> Any:
+        sheet = self._book.add_worksheet(PREFIX + title if self._mark else title)
+        if self._mark:
+            sheet.set_header(f"&C&B{self._mark}")
+            sheet.set_footer(f"&C&B{self._mark}")
         return sheet
 
     def write(self, sheet: Any, first: int, rows: Iterable[Sequence[Cell]]) -> None:
@@ -120,9 +130,9 @@ class Workbook:
                 sheet.write_number(n, column, cell)
 
 
-async def xlsx_sheets(title: str, author: str, about: list[list[Cell]], sheets: list[Sheet]) -> bytes:
+async def xlsx_sheets(title: str, author: str, about: list[list[Cell]], sheets: list[Sheet], mark: str = "") -> bytes:
     def made() -> bytes:
-        book = Workbook(title, author, about)
+        book = Workbook(title, author, about, mark)
         for sheet in sheets:
             book.add(sheet)
         return book.close()
@@ -131,10 +141,10 @@ async def xlsx_sheets(title: str, author: str, about: list[list[Cell]], sheets: 
 
 
 async def xlsx_list(
-    title: str, author: str, about: list[list[Cell]], head: Sequence[str], pieces: AsyncIterator[list[list[Cell]]]
+    title: str, author: str, about: list[list[Cell]], head: Sequence[str], pieces: AsyncIterator[list[list[Cell]]], mark: str = ""
 ) -> bytes:
     """One sheet, in pieces aside of the loop that draws the pages."""
-    book = Workbook(title, author, about)
+    book = Workbook(title, author, about, mark)
     sheet, written = book.begin("纠纷", head), 0
     async for rows in pieces:
         some = rows[: XLSX_ROWS_MAX - written]

@@ -12,7 +12,7 @@ from litestar import Request, Response, get
 from litestar.params import FromPath
 
 from protocol.case import Case, key_text
-from protocol.node.web import filed
+from protocol.node.web import filed, made_up
 from protocol.node.web import print as paper
 from protocol.node.web.page import actor_of, node_of, page, wants_json
 from protocol.node.web.print import PRIVATE
@@ -68,13 +68,13 @@ async def case_paper(request: Request, subject: FromPath[str], kind: FromPath[st
     try:
         line = next((line for line in case.lines if key_text(line.key) == asked.item), None)
         values = filed.values_of(asked.kind, case, line, node.tables())
-        made = await paper.pdf("paper", values, blanks=request.query_params.get("blanks") == "1")
+        made = await paper.pdf("paper", values, mark=made_up.mark(node), blanks=request.query_params.get("blanks") == "1")
     except Refused as refusal:
         if refusal.code != "glyph_missing" or wants_json(request):
             raise
         again = f"/cases/{case.id}/papers/{kind}?item={quote(item)}&blanks=1"
         return await page(request, "visits/blanks.html", status=refusal.status, sentence=refusal.sentence, case=case, again=again)
-    name = quote(f"{case.code} {asked.name}.pdf")
+    name = quote(made_up.named(node, f"{case.code} {asked.name}.pdf"))
     return Response(made, media_type="application/pdf", headers={"Content-Disposition": f"inline; filename*=UTF-8''{name}", **PRIVATE})
 
 

@@ -28,6 +28,7 @@ from litestar.params import FromPath
 from protocol import calendar, money
 from protocol.case import Agreement, Case
 from protocol.commands import Party
+from protocol.node.web import made_up
 from protocol.node.web.page import actor_of, node_of, page, wants_json
 from protocol.problem import Refused
 from protocol.tables import Tables
@@ -154,8 +155,9 @@ def _blanked(value: Any, lacking: str) -> Any:
     return "".join(BLANK if c in lacking else c for c in value)
 
 
-async def pdf(template: str, values: dict[str, Any], *, blanks: bool = False, fonts: Path = FONTS) -> bytes:
-    """`print/TEMPLATE.typ` filled with values (strings, lists, dicts). Raises Refused paper_unready, glyph_missing, paper_failed."""
+async def pdf(template: str, values: dict[str, Any], *, mark: str = "", blanks: bool = False, fonts: Path = FONTS) -> bytes:
+    """`print/TEMPLATE.typ` filled with values (strings, lists, dicts). mark: what stands above and below on every page. Raises Refused paper_unready, glyph_missing, paper_failed."""
+    values = {**values, "mark": mark}
     if lacking := await asyncio.to_thread(missing, _texts(values), fonts):
         if not blanks:
             raise Refused("glyph_missing", what="、".join(f"“{c}”" for c in lacking))
@@ -177,12 +179,12 @@ async def pdf(template: str, values: dict[str, Any], *, blanks: bool = False, fo
     return paper
 
 
-async def agreement(case: Case, tables: Tables, *, blanks: bool = False) -> bytes:
+async def agreement(case: Case, tables: Tables, *, mark: str = "", blanks: bool = False) -> bytes:
     """The agreement of the case as PDF. Raises Refused not_now when there is none."""
     if (signed := case.agreement) is None:
         raise Refused("not_now", status="还没有签协议", what="打印协议书")
     template = "oral" if signed.form == "oral" else "agreement"
-    return await pdf(template, values_of(case, signed, tables), blanks=blanks)
+    return await pdf(template, values_of(case, signed, tables), mark=mark, blanks=blanks)
 
 
 @get("/cases/{subject:str}/agreement.pdf")
@@ -191,7 +193,7 @@ async def agreement_paper(request: Request, subject: FromPath[str]) -> Response[
     node = node_of(request)
     case = await node.reads.case(actor_of(request), subject)
     try:
-        paper = await agreement(case, node.tables(), blanks=request.query_params.get("blanks") == "1")
+        paper = await agreement(case, node.tables(), mark=made_up.mark(node), blanks=request.query_params.get("blanks") == "1")
     except Refused as refusal:
         if refusal.code != "glyph_missing" or wants_json(request):
             raise
@@ -203,7 +205,7 @@ async def agreement_paper(request: Request, subject: FromPath[str]) -> Response[
             case=case,
             again=f"/cases/{case.id}/agreement.pdf?blanks=1",
         )
-    name = quote(f"{case.agreement.number if case.agreement else case.code}.pdf")
+    name = quote(made_up.named(node, f"{case.agreement.number if case.agreement else case.code}.pdf"))
     return Response(paper, media_type="application/pdf", headers={"Content-Disposition": f"inline; filename*=UTF-8''{name}", **PRIVATE})
 
 

@@ -13,6 +13,8 @@ from litestar.params import FromPath
 
 from protocol import entry, proof
 from protocol.case import Case
+from protocol.node.web import made_up
+from protocol.node.web.exports import attached
 from protocol.node.web.page import KEPT_NOWHERE, actor_of, node_of, page, refused_twin, twin, wants_json
 from protocol.node.web.words import moment
 from protocol.place import segments
@@ -37,14 +39,15 @@ async def proof_file(request: Request, subject: FromPath[str], origin: FromPath[
     if end < 0:
         raise Refused("page_unknown")
     shown = {
+        **({"演示": mark} if (mark := made_up.mark(node)) else {}),
         "编号": case.code,
         "条目": EVENT_NAMES.get(line.kind, UNKNOWN_NAME),
         "单位": node.tables().office_name(line.office),
         **line.text,
     }
     made = proof.made(rows[: end + 1], bytes(before), certificate, node.admission.root_public, shown)
-    name = f"attachment; filename=proof-{case.code}-{seq}.json"
-    return Response(proof.encode(made), media_type="application/json", headers={**KEPT_NOWHERE, "Content-Disposition": name})
+    name = attached(made_up.named(node, f"proof-{case.code}-{seq}.json"))
+    return Response(proof.encode(made), media_type="application/json", headers={**KEPT_NOWHERE, **name})
 
 
 def known_certificate(node: Any, origin: str) -> Any:

@@ -20,7 +20,7 @@ from protocol.node import log
 from protocol.node.listing import NONE
 from protocol.node.shown import CaseRow
 from protocol.node.statistics import Found, Sums
-from protocol.node.web import exports, lists
+from protocol.node.web import exports, lists, made_up
 from protocol.node.web.exports import CSV_TYPE, XLSX_TYPE, Cell, Rate, Sheet
 from protocol.node.web.masking import masked_title
 from protocol.node.web.page import KEPT_NOWHERE, actor_of, node_of, page, twin, wants_json
@@ -304,7 +304,8 @@ async def about_of(request: Request, title: str, more: list[list[Cell]]) -> tupl
     name = await node.reads.person_name(actor.person)
     who = f"{name}（{node.tables().office_name(actor.office)}）"
     now = local(node.clock())
-    return who, [["一地", title], ["导出人", who], ["导出时间", f"{now:%Y-%m-%d %H:%M}"], *more]
+    marked: list[list[Cell]] = [["演示", mark]] if (mark := made_up.mark(node)) else []
+    return who, [*marked, ["一地", title], ["导出人", who], ["导出时间", f"{now:%Y-%m-%d %H:%M}"], *more]
 
 
 def sheets(made: Shown) -> list[Sheet]:
@@ -325,17 +326,17 @@ def sums_cells(sums: Sums) -> list[Cell]:
 
 @get(["/statistics.csv", "/statistics.xlsx"], of_cases=True)
 async def statistics_file(request: Request) -> Response[bytes]:
-    made, tables = await shown(request), node_of(request).tables()
-    query = made.query
+    node, made = node_of(request), await shown(request)
+    query, tables = made.query, node.tables()
     place = tables.place_full(query.place) if query.place else "能看到的全部"
     more: list[list[Cell]] = [["时间", query.period.words], ["上期", query.period.before_words], ["地方", place]]
     more.append(["类型", tables.type_name(query.type) if query.type else "全部"])
     more.extend([what, how] for what, how in made.counting)
     who, about = await about_of(request, "统计", more)
     kind = log_taken(request)
-    name = f"统计 {query.period.since:%Y%m%d}-{query.period.until:%Y%m%d}"
+    name = made_up.named(node, f"统计 {query.period.since:%Y%m%d}-{query.period.until:%Y%m%d}")
     if kind == "xlsx":
-        return _file(await exports.xlsx_sheets("统计", who, about, sheets(made)), XLSX_TYPE, f"{name}.xlsx")
+        return _file(await exports.xlsx_sheets("统计", who, about, sheets(made), made_up.mark(node)), XLSX_TYPE, f"{name}.xlsx")
     return _file(exports.csv_sheets(about, sheets(made)), CSV_TYPE, f"{name}.csv")
 
 
@@ -389,9 +390,10 @@ async def cases_file(request: Request) -> Response[Any]:
             yield [list_cells(row, tables) for row in rows]
 
     kind = log_taken(request)
-    name = f"纠纷 {local(node.clock()):%Y%m%d-%H%M}"
+    name = made_up.named(node, f"纠纷 {local(node.clock()):%Y%m%d-%H%M}")
     if kind == "xlsx":
-        return _file(await exports.xlsx_list("纠纷列表", who, about, LIST_HEAD, pieces()), XLSX_TYPE, f"{name}.xlsx")
+        book = await exports.xlsx_list("纠纷列表", who, about, LIST_HEAD, pieces(), made_up.mark(node))
+        return _file(book, XLSX_TYPE, f"{name}.xlsx")
     headers = {**KEPT_NOWHERE, **exports.attached(f"{name}.csv")}
     return Stream(exports.csv_pieces(about, LIST_HEAD, pieces()), media_type=CSV_TYPE, headers=headers)
 
