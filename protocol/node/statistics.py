@@ -10,7 +10,7 @@ the row. Answers are kept until an entry comes, KEPT_MS at most, for clocks run 
 counted again (months.py), and what of a time is no whole month.
 """
 
-from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable
 from operator import add
 from typing import Any, Final, NamedTuple
@@ -50,7 +50,7 @@ _NEVER_MS: Final = 1 << 62
 
 
 class Sums(msgspec.Struct, frozen=True):
-    """Numbers of cases, but follow_ups (how many were made) and amount_fen. Of parts only the first five are asked."""
+    """Numbers of cases, but follow_ups (how many were made) and amount_fen. Of parts only the first five are asked, of types and places `again` too."""
 
     registered: int = 0
     accepted: int = 0
@@ -190,8 +190,8 @@ class _Question:
                     into[code] = tuple(map(add, into[code], cells)) if code in into else cells
         return found
 
-    async def again(self, *spans: tuple[int, int]) -> list[int]:
-        """Of each time: cases whose applicant had come before about the same."""
+    async def again(self, *spans: tuple[int, int]) -> list[Counter[tuple[str, str]]]:
+        """Of each time: cases whose applicant had come before about the same, by ledger and type."""
         visitors = self._months.visitors if self._months else None
         if visitors:
             await visitors.read(self._c)
@@ -203,12 +203,12 @@ class _Question:
             return visit.figures > 0 and visit.type.startswith(type_) and (not place_ or place.within(visit.ledger, place_))
 
         found = visitors.came_again(self._sees, counts)
-        return [bisect_left(found, to_ms) - bisect_left(found, from_ms) if from_ms < to_ms else 0 for from_ms, to_ms in spans]
+        return [Counter((visit.ledger, visit.type) for visit in found if from_ms <= visit.logged_ms < to_ms) for from_ms, to_ms in spans]
 
-    async def _asked_again(self, span: tuple[int, int]) -> int:
+    async def _asked_again(self, span: tuple[int, int]) -> Counter[tuple[str, str]]:
         sql, values = _both((self._inside, self._values), listing.narrowed(Narrowed("again", *span), self._now_ms, self._seen))
-        ((count,),) = await named(self._c, f"select count(*) from case_row where {sql}", values)
-        return int(count)
+        rows = await named(self._c, f"select ledger, type, count(*) as cases from case_row where {sql} group by ledger, type", values)
+        return Counter({(row.ledger, row.type or ""): int(row.cases) for row in rows})
 
     def _of(self, span: tuple[int, int]) -> list[Block]:
         starts, ends = self._cut(span)
@@ -252,18 +252,26 @@ async def _found(c: AsyncConnection, actor: Actor, asked: Asked, now_ms: int, mo
     await question.prepare([now, asked.before, *trend])
     here, past = question.sums(now), question.sums(asked.before)
     again = await question.again(now, asked.before)
-    types = {code: _whole(cells) for code, cells in here["types"].items()}
+    types = _with_again({code: _whole(cells) for code, cells in here["types"].items()}, again[0], 1)
     return Found(
-        msgspec.structs.replace(sum(types.values(), Sums()), again=again[0]),
-        msgspec.structs.replace(sum(map(_whole, past["types"].values()), Sums()), again=again[1]),
+        sum(types.values(), Sums()),
+        msgspec.structs.replace(sum(map(_whole, past["types"].values()), Sums()), again=again[1].total()),
         types,
-        {code: _part(cells) for code, cells in here["places"].items()},
+        _with_again({code: _part(cells) for code, cells in here["places"].items()}, again[0], 0),
         _by(here["ways"], 0),
         _by(here["ways"], 1),
         _by(here["ways"], 2),
         tuple(_trend(question.sums(span)["types"].values()) for span in trend),
         now_ms,
     )
+
+
+def _with_again(parts: dict[str, Sums], again: Counter[tuple[str, str]], column: int) -> dict[str, Sums]:
+    """column: 0 by ledger, 1 by type."""
+    counted: Counter[str] = Counter()
+    for codes, cases in again.items():
+        counted[codes[column]] += cases
+    return {code: msgspec.structs.replace(sums, again=counted[code]) for code, sums in parts.items()}
 
 
 def _nothing(_visit: Visit) -> bool:

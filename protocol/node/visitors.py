@@ -66,21 +66,25 @@ class Visitors:
         if len(self._visits) > VISITS_MAX:
             self.forget()
 
-    def came_again(self, sees: Callable[[Visit], bool], counts: Callable[[Visit], bool]) -> list[int]:
-        """When each case was registered that counts and whose applicant had come before, as far as the asker sees that; in order."""
+    def came_again(self, sees: Callable[[Visit], bool], counts: Callable[[Visit], bool]) -> list[Visit]:
+        """Each case that counts and whose applicant had come before, as far as the asker sees that; in the order of registration."""
         visits, found = self._visits or {}, []
         for subjects in self._of.values():
             some = sorted(visits[subject].logged_ms for subject in subjects if sees(visits[subject])) if len(subjects) > 1 else []
             if len(some) > 1:
                 theirs = [visits[subject] for subject in subjects]
-                found += [visit.logged_ms for visit in theirs if sees(visit) and counts(visit) and _is_after(visit.logged_ms, some)]
-        return sorted(found)
+                found += [visit for visit in theirs if sees(visit) and counts(visit) and _is_after(visit.logged_ms, some)]
+        return sorted(found, key=_logged)
 
     def _put(self, rows: Iterable[Visit]) -> None:
         assert self._visits is not None
         for visit in rows:
             self._visits[visit.subject] = visit
             self._of.setdefault(visit.person, set()).add(visit.subject)
+
+
+def _logged(visit: Visit) -> int:
+    return visit.logged_ms
 
 
 def _is_after(logged_ms: int, visits: list[int]) -> bool:

@@ -84,6 +84,15 @@ async def test_a_number_of_one_time_leads_to_no_case_of_another(hub: Hub, more: 
     assert await every_number(hub, f"/statistics{more}") > 5
 
 
+async def test_who_came_again_stands_by_place_and_type_and_leads_to_the_cases(hub: Hub):
+    await hub.sign_in("operator")
+    page = await page_of(hub, "/statistics")
+    links = [unescape(to) for to, _ in LINK.findall(page) if "kind=again" in to]
+    assert len(links) == 3, "of all, of the place, of the type"
+    for to in links:
+        assert [row["title"] for row in (await hub.get(to))["rows"]] == [HOSTILE]
+
+
 async def test_the_page_counts_what_is_there(hub: Hub):
     await hub.sign_in("operator")
     said = await hub.get("/statistics")
@@ -166,6 +175,8 @@ async def test_a_file_of_the_page_says_who_made_it_of_what_and_how_it_counts(hub
     assert "365 天" in about["重复来访"]
     assert ["登记", "5 件", "", "0 件", ""] in read
     assert ["高禹村", "5", "1", "1", "100.0%"] in [line[:5] for line in read]
+    (place,) = [line for line in read if line[:1] == ["地方"] and len(line) > 2]
+    assert place[-1] == "重复来访" and ["高禹村", "1"] in [[line[0], line[-1]] for line in read if len(line) == len(place)]
     book = await hub.client.get("/statistics.xlsx?period=year")
     assert book.headers["content-type"].endswith("spreadsheetml.sheet")
     said_in_book = texts(book.content)

@@ -182,7 +182,8 @@ def check_all(found: Found, cases: list[Case], said: dict[str, Callable[[Case], 
     for made, field in parts:
         assert set(made) == {getattr(case, field) for case in inside}
         for code, sums in made.items():
-            check(sums, [case for case in inside if getattr(case, field) == code], said, PART)
+            more = ("again",) if field in ("type", "ledger") else ()
+            check(sums, [case for case in inside if getattr(case, field) == code], said, (*PART, *more))
     for n, sums in enumerate(found.months):
         check(
             sums, [c for c in inside if asked.months[n] <= c.logged_ms < asked.months[n + 1]], said, ("registered", "accepted", "resolved")

@@ -312,10 +312,14 @@ def sheets(made: Shown) -> list[Sheet]:
     figured = [[f.label, f"{f.number} {f.unit}".strip(), f.under, f.before, f.change] for f in made.figures]
     tables = (("按月", "月份", made.months), ("类型", "类型", made.types), ("地方", "地方", made.places),
               ("来源", "来源", made.intakes), ("风险", "风险", made.risks), ("结案方式", "结案方式", made.endings))  # fmt: skip
-    return [
-        Sheet("总数", ("指标", "本期", "其中", "上期", "变化"), [list(row) for row in figured]),
-        *[Sheet(title, (label, *SUMS_HEAD), [[row.name, *sums_cells(row.sums)] for row in rows]) for title, label, rows in tables],
-    ]
+    made_sheets = [Sheet("总数", ("指标", "本期", "其中", "上期", "变化"), [list(row) for row in figured])]
+    for title, label, rows in tables:
+        with_again = title in ("类型", "地方")
+        head = (label, *SUMS_HEAD, *(("重复来访",) if with_again else ()))
+        made_sheets.append(
+            Sheet(title, head, [[row.name, *sums_cells(row.sums), *([row.sums.again] if with_again else [])] for row in rows])
+        )
+    return made_sheets
 
 
 def sums_cells(sums: Sums) -> list[Cell]:
