@@ -36,10 +36,10 @@ from protocol.node.journal.engine import free_again, sync_folder
 from protocol.node.node import MARK, Node, now_ms, store_key, store_url
 from protocol.node.scrubbing import look
 from protocol.node.shelf import Shelf
+from protocol.people_rules import FIRST_POSTS
 from protocol.place import is_unit, tier
 from protocol.problem import Refused
 
-DEFAULT_POSTS = ("operator", "officer", "clerk")  # by tier of the office
 BACKUP_KEY = "backup.key"
 SECRETS = ("identity", "county")
 
@@ -124,7 +124,7 @@ async def invite(folder: Path, config: Config, given: argparse.Namespace) -> int
             raise Refused("field_impossible", field="place", what="辖区", why=f"没有 {given.place} 这个地方")
         who = ""
         if given.account:
-            kind = given.post or DEFAULT_POSTS[tier(given.place)]
+            kind = given.post or FIRST_POSTS[tier(given.place)]
             who = await register(node, name=given.person or given.account, kind=kind, office=given.place)
 
         enrolment = county.enrolment(node)

@@ -39,6 +39,7 @@ async def run_hub(folder: Path, config: Config) -> bool:
     """True: open it again, it goes on under a new epoch. Raises Refused, RuntimeError (nats-server), OSError (a port is taken)."""
     from deploy.county import County
     from hub.web.enrol import enrol_route
+    from hub.web.joining import invitation_route
     from hub.web.pages import app
     from hub.web.renewal import renewal_route
 
@@ -63,7 +64,8 @@ async def run_hub(folder: Path, config: Config) -> bool:
     application = app(node)
     application.register(enrol_route(enrolment))
     application.register(renewal_route(enrolment))
-    application.state.renews = True
+    application.register(invitation_route(enrolment))
+    application.state.renews = application.state.invites = True
     watching = asyncio.create_task(_apply_trust(node, server)) if server else None
     return await _serve(node, application, server, watching)
 

@@ -27,6 +27,7 @@ from protocol.events import (
 from protocol.problem import Refused
 from protocol.tables import Tables
 
+FIRST_POSTS: Final = ("operator", "officer", "clerk")  # of the first person at a new node, by tier of its office
 PEOPLE_COMMANDS: Final = (RegisterPerson, GivePost, EndPost, EraseBody, VouchReset)
 _POST: Final = re.compile(r"([a-z_]{1,20})\.[0-9a-f]{8}")
 

@@ -11,9 +11,11 @@ from litestar import Request, Response, get
 
 from hub.web.case_map import position
 from protocol import place
+from protocol.events import Actor
 from protocol.node.standing import Standing
 from protocol.node.web.link import TONES, standings_of
 from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
+from protocol.node.web.people import offices_to_choose
 from protocol.node.web.words import sees_cases
 from protocol.problem import Refused
 
@@ -61,7 +63,16 @@ async def nodes_context(request: Request) -> dict[str, Any]:
         "worrying": sum(row.worry > 0 for row in shown),
         "versions": versions(rows),
         "tones": TONES,
+        "invites": getattr(request.app.state, "invites", False) and may_invite(actor_of(request)),
+        "places": offices_to_choose(request),
+        "form": {},
+        "wrong": {},
     }
+
+
+def may_invite(actor: Actor) -> bool:
+    """Claims that the actor may ask a new computer to join, and name its first person."""
+    return bool(actor.powers & {"admin", "supervise"}) and bool(actor.powers & {"admin", "people"})
 
 
 def versions(rows: list[Standing]) -> list[tuple[str, int]]:

@@ -214,6 +214,13 @@ class People:
             rows = await c.execute(text("select name, person from account where ended_ms = 0 order by name"))
             return [(row.name, row.person) for row in rows]
 
+    async def nobody_yet(self) -> str:
+        """none: no account here · once: nobody has used his one-time code yet · "" somebody has."""
+        async with self._journal.read() as c:
+            rows = await c.execute(text("select count(*) as all_, sum(1 - once) as used from account where ended_ms = 0"))
+            row = rows.one()
+        return "none" if not row.all_ else "" if row.used else "once"
+
     # ── the rest is private ──
 
     async def _count_try(self, name: str, address: str, now_ms: int) -> None:

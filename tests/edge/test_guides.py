@@ -6,6 +6,7 @@ import pytest
 
 from protocol.commands import EscalateDispute, TakeUpDispute
 from protocol.node import begun
+from protocol.node.journal.rows import fetch
 from tests.edge.pages_kit import JSON, at, form_of
 from tests.edge.rig import PASSWORD, TOWN, Rig
 from tests.node.desk_kit import add_person, new_id
@@ -86,3 +87,19 @@ async def test_who_began_long_ago_is_found_bit_by_bit_and_never_taken_for_a_begi
     (new,) = [one for name, one in await rig.web("village").people.accounts() if name == "lihong"]
     answers = [await asked.needs_guide(new) for _ in range(12)]
     assert answers[-1] and answers == sorted(answers), "looked through, and then for good"
+
+
+async def test_the_first_page_of_a_new_node_says_what_to_do(rig: Rig) -> None:
+    people = rig.web("village").people
+    async with at(rig, "village", "-") as client:
+        assert "刚装好" not in (await client.get("/sign-in")).text, "somebody works here"
+        async with rig.web("village").journal.writing() as w:
+            await fetch(w.connection, "delete from account")
+        assert "yidi person 账号 --name 姓名 --post clerk" in (await client.get("/sign-in")).text
+        code = await people.add_account("wangfang", rig.persons["village"][0], None, rig.county.clock())
+        page = (await client.get("/sign-in")).text
+        assert "还没有人登录过" in page and "yidi passwd" in page and "wangfang" not in page
+        await client.post("/sign-in", data={"name": "wangfang", "password": code})
+        await client.post("/password", data={"password": PASSWORD, "again": PASSWORD})
+        client.cookies.clear()
+        assert "还没有人登录过" not in (await client.get("/sign-in")).text

@@ -32,6 +32,8 @@ from protocol.node.web.page import (
     wants_json,
 )
 from protocol.node.web.words import sees_cases
+from protocol.people_rules import FIRST_POSTS
+from protocol.place import tier
 from protocol.problem import Refused
 
 PHONE_S_MAX: Final = 14 * 86_400  # a phone keeps its cookie; a desk's ends with the browser, the node decides anyway
@@ -88,7 +90,10 @@ async def sign_in_first(request: Request) -> Response[Any]:
 
 @get("/sign-in", public=True)
 async def sign_in_page(request: Request, next: FromQuery[str] = "") -> Response[str]:
-    return await page(request, "sign_in.html", form={}, sentence="", next=_inside(next), carry="")
+    node = node_of(request)
+    first_post = FIRST_POSTS[tier(node.certificate.serves[0].removesuffix("/*"))]
+    begins = {"nobody_yet": await node.people.nobody_yet(), "first_post": first_post}
+    return await page(request, "sign_in.html", form={}, sentence="", next=_inside(next), carry="", **begins)
 
 
 @post("/sign-in", public=True, status_code=200)

@@ -2,6 +2,7 @@
 import "htmx.org/dist/htmx.esm.js"; // puts window.htmx in place before the extension looks for it
 import "htmx.org/dist/ext/hx-sse.js";
 import "./_batch.js";
+import { copied } from "./_copy.js";
 import "./_files.js";
 import { bringBack, drop, isAtRisk, keep, lock, onKept } from "./_drafts.js";
 
@@ -155,6 +156,8 @@ addEventListener("click", (e) => {
     field.focus();
   }
   if (e.target.closest?.("[data-sealed-note] a, [data-to-seal]")) { const form = e.target.closest("form"); form.reset(); delete form.dataset.dirty; }
+  const copy = e.target.closest?.("[data-copy]");
+  if (copy) copied(document.getElementById(copy.dataset.copy).textContent).then((done) => { one("[data-copied]").textContent = done ? "已复制，到那台电脑上粘贴。" : "复制不了，请照着输入。"; });
   const add = e.target.closest?.("[data-add-party]");
   if (!add) return;
   const last = all(".party", add.form).at(-1), number = all(".party", add.form).length, more = one("[data-party]", add.form).cloneNode(true);

@@ -7,7 +7,8 @@ import { Due, Offline, Sent, Status, Tag } from "./parts.jsx";
 import { Refused } from "./queue.jsx";
 import { Report } from "./report.jsx";
 import { Room } from "./room.jsx";
-import { copied, mapOf } from "./today.js";
+import { copied } from "../islands/_copy.js";
+import { mapOf } from "./today.js";
 
 const Marks = ({ marks }) => <span class="marks">{marks.map((m) => <span key={m.text} class={`mark ${m.reached ? "done" : ""}`}>{m.text}</span>)}</span>;
 const Fact = ({ label, children }) => children ? <><dt>{label}</dt><dd>{children}</dd></> : null;
