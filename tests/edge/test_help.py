@@ -32,6 +32,6 @@ async def test_f1_of_a_step_is_not_that_of_the_case(rig: Rig):
     subject = await rig.log("village")
     async with at(rig, "village") as client:
         case, dispatch = [(await client.get(f"/cases/{subject}{end}")).text for end in ("", "/dispatch")]
-    assert "左边是经过" in case
-    assert "左边是经过" not in dispatch
+    assert "旁边是经过" in case
+    assert "旁边是经过" not in dispatch
     assert "他只看到这一页写的" in dispatch

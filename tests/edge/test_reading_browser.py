@@ -1,0 +1,81 @@
+"""Read by keyboard, at twice the size, with the longest names: nothing is out of order, nothing is cut off, nothing scrolls sideways."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from protocol.commands import Party, UrgeDispute
+from tests.edge.rig import PASSWORD, Rig
+from tests.edge.served import Served, nodes_of
+from tests.hub_pages.world import PASSWORD as HUB_PASSWORD
+from tests.hub_pages.world import served as hub_served
+from tests.kit.browser import DESK, PHONE, look, sign_in
+from tests.kit.machine import needs_chromium
+from tests.node.desk_kit import VILLAGE, dispute, new_id
+
+pytestmark = needs_chromium
+nodes = nodes_of("village", "town")
+TWICE = {"width": 720, "height": 450}  # what a screen of 1440 × 900 shows at 200 %
+LONG = "阿卜杜热合曼江·买买提吐尔逊卡德尔阿布力米提古丽巴哈尔尼亚孜"
+UNBROKEN = "AbdurahmanjonMamattursunQadir0"
+AREAS = (".head", ".next", ".story", ".side")
+TABBED = "() => document.activeElement.closest('main > *') && [...document.querySelectorAll('main.case > *')].indexOf(document.activeElement.closest('main > *'))"
+CUT = """() => [...document.querySelectorAll('main h1, main h2, main button, main .button, main label, main .will, main p, main dd, main strong')]
+  .filter((e) => e.checkVisibility() && !e.closest('.hidden, table.cases, .cut, .spot') && getComputedStyle(e).display !== 'inline'
+    && e.scrollWidth > e.clientWidth + 1).map((e) => e.outerHTML.slice(0, 120))"""
+
+
+async def long_named(rig: Rig) -> str:
+    assert len(LONG) == len(UNBROKEN) == 30
+    parties = [Party(LONG, phone="13800001234"), Party(UNBROKEN, side="respondent")]
+    subject = await rig.log("village", parties=parties, title=UNBROKEN, account=UNBROKEN * 3, place_text=UNBROKEN)
+    await rig.everywhere()
+    await rig.say("town", UrgeDispute(id=new_id(), case=subject, text=UNBROKEN * 2, due="2026-12-20"))
+    await rig.everywhere()
+    return subject
+
+
+def holds(page: Page, name: str) -> None:
+    look(page, name)
+    bar = page.locator("header.bar").bounding_box()
+    assert bar["height"] <= page.viewport_size["height"] / 3, "the page itself is in sight"
+    assert page.evaluate(CUT) == [], name
+
+
+@pytest.mark.parametrize("width", [1440, 1100, 390])
+def test_tab_goes_through_a_case_as_it_is_drawn(open_page: Callable, nodes: Served, width: int):
+    subject = nodes.do(lambda rig: rig.log("village"))
+    page = sign_in(open_page(nodes.url["village"] + "/sign-in", {**DESK, "width": width}), "wangfang", PASSWORD)
+    page.goto(f"{nodes.url['village']}/cases/{subject}")
+    boxes = [page.locator(f"main.case > {area}").bounding_box() for area in AREAS]
+    drawn = sorted(range(len(AREAS)), key=lambda n: (n != 0, boxes[n]["x"], boxes[n]["y"]))
+    page.locator("#main").focus()
+    passed: list[int] = []
+    while (at := page.keyboard.press("Tab") or page.evaluate(TABBED)) is not None and len(passed) < 200:
+        passed.append(at)
+    assert list(dict.fromkeys(passed)) == drawn, "each once, in this order"
+    assert passed == sorted(passed, key=drawn.index)
+
+
+@pytest.mark.parametrize(("size", "end"), [(DESK, ""), (TWICE, "-twice"), (PHONE, "-390")])
+def test_pages_of_a_desk_hold_long_names_and_twice_the_size(open_page: Callable, nodes: Served, size, end: str):
+    subject = nodes.do(long_named)
+    url = nodes.url["village"]
+    page = sign_in(open_page(url + "/sign-in", size), "wangfang", PASSWORD)
+    for path, name in (("/desk", "desk"), ("/today", "today"), (f"/cases/{subject}", "case"), ("/cases", "list"), ("/cases/new", "log")):
+        page.goto(url + path)
+        holds(page, f"long-{name}{end}")
+    page.goto(f"{url}/cases/{subject}?step=EscalateDispute#step-EscalateDispute")
+    expect(page.locator("#form-EscalateDispute .will").first).to_be_visible()
+    holds(page, f"long-step{end}")
+
+
+@pytest.mark.parametrize(("size", "end"), [(DESK, ""), (TWICE, "-twice"), (PHONE, "-390")])
+def test_the_board_holds_long_names_and_twice_the_size(open_page: Callable, tmp_path, size, end: str):
+    with hub_served(tmp_path) as (url, hub, run):
+        parties = [Party(LONG), Party(UNBROKEN, side="respondent")]
+        run(hub.root.say(dispute(VILLAGE, parties=parties, title=UNBROKEN, account=UNBROKEN * 3), hub.actor()))
+        page = sign_in(open_page(f"{url}/sign-in", size), "operator", HUB_PASSWORD)
+        expect(page.locator("#board-rows")).to_contain_text(UNBROKEN)
+        holds(page, f"long-board{end}")
