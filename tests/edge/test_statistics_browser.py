@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from protocol.commands import CloseDispute
 from tests.edge.rig import PASSWORD, Rig
@@ -13,6 +13,10 @@ from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 
 pytestmark = needs_chromium
+GIVES_UP = """() => new MutationObserver(() => {
+  const going = document.querySelector(".going");
+  if (going) { sessionStorage.told = going.innerText; going.querySelector("button").click(); }
+}).observe(document.querySelector("#main"), { childList: true })"""
 
 
 @pytest.fixture
@@ -59,3 +63,44 @@ def test_an_officer_drills_from_the_menu_to_the_cases(town: Served, open_page):
     page.emulate_media(media="screen")
     page.set_viewport_size(PHONE)
     look(page, "town-statistics-phone")
+
+
+def test_what_takes_long_says_so_is_asked_once_and_can_be_given_up(town: Served, open_page):
+    page = open_page(f"{town.url['town']}/sign-in", DESK)
+    sign_in(page, "shen", PASSWORD)
+    page.goto(f"{town.url['town']}/statistics")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/statistics.xlsx*", hold)
+    page.route("**/statistics?period=year", hold)
+    button, said = page.get_by_role("link", name="导出 xlsx"), page.get_by_text("正在做这个文件")
+    button.click()
+    expect(said).to_be_visible()
+    button.click()
+    look(page, "statistics-making")
+    assert len(held) == 1, "pressed twice, asked once"
+    page.get_by_role("button", name="取消").click()
+    expect(said).to_have_count(0)
+    button.click()
+    expect(said).to_be_visible()
+    with page.expect_download() as file:
+        held[-1].continue_()
+    assert file.value.suggested_filename.startswith("统计 ") and file.value.suggested_filename.endswith(".xlsx")
+    expect(said).to_have_count(0)
+    button.click()
+    expect(said).to_be_visible()
+    held[-1].fulfill(status=422)
+    expect(page.get_by_role("alert")).to_have_text("没有做成，请再点一次。")
+    page.evaluate(GIVES_UP)
+    asked, year = len(held), page.get_by_role("link", name="今年", exact=True)
+    year.dblclick(no_wait_after=True)
+    page.wait_for_function("() => sessionStorage.told")
+    assert page.evaluate("sessionStorage.told").startswith("正在算")
+    assert len(held) == asked + 1, "pressed twice, asked once"
+    expect(page.locator(".going")).to_have_count(0)
+    page.unroute("**/statistics?period=year")
+    year.click()
+    expect(year).to_have_attribute("aria-current", "page")

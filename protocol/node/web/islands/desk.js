@@ -4,6 +4,7 @@ import "htmx.org/dist/ext/hx-sse.js";
 import "./_batch.js";
 import { copied } from "./_copy.js";
 import "./_files.js";
+import "./_taking.js";
 import { bringBack, drop, isAtRisk, keep, lock, onKept } from "./_drafts.js";
 
 const one = (selector, root = document) => root.querySelector(selector);
