@@ -40,6 +40,7 @@ from protocol.problem import Refused
 WORK: Final = "healing"  # folder of a heal that is under way
 DAMAGED: Final = "damaged.db"  # in it: a copy of what was there, readable
 PLAN: Final = "ready.json"  # in it: everything stands, only the places are to be changed
+SEEN: Final = "seen"  # in it, of PostgreSQL: the traces of other programs when the reading began
 STATE: Final = "healing.json"  # what is still open; renamed when nothing is
 ASKED: Final = "heal-asked"  # somebody at a page, or the node itself, asked for it: done before the next opening
 EPOCH: Final = (
@@ -49,6 +50,9 @@ FAILED: Final = "heal-failed"  # it could not be done: not tried again and again
 NAMES: Final = ("journal.db", "journal.db-wal", "journal.db-shm")
 ENTRIES_AT_ONCE: Final = 2_000
 BY_ITSELF_MAX: Final = 2  # a day
+HEALS_MAX: Final = 2  # at once: another program may have come and gone meanwhile
+_IN_USE: Final = "数据库还有别的程序连着（另开的进程？备份程序？）。先停下它们，再运行 yidi heal"
+_WRITTEN: Final = "修复的时候别的程序写了数据库，写的都在，没有改动。先停下它们，再运行 yidi heal"
 _AWAY: Final = "数据库连不上，或者现在不能写。台账还是原来的样子；等它好了再运行 yidi heal"
 
 
@@ -88,37 +92,15 @@ async def heal(folder: Path, config: Config, clock: Callable[[], int]) -> Healin
         raise RuntimeError("这是另开的进程，修复要由第一个进程来做。请停下两个，在第一个的文件夹里运行 yidi heal")
     if done := await finish(folder, config):
         return done
-    identity, url = Identity(folder), store_url(folder, config)
-    work, key = folder / WORK, identity.key("store")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(mode=0o700)
-    made = work / NAMES[0]
-    machine, shelf = Machine(folder, config, clock), Shelf(clock)
-    await _blank(made, key, shelf)
-    try:
-        if url.startswith("sqlite"):
-            pages = await asyncio.to_thread(_copied, folder, work, key)
-        else:
-            pages = await _read_from(url, work / DAMAGED, key, shelf)
-        saved = await asyncio.to_thread(salvage, work / DAMAGED, key, made, work, identity.about().root_public)
-    except UNREADABLE_STORE as error:
-        shutil.rmtree(work)
-        raise RuntimeError("台账的目录已损坏，读不出来。请用最近的备份恢复（yidi restore），备份以后的联上后从别的节点取回") from error
-    journal = await open_journal(f"sqlite:///{made.resolve()}", key, shelf)
-    try:
-        await _follow_up(journal, shelf, machine.blobs(), clock())
-    finally:
-        await journal.close()
-    plan = _plan(saved, pages, identity, Witness(folder / MARK), clock())
-    if url.startswith("sqlite"):  # the file itself is there
-        for left in work.glob(f"{DAMAGED}*"):
-            left.unlink()
-    for left in work.glob("scratch.db*"):
-        left.unlink()
-    sync_folder(work)
-    write_whole(work / PLAN, msgspec.json.encode(plan))
-    killpoints.reach("heal.ready")
-    return await _changed_places(folder, config) or plan
+    for left in reversed(range(HEALS_MAX)):
+        plan = await _made(folder, config, clock)
+        killpoints.reach("heal.ready")
+        try:
+            return await _changed_places(folder, config) or plan
+        except _Written:
+            if not left:
+                raise
+    raise AssertionError("the last attempt returns or raises")
 
 
 async def finish(folder: Path, config: Config) -> Healing | None:
@@ -178,25 +160,68 @@ def may_by_itself(folder: Path, now_ms: int) -> bool:
 # ── the rest is private ──
 
 
+async def _made(folder: Path, config: Config, clock: Callable[[], int]) -> Healing:
+    """The new journal whole beside the old one, and what is to be done with it."""
+    identity, url = Identity(folder), store_url(folder, config)
+    work, key = folder / WORK, identity.key("store")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(mode=0o700)
+    made = work / NAMES[0]
+    machine, shelf = Machine(folder, config, clock), Shelf(clock)
+    await _blank(made, key, shelf)
+    try:
+        if url.startswith("sqlite"):
+            pages = await asyncio.to_thread(_copied, folder, work, key)
+        else:
+            pages = await _read_from(url, work, key, shelf)
+        saved = await asyncio.to_thread(salvage, work / DAMAGED, key, made, work, identity.about().root_public)
+    except RuntimeError:
+        shutil.rmtree(work)
+        raise
+    except UNREADABLE_STORE as error:
+        shutil.rmtree(work)
+        raise RuntimeError("台账的目录已损坏，读不出来。请用最近的备份恢复（yidi restore），备份以后的联上后从别的节点取回") from error
+    journal = await open_journal(f"sqlite:///{made.resolve()}", key, shelf)
+    try:
+        await _follow_up(journal, shelf, machine.blobs(), clock())
+    finally:
+        await journal.close()
+    plan = _plan(saved, pages, identity, Witness(folder / MARK), clock())
+    if url.startswith("sqlite"):  # the file itself is there
+        for left in work.glob(f"{DAMAGED}*"):
+            left.unlink()
+    for left in work.glob("scratch.db*"):
+        left.unlink()
+    sync_folder(work)
+    write_whole(work / PLAN, msgspec.json.encode(plan))
+    return plan
+
+
 async def _blank(file: Path, key: bytes, shelf: Shelf) -> None:
     await (await Journal.open(f"sqlite:///{file.resolve()}", key, shelf)).close()
 
 
-async def _read_from(url: str, file: Path, key: bytes, shelf: Shelf) -> int:
+async def _read_from(url: str, work: Path, key: bytes, shelf: Shelf) -> int:
     """A database that others use is not healed: they would go on from what they remember of it."""
     from protocol.node.journal import postgres_salvage  # with its driver, which only a county on PostgreSQL has
 
-    await _blank(file, key, shelf)
+    await _blank(work / DAMAGED, key, shelf)
     try:
+        seen = await postgres_salvage.traces(url)  # before the look at who is here: whoever comes after it leaves another one
         if await postgres_salvage.in_use(url):
-            raise RuntimeError("数据库还有别的程序连着（另开的进程？备份程序？）。先停下它们，再运行 yidi heal")
-        return await postgres_salvage.read_out(url, file, key)
+            raise RuntimeError(_IN_USE)
+        write_whole(work / SEEN, seen)
+        return await postgres_salvage.read_out(url, work / DAMAGED, key)
     except postgres_salvage.UnreadableStore as error:
         raise RuntimeError(
             "数据库的目录已损坏，读不出来。请用最近的备份恢复（yidi restore）到一个新的数据库，备份以后的联上后从别的节点取回"
         ) from error
     except postgres_salvage.AWAY as error:
         raise RuntimeError(_AWAY) from error
+
+
+class _Written(RuntimeError):
+    """What stood ready is older than what is in the database."""
 
 
 class _Away(RuntimeError):
@@ -248,19 +273,33 @@ def _go_on(folder: Path, plan: Healing, identity: Identity) -> None:
     write_whole(folder / STATE, msgspec.json.encode(plan))
 
 
+def _give_up(work: Path) -> None:
+    """The plan goes first: without the journal beside it, it would say that all is done."""
+    (work / PLAN).unlink()
+    sync_folder(work)
+    shutil.rmtree(work)
+
+
 async def _put_back(url: str, work: Path, key: bytes, plan: Healing) -> None:
     from protocol.node.journal import postgres_salvage
 
     mark, notes = str(plan.since_ms).encode(), {EPOCH: str(plan.epoch).encode()} if plan.epoch else {}
+    seen = (work / SEEN).read_bytes() if (work / SEEN).exists() else b""
     try:
-        await postgres_salvage.put_back(url, work / NAMES[0], key, views, mark, notes)
+        await postgres_salvage.put_back(url, work / NAMES[0], key, views, mark, seen, notes)
+    except postgres_salvage.InUse as error:
+        _give_up(work)
+        raise RuntimeError(_IN_USE) from error
+    except postgres_salvage.Written as error:
+        _give_up(work)
+        raise _Written(_WRITTEN) from error
     except (*postgres_salvage.AWAY, *UNREADABLE_STORE) as error:
         try:
             is_back = await postgres_salvage.is_back(url, mark)
         except postgres_salvage.AWAY:
             raise _Away(_AWAY) from error
         if not is_back:  # else the connection broke after the commit
-            shutil.rmtree(work)
+            _give_up(work)
             raise RuntimeError(_AWAY) from error
 
 

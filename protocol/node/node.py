@@ -336,6 +336,8 @@ class Node:
         known = await self.journal.heads()
         while True:
             told = await self._told_of_another()
+            if self.journal.replaced:
+                self.outdated.set()
             heads = await self.journal.heads()
             changed = [lane for lane, head in heads.items() if known.get(lane) != head]
             known = heads

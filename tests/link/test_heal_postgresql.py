@@ -1,5 +1,6 @@
 """The county's PostgreSQL is damaged on its disk: what is true stays, what others have comes back, whatever was hit."""
 
+import asyncio
 import os
 import re
 import shutil
@@ -11,7 +12,8 @@ import asyncpg
 import msgspec
 import pytest
 
-from protocol.node import healing, mending
+from deploy import running
+from protocol.node import fellows, healing, mending
 from protocol.node.config import Config, Root
 from protocol.node.healing import Gap, Healing
 from protocol.node.identity import Identity
@@ -357,3 +359,105 @@ async def test_a_further_program_leaves_what_the_first_one_still_has_to_put_back
     await soon_equal(V1, hub, town, village)
     report = await ended(hub)
     assert (report.gone, await commands(hub)) == ([], before)
+
+
+async def damaged_and_ready(whole: Whole, url: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Config]:
+    """The first program was killed when all stood ready; a further one is about to start."""
+    await closed(whole)
+    await asked(url, f"delete from entry where ledger = '{V1}' and seq = 3")
+    await killed(whole, monkeypatch, "heal.ready")
+    monkeypatch.setattr(postgres_salvage, "PAUSE_S", 0.05)
+    return beside(whole)
+
+
+async def test_what_a_further_program_saved_meanwhile_is_in_the_healed_database(whole, postgres_url, monkeypatch):
+    town, village, before = await filled(whole)
+    other = await Node.open(*await damaged_and_ready(whole, postgres_url, monkeypatch))
+    case = (await other.desk.submit(dispute(V1), actor(other, "operator"))).subject
+    await other.people.add_account("zhoumin", "0" * 32, None, now_ms())
+    await other.close()
+    node = await running._opened(whole.folder / "hub", whole.hub_config)
+    assert [name for name, _ in await node.people.accounts()] == ["chenjie", "zhoumin"], "made anew of what is there now"
+    assert (node.folder / healing.STATE).exists(), "it is healed"
+    await node.close()
+    hub = await begun(whole)
+    await soon_equal(V1, hub, town, village)
+    assert (await ended(hub)).gone == []
+    assert await hub.journal.subject(case)
+    assert set(before) < set(await commands(hub))
+
+
+async def test_a_heal_that_is_killed_while_it_gives_up_what_stood_ready_is_not_taken_for_done(whole, postgres_url, monkeypatch):
+    await filled(whole)
+    other = await Node.open(*await damaged_and_ready(whole, postgres_url, monkeypatch))
+    await other.close()
+    folder = whole.folder / "hub"
+
+    def dies(work: Path) -> None:
+        (work / healing.NAMES[0]).unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(healing, "shutil", SimpleNamespace(rmtree=dies))
+        await healing.finish(folder, whole.hub_config)
+    assert await healing.finish(folder, whole.hub_config) is None
+    assert await healing.heal(folder, whole.hub_config, now_ms) == healing.state_of(folder)
+
+
+async def test_beside_a_program_that_is_connected_nothing_is_put_back(whole, postgres_url, monkeypatch):
+    await filled(whole)
+    other = await Node.open(*await damaged_and_ready(whole, postgres_url, monkeypatch))
+    case = (await other.desk.submit(dispute(V1), actor(other, "operator"))).subject
+    node = await running._opened(whole.folder / "hub", whole.hub_config)
+    assert not [name for name in (healing.WORK, healing.STATE) if (node.folder / name).exists()]
+    assert (node.folder / healing.FAILED).exists()
+    assert await node.journal.subject(case) and await other.journal.subject(case)
+    await other.desk.submit(dispute(V1), actor(other, "operator"))
+    await node.close()
+    await other.close()
+
+
+async def test_who_waits_for_its_turn_to_open_the_database_holds_up_no_heal(whole, postgres_url, monkeypatch):
+    await filled(whole)
+    folder, config = await damaged_and_ready(whole, postgres_url, monkeypatch)
+    opening, real = list[asyncio.Task[Node]](), postgres_salvage._is_used
+
+    async def used(c: asyncpg.Connection) -> bool:
+        opening.append(asyncio.create_task(Node.open(folder, config)))
+        waits = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        while not await c.fetchval(waits):
+            await asyncio.sleep(0.01)
+        return await real(c)
+
+    monkeypatch.setattr(postgres_salvage, "_is_used", used)
+    assert await healing.finish(whole.folder / "hub", whole.hub_config)
+    (other,) = [await task for task in opening]
+    assert len(await other.journal.heads(V1)) and await other.journal.local("healed")
+    await other.desk.submit(dispute(V1), actor(other, "operator"))
+    await other.close()
+
+
+async def test_a_program_that_was_cut_off_while_the_database_was_healed_does_not_go_on_from_what_it_remembers(
+    whole, postgres_url, monkeypatch
+):
+    await filled(whole)
+    await closed(whole)
+    other = await Node.open(*beside(whole))
+    await asked(postgres_url, f"delete from entry where ledger = '{V1}' and seq = 3")
+    ends = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    await asked(postgres_url, ends)
+    assert (await healing.heal(whole.folder / "hub", whole.hub_config, now_ms)).entries
+    with pytest.raises(Refused) as refused:
+        await other.desk.submit(dispute(V1), actor(other, "operator"))
+    assert refused.value.code == "store_busy"
+    task = asyncio.create_task(other._elsewhere())
+    await soon(other.outdated.is_set)
+    task.cancel()
+    await other.close()
+    again = await Node.open(other.folder, other.config)
+    await again.desk.submit(dispute(V1), actor(again, "operator"))
+    await again.close()
+
+
+def test_the_lead_is_among_the_traces():
+    assert fellows.LEAD in postgres_salvage.TRACES

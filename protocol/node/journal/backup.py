@@ -22,6 +22,7 @@ from protocol.node.journal import schema
 from protocol.node.journal.engine import connect_sqlite, sqlite_path, sync_folder
 from protocol.node.journal.faults import is_fatal, refusal
 from protocol.node.journal.journal import Journal
+from protocol.node.journal.migrate import OPENED
 from protocol.node.journal.projection import Views
 from protocol.node.journal.rows import fetch, insert, number_on
 from protocol.problem import Refused
@@ -129,8 +130,8 @@ async def _copy_tables(source: Journal, target: Journal) -> None:
             raise NotEmpty(target.url)
         for table in schema.kept.sorted_tables:
             names = [column.name for column in table.columns]
-            # two rows of `local` tell of the views beside them, which are not copied
-            where = " where name not in ('views', 'view names')" if table.name == "local" else ""
+            # rows of `local` that tell of the views beside them, which are not copied, and of the last opening there
+            where = f" where name not in ('views', 'view names', '{OPENED}')" if table.name == "local" else ""
             rows = await c.stream(text(f"select {', '.join(names)} from {table.name}{where}"))
             async for some in rows.partitions(ROWS_AT_ONCE):
                 await insert(w.connection, table.name, names, some)

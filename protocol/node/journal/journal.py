@@ -6,7 +6,7 @@ before `writing` returns, so whatever is said after it is true after a power cut
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
@@ -27,11 +27,13 @@ from protocol.problem import Refused
 
 WRITE_WAIT_S_MAX = 30.0  # a save that waited longer is told so; the form keeps what was typed
 LANE_LIMIT_MAX = 5000
+_HEALED = "select value from local where name = :name"
 SINCE_BARRIER = 0x79696469  # advisory lock of PostgreSQL: shared by writers, taken alone for a moment by `since`
 
 
 class Journal:
-    """Made by `Journal.open`. damaged: pages were found that are not what was written; writing is refused from then on."""
+    """Made by `Journal.open`. damaged: pages were found that are not what was written; writing is refused from then on.
+    replaced: a heal put other tables in the place of those that were opened; likewise."""
 
     def __init__(self, writer: AsyncEngine, reader: AsyncEngine, tables: Callable[[], Any], views: Views, index_later: bool) -> None:
         self._writer, self._reader, self.tables, self.views, self._later = writer, reader, tables, views, index_later
@@ -43,7 +45,8 @@ class Journal:
         self._checkpoint: Checkpoint | None = None
         self._is_closed = False
         self._asked: engines.Connection | None = None  # one question at a time, without the four hops of a transaction
-        self.damaged = False
+        self.damaged = self.replaced = False
+        self._healed: Sequence[Any] = ()
         self.url, self.key = "", b""
 
     @classmethod
@@ -106,6 +109,7 @@ class Journal:
 
         async with self._guarded(), self._writer.connect() as c:
             filled = await fetch(c, "select value from local where name = 'views'")
+            self._healed = await fetch(c, _HEALED, {"name": migrate.HEALED})
             await c.rollback()
         if not filled:
             await fill(self)
@@ -155,12 +159,21 @@ class Journal:
             await be_brief(c, brief)
             if is_postgres(c):
                 await fetch(c, "select pg_advisory_xact_lock_shared(:key)", {"key": SINCE_BARRIER})
+                await self._hold_against_heal(c)
             yield Writing(c, self.views, self.tables, self._later)
             killpoints.reach("journal.commit")
             await _to_the_end(c.commit())
             killpoints.reach("journal.committed")
         if self._checkpoint:
             self._checkpoint.committed()
+
+    async def _hold_against_heal(self, c: AsyncConnection) -> None:
+        """A connection that was made anew may lead to tables that a heal made meanwhile: nobody goes on from what he remembers of the others."""
+        known = c.sync_connection.info if c.sync_connection else {}
+        if self.replaced or (migrate.HEALED not in known and list(await fetch(c, _HEALED, {"name": migrate.HEALED})) != list(self._healed)):
+            self.replaced = True
+            raise Refused("store_busy")
+        known[migrate.HEALED] = True
 
     async def barrier(self) -> int | None:
         """Returns once every transaction that had begun before has ended, of other programs too. PostgreSQL: the highest position there."""

@@ -17,6 +17,13 @@ from protocol.node.journal.projection import Views
 VERSION = "0003"  # the newest of migrations/versions; a test holds it so
 FOLDER = Path(__file__).parent / "migrations"
 LOCK = 0x79696470  # advisory lock of PostgreSQL: several programs may start at once
+# rows of `local` on PostgreSQL
+OPENED = "opened"  # another one after each opening: who reads the same one twice knows that no program came meanwhile
+HEALED = "healed"  # the mark of the last heal
+_OPEN = text(
+    "insert into local (name, value) values (:name, convert_to(txid_current()::text, 'UTF8'))"
+    " on conflict (name) do update set value = excluded.value"
+)
 
 
 class JournalTooNew(Exception):
@@ -31,6 +38,8 @@ async def bring_up(writer: AsyncEngine, views: Views) -> None:
     async with writer.begin() as c:
         await alone(c)
         await make(c, views)
+        if c.dialect.name == "postgresql":
+            await c.execute(_OPEN, {"name": OPENED})
         killpoints.reach("journal.migrate")
 
 

@@ -1,16 +1,19 @@
 """A damaged PostgreSQL: what it still gives goes into a file that `salvage` can judge; what was proven is put in its place.
 
-    damaged = await read_out(url, file, key)         file: made by Journal.open and closed; how many blocks and rows it did not give
-    await put_back(url, source, key, views, mark, notes)   all or nothing; again with the same mark: nothing is done
+    seen = await traces(url)                  before anything is read: of the programs that were here
+    damaged = await read_out(url, file, key)  file: made by Journal.open and closed; how many blocks and rows it did not give
+    await put_back(url, made, key, views, …)  all or nothing; again with the same mark: nothing is done
 
 Rows are read where they lie (`ctid`), without an index, a run of blocks at a time; a run that can't be read is halved, down to the row.
 Nothing of the database is changed before `put_back`, which drops its tables and makes them anew in one transaction: a kill leaves
-the damaged ones or the good ones, and whoever waits for a lock sees the one or the other.
+the damaged ones or the good ones, and whoever waits for a lock sees the one or the other. It takes place only where no other program is
+connected and none was since `traces`: what one wrote meanwhile would be lost, and it would go on from what it remembers.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import closing, suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +24,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.node.journal import migrate, schema
 from protocol.node.journal.engine import LOCK_WAIT, connect_sqlite, driver_url, postgres_engine
+from protocol.node.journal.journal import SINCE_BARRIER
+from protocol.node.journal.migrate import HEALED, OPENED
 from protocol.node.journal.projection import Views
 from protocol.node.journal.rows import driver_of, fetch, insert, number_on
 from protocol.node.journal.salvage import NEEDED
@@ -28,8 +33,8 @@ from protocol.node.journal.salvage import NEEDED
 BLOCKS_AT_ONCE: Final = 256
 ROWS_AT_ONCE: Final = 5_000
 PAUSE_S, TRIES_MAX, LEAVES_MAX = 1.0, 60, 5  # a server that a damaged row brings down is back after its recovery
-HEALED: Final = "healed"  # row of `local`: the mark of the last `put_back`
-NOT_COPIED: Final = ("views", "view names", HEALED)
+NOT_COPIED: Final = ("views", "view names", HEALED, OPENED)
+TRACES: Final = (OPENED, "lead")  # rows of `local`; the second one is renewed each second as long as any program runs (fellows.py)
 SERVER: Final = ("08", "53", "55", "57")  # it is not the rows: connection, resources, locks, somebody stops the server
 AWAY: Final = (
     OSError,
@@ -44,7 +49,11 @@ BROKEN: Final = (
     asyncpg.InternalClientError,
     ConnectionError,
 )  # no answer, not even an error
-_OTHERS: Final = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"
+_OTHERS: Final = (
+    "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"
+    # who waits for its turn to open the database knows nothing of it yet
+    " and pid not in (select pid from pg_locks where locktype = 'advisory' and not granted and (classid, objid, objsubid) = (0, $1::oid, 1))"
+)
 _COLUMNS: Final = "select attname from pg_attribute where attrelid = to_regclass($1) and attnum > 0 and not attisdropped"
 _NOTE: Final = "insert into local (name, value) values (:name, :value) on conflict (name) do update set value = excluded.value"
 _SIZE: Final = "select pg_relation_size($1::regclass) / current_setting('block_size')::int"
@@ -54,15 +63,28 @@ class UnreadableStore(Exception):
     """The database does not know its own tables any more."""
 
 
+class InUse(Exception):
+    """Other programs are connected to the database."""
+
+
+class Written(Exception):
+    """Another program was here since the database was read."""
+
+
 async def in_use(url: str) -> bool:
     """Whether other programs stay connected to this database. Raises OSError, asyncpg.PostgresError."""
     c = await asyncpg.connect(driver_url(url))
     try:
-        for _ in range(LEAVES_MAX):  # the server ends the connections of a program that has just gone a moment later
-            if not await c.fetchval(_OTHERS):
-                return False
-            await asyncio.sleep(PAUSE_S)
-        return True
+        return await _is_used(c)
+    finally:
+        await c.close()
+
+
+async def traces(url: str) -> bytes:
+    """Of the programs that opened this database or lead on it: other bytes when one came since. Raises OSError, asyncpg.PostgresError."""
+    c = await asyncpg.connect(driver_url(url))
+    try:
+        return await _traces(c)
     finally:
         await c.close()
 
@@ -89,14 +111,27 @@ async def read_out(url: str, file: Path, key: bytes) -> int:
     return reader.damaged
 
 
-async def put_back(url: str, source: Path, key: bytes, views: Views, mark: bytes, notes: Mapping[str, bytes]) -> None:
-    """source: a journal of this program's version · notes: rows of `local` to be with it. Raises AWAY; then `is_back` says what became of it."""
+async def put_back(url: str, source: Path, key: bytes, views: Views, mark: bytes, seen: bytes, notes: Mapping[str, bytes]) -> None:
+    """source: a journal of this program's version, made of what was read after `seen` · notes: rows of `local` to be with it.
+
+    Raises InUse, Written: nothing was changed; AWAY: `is_back` says what became of it.
+    """
     engine = postgres_engine(url, True)
     try:
         async with engine.begin() as c:
             await migrate.alone(c)
-            if await _noted(await driver_of(c), HEALED) == mark:
+            driver = await driver_of(c)
+            if await _local(driver, (HEALED,)) == [(HEALED, mark)]:
                 return
+            if await _is_used(driver):
+                raise InUse
+            await driver.execute(
+                "select pg_advisory_xact_lock($1)", SINCE_BARRIER
+            )  # one that comes back now writes after us, and is refused
+            if await _others(driver):
+                raise InUse
+            if await _traces(driver) != seen:
+                raise Written
             for name in sorted({*schema.kept.tables, *schema.view_tables(views.TABLES).tables, "alembic_version"}):
                 await c.execute(text(f"drop table if exists {name} cascade"))  # ours alone: who else keeps tables here keeps them
             await migrate.make(c, views)
@@ -116,7 +151,7 @@ async def is_back(url: str, mark: bytes) -> bool:
     try:
         async with c.transaction():
             await c.execute("select pg_advisory_xact_lock($1)", migrate.LOCK)
-            return await _noted(c, HEALED) == mark
+            return await _local(c, (HEALED,)) == [(HEALED, mark)]
     finally:
         await c.close()
 
@@ -220,11 +255,30 @@ async def _block(reader: _Reader, table: str, names: Sequence[str], block: int) 
             reader.damaged += 1
 
 
-async def _noted(c: asyncpg.Connection, name: str) -> bytes | None:
-    """A row of `local`, in the caller's transaction, which goes on. None: it is not there, or can't be read; then no heal made it."""
+async def _is_used(c: asyncpg.Connection) -> bool:
+    for _ in range(LEAVES_MAX):  # the server ends the connections of a program that has just gone a moment later
+        if not await _others(c):
+            return False
+        await asyncio.sleep(PAUSE_S)
+    return True
+
+
+async def _others(c: asyncpg.Connection) -> bool:
+    await c.execute("select pg_stat_clear_snapshot()")
+    return bool(await c.fetchval(_OTHERS, migrate.LOCK))
+
+
+async def _traces(c: asyncpg.Connection) -> bytes:
+    return sha256(repr(await _local(c, TRACES)).encode()).digest()
+
+
+async def _local(c: asyncpg.Connection, names: Sequence[str]) -> list[tuple[str, bytes]] | None:
+    """Rows of `local`, in the caller's transaction, which goes on; by the index, as they are written: where they can't be read (None) nobody
+    could write them either."""
     try:
         async with c.transaction():
-            return await c.fetchval("select value from local where name = $1", name)
+            await c.execute("set local enable_seqscan = off")
+            return [tuple(row) for row in await c.fetch("select name, value from local where name = any($1) order by name", names)]
     except UnicodeDecodeError:
         return None
     except asyncpg.PostgresError as error:
