@@ -5,9 +5,11 @@ import asyncio
 import pytest
 
 from protocol import have
-from protocol.commands import AcceptDispute, EscalateDispute, RecordMediation, TakeUpDispute
+from protocol.commands import AcceptDispute, EscalateDispute, Party, RecordMediation, TakeUpDispute
+from protocol.events import Actor
+from protocol.node.begun import Begun
 from protocol.node.journal import rebuild
-from tests.node.desk_kit import ROOT, TOWN, VILLAGE, County, add_person, dispute, exchange, new_id
+from tests.node.desk_kit import ROOT, TOWN, VILLAGE, County, Node, add_person, dispute, exchange, new_id
 
 
 @pytest.fixture
@@ -54,6 +56,26 @@ async def test_two_programs_on_one_database_draw_no_number_twice_and_answer_a_co
     await asyncio.gather(*[(one, two)[n % 2].desk.submit(c, actor) for n, c in enumerate(said)])
     turns = [e.head.turn for e in await one.journal.subject(case)]
     assert turns == sorted(set(turns)), "each was decided on the one before"
+
+
+async def test_who_came_before_and_who_has_begun_is_known_on_postgres(county: County):
+    root, asked = await county.node("root"), Party("100%_叶", phone="13800001234")
+    beginner, post = await add_person(root, "岑文静", "operator")
+    await root.people.add_account("cen", beginner, "diao-jie-2026", county.clock())
+    assert await Begun(root.journal).needs_guide(beginner)
+    assert await root.people.nobody_yet() == ""
+    actor = Actor(beginner, post, ROOT, root.shelf().post_powers("operator"), "岑文静")
+    cases = [(await root.desk.submit(dispute(parties=[asked], account="东邻新砌的围墙占了滴水巷半尺。"), actor)).subject for _ in range(3)]
+    known = root.reads.known
+    assert [one.subject for one in await known.of_name(actor, "100%_叶")] == await _newest(root, cases)
+    assert {one.subject for one in await known.of_number(actor, "138 0000 1234")} == set(cases)
+    assert len(await known.alike(actor, VILLAGE, "02", "围墙占了滴水巷", cases[:1])) == 2
+    assert not await Begun(root.journal).needs_guide(beginner)
+
+
+async def _newest(node: Node, cases: list[str]) -> list[str]:
+    rows = await node.journal.rows("case_row", order="logged_ms desc, subject desc")
+    return [row["subject"] for row in rows if row["subject"] in cases]
 
 
 async def test_signing_in_works_on_postgres(county: County):
