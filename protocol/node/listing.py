@@ -89,7 +89,7 @@ STATISTICS: Final = ("create statistics if not exists case_status on (status || 
 # An office above said something since which the holder has written nothing (protocol/above.py) and sent nobody.
 URGED: Final = (
     "urged_ms is not null and not exists (select 1 from task_row t where t.case_subject = case_row.subject"
-    " and t.assigned_by = case_row.holder and t.assigned_ms >= case_row.urged_ms)"
+    " and (t.assigned_by || '') = case_row.holder and t.assigned_ms >= case_row.urged_ms)"  # of the office there are thousands, of the case few
 )
 _VIEW: Final = {  # a date is moved, never :now_ms: PostgreSQL takes the sum of a bound value for a small number
     "all": "1 = 1",

@@ -2,6 +2,8 @@
 
 from protocol import above
 from protocol.commands import AcceptDispute, AddNote, AssignTask, EscalateDispute, GiveInstruction, TakeUpDispute, UrgeDispute
+from protocol.node import listing
+from protocol.node.journal.rows import named
 from tests.node.desk_kit import ROOT, TOWN, County, Node, add_person, dispute, exchange, new_id
 
 
@@ -76,4 +78,16 @@ async def test_sending_somebody_answers_and_another_holder_is_asked_nothing(tmp_
     await root.say(TakeUpDispute(id=new_id(), case=case))
     await exchange(root, town, village)
     assert (await urged(town), await urged(root)) == ([], [])
+    await county.close()
+
+
+async def test_whether_somebody_was_sent_is_looked_up_by_the_case(tmp_path):
+    """An office has thousands of tasks: looked up by the office, two thousand urges took minutes."""
+    county = County(tmp_path)
+    village = await county.node("village")
+    async with village.journal.read() as c:
+        sql, values = listing.view("urged", village.actor(), village.clock(), await listing.visible(c, village.actor()))
+        plan = " ".join(str(row) for row in await named(c, f"explain query plan select count(*) from case_row where {sql}", values))
+    assert "INDEX case_urged" in plan
+    assert "INDEX task_row_case_subject" in plan
     await county.close()
