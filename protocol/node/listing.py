@@ -57,7 +57,7 @@ INDICES: Final = (
         " where figures > 0"
     ),
     f"create index if not exists case_handler on case_row (handler, {FIRST_DUE}, ledger, holder, due_ms, offer_to, type, status, risk, updated_ms)",
-    "create index if not exists case_urged on case_row (holder, urged_ms, subject, ledger) where urged_ms is not null",
+    "create index if not exists case_urged on case_row (holder, urged_ms, subject, ledger, handler) where urged_ms is not null",
     "create index if not exists case_status on case_row (status, ledger, subject)",  # these three to count, and to look hits up
     "create index if not exists case_type on case_row (type, ledger, subject)",
     "create index if not exists case_hit on case_row ((subject || ''), ledger, updated_ms)",
