@@ -25,7 +25,7 @@ HANDED = "它已经传完，中心可能已经收到了。还要从手机里去�
 # The sender hands the file over while the question stands on the screen.
 WHILE_ASKED = """() => new Promise((done) => { const asked = indexedDB.open('yidi-task'); asked.onsuccess = () => { globalThis.confirm = () => {
   const store = asked.result.transaction('outbox', 'readwrite').objectStore('outbox');
-  store.getAll().onsuccess = (e) => store.put({ ...e.target.result.find((a) => a.of), handed: true });
+  store.getAll().onsuccess = (e) => store.put({ ...e.target.result.sort((a, b) => a.n - b.n).find((a) => a.of), handed: true });
   return true;
 }; done(); }; })"""
 
