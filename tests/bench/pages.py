@@ -38,11 +38,12 @@ COUNT = """addEventListener('click', (e) => {
 REPORTED = "phone-reported"  # the picture at the end of a whole visit
 HEAVY = "/statistics"  # at the county: its charts are drawn by ECharts
 SLICED = ("village-offline", "board", "phone-report")  # pages that a slice asks axe about
+WEIGHED = 3  # of a slice
 AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]}
 
 
 class Sizes(NamedTuple):
-    """all_pages: axe looks at all, else at SLICED."""
+    """all_pages: axe looks at all and each page's script is weighed, else axe at SLICED and the first few are."""
 
     cases: int
     disputes: int
@@ -81,7 +82,8 @@ async def _large(browser: "Browser", runs: int, folder: Path, sizes: Sizes) -> d
             await program.http.aclose()
             page = await Camera(browser, folder, readme=False).person(demo.url(who.node), who.account, DESK)
             session = await page.context.new_cdp_session(page)
-            scripts[who.node] = await _scripts(page, demo.url(who.node), [path.replace("CASE", case) for path in who.pages])
+            weighed = who.pages if sizes.all_pages else {*who.pages[:WEIGHED], *[path for path in who.pages if path.startswith(HEAVY)]}
+            scripts[who.node] = await _scripts(page, demo.url(who.node), [path.replace("CASE", case) for path in weighed])
             if who == rest.CLERK:
                 await session.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
                 painted = [await _paint(page, demo.url(who.node)) for _ in range(runs)]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiosqlite
+from aiosqlite.core import _STOP_RUNNING_SENTINEL
 from sqlalchemy import event
 from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_dbapi
 from sqlalchemy.engine import make_url
@@ -78,6 +79,17 @@ class Connection(aiosqlite.Connection):
     """brief: see rows.be_brief. The thread of aiosqlite is idle whenever its caller runs, so the plain connection is not shared."""
 
     brief = False
+
+    def stop(self) -> None:
+        """Nobody waits for the thread's end: whoever closes waited for the file to be closed, and a future of a loop that has ended kills the thread."""
+        self._running = False
+        self._tx.put_nowait((None, self._close_and_stop))
+
+    def _close_and_stop(self) -> Any:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        return _STOP_RUNNING_SENTINEL
 
     @property
     def plain(self) -> Any:
