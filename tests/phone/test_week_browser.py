@@ -26,7 +26,7 @@ WORDS = "两家当面把界石立回去了，握了手。"
 DISK = """globalThis.room = Infinity; {
   const { put, delete: gone } = IDBObjectStore.prototype, size = (v) => v?.box?.byteLength ?? v?.byteLength ?? JSON.stringify(v)?.length ?? 0;
   IDBObjectStore.prototype.put = function (v, key) { const asked = put.call(this, v, key); if (size(v) > room) asked.addEventListener('success', () => this.transaction.abort()); else room -= size(v); return asked; };
-  IDBObjectStore.prototype.delete = function (key) { room += { 'reserve-text': 2e6, 'reserve-files': 12e6 }[key] ?? 0; return gone.call(this, key); };
+  IDBObjectStore.prototype.delete = function (key) { const size = { 'reserve-text': 2e6, 'reserve-files': 12e6 }[key]; if (size) this.getKey(key).onsuccess = (e) => { room += e.target.result ? size : 0; }; return gone.call(this, key); };
 }"""
 LAID = """(names) => new Promise((done) => { const asked = indexedDB.open('yidi-task'); asked.onsuccess = () => {
   const all = asked.result.transaction('state').objectStore('state').getAllKeys(); all.onsuccess = () => done(names.every((name) => all.result.includes(name))); }; })"""

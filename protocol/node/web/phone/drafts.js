@@ -2,7 +2,7 @@
 // alone; they end when they are sent, when he throws them away, or when his node says that the visit is over or not his any more.
 // Words and files are kept apart: text finds room where a photo does not, and typing seals no pictures anew.
 import { begin, db, keyOf, read, restOf } from "./outbox.js";
-import { isTextSafe, withRoom } from "./reserve.js";
+import { isTextSafe, TEXT_ROOM, withRoom } from "./reserve.js";
 import { sealed } from "./seal.js";
 
 /** [{task, person}]: who has half written what. By the keys alone: no picture is read for it. */
@@ -18,7 +18,12 @@ export async function keep(draft) {
 /** A file of a draft, as its action in the outbox will hold it. Throws where it would take the room of text. */
 export async function keepFile({ id, task, ...more }, person) {
   if (!await isTextSafe(db)) throw new Error("no room for files");
-  await withRoom(db, async () => (await db).put("drafts", { task: id, of: keyOf(task, person), ...await sealed(db, id, restOf(more)) }), false);
+  const record = { task: id, of: keyOf(task, person), ...await sealed(db, id, restOf(more)) };
+  await withRoom(db, async () => { // looked at in the same moment: what is given up for text just now is not for a file
+    const tx = await begin(["drafts", "state"], "readwrite");
+    if (!await tx.objectStore("state").getKey(TEXT_ROOM)) { tx.abort(); throw new Error("no room for files"); }
+    await Promise.all([tx.objectStore("drafts").put(record), tx.done]);
+  }, false);
 }
 export const dropFile = async (id) => (await db).delete("drafts", id);
 

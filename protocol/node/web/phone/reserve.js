@@ -3,7 +3,8 @@
 //
 // Two records of noise lie in the store. The larger one is given up for a photo that would not fit: it is kept, and the cadre is told that
 // the next may not be. The smaller one is given up for text and steps alone: they find room when no photo does any more.
-const PARTS = [["reserve-text", 2_000_000], ["reserve-files", 12_000_000]], PIECE_BYTES = 65_536; // about thirty photos
+export const TEXT_ROOM = "reserve-text";
+const PARTS = [[TEXT_ROOM, 2_000_000], ["reserve-files", 12_000_000]], PIECE_BYTES = 65_536; // about thirty photos
 const noise = (size) => { const raw = new Uint8Array(size); for (let at = 0; at < size; at += PIECE_BYTES) crypto.getRandomValues(raw.subarray(at, Math.min(at + PIECE_BYTES, size))); return raw.buffer; }; // zeros would be stored as nothing
 
 /** Lays what is missing, text first. True: all of it lies there. */
@@ -16,7 +17,7 @@ export async function laid(db) {
   return true;
 }
 /** What is kept free for text is there; where it is not, no file is taken. */
-export const isTextSafe = async (db) => { await laid(db); return Boolean(await (await db).getKey("state", PARTS[0][0])); };
+export const isTextSafe = async (db) => { await laid(db); return Boolean(await (await db).getKey("state", TEXT_ROOM)); };
 /** Runs a write; when the disk refuses it, again for each part that may be given up for it, by this write or by another one just now. Throws what the last one threw. */
 export async function withRoom(db, write, isText = true) {
   const parts = PARTS.map(([name]) => name).reverse().slice(0, isText ? 2 : 1);
