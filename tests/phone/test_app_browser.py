@@ -3,14 +3,11 @@
 import gzip
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.hub_pages.world import DIST, Hub, served
+from tests.hub_pages.world import DIST
 from tests.kit.browser import PHONE, SMALL_PHONE, TOUCH, look
 from tests.kit.machine import needs_chromium
 from tests.phone.test_cadre_browser import Phone, picture
@@ -18,14 +15,6 @@ from tests.phone.test_cadre_browser import Phone, picture
 pytestmark = needs_chromium
 SCRIPT_KIB_MAX = 120  # compressed
 THREE_G = {"offline": False, "latency": 150, "downloadThroughput": 1_600_000 / 8, "uploadThroughput": 750_000 / 8}
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[tuple[str, Hub, Any]]:
-    with served(tmp_path) as (url, hub, run):
-        hub.county.clock.now_ms = int(time.time() * 1000)
-        run(hub.sign_in("operator"))
-        yield url, hub, run
 
 
 def test_the_app_is_light():

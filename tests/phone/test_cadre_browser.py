@@ -2,18 +2,15 @@
 
 import re
 import struct
-import time
 import zlib
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from protocol.commands import RecallTask
 from protocol.tables import Tables
-from tests.hub_pages.world import PASSWORD, Hub, served
+from tests.hub_pages.world import PASSWORD
 from tests.kit import browser
 from tests.kit.browser import PHONE, TOUCH, look
 from tests.kit.machine import needs_chromium
@@ -81,14 +78,6 @@ class Phone:
 
     def kept(self) -> list[list[str]]:
         return sorted(self.page.evaluate(UNSENT))
-
-
-@pytest.fixture
-def world(tmp_path) -> Iterator[tuple[str, Hub, Callable[[Any], Any]]]:
-    with served(tmp_path) as (url, hub, run):
-        hub.county.clock.now_ms = int(time.time() * 1000)  # the phone asks its own clock what is late
-        run(hub.sign_in("operator"))
-        yield url, hub, run
 
 
 def test_a_cadre_works_without_signal_and_everything_is_sent_once(world, open_page):

@@ -1,27 +1,13 @@
 """The phone in English: chosen on the phone, kept by the worker without a signal, and what people wrote stays as they wrote it."""
 
-import time
-from collections.abc import Callable, Iterator
-from typing import Any
-
-import pytest
 from playwright.sync_api import expect
 
-from tests.hub_pages.world import Hub, served
 from tests.kit.browser import PHONE, TOUCH, look
 from tests.kit.english import ours_left, words_of_people, words_of_tables
 from tests.kit.machine import needs_chromium
 from tests.phone.test_cadre_browser import Phone
 
 pytestmark = needs_chromium
-
-
-@pytest.fixture
-def world(tmp_path) -> Iterator[tuple[str, Hub, Callable[[Any], Any]]]:
-    with served(tmp_path) as (url, hub, run):
-        hub.county.clock.now_ms = int(time.time() * 1000)
-        run(hub.sign_in("operator"))
-        yield url, hub, run
 
 
 def test_the_phone_speaks_english_without_a_signal_too(world, open_page):

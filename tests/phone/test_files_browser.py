@@ -3,16 +3,13 @@
 import base64
 import re
 import struct
-import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
 from protocol.tables import Tables
-from tests.hub_pages.world import Hub, served
+from tests.hub_pages.world import Hub
 from tests.kit.browser import PHONE, TOUCH, look
 from tests.kit.machine import needs_chromium
 from tests.phone.test_cadre_browser import Phone, size_of
@@ -23,14 +20,6 @@ GPS_POINTER, ASCII, RATIONAL, LONG = 0x8825, 2, 5, 4
 # A phone that is at work on a picture until it is told to `go`.
 SLOW_PHONE = "() => { const real = createImageBitmap, held = new Promise((done) => { globalThis.go = done; }); globalThis.createImageBitmap = (...what) => held.then(() => real(...what)); }"
 DRAWN = "() => { const c = document.createElement('canvas'); c.width = 1200; c.height = 900; const p = c.getContext('2d'); p.fillStyle = '#486'; p.fillRect(100, 100, 800, 500); return c.toDataURL('image/jpeg').split(',')[1]; }"
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[tuple[str, Hub, Any]]:
-    with served(tmp_path) as (url, hub, run):
-        hub.county.clock.now_ms = int(time.time() * 1000)
-        run(hub.sign_in("operator"))
-        yield url, hub, run
 
 
 def camera(plain: bytes, order: str) -> bytes:

@@ -2,16 +2,13 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from protocol.tables import Tables
-from tests.hub_pages.world import Hub, served
 from tests.kit.browser import PHONE, TOUCH, look
 from tests.kit.machine import needs_chromium
 from tests.phone.test_cadre_browser import Phone
@@ -28,14 +25,6 @@ WHILE_ASKED = """() => new Promise((done) => { const asked = indexedDB.open('yid
   store.getAll().onsuccess = (e) => store.put({ ...e.target.result.sort((a, b) => a.n - b.n).find((a) => a.of), handed: true });
   return true;
 }; done(); }; })"""
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[tuple[str, Hub, Callable[[Any], Any]]]:
-    with served(tmp_path) as (url, hub, run):
-        hub.county.clock.now_ms = int(time.time() * 1000)
-        run(hub.sign_in("operator"))
-        yield url, hub, run
 
 
 class Held:

@@ -1,8 +1,5 @@
 """A report that is half written: it outlasts a sign-out, is its writer's alone, is counted wherever the phone says what lies on it, and ends with its visit."""
 
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from protocol.commands import RecallTask, ReportTask
 from protocol.tables import Tables
-from tests.hub_pages.world import Hub, served
+from tests.hub_pages.world import Hub
 from tests.kit.browser import PHONE, TOUCH, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
@@ -34,14 +31,6 @@ OLDER = f"""async ([task, words, sealed]) => {{ {STORE}
   drafts.put(sealed ? {{ task, iv, box }} : draft);
   await got(drafts.put({{ ...photo, of: task }}));
 }}"""
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[tuple[str, Hub, Callable[[Any], Any]]]:
-    with served(tmp_path) as (url, hub, run):
-        hub.county.clock.now_ms = int(time.time() * 1000)
-        run(hub.sign_in("operator"))
-        yield url, hub, run
 
 
 def half_written(open_page: Any, url: str, signal: bool = True) -> Phone:

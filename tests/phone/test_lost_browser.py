@@ -1,16 +1,11 @@
 """A phone is lost: the admin ends its sign-ins on one page, the work goes on with another phone, and the lost one sends nothing any more and says what lies on it."""
 
 import re
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from protocol.tables import Tables
-from tests.hub_pages.world import PASSWORD, Hub, served
+from tests.hub_pages.world import PASSWORD
 from tests.kit import browser
 from tests.kit.browser import DESK, PHONE, TOUCH, look, sign_in
 from tests.kit.machine import needs_chromium
@@ -19,14 +14,6 @@ from tests.phone.test_halves_browser import half_written
 
 pytestmark = needs_chromium
 NEW_PASSWORD = "新手机上的口令 2026"
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[tuple[str, Hub, Callable[[Any], Any]]]:
-    with served(tmp_path) as (url, hub, run):
-        hub.county.clock.now_ms = int(time.time() * 1000)
-        run(hub.sign_in("operator"))
-        yield url, hub, run
 
 
 def ended_by_the_admin(page: Page, url: str) -> str:

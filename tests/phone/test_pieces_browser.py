@@ -3,18 +3,14 @@
 import os
 import re
 import struct
-import time
 import zlib
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from protocol.node.uploads import PIECE_BYTES, THUMB_BYTES_MAX
 from protocol.tables import Tables
-from tests.hub_pages.world import PASSWORD, Hub, served
+from tests.hub_pages.world import PASSWORD
 from tests.kit.browser import DESK, PHONE, TOUCH, look, sign_in
 from tests.kit.machine import needs_chromium
 from tests.phone.test_cadre_browser import Phone, size_of
@@ -31,14 +27,6 @@ def noise(width: int, height: int) -> bytes:
     rows = b"".join(b"\0" + os.urandom(3 * width) for _ in range(height))
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b"")
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[tuple[str, Hub, Any]]:
-    with served(tmp_path) as (url, hub, run):
-        hub.county.clock.now_ms = int(time.time() * 1000)
-        run(hub.sign_in("operator"))
-        yield url, hub, run
 
 
 class Pieces:

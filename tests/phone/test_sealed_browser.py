@@ -1,13 +1,8 @@
 """What lies on a cadre's phone is sealed under a key that the browser never hands out, and old phones' records are sealed and sent."""
 
-import time
-from pathlib import Path
-
-import pytest
 from playwright.sync_api import expect
 
 from protocol.tables import Tables
-from tests.hub_pages.world import served
 from tests.kit.browser import PHONE, TOUCH
 from tests.kit.machine import needs_chromium
 from tests.phone.test_cadre_browser import Phone, picture
@@ -32,14 +27,6 @@ OLD = """([task, words]) => new Promise(async (done) => {
   tx.objectStore('outbox').put({ ...own, id: crypto.randomUUID(), n: 9002, kind: 'DeclineTask', label: '谢绝', reason: words });
   tx.oncomplete = done;
 })"""
-
-
-@pytest.fixture
-def world(tmp_path: Path):
-    with served(tmp_path) as (url, hub, run):
-        hub.county.clock.now_ms = int(time.time() * 1000)
-        run(hub.sign_in("operator"))
-        yield url, hub, run
 
 
 def test_nothing_of_a_visit_can_be_read_on_the_phone_and_all_of_it_arrives(world, open_page):

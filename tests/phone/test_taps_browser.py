@@ -2,15 +2,11 @@
 
 import re
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from protocol.tables import Tables
-from tests.hub_pages.world import Hub, served
 from tests.kit.browser import PHONE, SMALL_PHONE, TOUCH, look
 from tests.kit.machine import needs_chromium
 from tests.phone.test_cadre_browser import Phone, picture
@@ -27,14 +23,6 @@ SMALL = """() => [...document.querySelectorAll('a, button, label.answer, label.b
   .filter(([e, r]) => r.width && r.height && (r.height < 47.5 || r.width < 47.5)).map(([e, r]) => `${e.innerText} ${Math.round(r.width)}×${Math.round(r.height)}`)"""
 CLOSE = """(apart) => { const all = [...document.querySelectorAll('.phone a, .phone button, .phone label.answer, .phone label.button')].map((e) => [e.innerText, e.getBoundingClientRect(), !e.closest('.foot')]).filter(([, r, flows]) => r.width && flows);
   return all.flatMap(([one, a], i) => all.slice(i + 1).filter(([, b]) => { const dx = Math.max(a.left - b.right, b.left - a.right), dy = Math.max(a.top - b.bottom, b.top - a.bottom); return Math.max(dx, dy) < apart - 0.5; }).map(([two]) => `${one} | ${two}`)); }"""
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[tuple[str, Hub, Any]]:
-    with served(tmp_path) as (url, hub, run):
-        hub.county.clock.now_ms = int(time.time() * 1000)
-        run(hub.sign_in("operator"))
-        yield url, hub, run
 
 
 def fits_a_thumb(page: Page, name: str) -> None:

@@ -2,17 +2,13 @@
 
 import re
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from protocol.commands import RecallTask
 from protocol.tables import Tables
-from tests.hub_pages.world import Hub, served
 from tests.kit import browser
 from tests.kit.browser import PHONE, TOUCH, look
 from tests.kit.machine import needs_chromium
@@ -30,14 +26,6 @@ DISK = """globalThis.room = Infinity; {
 }"""
 LAID = """(names) => new Promise((done) => { const asked = indexedDB.open('yidi-task'); asked.onsuccess = () => {
   const all = asked.result.transaction('state').objectStore('state').getAllKeys(); all.onsuccess = () => done(names.every((name) => all.result.includes(name))); }; })"""
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[tuple[str, Hub, Any]]:
-    with served(tmp_path) as (url, hub, run):
-        hub.county.clock.now_ms = int(time.time() * 1000)
-        run(hub.sign_in("operator"))
-        yield url, hub, run
 
 
 def queue(page: Page) -> list[tuple[str, str]]:
