@@ -19,6 +19,7 @@ from deploy.demo.check import Story, photo
 from deploy.demo.county import Demo
 from protocol.node.web.page import COOKIE, LANGUAGE
 from protocol.tables import Tables
+from tests.bench.kit.by_hand import drawn
 from tests.kit.browser import DESK, EXPECTED, OLD_PC, PHONE, TOUCH
 from tests.kit.machine import CHROMIUM
 from tests.kit.source import ROOT
@@ -218,14 +219,7 @@ async def at_the_phone(camera: Camera, demo: Demo) -> None:
     async with phone.expect_file_chooser() as chooser:
         await phone.get_by_text("拍照片").first.tap()
     await (await chooser.value).set_files(picture)
-    canvas = phone.locator("canvas").first
-    await canvas.scroll_into_view_if_needed()
-    if box := await canvas.bounding_box():
-        await phone.mouse.move(box["x"] + 40, box["y"] + 80)
-        await phone.mouse.down()
-        for n in range(24):
-            await phone.mouse.move(box["x"] + 40 + n * 9, box["y"] + 80 + (n % 6 - 3) * 9)
-        await phone.mouse.up()
+    await drawn(phone, phone.locator("canvas").first)
     await camera.take(phone, "phone-report", HELD)
     await phone.get_by_role("button", name="提交反馈", exact=True).tap()
     await phone.get_by_role("button", name="提交反馈", exact=True).wait_for(state="detached")

@@ -88,8 +88,14 @@ class Demo:
         targets = {"town": ports.county_leaf, "gaoyu leaf": ports.leaf, "liangpeng leaf": ports.leaf}
         for name, port in ports.wires.items():
             self.wires[name] = await Wire(port).start(targets.get(name, ports.county))
-        for node in NODES:
-            await self.start_node(node.folder)
+        first, *others = NODES
+        await self.start_node(first.folder)  # the others dial its server
+        starts = [asyncio.create_task(self.start_node(node.folder)) for node in others]
+        try:
+            await asyncio.gather(*starts)
+        finally:
+            for start in starts:
+                start.cancel()
 
     async def start_node(self, name: str) -> None:
         """Returns when its pages answer. Raises RuntimeError with the end of its log."""

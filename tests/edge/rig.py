@@ -5,9 +5,11 @@ await rig.deliver("village", "town")      carries what the second lacks and give
 app = edge_app(rig.web("village"))
 """
 
+import shutil
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -101,16 +103,18 @@ class Rig:
 
     @classmethod
     async def make(cls, folder: Path) -> "Rig":
-        county = County(folder)
-        rig = cls(county, {kind: WebNode(await county.node(kind)) for kind in ("root", "town", "village")})
-        for kind in ("root", "town", "village"):
-            await rig.nodes["root"].desk.enrol_node(county.certificate(kind))
-        for kind, (name, post) in PEOPLE.items():
-            rig.persons[kind] = await add_person(rig.nodes[kind].node, name, post)
-            account = {"village": "wangfang", "town": "shen", "root": "fang"}[kind]
-            await rig.nodes[kind].people.add_account(account, rig.persons[kind][0], PASSWORD, county.clock())
-        await rig.everywhere()
+        if not _kept:
+            _kept.append(await _founded())
+        kept = _kept[0]
+        shutil.copytree(kept.folder.name, folder, dirs_exist_ok=True)
+        rig = await cls._opened(folder)
+        rig.county.clock.now_ms, rig.persons = kept.now_ms, dict(kept.persons)
         return rig
+
+    @classmethod
+    async def _opened(cls, folder: Path) -> "Rig":
+        county = County(folder)
+        return cls(county, {kind: WebNode(await county.node(kind)) for kind in ("root", "town", "village")})
 
     def web(self, kind: str) -> WebNode:
         return self.nodes[kind]
@@ -177,6 +181,31 @@ class Rig:
 
     async def close(self) -> None:
         await self.county.close()
+
+
+class Kept(NamedTuple):
+    """The three nodes as they were made once; each test gets a copy of their folder."""
+
+    folder: tempfile.TemporaryDirectory[str]
+    now_ms: int
+    persons: dict[str, tuple[str, str]]
+
+
+_kept: list[Kept] = []
+
+
+async def _founded() -> Kept:
+    folder = tempfile.TemporaryDirectory()
+    rig = await Rig._opened(Path(folder.name))
+    for kind in ("root", "town", "village"):
+        await rig.nodes["root"].desk.enrol_node(rig.county.certificate(kind))
+    for kind, (name, post) in PEOPLE.items():
+        rig.persons[kind] = await add_person(rig.nodes[kind].node, name, post)
+        account = {"village": "wangfang", "town": "shen", "root": "fang"}[kind]
+        await rig.nodes[kind].people.add_account(account, rig.persons[kind][0], PASSWORD, rig.county.clock())
+    await rig.everywhere()
+    await rig.close()
+    return Kept(folder, rig.county.clock(), rig.persons)
 
 
 __all__ = ["PASSWORD", "AddEvidence", "HandDownDispute", "Rig", "WebNode"]

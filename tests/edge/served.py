@@ -43,7 +43,7 @@ class Served:
     async def serve(self, kind: str) -> None:
         """Another node of the rig answers at an address of its own."""
         port = free_ports(1)[0]
-        config = uvicorn.Config(self.rig.app(kind), port=port, log_level="warning", timeout_graceful_shutdown=1, lifespan="off")
+        config = uvicorn.Config(self.rig.app(kind), port=port, log_level="warning", timeout_graceful_shutdown=0, lifespan="off")
         server = uvicorn.Server(config)
         self.url[kind], self.servers[kind] = f"http://127.0.0.1:{port}", server
         self._tasks.append(self.loop.create_task(server._serve()))  # `serve` takes the signals of the whole test run

@@ -210,7 +210,7 @@ def served(folder: Path) -> Iterator[tuple[str, Hub, Callable[[Any], Any]]]:
 
     async def main() -> None:
         async with world(folder) as hub:
-            server = uvicorn.Server(uvicorn.Config(hub.app, port=port, log_level="warning", timeout_graceful_shutdown=1))
+            server = uvicorn.Server(uvicorn.Config(hub.app, port=port, log_level="warning", timeout_graceful_shutdown=0))
             made.extend([server, hub])
             serving = asyncio.create_task(server.serve())
             while not server.started:

@@ -61,6 +61,7 @@ class Whole:
         await self.county.furnish(self.hub)
         await self.enrolment.announce_trust()
         await self.hub.start()
+        self.hub.gate.give_up()  # a county of this moment: its first word need not wait for anybody who may know more
         return self
 
     async def _node(self, folder: Path, config: Config) -> Node:
