@@ -437,6 +437,26 @@ async def test_who_waits_for_its_turn_to_open_the_database_holds_up_no_heal(whol
     await other.close()
 
 
+async def test_a_program_that_comes_back_between_the_look_and_the_lock_keeps_its_tables(whole, postgres_url, monkeypatch):
+    """It is connected again, and wrote nothing yet that would tell of it."""
+    await filled(whole)
+    await damaged_and_ready(whole, postgres_url, monkeypatch)
+    back, real = list[asyncpg.Connection](), postgres_salvage._is_used
+
+    async def used(c: asyncpg.Connection) -> bool:
+        looked = await real(c)
+        back.append(await asyncpg.connect(postgres_url.replace("+asyncpg", "")))
+        return looked
+
+    monkeypatch.setattr(postgres_salvage, "_is_used", used)
+    before = await asked(postgres_url, "select 'entry'::regclass::oid")
+    assert await healing.finish(whole.folder / "hub", whole.hub_config) is None
+    assert await asked(postgres_url, "select 'entry'::regclass::oid") == before
+    assert (whole.folder / "hub" / healing.ASKED).exists(), "made anew at the next start"
+    (other,) = back
+    await other.close()
+
+
 async def test_a_program_that_was_cut_off_while_the_database_was_healed_does_not_go_on_from_what_it_remembers(
     whole, postgres_url, monkeypatch
 ):
