@@ -32,10 +32,10 @@ from protocol.lane import EMPTY, LaneHead
 from protocol.node import log, observe
 from protocol.node.bodies import erase_bodies, expect_files
 from protocol.node.desk import row_of
-from protocol.node.folding import fold_again, fold_ended
+from protocol.node.folding import follow, follow_common, follow_ends
 from protocol.node.forks import Forks
 from protocol.node.journal import Journal, Stored, Writing
-from protocol.node.shelf import Shelf, Stale
+from protocol.node.shelf import Shelf
 from protocol.node.wake import Wake
 from protocol.place import COMMON
 from protocol.problem import Refused
@@ -225,7 +225,7 @@ class Admission:
         if self._forks and self._shelf.revoked and any(entry.node_of(e.origin) in self._shelf.revoked for e in fresh):
             self._forks.changed.set()
         if any(e.sort in ("person", "common") and e.head.kind == "PostEnded" for e in fresh):
-            await fold_ended(self._journal, self._shelf)
+            await follow_ends(self._journal, self._shelf)
         self._wake.commit({(e.ledger, e.origin) for e in fresh}, {e.subject for e in fresh})
         if self._arrivals and any(e.sort in ERRANDS for e in fresh):
             self._is_due = True
@@ -235,7 +235,8 @@ class Admission:
 
     async def common_changed(self) -> None:
         """Tables, certificates, revocations: what was folded by the ones before is folded again."""
-        self._fold_again(await self._shelf.load(self._journal))
+        if await follow_common(self._journal, self._shelf):
+            self._fold_again()
         if self._forks:
             self._forks.changed.set()  # a revocation may have named the history that counts
 
@@ -275,11 +276,9 @@ class Admission:
             await w.project(erased)
         return fresh
 
-    def _fold_again(self, stale: Stale) -> None:
+    def _fold_again(self) -> None:
         """Beside everything else: it may take minutes where there are many cases."""
-        if not stale.tables and not stale.nodes:
-            return
-        task = asyncio.create_task(fold_again(self._journal, self._shelf, stale))
+        task = asyncio.create_task(follow(self._journal, self._shelf))
         self._folding.add(task)
         task.add_done_callback(self._folding.discard)
         task.add_done_callback(lambda _: self._is_folded())

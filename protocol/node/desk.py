@@ -27,7 +27,7 @@ from protocol.node import adopting, observe, sealing
 from protocol.node.bodies import erase_bodies, expect_files
 from protocol.node.deciding import Asked, decide
 from protocol.node.errands import Errands
-from protocol.node.folding import fold_again, fold_ended
+from protocol.node.folding import follow, follow_common, follow_ends
 from protocol.node.journal import Journal, Stored, Writing
 from protocol.node.journal.branches import Branched, adopted_id
 from protocol.node.journal.rows import among, bound, fetch
@@ -210,7 +210,7 @@ class Desk:
                 drafts, author = await decide(asked, command, actor), (actor.person, actor.post)
             outcome = await self._write(asked, drafts, author, command.id, occurred_ms, offset_ms)
         if isinstance(command, EndPost):
-            await fold_ended(self.journal, self.shelf)
+            await follow_ends(self.journal, self.shelf)
         self._told([outcome], drafts)
         return outcome
 
@@ -245,7 +245,8 @@ class Desk:
             if known:
                 return known
             outcome = await self._write(self._asked(w), [draft], NODE, id_, self.clock(), self.offset())
-        await fold_again(self.journal, self.shelf, await self.shelf.load(self.journal))
+        if await follow_common(self.journal, self.shelf):
+            await follow(self.journal, self.shelf)
         self._told([outcome], [draft])
         return outcome
 

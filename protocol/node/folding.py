@@ -7,7 +7,9 @@ the holder's review, of a person it does not count at all; likewise what was wri
 nothing, since the subjects concerned are folded again.
 """
 
-from collections.abc import Collection, Iterable
+import logging
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import text
@@ -15,11 +17,12 @@ from sqlalchemy import text
 from protocol import views
 from protocol.certificate import serves
 from protocol.entry import Admitted, decode_head, node_of
+from protocol.node import log
 from protocol.node.journal import Journal, migrate
 from protocol.node.journal.rebuild import fill
 from protocol.node.journal.rows import index_names, is_postgres
 from protocol.node.listing import GONE, INDICES, SEARCH, STATISTICS
-from protocol.node.shelf import Shelf, Stale, ended_of, ends_folded, ends_known, note_ends
+from protocol.node.shelf import Owed, Shelf, Stale, ended_of, ends_folded, ends_known, note_ends
 from protocol.place import covers
 from protocol.tables import Tables
 
@@ -76,6 +79,55 @@ async def furnish(journal: Journal, shelf: Shelf) -> Journal:
     if folded_with is None and not is_old:
         await _note(journal, shelf.mark)
     return journal
+
+
+# After a commit: none of these three raises for the store's sake, full or away, since what was committed stands and is told. What could not be
+# done is owed: `shelf.owed.is_due` is set, and whoever runs the node calls `pay`.
+
+
+async def follow_common(journal: Journal, shelf: Shelf) -> bool:
+    """What *common* says now is in force. True: that makes views old, see `follow`."""
+    owed = shelf.owed
+    owed.common = True
+    with _owing(owed):
+        owed.stale, owed.common = owed.stale.then(await shelf.load(journal)), False
+    return bool(owed.stale.tables or owed.stale.nodes)
+
+
+async def follow(journal: Journal, shelf: Shelf) -> None:
+    """Folds again what was found old. It may take minutes where there are many cases."""
+    owed = shelf.owed
+    stale, owed.stale = owed.stale, Stale()
+    with _owing(owed):
+        try:
+            await fold_again(journal, shelf, stale)
+        except Exception:
+            owed.stale = stale.then(owed.stale)
+            raise
+
+
+async def follow_ends(journal: Journal, shelf: Shelf) -> None:
+    """After one that ends a post."""
+    with _owing(shelf.owed):
+        await fold_ended(journal, shelf)
+
+
+async def pay(journal: Journal, shelf: Shelf) -> None:
+    """All that is owed."""
+    shelf.owed.is_due.clear()
+    if shelf.owed.common:
+        await follow_common(journal, shelf)
+    await follow(journal, shelf)
+    await follow_ends(journal, shelf)
+
+
+@contextmanager
+def _owing(owed: Owed) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001, said aloud, and done when the store takes it
+        log.event("not folded again yet", level=logging.WARNING, exception=error)
+        owed.is_due.set()
 
 
 async def fold_ended(journal: Journal, shelf: Shelf) -> None:

@@ -21,12 +21,13 @@ from protocol import certificate as certificates
 from protocol import entry
 from protocol.certificate import Certificate
 from protocol.events import Actor
+from protocol.lane import LaneHead
 from protocol.node import asides, healing, indexing, killpoints, log, scrubbing, sticks, sweeping
 from protocol.node.admission import Admission
 from protocol.node.config import Config
 from protocol.node.desk import Desk
 from protocol.node.fellows import Fellows
-from protocol.node.folding import fold_again, fold_ended
+from protocol.node.folding import follow, follow_common, follow_ends, pay
 from protocol.node.forks import Forks, Moved
 from protocol.node.gate import Gate, note_restored
 from protocol.node.identity import Identity
@@ -52,6 +53,7 @@ from protocol.tables import Tables
 MARK_S = 0.5  # the mark follows a commit within this time; a mark that lags is harmless
 ERRANDS_S = 60.0  # how often we look whether a lower node has left something to us
 CODES_S = 30.0  # how often at most we look for numbers that were given twice
+OWED_S = 5.0
 ELSEWHERE_S = 1.0  # how often we look whether another program (the command line) wrote to our journal
 
 __all__ = ["MARK", "VERSION", "Node", "now_ms", "store_key", "store_url"]
@@ -98,6 +100,7 @@ class Node:
         self.outdated = asyncio.Event()  # a new epoch was opened while running: whoever runs this node closes it and opens it again
         self.servers: list[Callable[[], object]] = []  # states of nats-servers that this program runs, for the page
         self._tasks: list[asyncio.Task[None]] = []
+        self._heads: dict[tuple[str, str], LaneHead] = {}  # of all lanes, as `_elsewhere` told of them
         self._marked, self._wrote = asyncio.Event(), asyncio.Event()
         self._witness, self._advanced = witness, set[str]()
         self.wake.listen(self._note)
@@ -156,6 +159,7 @@ class Node:
         return self.forks.is_forked and not self.forks.has_twin and certificates.writes(self.certificate, COMMON)
 
     async def start(self) -> None:
+        self._heads = await self.journal.heads()
         await self.forks.load()
         self.forks.changed.set()
         await self.fellows.begin()
@@ -167,6 +171,7 @@ class Node:
             "pump": self.pump.run,
             "mark": self._mark,
             "elsewhere": self._elsewhere,
+            "owed": self._owed,
             "overtaken": self._overtaken,
             "gate": self.gate.run,
             "scrub": self._scrub,
@@ -333,24 +338,31 @@ class Node:
 
         What this program wrote itself is said once more, too: telling the two apart by lane misses one that both advanced.
         """
-        known = await self.journal.heads()
         while True:
             told = await self._told_of_another()
             if self.journal.replaced:
                 self.outdated.set()
             heads = await self.journal.heads()
-            changed = [lane for lane, head in heads.items() if known.get(lane) != head]
-            known = heads
+            changed = [lane for lane, head in heads.items() if self._heads.get(lane) != head]
             if changed:
-                if any(ledger == COMMON for ledger, _ in changed):
-                    await fold_again(self.journal, self.shelf, await self.shelf.load(self.journal))
-                await fold_ended(self.journal, self.shelf)
+                if any(ledger == COMMON for ledger, _ in changed) and await follow_common(self.journal, self.shelf):
+                    await follow(self.journal, self.shelf)
+                await follow_ends(self.journal, self.shelf)
                 await self.forks.load()
                 self.forks.changed.set()
+            self._heads = heads  # not before: of a round that failed the next one still tells
             if changed or told:
                 with self.fellows.passing_on():
                     self.wake.commit(changed, ())
                     self.wake.heard()
+
+    async def _owed(self) -> None:
+        """What a commit asked of the views and the store could not take then, again and again until it does."""
+        while True:
+            await self.shelf.owed.is_due.wait()
+            await asyncio.sleep(OWED_S)
+            await pay(self.journal, self.shelf)
+            self.wake.heard()
 
     async def _told_of_another(self) -> bool:
         """Waits ELSEWHERE_S at most; True: another program of this node said that it committed."""

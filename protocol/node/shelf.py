@@ -46,6 +46,22 @@ class Stale(NamedTuple):
     nodes: frozenset[str] = frozenset()
     before: Mapping[str, Mapping[tuple[str, str], int]] = MappingProxyType({})
 
+    def then(self, later: "Stale") -> "Stale":
+        """Both, for what was not folded by the first one: of each lane the least that counted."""
+        before = dict(later.before)
+        for node, lanes in self.before.items():
+            both = before.get(node, lanes)
+            before[node] = {lane: min(seq, both[lane]) for lane, seq in lanes.items() if lane in both}
+        return Stale(self.tables or later.tables, self.nodes | later.nodes, before)
+
+
+class Owed:
+    """What a commit asked of the views and the store could not take then, full or away. common: *common* was not even read again."""
+
+    def __init__(self) -> None:
+        self.stale, self.common = Stale(), False
+        self.is_due = asyncio.Event()
+
 
 class Ended(NamedTuple):
     """The end of a post: in ledgers of `reach`, what its people wrote beyond `last` does not count by itself."""
@@ -89,13 +105,14 @@ class Shelf:
         self.certificates: Mapping[str, Certificate] = {}
         self.ended: Mapping[str, Sequence[Ended]] = {}
         self.ends: Ends | None = None  # what `ended` was read from
+        self.owed = Owed()
         self.ending = asyncio.Lock()  # held while the ends are looked at and folded: of two looks the older must not be the last
 
     def __call__(self) -> Tables:
         return self._tables
 
     async def load(self, journal: Journal) -> Stale:
-        """Reads *common* from the views. At once in force; views are for `folding.fold_again`."""
+        """Reads *common* from the views. At once in force; views are for `folding.fold_again`, see `folding.follow_common`."""
         today = local_date(self._clock()).isoformat()
         async with journal.read() as c:
             rows = (await c.execute(text("select name, version, valid_from, content from table_row"))).all()
