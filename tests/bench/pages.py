@@ -7,7 +7,6 @@ the program made them wait is measured and added. Taps are those of one visit, f
 """
 
 import gzip
-import json
 import re
 import time
 from pathlib import Path
@@ -15,17 +14,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from axe_playwright_python.async_playwright import Axe
 
-from deploy.demo.cast import VILLAGE
+from deploy.demo.cast import TOWNSHIP
 from deploy.demo.check import Page as Program
 from deploy.demo.check import photo
 from deploy.demo.county import Demo
 from protocol.calendar import DAY_MS
+from protocol.node.identity import Identity
 from protocol.tables import Tables
 from tests.bench import rest
 from tests.bench.figure import Figure, figure, percentile
 from tests.bench.kit.by_hand import SIGN_S, TAKE_PHOTO_S, THUMBED_S, Hand, drawn
 from tests.bench.kit.county import county
 from tests.bench.kit.programs import running
+from tests.bench.save import form
 from tests.kit.browser import DESK, PHONE, TOUCH
 from tests.kit.machine import CHROMIUM
 from tests.shots import Camera, shoot
@@ -207,27 +208,28 @@ async def _log(browser: "Browser", demo: Demo, folder: Path) -> Hand:
 
 async def _visits(browser: "Browser", demo: Demo, folder: Path, runs: int) -> list[Hand]:
     """Each from the list to 已送达, with a photo and a signature, on a phone that has its signal."""
-    county, cadre = [await Program(demo.url(node), who).sign_in() for node, who in (("hub", "zhoumin"), ("town", CADRE))]
+    officer, cadre = [await Program(demo.url("town"), who).sign_in() for who in (rest.CLERK.account, CADRE)]
+    case = (await officer.post("/cases", form(0) | {"ledger": TOWNSHIP}))["case"]
+    await officer.step(case, "AcceptDispute")
+    person = (await cadre.get("/task/mine"))["me"]["person"]
     page = await Camera(browser, folder, readme=False).person(demo.url("town"), CADRE, PHONE, **TOUCH)
     await page.goto(demo.url("town") + "/task")
     hands = []
     for n in range(runs):
         purpose = f"看一眼围墙（第 {n + 1} 次）"
-        await _send(demo, county, cadre, purpose)
+        await _send(demo, officer, case, person, purpose)
         hands.append(await _visit(page, purpose))
-    for one in (county, cadre):
+    for one in (officer, cadre):
         await one.http.aclose()
     await page.context.close()
     return hands
 
 
-async def _send(demo: Demo, county: Program, cadre: Program, purpose: str) -> None:
-    case = (await county.get("/cases", view="held"))["rows"][0]["subject"]
-    person = (await cadre.get("/task/mine"))["me"]["person"]
-    home = json.loads((demo.folder / "town" / "identity" / "node.json").read_text())["node"]
+async def _send(demo: Demo, officer: Program, case: str, person: str, purpose: str) -> None:
+    home = Identity(demo.folder / "town").about().node
     due = str(int(time.time() * 1000) + 2 * DAY_MS)
-    task = {"place": VILLAGE, "address": "高禹村三组", "cadre": person, "home": home, "purpose": purpose, "due_ms": due}
-    await county.step(case, "AssignTask", **task)
+    task = {"place": TOWNSHIP, "address": "高禹村三组", "cadre": person, "home": home, "purpose": purpose, "due_ms": due}
+    await officer.step(case, "AssignTask", **task)
 
 
 async def _visit(page: "Page", purpose: str) -> Hand:

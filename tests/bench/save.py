@@ -67,14 +67,14 @@ async def saves(page: Page, count: int) -> list[float]:
     for n in range(count):
         began = time.perf_counter()
         if n % 2 == 0 or not case:
-            case = (await page.post("/cases", _form(n)))["case"]
+            case = (await page.post("/cases", form(n)))["case"]
         else:
             await page.step(case, "AddNote", text="两家又来说了一次，约好后天上午到现场看。")
         took.append((time.perf_counter() - began) * 1000)
     return took
 
 
-def _form(n: int) -> dict[str, object]:
+def form(n: int) -> dict[str, object]:
     return {
         "command_id": new_id(), "ledger": VILLAGE, "type": "0204", "account": f"{ACCOUNT}第{n}次。", "place_text": "三组晒谷场东边",
         "party_name": ["张福根", "李水木"], "party_side": ["applicant", "respondent"], "party_phone": ["13800000011", ""],

@@ -16,6 +16,7 @@ import uvicorn
 
 from deploy.nats.servers import free_ports
 from tests.edge.rig import Rig
+from tests.kit.browser import leave_pages
 from tests.kit.machine import wait_for_port
 from tests.kit.source import ROOT
 
@@ -43,7 +44,7 @@ class Served:
     async def serve(self, kind: str) -> None:
         """Another node of the rig answers at an address of its own."""
         port = free_ports(1)[0]
-        config = uvicorn.Config(self.rig.app(kind), port=port, log_level="warning", timeout_graceful_shutdown=0, lifespan="off")
+        config = uvicorn.Config(self.rig.app(kind), port=port, log_level="warning", timeout_graceful_shutdown=1, lifespan="off")
         server = uvicorn.Server(config)
         self.url[kind], self.servers[kind] = f"http://127.0.0.1:{port}", server
         self._tasks.append(self.loop.create_task(server._serve()))  # `serve` takes the signals of the whole test run
@@ -66,6 +67,7 @@ def served(folder: Path, *kinds: str) -> Iterator[Served]:
             wait_for_port(int(url.rpartition(":")[2]))
         yield made
     finally:
+        leave_pages()
         asyncio.run_coroutine_threadsafe(made.stop(), made.loop).result(DO_S_MAX)
         made.loop.call_soon_threadsafe(made.loop.stop)
         thread.join(DO_S_MAX)

@@ -133,6 +133,7 @@ def test_the_pages_of_the_centre_hold_on_a_small_screen(county, open_page):
     look(page, "board-statistics")
 
 
+@pytest.mark.whole_browser
 def test_the_printed_agreement_opens_in_the_browser(county, open_page):
     url, hub, run = county
     told = {"terms": ["界石立回原处。"], "performance": "当面办完。"}

@@ -22,6 +22,7 @@ from protocol.calendar import DAY_MS
 from protocol.commands import AcceptDispute, EscalateDispute, LogDispute, Party, RecordMediation, TakeUpDispute
 from protocol.events import Actor
 from protocol.node.config import Config
+from tests.kit.browser import leave_pages
 from tests.kit.source import ROOT
 from tests.node.desk_kit import ROOT as TOP
 from tests.node.desk_kit import TOWN, VILLAGE, County, Node, add_person, exchange, new_id, person_id
@@ -210,7 +211,7 @@ def served(folder: Path) -> Iterator[tuple[str, Hub, Callable[[Any], Any]]]:
 
     async def main() -> None:
         async with world(folder) as hub:
-            server = uvicorn.Server(uvicorn.Config(hub.app, port=port, log_level="warning", timeout_graceful_shutdown=0))
+            server = uvicorn.Server(uvicorn.Config(hub.app, port=port, log_level="warning", timeout_graceful_shutdown=1))
             made.extend([server, hub])
             serving = asyncio.create_task(server.serve())
             while not server.started:
@@ -224,6 +225,7 @@ def served(folder: Path) -> Iterator[tuple[str, Hub, Callable[[Any], Any]]]:
     try:
         yield f"http://127.0.0.1:{port}", made[1], lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, loop).result(30)
     finally:
+        leave_pages()
         made[0].should_exit = True
         thread.join(10)
         loop.close()

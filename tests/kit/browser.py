@@ -1,7 +1,8 @@
 """A real Chromium that complains: a test using `open_page` fails on every console error of its pages (this finds CSP breaches).
 
 `look` keeps a picture in out/ (git-ignored; look at it) and holds the page to WCAG 2.1 AA and to no sideways scroll.
-Mark such a test `@needs_chromium`. The server under test runs in another thread or process.
+Mark such a test `@needs_chromium`, and `@pytest.mark.whole_browser` when it wants what only a browser with a window system has: push,
+notifications, a microphone, a viewer of PDF. The server under test runs in another thread or process.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.kit.machine import CHROMIUM
+from tests.kit.machine import CHROMIUM, LIGHT_CHROMIUM
 from tests.kit.source import ROOT
 
 if TYPE_CHECKING:
@@ -28,14 +29,23 @@ ARGS = ["--no-sandbox", "--use-fake-device-for-media-stream"]  # a microphone th
 EXPECTED = re.compile(
     "ERR_|status of 4(01|22)|network error|Failed to fetch"
 )  # links cut on purpose, forms that come back, sessions that ended
+_shared: list["Chromium"] = []
 TOUCH = {"has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator["Chromium"]:
     shared = Chromium()
+    _shared.append(shared)
     yield shared
+    _shared.clear()
     shared.close()
+
+
+def leave_pages() -> None:
+    """For a server that ends: a page that still listens would hold it up."""
+    for one in _shared:
+        one.leave()
 
 
 class Chromium:
@@ -47,37 +57,45 @@ class Chromium:
 
     def __init__(self) -> None:
         self._playwright: Any = None
+        self._browsers: dict[str, Any] = {}  # program → what runs
 
     @contextmanager
-    def in_use(self) -> Iterator["Browser"]:
+    def in_use(self, program: str = LIGHT_CHROMIUM) -> Iterator["Browser"]:
         from playwright.sync_api import expect, sync_playwright  # a slow import, only for who needs it
 
         if self._playwright is None:
             expect.set_options(timeout=WAITS_MS)
             self._playwright = sync_playwright().start()
             self._loop = asyncio.get_running_loop()
-            self._browser = self._playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)  # Debian's: nothing is downloaded
         _set_running_loop(self._loop)
+        if program not in self._browsers:
+            self._browsers[program] = self._playwright.chromium.launch(executable_path=program, args=ARGS)  # Debian's: nothing is downloaded
         try:
-            yield self._browser
+            yield self._browsers[program]
         finally:
-            for context in self._browser.contexts:
-                context.close()
+            self.leave()
             _set_running_loop(None)
+
+    def leave(self) -> None:
+        """Closes every page. Only while it is in use, or was not used yet."""
+        for browser in self._browsers.values():
+            for context in browser.contexts:
+                context.close()
 
     def close(self) -> None:
         if self._playwright is not None:
             _set_running_loop(self._loop)
-            self._browser.close()
+            for browser in self._browsers.values():
+                browser.close()
             self._playwright.stop()
             _set_running_loop(None)
 
 
 @pytest.fixture
-def open_page(chromium: Chromium) -> Iterator[Callable[..., "Page"]]:
+def open_page(chromium: Chromium, request: pytest.FixtureRequest) -> Iterator[Callable[..., "Page"]]:
     """open_page(url, size, **context options) → a page in a context of its own, which has answered with our CSP."""
     complaints: list[str] = []
-    with chromium.in_use() as browser:
+    with chromium.in_use(CHROMIUM if request.node.get_closest_marker("whole_browser") else LIGHT_CHROMIUM) as browser:
 
         def opened(url: str, size: dict[str, int], **more: object) -> "Page":
             page = browser.new_context(viewport=size, locale="zh-CN", timezone_id="Asia/Shanghai", **more).new_page()

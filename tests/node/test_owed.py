@@ -94,6 +94,7 @@ async def test_a_revocation_that_could_not_be_folded_in_is_folded_in_later(count
     await root.desk.revoke_node(village.signer.node, [], "电脑丢了")
     await settle(root, town)
     for node in (root, town):
+        await node.admission.settled()
         assert node.shelf.owed.is_due.is_set()
         assert (await case_row(node, case))[1] == 0
     full.is_full = False

@@ -14,7 +14,7 @@ from tests.kit.browser import PHONE, TOUCH, look
 from tests.kit.machine import needs_chromium
 from tests.phone.test_cadre_browser import Phone, size_of
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.whole_browser]
 LATITUDE, LONGITUDE = 30.638611, -119.680278  # west of Greenwich, so that a lost sign is seen
 GPS_POINTER, ASCII, RATIONAL, LONG = 0x8825, 2, 5, 4
 # A phone that is at work on a picture until it is told to `go`.

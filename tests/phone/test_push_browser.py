@@ -17,7 +17,7 @@ from tests.kit.machine import needs_chromium
 from tests.kit.push import Service
 from tests.phone.test_cadre_browser import Phone
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.whole_browser]
 RULES = Rules(contact="mailto:admin@example.org", services=["127.0.0.1"])
 SUBSCRIBED = """{ let mine = null, times = 0; const made = (key) => ({ endpoint: 'ENDPOINT' + (times++ || ''), options: { applicationServerKey: key }, unsubscribe: async () => { mine = null; return true; } });
   mine = BEFORE; PushManager.prototype.getSubscription = async () => mine;

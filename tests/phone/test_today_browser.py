@@ -88,6 +88,7 @@ def test_he_calls_and_gets_there_from_the_visit(world, open_page):
     expect(page.get_by_text("地址已复制")).to_be_visible()
 
 
+@pytest.mark.whole_browser
 def test_news_are_told_without_names_and_a_recalled_task_asks_nothing_more(world, open_page):
     url, hub, run = world
     first = run(hub.send("田埂地界"))
