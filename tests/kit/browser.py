@@ -69,7 +69,9 @@ class Chromium:
             self._loop = asyncio.get_running_loop()
         _set_running_loop(self._loop)
         if program not in self._browsers:
-            self._browsers[program] = self._playwright.chromium.launch(executable_path=program, args=ARGS)  # Debian's: nothing is downloaded
+            self._browsers[program] = self._playwright.chromium.launch(
+                executable_path=program, args=ARGS
+            )  # Debian's: nothing is downloaded
         try:
             yield self._browsers[program]
         finally:
