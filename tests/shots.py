@@ -10,7 +10,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +55,12 @@ class Camera:
         if not EXPECTED.search(words) and not (self.refusals and "status of 40" in words):
             self.complaints.append(words)
 
+    def wants(self, name: str) -> bool:
+        return not self.readme or name in README
+
     async def take(self, page: "Page", name: str, sizes: "Sequence[tuple[str, ViewportSize]]" = SIZES) -> None:
         """sizes: (end of the file's name, screen), the first one is what the page goes on with."""
-        if self.readme and name not in README:
+        if not self.wants(name):
             return
         if f"{name}{sizes[0][0]}" in self.taken:
             self.complaints.append(f"two pictures are called {name}")
@@ -87,6 +90,7 @@ STATES = {  # path of the village's desk → name; what stands there when someth
     "/people": "no-permission", "/cases/00000000000000000000000000000000": "no-such-case", "/nowhere": "no-such-page",
     "/cases?text=没有这个词": "nothing-found", "/cases?view=review": "list-empty", "/calendar": "calendar",
 }  # fmt: skip
+TOWNSHIP_PAGES = {"/desk": "township-desk", "/today": "township-today", "/statistics?period=year": "township-statistics"}
 COUNTY_PAGES = {
     "/map": "map", "/map?place=330523/330523111": "map-villages", "/map?heat=overdue&type=02": "map-overdue",
     "/statistics": "statistics-month", "/today": "hub-today", "/tasks": "tasks", "/statistics?period=year": "statistics", "/people": "people", "/nodes": "nodes", "/link": "hub-link", "/quarantine": "quarantine", "/reviews": "reviews",
@@ -105,16 +109,11 @@ async def shoot(camera: Camera, demo: Demo) -> None:
     await story.up_to_the_township()
     await village.goto(f"{demo.url('gaoyu')}/cases/{story.case_id}")
     await camera.take(village, "case")
-    for path, name in VILLAGE_PAGES.items():
-        await village.goto(demo.url("gaoyu") + path.format(case=story.case_id))
-        await camera.take(village, name)
-    await states(camera, village, demo)
-    town = await camera.person(demo.url("town"), "liqiang", DESK)
-    await camera.take(town, "township-desk")
-    await town.goto(demo.url("town") + "/today")
-    await camera.take(town, "township-today")
-    await town.goto(demo.url("town") + "/statistics?period=year")
-    await camera.take(town, "township-statistics")
+    await each(camera, village, demo.url("gaoyu"), {path.format(case=story.case_id): name for path, name in VILLAGE_PAGES.items()})
+    if not camera.readme:
+        await states(camera, village, demo)
+        town = await camera.person(demo.url("town"), "liqiang", DESK)
+        await each(camera, town, demo.url("town"), TOWNSHIP_PAGES)
     county = await camera.person(demo.url("hub"), "zhoumin", DESK)
     await camera.take(county, "board")
     await story.county.step(story.case_id, "TakeUpDispute")
@@ -125,14 +124,19 @@ async def shoot(camera: Camera, demo: Demo) -> None:
     await at_the_phone(camera, demo)
     if not camera.readme:
         await in_its_states(camera, demo, story)
-    await story.agreement_and_closing()
-    await county.goto(f"{demo.url('hub')}/cases/{story.case_id}")
-    await camera.take(county, "case-closed")
-    for path, name in COUNTY_PAGES.items():
-        await county.goto(demo.url("hub") + path)
-        await camera.take(county, name)
-    await in_english(camera, demo, story.case_id)
+        await story.agreement_and_closing()
+    await each(camera, county, demo.url("hub"), {f"/cases/{story.case_id}": "case-closed", **COUNTY_PAGES})
+    if not camera.readme:
+        await in_english(camera, demo, story.case_id)
     await story.close()
+
+
+async def each(camera: Camera, page: "Page", url: str, pages: Mapping[str, str]) -> None:
+    """pages: path → name of its picture."""
+    for path, name in pages.items():
+        if camera.wants(name):
+            await page.goto(url + path)
+            await camera.take(page, name)
 
 
 async def in_english(camera: Camera, demo: Demo, case: str) -> None:

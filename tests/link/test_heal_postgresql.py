@@ -103,10 +103,10 @@ async def ended(node: Node) -> Healing:
     return report
 
 
-async def filled(whole: Whole) -> tuple[Node, Node, list[str]]:
+async def filled(whole: Whole, disputes: int = 5) -> tuple[Node, Node, list[str]]:
     """A township and a village that wrote, and what the county knows when all is one."""
     town, village = await whole.join("天子湖镇", TOWN, leaf=True), await whole.join("高禹村", V1)
-    for _ in range(25):
+    for _ in range(disputes):
         await village.desk.submit(dispute(V1), actor(village, "clerk"))
     await soon_equal(V1, whole.hub, town, village)
     await soon_equal("_", whole.hub, town, village)
@@ -116,7 +116,7 @@ async def filled(whole: Whole) -> tuple[Node, Node, list[str]]:
 
 
 async def test_spoilt_blocks_of_every_table_and_index_heal_from_the_others(whole, postgres_server, postgres_url):
-    town, village, before = await filled(whole)
+    town, village, before = await filled(whole, 25)
     await closed(whole)
     names = ("entry", "entry_lane", "entry_subject", "case_row", "lane", "search", "command")
     spoilt = await files(postgres_server, postgres_url, *names)

@@ -176,18 +176,24 @@ def make_app(
     for whoever may not, first match · new_id: makes the command
     ids that go out with the forms.
     """
+    application = routed(routes, dist, home, homes)
     environment = environment_of(node, templates, dist, home)
+    state = State({"node": node, "environment": environment, "home": home, "new_id": new_id, "link_state": link.state, "channels": {}})
+    state.catalogue, state.english = partial(catalogue_of, *templates), None  # not before somebody asks for English
+    state.views = {**stream.VIEWS, **today.VIEWS, **(views or {})}
+    application.state = state
+    return application
+
+
+def routed(routes: list, dist: Path, home: str, homes: Mapping[str, str]) -> Litestar:
+    """Every page, of no node yet."""
     shared = [*session.routes(home, homes), *(route for module in PAGES for route in module.routes())]
     dist.mkdir(parents=True, exist_ok=True)
     static = create_static_files_router(
         "/static", [dist], opt={"public": "file"}, cache_control=CacheControlHeader(max_age=YEAR_S, immutable=True)
     )
-    state = State({"node": node, "environment": environment, "home": home, "new_id": new_id, "link_state": link.state, "channels": {}})
-    state.catalogue, state.english = partial(catalogue_of, *templates), None  # not before somebody asks for English
-    state.views = {**stream.VIEWS, **today.VIEWS, **(views or {})}
     return Litestar(
         [*shared, static, *routes],
-        state=state,
         before_request=_before,
         after_response=watch.answered,
         exception_handlers={Refused: refused, HTTPException: failed, Exception: failed},
