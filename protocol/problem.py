@@ -19,6 +19,7 @@ SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "sign_in_wrong": (401, "账号或密码不对。"),
     "recovery_wrong": (401, "答复不对、已经过期，或者试的次数太多。请重新要一串，再打电话问一次。"),
     "post_needed": (403, "账号和密码都对，但是这个账号现在没有岗位。请找本单位管理员。"),
+    "post_coming": (503, "账号和密码都对。这台机器的台账刚修复过，您的岗位还在从别的机器取回，请过一会儿再登录。"),
     "sign_in_throttled": (429, "输错次数太多，请 {minutes} 分钟后再试。"),
     "not_allowed": (403, "您的岗位不能做这一步：{what}。"),
     "not_served": (403, "这台机器不替“{office}”办事，请在它自己的机器上办。"),

@@ -1,6 +1,7 @@
 """人员 and 忘了密码 at an edge: a township registers its people, gives second accounts, and helps a village that is cut off."""
 
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -73,3 +74,14 @@ async def test_who_may_not_help_gets_no_answer(rig: Rig):
     async with at(rig, "village") as client:
         vouching = {"command_id": new_id(), "node": "ntown2222", "account": "shen", "challenge": "AAAA-BBBB-CCCC"}
         assert (await client.post("/vouch", data=vouching, headers=JSON)).status_code == 403
+
+
+@pytest.mark.parametrize(("state", "status", "words"), [(None, 403, "现在没有岗位"), (object(), 503, "您的岗位还在从别的机器取回")])
+async def test_who_has_no_post_is_told_whether_it_is_on_its_way_back(rig: Rig, state: object, status: int, words: str):
+    """A heal is open as long as something that was here has not come back."""
+    node = rig.web("village").node
+    await node.people.add_account("meiyou", "0" * 32, PASSWORD, rig.county.clock())
+    node.mending = SimpleNamespace(state=state)
+    async with at(rig, "village", "-") as client:
+        answer = await client.post("/sign-in", data={"name": "meiyou", "password": PASSWORD})
+    assert (answer.status_code, words in answer.text) == (status, True)

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from hub.web.joining import invitation_route
+from protocol.node.web import app
 from protocol.problem import Refused
 from tests.edge.pages_kit import form_of
 from tests.hub_pages.world import JSON, PASSWORD, Hub, served
@@ -28,6 +29,13 @@ class Invites:
             raise Refused("field_impossible", field="leaf", what="分支服务器", why="只有乡镇一级可以带")
         self.asked.append(asked)
         return CODE
+
+
+@pytest.fixture(autouse=True)
+def own_routes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is registered more than other tests have."""
+    made: Any = app.routed
+    monkeypatch.setattr(app, "routed", made.real)
 
 
 def inviting(hub: Hub) -> Invites:

@@ -29,13 +29,15 @@ class _Compiled(BytecodeCache):
 
 
 class _Routed:
+    """real: for whoever registers a route more at an application, which would be everybody's."""
+
     def __init__(self) -> None:
-        self._real, self._kept = app.routed, dict[tuple, Litestar]()
+        self.real, self._kept = app.routed, dict[tuple, Litestar]()
 
     def __call__(self, routes: list[Any], dist: Path, home: str, homes: Mapping[str, str]) -> Litestar:
         key = (*(getattr(route, "handler_name", type(route).__name__) for route in routes), dist, home, *homes.items())
         if key not in self._kept:
-            self._kept[key] = self._real(routes, dist, home, homes)
+            self._kept[key] = self.real(routes, dist, home, homes)
         return copy.copy(self._kept[key])
 
 

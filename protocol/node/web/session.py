@@ -111,7 +111,8 @@ async def sign_in(request: Request) -> Response[Any]:
     if await node.people.must_choose_password(token):
         answer: Response[Any] = twin({"must_choose_password": True}) if wants_json(request) else Redirect("/password", status_code=303)
         return _with_cookie(request, answer, token, False)
-    return await _not_signed_in(request, form, Refused("post_needed"))
+    is_healing = getattr(getattr(node, "mending", None), "state", None) is not None
+    return await _not_signed_in(request, form, Refused("post_coming" if is_healing else "post_needed"))
 
 
 async def _not_signed_in(request: Request, form: dict[str, str], refusal: Refused) -> Response[Any]:
