@@ -91,24 +91,24 @@ URGED: Final = (
     "urged_ms is not null and not exists (select 1 from task_row t where t.case_subject = case_row.subject"
     " and (t.assigned_by || '') = case_row.holder and t.assigned_ms >= case_row.urged_ms)"  # of the office there are thousands, of the case few
 )
-_VIEW: Final = {  # a date is moved, never :now_ms: PostgreSQL takes the sum of a bound value for a small number
+_VIEW: Final = {  # dates by what case_ends is ordered by: a range of it
     "all": "1 = 1",
     "open": IS_OPEN,
     "held": f"(holder || '') = :office and {IS_OPEN}",
-    "due": f"(holder || '') = :office and {IS_OPEN} and (due_ms + 0) - {DUE_MS} < :now_ms",
+    "due": f"(holder || '') = :office and {IS_OPEN} and {FIRST_DUE_MS} < :pressing_ms",
     "incoming": "offer_to = :office",
     "outgoing": "offer_by = :office and offer_to > ''",
     "came_down": "offer_to = :office and offer_kind = 'hand_down'",
     "urged": f"holder = :office and {URGED}",
     "follow_up": "follow_up_by = :office and follow_up_due_ms is not null",
     "review": "subject in (select subject from review_row where owner = :office)",
-    "overdue": f"(due_ms + 0) < :now_ms and {IS_OPEN}",
-    "soon": f"(due_ms + 0) >= :now_ms and (due_ms + 0) - {SOON_MS} < :now_ms and {IS_OPEN}",
+    "overdue": f"{FIRST_DUE_MS} < :now_ms and {IS_OPEN}",
+    "soon": f"{FIRST_DUE_MS} >= :now_ms and {FIRST_DUE_MS} < :soon_ms and {IS_OPEN}",
 }
 _OWN: Final = frozenset({"held", "due", "incoming", "outgoing", "came_down", "urged"})  # names the actor's office, so it is seen by rule
 _ORDER: Final = {
-    "overdue": "due_ms, subject",
-    "due": "due_ms, subject",
+    "overdue": FIRST_DUE,
+    "due": FIRST_DUE,
     "incoming": "offer_ms, subject",
     "urged": "urged_ms, subject",
     "follow_up": "follow_up_due_ms, subject",
@@ -184,16 +184,20 @@ def any_of(wheres: Sequence[Where]) -> Where:
     return "(" + " or ".join(parts) + ")", {f"{name}_{n}": value for n, (_, some) in enumerate(wheres) for name, value in some.items()}
 
 
+def _dates(now_ms: int) -> dict[str, int]:
+    return {"now_ms": now_ms, "soon_ms": now_ms + SOON_MS, "pressing_ms": now_ms + DUE_MS}
+
+
 def view(name: str, actor: Actor, now_ms: int, seen: Where) -> Where:
     """One of VIEWS, within what is seen."""
     sql, values = seen
     inside = sql if name not in _OWN or sql == "1 = 0" else "1 = 1"
     asked, offices = (
-        any_of([(_VIEW[name], {"office": office, "now_ms": now_ms}) for office in actor.offices])
+        any_of([(_VIEW[name], {"office": office, **_dates(now_ms)}) for office in actor.offices])
         if ":office" in _VIEW[name]
         else (_VIEW[name], {})
     )
-    return f"{inside} and {asked}", {**values, **offices, "now_ms": now_ms}
+    return f"{inside} and {asked}", {**values, **offices, **_dates(now_ms)}
 
 
 def own_region(actor: Actor) -> Where:

@@ -7,6 +7,7 @@ A case or task itself is folded from its entries, so that what a revoked node wr
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any
 
+import msgspec
 from nacl.bindings import crypto_scalarmult_base
 from sqlalchemy import text as sql_text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -224,10 +225,13 @@ class Reads:
 
     # ── tasks ──
 
-    async def tasks(self, actor: Actor, case: str = "", open_only: bool = False, most: int = TASKS_MAX, cadre: str = "") -> list[TaskRow]:
+    async def tasks(
+        self, actor: Actor, case: str = "", open_only: bool = False, most: int = TASKS_MAX, cadre: str = "", marked: bool = True
+    ) -> list[TaskRow]:
         """Tasks in places the actor's office covers, asked of its unit, or assigned by it: what ends first in front, then what is over.
 
-        case: only those of this case, the last sent in front · cadre: only those that he has.
+        case: only those of this case, the last sent in front · cadre: only those that he has · marked: with their receipts; of hundreds that are
+        only weighed they are asked for those that are shown (`marked_tasks`).
         """
         if not actor.powers & access.CASE_POWERS:
             return []
@@ -238,7 +242,13 @@ class Reads:
             condition = f"{listing.TASK_GOES_ON} and {condition}"
         if cadre:
             condition, values = f"cadre = :cadre and {condition}", {**values, "cadre": cadre}
-        return await self._task_rows(condition, values, "assigned_ms desc, subject" if case else _FIRST_DUE, most)
+        return await self._task_rows(condition, values, "assigned_ms desc, subject" if case else _FIRST_DUE, most, marked)
+
+    async def marked_tasks(self, rows: Sequence[TaskRow]) -> list[TaskRow]:
+        """The same with their receipts."""
+        async with self._journal.read() as c:
+            known = await self._marks(c, [(row.ledger, row.last_origin, row.last_seq) for row in rows])
+        return [msgspec.structs.replace(row, marks=known[row.ledger, row.last_origin, row.last_seq]) for row in rows]
 
     async def declined(self, actor: Actor, most: int = TASKS_MAX) -> list[TaskRow]:
         """Visits that were declined and came to nobody since: their case is open, and no later task of it was sent. As `tasks` sees them."""
@@ -451,11 +461,13 @@ class Reads:
     async def _marks(self, c: AsyncConnection, keys: Iterable[Key]) -> dict[Key, tuple[Mark, ...]]:
         return await marks.marks(c, keys, self._shelf, self._signer.certificate)
 
-    async def _task_rows(self, condition: str, values: dict[str, Any], order: str, most: int = TASKS_MAX) -> list[TaskRow]:
+    async def _task_rows(
+        self, condition: str, values: dict[str, Any], order: str, most: int = TASKS_MAX, marked: bool = True
+    ) -> list[TaskRow]:
         async with self._journal.read() as c:
             rows = await _dicts(c, listing.page(condition, order, "task_row"), {**values, "per": min(most, TASKS_MAX), "skip": 0})
-            known = await self._marks(c, [_last(row) for row in rows])
-        return [row_as(TaskRow, row, known[_last(row)]) for row in rows]
+            known = await self._marks(c, [_last(row) for row in rows]) if marked else {}
+        return [row_as(TaskRow, row, known.get(_last(row), ())) for row in rows]
 
     async def _names(self, c: AsyncConnection, persons: Sequence[str]) -> dict[str, str]:
         if not persons:

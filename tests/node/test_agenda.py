@@ -1,11 +1,12 @@
 """What lies in a time: meetings stay whatever the units answered, dates and visits stand on their day, and nobody sees what is not his."""
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
 
-from protocol.calendar import DAY_MS
+from protocol.calendar import DAY_MS, local_date, start_of_day_ms
 from protocol.commands import AssignTask, ConveneUnits, DeclineTask, RecallTask
 from protocol.node import agenda
 from tests.node.desk_kit import OTHER_TOWN, ROOT, TOWN, UNIT, VILLAGE, County, add_person, dispute, new_id
@@ -90,9 +91,23 @@ async def test_a_visit_stands_on_the_day_by_which_it_is_to_be_made(county: Count
     assert await root.reads.agenda.visits(operator, *EVER) == []
 
 
-async def test_dates_are_found_along_an_index(county: County):
+@pytest.mark.parametrize("made", ["some", "count"])
+async def test_dates_are_found_along_an_index(county: County, made: str):
     root = await county.node("root")
-    asked = agenda._ENDS.format(holders="(holder || '') = 'x'").replace(":from_ms", "1").replace(":to_ms", "2").replace(":most", "9")
+    asked = getattr(agenda._ENDS, made)(2).format(holders="(holder || '') = 'x'")
+    asked = asked.replace(":at_0", "1").replace(":at_1", "2").replace(":at_2", "3").replace(":a_day", "9")
     async with root.journal.read() as c:
         plan = " ".join(str(row) for row in await c.execute(text(f"explain query plan {asked}")))
-    assert "SEARCH case_row USING INDEX case_ends (<expr>>? AND <expr><?)" in plan
+    assert len(re.findall(r"SEARCH case_row USING (?:COVERING )?INDEX case_ends \(<expr>>\? AND <expr><\?\)", plan)) == 2, plan
+
+
+async def test_of_each_day_the_first_are_told_and_how_many_it_has(county: County):
+    root = await county.node("root")
+    operator, first = root.actor("operator", ROOT), start_of_day_ms(local_date(county.clock()))
+    for _ in range(5):
+        await root.say(dispute(ROOT), operator)
+    end_ms = first + 14 * DAY_MS
+    every = await root.reads.agenda.dates(operator, first, end_ms)
+    some = await root.reads.agenda.dates(operator, first, end_ms, 2)
+    assert len(every) == 5 and [one.of_day for one in some] == [5, 5]
+    assert [one.case for one in some] == [one.case for one in sorted(every, key=lambda one: (one.at_ms, one.case))][:2]

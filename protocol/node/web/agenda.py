@@ -1,23 +1,28 @@
 """日程: two weeks day by day: joint meetings, visits, dates at which something of this office ends.
 
     GET /calendar?from=2026-11-23      begins on the Monday of that day's week; without, on this week's
+        …&day=2026-11-25               all of this day, where others show SHOWN_MAX
 
 Meetings are those that cases seen here were convened to (UnitsConvened), past ones too; a case's date is its first legal clock.
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import date, timedelta
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from litestar import Request, Response, get
 
 from protocol import calendar
+from protocol.node.agenda import AT_ONCE_MAX, Meeting
 from protocol.node.web.lists import day_of
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
 from protocol.node.web.words import WEEKDAYS, local
 
 DAYS: Final = 14
+SHOWN_MAX: Final = 12  # of one day; the rest is a press away
 ANSWERS: Final = {  # status of a unit's task → what it says of its coming, tone
     "sent": ("没回话", "soon"),
     "confirmed": ("来", "good"),
@@ -58,58 +63,99 @@ def first_day(request: Request) -> date:
     return asked - timedelta(days=asked.weekday())
 
 
-async def meetings(request: Request, from_ms: int, to_ms: int) -> list[tuple[int, Entry]]:
+class Told(NamedTuple):
+    """order: within its day, what has an hour in front · entry: makes what is shown of it · of_day: how many of its kind the day has, where
+    not each of them is told."""
+
+    kind: str
+    at_ms: int
+    order: tuple[bool, int, str]
+    entry: Callable[[], Entry]
+    of_day: int = 0
+
+
+async def meetings(request: Request, from_ms: int, to_ms: int, a_day: int) -> list[Told]:
     """Of the cases seen here whose units were asked to come, with what each answered."""
     node, actor, tables = node_of(request), actor_of(request), node_of(request).tables()
-    found = []
-    for one in await node.reads.agenda.meetings(actor, from_ms, to_ms):
+
+    def entry(one: Meeting, words: str) -> Entry:
         answers = tuple((tables.office_name(unit), *ANSWERS.get(status, ("", ""))) for unit, status in one.answers)
-        words, href = one.words or tables.type_name(one.type), f"/cases/{one.case}#timeline"
-        entry = Entry("meeting", calendar.local_time(one.when_ms), words, "", href, label="联调", answers=answers, is_off=one.is_off)
-        found.append((one.when_ms, entry))
+        href = f"/cases/{one.case}#timeline"
+        return Entry("meeting", calendar.local_time(one.when_ms), words, "", href, label="联调", answers=answers, is_off=one.is_off)
+
+    found = []
+    for one in await node.reads.agenda.meetings(actor, from_ms, to_ms, a_day):
+        words = one.words or tables.type_name(one.type)
+        found.append(Told("meeting", one.when_ms, (False, one.when_ms, words), partial(entry, one, words), one.of_day))
     return found
 
 
-async def dates(request: Request, from_ms: int, to_ms: int) -> list[tuple[int, Entry]]:
+async def dates(request: Request, from_ms: int, to_ms: int, a_day: int) -> list[Told]:
     """At which cases of this office end or are to be looked after, and visits."""
     node, actor, now_ms = node_of(request), actor_of(request), node_of(request).clock()
     found = []
-    for one in await node.reads.agenda.dates(actor, from_ms, to_ms):
+    for one in await node.reads.agenda.dates(actor, from_ms, to_ms, a_day):
         label = "回访" if one.kind == "follow_up" else "到期"
-        found.append((one.at_ms, Entry(one.kind, "", one.words, one.parties, f"/cases/{one.case}", one.at_ms < now_ms, label)))
-    visits = await node.reads.agenda.visits(actor, from_ms, to_ms)
+        entry = partial(Entry, one.kind, "", one.words, one.parties, f"/cases/{one.case}", one.at_ms < now_ms, label)
+        found.append(Told(one.kind, one.at_ms, (True, one.at_ms, one.words), entry, one.of_day))
+    visits = await node.reads.agenda.visits(actor, from_ms, to_ms, a_day)
     names = await node.reads.person_names({one.cadre for one in visits} - {""})
     for one in visits:
         hour, who = calendar.local_time(one.at_ms), names.get(one.cadre, "")
-        found.append((one.at_ms, Entry("visit", hour, one.words, who, f"/tasks/{one.task}", one.at_ms < now_ms)))
+        entry = partial(Entry, "visit", hour, one.words, who, f"/tasks/{one.task}", one.at_ms < now_ms)
+        found.append(Told("visit", one.at_ms, (False, one.at_ms, one.words), entry, one.of_day))
     return found
 
 
-async def days(request: Request, first: date) -> list[Day]:
+async def days(request: Request, first: date, a_day: int, whole: str) -> tuple[list[Day], dict[str, int]]:
+    """Of each day the first `a_day` entries, of the date `whole` all. (the days, date → how many are left)."""
     node = node_of(request)
     rules, now_ms = node.tables().calendar, node.clock()
-    span = calendar.start_of_day_ms(first), calendar.end_of_day_ms(first + timedelta(days=DAYS - 1)) + 1
-    told = [*await meetings(request, *span), *await dates(request, *span)]
-    by_day: dict[date, list[tuple[int, Entry]]] = defaultdict(list)
-    for at_ms, entry in told:
-        by_day[calendar.local_date(at_ms)].append((at_ms, entry))
-    today, made = local(now_ms).date(), []
+    span = _span(first, first + timedelta(days=DAYS - 1))
+    told = await _told(request, span, a_day)
+    if asked := day_of(whole):
+        told = [one for one in told if calendar.local_date(one.at_ms) != asked]
+        told += await _told(request, _span(asked, asked), AT_ONCE_MAX)
+    by_day: dict[date, list[Told]] = defaultdict(list)
+    for one in told:
+        by_day[calendar.local_date(one.at_ms)].append(one)
+    today, made, left = local(now_ms).date(), [], {}
     for n in range(DAYS):
         day = first + timedelta(days=n)
-        entries = [entry for _, entry in sorted(by_day[day], key=lambda one: (one[1].time == "", one[0], one[1].words))]
+        some = sorted(by_day[day], key=lambda one: one.order)
+        shown = some if day == asked else some[:a_day]
+        left[day.isoformat()] = _total(some) - len(shown)
         words, weekday = f"{day.month}月{day.day}日", WEEKDAYS[day.weekday()]
+        entries = [one.entry() for one in shown]
         made.append(Day(day.isoformat(), words, weekday, rules.is_working(day), day == today, entries))
-    return made
+    return made, left
+
+
+async def _told(request: Request, span: tuple[int, int], a_day: int) -> list[Told]:
+    return [*await meetings(request, *span, a_day), *await dates(request, *span, a_day)]
+
+
+def _span(first: date, last: date) -> tuple[int, int]:
+    return calendar.start_of_day_ms(first), calendar.end_of_day_ms(last) + 1
+
+
+def _total(some: list[Told]) -> int:
+    """Of one day."""
+    kinds: dict[str, list[Told]] = defaultdict(list)
+    for one in some:
+        kinds[one.kind].append(one)
+    return sum(max(len(every), *(one.of_day for one in every)) for every in kinds.values())
 
 
 @get("/calendar", of_cases=True)
 async def agenda(request: Request) -> Response[Any]:
-    first = first_day(request)
-    shown = await days(request, first)
+    first, whole = first_day(request), request.query_params.get("day", "")
+    shown, left = await days(request, first, AT_ONCE_MAX if wants_json(request) else SHOWN_MAX, whole)
     if wants_json(request):
         return twin({"days": shown})
     before, after = first - timedelta(days=DAYS), first + timedelta(days=DAYS)
-    return await page(request, "calendar.html", days=shown, before=before.isoformat(), after=after.isoformat(), path="/calendar")
+    around = {"first": first.isoformat(), "before": before.isoformat(), "after": after.isoformat()}
+    return await page(request, "calendar.html", days=shown, left=left, **around, path="/calendar")
 
 
 def routes() -> list:

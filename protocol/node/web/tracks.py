@@ -63,7 +63,9 @@ async def track(request: Request, row: Any) -> Track:
 async def tracks(request: Request, open_only: bool, case: str = "", cadre: str = "") -> list[Track]:
     """The worst in front, with what was declined and is nobody's; what is over, newest first. cadre: only those that may be taken from him."""
     if open_only and not case and not cadre:
-        return await tracks_of(request, (await ranked(request))[:SHOWN_MAX])
+        worst = (await ranked(request))[:SHOWN_MAX]
+        rows = await node_of(request).reads.marked_tasks([one.row for one in worst])
+        return await tracks_of(request, [one._replace(row=row) for one, row in zip(worst, rows, strict=True)])
     rows = await node_of(request).reads.tasks(actor_of(request), case=case, open_only=open_only, most=READ_MAX, cadre=cadre)
     found = await tracks_of(request, sorted(await standings(request, rows), key=_worst)[:SHOWN_MAX])
     return [one for one in found if one.may_reassign] if cadre else found
@@ -79,9 +81,10 @@ class Ranked(NamedTuple):
 
 
 async def ranked(request: Request) -> list[Ranked]:
-    """All that goes on, the worst in front, with what was declined and is nobody's: what the rules let one do is asked of those shown alone."""
+    """All that goes on, the worst in front, with what was declined and is nobody's: receipts, and what the rules let one do, are asked of
+    those shown alone."""
     reads, actor, now_ms = node_of(request).reads, actor_of(request), node_of(request).clock()
-    found = await standings(request, await reads.tasks(actor, open_only=True, most=READ_MAX))
+    found = await standings(request, await reads.tasks(actor, open_only=True, most=READ_MAX, marked=False))
     left = [Ranked(row, silence.declined(row, now_ms), is_left=True) for row in await reads.declined(actor, SHOWN_MAX)]
     return sorted([*found, *left], key=_worst)
 
