@@ -49,7 +49,7 @@ class Found(NamedTuple):
         one += f" order by {self.at}, subject limit :a_day) d{{}}"
         return " union all ".join(one.format(n, n + 1, n).replace("[[", "{").replace("]]", "}") for n in range(days))
 
-    def count(self, days: int) -> str:
+    def counts(self, days: int) -> str:
         """How many each day has, along the index: no row is read."""
         one = f"select {{}} as day, count(*) as of_day from {self.table} where {self.where} and {self.at} >= :at_{{}} and {self.at} < :at_{{}}"
         return " union all ".join(one.format(n, n, n + 1).replace("[[", "{").replace("]]", "}") for n in range(days))
@@ -70,7 +70,7 @@ async def _by_day(
     rows = [dict(row._mapping) for row in await named(c, found.some(len(bounds) - 1).format(**whose), given)]
     counts = dict.fromkeys(range(len(bounds)), 0)
     if len(rows) >= a_day:
-        counts |= {row.day: row.of_day for row in await named(c, found.count(len(bounds) - 1).format(**whose), given)}
+        counts |= {row.day: row.of_day for row in await named(c, found.counts(len(bounds) - 1).format(**whose), given)}
     return [(row, counts[min((_at(row, found) - from_ms) // DAY_MS, len(bounds) - 2)]) for row in rows]
 
 

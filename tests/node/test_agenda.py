@@ -91,7 +91,7 @@ async def test_a_visit_stands_on_the_day_by_which_it_is_to_be_made(county: Count
     assert await root.reads.agenda.visits(operator, *EVER) == []
 
 
-@pytest.mark.parametrize("made", ["some", "count"])
+@pytest.mark.parametrize("made", ["some", "counts"])
 async def test_dates_are_found_along_an_index(county: County, made: str):
     root = await county.node("root")
     asked = getattr(agenda._ENDS, made)(2).format(holders="(holder || '') = 'x'")
