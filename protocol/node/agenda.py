@@ -43,11 +43,10 @@ class Found(NamedTuple):
 
     def some(self, days: int) -> str:
         """The first :a_day of each day n, from :at_n on until :at_(n + 1)."""
-        one = (
-            f"select * from (select {self.columns} from {self.table} where {self.where} and {self.at} >= :at_{{}} and {self.at} < :at_{{}}"
-        )
-        one += f" order by {self.at}, subject limit :a_day) d{{}}"
-        return " union all ".join(one.format(n, n + 1, n).replace("[[", "{").replace("]]", "}") for n in range(days))
+        first = f"select subject from {self.table} where {self.where} and {self.at} >= :at_{{}} and {self.at} < :at_{{}}"
+        first += f" order by {self.at}, subject limit :a_day"
+        one = f"select {self.columns} from {self.table} where subject in (select subject from ({first}) d)"
+        return " union all ".join(one.format(n, n + 1).replace("[[", "{").replace("]]", "}") for n in range(days))
 
     def counts(self, days: int) -> str:
         """How many each day has, along the index: no row is read."""
