@@ -242,10 +242,17 @@ class Reads:
             condition = f"{listing.TASK_GOES_ON} and {condition}"
         if cadre:
             condition, values = f"cadre = :cadre and {condition}", {**values, "cadre": cadre}
-        return await self._task_rows(condition, values, "assigned_ms desc, subject" if case else _FIRST_DUE, most, marked)
+        order = "assigned_ms desc, subject" if case else _FIRST_DUE
+        if marked:
+            return await self._task_rows(condition, values, order, most)
+        async with self._journal.read() as c:  # receipts come without an entry, all else with one
+            key = ("tasks", case, open_only, most, cadre, *_who(actor))
+            return list(await self._kept.of(c, key, lambda: self._unmarked(c, condition, values, order, most)))
 
     async def marked_tasks(self, rows: Sequence[TaskRow]) -> list[TaskRow]:
         """The same with their receipts."""
+        if not rows:
+            return []
         async with self._journal.read() as c:
             known = await self._marks(c, [(row.ledger, row.last_origin, row.last_seq) for row in rows])
         return [msgspec.structs.replace(row, marks=known[row.ledger, row.last_origin, row.last_seq]) for row in rows]
@@ -461,13 +468,14 @@ class Reads:
     async def _marks(self, c: AsyncConnection, keys: Iterable[Key]) -> dict[Key, tuple[Mark, ...]]:
         return await marks.marks(c, keys, self._shelf, self._signer.certificate)
 
-    async def _task_rows(
-        self, condition: str, values: dict[str, Any], order: str, most: int = TASKS_MAX, marked: bool = True
-    ) -> list[TaskRow]:
+    async def _task_rows(self, condition: str, values: dict[str, Any], order: str, most: int = TASKS_MAX) -> list[TaskRow]:
         async with self._journal.read() as c:
-            rows = await _dicts(c, listing.page(condition, order, "task_row"), {**values, "per": min(most, TASKS_MAX), "skip": 0})
-            known = await self._marks(c, [_last(row) for row in rows]) if marked else {}
-        return [row_as(TaskRow, row, known.get(_last(row), ())) for row in rows]
+            rows = await self._unmarked(c, condition, values, order, most)
+        return await self.marked_tasks(rows)
+
+    async def _unmarked(self, c: AsyncConnection, condition: str, values: dict[str, Any], order: str, most: int) -> list[TaskRow]:
+        rows = await _dicts(c, listing.page(condition, order, "task_row"), {**values, "per": min(most, TASKS_MAX), "skip": 0})
+        return [row_as(TaskRow, row) for row in rows]
 
     async def _names(self, c: AsyncConnection, persons: Sequence[str]) -> dict[str, str]:
         if not persons:
