@@ -45,3 +45,14 @@ async def test_all_of_mine_are_a_list_with_an_address(rig: Rig):
         assert 'name="mine" value="1" checked' in page
         assert 'href="/cases?view=due">也看同事的' in page
         assert "/cases?view=held&amp;mine=1" in page  # it stays from tab to tab
+
+
+async def test_a_day_with_much_in_it_shows_the_first_and_the_rest_at_a_press(rig: Rig):
+    for n in range(15):
+        await rig.log("village", n)
+    async with at(rig, "village") as client:
+        page = (await client.get("/calendar")).text
+        assert (page.count('class="due"'), "这天还有 3 项" in page) == (12, True)
+        date = page.partition("&amp;day=")[2][:10] or page.partition("&day=")[2][:10]
+        whole = (await client.get(f"/calendar?day={date}")).text
+        assert (whole.count('class="due"'), "这天还有" in whole) == (15, False)
