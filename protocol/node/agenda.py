@@ -26,8 +26,6 @@ _CASE: Final = (
     "subject, ledger, holder, logged_office, offer_to, offer_kind, convened, title, code, type, status, parties, due_ms, follow_up_due_ms"
 )
 _TASK: Final = "subject, case_subject, ledger, assigned_by, cadre, unit, status, purpose, due_ms, updated_ms"
-
-
 _CASES: Final = f"select {_CASE} from case_row"
 _MEETINGS: Final = "select subject, item, when_ms, units from meeting_row where when_ms >= :from_ms and when_ms < :to_ms order by when_ms, subject, item limit :most"
 _LEDGERS: Final = "select subject, ledger from case_row"  # from the index that lists of hits are read from: no row is read
@@ -164,11 +162,8 @@ def _meeting(row: Any, case: dict[str, Any], told: dict[tuple[str, str], str], o
 
 async def _answers(c: AsyncConnection, actor: Actor, cases: list[str]) -> dict[tuple[str, str], str]:
     """(case, unit) → status. A task and its linked one are one: what was written last says where it is."""
-    tasks = [
-        task
-        for task in await _of(c, f"select {_TASK} from task_row", "case_subject", cases)
-        if task["unit"] and access.may_see_task(actor, task)
-    ]
+    found = await _of(c, f"select {_TASK} from task_row", "case_subject", cases)
+    tasks = [task for task in found if task["unit"] and access.may_see_task(actor, task)]
     return {(task["case_subject"], task["unit"]): task["status"] for task in sorted(tasks, key=lambda task: task["updated_ms"])}
 
 

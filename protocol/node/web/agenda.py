@@ -124,7 +124,7 @@ async def days(request: Request, first: date, a_day: int, whole: str) -> tuple[l
         day = first + timedelta(days=n)
         some = sorted(by_day[day], key=lambda one: one.order)
         shown = some if day == asked else some[:a_day]
-        left[day.isoformat()] = _total(some) - len(shown)
+        left[day.isoformat()] = 0 if day == asked else _total(some) - len(shown)  # what is told already under another kind is counted twice
         words, weekday = f"{day.month}月{day.day}日", WEEKDAYS[day.weekday()]
         entries = [one.entry() for one in shown]
         made.append(Day(day.isoformat(), words, weekday, rules.is_working(day), day == today, entries))
