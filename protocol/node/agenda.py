@@ -41,33 +41,45 @@ class Found(NamedTuple):
 
     def some(self, days: int) -> str:
         """The first :a_day of each day n, from :at_n on until :at_(n + 1)."""
-        first = f"select subject from {self.table} where {self.where} and {self.at} >= :at_{{}} and {self.at} < :at_{{}}"
-        first += f" order by {self.at}, subject limit :a_day"
-        one = f"select {self.columns} from {self.table} where subject in (select subject from ({first}) d)"
-        return " union all ".join(one.format(n, n + 1).replace("[[", "{").replace("]]", "}") for n in range(days))
+        return " union all ".join(
+            f"select {self.columns} from {self.table} where subject in (select subject from"
+            f" (select subject from {self.table} where {self._on(n)} order by {self.at}, subject limit :a_day) d)"
+            for n in range(days)
+        )
 
     def counts(self, days: int) -> str:
         """How many each day has, along the index: no row is read."""
-        one = f"select {{}} as day, count(*) as of_day from {self.table} where {self.where} and {self.at} >= :at_{{}} and {self.at} < :at_{{}}"
-        return " union all ".join(one.format(n, n, n + 1).replace("[[", "{").replace("]]", "}") for n in range(days))
+        return " union all ".join(f"select {n} as day, count(*) as of_day from {self.table} where {self._on(n)}" for n in range(days))
+
+    def _on(self, n: int) -> str:
+        return f"{self.where} and {self.at} >= :at_{n} and {self.at} < :at_{n + 1}"
 
 
-# What is open and ends, what is to be looked after, of the offices named; visits that go on. [[…]]: whose
-_ENDS: Final = Found("case_row", _CASE, listing.FIRST_DUE_MS, f"{listing.IS_OPEN} and [[holders]]")
-_AFTER: Final = Found("case_row", _CASE, "follow_up_due_ms", "[[holders]]")
-_VISITS: Final = Found("task_row", _TASK, "due_ms", f"{listing.TASK_GOES_ON} and (unit || '') = '' and [[seen]]")
+def ends(holders: str) -> Found:
+    """What is open and ends, of these offices."""
+    return Found("case_row", _CASE, listing.FIRST_DUE_MS, f"{listing.IS_OPEN} and {holders}")
+
+
+def _after(holders: str) -> Found:
+    """What is to be looked after, by these offices."""
+    return Found("case_row", _CASE, "follow_up_due_ms", holders)
+
+
+def _visits(seen: str) -> Found:
+    """Those that go on."""
+    return Found("task_row", _TASK, "due_ms", f"{listing.TASK_GOES_ON} and (unit || '') = '' and {seen}")
 
 
 async def _by_day(
-    c: AsyncConnection, found: Found, whose: dict[str, str], values: dict[str, Any], from_ms: int, to_ms: int, a_day: int
+    c: AsyncConnection, found: Found, values: dict[str, Any], from_ms: int, to_ms: int, a_day: int
 ) -> list[tuple[dict[str, Any], int]]:
     """(row, how many its day has), of each day the first `a_day`."""
     bounds = [*range(from_ms, to_ms, DAY_MS), to_ms] if to_ms - from_ms <= DAYS_MAX * DAY_MS else [from_ms, to_ms]
     given = {**values, "a_day": a_day, **{f"at_{n}": at for n, at in enumerate(bounds)}}
-    rows = [dict(row._mapping) for row in await named(c, found.some(len(bounds) - 1).format(**whose), given)]
+    rows = [dict(row._mapping) for row in await named(c, found.some(len(bounds) - 1), given)]
     counts = dict.fromkeys(range(len(bounds)), 0)
     if len(rows) >= a_day:
-        counts |= {row.day: row.of_day for row in await named(c, found.counts(len(bounds) - 1).format(**whose), given)}
+        counts |= {row.day: row.of_day for row in await named(c, found.counts(len(bounds) - 1), given)}
     return [(row, counts[min((_at(row, found) - from_ms) // DAY_MS, len(bounds) - 2)]) for row in rows]
 
 
@@ -117,9 +129,9 @@ class Agenda:
         made = []
         async with self._journal.read() as c:
             values = {"offices": bound(c, sorted(actor.offices))}
-            for kind, column, found in (("due", "(holder || '')", _ENDS), ("follow_up", "follow_up_by", _AFTER)):
-                whose = {"holders": among(c, column, "offices")}
-                for one, of_day in await _by_day(c, found, whose, values, from_ms, to_ms, a_day):
+            for kind, column, having in (("due", "(holder || '')", ends), ("follow_up", "follow_up_by", _after)):
+                found = having(among(c, column, "offices"))
+                for one, of_day in await _by_day(c, found, values, from_ms, to_ms, a_day):
                     if access.may_see_case(actor, one) and (kind == "follow_up" or one["follow_up_due_ms"] != one["due_ms"]):
                         words, parties = one["title"] or one["code"] or "", one["parties"] or ""
                         made.append(Date(kind, one["subject"], _at(one, found), words, parties, of_day))
@@ -131,7 +143,7 @@ class Agenda:
             return []
         seen, values = listing.any_of([listing.tasks_of(office) for office in actor.offices])
         async with self._journal.read() as c:
-            rows = await _by_day(c, _VISITS, {"seen": seen}, values, from_ms, to_ms, a_day)
+            rows = await _by_day(c, _visits(seen), values, from_ms, to_ms, a_day)
         return [Visit(row["subject"], row["due_ms"], row["purpose"] or "", row["cadre"] or "", of_day) for row, of_day in rows]
 
     async def meetings(self, actor: Actor, from_ms: int, to_ms: int, a_day: int = AT_ONCE_MAX) -> list[Meeting]:

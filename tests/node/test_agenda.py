@@ -94,7 +94,7 @@ async def test_a_visit_stands_on_the_day_by_which_it_is_to_be_made(county: Count
 @pytest.mark.parametrize("made", ["some", "counts"])
 async def test_dates_are_found_along_an_index(county: County, made: str):
     root = await county.node("root")
-    asked = getattr(agenda._ENDS, made)(2).format(holders="(holder || '') = 'x'")
+    asked = getattr(agenda.ends("(holder || '') = 'x'"), made)(2)
     asked = asked.replace(":at_0", "1").replace(":at_1", "2").replace(":at_2", "3").replace(":a_day", "9")
     async with root.journal.read() as c:
         plan = " ".join(str(row) for row in await c.execute(text(f"explain query plan {asked}")))
