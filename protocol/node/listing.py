@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol import place
@@ -21,7 +20,7 @@ from protocol.access import CASE_POWERS
 from protocol.calendar import DAY_MS, ZONE_MS
 from protocol.case import OPEN, TASK_OPEN
 from protocol.events import Actor
-from protocol.node.journal.rows import among, bound
+from protocol.node.journal.rows import among, bound, fetch
 from protocol.node.journal.search import subjects
 from protocol.views import FIGURES
 
@@ -51,7 +50,10 @@ INDICES: Final = (
         f"create index if not exists case_ends on case_row ({FIRST_DUE}, ledger, holder, due_ms, offer_to, type, status, risk, handler)"
         f" where {IS_OPEN}"
     ),
-    "create index if not exists case_follow_up on case_row (follow_up_by, follow_up_due_ms, subject, ledger) where follow_up_due_ms is not null",
+    (
+        "create index if not exists case_after on case_row (follow_up_by, follow_up_due_ms, subject, ledger, due_ms, status, holder)"
+        " where follow_up_due_ms is not null"
+    ),
     (
         "create index if not exists case_figures on case_row (logged_ms, figures, ledger, type, intake, risk, ending, due_ms, follow_ups, amount_fen)"
         " where figures > 0"
@@ -67,10 +69,11 @@ INDICES: Final = (
     f"create index if not exists task_goes_on on task_row (due_ms, assigned_ms, updated_ms, subject, ledger, assigned_by, unit, request, status, reviews) where {TASK_GOES_ON}",
     f"create index if not exists task_asks on task_row (case_subject, asked_ms, subject, ledger, assigned_by, unit, request, home) where {ASKED}",
     f"create index if not exists task_declined on task_row (updated_ms, subject, case_subject, assigned_ms, ledger, assigned_by, unit, request) where {_IS_DECLINED}",
+    "create index if not exists meeting_when on meeting_row (when_ms, subject, item, ledger)",
 )
 SEARCH: Final = "create index if not exists search_hit on search ((id + 0), subject)"  # SQLite's: a row of `search` holds all its text
 # Indices that no question walks: of older programs, and of single columns, which SQLite would take for lists instead of those above.
-GONE: Final = ("task_asked", "case_row_status", "case_row_type", "case_row_updated_ms", "case_row_due_ms", "case_due")
+GONE: Final = ("task_asked", "case_row_status", "case_row_type", "case_row_updated_ms", "case_row_due_ms", "case_due", "case_follow_up")
 SOON_MS: Final = 86_400_000  # what ends within a day is told apart on every page
 DUE_MS: Final = 3 * 86_400_000  # what ends within three days, or has ended, is pressing
 COUNTED: Final = "figures > 0"
@@ -162,8 +165,7 @@ async def _visible(c: AsyncConnection, office: str, column: str) -> Where:
 
 async def _elsewhere(c: AsyncConnection, office: str) -> list[str]:
     _, values = subtree("ledger", "own", office)
-    found = await c.execute(text(f"{_ELSEWHERE} limit {OTHERS_MAX}"), {name: values[name] for name in ("own", "own_to")})
-    return [row[0] for row in found]
+    return [row[0] for row in await fetch(c, f"{_ELSEWHERE} limit {OTHERS_MAX}", {name: values[name] for name in ("own", "own_to")})]
 
 
 async def sees(c: AsyncConnection, actor: Actor) -> Callable[[Any], bool]:
@@ -210,7 +212,7 @@ async def found(c: AsyncConnection, question: str, actor: Actor) -> Where:
     hits = await subjects(c, question)
     inside, some = own_region(actor)
     sql = f"select distinct case_subject from opinion_row where {inside} and {among(c, OF_HIT, 'hits')} limit {OTHERS_MAX}"
-    rows = await c.execute(text(sql), {**some, "hits": bound(c, hits)})
+    rows = await fetch(c, sql, {**some, "hits": bound(c, hits)})
     hits.extend(row[0] for row in rows)
     return among(c, OF_HIT, "hits"), {"hits": bound(c, hits)}
 

@@ -8,13 +8,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol import certificate as certificates
 from protocol import entry, place
 from protocol.certificate import Certificate
-from protocol.node.journal.rows import among, bound
+from protocol.node.journal.rows import among, bound, named
 from protocol.node.shelf import Shelf
 from protocol.node.shown import Key, Mark
 from protocol.tables import Tables
@@ -78,7 +77,7 @@ async def _said(c: AsyncConnection, nodes: set[str], ledgers: set[str]) -> Mappi
         return {}
     where = f"{among(c, 'node', 'nodes')} and {among(c, 'ledger', 'ledgers')}"
     values: dict[str, Any] = {"nodes": bound(c, sorted(nodes)), "ledgers": bound(c, sorted(ledgers))}
-    rows = await c.execute(text(f"select node, ledger, origin, seq, highest, at_ms from peer_have where {where}"), values)
+    rows = await named(c, f"select node, ledger, origin, seq, highest, at_ms from peer_have where {where}", values)
     return {(r.node, r.ledger, r.origin): _Said(r.seq, r.highest, r.at_ms) for r in rows}
 
 

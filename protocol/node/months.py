@@ -19,11 +19,10 @@ from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.calendar import local_date, start_of_day_ms
-from protocol.node.journal.rows import among, bound
+from protocol.node.journal.rows import among, bound, named
 from protocol.node.journal.writing import REFOLDS
 from protocol.node.visitors import Visitors
 
@@ -91,8 +90,8 @@ class Months:
 
     async def keep_step(self, c: AsyncConnection) -> None:
         """Takes out what is no longer true of what `c` sees."""
-        lanes = {(r[0], r[1]): (r[2], bytes(r[3])) for r in await _all(c, "select ledger, origin, seq, hash from lane", {})}
-        refolds = next((row[0] for row in await _all(c, "select value from counter where name = :name", {"name": REFOLDS})), 0)
+        lanes = {(r[0], r[1]): (r[2], bytes(r[3])) for r in await named(c, "select ledger, origin, seq, hash from lane", {})}
+        refolds = next((row[0] for row in await named(c, "select value from counter where name = :name", {"name": REFOLDS})), 0)
         before, self._lanes = self._lanes, lanes
         known, self._refolds = self._refolds == refolds, refolds
         moved = {key: before.get(key, (0, b""))[0] for key, head in lanes.items() if before.get(key) != head}
@@ -123,12 +122,12 @@ class Months:
         for (ledger, origin), seq in moved.items():
             sql = "select distinct subject from entry where ledger = :ledger and origin = :origin and seq > :seq limit :most"
             values = {"ledger": ledger, "origin": origin, "seq": seq, "most": SUBJECTS_MAX + 1}
-            changed |= {row[0] for row in await _all(c, sql, values)}
+            changed |= {row[0] for row in await named(c, sql, values)}
             if len(changed) > SUBJECTS_MAX:
                 self._clear()
                 return
         sql = f"select logged_ms from case_row where {among(c, 'subject', 'changed')}"
-        stale = {month_of(row[0]) for row in await _all(c, sql, {"changed": bound(c, sorted(changed))})}
+        stale = {month_of(row[0]) for row in await named(c, sql, {"changed": bound(c, sorted(changed))})}
         await self.visitors.changed(c, changed)
         counts = await _counts(c, sorted(self._counts))
         stale |= {start for start, count in counts.items() if count != self._counts[start]}
@@ -145,9 +144,5 @@ async def _counts(c: AsyncConnection, starts: Sequence[int]) -> dict[int, int]:
             f"select {start} as start, count(*) as number from case_row where logged_ms >= {start} and logged_ms < {month_after(start)}"
             for start in starts[at : at + AT_ONCE]
         ]
-        found |= {int(row[0]): int(row[1]) for row in await _all(c, " union all ".join(parts), {})}
+        found |= {int(row[0]): int(row[1]) for row in await named(c, " union all ".join(parts), {})}
     return found
-
-
-async def _all(c: AsyncConnection, sql: str, values: dict[str, Any]) -> list[Any]:
-    return list((await c.execute(text(sql), values)).all())

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 from nacl.bindings import crypto_scalarmult_base
-from sqlalchemy import text as sql_text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol import access, codes, place
@@ -24,7 +23,7 @@ from protocol.node import candidates, listing, marks, past, sealing, underway
 from protocol.node.agenda import Agenda
 from protocol.node.deciding import home_covers
 from protocol.node.journal import Journal
-from protocol.node.journal.rows import among, bound, named
+from protocol.node.journal.rows import among, bound, fetch, named
 from protocol.node.journal.stored import SELECT, stored
 from protocol.node.kept import Kept
 from protocol.node.known import Known
@@ -404,7 +403,7 @@ class Reads:
             raise Refused("not_allowed", what="查看密封件")
         condition, values = listing.subtree("ledger", "root", certificates.sealed_ledger(self._signer.certificate).rpartition("/")[0])
         async with self._journal.read() as c:
-            rows = await c.execute(sql_text(f"{SELECT} where {condition} and sort = 'sealed' order by position desc"), values)
+            rows = await fetch(c, f"{SELECT} where {condition} and sort = 'sealed' order by position desc", values)
             return [sealing.opened(e.head, e.body, e.received_ms, self._secret) for e in map(stored, rows)]
 
     async def quarantine(self, actor: Actor) -> list[QuarantineRow]:
@@ -495,4 +494,4 @@ def _last(row: Any) -> Key:
 
 
 async def _dicts(c: AsyncConnection, sql: str, values: dict[str, Any]) -> list[dict[str, Any]]:
-    return [dict(row._mapping) for row in await named(c, sql, values)]
+    return [row._asdict() for row in await named(c, sql, values)]

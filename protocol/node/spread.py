@@ -7,11 +7,11 @@ what the lists count: `opened` the view open, `overdue` the view overdue, `fresh
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.events import Actor
 from protocol.node import listing
+from protocol.node.journal.rows import named
 
 _QUESTION: Final = (
     "select ledger, kind, sum(opened) as opened, sum(overdue) as overdue, sum(fresh) as fresh from ("
@@ -41,5 +41,5 @@ async def spread(c: AsyncConnection, actor: Actor, now_ms: int, from_ms: int, to
     """from_ms, to_ms: when what is fresh was registered, to_ms no more. {} for who may see no case."""
     seen, values = await listing.visible(c, actor)
     asked: dict[str, Any] = {**values, "now_ms": now_ms, "from_ms": from_ms, "to_ms": to_ms}
-    rows = await c.execute(text(_QUESTION.format(seen=seen)), asked)
+    rows = await named(c, _QUESTION.format(seen=seen), asked)
     return {(row.ledger, row.kind or ""): Lying(int(row.opened), int(row.overdue), int(row.fresh)) for row in rows}

@@ -27,6 +27,6 @@ async def rows(c: AsyncConnection, signer: Signer, shelf: Shelf, before_ms: int)
         values = {f"{name}{n}": value for n, lane in enumerate(some) for name, value in zip("ls", lane, strict=True)}
         written = f"select subject from entry where origin = :origin and sort = 'dispute' and ({beyond})"
         sql = f"select * from case_row where subject in ({written}) and last_origin = :origin and updated_ms < :before"
-        found += [dict(row._mapping) for row in await named(c, sql, {"origin": origin, "before": before_ms, **values})]
+        found += [row._asdict() for row in await named(c, sql, {"origin": origin, "before": before_ms, **values})]
     there = [row for row in found if row["last_seq"] > late.get((row["ledger"], origin), row["last_seq"])]
     return sorted(there, key=lambda row: row["updated_ms"], reverse=True)

@@ -8,11 +8,10 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.calendar import local_date, start_of_day_ms
-from protocol.node.journal.rows import among, bound
+from protocol.node.journal.rows import among, bound, fetch
 from protocol.node.listing import AGAIN_MS, PERSONS_TWICE
 
 VISITS_MAX: Final = 50_000  # about 20 MB; beyond, the store is asked each time
@@ -96,5 +95,5 @@ def _is_after(logged_ms: int, visits: list[int]) -> bool:
 
 
 async def _visits(c: AsyncConnection, where: str, values: dict[str, Any]) -> list[Visit]:
-    rows = await c.execute(text(f"{_VISIT} where {where}"), values)
+    rows = await fetch(c, f"{_VISIT} where {where}", values)
     return [Visit(r[0], r[1] or "", r[2], r[3], r[4] or "", r[5] or 0) for r in rows]

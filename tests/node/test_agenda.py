@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from protocol.calendar import DAY_MS, local_date, start_of_day_ms
-from protocol.commands import AssignTask, ConveneUnits, DeclineTask, RecallTask
+from protocol.commands import AcceptDispute, AssignTask, ConveneUnits, DeclineTask, RecallTask, SignAgreement
 from protocol.node import agenda
 from tests.node.desk_kit import OTHER_TOWN, ROOT, TOWN, UNIT, VILLAGE, County, add_person, dispute, new_id
 
@@ -39,26 +39,26 @@ async def test_a_meeting_stays_when_every_unit_has_answered(county: County):
     await root.say(RecallTask(id=new_id(), task=tasks[OTHER_UNIT], reason="不用来了"), operator)
     assert await root.reads.tasks(operator, open_only=True) == []
     county.clock.pass_ms(5 * DAY_MS)
-    (one,) = await root.reads.agenda.meetings(operator, when_ms, when_ms + 1)
+    (one,) = (await root.reads.agenda.meetings(operator, when_ms, when_ms + 1)).told
     assert (one.case, one.when_ms, one.is_off) == (case, when_ms, False)
     assert dict(one.answers) == {UNIT: "declined", OTHER_UNIT: "recalled"}
-    assert await root.reads.agenda.meetings(operator, when_ms + 1, when_ms + DAY_MS) == []
+    assert (await root.reads.agenda.meetings(operator, when_ms + 1, when_ms + DAY_MS)).told == []
 
 
 async def test_a_meeting_that_everyone_was_asked_back_from_is_off(county: County):
     root, _, _, tasks = await convened(county)
     operator = root.actor("operator", ROOT)
     await root.say(RecallTask(id=new_id(), task=tasks[UNIT], reason="不用了"), operator)
-    assert [one.is_off for one in await root.reads.agenda.meetings(operator, *EVER)] == [False]
+    assert [one.is_off for one in (await root.reads.agenda.meetings(operator, *EVER)).told] == [False]
     await root.say(RecallTask(id=new_id(), task=tasks[OTHER_UNIT], reason="不用了"), operator)
-    assert [one.is_off for one in await root.reads.agenda.meetings(operator, *EVER)] == [True]
+    assert [one.is_off for one in (await root.reads.agenda.meetings(operator, *EVER)).told] == [True]
 
 
 async def test_who_may_not_see_the_case_sees_no_meeting(county: County):
     root, *_ = await convened(county)
     seen = {}
     for kind, office in (("officer", TOWN), ("officer", OTHER_TOWN), ("department", UNIT), ("department", "330523/u09"), ("cadre", TOWN)):
-        seen[kind, office] = await root.reads.agenda.meetings(root.actor(kind, office), *EVER)
+        seen[kind, office] = (await root.reads.agenda.meetings(root.actor(kind, office), *EVER)).told
     assert [len(found) for found in seen.values()] == [1, 0, 1, 0, 0]
     (one,) = seen["department", UNIT]
     assert dict(one.answers) == {UNIT: "sent", OTHER_UNIT: ""}, "what another unit answered is that one's"
@@ -70,10 +70,10 @@ async def test_a_date_stands_in_its_own_time_alone_and_for_its_holder_alone(coun
     case = (await root.say(dispute(ROOT), operator)).subject
     due_ms = (await root.reads.case_row(operator, case)).due_ms
     assert due_ms
-    (one,) = await root.reads.agenda.dates(operator, due_ms, due_ms + 1)
+    (one,) = (await root.reads.agenda.dates(operator, due_ms, due_ms + 1)).told
     assert (one.kind, one.case, one.words) == ("due", case, "田埂地界")
-    assert await root.reads.agenda.dates(operator, due_ms + 1, due_ms + DAY_MS) == []
-    assert await root.reads.agenda.dates(officer, *EVER) == []
+    assert (await root.reads.agenda.dates(operator, due_ms + 1, due_ms + DAY_MS)).told == []
+    assert (await root.reads.agenda.dates(officer, *EVER)).told == []
 
 
 async def test_a_visit_stands_on_the_day_by_which_it_is_to_be_made(county: County):
@@ -84,21 +84,30 @@ async def test_a_visit_stands_on_the_day_by_which_it_is_to_be_made(county: Count
     due_ms = county.clock() + 2 * DAY_MS
     told = {"place": VILLAGE, "cadre": person, "home": root.signer.node, "purpose": "上门看田埂", "due_ms": due_ms, "case": case}
     task = (await root.say(AssignTask(id=new_id(), **told), operator)).subject
-    (one,) = await root.reads.agenda.visits(operator, due_ms, due_ms + 1)
+    (one,) = (await root.reads.agenda.visits(operator, due_ms, due_ms + 1)).told
     assert (one.task, one.cadre, one.words) == (task, person, "上门看田埂")
-    assert await root.reads.agenda.visits(root.actor("officer", OTHER_TOWN), *EVER) == []
+    assert (await root.reads.agenda.visits(root.actor("officer", OTHER_TOWN), *EVER)).told == []
     await root.say(RecallTask(id=new_id(), task=task, reason="不用了"), operator)
-    assert await root.reads.agenda.visits(operator, *EVER) == []
+    assert (await root.reads.agenda.visits(operator, *EVER)).told == []
+
+
+ALONG = {
+    "case_ends": agenda.ends("(holder || '') = 'x'"),
+    "case_after": agenda.looked_after("follow_up_by = 'x'", "(holder || '') = 'x'"),
+    "meeting_when": agenda.joint("1 = 1"),
+}
 
 
 @pytest.mark.parametrize("made", ["some", "counts"])
-async def test_dates_are_found_along_an_index(county: County, made: str):
-    root = await county.node("root")
-    asked = getattr(agenda.ends("(holder || '') = 'x'"), made)(2)
+@pytest.mark.parametrize("index", ALONG)
+async def test_dates_are_found_along_an_index(county: County, index: str, made: str):
+    root, found = await county.node("root"), ALONG[index]
+    asked = getattr(found, made)(2)
     asked = asked.replace(":at_0", "1").replace(":at_1", "2").replace(":at_2", "3").replace(":a_day", "9")
     async with root.journal.read() as c:
         plan = " ".join(str(row) for row in await c.execute(text(f"explain query plan {asked}")))
-    assert len(re.findall(r"SEARCH case_row USING (?:COVERING )?INDEX case_ends \(<expr>>\? AND <expr><\?\)", plan)) == 2, plan
+    walks = rf"SEARCH {found.table} USING COVERING INDEX {index} \([^)]*>\? AND [^)]*<\?\)"
+    assert len(re.findall(walks, plan)) == 2, plan
 
 
 async def test_of_each_day_the_first_are_told_and_how_many_it_has(county: County):
@@ -109,5 +118,22 @@ async def test_of_each_day_the_first_are_told_and_how_many_it_has(county: County
     end_ms = first + 14 * DAY_MS
     every = await root.reads.agenda.dates(operator, first, end_ms)
     some = await root.reads.agenda.dates(operator, first, end_ms, 2)
-    assert len(every) == 5 and [one.of_day for one in some] == [5, 5]
-    assert [one.case for one in some] == [one.case for one in sorted(every, key=lambda one: (one.at_ms, one.case))][:2]
+    assert len(every.told) == 5 and some.of_day == every.of_day and sorted(some.of_day)[-2:] == [0, 5] and len(some.of_day) == 14
+    assert [one.case for one in some.told] == [one.case for one in every.told][:2]
+
+
+@pytest.mark.parametrize(("by", "told"), [(ROOT, "follow_up"), (TOWN, "due")])
+async def test_a_case_that_ends_with_its_follow_up_is_told_once(county: County, by: str, told: str):
+    root = await county.node("root")
+    operator, officer = root.actor("operator", ROOT), root.actor("officer", TOWN)
+    case = (await root.say(dispute(VILLAGE), operator)).subject
+    await root.say(AcceptDispute(id=new_id(), case=case), operator)
+    signed = SignAgreement(id=new_id(), case=case, terms=["各退半尺。"], performance="三天内", due=["2026-12-04"], follow_up_by=by)
+    await root.say(signed, operator)
+    row = await root.reads.case_row(operator, case)
+    assert row.due_ms == row.follow_up_due_ms
+    dates, after = [await ask(operator, *EVER) for ask in (root.reads.agenda.dates, root.reads.agenda.follow_ups)]
+    assert [one.kind for one in (*dates.told, *after.told)] == [told]
+    assert sum(dates.of_day) + sum(after.of_day) == 1
+    of_town = await root.reads.agenda.follow_ups(officer, *EVER)
+    assert [one.kind for one in of_town.told] == (["follow_up"] if by == TOWN else [])

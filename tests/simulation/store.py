@@ -275,6 +275,10 @@ class Connection:
         names = tuple(d[0] for d in cursor.description or ())
         return Result(cursor.fetchall() if names else [], names)
 
+    async def ask(self, sql: str, values: Mapping[str, Any]) -> tuple[list[str], list[Any]]:
+        cursor = await self._run(sql, values)
+        return [d[0] for d in cursor.description or ()], cursor.fetchall()
+
     async def execute_fetchall(self, sql: str, values: Any = ()) -> list[tuple[Any, ...]]:
         return (await self._run(sql, values)).fetchall()
 
@@ -370,7 +374,7 @@ def _full() -> sqlite3.OperationalError:
 
 @lru_cache(maxsize=512)
 def _row_type(names: tuple[str, ...]) -> Any:
-    return type("Row", (namedtuple("Row", names, rename=True),), {"_mapping": property(lambda row: row._asdict()), "__slots__": ()})
+    return namedtuple("Row", names, rename=True)
 
 
 class Result:

@@ -6,6 +6,7 @@ row a twelfth of it. Values are named (`:name`) on both.
 """
 
 import json
+from collections import namedtuple
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -58,9 +59,18 @@ async def fetch(connection: AsyncConnection, sql: str, values: Values | None = N
 
 
 async def named(connection: AsyncConnection, sql: str, values: Values) -> list[Any]:
-    """All rows, by the names of their columns. Of `values` only what the statement names is bound."""
+    """All rows, by the names of their columns; `_asdict()` of one is a dict. Of `values` only what the statement names is bound."""
     used = {name: value for name, value in values.items() if f":{name}" in sql}
-    return list((await connection.execute(text(sql), used)).all())
+    if is_postgres(connection):
+        return list((await connection.execute(clause(sql), used)).all())
+    names, rows = await (await driver_of(connection)).ask(sql, used)
+    return list(map(_row(tuple(names))._make, rows))
+
+
+@lru_cache(maxsize=512)
+def _row(names: tuple[str, ...]) -> Any:
+    """Columns that have no name are to be taken by their place."""
+    return namedtuple("Row", names, rename=True)
 
 
 async def index_names(connection: AsyncConnection) -> set[str]:

@@ -16,7 +16,7 @@ import msgspec
 from litestar import Request, Response, get
 
 from protocol import calendar
-from protocol.node.agenda import AT_ONCE_MAX, Meeting
+from protocol.node.agenda import A_DAY_MAX, Date, Meeting, Visit
 from protocol.node.web.lists import day_of
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
 from protocol.node.web.words import WEEKDAYS, local
@@ -64,17 +64,17 @@ def first_day(request: Request) -> date:
 
 
 class Told(NamedTuple):
-    """order: within its day, what has an hour in front · entry: makes what is shown of it · of_day: how many of its kind the day has, where
-    not each of them is told."""
+    """order: within its day, what has an hour in front · entry: makes what is shown of it."""
 
-    kind: str
     at_ms: int
     order: tuple[bool, int, str]
     entry: Callable[[], Entry]
-    of_day: int = 0
 
 
-async def meetings(request: Request, from_ms: int, to_ms: int, a_day: int) -> list[Told]:
+Part = tuple[list[Told], list[int]]  # by date; how many each day has
+
+
+async def meetings(request: Request, from_ms: int, to_ms: int, a_day: int) -> Part:
     """Of the cases seen here whose units were asked to come, with what each answered."""
     node, actor, tables = node_of(request), actor_of(request), node_of(request).tables()
 
@@ -83,74 +83,72 @@ async def meetings(request: Request, from_ms: int, to_ms: int, a_day: int) -> li
         href = f"/cases/{one.case}#timeline"
         return Entry("meeting", calendar.local_time(one.when_ms), words, "", href, label="联调", answers=answers, is_off=one.is_off)
 
-    found = []
-    for one in await node.reads.agenda.meetings(actor, from_ms, to_ms, a_day):
+    found, some = [], await node.reads.agenda.meetings(actor, from_ms, to_ms, a_day)
+    for one in some.told:
         words = one.words or tables.type_name(one.type)
-        found.append(Told("meeting", one.when_ms, (False, one.when_ms, words), partial(entry, one, words), one.of_day))
-    return found
+        found.append(Told(one.when_ms, (False, one.when_ms, words), partial(entry, one, words)))
+    return found, some.of_day
 
 
-async def dates(request: Request, from_ms: int, to_ms: int, a_day: int) -> list[Told]:
-    """At which cases of this office end or are to be looked after, and visits."""
-    node, actor, now_ms = node_of(request), actor_of(request), node_of(request).clock()
-    found = []
-    for one in await node.reads.agenda.dates(actor, from_ms, to_ms, a_day):
+async def dates(request: Request, from_ms: int, to_ms: int, a_day: int) -> list[Part]:
+    """At which cases of this office end; are to be looked after."""
+    reads, actor, now_ms = node_of(request).reads, actor_of(request), node_of(request).clock()
+
+    def told(one: Date) -> Told:
         label = "回访" if one.kind == "follow_up" else "到期"
         entry = partial(Entry, one.kind, "", one.words, one.parties, f"/cases/{one.case}", one.at_ms < now_ms, label)
-        found.append(Told(one.kind, one.at_ms, (True, one.at_ms, one.words), entry, one.of_day))
-    visits = await node.reads.agenda.visits(actor, from_ms, to_ms, a_day)
-    names = await node.reads.person_names({one.cadre for one in visits} - {""})
-    for one in visits:
+        return Told(one.at_ms, (True, one.at_ms, one.words), entry)
+
+    asked = [await ask(actor, from_ms, to_ms, a_day) for ask in (reads.agenda.dates, reads.agenda.follow_ups)]
+    return [([told(one) for one in some.told], some.of_day) for some in asked]
+
+
+async def visits(request: Request, from_ms: int, to_ms: int, a_day: int) -> Part:
+    reads, actor, now_ms = node_of(request).reads, actor_of(request), node_of(request).clock()
+    some = await reads.agenda.visits(actor, from_ms, to_ms, a_day)
+    names = await reads.person_names({one.cadre for one in some.told} - {""})
+
+    def told(one: Visit) -> Told:
         hour, who = calendar.local_time(one.at_ms), names.get(one.cadre, "")
         entry = partial(Entry, "visit", hour, one.words, who, f"/tasks/{one.task}", one.at_ms < now_ms)
-        found.append(Told("visit", one.at_ms, (False, one.at_ms, one.words), entry, one.of_day))
-    return found
+        return Told(one.at_ms, (False, one.at_ms, one.words), entry)
+
+    return [told(one) for one in some.told], some.of_day
 
 
 async def days(request: Request, first: date, a_day: int, whole: str) -> tuple[list[Day], dict[str, int]]:
     """Of each day the first `a_day` entries, of the date `whole` all. (the days, date → how many are left)."""
     node = node_of(request)
     rules, now_ms = node.tables().calendar, node.clock()
-    span = _span(first, first + timedelta(days=DAYS - 1))
-    told = await _told(request, span, a_day)
-    if asked := day_of(whole):
-        told = [one for one in told if calendar.local_date(one.at_ms) != asked]
-        told += await _told(request, _span(asked, asked), AT_ONCE_MAX)
-    by_day: dict[date, list[Told]] = defaultdict(list)
-    for one in told:
-        by_day[calendar.local_date(one.at_ms)].append(one)
+    told, of_day = await _told(request, first, DAYS, a_day)
+    if (asked := day_of(whole)) and 0 <= (n := (asked - first).days) < DAYS:
+        told[n] = (await _told(request, asked, 1, A_DAY_MAX))[0][0]
     today, made, left = local(now_ms).date(), [], {}
     for n in range(DAYS):
         day = first + timedelta(days=n)
-        some = sorted(by_day[day], key=lambda one: one.order)
-        shown = some if day == asked else some[:a_day]
-        left[day.isoformat()] = 0 if day == asked else _total(some) - len(shown)  # what is told already under another kind is counted twice
+        shown = told[n] if day == asked else told[n][:a_day]
+        left[day.isoformat()] = of_day[n] - len(shown)
         words, weekday = f"{day.month}月{day.day}日", WEEKDAYS[day.weekday()]
         entries = [one.entry() for one in shown]
         made.append(Day(day.isoformat(), words, weekday, rules.is_working(day), day == today, entries))
     return made, left
 
 
-async def _told(request: Request, span: tuple[int, int], a_day: int) -> list[Told]:
-    return [*await meetings(request, *span, a_day), *await dates(request, *span, a_day)]
-
-
-def _span(first: date, last: date) -> tuple[int, int]:
-    return calendar.start_of_day_ms(first), calendar.end_of_day_ms(last) + 1
-
-
-def _total(some: list[Told]) -> int:
-    """Of one day."""
-    kinds: dict[str, list[Told]] = defaultdict(list)
-    for one in some:
-        kinds[one.kind].append(one)
-    return sum(max(len(every), *(one.of_day for one in every)) for every in kinds.values())
+async def _told(request: Request, first: date, days: int, a_day: int) -> tuple[list[list[Told]], list[int]]:
+    """(of each day what is told, in its order; how many it has)."""
+    span = calendar.start_of_day_ms(first), calendar.end_of_day_ms(first + timedelta(days=days - 1)) + 1
+    parts = [await meetings(request, *span, a_day), *await dates(request, *span, a_day), await visits(request, *span, a_day)]
+    by_day: dict[date, list[Told]] = defaultdict(list)
+    for one in sorted([one for told, _ in parts for one in told], key=lambda one: one.order):
+        by_day[calendar.local_date(one.at_ms)].append(one)
+    counts = [of_day for _, of_day in parts if of_day]
+    return [by_day[first + timedelta(days=n)] for n in range(days)], [sum(some[n] for some in counts) for n in range(days)]
 
 
 @get("/calendar", of_cases=True)
 async def agenda(request: Request) -> Response[Any]:
     first, whole = first_day(request), request.query_params.get("day", "")
-    shown, left = await days(request, first, AT_ONCE_MAX if wants_json(request) else SHOWN_MAX, whole)
+    shown, left = await days(request, first, A_DAY_MAX if wants_json(request) else SHOWN_MAX, whole)
     if wants_json(request):
         return twin({"days": shown})
     before, after = first - timedelta(days=DAYS), first + timedelta(days=DAYS)
