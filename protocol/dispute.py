@@ -28,7 +28,20 @@ from protocol.tables import Tables
 from protocol.transfer import receivers
 from protocol.visit_drafts import assign_drafts, request_drafts
 
-__all__ = ["TABLE", "Cadre", "Context", "Step", "arrival", "decide", "is_above", "mermaid", "receivers_down", "receivers_up", "steps"]
+__all__ = [
+    "TABLE",
+    "Cadre",
+    "Context",
+    "Step",
+    "arrival",
+    "decide",
+    "is_above",
+    "labels",
+    "mermaid",
+    "receivers_down",
+    "receivers_up",
+    "steps",
+]
 
 BACK: Final = "accepted|logged"  # after a reopening: accepted if it ever was, else logged
 NONE, PENDING = "none", "pending"  # what an offer must be
@@ -231,17 +244,31 @@ def steps(case: Case | None, actor: Actor, context: Context) -> list[Step]:
             Step("SealDispute", "密封转交", "检举控告当场加密交给专岗，本机不留内容。"),
         ]
     found, names = [], dict[str, dict[str, str]]()
-    for row in BY_COMMAND.values():
-        if _refusal(row, case, actor, context) is None:
-            as_office = acting(row, case, actor)
-            if as_office.office not in names:
-                names[as_office.office] = _names(case, as_office, context)
-            withdraws = row.effect == RETURN and as_office.office == case.holder
-            label = "撤回" if withdraws else words.COMMAND_NAMES[row.command]
-            sentence = "撤回送给{to}的，仍由{holder}负责。" if withdraws else row.sentence
-            sees = _sees(case, _sent_to(row, case, context.tables), context.tables) if row.effect == OFFER else ""
-            found.append(Step(row.command, label, sentence.format(**names[as_office.office]), sees))
+    for row, as_office in _open_to(case, actor, context):
+        if as_office.office not in names:
+            names[as_office.office] = _names(case, as_office, context)
+        sentence = "撤回送给{to}的，仍由{holder}负责。" if _withdraws(row, case, as_office) else row.sentence
+        sees = _sees(case, _sent_to(row, case, context.tables), context.tables) if row.effect == OFFER else ""
+        found.append(Step(row.command, _label(row, case, as_office), sentence.format(**names[as_office.office]), sees))
     return found
+
+
+def labels(case: Case, actor: Actor, context: Context) -> dict[str, str]:
+    """command → label of the same steps, for who shows no more of them: without their sentences it takes a third of the time."""
+    return {row.command: _label(row, case, as_office) for row, as_office in _open_to(case, actor, context)}
+
+
+def _open_to(case: Case, actor: Actor, context: Context) -> list[tuple[Row, Actor]]:
+    """What the actor may do, and for which of his offices."""
+    return [(row, acting(row, case, actor)) for row in BY_COMMAND.values() if _refusal(row, case, actor, context) is None]
+
+
+def _withdraws(row: Row, case: Case, as_office: Actor) -> bool:
+    return row.effect == RETURN and as_office.office == case.holder
+
+
+def _label(row: Row, case: Case, as_office: Actor) -> str:
+    return "撤回" if _withdraws(row, case, as_office) else words.COMMAND_NAMES[row.command]
 
 
 def _names(case: Case, actor: Actor, context: Context) -> dict[str, str]:

@@ -154,10 +154,10 @@ class Reads:
         async with self._journal.read() as c:
             return await self._kept.of(c, ("spread", *_who(actor), from_ms, to_ms), lambda: spread(c, actor, self._clock(), from_ms, to_ms))
 
-    async def case(self, actor: Actor, subject: str) -> Case:
-        """Raises Refused case_unknown, also when the actor may not see it."""
+    async def case(self, actor: Actor, subject: str, texts: bool = True) -> Case:
+        """Raises Refused case_unknown, also when the actor may not see it. texts: with the words of its lines."""
         entries = [e.admitted for e in await self._journal.subject(subject) if e.sort == "dispute"]
-        case = fold_case(entries, self._shelf(), self._shelf.good_until(entries)) if entries else None
+        case = fold_case(entries, self._shelf(), self._shelf.good_until(entries), texts=texts) if entries else None
         if case is None or not access.may_see_case(actor, case):
             raise Refused("case_unknown")
         return case

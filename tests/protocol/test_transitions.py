@@ -165,7 +165,8 @@ def test_every_command_is_taken_or_refused_as_the_page_says_and_steps_say_the_sa
             taken.add(kind.__name__)
         assert set(refused_as.values()) <= {403, 409}, refused_as  # never because of the contents
         assert taken == expected(status, offered_to, office), (office, taken ^ expected(status, offered_to, office))
-        assert {step.command for step in dispute.steps(case, who, context)} == taken
+        offered = {step.command: step.label for step in dispute.steps(case, who, context)}
+        assert offered.keys() == taken and dispute.labels(case, who, context) == offered
 
 
 @pytest.mark.parametrize("kind", COMMANDS)

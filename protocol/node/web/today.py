@@ -61,7 +61,7 @@ async def item_of(request: Request, row: CaseRow, step: str, names: dict[str, st
     if step or (waits and view != "urged"):
         return Item(row, step, COMMAND_NAMES.get(step, ""), mine, handler)
     try:
-        case = await node.reads.case(actor, row.subject)
+        case = await node.reads.case(actor, row.subject, texts=view == "urged")
     except Refused:
         return Item(row, "", "", mine, handler)
     words = await words_of(request, case) if view == "urged" else ()
@@ -100,10 +100,9 @@ class Half(msgspec.Struct, frozen=True):
 
 def next_step(request: Request, case: Case) -> tuple[str, str]:
     """(command, label) of what moves the case on first, as far as this person may; ("", "") where nothing does."""
-    steps = dispute.steps(case, actor_of(request), cases.context_of(request))
-    offered = [step for step in steps if step.command not in (*cases.NOT_STEPS, *cases.LATER)]
-    first = min(offered, key=lambda step: cases.place_of(step.command), default=None)
-    return (first.command, first.label) if first else ("", "")
+    labels = dispute.labels(case, actor_of(request), cases.context_of(request))
+    first = min((command for command in labels if command not in (*cases.NOT_STEPS, *cases.LATER)), key=cases.place_of, default="")
+    return first, labels.get(first, "")
 
 
 async def words_of(request: Request, case: Case) -> tuple[Word, ...]:
