@@ -66,7 +66,7 @@ def _columns(text: str) -> tuple[Column, ...]:
 
 TABLES: Final[dict[str, tuple[Column, ...]]] = {
     "case_row": _columns(
-        "subject! ledger+ code+ title type+ status+ holder+ handler term:int offer_to+ offer_by+ offer_kind offer_ms:int arrived_ms:int"
+        "subject! ledger+ code+ title type+ status+ holder handler term:int offer_to+ offer_by+ offer_kind offer_ms:int arrived_ms:int"
         " risk headcount:int amount_fen:int parties account intake place_text logged_office logged_ms:int+ accepted_ms:int agreed_ms:int"
         " closed_ms:int updated_ms:int+ due_ms:int+ due_clock follow_up_by+ follow_up_due_ms:int reviews:int convened merged_into visit+"
         " predecessor+ successor+ answer answered transfer_to+ leftover:int+"

@@ -142,7 +142,7 @@ class Agenda:
             return Some([], [])
         async with self._journal.read() as c:
             values = {"offices": bound(c, sorted(actor.offices))}
-            holders, by = among(c, "(holder || '')", "offices"), among(c, "follow_up_by", "offices")
+            holders, by = among(c, "holder", "offices"), among(c, "follow_up_by", "offices")
             found = looked_after(by, holders) if after else ends(holders)
             some = await _by_day(c, found, values, from_ms, to_ms, a_day)
         return Some([_date(row, actor) for row in some.told], some.of_day)

@@ -10,7 +10,7 @@ offer, registration and the tasks that ask a unit to join; for a place these are
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,6 +25,7 @@ from protocol.node.journal.search import subjects
 from protocol.views import FIGURES
 
 VIEWS: Final = ("all", "open", "held", "due", "incoming", "outgoing", "came_down", "urged", "follow_up", "review", "overdue", "soon")
+DATED: Final = ("due", "overdue", "soon")  # of these, what hangs on the clock
 OTHERS_MAX: Final = 1_000  # cases of other places that one list takes in for an office that has a region
 NONE: Final = "none"  # of what a case may lack: an ending, a way it came
 Where = tuple[str, dict[str, Any]]  # a condition on case_row and its bound values
@@ -48,6 +49,10 @@ INDICES: Final = (
     f"create index if not exists case_open on case_row (updated_ms, subject, ledger, holder, due_ms, offer_to, type, status) where {IS_OPEN}",
     (
         f"create index if not exists case_ends on case_row ({FIRST_DUE}, ledger, holder, due_ms, offer_to, type, status, risk, handler)"
+        f" where {IS_OPEN}"
+    ),
+    (
+        f"create index if not exists case_held on case_row (holder, {FIRST_DUE}, ledger, due_ms, offer_to, type, status, risk, handler, updated_ms)"
         f" where {IS_OPEN}"
     ),
     (
@@ -97,8 +102,8 @@ URGED: Final = (
 _VIEW: Final = {  # dates by what case_ends is ordered by: a range of it
     "all": "1 = 1",
     "open": IS_OPEN,
-    "held": f"(holder || '') = :office and {IS_OPEN}",
-    "due": f"(holder || '') = :office and {IS_OPEN} and {FIRST_DUE_MS} < :pressing_ms",
+    "held": f"holder = :office and {IS_OPEN}",
+    "due": f"holder = :office and {IS_OPEN} and {FIRST_DUE_MS} < :pressing_ms",
     "incoming": "offer_to = :office",
     "outgoing": "offer_by = :office and offer_to > ''",
     "came_down": "offer_to = :office and offer_kind = 'hand_down'",
@@ -268,6 +273,27 @@ class Narrowed(msgspec.Struct, frozen=True):
     handler: str = ""
 
 
+class Asked(NamedTuple):
+    """What a list holds: one of VIEWS, words that its cases have, and what else is true of them."""
+
+    view: str = "all"
+    text: str = ""
+    status: str = ""
+    place: str = ""
+    type: str = ""
+    narrowed: Narrowed = Narrowed()
+
+    @property
+    def is_whole(self) -> bool:
+        """Claims that all of the view is asked for."""
+        return self[1:] == Asked()[1:]
+
+    @property
+    def alone(self) -> Where | None:
+        """See one_of."""
+        return one_of(self.status, self.place, self.type) if (self.view, self.narrowed) == ("all", Narrowed()) else None
+
+
 def narrowed(asked: Narrowed, now_ms: int, seen: Where) -> Where:
     wheres: list[str] = []
     values: dict[str, Any] = {"now_ms": now_ms}
@@ -277,13 +303,14 @@ def narrowed(asked: Narrowed, now_ms: int, seen: Where) -> Where:
             wheres.append(sql)
             values[name] = ms
     during = tuple(wheres)
-    for name in ("ending", "intake", "risk", "holder"):
+    for name in ("ending", "intake", "risk"):
         if code := getattr(asked, name):
             wheres.append(f"({name} || '') = :{name}")
             values[name] = "" if code == NONE else code
-    if asked.handler:
-        wheres.append("handler = :handler")  # few of all are one person's: an index of its own
-        values["handler"] = asked.handler
+    for name in ("holder", "handler"):
+        if who := getattr(asked, name):
+            wheres.append(f"{name} = :{name}")  # few of all are one office's or person's: an index of its own
+            values[name] = who
     if asked.kind in KINDS:
         sql, more = again(seen, during) if asked.kind == "again" else (KINDS[asked.kind], {})
         wheres += [COUNTED, sql]

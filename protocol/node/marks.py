@@ -6,6 +6,7 @@ its nodes has the entry, or wrote it. A node that once had it and now says less 
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -55,7 +56,12 @@ async def behind(c: AsyncConnection, lanes: Mapping[tuple[str, str], int], shelf
 
 def tier_of(certificate: Certificate) -> tuple[int, str]:
     """(tier, path): the highest place that the node covers; lower numbers are higher up."""
-    paths = [p.removesuffix("/*") for p in (*certificate.covers, *certificate.serves)]
+    return _highest((*certificate.covers, *certificate.serves))
+
+
+@lru_cache(maxsize=2048)  # a county has some hundred nodes, and each page with receipts asks of all of them
+def _highest(patterns: tuple[str, ...]) -> tuple[int, str]:
+    paths = [p.removesuffix("/*") for p in patterns]
     return min((place.tier(p), p) for p in paths if p != place.COMMON and not p.endswith(f"/{place.SEALED}") and not place.is_sealed(p))
 
 

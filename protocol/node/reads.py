@@ -25,7 +25,7 @@ from protocol.node.deciding import home_covers
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import among, bound, fetch, named
 from protocol.node.journal.stored import SELECT, stored
-from protocol.node.kept import Kept
+from protocol.node.kept import LONG_MS, Kept
 from protocol.node.known import Known
 from protocol.node.listing import VIEWS
 from protocol.node.sealing import SealedReport
@@ -44,6 +44,7 @@ __all__ = [
 WHATEVER = listing.Narrowed()
 PER_MAX = 200
 EVERY_AT_ONCE = 500  # rows of a whole list that are read in one go
+HITS_KEPT_MAX = 4  # lists of what was found by its text, each of up to all cases: who pages through one finds it once
 TASKS_MAX = 500  # of one list; an office that has more open at once looks case by case
 PEOPLE_MAX = 2_000
 VISIT_MAX = 20
@@ -63,7 +64,7 @@ class Reads:
         """sealing_secret: X25519 secret key, 32 bytes, only where sealed reports may be read."""
         self._journal, self._shelf, self._signer, self._clock = journal, shelf, signer, clock
         self._secret = sealing_secret
-        self._kept = Kept(clock)
+        self._kept, self._hits = Kept(clock), Kept(clock, HITS_KEPT_MAX)
         self.statistics, self.agenda, self.known = Statistics(journal, clock), Agenda(journal), Known(journal)
         if sealing_secret is not None:
             crypto_scalarmult_base(sealing_secret)  # raises at once for a key that is none
@@ -96,21 +97,20 @@ class Reads:
 
         type: 2 or 4 digits · place: with its subtree, unless `narrowed` says alone · by_date: what ends first in front, whatever the view.
         """
-        view, page, per = view if view in VIEWS else "all", max(page, 1), min(max(per, 1), PER_MAX)
-        is_whole = (text.strip(), status, place, type, narrowed) == ("", "", "", "", WHATEVER)
-        total = (await self.counts(actor))[view] if is_whole else 0  # the menu of every page asks for it too
+        asked = listing.Asked(view if view in VIEWS else "all", text.strip(), status, place, type, narrowed)
+        page, per = max(page, 1), min(max(per, 1), PER_MAX)
+        total = (await self.counts(actor))[asked.view] if asked.is_whole else 0  # the menu of every page asks for it too
         async with self._journal.read() as c:
-            condition, values = await self._asked(c, actor, view, text, status, place, type, narrowed)
-            ordered = listing.order(view, narrowed.from_ms is not None, by_date)
-            skip = (page - 1) * per
-            if text.strip():
-                found = [row[0] for row in await named(c, listing.subjects_of(condition, ordered), values)]
+            ordered = listing.order(asked.view, narrowed.from_ms is not None, by_date)
+            skip, kept = (page - 1) * per, (asked, *_who(actor))
+            if asked.text:
+                found = (await self._hits.of(c, (*kept, ordered), lambda: self._subjects(c, actor, asked, ordered))).split()
                 total, some = len(found), {"some": bound(c, found[skip : skip + per])}
                 rows = await _dicts(c, f"select * from case_row where {among(c, 'subject', 'some')} order by {ordered}", some)
             else:
-                if not is_whole:
-                    alone = listing.one_of(status, place, type) if (view, narrowed) == ("all", WHATEVER) else None
-                    total = await self._total(c, actor, alone or (condition, values), alone is not None)
+                condition, values = await self._asked(c, actor, asked)
+                if not asked.is_whole:
+                    total = await self._kept.of(c, kept, lambda: self._total(c, actor, asked.alone, (condition, values)))
                 rows = await _dicts(c, listing.page(condition, ordered), {**values, "per": per, "skip": skip})
             known = await self._marks(c, [_last(row) for row in rows])
             asked = await self._cases_asked(c, actor, [row["subject"] for row in rows])
@@ -128,8 +128,9 @@ class Reads:
         narrowed: listing.Narrowed = WHATEVER,
     ) -> AsyncIterator[list[CaseRow]]:
         """The whole of such a list in pieces, the last registered first and without marks. What changes meanwhile is in it once or not at all."""
+        asked = listing.Asked(view if view in VIEWS else "all", text.strip(), status, place, type, narrowed)
         async with self._journal.read() as c:
-            condition, values = await self._asked(c, actor, view if view in VIEWS else "all", text, status, place, type, narrowed)
+            condition, values = await self._asked(c, actor, asked)
         ordered, last = listing.order(view, by_registration=True), None
         while True:
             further = ""
@@ -146,8 +147,10 @@ class Reads:
 
     async def counts(self, actor: Actor) -> dict[str, int]:
         """How many cases each of VIEWS holds for this actor. Each page asks; counted anew when an entry came, and now and then (Kept)."""
+        timeless = [name for name in VIEWS if name not in listing.DATED]
         async with self._journal.read() as c:
-            return dict(await self._kept.of(c, ("counts", *_who(actor)), lambda: self._counted(c, actor, VIEWS)))
+            found = await self._kept.of(c, ("counts", *_who(actor)), lambda: self._counted(c, actor, timeless), LONG_MS)
+            return found | await self._kept.of(c, ("dated", *_who(actor)), lambda: self._counted(c, actor, listing.DATED))
 
     async def spread(self, actor: Actor, from_ms: int, to_ms: int) -> Spread:
         """How cases lie over places now; fresh: what was registered in this time, to_ms no more."""
@@ -246,7 +249,7 @@ class Reads:
             return await self._task_rows(condition, values, order, most)
         async with self._journal.read() as c:  # receipts come without an entry, all else with one
             key = ("tasks", case, open_only, most, cadre, *_who(actor))
-            return list(await self._kept.of(c, key, lambda: self._unmarked(c, condition, values, order, most)))
+            return list(await self._kept.of(c, key, lambda: self._unmarked(c, condition, values, order, most), LONG_MS))
 
     async def marked_tasks(self, rows: Sequence[TaskRow]) -> list[TaskRow]:
         """The same with their receipts."""
@@ -416,29 +419,29 @@ class Reads:
 
     # ── the rest is private ──
 
-    async def _asked(
-        self, c: AsyncConnection, actor: Actor, view: str, text: str, status: str, place: str, type: str, narrowed: listing.Narrowed
-    ) -> listing.Where:
+    async def _asked(self, c: AsyncConnection, actor: Actor, asked: listing.Asked) -> listing.Where:
         """What a list of cases holds."""
         seen = await listing.visible(c, actor)
-        wheres = [listing.view(view, actor, self._clock(), seen)]
-        if status:
-            wheres.append(listing.of_status(status))
-        if place:
-            wheres.append(listing.in_place(place, narrowed.alone))
-        if type:
-            wheres.append(listing.of_type(type))
-        if narrowed != WHATEVER:
-            wheres.append(listing.narrowed(narrowed, self._clock(), seen))
-        if text.strip():
-            tidied = codes.tidy(text)
-            wheres.append(await listing.found(c, tidied if codes.is_code(tidied) else text, actor))
+        wheres = [listing.view(asked.view, actor, self._clock(), seen)]
+        wheres += [made(code) for made, code in ((listing.of_status, asked.status), (listing.of_type, asked.type)) if code]
+        if asked.place:
+            wheres.append(listing.in_place(asked.place, asked.narrowed.alone))
+        if asked.narrowed != WHATEVER:
+            wheres.append(listing.narrowed(asked.narrowed, self._clock(), seen))
+        if asked.text:
+            tidied = codes.tidy(asked.text)
+            wheres.append(await listing.found(c, tidied if codes.is_code(tidied) else asked.text, actor))
         return " and ".join(sql for sql, _ in wheres), {name: value for _, some in wheres for name, value in some.items()}
 
-    async def _total(self, c: AsyncConnection, actor: Actor, asked: listing.Where, is_alone: bool) -> int:
-        """is_alone: nothing is asked but this, which an index counts; else a walk finds what holds all of it."""
-        condition, values = asked
-        if is_alone:
+    async def _subjects(self, c: AsyncConnection, actor: Actor, asked: listing.Asked, ordered: str) -> str:
+        """With a space between them: a third of the room of a list."""
+        condition, values = await self._asked(c, actor, asked)
+        return " ".join([row[0] for row in await fetch(c, listing.subjects_of(condition, ordered), values)])
+
+    async def _total(self, c: AsyncConnection, actor: Actor, alone: listing.Where | None, asked: listing.Where) -> int:
+        """alone: nothing is asked but this, which an index counts; else a walk finds what holds all of it."""
+        condition, values = alone or asked
+        if alone:
             region, more = await listing.visible(c, actor, "ledger")
             condition, values = f"{condition} and {region}", {**values, **more}
         return (await named(c, f"select count(*) from case_row where {condition}", values))[0][0]

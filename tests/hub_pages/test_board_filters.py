@@ -47,10 +47,13 @@ async def test_a_named_view_keeps_its_filters_and_an_older_one_still_opens(hub: 
     assert msgspec.msgpack.decode(old, type=list[saved.View])[0].filters == {**dict.fromkeys(saved.FILTERS, ""), "figure": "overdue"}
 
 
-@pytest.mark.parametrize(("handler", "index"), [("", "case_ends"), ("x", "case_handler")])
-async def test_all_filters_at_once_are_answered_by_the_index_alone(hub: Hub, handler: str, index: str):
+@pytest.mark.parametrize(
+    ("holder", "handler", "index"),
+    [("", "", "case_ends"), ("330523", "", "case_held"), ("", "x", "case_handler"), ("330523", "x", "case_h")],
+)
+async def test_all_filters_at_once_are_answered_by_the_index_alone(hub: Hub, holder: str, handler: str, index: str):
     actor, now_ms = hub.actor(), hub.county.clock()
-    asked = listing.Narrowed(risk="red", holder="330523", handler=handler)
+    asked = listing.Narrowed(risk="red", holder=holder, handler=handler)
     async with hub.root.journal.read() as c:
         seen = await listing.visible(c, actor)
         parts = [listing.view("open", actor, now_ms, seen), listing.of_type("02"), listing.narrowed(asked, now_ms, seen)]

@@ -92,8 +92,8 @@ async def test_a_visit_stands_on_the_day_by_which_it_is_to_be_made(county: Count
 
 
 ALONG = {
-    "case_ends": agenda.ends("(holder || '') = 'x'"),
-    "case_after": agenda.looked_after("follow_up_by = 'x'", "(holder || '') = 'x'"),
+    "case_held": agenda.ends("holder = 'x'"),
+    "case_after": agenda.looked_after("follow_up_by = 'x'", "holder = 'x'"),
     "meeting_when": agenda.joint("1 = 1"),
 }
 

@@ -70,7 +70,7 @@ async def named(connection: AsyncConnection, sql: str, values: Values) -> list[A
 @lru_cache(maxsize=512)
 def _row(names: tuple[str, ...]) -> Any:
     """Columns that have no name are to be taken by their place."""
-    return namedtuple("Row", names, rename=True)
+    return namedtuple("Row", names, rename=True)  # type: ignore[misc]
 
 
 async def index_names(connection: AsyncConnection) -> set[str]:
