@@ -1,5 +1,6 @@
-"""Answers that many pages ask for, kept until an entry comes, and KEPT_MS at most: clocks run out without one. What hangs on no clock is
-kept for LONG_MS: what an entry changes in other subjects is folded a moment after it.
+"""Answers that many pages ask for, kept until an entry comes or something is folded anew, and KEPT_MS at most: clocks run out without either.
+
+What hangs on no clock is kept for LONG_MS, on SQLite: on PostgreSQL an entry may be seen after one with a higher position.
 
 counts = await kept.of(c, ("counts", actor.offices), lambda: count(c, actor))      c: the snapshot in which it is asked
 """
@@ -9,17 +10,19 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from protocol.node.journal.rows import named
+from protocol.node.journal.rows import is_postgres, named
+from protocol.node.journal.writing import REFOLDS
 
 KEPT_MS: Final = 10_000
 LONG_MS: Final = 60_000
 KEPT_MAX: Final = 200  # offices that ask at one node, with what they ask
+_AS_OF: Final = "select (select max(position) from entry), coalesce((select value from counter where name = :name), 0)"
 
 
 class _Answer(NamedTuple):
-    """found as of the entry at `position`, at `at_ms` of this node's clock."""
+    """as_of: (position of the newest entry, how often something was folded anew) · at_ms: by this node's clock."""
 
-    position: int | None
+    as_of: tuple[int | None, int]
     at_ms: int
     found: Any
 
@@ -32,10 +35,10 @@ class Kept:
 
     async def of(self, c: AsyncConnection, key: Any, ask: Callable[[], Awaitable[Any]], for_ms: int = KEPT_MS) -> Any:
         """Never change what comes of it: the next one gets the same. key: all that the answer hangs on besides entries and time."""
-        now_ms, newest = self._clock(), (await named(c, "select max(position) from entry", {}))[0][0]
-        known = self._answers.get(key)
-        if known is None or known.position != newest or not 0 <= now_ms - known.at_ms < for_ms:
+        now_ms, as_of = self._clock(), tuple((await named(c, _AS_OF, {"name": REFOLDS}))[0])
+        known, for_ms = self._answers.get(key), min(for_ms, KEPT_MS) if is_postgres(c) else for_ms
+        if known is None or known.as_of != as_of or not 0 <= now_ms - known.at_ms < for_ms:
             if len(self._answers) >= self._most:
                 self._answers.clear()
-            known = self._answers[key] = _Answer(newest, now_ms, await ask())
+            known = self._answers[key] = _Answer(as_of, now_ms, await ask())
         return known.found

@@ -19,13 +19,6 @@ from tests.node.desk_kit import ROOT, TOWN, VILLAGE, County, Node, add_person, b
 VIEWS = ("case_row", "task_row", "clock_row", "review_row", "person_row", "post_row")
 
 
-@pytest.fixture
-async def county(tmp_path):
-    made = County(tmp_path)
-    yield made
-    await made.close()
-
-
 async def digests(node: Node) -> dict[str, str]:
     return {ledger: have.digest(await node.journal.lanes(ledger)) for ledger in await node.journal.ledgers()}
 

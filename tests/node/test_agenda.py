@@ -1,7 +1,6 @@
 """What lies in a time: meetings stay whatever the units answered, dates and visits stand on their day, and nobody sees what is not his."""
 
 import re
-from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
@@ -13,13 +12,6 @@ from tests.node.desk_kit import OTHER_TOWN, ROOT, TOWN, UNIT, VILLAGE, County, a
 
 OTHER_UNIT = "330523/u03"
 EVER = (0, 1 << 60)
-
-
-@pytest.fixture
-async def county(tmp_path) -> AsyncIterator[County]:
-    made = County(tmp_path)
-    yield made
-    await made.close()
 
 
 async def convened(county: County):

@@ -16,16 +16,9 @@ from tests.node.desk_kit import ROOT, TOWN, VILLAGE, County, Node, add_person, d
 ROWS, PER = 10_000, 30
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def urls(request) -> dict[str, str]:
-    return {"root": request.getfixturevalue("postgres_url")} if request.param == "postgresql" else {}
-
-
 @pytest.fixture
-async def county(urls, tmp_path):
-    made = County(tmp_path, urls)
-    yield made
-    await made.close()
+def county(on_either: County) -> County:
+    return on_either
 
 
 async def fill(node: Node, seed: int) -> list[dict]:

@@ -1,7 +1,5 @@
 """A number that was given twice, in two ledgers: the later case gets a new one, by whatever node covers both, and the old one leads to both."""
 
-import pytest
-
 from protocol import codes
 from protocol.commands import AcceptDispute, TakeUpDispute, TransferDispute
 from protocol.node.journal import rebuild
@@ -11,13 +9,6 @@ from tests.node.desk_kit import OTHER_TOWN, TOWN, VILLAGE, County, Node, dispute
 from tests.node.test_errands import settle
 
 OTHER = next(path for path in Tables.packaged().children(TOWN) if path != VILLAGE)
-
-
-@pytest.fixture
-async def county(tmp_path):
-    made = County(tmp_path)
-    yield made
-    await made.close()
 
 
 async def counted_twice(town: Node) -> tuple[str, str]:

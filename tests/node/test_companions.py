@@ -1,7 +1,5 @@
 """Internal opinions: what a village must not read of its own case lies in the writer's own ledger and never reaches the village."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from protocol import dispute as dispute_rules
@@ -15,13 +13,6 @@ from tests.node.desk_kit import ROOT, TOWN, UNIT, VILLAGE, County, Node, dispute
 
 SAID, ABOVE = "他堂哥是村主任，先不要让村里知道", "县里研判：有集访苗头，稳住再谈"
 DEPARTMENT = "部门说：那块地本来就是他家的"
-
-
-@pytest.fixture
-async def county(tmp_path) -> AsyncIterator[County]:
-    made = County(tmp_path)
-    yield made
-    await made.close()
 
 
 async def written(county: County) -> tuple[Node, Node, Node, str]:

@@ -24,13 +24,6 @@ from tests.node.desk_kit import ROOT, TOWN, UNIT, VILLAGE, County, Node, add_per
 
 
 @pytest.fixture
-async def county(tmp_path):
-    made = County(tmp_path)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
 async def village(county: County) -> Node:
     return await county.node("village")
 

@@ -5,7 +5,6 @@ from contextlib import closing
 from hashlib import sha256
 
 import msgspec
-import pytest
 
 from protocol.commands import AddEvidence, EraseBody
 from protocol.events import Actor
@@ -21,13 +20,6 @@ from tests.node.desk_kit import ROOT, VILLAGE, County, batch_of, carry, dispute,
 
 WORD = "龘靐鱻"
 KEY = sha256(b"village").digest()
-
-
-@pytest.fixture
-async def county(tmp_path):
-    made = County(tmp_path)
-    yield made
-    await made.close()
 
 
 async def erased(county: County, root, village, case: str) -> None:

@@ -1,7 +1,5 @@
 """Tasks that an office asks for in a ledger its node does not cover: carried there and back by the lowest node that covers both."""
 
-import pytest
-
 from protocol.calendar import DAY_MS
 from protocol.case import Task
 from protocol.commands import (
@@ -18,16 +16,9 @@ from protocol.commands import (
     UrgeTask,
 )
 from protocol.node.errands import ERRAND_MS, linked_id
-from tests.node.desk_kit import OTHER_TOWN, TOWN, UNIT, VILLAGE, County, Node, add_person, dispute, exchange, new_id
+from tests.node.desk_kit import OTHER_TOWN, TOWN, UNIT, VILLAGE, Node, add_person, dispute, exchange, new_id
 
 OTHER_VILLAGE = f"{OTHER_TOWN}/330523002002"
-
-
-@pytest.fixture
-async def county(tmp_path):
-    made = County(tmp_path)
-    yield made
-    await made.close()
 
 
 async def settle(*nodes: Node) -> None:

@@ -19,13 +19,6 @@ PHOTO, SMALL = b"\xff\xd8\xff\xe0" + b"a boundary stone " * 5_000, b"\xff\xd8\xf
 LATER_S = sweeping.HOLD_S + 5
 
 
-@pytest.fixture
-async def county(tmp_path: Path):
-    made = County(tmp_path)
-    yield made
-    await made.close()
-
-
 async def photographed(node: Node, case: str, plain: bytes = PHOTO, thumb: bytes | None = SMALL):
     """(entry key, blob, thumb) of a photo that was added at this node."""
     blob = await node.blobs.put(plain, "界石.jpg", "image/jpeg")

@@ -14,13 +14,6 @@ from protocol.problem import Refused
 from tests.node.desk_kit import VILLAGE, County, Node, batch_of, carry, dispute, exchange, new_id
 
 
-@pytest.fixture
-async def county(tmp_path):
-    made = County(tmp_path)
-    yield made
-    await made.close()
-
-
 async def beside(node: Node) -> list[branches.Branched]:
     async with node.journal.read() as c:
         return await branches.branched(c, "order by ledger, origin, seq, hash", {})

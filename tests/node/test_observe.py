@@ -11,14 +11,7 @@ from deploy import tracing
 from protocol.commands import LogDispute, Party
 from protocol.node import observe
 from protocol.problem import Refused
-from tests.node.desk_kit import VILLAGE, County, exchange, new_id
-
-
-@pytest.fixture
-async def county(tmp_path):
-    made = County(tmp_path)
-    yield made
-    await made.close()
+from tests.node.desk_kit import VILLAGE, exchange, new_id
 
 
 def logged(ledger: str = VILLAGE) -> LogDispute:

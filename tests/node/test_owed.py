@@ -17,13 +17,6 @@ from tests.node.test_errands import settle
 from tests.node.test_posts_ended import end, person, three
 
 
-@pytest.fixture
-async def county(tmp_path):
-    made = County(tmp_path)
-    yield made
-    await made.close()
-
-
 class Full:
     """Where this is called nothing can be written, as long as `is_full`."""
 

@@ -21,13 +21,6 @@ from tests.node.desk_kit import ROOT, TOWN, VILLAGE, County, Node, add_person, d
 from tests.node.test_errands import settle
 
 
-@pytest.fixture
-async def county(tmp_path):
-    made = County(tmp_path)
-    yield made
-    await made.close()
-
-
 async def three(county: County) -> tuple[Node, Node, Node]:
     root, town, village = [await county.node(kind) for kind in ("root", "town", "village")]
     for kind in ("root", "town", "village"):

@@ -17,29 +17,10 @@ from protocol.node.config import Push as Rules
 from protocol.node.push import GATHER_S, KEPT, KNOCKS_MAX, Kept, Push
 from protocol.problem import Refused
 from tests.kit.push import WAIT_S, Service
-from tests.node.desk_kit import ROOT, County, Node, add_person, dispute, new_id
+from tests.node.desk_kit import ROOT, Node, add_person, dispute, new_id
 
 SECRET = b"\x07" * 32
 RULES = Rules(contact="mailto:admin@example.org", services=["127.0.0.1", "*.push.example.org"])
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def urls(request) -> dict[str, str]:
-    return {"root": request.getfixturevalue("postgres_url")} if request.param == "postgresql" else {}
-
-
-@pytest.fixture
-async def on_either(urls, tmp_path):
-    made = County(tmp_path, urls)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def county(tmp_path):
-    made = County(tmp_path)
-    yield made
-    await made.close()
 
 
 @pytest.fixture

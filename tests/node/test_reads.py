@@ -31,25 +31,6 @@ from tests.node.desk_kit import ROOT, TOWN, UNIT, VILLAGE, County, Node, add_per
 OTHER_VILLAGE = "330523/330523111/330523111201"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def urls(request) -> dict[str, str]:
-    return {"root": request.getfixturevalue("postgres_url")} if request.param == "postgresql" else {}
-
-
-@pytest.fixture
-async def on_either(urls, tmp_path):
-    made = County(tmp_path, urls)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def county(tmp_path):
-    made = County(tmp_path)
-    yield made
-    await made.close()
-
-
 async def three(county: County) -> tuple[Node, Node, Node]:
     village, town, root = await county.node("village"), await county.node("town"), await county.node("root")
     for node in (village, town, root):

@@ -1,7 +1,5 @@
 """A forgotten password at a village that is cut off: a challenge by telephone, an answer that only a node above can work out."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from protocol import recovery
@@ -11,13 +9,6 @@ from protocol.problem import Refused
 from tests.node.desk_kit import ROOT, TOWN, VILLAGE, County, Node, add_person, exchange, new_id, signing_key
 
 OLD, NEW = "旧的那个口令 1", "新的这个口令 2"
-
-
-@pytest.fixture
-async def county(tmp_path) -> AsyncIterator[County]:
-    made = County(tmp_path)
-    yield made
-    await made.close()
 
 
 async def three(county: County) -> tuple[Node, Node, Node]:

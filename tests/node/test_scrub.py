@@ -9,14 +9,7 @@ from protocol.node.journal import Witness
 from protocol.node.journal.scrub import Wrong, scrub
 from protocol.node.scrubbing import look
 from protocol.problem import Refused
-from tests.node.desk_kit import VILLAGE, County, dispute, exchange, new_id
-
-
-@pytest.fixture
-async def county(tmp_path):
-    made = County(tmp_path)
-    yield made
-    await made.close()
+from tests.node.desk_kit import VILLAGE, dispute, exchange, new_id
 
 
 @pytest.mark.parametrize(

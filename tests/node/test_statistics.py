@@ -1,6 +1,6 @@
 """Figures of cases: each equals what a plain walk over the folded cases counts, and the list behind it holds as many, on either store."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -43,16 +43,9 @@ SPAN = 45 * DAY_MS
 ASKED = Asked(START_MS, START_MS + SPAN, (START_MS - SPAN, START_MS), (START_MS, START_MS + SPAN // 3, START_MS + SPAN))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def urls(request: pytest.FixtureRequest) -> dict[str, str]:
-    return {"root": request.getfixturevalue("postgres_url")} if request.param == "postgresql" else {}
-
-
 @pytest.fixture
-async def county(urls: dict[str, str], tmp_path) -> AsyncIterator[County]:
-    made = County(tmp_path, urls)
-    yield made
-    await made.close()
+def county(on_either: County) -> County:
+    return on_either
 
 
 async def lived(county: County, draw: Random, cases: int = 60) -> tuple[Node, list[str]]:

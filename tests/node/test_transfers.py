@@ -12,13 +12,6 @@ SISTER = f"{TOWN}/330523111003"
 SECRET = "他们私下说过要动手"
 
 
-@pytest.fixture
-async def county(tmp_path):
-    made = County(tmp_path)
-    yield made
-    await made.close()
-
-
 async def transferred(county: County, shows: list[str] | None = None) -> tuple[Node, Node, Node, str, str]:
     """The township, which holds a case of its village, hands it to another township. (root, town, stranger, case, successor)"""
     root, town, stranger = [await county.node(kind) for kind in ("root", "town", "stranger")]
