@@ -3,7 +3,7 @@
 Script sizes are of what the browser loaded, each compressed as the wire would: of all pages of a desk the largest, of the county's own apart, whose
 统计 alone brings ECharts along. Pages of a desk are asked of a real township's edge with `cases` cases, the county's of a hub with as many; first paint is that of its desk with a processor four times as slow; the phone's app is opened for the first time over a line
 of 3G. A dispute is logged by keyboard alone, a visit reported by thumb: what a person does is counted at a person's pace (kit/by_hand.py), and what
-the program made them wait is measured and added. Taps are those of one visit, from the list to the report. axe looks at every page and state that `./run shots` takes.
+the program made them wait is measured and added. Taps are those of one visit, from the list to the report. axe looks at every page and state that `./run shots` takes, in light colours and in dark ones.
 """
 
 import gzip
@@ -48,6 +48,7 @@ HEAVY = "/statistics"  # at the county: its charts are drawn by ECharts
 SLICED = ("village-offline", "board", "phone-report")  # pages that a slice asks axe about
 WEIGHED = 3  # of a slice
 AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]}
+CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}  # all that dark colours can change
 
 
 class Sizes(NamedTuple):
@@ -182,10 +183,16 @@ class Look(Camera):
         for end, size in (("", DESK), ("-390", PHONE)) if sizes else (("", PHONE),):
             await page.set_viewport_size(size)
             await page.wait_for_timeout(200)
-            got = await Axe().run(page, options=AXE)
-            bad = [one for one in got.response["violations"] if one["impact"] in ("serious", "critical")]
-            self.found += [f"{name}{end}: {one['id']} {node['target']}" for one in bad for node in one["nodes"]]
+            await self._ask(page, f"{name}{end}", AXE)
+            await page.emulate_media(color_scheme="dark")
+            await self._ask(page, f"{name}{end} in the dark", CONTRAST)
+            await page.emulate_media(color_scheme="light")
             self.taken.append(f"{name}{end}")
+
+    async def _ask(self, page: "Page", where: str, options: dict[str, Any]) -> None:
+        got = await Axe().run(page, options=options)
+        bad = [one for one in got.response["violations"] if one["impact"] in ("serious", "critical")]
+        self.found += [f"{where}: {one['id']} {node['target']}" for one in bad for node in one["nodes"]]
 
 
 async def _log(browser: "Browser", demo: Demo, folder: Path) -> Hand:

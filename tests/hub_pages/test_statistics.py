@@ -1,15 +1,19 @@
 """统计: every number on the page leads to a list of as many, the address says it all, and files hold what the page shows."""
 
+import asyncio
 import csv
 import io
 import re
+import time
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import date
 from html import unescape
+from typing import Any
 from urllib.parse import parse_qsl
 from xml.etree import ElementTree as ET
 
+import httpx
 import pytest
 
 from protocol.calendar import DAY_MS
@@ -18,7 +22,7 @@ from protocol.node import reads
 from protocol.node.web import exports, statistics
 from protocol.node.web.exports import Rate, csv_lines, plain
 from protocol.node.web.periods import period, span_words
-from tests.hub_pages.world import Hub, world
+from tests.hub_pages.world import PASSWORD, Hub, served, world
 from tests.node.desk_kit import VILLAGE, new_id
 
 LINK = re.compile(r'href="(/cases\?[^"]*)"[^>]*>\s*([\d,]+)<')
@@ -211,6 +215,38 @@ async def test_a_workbook_that_would_be_too_long_says_so_and_csv_goes_on(hub: Hu
     with zipfile.ZipFile(io.BytesIO(content)) as book:
         assert book.read("xl/worksheets/sheet2.xml").decode().count("<row ") == 1 + 5 + 1
     assert len(lines((await hub.client.get("/cases.csv")).content)) > 8
+
+
+def test_who_gives_up_a_workbook_ends_the_work_on_it(tmp_path):
+    with served(tmp_path) as (url, hub, _):
+        pieces: list[int] = []
+
+        async def endless(*_: Any) -> AsyncIterator[list[Any]]:
+            while True:
+                pieces.append(len(pieces))
+                yield []
+                await asyncio.sleep(0.01)
+
+        hub.root.reads.every = endless
+        with httpx.Client(base_url=url) as client:
+            client.post("/sign-in", data={"name": "operator", "password": PASSWORD})
+            with pytest.raises(httpx.ReadTimeout):
+                client.get("/cases.xlsx", timeout=1)
+            assert len(pieces) > 5
+        wait_until(lambda: stands_still(pieces))
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < ends, "not in time"
+        time.sleep(0.02)
+
+
+def stands_still(pieces: list[int]) -> bool:
+    before = len(pieces)
+    time.sleep(0.5)
+    return len(pieces) == before
 
 
 @pytest.mark.parametrize("typed", ["=1+1", "+86", "-2", "@x", "\t=1", "\r=1", " =1", "　=1", "＝1"])

@@ -142,8 +142,8 @@ async def xlsx_sheets(title: str, author: str, about: list[list[Cell]], sheets: 
 
 async def xlsx_list(
     title: str, author: str, about: list[list[Cell]], head: Sequence[str], pieces: AsyncIterator[list[list[Cell]]], mark: str = ""
-) -> bytes:
-    """One sheet, in pieces aside of the loop that draws the pages."""
+) -> AsyncIterator[bytes]:
+    """One sheet, made in pieces aside of the loop that draws the pages, and whole at the end: who goes away before ends the work."""
     book = Workbook(title, author, about, mark)
     sheet, written = book.begin("纠纷", head), 0
     async for rows in pieces:
@@ -153,7 +153,7 @@ async def xlsx_list(
         if len(some) < len(rows):
             book.write(sheet, written + 1, [[ENDS_HERE]])
             break
-    return await asyncio.to_thread(book.close)
+    yield await asyncio.to_thread(book.close)
 
 
 def attached(name: str) -> dict[str, str]:

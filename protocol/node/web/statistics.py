@@ -395,10 +395,10 @@ async def cases_file(request: Request) -> Response[Any]:
 
     kind = log_taken(request)
     name = made_up.named(node, f"纠纷 {local(node.clock()):%Y%m%d-%H%M}")
+    headers = {**KEPT_NOWHERE, **exports.attached(f"{name}.{kind}")}
     if kind == "xlsx":
-        book = await exports.xlsx_list("纠纷列表", who, about, LIST_HEAD, pieces(), made_up.mark(node))
-        return _file(book, XLSX_TYPE, f"{name}.xlsx")
-    headers = {**KEPT_NOWHERE, **exports.attached(f"{name}.csv")}
+        book = exports.xlsx_list("纠纷列表", who, about, LIST_HEAD, pieces(), made_up.mark(node))
+        return Stream(book, media_type=XLSX_TYPE, headers=headers)
     return Stream(exports.csv_pieces(about, LIST_HEAD, pieces()), media_type=CSV_TYPE, headers=headers)
 
 
