@@ -47,6 +47,16 @@ def choose_ports(near: bool) -> Ports:
     return Ports(pages, next(free), next(free), next(free), {name: next(free) for name in WIRES})
 
 
+def where_free(ports: Ports) -> Ports:
+    """The same, with another one in the place of each that somebody has now."""
+
+    def one(port: int) -> int:
+        return port if is_free(port) else free_ports(1)[0]
+
+    pages, wires = ({name: one(port) for name, port in some.items()} for some in (ports.pages, ports.wires))
+    return Ports(pages, one(ports.county), one(ports.county_leaf), one(ports.leaf), wires)
+
+
 def is_free(port: int) -> bool:
     with socket.socket() as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -67,13 +77,13 @@ class Demo:
         self.ports = Ports({}, 0, 0, 0, {})
 
     async def prepare(self, near: bool, disputes: int, seed: int) -> None:
-        """Builds the county in an empty folder; else takes what is there. What a break left half built is built anew."""
+        """Builds the county in an empty folder; else takes what is there. What a break left half built is built anew.
+
+        near: addresses stay what they were said to be, as far as they are free.
+        """
         state = self.folder / "demo.json"
         if state.exists():
-            self.ports = msgspec.json.decode(state.read_bytes(), type=Ports)
-            for name, port in self.ports.pages.items():
-                if not is_free(port):
-                    self.ports.pages[name] = free_ports(1)[0]
+            self.ports = where_free(msgspec.json.decode(state.read_bytes(), type=Ports)) if near else choose_ports(near)
             build.write_configs(self.folder, self.ports)
             say(f"用已有的数据：{self.folder}")
             return

@@ -8,6 +8,7 @@ A limit counts the hours in which people are about (08:00 to 20:00): who is sent
 Worst first: of those that are silent the one that is furthest beyond its limit; then the others, what ends first in front.
 """
 
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -53,13 +54,14 @@ def lasted(ms: int) -> str:
 
 def awake_ms(since_ms: int, now_ms: int) -> int:
     """How much of the time between them lies between eight and twenty o'clock."""
+    return _awake_until(now_ms) - _awake_until(since_ms)
+
+
+@lru_cache(maxsize=2048)  # of hundreds of tasks now is the same, and each page asks again of when they were sent
+def _awake_until(ms: int) -> int:
     first, last = AWAKE_MS
-
-    def until(ms: int) -> int:
-        days, rest = divmod(ms + ZONE_MS, DAY_MS)
-        return days * (last - first) + min(max(rest - first, 0), last - first)
-
-    return until(now_ms) - until(since_ms)
+    days, rest = divmod(ms + ZONE_MS, DAY_MS)
+    return days * (last - first) + min(max(rest - first, 0), last - first)
 
 
 def standing(task: Any, known: Known, now_ms: int) -> Standing:

@@ -13,9 +13,9 @@ from protocol.node.journal.rebuild import rebuild
 from protocol.node.months import month_after, month_of, starts_between
 from protocol.node.statistics import KEPT_MS, Asked, Statistics
 from tests.node.desk_kit import OTHER_TOWN, ROOT, START_MS, TOWN, UNIT, VILLAGE, County, Node, dispute, exchange, new_id
-from tests.node.test_statistics import PEOPLE, PLACES, TYPES, county, go_on, urls
+from tests.node.test_statistics import PEOPLE, PLACES, TYPES, county, go_on
 
-__all__ = ["county", "urls"]
+__all__ = ["county"]
 LIFE_DAYS = 200
 
 

@@ -13,9 +13,9 @@ from protocol.node import listing, spread
 from protocol.node.listing import Narrowed
 from protocol.node.spread import Lying
 from tests.node.desk_kit import ROOT, START_MS, TOWN, UNIT, VILLAGE, County, exchange, new_id
-from tests.node.test_statistics import claims, county, folded, lived, urls
+from tests.node.test_statistics import claims, county, folded, lived
 
-__all__ = ["county", "urls"]
+__all__ = ["county"]
 
 
 @pytest.mark.parametrize("seed", [11, 12])

@@ -8,7 +8,8 @@ Everything that may change by a table (types, places, offices) is asked of the t
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any, Final
 
 from jinja2 import Environment
@@ -30,25 +31,34 @@ from protocol.words import EVENT_NAMES, FIELD_NAMES, PARTY_LABELS, PERSON_LABELS
 LOCAL: Final = timezone(timedelta(hours=8))
 LOCAL_MS_MAX: Final = 253_370_000_000_000  # within the year 9998: what a calendar of four digits can still say
 WEEKDAYS: Final = "一二三四五六日"
+NEAR: Final = {0: "今天", -1: "昨天", 1: "明天"}  # days from now
 OFFSET_S_NOISE: Final = 3  # what two messages on a slow line can make of a right clock
 
 
 def local(ms: int) -> datetime:
     """The wall clock of the country, UTC+8, whatever the machine is set to. Total: a clock gone mad must not stop a page."""
-    return datetime.fromtimestamp(min(max(ms, 0), LOCAL_MS_MAX) / 1000, UTC).astimezone(LOCAL)
+    return datetime.fromtimestamp(min(max(ms, 0), LOCAL_MS_MAX) / 1000, LOCAL)
+
+
+@lru_cache(maxsize=8)  # a page says some hundred times of one moment that it is now
+def _date(now_ms: int) -> date:
+    return local(now_ms).date()
+
+
+def _day(then: date, now: date) -> str:
+    near = NEAR.get((then - now).days)
+    return near or (f"{then.month}月{then.day}日" if then.year == now.year else f"{then.year}年{then.month}月{then.day}日")
 
 
 def day(ms: int | None, now_ms: int) -> str:
-    if ms is None:
-        return ""
-    then, now = local(ms), local(now_ms)
-    if (then.date() - now.date()).days in (0, -1, 1):
-        return {0: "今天", -1: "昨天", 1: "明天"}[(then.date() - now.date()).days]
-    return f"{then.month}月{then.day}日" if then.year == now.year else f"{then.year}年{then.month}月{then.day}日"
+    return "" if ms is None else _day(local(ms).date(), _date(now_ms))
 
 
 def moment(ms: int | None, now_ms: int) -> str:
-    return "" if ms is None else f"{day(ms, now_ms)} {local(ms):%H:%M}"
+    if ms is None:
+        return ""
+    then = local(ms)
+    return f"{_day(then.date(), _date(now_ms))} {then.hour:02}:{then.minute:02}"
 
 
 def due_tone(due_ms: int | None, now_ms: int) -> str:
