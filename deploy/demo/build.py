@@ -18,8 +18,11 @@ from hub.enrolment import Enrolment
 from protocol import batch as batches
 from protocol.calendar import DAY_MS
 from protocol.commands import GivePost, RegisterPerson
+from protocol.enrolment import Leaf
 from protocol.events import Actor
 from protocol.node.config import load
+from protocol.node.identity import write_whole
+from protocol.node.link import creds
 from protocol.node.node import Node, now_ms
 from protocol.place import parent, tier
 from protocol.tables import Tables
@@ -40,6 +43,11 @@ class Ports(msgspec.Struct):
 
 
 def write_configs(folder: Path, ports: Ports) -> None:
+    """Where each node listens and dials, also where its enrolment said it otherwise: a folder is started again, or copied, under other ports."""
+    branch = folder / "town" / "identity" / creds.BRANCH_FILE
+    if branch.exists():
+        leaf = msgspec.msgpack.decode(branch.read_bytes(), type=Leaf)
+        write_whole(branch, msgspec.msgpack.encode(msgspec.structs.replace(leaf, listen=f"127.0.0.1:{ports.leaf}")))
     tables = Tables.packaged()
     others = [f'"{t}/*"' for t in tables.children(COUNTY) if t != TOWNSHIP]
     pages, wires = ports.pages, ports.wires

@@ -21,7 +21,6 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncpg
-import msgspec
 
 from deploy.demo import build
 from deploy.demo.build import Ports
@@ -29,11 +28,9 @@ from deploy.demo.cast import NODES
 from deploy.demo.county import WIRES, Demo, answers
 from protocol import certificate as certificates
 from protocol.certificate import Certificate
-from protocol.enrolment import Leaf
 from protocol.node.config import load
-from protocol.node.identity import Identity, write_whole
+from protocol.node.identity import Identity
 from protocol.node.journal.engine import connect_sqlite
-from protocol.node.link import creds
 from tests.faults.kit.database import Database
 from tests.faults.kit.proxy import Proxy
 from tests.kit.county import County, end
@@ -102,10 +99,6 @@ class BrokenCounty(County):
             shutil.copytree(template / node, self.home(node))
         self.demo.ports = _ports()
         build.write_configs(self.folder, self.demo.ports)
-        if "town" in self.nodes:
-            file = self.home("town") / "identity" / creds.BRANCH_FILE
-            leaf = msgspec.msgpack.decode(file.read_bytes(), type=Leaf)
-            write_whole(file, msgspec.msgpack.encode(msgspec.structs.replace(leaf, listen=f"127.0.0.1:{self.demo.ports.leaf}")))
         if self.database:
             url = await self.database.copy_of(self.home("hub"))
             for left in self.home("hub").glob("journal.db*"):
