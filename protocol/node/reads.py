@@ -113,8 +113,8 @@ class Reads:
                     total = await self._kept.of(c, kept, lambda: self._total(c, actor, asked.alone, (condition, values)))
                 rows = await _dicts(c, listing.page(condition, ordered), {**values, "per": per, "skip": skip})
             known = await self._marks(c, [_last(row) for row in rows])
-            asked = await self._cases_asked(c, actor, [row["subject"] for row in rows])
-        shown = tuple(row_as(CaseRow, row, known[_last(row)], asked=row["subject"] in asked) for row in rows)
+            waiting = await self._cases_asked(c, actor, [row["subject"] for row in rows])
+        shown = tuple(row_as(CaseRow, row, known[_last(row)], asked=row["subject"] in waiting) for row in rows)
         return CasePage(shown, total, page, per)
 
     async def every(
@@ -256,8 +256,8 @@ class Reads:
         if not rows:
             return []
         async with self._journal.read() as c:
-            known = await self._marks(c, [(row.ledger, row.last_origin, row.last_seq) for row in rows])
-        return [msgspec.structs.replace(row, marks=known[row.ledger, row.last_origin, row.last_seq]) for row in rows]
+            known = await self._marks(c, keys := [(row.ledger, row.last_origin, row.last_seq) for row in rows])
+        return [msgspec.structs.replace(row, marks=known[key]) for row, key in zip(rows, keys, strict=True)]
 
     async def declined(self, actor: Actor, most: int = TASKS_MAX) -> list[TaskRow]:
         """Visits that were declined and came to nobody since: their case is open, and no later task of it was sent. As `tasks` sees them."""

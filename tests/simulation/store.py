@@ -13,7 +13,7 @@ power cut takes the last commits, acknowledged or not (mutation M2). `is_full`: 
 
 import asyncio
 import sqlite3
-from collections import Counter, deque, namedtuple
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -27,6 +27,7 @@ from sqlalchemy.pool import StaticPool
 
 from protocol import views as folding
 from protocol.node.journal import Journal, migrate
+from protocol.node.journal.rows import row_type
 
 PAGE_BYTES = 1024  # a whole image is 110 kB then, and copying it takes 20 µs
 STATEMENT_S_MAX, SYNC_S_MAX = 0.004, 0.02
@@ -372,11 +373,6 @@ def _full() -> sqlite3.OperationalError:
     return _error("database or disk is full", sqlite3.SQLITE_FULL)
 
 
-@lru_cache(maxsize=512)
-def _row_type(names: tuple[str, ...]) -> Any:
-    return namedtuple("Row", names, rename=True)
-
-
 class Result:
     """All rows at once, by position, by name, or as mappings."""
 
@@ -385,7 +381,7 @@ class Result:
         self.returns_rows = bool(names)
 
     def all(self) -> list[Any]:
-        return list(map(_row_type(self._names)._make, self._plain))
+        return list(map(row_type(self._names)._make, self._plain))
 
     def __iter__(self) -> Any:
         return iter(self.all())

@@ -64,11 +64,11 @@ async def named(connection: AsyncConnection, sql: str, values: Values) -> list[A
     if is_postgres(connection):
         return list((await connection.execute(clause(sql), used)).all())
     names, rows = await (await driver_of(connection)).ask(sql, used)
-    return list(map(_row(tuple(names))._make, rows))
+    return list(map(row_type(tuple(names))._make, rows))
 
 
 @lru_cache(maxsize=512)
-def _row(names: tuple[str, ...]) -> Any:
+def row_type(names: tuple[str, ...]) -> Any:
     """Columns that have no name are to be taken by their place."""
     return namedtuple("Row", names, rename=True)  # type: ignore[misc]
 

@@ -7,10 +7,8 @@ Meetings are those that cases seen here were convened to (UnitsConvened), past o
 """
 
 from collections import defaultdict
-from collections.abc import Callable
 from datetime import date, timedelta
-from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 from litestar import Request, Response, get
@@ -63,31 +61,22 @@ def first_day(request: Request) -> date:
     return asked - timedelta(days=asked.weekday())
 
 
-class Told(NamedTuple):
-    """order: within its day, what has an hour in front · entry: makes what is shown of it."""
-
-    at_ms: int
-    order: tuple[bool, int, str]
-    entry: Callable[[], Entry]
-
-
+Told = tuple[int, Entry]  # when it is
 Part = tuple[list[Told], list[int]]  # by date; how many each day has
 
 
 async def meetings(request: Request, from_ms: int, to_ms: int, a_day: int) -> Part:
     """Of the cases seen here whose units were asked to come, with what each answered."""
     node, actor, tables = node_of(request), actor_of(request), node_of(request).tables()
+    some = await node.reads.agenda.meetings(actor, from_ms, to_ms, a_day)
 
-    def entry(one: Meeting, words: str) -> Entry:
+    def told(one: Meeting) -> Told:
         answers = tuple((tables.office_name(unit), *ANSWERS.get(status, ("", ""))) for unit, status in one.answers)
-        href = f"/cases/{one.case}#timeline"
-        return Entry("meeting", calendar.local_time(one.when_ms), words, "", href, label="联调", answers=answers, is_off=one.is_off)
+        words, href = one.words or tables.type_name(one.type), f"/cases/{one.case}#timeline"
+        hour = calendar.local_time(one.when_ms)
+        return one.when_ms, Entry("meeting", hour, words, "", href, label="联调", answers=answers, is_off=one.is_off)
 
-    found, some = [], await node.reads.agenda.meetings(actor, from_ms, to_ms, a_day)
-    for one in some.told:
-        words = one.words or tables.type_name(one.type)
-        found.append(Told(one.when_ms, (False, one.when_ms, words), partial(entry, one, words)))
-    return found, some.of_day
+    return [told(one) for one in some.told], some.of_day
 
 
 async def dates(request: Request, from_ms: int, to_ms: int, a_day: int) -> list[Part]:
@@ -96,8 +85,7 @@ async def dates(request: Request, from_ms: int, to_ms: int, a_day: int) -> list[
 
     def told(one: Date) -> Told:
         label = "回访" if one.kind == "follow_up" else "到期"
-        entry = partial(Entry, one.kind, "", one.words, one.parties, f"/cases/{one.case}", one.at_ms < now_ms, label)
-        return Told(one.at_ms, (True, one.at_ms, one.words), entry)
+        return one.at_ms, Entry(one.kind, "", one.words, one.parties, f"/cases/{one.case}", one.at_ms < now_ms, label)
 
     asked = [await ask(actor, from_ms, to_ms, a_day) for ask in (reads.agenda.dates, reads.agenda.follow_ups)]
     return [([told(one) for one in some.told], some.of_day) for some in asked]
@@ -110,8 +98,7 @@ async def visits(request: Request, from_ms: int, to_ms: int, a_day: int) -> Part
 
     def told(one: Visit) -> Told:
         hour, who = calendar.local_time(one.at_ms), names.get(one.cadre, "")
-        entry = partial(Entry, "visit", hour, one.words, who, f"/tasks/{one.task}", one.at_ms < now_ms)
-        return Told(one.at_ms, (False, one.at_ms, one.words), entry)
+        return one.at_ms, Entry("visit", hour, one.words, who, f"/tasks/{one.task}", one.at_ms < now_ms)
 
     return [told(one) for one in some.told], some.of_day
 
@@ -129,18 +116,17 @@ async def days(request: Request, first: date, a_day: int, whole: str) -> tuple[l
         shown = told[n] if day == asked else told[n][:a_day]
         left[day.isoformat()] = of_day[n] - len(shown)
         words, weekday = f"{day.month}月{day.day}日", WEEKDAYS[day.weekday()]
-        entries = [one.entry() for one in shown]
-        made.append(Day(day.isoformat(), words, weekday, rules.is_working(day), day == today, entries))
+        made.append(Day(day.isoformat(), words, weekday, rules.is_working(day), day == today, shown))
     return made, left
 
 
-async def _told(request: Request, first: date, days: int, a_day: int) -> tuple[list[list[Told]], list[int]]:
+async def _told(request: Request, first: date, days: int, a_day: int) -> tuple[list[list[Entry]], list[int]]:
     """(of each day what is told, in its order; how many it has)."""
     span = calendar.start_of_day_ms(first), calendar.end_of_day_ms(first + timedelta(days=days - 1)) + 1
     parts = [await meetings(request, *span, a_day), *await dates(request, *span, a_day), await visits(request, *span, a_day)]
-    by_day: dict[date, list[Told]] = defaultdict(list)
-    for one in sorted([one for told, _ in parts for one in told], key=lambda one: one.order):
-        by_day[calendar.local_date(one.at_ms)].append(one)
+    by_day: dict[date, list[Entry]] = defaultdict(list)
+    for at_ms, entry in sorted([one for told, _ in parts for one in told], key=lambda one: (one[1].time == "", one[0], one[1].words)):
+        by_day[calendar.local_date(at_ms)].append(entry)
     counts = [of_day for _, of_day in parts if of_day]
     return [by_day[first + timedelta(days=n)] for n in range(days)], [sum(some[n] for some in counts) for n in range(days)]
 
