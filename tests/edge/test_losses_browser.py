@@ -10,7 +10,7 @@ from protocol.node import healing
 from protocol.node.healing import Gap, Healing
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, served
-from tests.kit.browser import DESK, PHONE, look, sign_in
+from tests.kit.browser import DESK, PHONE, look, picture, sign_in
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import START_MS, TOWN, VILLAGE, signing_key
 
@@ -97,7 +97,7 @@ def test_a_damaged_journal_is_healed_by_a_button_and_says_how_far_it_is(tmp_path
         expect(page.locator("main")).to_contain_text("第 7–9 条")
         page.get_by_text("不等它们了").click()
         look(page, f"heal-open{end}")
-        page.screenshot(path=f"out/heal-open-whole{end}.png", full_page=True, caret="initial")
+        picture(page, f"heal-open-whole{end}", whole=True)
         page.get_by_role("button", name="不再等").click()
         page.wait_for_url("**/link")
         assert node.node.mending.settled == village.rig.persons["village"][0]

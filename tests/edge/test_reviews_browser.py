@@ -10,7 +10,7 @@ from tests.edge.handed_in import hand_in, put_out
 from tests.edge.rig import Rig
 from tests.edge.served import Served, served
 from tests.edge.test_losses_browser import signed_in
-from tests.kit.browser import DESK, PHONE, look
+from tests.kit.browser import DESK, PHONE, look, picture
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 
@@ -37,7 +37,7 @@ def test_a_computers_unsent_work_is_taken_over(town: Served, open_page, size, en
     page.get_by_role("link", name="去核对").click()
     expect(page.locator(".line")).to_have_count(5)
     look(page, f"reviews{end}")
-    page.screenshot(path=f"out/reviews-whole{end}.png", full_page=True, caret="initial")
+    picture(page, f"reviews-whole{end}", whole=True)
     page.locator(".line").first.get_by_role("button", name="采纳", exact=True).click()
     expect(page.locator(".line")).to_have_count(4)
     page.get_by_role("button", name="全部采纳").click()

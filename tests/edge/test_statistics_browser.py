@@ -8,7 +8,7 @@ from playwright.sync_api import Route, expect
 from protocol.commands import CloseDispute
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, served
-from tests.kit.browser import DESK, OLD_PC, PHONE, look, sign_in
+from tests.kit.browser import DESK, OLD_PC, PHONE, look, picture, sign_in
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 
@@ -59,7 +59,7 @@ def test_an_officer_drills_from_the_menu_to_the_cases(town: Served, open_page):
     page.wait_for_timeout(300)
     look(page, "town-statistics-dark")
     page.emulate_media(color_scheme="light", media="print")
-    page.screenshot(path="out/town-statistics-print.png", caret="initial")
+    picture(page, "town-statistics-print")
     page.emulate_media(media="screen")
     page.set_viewport_size(PHONE)
     look(page, "town-statistics-phone")

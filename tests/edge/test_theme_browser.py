@@ -5,7 +5,7 @@ from collections.abc import Callable
 from tests.edge.rig import Rig
 from tests.edge.served import Served, nodes_of
 from tests.edge.test_today_browser import signed_in
-from tests.kit.browser import DESK, look
+from tests.kit.browser import DESK, look, picture
 from tests.kit.machine import needs_chromium
 
 pytestmark = needs_chromium
@@ -47,4 +47,4 @@ def test_on_paper_stands_what_was_written_and_no_button(open_page: Callable, nod
     expect(page.locator("header.bar")).to_be_hidden()
     expect(page.locator("#timeline")).to_be_visible()
     assert page.locator("button:visible, form:visible").count() == 0
-    page.screenshot(path="out/print-case.png", full_page=True)
+    picture(page, "print-case", whole=True)

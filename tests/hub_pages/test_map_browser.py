@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from protocol.calendar import DAY_MS
 from protocol.commands import LogDispute, Party
 from tests.hub_pages.world import PASSWORD, Hub, served
-from tests.kit.browser import DESK, OLD_PC, PHONE, look, sign_in
+from tests.kit.browser import DESK, OLD_PC, PHONE, look, picture, sign_in
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import ROOT, TOWN, UNIT, VILLAGE, dispute, new_id
 
@@ -120,7 +120,7 @@ def test_it_holds_on_a_small_screen_and_in_the_dark(county, open_page):
     url, _, _ = county
     page = opened(open_page, url, PHONE)
     look(page, "map-phone")
-    page.screenshot(path="out/map-phone-whole.png", full_page=True, caret="initial")
+    picture(page, "map-phone-whole", whole=True)
     page.goto(f"{url}/map?place={TOWN}")
     look(page, "map-villages-phone")
     page.set_viewport_size(DESK)

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from protocol.calendar import DAY_MS
 from protocol.commands import CloseDispute, LogDispute, Party, SetRisk, SignAgreement
 from tests.hub_pages.world import PASSWORD, Hub, served
-from tests.kit.browser import DESK, PHONE, look, sign_in
+from tests.kit.browser import DESK, PHONE, look, picture, sign_in
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import ROOT, VILLAGE, new_id
 
@@ -124,9 +124,9 @@ def test_it_holds_on_a_small_screen_and_in_the_dark(county, open_page):
     expect(page.locator("#chart-months svg")).to_be_visible()
     expect(page.locator("tr.zero").first).to_be_hidden()  # what has nothing only makes the way long
     look(page, "statistics-phone")
-    page.screenshot(path="out/statistics-phone-whole.png", full_page=True, caret="initial")
+    picture(page, "statistics-phone-whole", whole=True)
     page.set_viewport_size(DESK)
     page.emulate_media(color_scheme="dark")
     page.wait_for_timeout(300)
     look(page, "statistics-dark")
-    page.screenshot(path="out/statistics-dark-whole.png", full_page=True, caret="initial")
+    picture(page, "statistics-dark-whole", whole=True)

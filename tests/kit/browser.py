@@ -130,8 +130,22 @@ def sign_in(page: "Page", account: str, password: str) -> "Page":
     return page
 
 
-def look(page: "Page", name: str) -> None:
+def picture(page: "Page", name: str, *, whole: bool = False) -> None:
+    """Of what is seen, or of the whole page. Taken again, once, where a busy machine had no frame to take it from."""
+    from playwright.sync_api import Error
+
     OUT.mkdir(exist_ok=True)
-    page.screenshot(path=OUT / f"{name}.png", caret="initial")  # else playwright leaves style="" on inputs, which CSP reports
+    for last in (False, True):
+        try:
+            # caret: else playwright leaves style="" on inputs, which CSP reports
+            page.screenshot(path=OUT / f"{name}.png", full_page=whole, caret="initial")
+            return
+        except Error as error:
+            if last or "Unable to capture" not in error.message:
+                raise
+
+
+def look(page: "Page", name: str) -> None:
+    picture(page, name)
     accessible(page, name)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} scrolls sideways"
