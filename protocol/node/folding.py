@@ -188,9 +188,8 @@ async def _note(journal: Journal, mark: bytes) -> None:
 
 async def _written_after(journal: Journal, ledger: str, origin: str, seq: int, posts: Collection[str] = ()) -> list[str]:
     """Subjects of what stands in the lane after seq; posts: only of what their people wrote."""
-    sql = text("select subject, head_bytes from entry where ledger = :ledger and origin = :origin and seq > :seq and sort <> 'lane'")
-    async with journal.read() as c:
-        rows = (await c.execute(sql, {"ledger": ledger, "origin": origin, "seq": seq})).all()
+    sql = "select subject, head_bytes from entry where ledger = :ledger and origin = :origin and seq > :seq and sort <> 'lane'"
+    rows = await journal.select(sql, {"ledger": ledger, "origin": origin, "seq": seq})
     return sorted({row[0] for row in rows if not posts or decode_head(bytes(row[1])).author[1] in posts})
 
 

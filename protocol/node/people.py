@@ -17,11 +17,12 @@ from typing import Any
 import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import RowMapping, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.events import Actor
 from protocol.node.journal import Journal
+from protocol.node.journal.rows import named
 from protocol.problem import Refused
 from protocol.tables import Tables
 
@@ -54,11 +55,12 @@ _NEW_SESSION = text(
     "insert into session (token_hash, account, person, post, made_ms, seen_ms, until_ms)"
     " values (:token_hash, :account, :person, :post, :now_ms, :now_ms, :until_ms)"
 )
-_SESSION = text(
-    "select s.account, s.person, s.post, s.seen_ms, s.until_ms, a.once from session s join account a on a.name = s.account"
+_SESSION = (
+    "select s.account, s.person, s.post, s.seen_ms, s.until_ms, a.once, (select p.name from person_row p where p.subject = s.person) as name"
+    " from session s join account a on a.name = s.account"
     " where s.token_hash = :token_hash and a.ended_ms = 0"
 )
-_POSTS = text("select post, kind, ledger, title, home from post_row where subject = :person and ended = 0 order by post")
+_POSTS = "select post, kind, ledger, title, home from post_row where subject = :person and ended = 0 order by post"
 
 
 class Post(msgspec.Struct, frozen=True):
@@ -92,13 +94,13 @@ class People:
         self._nobody = self._nobody or await self._hashed(self._chance(16).hex())
         await self._count_try(name, address, now_ms)
         async with self._journal.read() as c:
-            account = await _one(c, text("select * from account where name = :name and ended_ms = 0"), name=name)
-            posts = await self._posts_of(c, account["person"]) if account else []
-        said = _code(password) if account and account["once"] else password
-        right = await self._is_right(account["password"] if account else self._nobody, said)
-        if not account or not right or (account["once"] and account["until_ms"] < now_ms):
+            account = await _one(c, "select * from account where name = :name and ended_ms = 0", name=name)
+            posts = await self._posts_of(c, account.person) if account else []
+        said = _code(password) if account and account.once else password
+        right = await self._is_right(account.password if account else self._nobody, said)
+        if not account or not right or (account.once and account.until_ms < now_ms):
             raise Refused("sign_in_wrong", field="password")
-        post = next((p.post for p in posts if p.post == account["post"]), posts[0].post if posts else "")
+        post = next((p.post for p in posts if p.post == account.post), posts[0].post if posts else "")
         in_field = bool(posts) and all(self._powers(p) == FIELD for p in posts)
         token = base64.urlsafe_b64encode(self._chance(32)).decode().rstrip("=")
         until_ms = now_ms + (FIELD_SESSION_MS_MAX if in_field else SESSION_MS_MAX)
@@ -107,7 +109,7 @@ class People:
             counted_back = text("update throttle set failures = failures - 1 where name = :name")
             await w.connection.execute(counted_back, {"name": _address_key(address)})
             await w.connection.execute(text("delete from session where until_ms < :now_ms"), {"now_ms": now_ms})
-            row = {"token_hash": _hash(token), "account": name, "person": account["person"], "post": post}
+            row = {"token_hash": _hash(token), "account": name, "person": account.person, "post": post}
             await w.connection.execute(_NEW_SESSION, {**row, "now_ms": now_ms, "until_ms": until_ms})
         return token
 
@@ -119,20 +121,19 @@ class People:
         """Who acts by this session: None when unknown, idle too long, without a password of their own, or when the post ended."""
         async with self._journal.read() as c:
             session = await _one(c, _SESSION, token_hash=_hash(token))
-            if session is None or session["once"]:
+            if session is None or session.once:
                 return None
-            posts = await self._posts_of(c, session["person"])
-            person = await _one(c, text("select name from person_row where subject = :person"), person=session["person"])
-        post = next((p for p in posts if p.post == session["post"]), None)
+            posts = await self._posts_of(c, session.person)
+        post = next((p for p in posts if p.post == session.post), None)
         powers = self._powers(post) if post else frozenset()
         idle_ms_max = FIELD_IDLE_MS_MAX if powers == FIELD else self._idle_ms_max
-        if post is None or now_ms - session["seen_ms"] > idle_ms_max or session["until_ms"] < now_ms:
+        if post is None or now_ms - session.seen_ms > idle_ms_max or session.until_ms < now_ms:
             await self.sign_out(token)
             return None
-        if now_ms - session["seen_ms"] > TOUCH_MS:
+        if now_ms - session.seen_ms > TOUCH_MS:
             await self._touch(token, now_ms)
-        name, also = person["name"] if person else session["account"], self._tables().places_merged_into(post.office)
-        return Actor(session["person"], post.post, post.office, powers, name, also)
+        name, also = session.name or session.account, self._tables().places_merged_into(post.office)
+        return Actor(session.person, post.post, post.office, powers, name, also)
 
     async def _touch(self, token: str, now_ms: int) -> None:
         """The session is in use. A full or locked store is no reason to turn the person away: what they came to save will say so."""
@@ -148,14 +149,14 @@ class People:
         """True after a sign-in by one-time code: the page then asks for a password (`change_password`)."""
         async with self._journal.read() as c:
             session = await _one(c, _SESSION, token_hash=_hash(token))
-        return session is not None and bool(session["once"])
+        return session is not None and bool(session.once)
 
     async def posts(self, token: str) -> list[Post]:
         """The posts this session may act as; the chosen one first."""
         async with self._journal.read() as c:
             session = await _one(c, _SESSION, token_hash=_hash(token))
-            posts = await self._posts_of(c, session["person"]) if session else []
-        return sorted(posts, key=lambda p: p.post != session["post"]) if session else []
+            posts = await self._posts_of(c, session.person) if session else []
+        return sorted(posts, key=lambda p: p.post != session.post) if session else []
 
     async def choose_post(self, token: str, post: str) -> None:
         """From now on this session acts as `post`, and the next sign-in begins with it. Raises Refused not_allowed."""
@@ -184,10 +185,10 @@ class People:
     async def passwd(self, name: str, password: str | None, now_ms: int) -> str:
         """A new password, or with None a new one-time code (returned). Ends all sessions of the account. Raises Refused."""
         async with self._journal.read() as c:
-            account = await _one(c, text("select person from account where name = :name"), name=name.strip())
+            account = await _one(c, "select person from account where name = :name", name=name.strip())
         if account is None:
             raise Refused("field_impossible", field="name", what="账号", why="没有这个账号")
-        return await self.add_account(name, account["person"], password, now_ms)
+        return await self.add_account(name, account.person, password, now_ms)
 
     async def change_password(self, token: str, password: str, now_ms: int) -> None:
         """The signed-in person's own; other sessions of the account end. Raises Refused sign_in_needed, field_impossible."""
@@ -195,8 +196,8 @@ class People:
             session = await _one(c, _SESSION, token_hash=_hash(token))
         if session is None:
             raise Refused("sign_in_needed")
-        hashed = await self._hash_password(session["account"], password)
-        row = {"name": session["account"], "h": _hash(token), "password": hashed, "now_ms": now_ms}
+        hashed = await self._hash_password(session.account, password)
+        row = {"name": session.account, "h": _hash(token), "password": hashed, "now_ms": now_ms}
         async with self._journal.writing() as w:
             await w.connection.execute(text("update account set password = :password, once = 0, until_ms = 0 where name = :name"), row)
             await w.connection.execute(text("delete from session where account = :name and token_hash <> :h"), row)
@@ -210,16 +211,13 @@ class People:
 
     async def accounts(self) -> list[tuple[str, str]]:
         """(name, person) of every account on this node."""
-        async with self._journal.read() as c:
-            rows = await c.execute(text("select name, person from account where ended_ms = 0 order by name"))
-            return [(row.name, row.person) for row in rows]
+        rows = await self._journal.select("select name, person from account where ended_ms = 0 order by name", {})
+        return [(name, person) for name, person in rows]
 
     async def nobody_yet(self) -> str:
         """none: no account here · once: nobody has used his one-time code yet · "" somebody has."""
-        async with self._journal.read() as c:
-            rows = await c.execute(text("select count(*) as all_, sum(1 - once) as used from account where ended_ms = 0"))
-            row = rows.one()
-        return "none" if not row.all_ else "" if row.used else "once"
+        ((every, used),) = await self._journal.select("select count(*), sum(1 - once) from account where ended_ms = 0", {})
+        return "none" if not every else "" if used else "once"
 
     # ── the rest is private ──
 
@@ -231,16 +229,15 @@ class People:
             for key, tries_max in limits:
                 row = {"name": key, "now_ms": now_ms, "start_ms": now_ms - THROTTLE_MS}
                 await w.connection.execute(_COUNT_TRY, row)
-                got = await _one(w.connection, text("select failures, since_ms from throttle where name = :name"), name=key)
-                if got and got["failures"] > tries_max:
-                    wait_ms = max(wait_ms, got["since_ms"] + THROTTLE_MS - now_ms)
+                got = await _one(w.connection, "select failures, since_ms from throttle where name = :name", name=key)
+                if got and got.failures > tries_max:
+                    wait_ms = max(wait_ms, got.since_ms + THROTTLE_MS - now_ms)
         if wait_ms:
             raise Refused("sign_in_throttled", minutes=-(-wait_ms // 60_000))
 
     async def _posts_of(self, c: AsyncConnection, person: str) -> list[Post]:
-        rows = (await c.execute(_POSTS, {"person": person})).mappings()
-        tables = self._tables()
-        return [Post(r["post"], r["kind"], tables.post_name(r["kind"]), r["ledger"], r["title"], r["home"]) for r in rows]
+        rows, tables = await named(c, _POSTS, {"person": person}), self._tables()
+        return [Post(r.post, r.kind, tables.post_name(r.kind), r.ledger, r.title, r.home) for r in rows]
 
     def _powers(self, post: Post) -> frozenset[str]:
         return frozenset(self._tables().post_powers(post.kind))
@@ -269,8 +266,9 @@ class People:
             return False
 
 
-async def _one(c: AsyncConnection, statement: Any, **words: object) -> RowMapping | None:
-    return (await c.execute(statement, words)).mappings().first()
+async def _one(c: AsyncConnection, sql: str, **words: object) -> Any:
+    """The first row, or None."""
+    return next(iter(await named(c, sql, words)), None)
 
 
 def _hash(token: str) -> bytes:

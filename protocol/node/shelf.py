@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import text
 
 from protocol import certificate as certificates
 from protocol import entry, place
@@ -26,14 +25,13 @@ from protocol.events import NodeRevoked, facts_of
 from protocol.hold import LastGood
 from protocol.node.journal import Journal, Writing
 from protocol.node.journal.rebuild import ENDS_FOLDED
+from protocol.node.journal.rows import fetch, named
 from protocol.place import COMMON
 from protocol.problem import Refused
 from protocol.tables import Tables
 from protocol.views import Limits
 
-_REVOKING = text(
-    "select e.head_bytes from entry e where e.ledger = :common and e.subject in (select subject from node_row where revoked = 1)"
-)
+_REVOKING = "select e.head_bytes from entry e where e.ledger = :common and e.subject in (select subject from node_row where revoked = 1)"
 
 _MAX = 2**63
 ENDS_KNOWN = "ends of posts known"  # row of `local`
@@ -115,9 +113,9 @@ class Shelf:
         """Reads *common* from the views. At once in force; views are for `folding.fold_again`, see `folding.follow_common`."""
         today = local_date(self._clock()).isoformat()
         async with journal.read() as c:
-            rows = (await c.execute(text("select name, version, valid_from, content from table_row"))).all()
-            enrolled = (await c.execute(text("select subject, certificate from node_row"))).all()
-            revoking = _first([bytes(row[0]) for row in await c.execute(_REVOKING, {"common": COMMON})])
+            rows = await named(c, "select name, version, valid_from, content from table_row", {})
+            enrolled = await fetch(c, "select subject, certificate from node_row")
+            revoking = _first([bytes(row[0]) for row in await fetch(c, _REVOKING, {"common": COMMON})])
         self.certificates = _certificates([(row[0], row[1]) for row in enrolled])
         before, self.revoked = self.revoked, _revoked(revoking)
         self.tips = _tips(revoking)
@@ -172,7 +170,7 @@ class Shelf:
         One goes when the entry that said it counts no more, say since its node was put out. `ending` is held.
         """
         async with journal.read() as c:
-            rows: Ends = {(row[0], row[1]): bytes(row[2]) for row in await c.execute(text("select post, item, limits from ended_row"))}
+            rows: Ends = {(row[0], row[1]): bytes(row[2]) for row in await fetch(c, "select post, item, limits from ended_row")}
         known, folded, before = await ends_known(journal), await ends_folded(journal), self.ends
         if rows.keys() - known.keys():  # noted first: killed later, it is known that something may have been folded by it
             async with journal.writing() as w:

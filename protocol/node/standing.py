@@ -10,13 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol import place
 from protocol.calendar import DAY_MS, HOUR_MS, MINUTE_MS
 from protocol.node.journal import Journal
-from protocol.node.journal.rows import fetch, is_postgres
+from protocol.node.journal.rows import fetch, is_postgres, named
 from protocol.node.link.peers import Lane, Peer
 
 QUIET_MS: Final = 5 * MINUTE_MS  # a Have comes each half minute from whoever is connected
@@ -24,7 +23,7 @@ CLOCK_MS_SOON, CLOCK_MS_LATE = 30_000, 5 * MINUTE_MS
 LANES_MAX: Final = 2_000  # of which the first missing entry is looked up
 CALM, LOOK, ACT = 0, 1, 2
 FORKED: Final = "lane_fork"
-_REFUSED: Final = text(
+_REFUSED: Final = (
     "select node, code, sentence, sum(count) as times, max(last_ms) as last_ms from quarantine where last_ms > :after or code = :forked"
     " group by node, code, sentence order by node, last_ms"
 )
@@ -65,7 +64,7 @@ async def standings(
     known = list(peers)
     async with journal.read() as c:
         since = await _since(c, {lane for peer in known for lane in peer.owed_from})
-        rows = (await c.execute(_REFUSED, {"after": now_ms - DAY_MS, "forked": FORKED})).all()
+        rows = await named(c, _REFUSED, {"after": now_ms - DAY_MS, "forked": FORKED})
     refusals: dict[str, list[Any]] = {}
     for row in rows:
         refusals.setdefault(row.node, []).append(row)

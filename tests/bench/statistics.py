@@ -13,7 +13,6 @@ from random import Random
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import text
 
 from protocol.access import CASE_POWERS
 from protocol.calendar import DAY_MS, local_date
@@ -106,10 +105,9 @@ async def _forget(node: Node) -> None:
 
 async def _entry(node: Node, draw: Random) -> None:
     """What was written about a case of any time, projected as every entry is."""
-    async with node.journal.read() as c:
-        many = (await c.execute(text("select count(*) from case_row"))).scalar_one()
-        sql = "select subject, ledger from case_row order by logged_ms limit 1 offset :at"
-        case, ledger = (await c.execute(text(sql), {"at": draw.randrange(many)})).one()
+    many = await _one(node, "select count(*) from case_row")
+    sql = "select subject, ledger from case_row order by logged_ms limit 1 offset :at"
+    ((case, ledger),) = await node.journal.select(sql, {"at": draw.randrange(many)})
     powers = frozenset({"note"})
     await node.desk.submit(
         AddNote(id=f"{draw.getrandbits(128):032x}", case=case, text="又来问过。"), Actor("", "", ledger.split("/")[0], powers, "")
@@ -126,10 +124,13 @@ async def _list(node: Node, actor: Actor, asked: Asked) -> None:
 
 async def _count(node: Node, asked: Asked) -> int:
     sql = f"select count(*) from case_row where {COUNTED} and logged_ms >= :from_ms and logged_ms < :to_ms"
-    async with node.journal.read() as c:
-        return (await c.execute(text(sql), {"from_ms": asked.from_ms, "to_ms": asked.to_ms})).scalar_one()
+    return await _one(node, sql, from_ms=asked.from_ms, to_ms=asked.to_ms)
 
 
 async def _last_day(node: Node) -> date:
-    async with node.journal.read() as c:
-        return local_date((await c.execute(text("select max(logged_ms) from case_row"))).scalar_one())
+    return local_date(await _one(node, "select max(logged_ms) from case_row"))
+
+
+async def _one(node: Node, sql: str, **values: int) -> int:
+    ((answer,),) = await node.journal.select(sql, values)
+    return answer

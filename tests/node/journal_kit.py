@@ -6,7 +6,7 @@ The stand-in views have a table of one row a subject and one of a row an entry; 
 import msgspec
 
 from protocol.entry import FORMAT, SALT_BYTES, START, Admitted, Entry, Head, body_hash, encode_head
-from protocol.node.journal import Stored
+from protocol.node.journal import Journal, Stored
 from protocol.views import Column
 
 PLACE, ORIGIN = "330523/330523002/330523002210", "nabcdefgh:1"
@@ -85,3 +85,10 @@ class Lane:
         other = Lane(self.ledger, self.origin)
         other.seq, other.hash = self.seq, self.hash
         return other
+
+
+async def everything_in(journal: Journal) -> bytes:
+    """Every cell of every table of a SQLite journal, decrypted; the index of search aside."""
+    names = await journal.select("select name from sqlite_master where type = 'table' and name not like 'search_%'", {})
+    rows = [row for (name,) in names for row in await journal.select(f'select * from "{name}"', {})]
+    return b"\0".join(cell if isinstance(cell, bytes) else str(cell).encode() for row in rows for cell in row)

@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from sqlalchemy import text
 
 from protocol.calendar import DAY_MS, local_date, start_of_day_ms
 from protocol.commands import AcceptDispute, AssignTask, ConveneUnits, DeclineTask, RecallTask, SignAgreement
@@ -96,8 +95,7 @@ async def test_dates_are_found_along_an_index(county: County, index: str, made: 
     root, found = await county.node("root"), ALONG[index]
     asked = getattr(found, made)(2)
     asked = asked.replace(":at_0", "1").replace(":at_1", "2").replace(":at_2", "3").replace(":a_day", "9")
-    async with root.journal.read() as c:
-        plan = " ".join(str(row) for row in await c.execute(text(f"explain query plan {asked}")))
+    plan = " ".join(str(tuple(row)) for row in await root.journal.select(f"explain query plan {asked}", {}))
     walks = rf"SEARCH {found.table} USING COVERING INDEX {index} \([^)]*>\? AND [^)]*<\?\)"
     assert len(re.findall(walks, plan)) == 2, plan
 

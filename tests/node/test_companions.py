@@ -10,6 +10,7 @@ from protocol.events import Actor
 from protocol.node.journal.rebuild import rebuild
 from protocol.problem import Refused
 from tests.node.desk_kit import ROOT, TOWN, UNIT, VILLAGE, County, Node, dispute, exchange, new_id, person_id
+from tests.node.journal_kit import everything_in
 
 SAID, ABOVE = "他堂哥是村主任，先不要让村里知道", "县里研判：有集访苗头，稳住再谈"
 DEPARTMENT = "部门说：那块地本来就是他家的"
@@ -29,14 +30,6 @@ async def written(county: County) -> tuple[Node, Node, Node, str]:
     return village, town, root, case
 
 
-async def everything(node: Node) -> bytes:
-    """All columns of all tables, as the store gives them back: decrypted."""
-    async with node.journal.read() as c:
-        names = await c.exec_driver_sql("select name from sqlite_master where type = 'table' and sql not like '%virtual%'")
-        rows = [row for (name,) in names.all() for row in (await c.exec_driver_sql(f'select * from "{name}"')).all()]
-    return b"\0".join(v if isinstance(v, bytes) else str(v).encode() for row in rows for v in row)
-
-
 def said(companions) -> dict[str, list[str]]:
     return {c.ledger: [line.text.get("内部意见", "") for line in c.lines] for c in companions}
 
@@ -54,13 +47,13 @@ async def test_each_reads_what_its_region_wrote_and_the_village_nothing(county: 
 
 async def test_the_villages_store_holds_no_byte_of_it(county: County):
     village, town, _root, case = await written(county)
-    stored = await everything(village)
+    stored = await everything_in(village.journal)
     assert "田埂地界".encode() in stored, "this search finds what is there"
     for word in (SAID, ABOVE, "OpinionWritten", companion_subject(case, TOWN), companion_subject(case, ROOT)):
         assert word.encode() not in stored
     assert set(await village.journal.ledgers()) == {VILLAGE, "_"}
-    assert SAID.encode() in await everything(town)
-    assert ABOVE.encode() not in await everything(town), "nor the township's what the county wrote"
+    assert SAID.encode() in await everything_in(town.journal)
+    assert ABOVE.encode() not in await everything_in(town.journal), "nor the township's what the county wrote"
 
 
 async def test_a_search_finds_the_case_by_it_only_for_whom_it_is(county: County):
@@ -89,7 +82,7 @@ async def test_an_erased_opinion_is_gone_everywhere_and_the_others_stay(county: 
     await root.say(EraseBody(id=new_id(), item=f"{TOWN}|{origin}|{seq}", ground="个人信息保护法第47条"))
     await exchange(village, town, root)
     for node in (town, root):
-        assert SAID.encode() not in await everything(node)
+        assert SAID.encode() not in await everything_in(node.journal)
         assert (await node.reads.cases(node.actor(), text="堂哥")).total == 0
         line = next(line for c in await node.reads.companions(node.actor(), case) if c.ledger == TOWN for line in c.lines)
         assert line.erased and "内部意见" not in line.text

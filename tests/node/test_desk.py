@@ -21,6 +21,7 @@ from protocol.node import folding
 from protocol.node.journal import rebuild
 from protocol.problem import Refused
 from tests.node.desk_kit import ROOT, TOWN, UNIT, VILLAGE, County, Node, add_person, dispute, exchange, new_id, person_id
+from tests.node.journal_kit import everything_in
 
 
 @pytest.fixture
@@ -30,17 +31,6 @@ async def village(county: County) -> Node:
 
 async def entries_here(node: Node) -> int:
     return len(await node.journal.since(0, 1000))
-
-
-async def everything_in(node: Node) -> bytes:
-    """Every cell of every table, as bytes."""
-    found = b""
-    async with node.journal.read() as c:
-        names = await c.exec_driver_sql("select name from sqlite_master where type = 'table' and name not like 'search_%'")
-        for name in [row[0] for row in names]:
-            for row in await c.exec_driver_sql(f'select * from "{name}"'):
-                found += b"\0".join(cell if isinstance(cell, bytes) else str(cell).encode() for cell in row)
-    return found
 
 
 async def test_a_logged_dispute_opens_the_lane_and_stands_in_the_list(village: Node):
@@ -214,7 +204,7 @@ async def test_what_is_sealed_leaves_nothing_but_its_box(county: County, village
     written = [e for e in await village.journal.since(0, 100) if e.sort == "sealed"]
     assert [e.ledger for e in written] == [f"{ROOT}/sealed/{village.signer.node}"]
     assert written[0].head.author == ("", "node")
-    said = await everything_in(village)
+    said = await everything_in(village.journal)
     for word in (secret, "施阿毛", "13900002222", actor.person):
         assert word.encode() not in said
     assert not (await village.reads.cases(actor, text="征地款")).rows

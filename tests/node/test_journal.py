@@ -8,10 +8,10 @@ from random import Random
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
 from protocol.entry import START, chain
 from protocol.node.journal import Journal, LaneHead, Stored, rebuild
+from protocol.node.journal.rows import fetch
 from protocol.node.journal.search import grams, subjects
 from protocol.problem import Refused
 from tests.node.journal_kit import KEY, ORIGIN, PLACE, Lane, Views, no_tables, subject
@@ -193,17 +193,17 @@ class Contract:
         assert [e.body for e in await journal.subject(subject(1))] == [b"once"]
 
     async def test_a_reader_cannot_write(self, journal: Journal) -> None:
-        with pytest.raises(DBAPIError):
+        with pytest.raises(Exception, match="read.?only"):
             async with journal.read() as c:
-                await c.execute(text("delete from entry"))
+                await fetch(c, "delete from entry")
 
     async def test_a_reader_sees_one_moment(self, journal: Journal) -> None:
         lane = Lane()
         await add(journal, lane.say("1"))
         async with journal.read() as c:
-            assert (await c.execute(text("select count(*) from entry"))).scalar() == 1
+            assert [tuple(row) for row in await fetch(c, "select count(*) from entry")] == [(1,)]
             await add(journal, lane.say("2"))
-            assert (await c.execute(text("select count(*) from entry"))).scalar() == 1
+            assert [tuple(row) for row in await fetch(c, "select count(*) from entry")] == [(1,)]
 
     # ── views and search ──
     async def test_the_views_follow_each_entry_and_equal_a_rebuild(self, journal: Journal) -> None:
@@ -292,12 +292,10 @@ class Contract:
             await w.project([subject(1)])
         async with journal.read() as c:
             if c.dialect.name == "postgresql":
-                left = (await c.execute(text("select string_agg(grams::text, ' ') from search"))).scalar()
+                ((left,),) = await fetch(c, "select string_agg(grams::text, ' ') from search")
             else:
-                asked = {
-                    gram: text("select count(*) from search_gram where search_gram match :gram") for gram in grams("张三 李四").split()
-                }
-                left = [gram for gram, sql in asked.items() if (await c.execute(sql, {"gram": gram})).scalar()]
+                asked = "select 1 from search_gram where search_gram match :gram"
+                left = [gram for gram in grams("张三 李四").split() if await fetch(c, asked, {"gram": gram})]
         assert sorted(left.replace("'", "").split() if isinstance(left, str) else left) == sorted(grams("李四").split())
 
     async def test_facts_of_a_hostile_node_stop_no_view(self, journal: Journal) -> None:

@@ -4,10 +4,16 @@ import asyncio
 import random
 from pathlib import Path
 
+import pytest
+
 from protocol.node.journal import Journal
+from protocol.node.journal.engine import READERS_MAX
+from protocol.node.journal.rows import fetch
+from protocol.problem import Refused
 from protocol.tables import Tables
 
 SEED, ROUNDS = 20261124, 300
+ENDLESS = "with recursive n (i) as (select 1 union all select i + 1 from n) select count(*) from n"
 
 
 async def test_reads_cancelled_at_any_moment_leave_every_connection_fit_for_the_next(tmp_path: Path):
@@ -29,3 +35,44 @@ async def test_reads_cancelled_at_any_moment_leave_every_connection_fit_for_the_
             assert await w.counter("after it all") == 1
     finally:
         await journal.close()
+
+
+async def test_whoever_left_in_the_middle_of_a_long_question_blocks_nobody(tmp_path: Path):
+    journal = await Journal.open(f"sqlite:///{tmp_path / 'journal.db'}", bytes(32), Tables.packaged)
+    try:
+        async with asyncio.timeout(30):
+            for _ in range(READERS_MAX):
+                await _leave_a_long_question(journal)
+            for _ in range(READERS_MAX + 1):  # one by one, then all at once
+                await _answers(journal)
+            await asyncio.gather(*(_answers(journal) for _ in range(READERS_MAX)))
+    finally:
+        await journal.close()
+
+
+async def test_a_reader_that_is_closed_under_somebody_says_so(tmp_path: Path):
+    journal = await Journal.open(f"sqlite:///{tmp_path / 'journal.db'}", bytes(32), Tables.packaged)
+    async with journal.read() as c:
+        await journal.close()
+        assert [tuple(row) for row in await fetch(c, "select 1")] == [(1,)]  # lent before: it comes to its end
+    with pytest.raises(Refused, match="store_busy"):
+        await _answers(journal)
+
+
+async def _leave_a_long_question(journal: Journal) -> None:
+    async def asks() -> None:
+        async with journal.read() as c:
+            began.set()
+            await fetch(c, ENDLESS)
+
+    began = asyncio.Event()
+    asking = asyncio.create_task(asks())
+    await began.wait()
+    await asyncio.sleep(0.05)
+    asking.cancel()
+    await asyncio.wait({asking})
+
+
+async def _answers(journal: Journal) -> None:
+    async with journal.read() as c:
+        assert [tuple(row) for row in await fetch(c, "select 1")] == [(1,)]

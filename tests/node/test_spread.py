@@ -3,13 +3,13 @@
 from random import Random
 
 import pytest
-from sqlalchemy import text
 
 from protocol import access
 from protocol.calendar import DAY_MS
 from protocol.case import OPEN
 from protocol.commands import SealDispute
 from protocol.node import listing, spread
+from protocol.node.journal.rows import named
 from protocol.node.listing import Narrowed
 from protocol.node.spread import Lying
 from tests.node.desk_kit import ROOT, START_MS, TOWN, UNIT, VILLAGE, County, exchange, new_id
@@ -79,7 +79,7 @@ async def test_only_indices_are_read(county: County):
         for actor in (root.actor("operator", ROOT), root.actor("officer", TOWN)):
             seen, values = await listing.visible(c, actor)
             asked = {**values, "now_ms": 1, "from_ms": 1, "to_ms": 2}
-            plan = [row[3] for row in await c.execute(text("explain query plan " + spread._QUESTION.format(seen=seen)), asked)]
+            plan = [row[3] for row in await named(c, "explain query plan " + spread._QUESTION.format(seen=seen), asked)]
             walks = [step for step in plan if "case_row" in step]
             assert len(walks) == 2 and all("COVERING INDEX" in step for step in walks), plan
             assert walks[0].rpartition("INDEX ")[2].split()[0] in ("case_open", "case_ends"), "only what is open is walked"

@@ -14,7 +14,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import text
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from protocol import views as folding
@@ -24,7 +23,7 @@ from protocol.node.journal.faults import is_fatal, refusal
 from protocol.node.journal.journal import Journal
 from protocol.node.journal.migrate import OPENED
 from protocol.node.journal.projection import Views
-from protocol.node.journal.rows import fetch, insert, number_on
+from protocol.node.journal.rows import fetch, insert, number_on, pieces
 from protocol.problem import Refused
 
 ROWS_AT_ONCE, ROOM_BYTES_MIN = 5000, 2**20
@@ -132,8 +131,7 @@ async def _copy_tables(source: Journal, target: Journal) -> None:
             names = [column.name for column in table.columns]
             # rows of `local` that tell of the views beside them, which are not copied, and of the last opening there
             where = f" where name not in ('views', 'view names', '{OPENED}')" if table.name == "local" else ""
-            rows = await c.stream(text(f"select {', '.join(names)} from {table.name}{where}"))
-            async for some in rows.partitions(ROWS_AT_ONCE):
+            async for some in pieces(c, f"select {', '.join(names)} from {table.name}{where}", ROWS_AT_ONCE):
                 await insert(w.connection, table.name, names, some)
         await fetch(w.connection, "delete from local where name = 'views'")  # they are empty: the next opening fills them
         await number_on(w.connection)

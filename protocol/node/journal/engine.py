@@ -1,10 +1,11 @@
-"""Two engines a journal: one writer, a few readers that cannot write. SQLCipher by file, PostgreSQL by URL.
+"""The engines of a journal: one writer, a few readers that cannot write. SQLCipher by file, PostgreSQL by URL.
 
 SQLite: WAL, synchronous=FULL, a raw key (a passphrase costs 0.1 s at each open), no checkpoint of its own since that one
 hides I/O errors. PostgreSQL: synchronous_commit on, readers in a read-only snapshot. Neither opens a transaction before
 the first statement, and SQLite's writer takes its lock at once (BEGIN IMMEDIATE).
 """
 
+import asyncio
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -79,6 +80,7 @@ class Connection(aiosqlite.Connection):
     """brief: see rows.be_brief. The thread of aiosqlite is idle whenever its caller runs, so the plain connection is not shared."""
 
     brief = False
+    _is_left = False  # somebody stopped waiting for what the thread still does
 
     def stop(self) -> None:
         """Nobody waits for the thread's end: whoever closes waited for the file to be closed, and a future of a loop that has ended kills the thread."""
@@ -94,6 +96,28 @@ class Connection(aiosqlite.Connection):
     @property
     def plain(self) -> Any:
         return self._conn
+
+    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await super()._execute(fn, *args, **kwargs)
+        except asyncio.CancelledError:
+            self._is_left = True
+            raise
+
+    def end_reading(self) -> asyncio.Future[None] | None:
+        """Rolls back what only read: at once (None), or, where the thread still does what nobody waits for, when it has broken that off."""
+        if not self._is_left:
+            self._roll_back()
+            return None
+        self._is_left = False
+        self.plain.interrupt()
+        ended = asyncio.get_running_loop().create_future()
+        self._tx.put_nowait((ended, self._roll_back))
+        return ended
+
+    def _roll_back(self) -> None:
+        if self.plain.in_transaction:
+            self.plain.execute("ROLLBACK")
 
     async def ask(self, sql: str, values: Mapping[str, Any]) -> tuple[list[str], list[Any]]:
         """(names of the columns, rows) of one question, in one hop; outside of a transaction it is a snapshot by itself."""
@@ -111,8 +135,15 @@ def sqlite_connection(path: Path, key: bytes, writes: bool, cache_kb: int = CACH
     return made
 
 
-def sqlite_engine(path: Path, key: bytes, writes: bool, fatal: Callable[[str], Any]) -> AsyncEngine:
-    """The writer's pool holds one connection; callers queue for it."""
+async def sqlite_reader(path: Path, key: bytes) -> Connection:
+    """Open; it cannot write."""
+    made = sqlite_connection(path, key, False, READER_CACHE_KB)
+    await made
+    return made
+
+
+def sqlite_engine(path: Path, key: bytes, fatal: Callable[[str], Any]) -> AsyncEngine:
+    """The writer's: its pool holds one connection, callers queue for it. For the readers see `readers`."""
 
     dbapi = AsyncAdapt_aiosqlite_dbapi(aiosqlite, sqlcipher)
     for name in _ERRORS:  # sqlcipher3's errors are not sqlite3's: without this they pass SQLAlchemy unwrapped
@@ -121,13 +152,12 @@ def sqlite_engine(path: Path, key: bytes, writes: bool, fatal: Callable[[str], A
     engine = create_async_engine(
         f"sqlite+aiosqlite:///{path}",
         module=dbapi,
-        async_creator=lambda: sqlite_connection(path, key, writes, CACHE_KB if writes else READER_CACHE_KB),
-        pool_size=1 if writes else READERS_MAX,
+        async_creator=lambda: sqlite_connection(path, key, True, CACHE_KB),
+        pool_size=1,
         max_overflow=0,
         pool_timeout=WAIT_S,
     )
-    begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
-    event.listen(engine.sync_engine, "begin", lambda c: c.connection.run_async(lambda driver: driver.execute_fetchall(begin)))
+    event.listen(engine.sync_engine, "begin", lambda c: c.connection.run_async(lambda driver: driver.execute_fetchall("BEGIN IMMEDIATE")))
     event.listen(engine.sync_engine, "handle_error", lambda context: stop_if_fatal(context.original_exception, fatal))
     return engine
 

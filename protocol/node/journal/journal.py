@@ -8,7 +8,7 @@ before `writing` returns, so whatever is said after it is true after a power cut
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -19,6 +19,7 @@ from protocol.node.journal import engine as engines
 from protocol.node.journal import faults, migrate, projection
 from protocol.node.journal.checkpoint import Checkpoint
 from protocol.node.journal.projection import Views
+from protocol.node.journal.readers import Readers
 from protocol.node.journal.rows import be_brief, clause, fetch, is_postgres
 from protocol.node.journal.search import subjects
 from protocol.node.journal.stored import SELECT, LaneHead, Stored, stored
@@ -35,10 +36,12 @@ class Journal:
     """Made by `Journal.open`. damaged: pages were found that are not what was written; writing is refused from then on.
     replaced: a heal put other tables in the place of those that were opened; likewise."""
 
-    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, tables: Callable[[], Any], views: Views, index_later: bool) -> None:
+    def __init__(
+        self, writer: AsyncEngine, reader: AsyncEngine | Readers, tables: Callable[[], Any], views: Views, index_later: bool
+    ) -> None:
         self._writer, self._reader, self.tables, self.views, self._later = writer, reader, tables, views, index_later
         # one statement is a snapshot by itself: without BEGIN and ROLLBACK a question is half as far away
-        self._one = reader if writer.dialect.name == "sqlite" else reader.execution_options(isolation_level="AUTOCOMMIT")
+        self._one = reader.execution_options(isolation_level="AUTOCOMMIT") if isinstance(reader, AsyncEngine) else reader
         self.writers_max = 1 if writer.dialect.name == "sqlite" else engines.WRITERS_MAX
         self._turn = asyncio.Semaphore(self.writers_max)
         self._fatal: Callable[[str], Any] = faults.end_program
@@ -68,7 +71,8 @@ class Journal:
         path = engines.sqlite_path(url) if url.startswith("sqlite") else None
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
-            writer, reader = (engines.sqlite_engine(path, key or b"", writes, fatal) for writes in (True, False))
+            writer = engines.sqlite_engine(path, key or b"", fatal)
+            reader: AsyncEngine | Readers = Readers(lambda: engines.sqlite_reader(path, key or b""))
         else:
             writer, reader = engines.postgres_engine(url, True), engines.postgres_engine(url, False)
         journal = cls(writer, reader, tables, views, index_later)
@@ -79,8 +83,7 @@ class Journal:
             if path:
                 engines.sync_folder(path.parent)
                 journal._checkpoint = Checkpoint(path, key or b"", fatal, journal._turn)
-                journal._asked = engines.sqlite_connection(path, key or b"", False, engines.READER_CACHE_KB)
-                await journal._asked
+                journal._asked = await engines.sqlite_reader(path, key or b"")
             await journal._freshen()
         except BaseException:
             await journal._dispose()
@@ -91,7 +94,7 @@ class Journal:
     async def over(
         cls,
         writer: AsyncEngine,
-        reader: AsyncEngine,
+        reader: AsyncEngine | Readers,
         tables: Callable[[], Any],
         views: Views = folding,
         index_later: bool = False,
@@ -136,14 +139,14 @@ class Journal:
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A snapshot that cannot write. Keep it short: SQLite's log grows while it is held."""
         async with self._guarded(), self._reader.connect() as c:
-            yield c
+            yield cast("AsyncConnection", c)  # a Snapshot of SQLite is asked through `rows` alone
             await c.rollback()
 
     @asynccontextmanager
     async def _question(self) -> AsyncIterator[AsyncConnection]:
         """For one statement."""
         async with self._guarded(), self._one.connect() as c:
-            yield c
+            yield cast("AsyncConnection", c)
 
     @asynccontextmanager
     async def writing(self, brief: bool = False) -> AsyncIterator[Writing]:

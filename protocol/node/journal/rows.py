@@ -7,7 +7,7 @@ row a twelfth of it. Values are named (`:name`) on both.
 
 import json
 from collections import namedtuple
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +24,8 @@ def is_postgres(connection: AsyncConnection) -> bool:
 
 async def driver_of(connection: AsyncConnection) -> Any:
     """The driver's own connection, inside the transaction: SQLAlchemy sends BEGIN with its first statement, not before."""
+    if (lent := getattr(connection, "driver", None)) is not None:  # of a Snapshot
+        return lent
     if not connection.in_transaction():
         await connection.begin()
         if is_postgres(connection):
@@ -65,6 +67,17 @@ async def named(connection: AsyncConnection, sql: str, values: Values) -> list[A
         return list((await connection.execute(clause(sql), used)).all())
     names, rows = await (await driver_of(connection)).ask(sql, used)
     return list(map(row_type(tuple(names))._make, rows))
+
+
+async def pieces(connection: AsyncConnection, sql: str, most: int) -> AsyncIterator[Sequence[Sequence[Any]]]:
+    """The rows, up to `most` at once: of a whole table, which need not fit into memory."""
+    if is_postgres(connection):
+        async for some in (await connection.stream(clause(sql))).partitions(most):
+            yield some
+        return
+    async with (await driver_of(connection)).execute(sql) as cursor:
+        while some := await cursor.fetchmany(most):
+            yield some
 
 
 @lru_cache(maxsize=512)

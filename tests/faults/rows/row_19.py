@@ -49,7 +49,7 @@ async def _written(folder: Path) -> Rows:
 
 async def older(path: Path, revision: str, rows: Rows) -> None:
     """A journal as the program of that revision left it, its views of a shape that is not ours."""
-    engine = sqlite_engine(path, KEY, True, lambda _: None)
+    engine = sqlite_engine(path, KEY, lambda _: None)
 
     def up(connection: Connection) -> None:
         config = Config()
