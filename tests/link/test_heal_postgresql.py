@@ -150,7 +150,9 @@ async def test_a_body_that_no_checksum_guards_is_found_and_comes_back(whole, pos
     town, village, before = await filled(whole)
     rows = await asked(postgres_url, f"select origin, seq from entry where ledger = '{V1}' and sort = 'dispute' order by seq desc limit 1")
     origin, seq = rows[0]
-    signed = f"select coalesce(max(seq), 0) from entry where ledger = '{V1}' and origin = '{origin}' and seq < {seq} and signature is not null"
+    signed = (
+        f"select coalesce(max(seq), 0) from entry where ledger = '{V1}' and origin = '{origin}' and seq < {seq} and signature is not null"
+    )
     ((proven,),) = await asked(postgres_url, signed)
     await asked(postgres_url, f"update entry set body = '\\x00'::bytea where ledger = '{V1}' and origin = '{origin}' and seq = {seq}")
     (wrong,) = await scrub(whole.hub.journal)
