@@ -19,7 +19,7 @@ from protocol.access import CASE_POWERS
 from protocol.node.listing import Narrowed
 from protocol.node.web import guides, lists
 from protocol.node.web import tracks as tasks
-from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
+from protocol.node.web.page import actor_of, node_of, number_of_page, page, rendered, twin, wants_json
 from protocol.tables import Tables
 
 PER: Final = 30
@@ -70,9 +70,7 @@ class Query(msgspec.Struct, frozen=True):
 
 def query_of(request: Request) -> Query:
     asked = request.query_params
-    number = asked.get("page", "1")
-    page = max(1, int(number)) if number.isascii() and number.isdigit() and len(number) < 6 else 1
-    return filtered({name: asked.get(name, "") for name in saved.FILTERS}, page)
+    return filtered({name: asked.get(name, "") for name in saved.FILTERS}, number_of_page(request))
 
 
 def filtered(asked: dict[str, str], page: int = 1) -> Query:

@@ -17,6 +17,8 @@ from tests.node.desk_kit import VILLAGE, dispute, new_id
 pytestmark = needs_chromium
 nodes = nodes_of("village", "town")
 TWICE = {"width": 720, "height": 450}  # what a screen of 1440 × 900 shows at 200 %
+WORDS = "-words"  # the same size, and in the browser's settings letters twice as large
+SIZES = [(DESK, ""), (TWICE, "-twice"), (PHONE, "-390"), (DESK, WORDS)]
 LONG = "阿卜杜热合曼江·买买提吐尔逊卡德尔阿布力米提古丽巴哈尔尼亚孜"
 UNBROKEN = "AbdurahmanjonMamattursunQadir0"
 AREAS = (".head", ".next", ".story", ".side")
@@ -34,6 +36,14 @@ async def long_named(rig: Rig) -> str:
     await rig.say("town", UrgeDispute(id=new_id(), case=subject, text=UNBROKEN * 2, due="2026-12-20"))
     await rig.everywhere()
     return subject
+
+
+def sized(page: Page, end: str) -> Page:
+    if end == WORDS:
+        page.context.new_cdp_session(page).send("Page.setFontSizes", {"fontSizes": {"standard": 32}})
+        page.reload()
+        assert page.evaluate("getComputedStyle(document.body).fontSize") == "28px"
+    return page
 
 
 def holds(page: Page, name: str) -> None:
@@ -58,11 +68,11 @@ def test_tab_goes_through_a_case_as_it_is_drawn(open_page: Callable, nodes: Serv
     assert passed == sorted(passed, key=drawn.index)
 
 
-@pytest.mark.parametrize(("size", "end"), [(DESK, ""), (TWICE, "-twice"), (PHONE, "-390")])
+@pytest.mark.parametrize(("size", "end"), SIZES)
 def test_pages_of_a_desk_hold_long_names_and_twice_the_size(open_page: Callable, nodes: Served, size, end: str):
     subject = nodes.do(long_named)
     url = nodes.url["village"]
-    page = sign_in(open_page(url + "/sign-in", size), "wangfang", PASSWORD)
+    page = sign_in(sized(open_page(url + "/sign-in", size), end), "wangfang", PASSWORD)
     for path, name in (("/desk", "desk"), ("/today", "today"), (f"/cases/{subject}", "case"), ("/cases", "list"), ("/cases/new", "log")):
         page.goto(url + path)
         holds(page, f"long-{name}{end}")
@@ -71,11 +81,11 @@ def test_pages_of_a_desk_hold_long_names_and_twice_the_size(open_page: Callable,
     holds(page, f"long-step{end}")
 
 
-@pytest.mark.parametrize(("size", "end"), [(DESK, ""), (TWICE, "-twice"), (PHONE, "-390")])
+@pytest.mark.parametrize(("size", "end"), SIZES)
 def test_the_board_holds_long_names_and_twice_the_size(open_page: Callable, tmp_path, size, end: str):
     with hub_served(tmp_path) as (url, hub, run):
         parties = [Party(LONG), Party(UNBROKEN, side="respondent")]
         run(hub.root.say(dispute(VILLAGE, parties=parties, title=UNBROKEN, account=UNBROKEN * 3), hub.actor()))
-        page = sign_in(open_page(f"{url}/sign-in", size), "operator", HUB_PASSWORD)
+        page = sign_in(sized(open_page(f"{url}/sign-in", size), end), "operator", HUB_PASSWORD)
         expect(page.locator("#board-rows")).to_contain_text(UNBROKEN)
         holds(page, f"long-board{end}")

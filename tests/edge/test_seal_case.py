@@ -8,7 +8,7 @@ from protocol.commands import AddNote, EscalateDispute, Party, TakeUpDispute
 from tests.edge.pages_kit import JSON, at, form_of
 from tests.edge.rig import Rig
 from tests.node.desk_kit import TOWN, VILLAGE, new_id
-from tests.node.test_companions import everything
+from tests.node.journal_kit import everything_in
 
 ACCOUNT, NOTE = "村主任把三组的征地补偿款打进了他表弟账户", "反映人说存折复印件在他手上"
 WORDS = (ACCOUNT, NOTE, "匡守义", "龚大寿", "13700007777")
@@ -31,7 +31,7 @@ async def logged(rig: Rig) -> str:
 
 async def test_all_words_are_gone_everywhere_and_only_the_discipline_desk_reads_them(rig: Rig):
     subject = await logged(rig)
-    assert ACCOUNT.encode() in await everything(rig.web("root").node), "this search finds what is there"
+    assert ACCOUNT.encode() in await everything_in(rig.web("root").node.journal), "this search finds what is there"
     async with at(rig, "village") as client:
         assert f'href="/cases/{subject}/seal"' in (await client.get(f"/cases/{subject}")).text
         form = form_of((await client.get(f"/cases/{subject}/seal")).text, "seal-case")
@@ -46,7 +46,7 @@ async def test_all_words_are_gone_everywhere_and_only_the_discipline_desk_reads_
         assert [word for word in WORDS if word in page] == [] and "检举" not in page
     await rig.everywhere()
     for kind in ("village", "town", "root"):
-        stored = await everything(rig.web(kind).node)
+        stored = await everything_in(rig.web(kind).node.journal)
         assert [word for word in WORDS if word.encode() in stored] == [], kind
         case = await rig.case(kind, subject)
         assert (case.status, case.parties, case.reviews) == ("voided", [], [])
@@ -68,7 +68,7 @@ async def test_a_note_that_was_on_its_way_when_it_was_sealed_is_erased_when_it_a
     await rig.everywhere()
     await rig.everywhere()
     for kind in ("village", "town", "root"):
-        assert late.encode() not in await everything(rig.web(kind).node), kind
+        assert late.encode() not in await everything_in(rig.web(kind).node.journal), kind
     assert await rig.web("village").desk.arrivals() == [], "nothing is left to erase"
     erased = [e for e in await rig.web("root").journal.subject(subject) if e.sort == "erasure"]
     assert len(erased) == 3, "each once, by the office that removed it"
@@ -86,7 +86,7 @@ async def test_only_the_holder_may_and_a_higher_holder_reaches_the_villages_word
         await rig.say("town", TakeUpDispute(id=new_id(), case=subject))
         assert (await client.post(f"/cases/{subject}/seal", data=form, headers=JSON)).status_code == 200
     await rig.everywhere()
-    stored = await everything(rig.web("village").node)
+    stored = await everything_in(rig.web("village").node.journal)
     assert [word for word in WORDS if word.encode() in stored] == []
     assert (await rig.case("village", subject)).ledger == VILLAGE
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from protocol.commands import AddNote, WriteOpinion
 from tests.hub_pages.world import JSON, world
 from tests.node.desk_kit import VILLAGE, exchange, new_id
-from tests.node.test_companions import everything
+from tests.node.journal_kit import everything_in
 
 TITLE, NAME, PHONE = "田埂地界", "叶根土", "13800000000"
 
@@ -18,7 +18,7 @@ async def test_everything_that_names_a_person_is_found_and_erased_at_every_node(
         await hub.root.say(WriteOpinion(id=new_id(), case=case, text=f"{NAME}上月到省里去过"), hub.actor())
         await hub.send(TITLE)  # its task carries the names and numbers of the contacts
         await exchange(hub.root, hub.town, hub.village)
-        assert PHONE.encode() in await everything(hub.village), "this search finds what is there"
+        assert PHONE.encode() in await everything_in(hub.village.journal), "this search finds what is there"
         page = (await hub.client.get(f"/cases/{case}")).text
         assert f'href="/cases/{case}/erase"' in page
         by_name = await hub.get(f"/cases/{case}/erase?word={NAME}")
@@ -32,7 +32,7 @@ async def test_everything_that_names_a_person_is_found_and_erased_at_every_node(
         assert (await hub.post(f"/cases/{case}/erase", form))["erased"] == 4, "sent again it is the same erasure"
         await exchange(hub.root, hub.town, hub.village)
         for node in (hub.root, hub.town, hub.village):
-            stored = await everything(node)
+            stored = await everything_in(node.journal)
             here = [word for word in (f"{NAME}的儿子", f"{NAME}上月", "一家说往东挪了半尺") if word.encode() in stored]
             assert here == [], node.kind
             assert (await node.reads.case(node.actor(), case)).status == "mediating"

@@ -1,10 +1,12 @@
 """一起改派: a cadre's open tasks go to another in one go, each once however often the form comes."""
 
+import re
 from typing import Any
 from urllib.parse import urlencode
 
 from protocol.calendar import DAY_MS
 from protocol.commands import ArriveTask, AssignTask, ConfirmTask
+from protocol.node.web import visits
 from protocol.problem import Refused
 from tests.hub_pages.world import JSON, Hub
 from tests.node.desk_kit import ROOT, new_id
@@ -39,6 +41,19 @@ async def test_all_of_his_are_offered_and_whoever_can_go_says_to_how_many(hub: H
     assert (able["穆青"], able["陈立新"]) == (3, 0)
     assert f'href="/visits/reassign?of={hub.cadre}">3 项一起改派</a>' in (await hub.client.get("/tasks")).text
     assert f'href="/visits/reassign?of={hub.cadre}">一起改派</a>' in (await hub.client.get(f"/tasks/{tasks[0]}/ask/ReassignTask")).text
+
+
+async def test_many_tasks_are_paged_and_each_page_counts_all_of_his(hub: Hub, monkeypatch):
+    tasks = await sent(hub)
+    monkeypatch.setattr(visits, "PER", 2)
+    pages = [(await hub.client.get(f"/tasks?page={n}")).text for n in ("", "2", "9", "x²")]
+    rows = [re.findall(r'id="task-(\w{32})"', page) for page in pages]
+    assert [len(some) for some in rows] == [2, 1, 1, 2]
+    assert sorted(rows[0] + rows[1]) == sorted(tasks)
+    assert (rows[2], rows[3]) == (rows[1], rows[0])  # past the end is the last page, and what is no number the first
+    assert ["第 1 页，共 2 页" in pages[0], 'href="/tasks?page=2"' in pages[0], "第 2 页，共 2 页" in pages[1]] == [True] * 3
+    assert all(f'href="/visits/reassign?of={hub.cadre}">3 项一起改派</a>' in page for page in pages)
+    assert [row["subject"] for row in (await hub.get("/tasks?page=2"))["tasks"]] == rows[0] + rows[1]  # a program gets them all
 
 
 async def test_what_is_confirmed_goes_over_once_and_both_are_told(hub: Hub):

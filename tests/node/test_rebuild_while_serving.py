@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterable
 from random import Random
-from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -12,7 +11,7 @@ from protocol import views
 from protocol.batch import Batch
 from protocol.node.journal import Journal, rebuild
 from protocol.node.journal.projection import Projected, entries_of
-from protocol.node.journal.rows import fetch
+from protocol.node.journal.rows import fetch, named
 from protocol.tables import Tables
 from tests.node.test_gathering import Hub, crowd, hub_at
 
@@ -42,14 +41,12 @@ async def look(journal: Journal, chance: Random, over: asyncio.Event) -> int:
             subjects = [row[0] for row in await fetch(c, "select distinct subject from entry where sort = 'dispute'", {})]
             some = chance.sample(subjects, min(20, len(subjects)))
             entries = await entries_of(c, some)
-            rows: dict[str, Any] = {
-                row["subject"]: row for row in (await c.execute(text("select * from case_row"))).mappings() if row["subject"] in entries
-            }
+            rows = {row.subject: row._asdict() for row in await named(c, "select * from case_row", {}) if row.subject in entries}
         for subject, found in entries.items():
             made = Projected(views)
             made.add(found, Tables.packaged())
             wanted = [dict(zip(made.columns["case_row"], cells, strict=True)) for cells in made.rows["case_row"]]
-            here = [dict(rows[subject])] if subject in rows else []
+            here = [rows[subject]] if subject in rows else []
             assert here == wanted or (here and here[0]["title"] == WRONG), subject
         looked += 1
         await asyncio.sleep(0)

@@ -14,7 +14,7 @@ from protocol.calendar import end_of_day_ms, start_of_day_ms
 from protocol.case import STATUS_NAMES
 from protocol.node.indexing import lag_since_ms
 from protocol.node.listing import NONE, Narrowed
-from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
+from protocol.node.web.page import actor_of, node_of, number_of_page, page, rendered, twin, wants_json
 
 PER: Final = 50
 TEXT_CHARS_MAX: Final = 100
@@ -119,7 +119,6 @@ def day_of(text: str) -> date | None:
 def query_of(request: Request, default_view: str = "all") -> Query:
     asked = request.query_params
     view = asked.get("list") or asked.get("view", "")
-    number = asked.get("page", "1")
     days = {name: day.isoformat() for name in ("since", "until") if (day := day_of(asked.get(name, "")))}
     codes = {name: asked.get(name, "")[:CODE_CHARS_MAX] for name in ("ending", "intake", "risk")}
     return Query(
@@ -128,7 +127,7 @@ def query_of(request: Request, default_view: str = "all") -> Query:
         status=asked.get("status", "") if asked.get("status", "") in STATUS_NAMES else "",
         place=asked.get("place", "")[:40],
         type=asked.get("type", "")[:4],
-        page=max(1, int(number)) if number.isdigit() and len(number) < 7 else 1,
+        page=number_of_page(request),
         kind=asked.get("kind", "") if asked.get("kind", "") in KINDS else "",
         alone="1" if asked.get("alone") else "",
         mine="1" if asked.get("mine") else "",

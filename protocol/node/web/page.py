@@ -59,6 +59,12 @@ def wants_json(request: Request) -> bool:
     return "application/json" in accept and "text/html" not in accept
 
 
+def number_of_page(request: Request) -> int:
+    """What `page=` asks for, from 1; whatever else stands there reads as 1."""
+    number = request.query_params.get("page", "")
+    return max(1, int(number)) if number.isascii() and number.isdigit() and len(number) < 6 else 1
+
+
 def is_htmx(request: Request) -> bool:
     """Claims that htmx asked, so a fragment is answered instead of a page."""
     return request.headers.get("hx-request") == "true"

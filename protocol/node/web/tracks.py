@@ -3,6 +3,7 @@
 Worst first (protocol/node/silence.py); of an office that has more tasks than are read, those that end first are looked at.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -10,14 +11,16 @@ import msgspec
 from litestar import Request
 
 from protocol.case import TASK_OPEN, Line, Task
+from protocol.context import Context
+from protocol.events import Actor
 from protocol.node import phones, silence
 from protocol.node.errands import linked_id
 from protocol.node.web.cases import context_of
 from protocol.node.web.page import actor_of, node_of
 from protocol.task import DOER, is_one, steps_task
 
-SHOWN_MAX: Final = 100
-READ_MAX: Final = 500  # as many as reads gives: the worst of them are shown
+SHOWN_MAX: Final = 100  # of one case, or of one who is sent
+READ_MAX: Final = 500  # as many as reads gives
 STEPS: Final = (("assigned_ms", "已派"), ("confirmed_ms", "已接单"), ("arrived_ms", "已到场"), ("reported_ms", "已报"))
 OVER: Final = {"declined": "已谢绝", "recalled": "已撤回"}
 OFFERED: Final = ("UrgeTask", "RecallTask")
@@ -60,17 +63,6 @@ async def track(request: Request, row: Any) -> Track:
     return (await tracks_of(request, await standings(request, [row])))[0]
 
 
-async def tracks(request: Request, open_only: bool, case: str = "", cadre: str = "") -> list[Track]:
-    """The worst in front, with what was declined and is nobody's; what is over, newest first. cadre: only those that may be taken from him."""
-    if open_only and not case and not cadre:
-        worst = (await ranked(request))[:SHOWN_MAX]
-        rows = await node_of(request).reads.marked_tasks([one.row for one in worst])
-        return await tracks_of(request, [one._replace(row=row) for one, row in zip(worst, rows, strict=True)])
-    rows = await node_of(request).reads.tasks(actor_of(request), case=case, open_only=open_only, most=READ_MAX, cadre=cadre)
-    found = await tracks_of(request, sorted(await standings(request, rows), key=_worst)[:SHOWN_MAX])
-    return [one for one in found if one.may_reassign] if cadre else found
-
-
 class Ranked(NamedTuple):
     """A task and where it is. way: how far it got on its way to a phone, if that is a question · is_left: declined, and nobody else was sent."""
 
@@ -78,6 +70,50 @@ class Ranked(NamedTuple):
     stands: silence.Standing
     way: silence.Known | None = None
     is_left: bool = False
+
+
+class Listed(NamedTuple):
+    """A page of all tasks. total: of all pages · together: of who has several that may be given to somebody else, his first here → how many."""
+
+    tracks: list[Track]
+    page: int
+    total: int
+    together: dict[str, int]
+
+
+async def listed(request: Request, open_only: bool, page: int, per: int) -> Listed:
+    """Page 1 has the worst, with what was declined and is nobody's; what is over comes last, newest first."""
+    reads = node_of(request).reads
+    if open_only:
+        found = await ranked(request)
+    else:
+        found = sorted(await standings(request, await reads.tasks(actor_of(request), most=READ_MAX, marked=False)), key=_worst)
+    page = min(max(page, 1), -(-len(found) // per) or 1)
+    some = found[(page - 1) * per : page * per]
+    rows = await reads.marked_tasks([one.row for one in some])
+    shown = await tracks_of(request, [one._replace(row=row) for one, row in zip(some, rows, strict=True)])
+    return Listed(shown, page, len(found), _together(request, found, shown))
+
+
+def _together(request: Request, found: Sequence[Ranked], shown: Sequence[Track]) -> dict[str, int]:
+    first: dict[str, str] = {}
+    for one in shown:
+        if one.may_reassign:
+            first.setdefault(one.row.cadre, one.row.subject)
+    rules, actor = context_of(request), actor_of(request)
+    many = Counter(row.cadre for row, *_ in found if row.cadre in first and "RecallTask" in _offered(row, actor, rules))
+    return {first[cadre]: count for cadre, count in many.items() if count > 1}
+
+
+def _offered(row: Any, actor: Actor, rules: Context) -> set[str]:
+    return {step.command for step in steps_task(row, actor, rules)} if row.status in TASK_OPEN else set()
+
+
+async def tracks(request: Request, open_only: bool, case: str = "", cadre: str = "") -> list[Track]:
+    """Of a case, or of a cadre those that may be taken from him; the worst in front, what is over newest first."""
+    rows = await node_of(request).reads.tasks(actor_of(request), case=case, open_only=open_only, most=READ_MAX, cadre=cadre)
+    found = await tracks_of(request, sorted(await standings(request, rows), key=_worst)[:SHOWN_MAX])
+    return [one for one in found if one.may_reassign] if cadre else found
 
 
 async def ranked(request: Request) -> list[Ranked]:
@@ -105,17 +141,16 @@ async def tracks_of(request: Request, found: Sequence[Ranked]) -> list[Track]:
     node, now_ms = node_of(request), node_of(request).clock()
     names = await node.reads.person_names(one.row.cadre for one in found)
     cleared = await phones.last_cleared(node.journal, {one.row.cadre for one in found if one.row.cadre and one.row.status in TASK_OPEN})
-    made, rules = [], context_of(request)
+    made, actor, rules = [], actor_of(request), context_of(request)
     for row, stands, way, is_left in found:
         steps = tuple((words, getattr(row, field) or None) for field, words in STEPS)
         is_open = row.status in TASK_OPEN
         late = bool(row.due_ms) and is_open and row.due_ms < now_ms
         cleared_ms = cleared.get(row.cadre, 0) if is_open else 0
-        offered = {step.command for step in steps_task(row, actor_of(request), rules)} if is_open else set()
         made.append(
             Track(
                 row, names[row.cadre] if row.cadre else "", steps, OVER.get(row.status, ""), late,
-                cleared_ms if cleared_ms >= row.assigned_ms else 0, stands, frozenset(offered & set(OFFERED)), is_left, _fetched(way),
+                cleared_ms if cleared_ms >= row.assigned_ms else 0, stands, frozenset(_offered(row, actor, rules) & set(OFFERED)), is_left, _fetched(way),
             )
         )  # fmt: skip
     return made

@@ -2,7 +2,7 @@
 
     GET /cases/{id}/dispatch?place=     who can go there, by when, what to bring; with htmx the form alone, for a pane
     POST /cases/{id}/AssignTask         form → AssignTask; 422 gives the form back as typed
-    GET /tasks?show=open|all            every task this office may see, live (stream view `tasks`)
+    GET /tasks?show=open|all&page=      every task this office may see, live (stream view `tasks`); for programs all on one page
     GET /tasks/{id}                     one task: its steps with times and receipts, words, photos, signatures, position (view `task`)
     POST /tasks/{id}/UrgeTask, TellTask, RecallTask, DecideTaskReview    and, by the unit that was asked to join, ConfirmTask, DeclineTask, ReportTask
     GET /tasks/{id}/files/{address}     what the cadre brought back, for whoever may see the task
@@ -11,7 +11,6 @@ The cadre will see what is written here and nothing else of the case. `by` is on
 reads `due_ms` (so does a form without `by`). Whom the rules forbid is refused by the desk; this page only says beforehand why somebody cannot go.
 """
 
-from collections import Counter
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -37,16 +36,17 @@ from protocol.node.web import print as paper
 from protocol.node.web.cases import context_of
 from protocol.node.web.dispatching import as_twin, candidates_for, times_offered
 from protocol.node.web.files import held, sent_file, shown_of
-from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, page, rendered, twin, wants_json
+from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, number_of_page, page, rendered, twin, wants_json
 from protocol.node.web.register import ledgers_to_choose, outcome_twin
 from protocol.node.web.sharing import SUMMARY_CHARS, contacts_of
-from protocol.node.web.tracks import SHOWN_MAX, question_of, track, tracks
+from protocol.node.web.tracks import READ_MAX, listed, question_of, track
 from protocol.problem import Refused
 from protocol.task import steps_task
 
 COMMANDS: Final[dict[str, type[TaskCommand]]] = {
     kind.__name__: kind for kind in (UrgeTask, TellTask, RecallTask, ConfirmTask, DeclineTask, ReportTask, DecideTaskReview)
 }
+PER: Final = 30  # tasks on a page
 
 
 # ── 派单 ──
@@ -161,17 +161,9 @@ async def _again(request: Request, subject: str, filled: forms.Filled, refusal: 
 
 async def tasks_context(request: Request) -> dict[str, Any]:
     show = "all" if request.query_params.get("show") == "all" else "open"
-    found = await tracks(request, show == "open")
-    many = Counter(one.row.cadre for one in found if one.may_reassign)
-    first = {
-        one.row.cadre: one.row.subject for one in reversed(found) if one.may_reassign
-    }  # his task that stands first says how many he has
-    return {
-        "tracks": found,
-        "together": {first[cadre]: count for cadre, count in many.items() if count > 1},
-        "show": show,
-        "most": SHOWN_MAX,
-    }
+    per = READ_MAX if wants_json(request) else PER
+    found = await listed(request, show == "open", number_of_page(request), per)
+    return {**found._asdict(), "show": show, "per": per, "most": READ_MAX}
 
 
 @get("/tasks")
@@ -179,7 +171,8 @@ async def tasks_page(request: Request) -> Response[Any]:
     context = await tasks_context(request)
     if wants_json(request):
         return twin({"tasks": [one.row for one in context["tracks"]], "stands": {one.row.subject: one.stands for one in context["tracks"]}})
-    return await page(request, "visits/tasks.html", live=urlencode({"view": "tasks", "show": context["show"]}), **context)
+    address = {"view": "tasks", "show": context["show"], "page": context["page"]}
+    return await page(request, "visits/tasks.html", live=urlencode(address), **context)
 
 
 async def tasks_live(request: Request) -> str:
