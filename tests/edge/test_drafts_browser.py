@@ -7,11 +7,12 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from protocol.commands import AddParty, Party
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, nodes_of
 from tests.kit.browser import DESK, sign_in
 from tests.kit.machine import needs_chromium
-from tests.node.desk_kit import add_person
+from tests.node.desk_kit import add_person, new_id
 
 pytestmark = needs_chromium
 WORDS = "两家的水沟堵了，都说是对方倒的土。"
@@ -256,3 +257,35 @@ def test_an_accusation_is_wiped_where_it_was_kept(desk, nodes):
     sealed = desk.locator("#log").get_attribute("data-sealed").split(" ")[0]
     desk.select_option("#log [name=type]", sealed)
     assert none_left(nodes)
+
+
+def test_what_was_typed_about_one_party_comes_back_at_that_one_alone(desk, nodes):
+    """Both are withdrawn at one address: the words about the first must not withdraw him under the other's name."""
+    from playwright.sync_api import expect
+
+    subject = nodes.do(two_parties)
+    desk.goto(f"{nodes.url['village']}/cases/{subject}/parties")
+    first, second = (desk.locator(".party-row", has_text=name) for name in ("叶根土", "叶根水"))
+    first.locator("summary").first.click()
+    first.locator(".withdraw summary").click()
+    first.locator(".withdraw [name=reason]").fill(WORDS)
+    expect(first.locator("form[id^=withdraw]")).to_have_attribute("data-kept", "")
+    desk.reload()
+    expect(first.locator(".withdraw [name=reason]")).to_have_value(WORDS)
+    expect(second.locator(".withdraw [name=reason]")).to_have_value("")
+    second.locator("summary").first.click()
+    second.locator(".withdraw summary").click()
+    second.locator(".withdraw [name=reason]").fill("认错了人")
+    expect(second.locator("form[id^=withdraw]")).to_have_attribute("data-kept", "")
+    desk.reload()
+    expect(first.locator(".withdraw [name=reason]")).to_have_value(WORDS)
+    second.get_by_role("button", name="撤下叶根水").click()
+    desk.wait_for_url(f"**/cases/{subject}*")
+    expect(desk.locator("#side")).to_contain_text("撤下 叶根水")
+    expect(desk.locator("#side")).not_to_contain_text("撤下 叶根土")
+
+
+async def two_parties(rig: Rig) -> str:
+    subject = await rig.log("village", parties=[Party("叶根土")])
+    await rig.say("village", AddParty(id=new_id(), case=subject, party=Party("叶根水", side="respondent"), reason="田埂另一头的人家"))
+    return subject

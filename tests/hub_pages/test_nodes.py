@@ -134,9 +134,15 @@ async def test_what_is_missing_here_is_named_on_the_link_page(hub: Hub):
 
 async def test_health_tells_when_nothing_can_be_saved(hub: Hub, tmp_path):
     assert (await hub.get("/healthz"))["status"] == "ok"
-    hub.pages.outdated = SimpleNamespace(is_set=lambda: True)
-    assert (await hub.get("/healthz", 503))["why"] == ["reopening"]
-    hub.pages.outdated = SimpleNamespace(is_set=lambda: False)
+    for stopped, why in (("store_busy", "reopening"), ("node_revoked", "node_revoked"), ("node_forked", "node_forked")):
+        hub.pages.stopped = lambda stopped=stopped: stopped
+        said = await hub.get("/healthz", 503)
+        assert (said["status"], said["why"]) == ("failing", [why])
+    hub.pages.stopped = lambda: ""
+    hub.pages.gate = SimpleNamespace(is_waiting=True)
+    assert (await hub.get("/healthz", 503))["why"] == ["restored_waits"]
+    hub.pages.gate = SimpleNamespace(is_waiting=False)
+    assert (await hub.get("/healthz"))["why"] == []
     hub.root.journal.damaged = True
     said = await hub.get("/healthz", 503)
     assert (said["store"], said["why"]) == ("damaged", ["store_damaged"])

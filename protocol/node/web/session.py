@@ -16,7 +16,7 @@ from litestar.datastructures import Cookie
 from litestar.params import FromQuery
 from litestar.response import Redirect
 
-from protocol.node.web import asking, cases, forms, parties, register, task_steps, transfers, visits
+from protocol.node.web import asking, carried, cases, forms, parties, register, task_steps, transfers, visits
 from protocol.node.web.page import (
     COOKIE,
     LANGUAGE,
@@ -83,9 +83,13 @@ async def sign_in_first(request: Request) -> Response[Any]:
     if request.url.path.endswith("/seal"):  # whoever signs in next at this computer must not find an accusation there
         said = "登录已经过期。密封的内容没有留在这台电脑上，请登录后重新写。"
         return await page(request, "sign_in.html", status=401, form={}, sentence=said, carry="", next=request.url.path)
-    carried = json.dumps({"path": request.url.path, "form": forms.typed((await request.form()).multi_items())}, ensure_ascii=False)
+    sent = list((await request.form()).multi_items())
+    has_file = any(not isinstance(value, str) and value.filename for _, value in sent)
+    carry = json.dumps({"path": request.url.path, "form": forms.typed(sent), "file": has_file}, ensure_ascii=False)
+    if len(carry) > CARRY_CHARS_MAX:  # no form of ours is as long
+        raise Refused("form_incomplete", count=1)
     sentence = "登录已经过期。您写的内容还在，登录后会原样回来。"
-    return await page(request, "sign_in.html", status=401, form={}, sentence=sentence, carry=carried[:CARRY_CHARS_MAX], next="")
+    return await page(request, "sign_in.html", status=401, form={}, sentence=sentence, carry=carry, next="")
 
 
 @get("/sign-in", public=True)
@@ -135,13 +139,14 @@ async def _signed_in(request: Request, form: dict[str, str]) -> Response[Any]:
     if carried := form.get("carry"):
         try:
             kept = json.loads(carried)
-            return await _reopened(request, str(kept["path"]), forms.typed((n, v) for n, vs in kept["form"].items() for v in vs))
+            form_typed = forms.typed((n, v) for n, vs in kept["form"].items() for v in vs)
+            return await _reopened(request, _inside(str(kept["path"])) or "/", form_typed, kept.get("file") is True)
         except (ValueError, KeyError, TypeError, AttributeError):
             pass  # a carry that was cut short or tampered with: go on without it
     return Redirect(_inside(form.get("next", "")) or "/", status_code=303)
 
 
-async def _reopened(request: Request, path: str, form: forms.Typed) -> Response[Any]:
+async def _reopened(request: Request, path: str, form: forms.Typed, has_file: bool) -> Response[Any]:
     """The form that was being sent when the session had ended, filled again; nothing is written by this."""
     match path.strip("/").split("/"):
         case ["cases"]:
@@ -158,7 +163,11 @@ async def _reopened(request: Request, path: str, form: forms.Typed) -> Response[
             return await task_steps.form_page(request, subject, step, form)
         case ["cases", subject, command] if command in parties.COMMANDS:
             return await parties.form_page(request, subject, command, form)
-    return Redirect("/", status_code=303)
+        case ["cases", subject, "AssignTask"]:
+            return await visits.dispatch_form(request, subject, form)
+        case [""] | ["drafts", *_]:
+            return Redirect("/", status_code=303)
+    return await carried.shown(request, path, form, has_file)
 
 
 @post("/sign-out", public=True)

@@ -3,6 +3,7 @@
     GET  /stick                  export and import, and how far the one that runs is
     GET  /stick/job              that alone, asked for again each second while it runs
     POST /stick/export           to (node id), files (on: with attachments)
+    POST /stick/cancel           the one that runs stops between two batches: an export leaves no file, an import what it has taken in
     GET  /stick/files/{name}     a file that was made, for an hour
     POST /stick/import           file
 
@@ -25,7 +26,7 @@ from protocol.calendar import local_date
 from protocol.node import log, sticks
 from protocol.node.sticks import Told, Written
 from protocol.node.web import files, forms
-from protocol.node.web.page import actor_of, fragment, node_of, page, refused_twin, twin, wants_json
+from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, page, refused_twin, twin, wants_json
 from protocol.problem import Refused
 
 MAY: Final = frozenset({"log", "mediate", "supervise", "admin"})
@@ -33,13 +34,15 @@ NAME_CHARS_MAX: Final = 40
 
 
 class Job(msgspec.Struct):
-    """what: export, import · done, total: entries, or batches · to: of an export · error: why it could not be done, "" so far."""
+    """what: export, import · done, total: entries, or batches · to: of an export · error: why it could not be done, "" so far
+    · stopping: somebody gave it up."""
 
     what: str
     to: str = ""
     done: int = 0
     total: int = 0
     running: bool = True
+    stopping: bool = False
     error: str = ""
     made: Written | None = None
     told: Told | None = None
@@ -47,6 +50,10 @@ class Job(msgspec.Struct):
     @property
     def percent(self) -> int:
         return 100 * self.done // self.total if self.total else 0
+
+
+class _GivenUp(Exception):
+    pass
 
 
 class Desk:
@@ -60,6 +67,10 @@ class Desk:
         """The job as it is at this moment: a page that is drawn while the job ends must not show half of either."""
         return copy(self._job)
 
+    def give_up(self) -> None:
+        if self._job is not None and self._job.running:
+            self._job.stopping = True
+
     def begin(self, job: Job, work: Any) -> None:
         """Raises Refused when another one runs."""
         if self._job is not None and self._job.running:
@@ -71,6 +82,8 @@ class Desk:
     async def _run(self, job: Job, work: Any) -> None:
         try:
             await work
+        except _GivenUp:
+            log.event("stick given up")
         except Refused as refused:
             job.error = refused.sentence
         except OSError as error:
@@ -131,7 +144,15 @@ def _twin(job: Job | None) -> dict[str, Any] | None:
     if job is None:
         return None
     parts = [file.name for file in job.made.files] if job.made else []
-    said = {"what": job.what, "to": job.to, "running": job.running, "percent": job.percent, "error": job.error, "parts": parts}
+    said = {
+        "what": job.what,
+        "to": job.to,
+        "running": job.running,
+        "given_up": job.stopping,
+        "percent": job.percent,
+        "error": job.error,
+        "parts": parts,
+    }
     return {**said, "entries": job.made.entries if job.made else 0, "told": job.told}
 
 
@@ -161,10 +182,18 @@ async def export(request: Request) -> Response[Any]:
 
 async def _export(node: Any, job: Job, to: Any, folder: Path, with_files: bool) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
+    _empty(folder)
+    stem = "-".join(["一地", _safe(node.name), "给", _safe(to.name), local_date(node.clock()).strftime("%m%d")])
+    try:
+        job.made = await sticks.write(node, to.node, folder, stem, node.clock(), with_files, _into(job))
+    except _GivenUp:
+        _empty(folder)
+        raise
+
+
+def _empty(folder: Path) -> None:
     for old in folder.glob("*"):
         old.unlink()
-    stem = "-".join(["一地", _safe(node.name), "给", _safe(to.name), local_date(node.clock()).strftime("%m%d")])
-    job.made = await sticks.write(node, to.node, folder, stem, node.clock(), with_files, _into(job))
 
 
 def _safe(name: str) -> str:
@@ -174,6 +203,8 @@ def _safe(name: str) -> str:
 def _into(job: Job) -> sticks.Progress:
     def progress(done: int, total: int) -> None:
         job.done, job.total = done, total
+        if job.stopping and done < total:
+            raise _GivenUp
 
     return progress
 
@@ -209,8 +240,19 @@ async def import_(request: Request) -> Response[Any]:
 
 
 async def _import(node: Any, job: Job, raw: bytes) -> None:
-    job.told = await sticks.read(node, raw, node.clock(), _into(job))
+    try:
+        job.told = await sticks.read(node, raw, node.clock(), _into(job))
+    except _GivenUp:
+        await node.admission.settled()
+        raise
+
+
+@post("/stick/cancel", status_code=200)
+async def cancel(request: Request) -> Response[Any]:
+    _may(request)
+    _desk(request).give_up()
+    return await job_live.fn(request) if is_htmx(request) or wants_json(request) else Redirect("/stick", status_code=303)
 
 
 def routes() -> list:
-    return [stick_page, job_live, export, download, import_]
+    return [stick_page, job_live, export, download, import_, cancel]

@@ -27,6 +27,22 @@ from protocol.words import COMMAND_NAMES, EVENT_NAMES
 SHOWN: Final = 8  # of each list
 STUCK_MS: Final = 60_000  # younger ones are simply on their way
 WORDS_CHARS: Final = 30
+TYPED: Final = (
+    "account",
+    "text",
+    "reason",
+    "purpose",
+    "summary",
+    "words",
+    "value",
+    "party_name",
+    "name",
+)  # what a half-written form is known by
+FORM_NAMES: Final = {**COMMAND_NAMES, "erase": "依法删除", "ReassignTask": "改派"}
+OWN_PAGES: Final = {
+    "AssignTask": "dispatch", "TransferDispute": "transfer", "RequestTask": "ask", "AddParty": "parties", "CorrectParty": "parties",
+    "WithdrawParty": "parties", "DecideReview": "", "erase": "erase",
+}  # fmt: skip
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -145,12 +161,22 @@ def halves(drafts: list[Draft]) -> list[Half]:
     for draft in drafts:
         address = draft.form.partition(" ")[0].strip("/").split("/")
         said: dict[str, str] = {name: value for name, value in draft.fields if value}
-        words = next((said[name] for name in ("account", "text", "reason", "value", "party_name") if name in said), "")[:WORDS_CHARS]
+        words = next((said[name] for name in TYPED if name in said), "")[:WORDS_CHARS]
         if address == ["cases"]:
             made.append(Half("登记纠纷", words, "/cases/new", draft.at_ms))
-        elif len(address) == 3 and address[0] == "cases" and address[2] in COMMAND_NAMES:
-            made.append(Half(COMMAND_NAMES[address[2]], words, f"/cases/{address[1]}?step={address[2]}", draft.at_ms))
+        elif address[0] in ("cases", "tasks") and len(address) > 2:
+            made.append(Half(FORM_NAMES.get(address[-1], "没写完的"), words, _page_of(address), draft.at_ms))
     return made
+
+
+def _page_of(address: list[str]) -> str:
+    """Where the form stands that would be sent there."""
+    match address:
+        case ["cases", subject, command]:
+            return f"/cases/{subject}/{OWN_PAGES[command]}".rstrip("/") if command in OWN_PAGES else f"/cases/{subject}?step={command}"
+        case ["tasks", subject, _]:
+            return f"/tasks/{subject}"
+    return "/" + "/".join(address)  # tasks/SUBJECT/ask/STEP is a page of its own
 
 
 async def pressing(request: Request) -> tuple[list[tasks.Track], int]:

@@ -102,6 +102,13 @@ async def dispatch_page(request: Request, subject: FromPath[str]) -> Response[An
     return await page(request, "visits/dispatch.html", **context)
 
 
+async def dispatch_form(request: Request, subject: str, form: forms.Typed) -> Response[Any]:
+    """派单 as it was filled before the sign-in ran out."""
+    filled = {**forms.shown(form), "contact": form.get("contact", [])}
+    context: dict[str, Any] = {**await dispatch_context(request, subject, filled), "sentence": forms.PUT_BACK}
+    return await page(request, "visits/dispatch.html", **context)
+
+
 async def assignment(request: Request, subject: str, form: forms.Typed) -> forms.Filled:
     """The command of a filled form, or what is wrong. Raises Refused case_unknown."""
     node, actor = node_of(request), actor_of(request)

@@ -1,6 +1,7 @@
 """For machines that watch this one: `/healthz` tells the truth, `/metrics` (Prometheus) only where a token is configured.
 
-Healthy is a node that can save: its store answers and is whole, the disk has room, it is not being replaced by a new epoch.
+Healthy is a node that can save: its store answers and is whole, the disk has room, it is not being replaced by a new epoch, was neither
+put out nor copied, and its pages do not wait for what others hold after a restore.
 A link that is down is no illness (offline is calm); it is said, and the status stays 200. Neither tells anything about persons or cases.
 """
 
@@ -30,11 +31,14 @@ async def health_of(node: Any) -> dict[str, Any]:
     """status: ok | failing · why: codes of what fails · store, disk, link in a word each · version."""
     store = await _store(node)
     room = _free_bytes(node)
-    outdated = getattr(node, "outdated", None)
+    stopped = node.stopped() if hasattr(node, "stopped") else ""
+    gate = getattr(node, "gate", None)
     failing = {
         f"store_{store}": store != "ok",
         "disk_full": room is not None and room < ROOM_BYTES_MIN,
-        "reopening": outdated is not None and outdated.is_set(),
+        "reopening": stopped == "store_busy",
+        stopped: stopped in ("node_revoked", "node_forked"),
+        "restored_waits": gate is not None and gate.is_waiting,
     }
     why = [name for name, is_so in failing.items() if is_so]
     pump = getattr(node, "pump", None)

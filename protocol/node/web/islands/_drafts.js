@@ -7,7 +7,8 @@ const tab = (window.name ||= `yidi-${crypto.getRandomValues(new Uint32Array(2)).
 const all = (selector, root) => [...root.querySelectorAll(selector)];
 const control = (form, name) => form.elements.namedItem(name)?.value ?? "";
 const isKept = (form) => form?.matches?.("form[data-guard]") && Boolean(form.elements.namedItem("command_id"));
-const place = (form) => `${form.getAttribute("action")} ${control(form, "item") || control(form, "visit")}`;
+const ABOUT = ["item", "visit", "party_id"]; // where one page has several forms that are sent to one address: what this one is about there
+const place = (form) => `${form.getAttribute("action")} ${ABOUT.map((name) => control(form, name)).find(Boolean) ?? ""}`;
 const usual = (c) => c.options && ([...c.options].find((o) => o.defaultSelected) ?? c.options[0])?.value;
 function isTouched(c) {
   if (!c.name || c.type === "hidden" || c.type === "file") return false;
@@ -92,7 +93,7 @@ function bring(form, draft, asItWas) {
     if (isTouched(c)) c.closest("details.more")?.setAttribute("open", "");
   }
   form.dataset.dirty = "";
-  form.closest("details")?.setAttribute("open", "");
+  for (let fold = form.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
   if (draft.unsure) lock(form, true);
 }
 

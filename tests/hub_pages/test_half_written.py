@@ -1,0 +1,92 @@
+"""Forms that were not sent, or were sent when the session had ended: 今天 leads to each of them, and nothing that was typed is lost."""
+
+import html
+import re
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.hub_pages.world import JSON, PASSWORD, Hub
+from tests.node.desk_kit import new_id
+
+WORDS = "写到一半的一句话"
+HTML = {"accept": "text/html"}
+
+
+async def kept(hub: Hub, form: str, field: str) -> None:
+    draft = {"form": form, "tab": "a tab", "command": new_id(), "fields": [[field, WORDS]]}
+    answer = await hub.client.post("/drafts", json=draft, headers=JSON)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    ("action", "field", "name"),
+    [
+        ("/cases", "account", "登记纠纷"),
+        ("/cases/{case}/AddNote", "text", "备注"),
+        ("/cases/{case}/AssignTask", "purpose", "派干部"),
+        ("/cases/{case}/TransferDispute", "reason", "转办"),
+        ("/cases/{case}/RequestTask", "purpose", "请别处协助"),
+        ("/cases/{case}/AddParty", "name", "加当事人"),
+        ("/cases/{case}/CorrectParty", "reason", "更正当事人"),
+        ("/tasks/{task}/TellTask", "text", "留言"),
+        ("/tasks/{task}/ask/RecallTask", "reason", "撤回派单"),
+    ],
+)
+async def test_what_is_half_written_is_on_today_and_leads_to_its_form(hub: Hub, action: str, field: str, name: str):
+    action = action.format(case=hub.cases["田埂地界"], task=await hub.send() if "{task}" in action else "")
+    await kept(hub, f"{action} ", field)
+    today = (await hub.client.get("/today")).text
+    halves = today[today.index('id="today-halves"') :]
+    address, words = re.search(r'<a href="([^"]+)"[^>]*>([^<]+)', halves).groups()
+    assert (words.strip(), WORDS in halves) == (name, True)
+    page = await hub.client.get(html.unescape(address))
+    assert page.status_code == 200
+    assert f'action="{action}"' in page.text
+
+
+async def carried(hub: Hub, path: str, sent: dict[str, object], **more: object) -> str:
+    """The page after signing in again, of a form that was sent without a session."""
+    hub.client.cookies.clear()
+    over = await hub.client.post(path, data=sent, headers=HTML, **more)
+    assert over.status_code == 401
+    assert "您写的内容还在" in over.text
+    carry = html.unescape(re.search(r'name="carry" value="([^"]*)"', over.text)[1])
+
+    signed = await hub.client.post("/sign-in", data={"name": "operator", "password": PASSWORD, "carry": carry}, headers=HTML)
+    assert signed.status_code == 200, signed.headers
+    return signed.text
+
+
+def sent_again(page: str) -> tuple[str, str]:
+    """(where to, the body) of what the page sends with one press."""
+    form = re.search(r'<form method="post" action="([^"]+)">(.*?)</form>', page[page.index("还没有发出</h1>") :], re.DOTALL)
+    pairs = re.findall(r'name="([^"]+)" value="([^"]*)"', form[2])
+    return html.unescape(form[1]), urlencode([(name, html.unescape(value)) for name, value in pairs])
+
+
+async def test_a_person_who_was_typed_as_the_session_ended_is_registered_with_one_press(hub: Hub):
+    office = (await hub.get("/people"))["people"][0]["office"]
+    form = {"command_id": new_id(), "name": "计红梅", "phone": "13800002222", "office": office, "kind": "operator", "title": "<值班>"}
+    page = await carried(hub, "/people", form)
+    assert ("计红梅" in page, "13800002222" in page, "&lt;值班&gt;" in page) == (True, True, True)
+    assert "计红梅" not in [row["name"] for row in (await hub.get("/people"))["people"]]
+    path, body = sent_again(page)
+    headers = {**HTML, "content-type": "application/x-www-form-urlencoded"}
+    assert (await hub.client.post(path, content=body, headers=headers)).status_code in (200, 303)
+    assert "计红梅" in [row["name"] for row in (await hub.get("/people"))["people"]]
+
+
+async def test_a_file_that_was_chosen_has_to_be_chosen_again_and_that_is_said(hub: Hub):
+    case = hub.cases["田埂地界"]
+    files = {"file": ("地界.txt", b"a", "text/plain")}
+    page = await carried(hub, f"/cases/{case}/files", {"command_id": new_id(), "note": WORDS}, files=files)
+    assert ("选的文件没有收到" in page, WORDS in page, f'href="/cases/{case}"' in page) == (True, True, True)
+    assert "现在发出" not in page
+
+
+async def test_a_dispatch_comes_back_filled(hub: Hub):
+    case = hub.cases["田埂地界"]
+    page = await carried(hub, f"/cases/{case}/AssignTask", {"command_id": new_id(), "purpose": WORDS, "cadre": hub.cadre})
+    assert f'action="/cases/{case}/AssignTask"' in page
+    assert ("放回来" in page, WORDS in page) == (True, True)
