@@ -23,9 +23,15 @@ async def test_a_round(number: int, tmp_path: Path) -> None:
     assert outcome.images or outcome.acknowledged, "it did nothing"
 
 
-@pytest.mark.parametrize("version", ["an_older_edge", "an_older_hub", "a_later_edge"])
-async def test_versions_side_by_side(version: str, tmp_path: Path) -> None:
-    if "older" in version and not row_18.commit_of_0_1_0():
-        pytest.skip("the commit of 0.1.0 is not in this clone's history: git fetch --unshallow")
-    outcome = await getattr(row_18, version)(Random(SEED), tmp_path)
+@pytest.mark.parametrize("version", row_18.VERSIONS)
+@pytest.mark.parametrize("kind", [row_18.an_older_edge, row_18.an_older_hub])
+async def test_versions_side_by_side(kind, version: str, tmp_path: Path) -> None:
+    if not row_18.commit_of(version):
+        pytest.skip(f"the commit of {version} is not in this clone's history: git fetch --unshallow")
+    outcome = await kind(Random(SEED), tmp_path, version)
+    assert outcome.lost == 0 and outcome.acknowledged, outcome.said
+
+
+async def test_a_version_that_does_not_exist_yet(tmp_path: Path) -> None:
+    outcome = await row_18.a_later_edge(Random(SEED), tmp_path)
     assert outcome.lost == 0 and outcome.acknowledged, outcome.said

@@ -1,17 +1,19 @@
-"""Versions side by side: a node of the version before against a new county, a new node against a county of the version before, and both
-against a node of a version that does not exist yet.
+"""Versions side by side: a node of each version before against a new county, a new node against a county of each, and both against a node of
+a version that does not exist yet. What is new writes kinds of entries that the older one has never heard of.
 
-The version before is the code of the commit that CHANGELOG calls 0.1.0 (the last one before 2026-11-25), taken out of the history and run in
-programs of its own, on the libraries of this environment. A clone without that commit plays the later version alone, and says so.
+A version before is the code of a commit, taken out of the history and run in programs of its own, on the libraries of this environment: 0.2.0
+is where CHANGELOG first names it, 0.1.0 the last commit before 2026-11-25. A clone without them plays the later version alone, and says so.
 """
 
 import asyncio
 import json
 import os
+import secrets
 import subprocess
 import sys
 import tarfile
 import tempfile
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from random import Random
@@ -22,6 +24,7 @@ from jinja2 import Environment
 
 from edge.enrol import enrol
 from protocol import entry, have
+from protocol.commands import AddParty, Party
 from protocol.node.config import Config
 from protocol.node.journal import Stored, rebuild
 from protocol.node.link import subjects
@@ -40,10 +43,21 @@ OLDER = Path(older.__file__).read_text("utf-8")
 SAME_S, ENTRIES = 40.0, 3
 
 
-def commit_of_0_1_0() -> str:
+VERSIONS = {"0.1.0": ("-1", f"--before={BEFORE}"), "0.2.0": ("--reverse", "-S## 0.2.0", "--", "CHANGELOG.md")}
+
+
+@cache
+def commit_of(version: str) -> str:
     """ "" where the history does not reach so far (a shallow clone, or no clone at all)."""
-    found = subprocess.run(["git", "log", "-1", f"--before={BEFORE}", "--format=%H"], cwd=HERE, capture_output=True, text=True, check=False)
-    return found.stdout.strip() if found.returncode == 0 else ""
+    found = subprocess.run(["git", "log", "--format=%H", *VERSIONS[version]], cwd=HERE, capture_output=True, text=True, check=False)
+    return found.stdout.split("\n")[0] if found.returncode == 0 else ""
+
+
+async def add_party(node: Node, case: str, kind: str) -> dict[str, Any]:
+    """An entry of a kind that neither version before knows."""
+    party = Party("阿卜杜热合曼", side="respondent")
+    done = await node.desk.submit(AddParty(id=secrets.token_hex(8), case=case, party=party, reason="另一家"), actor(node, kind))
+    return {"case": case, "entries": done.entries}
 
 
 def code_of(commit: str) -> Path:
@@ -120,9 +134,9 @@ def _lost(told: list[dict[str, Any]], stored: dict[str, Any]) -> int:
     return sum(1 for one in told for _, origin, seq in one["entries"] if len(stored.get(origin, [])) < seq)
 
 
-async def an_older_edge(draw: Random, folder: Path) -> Outcome:
-    """An edge of 0.1.0 under a new county, killed once while it works."""
-    code = code_of(commit_of_0_1_0())
+async def an_older_edge(draw: Random, folder: Path, version: str) -> Outcome:
+    """An older edge under a new county, killed once while it works, and brought up to this version at the end."""
+    code = code_of(commit_of(version))
     whole = await Whole(folder).start()
     edge = None
     try:
@@ -133,6 +147,7 @@ async def an_older_edge(draw: Random, folder: Path) -> Outcome:
         await _same(whole.hub, edge, V1)
         told.append(await older.note(whole.hub, told[0]["case"], "operator", "县里知道了"))
         told.append(await older.log(whole.hub, V1, "operator", "县里替村里登记"))
+        told.append(await add_party(whole.hub, told[-1]["case"], "operator"))
         told.append(await edge("note", told[1]["case"], "再去一次"))
         await asyncio.sleep(draw.random() * 0.3)
         await edge.kill()
@@ -141,17 +156,31 @@ async def an_older_edge(draw: Random, folder: Path) -> Outcome:
         told.append(await edge("log", V1, "重开以后登记"))
         found = await _same(whole.hub, edge, V1)
         assert await rebuild(whole.hub.journal) and not await whole.hub.journal.rows("quarantine")
-        return Outcome(len(told), lost=_lost(told, found), images=1, said=("edge 0.1.0 under a new hub: same bytes, killed once",))
+        await edge.stop()
+        await _is_understood(folder / "old", told[4]["case"], found)
+        said = f"edge {version} under a new hub: same bytes, killed once, then brought up to this version"
+        return Outcome(len(told), lost=_lost(told, found), images=1, said=(said,))
     finally:
         if edge:
             await edge.stop()
         await whole.stop()
 
 
-async def an_older_hub(draw: Random, folder: Path) -> Outcome:
-    """A new edge under a county of 0.1.0."""
+async def _is_understood(folder: Path, case: str, found: dict[str, Any]) -> None:
+    """This version opens what the older one kept, byte for byte, and reads what that one could not."""
+    node = await Node.open(folder, Config())
+    try:
+        assert await older.stored(node, V1) == found
+        assert len((await node.reads.case(actor(node, "clerk"), case)).parties) == 3
+        assert await rebuild(node.journal)
+    finally:
+        await node.close()
+
+
+async def an_older_hub(draw: Random, folder: Path, version: str) -> Outcome:
+    """A new edge under an older county."""
     folder.mkdir(parents=True, exist_ok=True)
-    hub, node = await Program.start(code_of(commit_of_0_1_0()), "hub", folder / "county"), None
+    hub, node = await Program.start(code_of(commit_of(version)), "hub", folder / "county"), None
     try:
         home = Path((await hub("enrol", "new", V1))["folder"])
         node = await Node.open(home, Config())
@@ -159,11 +188,12 @@ async def an_older_hub(draw: Random, folder: Path) -> Outcome:
         told = [await hub("log", V1, f"旧县登记{n}") for n in range(ENTRIES)]
         told += [await older.log(node, V1, "clerk", f"新村登记{n}") for n in range(draw.randint(1, ENTRIES))]
         await _same(node, hub, V1)
+        told.append(await add_party(node, told[-1]["case"], "clerk"))
         told.append(await older.note(node, told[0]["case"], "clerk", "村里知道了"))
-        told.append(await hub("note", told[-2]["case"], "县里知道了"))
+        told.append(await hub("note", told[-3]["case"], "县里知道了"))
         found = await _same(node, hub, V1)
         assert await rebuild(node.journal) and not await node.journal.rows("quarantine")
-        return Outcome(len(told), lost=_lost(told, found), images=1, said=("new edge under a hub of 0.1.0: same bytes",))
+        return Outcome(len(told), lost=_lost(told, found), images=1, said=(f"new edge under a hub of {version}: same bytes",))
     finally:
         if node:
             await node.close()
@@ -274,10 +304,14 @@ async def _goes_on(hub: Node, case: str, town: Node) -> None:
 
 
 async def play(draw: Random, folder: Path) -> Outcome:
-    if not commit_of_0_1_0():
+    here = [version for version in VERSIONS if commit_of(version)]
+    if not here:
         made = await a_later_edge(draw, folder)
-        return msgspec.structs.replace(made, said=(*made.said, "0.1.0 is not in this clone's history (git fetch --unshallow): not played"))
-    return await draw.choice([an_older_edge, an_older_hub, a_later_edge])(draw, folder)
+        return msgspec.structs.replace(
+            made, said=(*made.said, "no older version is in this clone's history (git fetch --unshallow): not played")
+        )
+    kind, version = draw.choice([an_older_edge, an_older_hub, None]), draw.choice(here)
+    return await (kind(draw, folder, version) if kind else a_later_edge(draw, folder))
 
 
-ROW = Row(18, "N-1 and a later version, both ways; unknown events", "syncs without loss, stored unharmed, shown as 未知条目", (), play)
+ROW = Row(18, "N-2, N-1 and a later version, both ways; unknown events", "syncs without loss, stored unharmed, shown as 未知条目", (), play)
