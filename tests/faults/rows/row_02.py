@@ -1,4 +1,7 @@
-"""Row 2: lines that are cut: a village, the township, the whole way up, one way only, flapping. Below a cut work goes on and is shared."""
+"""Row 2: lines that are cut: a village, the township, the whole way up, one way only, flapping. Below a cut work goes on and is shared.
+
+A third of the rounds is played in a network namespace, on lines that lose packets without a word (rows/dropped.py), where the machine allows it.
+"""
 
 import asyncio
 import time
@@ -6,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
+from tests.faults.kit import netns
 from tests.faults.kit.county import BrokenCounty, standing
 from tests.faults.kit.desks import Desks
 from tests.faults.kit.truth import judge
+from tests.faults.needs import missing
 from tests.faults.row import Outcome, Row
 
 CUTS = (2, 4)  # a round
@@ -17,6 +22,9 @@ BELOW = ("town", "gaoyu", "liangpeng")
 
 
 async def play(chance: Random, folder: Path) -> Outcome:
+    loses = chance.random() < 1 / 3
+    if loses and not missing(netns.NEEDS):
+        return await netns.played("tests.faults.rows.dropped", chance.randrange(2**32), folder)
     async with standing(folder, chance) as county:
         async with Desks(county, chance) as desks:
             await desks.more(8)
