@@ -4,6 +4,9 @@
         await desks.more(20)                        twenty more saves answered, whatever happens meanwhile
     desks.saved                                     promises given: who was told what
 
+They register, add notes, and take whatever step the page of a case offers them: 上报, 受领, 交办, 提级, 办结. Whoever was told no is not told that it
+was saved.
+
 A form whose answer did not come (the program was killed, the disk was full) is sent again as it is, with its command id, by the same
 person; so each is saved once or not at all, and the second answer is the same as the first.
 """
@@ -13,6 +16,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import httpx
@@ -25,6 +29,20 @@ DESKS = (("wangfang", VILLAGE), ("shenmeiqin", NEIGHBOUR), ("liqiang", TOWNSHIP)
 PAUSE_S, AGAIN_S, MORE_S_MAX = 0.03, 0.15, 120.0
 AGAIN = (500, 502, 503, 504, 507)  # not saved; the same form may be sent again
 WORDS = ("排水沟", "宅基地", "围墙", "青苗", "工钱", "噪声", "水井", "田埂", "借款", "彩礼")
+
+
+ACTS: dict[str, dict[str, Any]] = {
+    "AcceptDispute": {"willing": "true"},
+    "RecordMediation": {"account": "两家都到了，各说各的理。", "result": "go_on"},
+    "EscalateDispute": {"to": TOWNSHIP, "reason": "村里谈不下来"},
+    "AddNote": {"text": "又来问了一次"},
+    "CloseDispute": {"ending": "withdrawn", "result": "他不追究了"},
+    "TakeUpDispute": {},
+    "CallUpDispute": {"reason": "镇里来办"},
+    "HandDownDispute": {"to": VILLAGE, "reason": "还是村里办", "due": f"{datetime.now(UTC).date() + timedelta(days=30)}"},
+}
+ACTS_SHARE = 0.2
+NO = (403, 404, 409, 422)  # the rules said no
 
 
 class Saved(NamedTuple):
@@ -53,6 +71,7 @@ class Desks:
         self.desks = [(account, ledger) for account, ledger in desks if _node_of(account) in county.nodes]
         self.saved: list[Saved] = []
         self.refused: Counter[str] = Counter()
+        self.acts: Counter[str] = Counter()  # steps that were saved
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> "Desks":
@@ -98,19 +117,42 @@ class Desks:
     async def _write(self, account: str, ledger: str, chance: random.Random) -> None:
         node, cases = _node_of(account), []
         while True:
-            if cases and chance.random() < 0.3:
+            if chance.random() < ACTS_SHARE:
+                saved = await self._acted(node, account, cases, chance)
+            elif cases and chance.random() < 0.3:
                 case = chance.choice(cases[-5:])
                 saved = await self._sent(node, account, f"/cases/{case}/AddNote", {"text": f"{chance.choice(WORDS)}的事又问了一次"}, None)
             else:
                 form = self.county.form(ledger, f"{chance.choice(WORDS)}争执，{chance.randrange(10**6)}")
                 files = {"files": ("现场.png", photo(), "image/png")} if chance.random() < self.photos else None
                 saved = await self._sent(node, account, "/cases", form, files)
-                cases.append(saved.case)
-            self.saved.append(saved)
+                cases.append(saved.case if saved else "")
+            if saved:
+                self.saved.append(saved)
             await asyncio.sleep(chance.uniform(0, 2 * self.pause_s))
 
-    async def _sent(self, node: str, account: str, path: str, form: dict[str, Any], files: Any) -> Saved:
-        """The answer that says so; until then the same form again."""
+    async def _acted(self, node: str, account: str, cases: Sequence[str], chance: random.Random) -> Saved | None:
+        """One step that the page of a case offers: of the own ones, or of what was sent here. None: nothing was offered, or the rules said no."""
+        page = await self._page(account)
+        try:
+            incoming = await page.http.get("/cases", params={"view": "incoming"})
+            sent = [row["subject"] for row in incoming.json()["rows"]] if incoming.status_code == 200 else []
+            if not (some := [*cases[-5:], *sent[:5]]):
+                return None
+            got = await page.http.get(f"/cases/{(case := chance.choice(some))}")
+        except httpx.TransportError:
+            return None
+        offered = {step["command"] for step in got.json()["steps"]} if got.status_code == 200 else set()
+        if not (names := sorted(offered & set(ACTS))):
+            return None
+        name = chance.choice(names)
+        form = ACTS[name] | ({"to": COUNTY} if (node, name) == ("town", "EscalateDispute") else {})
+        saved = await self._sent(node, account, f"/cases/{case}/{name}", form, None, refusable=True)
+        self.acts[name] += saved is not None
+        return saved
+
+    async def _sent(self, node: str, account: str, path: str, form: dict[str, Any], files: Any, refusable: bool = False) -> Saved | None:
+        """The answer that says so; until then the same form again. None: the rules said no, to what is refusable."""
         form = {"command_id": new_id(), **form}
         while True:
             page = await self._page(account)
@@ -124,6 +166,9 @@ class Desks:
                 keys = tuple((e["ledger"], e["origin"], e["seq"]) for e in told["entries"])
                 assert keys and told["command"] == form["command_id"], told
                 return Saved(node, account, form["command_id"], told["case"], told["code"], keys)
+            if refusable and got.status_code in NO:
+                self.refused[f"no: {got.json()['code']}"] += 1
+                return None
             if got.status_code in (401, 403) or (got.status_code == 303 and "/sign-in" in got.headers.get("location", "")):
                 await self._signed_in(page)
                 continue

@@ -3,7 +3,8 @@
 (a) every acknowledged entry is at every node that hears its ledger, under the number that was told, from the same command;
 (b) no command led to anything else besides; (c) views are what a rebuild makes of the entries; (d) equal digests wherever two nodes hear
 a ledger; (e) every lane proves from its first entry: chain, bodies, certificate, each signature; (f) nobody holds a ledger it does not
-hear; (g) what a node ever said in a signed Have is on its disk; (h) nothing in quarantine but what the row expects.
+hear; (g) what a node ever said in a signed Have is on its disk; (h) nothing in quarantine but what the row expects; (i) what was set aside has
+an owner and a day, an open case is held by one office that has people, the same at every node (kit/orphans.py).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -19,6 +20,7 @@ from protocol.node.link.answers import piece
 from protocol.node.node import Node
 from tests.faults.kit.county import BrokenCounty
 from tests.faults.kit.desks import Saved
+from tests.faults.kit.orphans import owned, peopled
 from tests.faults.row import Outcome
 
 PIECE_MAX = 500
@@ -52,6 +54,9 @@ async def judge(
             assert not strange, f"{name} has in quarantine: " + " · ".join(f"{r['code']} {r['ledger']} {r['origin']}" for r in strange)
     alike(held)
     kept(held, promises)
+    offices = await peopled(county)
+    nobodys = [line for name in county.nodes for line in await owned(county, name, offices)]
+    assert nobodys == [], nobodys[:5]
     saved = list(saved)
     lost, doubled = counted(held, saved)
     return Outcome(len(saved), len(lost), len(doubled), images, (*said, *lost[:5], *doubled[:5]))
