@@ -1,9 +1,11 @@
 """What a node knows of others: who should have what, whom to ask, whose clock is how far off, and how much that costs in a county."""
 
 import time
+from random import Random
 
 import msgspec
 
+from protocol import certificate as certificates
 from protocol import have
 from protocol.have import Have
 from protocol.lane import LaneHead
@@ -126,3 +128,24 @@ def test_a_county_of_233_nodes_and_300_ledgers_is_looked_through_in_a_few_millis
     took_ms = (time.perf_counter() - began) * 100
     print(f"\none look through a county: {took_ms:.2f} ms")
     assert took_ms < 20
+
+
+def test_whoever_hears_a_ledger_is_found_among_many_as_by_asking_each():
+    chance = Random(20261128)
+    paths = [
+        "330523",
+        *(f"330523/33052310{n}" for n in range(9)),
+        *(f"330523/33052310{n}/33052310{n}20{v}" for n in range(9) for v in range(4)),
+    ]
+    peers, some = Peers(certificate(HUB)), []
+    for n in range(120):
+        reach = tuple(path + chance.choice(("", "/*")) for path in chance.sample(paths, chance.randint(1, 3)))
+        some.append(msgspec.structs.replace(certificate(N1), node=f"nn{n:07d}", covers=reach))
+        peers.learn(some[-1], revoked=chance.random() < 0.1)
+    for ledger in (*paths, COMMON, "330523/sealed/nn0000007", "330523/u07"):
+        told = [known.certificate.node for known in peers.expected(ledger)]
+        asked = [one.node for one in some if certificates.hears(one, ledger) and not peers.get(one.node).revoked]
+        assert told == asked, ledger
+    moved = msgspec.structs.replace(some[0], covers=(paths[-1],), valid_from_ms=some[0].valid_from_ms + 1)
+    peers.learn(moved)
+    assert some[0].node in [known.certificate.node for known in peers.expected(paths[-1])] or peers.get(some[0].node).revoked

@@ -8,7 +8,9 @@ the last few is therefore the best, and at most that delay too high; a message t
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from itertools import chain
 
 import msgspec
 
@@ -91,7 +93,9 @@ class Peers:
     def __init__(self, mine: Certificate) -> None:
         self.mine = mine
         self._known: dict[str, Known] = {}
+        self._ranks: dict[str, int] = {}  # node → the how manieth it was to come
         self._expected: dict[str, list[Known]] = {}  # asked for each ledger several times a second; made anew when somebody joins or goes
+        self._by_reach: dict[str, list[Known]] = {}  # path of a certificate → who covers it, or what lies below; likewise
         self._asked: dict[str, int] = {}  # stranger → how often it was asked for *common*
         self._heard_in: dict[str, set[str]] = {}  # stranger → branches of the ledgers it spoke of
         self._hints: dict[tuple[str, str], dict[str, int]] = {}  # lane → node → seq, of nodes whose word is not proven yet
@@ -107,10 +111,12 @@ class Peers:
         if certificate.node == self.mine.node:
             return
         known = self._known.setdefault(certificate.node, Known(certificate))
+        self._ranks.setdefault(certificate.node, len(self._ranks))
         known.revoked = known.revoked or revoked
         if certificate.valid_from_ms >= known.certificate.valid_from_ms:
             known.certificate = certificate
         self._expected.clear()
+        self._by_reach.clear()
 
     def note(self, have: Have, now_ms: int) -> bool:
         """Takes over a Have whose signature was verified. True when it says something else than the last one."""
@@ -161,9 +167,22 @@ class Peers:
     def expected(self, ledger: str) -> list[Known]:
         """Who should have all of this ledger."""
         if ledger not in self._expected:
-            told = self._known.values() if self.counts(ledger) else ()
+            told = self._near(ledger) if self.counts(ledger) else ()
             self._expected[ledger] = [k for k in told if not k.revoked and certificates.hears(k.certificate, ledger)]
         return self._expected[ledger]
+
+    def _near(self, ledger: str) -> Iterable[Known]:
+        """Whoever may hear it, in the order of their coming: not all of 1,600 are weighed for each of 1,600 ledgers."""
+        if ledger == place.COMMON or place.is_sealed(ledger):
+            return self._known.values()
+        if not self._by_reach:
+            for known in self._known.values():
+                for path in known.certificate.covers:
+                    self._by_reach.setdefault(path.removesuffix("/*"), []).append(known)
+        parts = place.segments(ledger)
+        above = ("/".join(parts[:n]) for n in range(1, len(parts) + 1))
+        found = {known.certificate.node for path in above for known in self._by_reach.get(path, ())}
+        return [self._known[node] for node in sorted(found, key=self._ranks.__getitem__)]
 
     def speaks(self, ledger: str, ours: tuple[str, ...]) -> tuple[str, ...]:
         """Of our words those that every node which hears the ledger has said: what goes to all must be read by all.
@@ -188,15 +207,27 @@ class Peers:
 
     def shown(self, heads: Heads) -> list[Peer]:
         """Sealed ledgers are in no figure: even that there is one would tell."""
-        made = []
-        named = [ledger for ledger in sorted(heads) if not place.is_sealed(ledger)]
+        made, lacking = [], dict[str, list[str]]()
+
+        def _owed(k: Known, ledger: str) -> tuple[list[Lane], int]:
+            some = list(k.owed(ledger, heads[ledger]))
+            return [lane for lane, _ in some], sum(count for _, count in some)
+
+        @cache
+        def _whole(ledger: str) -> tuple[list[Lane], int]:  # the same for each of those who never said anything of it
+            return _owed(Known(self.mine), ledger)
+
+        for ledger in sorted(heads):
+            if not place.is_sealed(ledger):
+                for k in self.expected(ledger):  # few of a county's nodes hear a village's ledger
+                    if k.lacks(ledger, heads[ledger]):
+                        lacking.setdefault(k.certificate.node, []).append(ledger)
         for node, k in sorted(self._known.items()):
-            lacks = tuple(ledger for ledger in named if k in self.expected(ledger) and k.lacks(ledger, heads[ledger]))
+            lacks = tuple(lacking.get(node, ()))
             leads = tuple(ledger for ledger in sorted(k.lanes) if not place.is_sealed(ledger) and k.leads(ledger, heads.get(ledger, {})))
-            owed = [one for ledger in lacks for one in k.owed(ledger, heads[ledger])]
+            owed = [_owed(k, ledger) if ledger in k.lanes else _whole(ledger) for ledger in lacks]
             due = sum(k.due(ledger, heads.get(ledger, {})) for ledger in leads)
             seen = (k.seen_ms, k.offset_ms, k.version, k.revoked)
-            made.append(
-                Peer(node, k.certificate.name, lacks, leads, *seen, sum(count for _, count in owed), tuple(lane for lane, _ in owed), due)
-            )
+            lanes = tuple(chain.from_iterable(some for some, _ in owed))
+            made.append(Peer(node, k.certificate.name, lacks, leads, *seen, sum(count for _, count in owed), lanes, due))
         return made

@@ -34,7 +34,11 @@ async def play(chance: Random, folder: Path) -> Outcome:
         await county.settle()
         slowest = max(county.demo.starts_s[len(county.nodes) :], default=0)
         await county.stop()
-        return await judge(county, desks.saved, said=[*said, f"slowest start {slowest:.1f} s", f"{desks.acts.total()} steps, sent again {desks.refused.total()}"])
+        return await judge(
+            county,
+            desks.saved,
+            said=[*said, f"slowest start {slowest:.1f} s", f"{desks.acts.total()} steps, sent again {desks.refused.total()}"],
+        )
 
 
 async def fell(county: BrokenCounty, victim: str, database: Database | None) -> None:
