@@ -1,8 +1,12 @@
-"""Row 12: a node is put back to last night's backup. What it wrote since comes back from the others; no number is ever given twice."""
+"""Row 12: a node is put back to last night's backup. What it wrote since comes back from the others; no number is ever given twice.
+
+The county's own ledger has no second copy: what stood in it alone since the backup is gone, and nothing else (README, 还会丢什么).
+"""
 
 from pathlib import Path
 from random import Random
 
+from deploy.demo.cast import COUNTY
 from tests.faults.kit.county import ALL, standing
 from tests.faults.kit.desks import Desks
 from tests.faults.kit.truth import judge
@@ -17,6 +21,7 @@ async def play(chance: Random, folder: Path) -> Outcome:
             copy = folder / "last-night.tar"
             ran = await county.yidi(victim, "backup", copy)
             assert ran.code == 0, ran
+            kept = desks.count()
             await desks.more(chance.randint(4, 40))
             await desks.more(3, victim)
             await desks.rest()
@@ -41,8 +46,10 @@ async def play(chance: Random, folder: Path) -> Outcome:
         await county.stop()
         codes = [saved.code for saved in desks.saved if saved.code]
         assert len(set(codes)) == len(codes), "a case code was given twice"
-        said = (f"{victim} put back {'offline ' if away else ''}after {since}",)
-        return await judge(county, desks.saved, said=said)
+        alone = {one for one in desks.saved[kept:since] if victim == "hub" and {key[0] for key in one.keys} == {COUNTY}}
+        gone = f", {len(alone)} in the county's own ledger since the backup" if alone else ""
+        said = (f"{victim} put back {'offline ' if away else ''}after {since}{gone}",)
+        return await judge(county, [one for one in desks.saved if one not in alone], said=said)
 
 
 ROW = Row(12, "last night's backup is put back (edge or hub)", "own entries come back from the others; no number twice", (), play)
