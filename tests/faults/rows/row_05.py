@@ -7,7 +7,6 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -28,17 +27,13 @@ AT_THE_TERMINAL = (
     "journal.migrate", "journal.rebuild", "identity.write", "stick.export", "stick.import", "backup.copy", "restore.move", "restore.epoch",
     "heal.ready", "heal.swap",
 )  # fmt: skip
-DIES_S_MAX, TIMES, EACH = 60.0, 6, 2  # points of either kind a round
+DIES_S_MAX, TIMES = 60.0, 6
 EDGES = ("gaoyu", "liangpeng", "town")
 
 
 async def play(chance: Random, folder: Path) -> Outcome:
-    running, typed = chance.sample(RUNNING, EACH), chance.sample(AT_THE_TERMINAL, EACH)
-    return await points(chance, folder, running, typed)
-
-
-async def points(chance: Random, folder: Path, running: Sequence[str], typed: Sequence[str]) -> Outcome:
-    said = []
+    """All points, in another order each round."""
+    running, typed, said = chance.sample(RUNNING, len(RUNNING)), chance.sample(AT_THE_TERMINAL, len(AT_THE_TERMINAL)), list[str]()
     async with standing(folder, chance) as county:
         async with Desks(county, chance, photos=0.4) as desks:
             await desks.more(8)
