@@ -154,6 +154,7 @@ def sqlite_engine(path: Path, key: bytes, fatal: Callable[[str], Any]) -> AsyncE
         module=dbapi,
         async_creator=lambda: sqlite_connection(path, key, True, CACHE_KB),
         pool_size=1,
+        pool_reset_on_return=None,  # a transaction that is left open is rolled back as it closes; after a commit that is a hop for nothing
         max_overflow=0,
         pool_timeout=WAIT_S,
     )
