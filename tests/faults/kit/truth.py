@@ -54,7 +54,8 @@ async def judge(
             assert not strange, f"{name} has in quarantine: " + " · ".join(f"{r['code']} {r['ledger']} {r['origin']}" for r in strange)
     alike(held)
     kept(held, promises)
-    offices = await peopled(county)
+    light = [held[name].certificate for name in held if name not in county.nodes]  # their clerks are ours, without an account
+    offices = await peopled(county) | {path.removesuffix("/*") for certificate in light for path in certificate.serves}
     nobodys = [line for name in county.nodes for line in await owned(county, name, offices)]
     assert nobodys == [], nobodys[:5]
     saved = list(saved)
