@@ -172,3 +172,24 @@ async def test_over_a_thin_line_no_text_waits_for_a_file(town: Town, tmp_path):
     assert order[-1] < size, "three texts came while one photo was on its way"
     await soon(lambda: hub.blobs.has(blob.address), 60)
     await proxy.stop()
+
+
+async def test_small_pictures_come_before_any_full_one_and_what_is_opened_before_all(whole, monkeypatch):
+    async def fetches_nothing(self, row):
+        return 0
+
+    monkeypatch.setattr(fetching, "AT_ONCE", 4)  # so twenty are looked at, and the first twenty are full ones
+    monkeypatch.setattr(fetching.Fetching, "_fetch", fetches_nothing)
+    village = await whole.join("甲村", V1)
+    case = (await village.desk.submit(dispute(V1), actor(village, "clerk"))).subject
+    blobs = []
+    for n in range(30):
+        blob = await village.blobs.put(PHOTO[:500] + bytes([n]), "界石.jpg", "image/jpeg")
+        thumb = await village.blobs.put(SMALL[:200] + bytes([n]), "界石.jpg", "image/jpeg") if n >= 26 else None  # the last ones' alone
+        await village.desk.submit(AddEvidence(id=new_id(), case=case, blob=blob, thumb=thumb), actor(village, "clerk"))
+        blobs.append(blob)
+    await soon_equal(V1, whole.hub, village)
+    wanting = whole.hub.pump._fetching
+    assert [row["what"] for row in await wanting._wanted()] == [fetching.THUMB] * 4
+    whole.hub.pump.want_blob(blobs[-1].address)
+    assert (await wanting._wanted())[0]["address"] == blobs[-1].address

@@ -22,6 +22,7 @@ from protocol.certificate import sealed_ledger
 from protocol.commands import AddEvidence, AddNote, GivePost, LogDispute, Party, RegisterPerson, SealDispute
 from protocol.events import Actor
 from protocol.have import digest
+from protocol.node import observe
 from protocol.node.config import Config, Nats, Store
 from protocol.node.identity import Identity
 from protocol.node.node import Node, now_ms
@@ -280,3 +281,27 @@ async def test_a_forged_batch_is_quarantined_in_the_real_journal_and_shown(whole
     await v1.desk.submit(dispute(V1), actor(v1, "clerk"))
     await soon_equal(V1, whole.hub, v1)
     assert not whole.hub.pump.state().faults
+
+
+async def test_a_trace_has_every_kind_of_work_of_the_link(whole):
+    """An entry and its photo, told live; then a township that comes later and pulls them."""
+    told: set[str] = set()
+
+    @contextlib.contextmanager
+    def span(kind, _facts):
+        told.add(kind)
+        yield
+
+    observe.trace(span)
+    try:
+        village = await whole.join("甲村", V1)
+        case = (await village.desk.submit(dispute(V1), actor(village, "clerk"))).subject
+        blob = await village.blobs.put(b"\xff\xd8\xff" + bytes(50_000), "界石.jpg", "image/jpeg")
+        await village.desk.submit(AddEvidence(id=new_id(), case=case, blob=blob), actor(village, "clerk"))
+        await soon_equal(V1, whole.hub, village)
+        await soon(lambda: whole.hub.blobs.has(blob.address))
+        town = await whole.join("镇", TOWN)
+        await soon_equal(V1, whole.hub, town, village)
+    finally:
+        observe.trace(None)
+    assert told == set(observe.KINDS) - {"page"}

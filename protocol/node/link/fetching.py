@@ -102,10 +102,13 @@ class Fetching:
             return []
         now = asyncio.get_running_loop().time()
         resting = {address for address, (due, _) in self._rests.items() if due > now}
-        some = await self._ground.journal.rows("blob", "stage in (1, 2)", {}, order="added_ms", limit=AT_ONCE * 5 + len(resting))
+        journal, rank = self._ground.journal, {address: n for n, address in enumerate(self._first)}
+        small_first = f"case when what = '{THUMB}' then 0 else 1 end, added_ms"  # of all, not of the oldest alone
+        some = await journal.rows("blob", "stage in (1, 2)", {}, order=small_first, limit=AT_ONCE * 5 + len(resting))
         if not some:
             self._rests.clear()
-        rank = {address: n for n, address in enumerate(self._first)}
+        for address in rank.keys() - {row["address"] for row in some}:
+            some += await journal.rows("blob", "stage in (1, 2) and address = :address", {"address": address})
         rows = [row for row in some if row["address"] not in resting]
         return sorted(rows, key=lambda row: (rank.get(row["address"], AT_ONCE), row["what"] != THUMB))[:AT_ONCE]
 
