@@ -52,6 +52,7 @@ class LinkWords(msgspec.Struct):
 class PumpWords(msgspec.Struct):
     link: LinkWords
     behind: dict[str, int] = {}
+    behind_since: dict[str, int] = {}
 
 
 class StandIn:

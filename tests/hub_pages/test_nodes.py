@@ -1,6 +1,8 @@
 """各地机器 and 连接与台账: who worries most stands on top, with the reason in words and since when."""
 
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,9 +16,13 @@ from protocol.node.link.peers import Peers
 from protocol.node.link.pump import PumpState
 from protocol.node.standing import ACT, CALM, LOOK, span
 from protocol.node.version import VERSION
+from protocol.node.web import link
+from protocol.node.web.words import moment
 from protocol.problem import Refused
 from tests.hub_pages.world import Hub, world
 from tests.node.desk_kit import TOWN, VILLAGE, exchange
+
+SINCE_MS = 1_795_000_000_000
 
 
 class Pump:
@@ -48,7 +54,7 @@ class Pump:
         return self.known.shown(self.heads)
 
     def state(self) -> PumpState:
-        return PumpState(LinkState(True, "127.0.0.1:4222", False, 0, (), ""), {VILLAGE: 7}, (), 0, {})
+        return PumpState(LinkState(True, "127.0.0.1:4222", False, 0, (), ""), {VILLAGE: 7}, (), 0, {}, behind_since={VILLAGE: SINCE_MS})
 
 
 @pytest.fixture
@@ -127,9 +133,20 @@ async def test_who_sees_no_case_sees_no_machines(hub: Hub):
 
 async def test_what_is_missing_here_is_named_on_the_link_page(hub: Hub):
     await hub.sign_in("operator")
-    link = await hub.get("/link")
-    assert link["behind"] == {VILLAGE: 7}
-    assert "7 条" in (await hub.client.get("/link")).text
+    assert (await hub.get("/link"))["behind"] == {VILLAGE: 7}
+    page = (await hub.client.get("/link")).text
+    assert re.search(r'data-label="还差">7 条</td><td[^>]*>([^<]+)', page)[1] == moment(SINCE_MS, hub.root.clock())
+    ledger = page[page.index('id="ledger-330523-330523111-330523111217"') :]
+    lanes = [lane for lane, head in (await hub.root.journal.heads(VILLAGE)).items() if head.seq]
+    assert re.search(r'data-label="几台机器写的">(\d+)<', ledger)[1] == str(len(lanes))
+
+
+async def test_a_disk_that_is_nearly_full_is_said(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    await hub.sign_in("operator")
+    hub.pages.folder = tmp_path
+    for free, tight in ((link.DISK_TIGHT_BYTES - 1, True), (link.DISK_TIGHT_BYTES, False)):
+        monkeypatch.setattr(link.shutil, "disk_usage", lambda _path, free=free: SimpleNamespace(free=free, total=10**12, used=0))
+        assert ("快满了" in (await hub.client.get("/link")).text) == tight
 
 
 async def test_health_tells_when_nothing_can_be_saved(hub: Hub, tmp_path):

@@ -28,9 +28,11 @@ CALM_S_MAX = 0.5  # live goes first, but never starves what is behind
 
 @dataclass
 class Need:
-    """until: the seq known to exist · limit: entries asked for at once · tried: nodes that failed since the last success."""
+    """until: the seq known to exist · since_ms: when that was shown first · limit: entries asked for at once · tried: nodes that failed since the
+    last success."""
 
     until: int
+    since_ms: int = 0
     limit: int = BATCH_ENTRIES_MAX
     tried: set[str] = field(default_factory=set)
     pause_s: float = RETRY_S_MIN
@@ -48,7 +50,7 @@ class CatchUp:
     def need(self, ledger: str, origin: str, until: int, holder: str, limit: int = BATCH_ENTRIES_MAX) -> None:
         """Somebody showed that the lane goes on to `until`. Does not block."""
         self._ground.peers.hint(holder, (ledger, origin), until)
-        found = self._needs.setdefault((ledger, origin), Need(until))
+        found = self._needs.setdefault((ledger, origin), Need(until, self._ground.clock()))
         found.until, found.limit = max(found.until, until), min(found.limit, limit)
         if holder not in found.tried and not found.resting:
             found.due = min(found.due, asyncio.get_running_loop().time())
@@ -58,7 +60,7 @@ class CatchUp:
         """What the lane ended with here has changed: whoever was refused before may be right now."""
         best = max((k.lanes.get(ledger, {}).get(origin, (0, b""))[0] for k in self._ground.peers if not k.revoked), default=0)
         if best > self._ground.head(ledger, origin).seq:
-            found = self._needs.setdefault((ledger, origin), Need(best))
+            found = self._needs.setdefault((ledger, origin), Need(best, self._ground.clock()))
             found.until, found.due, found.resting = max(best, found.until), asyncio.get_running_loop().time(), False
             found.tried.clear()
             self._poke.set()
@@ -73,6 +75,10 @@ class CatchUp:
     def behind(self) -> dict[tuple[str, str], int]:
         """Lane → how many entries are known to be missing."""
         return {lane: need.until - self._ground.head(*lane).seq for lane, need in self._needs.items()}
+
+    def since_ms(self, lane: tuple[str, str]) -> int:
+        """Since when something of a lane of `behind` is known to be missing."""
+        return self._needs[lane].since_ms
 
     def forget_met(self) -> None:
         """What a program that leads has pulled meanwhile."""

@@ -44,7 +44,7 @@ BACKLOG_MAX = 5_000  # own entries beyond this are not published one by one: the
 
 
 class PumpState(msgspec.Struct, frozen=True):
-    """highest_epoch: of our own node, as others know it (0: they know none that we don't). behind: ledger → entries known to be missing here · overtaken: ledgers of which others hold more of OUR lane than we do
+    """highest_epoch: of our own node, as others know it (0: they know none that we don't). behind: ledger → entries known to be missing here · behind_since: ledger → since when, ms · overtaken: ledgers of which others hold more of OUR lane than we do
     · regaining: entries of our own closed lanes that are known to be missing here."""
 
     link: LinkState
@@ -54,6 +54,7 @@ class PumpState(msgspec.Struct, frozen=True):
     faults: dict[str, int]
     highest_epoch: int = 0
     regaining: int = 0
+    behind_since: dict[str, int] = {}
 
 
 class _Repeat:
@@ -149,13 +150,15 @@ class Pump:
         return self._ground.peers.offset_ms()
 
     def state(self) -> PumpState:
-        behind: dict[str, int] = {}
+        behind, since = dict[str, int](), dict[str, int]()
         ground, regaining = self._ground, 0
         for (ledger, origin), count in self._catchup.behind.items():
             behind[ledger] = behind.get(ledger, 0) + max(count, 0)
+            if count > 0:
+                since[ledger] = min(since.get(ledger, 2**63), self._catchup.since_ms((ledger, origin)))
             regaining += max(count, 0) if entry.node_of(origin) == ground.certificate.node else 0
         overtaken, faults = tuple(sorted(self._hearing.overtaken)), dict(ground.faults)
-        return PumpState(ground.link.state(), behind, overtaken, ground.refused, faults, self._hearing.highest, regaining)
+        return PumpState(ground.link.state(), behind, overtaken, ground.refused, faults, self._hearing.highest, regaining, since)
 
     async def run(self) -> None:
         """Raises only what the journal cannot survive."""

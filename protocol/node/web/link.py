@@ -105,10 +105,11 @@ async def standings_of(node: Any) -> list[Standing]:
     return await standings(node.desk.journal, peers_of(node), serves, VERSION, node.clock())
 
 
-def behind_of(node: Any) -> list[tuple[str, int]]:
-    """(ledger, entries known to exist that are not here yet), the longest first; sealed ones are in no figure."""
-    found = node.pump.state().behind if getattr(node, "pump", None) else {}
-    return sorted(((path, n) for path, n in found.items() if n and not place.is_sealed(path)), key=lambda one: (-one[1], one[0]))
+def behind_of(node: Any) -> list[tuple[str, int, int]]:
+    """(ledger, entries known to exist that are not here yet, since when), the longest first; sealed ones are in no figure."""
+    state = node.pump.state() if getattr(node, "pump", None) else None
+    found = [(path, n, state.behind_since.get(path, 0)) for path, n in state.behind.items()] if state else []
+    return sorted((one for one in found if one[1] and not place.is_sealed(one[0])), key=lambda one: (-one[1], one[0]))
 
 
 def disk_of(node: Any) -> Disk | None:
@@ -157,7 +158,7 @@ async def shown(request: Request, status: int = 200, **more: Any) -> Response[An
                 "ledgers": ledgers,
                 "peers": peers_of(node),
                 "standings": await standings_of(node),
-                "behind": dict(behind_of(node)),
+                "behind": {path: count for path, count, _ in behind_of(node)},
                 "servers": servers_of(node),
                 "stopped": stopped_of(node),
                 "forks": await forks_of(node),
