@@ -34,7 +34,7 @@ from protocol.context import Context, Step
 from protocol.events import Actor
 from protocol.node.shown import Erasure, TaskRow
 from protocol.node.web import forms, papers
-from protocol.node.web.files import shown_of
+from protocol.node.web.files import shown_of, sounds_of
 from protocol.node.web.page import actor_of, fragment, in_language, is_htmx, node_of, page, refused, rendered, twin, wants_json
 from protocol.node.web.register import outcome_twin
 from protocol.problem import Refused
@@ -126,17 +126,19 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
         "papers": papers.offered(case) if papers.may_print(case, actor.office) else [],
         "files_here": {a.blob.address: node.blobs.has(a.blob.address) for a in case.blobs},
         "pictures": await shown_of(node, case.blobs),
+        "sounds": sounds_of(node, case.blobs),
         "form": {},
         "wrong": {},
     }
 
 
 class Brought(msgspec.Struct, frozen=True):
-    """A file that came with a report. picture: what to show in a list, "" = nothing that is here."""
+    """A file that came with a report. picture: what to show in a list, "" = nothing that is here. sound: it can be listened to."""
 
     address: str
     what: str
     picture: str
+    sound: bool
 
 
 async def brought(request: Request, tasks: list[TaskRow]) -> dict[str, list[Brought]]:
@@ -144,8 +146,8 @@ async def brought(request: Request, tasks: list[TaskRow]) -> dict[str, list[Brou
     node, actor, found = node_of(request), actor_of(request), {}
     for row in [row for row in tasks if row.reported_ms and not row.unit][:BROUGHT_MAX]:
         files = (await node.reads.task(actor, row.subject)).blobs
-        pictures = await shown_of(node, files)
-        found[row.subject] = [Brought(a.blob.address, a.blob.what, pictures[a.blob.address]) for a in files]
+        pictures, sounds = await shown_of(node, files), sounds_of(node, files)
+        found[row.subject] = [Brought(a.blob.address, a.blob.what, pictures[a.blob.address], a.blob.address in sounds) for a in files]
     return found
 
 

@@ -24,17 +24,8 @@ from protocol.problem import Refused
 
 PICTURES: Final = ("image/jpeg", "image/png", "image/webp")
 FILES_MAX: Final = 20
-SHOWN: Final = (
-    "image/jpeg",
-    "image/png",
-    "image/webp",
-    "application/pdf",
-    "audio/mpeg",
-    "audio/mp4",
-    "audio/webm",
-    "audio/ogg",
-    "audio/wav",
-)
+SOUNDS: Final = ("audio/mpeg", "audio/mp4", "audio/webm", "audio/ogg", "audio/wav")
+SHOWN: Final = (*PICTURES, "application/pdf", *SOUNDS)
 WHAT_BY_MIME: Final = {"image": "photo", "audio": "voice", "application": "paper"}
 
 
@@ -124,6 +115,11 @@ async def shown_of(node: Any, attachments: Sequence[Attachment]) -> dict[str, st
     return shown
 
 
+def sounds_of(node: Any, attachments: Sequence[Attachment]) -> set[str]:
+    """Addresses of what can be listened to on the page: sound that is here."""
+    return {a.blob.address for a in attachments if a.blob.mime in SOUNDS and node.blobs.has(a.blob.address)}
+
+
 async def sent_file(request: Request, blob: Blob) -> Response[Any]:
     """Pictures, sound and PDF open in the browser, anything else is only saved; nothing in it can run."""
     node = node_of(request)
@@ -137,10 +133,11 @@ async def sent_file(request: Request, blob: Blob) -> Response[Any]:
     if is_htmx(request):  # the page that waited for it
         return Response("", headers={"HX-Redirect": request.url.path})
     way = "inline" if blob.mime in SHOWN else "attachment"
+    media = "media-src 'self'; " if blob.mime in SOUNDS else ""  # the browser's own player asks for the same address once more
     headers = {
         "Content-Disposition": f"{way}; filename*=UTF-8''{quote(blob.name)}",
         "Cache-Control": "private, no-store",
-        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'",
+        "Content-Security-Policy": f"default-src 'none'; {media}style-src 'unsafe-inline'; frame-ancestors 'self'",
     }
     return Response(plain, media_type=blob.mime if way == "inline" else "application/octet-stream", headers=headers)
 

@@ -35,7 +35,7 @@ from protocol.node.web import forms, papers, reassigning, task_steps, team
 from protocol.node.web import print as paper
 from protocol.node.web.cases import context_of
 from protocol.node.web.dispatching import as_twin, candidates_for, times_offered
-from protocol.node.web.files import held, sent_file, shown_of
+from protocol.node.web.files import held, sent_file, shown_of, sounds_of
 from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, number_of_page, page, rendered, twin, wants_json
 from protocol.node.web.register import ledgers_to_choose, outcome_twin
 from protocol.node.web.sharing import SUMMARY_CHARS, contacts_of
@@ -201,6 +201,7 @@ async def task_context(request: Request, subject: str) -> dict[str, Any]:
         "marks": await node.reads.marks(keys),
         "here": {attachment.blob.address: node.blobs.has(attachment.blob.address) for attachment in task.blobs},
         "pictures": await shown_of(node, task.blobs),
+        "sounds": sounds_of(node, task.blobs),
         "names": {person: await node.reads.person_name(person) for person in writers if person},
         "may_urge": "UrgeTask" in offered,
         "may_recall": "RecallTask" in offered,
