@@ -145,3 +145,40 @@ def test_the_printed_agreement_opens_in_the_browser(county, open_page):
     answer = page.context.request.get(opened.value.url)
     assert answer.headers["content-type"] == "application/pdf"
     assert answer.body().startswith(b"%PDF")
+
+
+READABLE = """() => {
+  const light = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map((n) => n / 255).map((n) => n <= .03928 ? n / 12.92 : ((n + .055) / 1.055) ** 2.4)
+    .reduce((sum, n, i) => sum + n * [.2126, .7152, .0722][i], 0);
+  const chart = document.querySelector("#chart"), ground = light(getComputedStyle(chart.closest(".card")).backgroundColor);
+  return [...chart.querySelectorAll("svg text")].filter((t) => t.textContent.trim()).map((t) => {
+    const ink = light(getComputedStyle(t).fill);
+    return (Math.max(ink, ground) + .05) / (Math.min(ink, ground) + .05);
+  });
+}"""  # contrast of each word of the chart against its card, by WCAG 2.1
+
+
+def test_the_words_of_the_bars_are_read_in_the_dark_and_follow_the_colours_chosen(county, open_page):
+    url, _, _ = county
+    page = sign_in(open_page(f"{url}/sign-in", DESK, color_scheme="dark"), "operator", PASSWORD)
+    page.get_by_text("统计：各乡镇未办结").click()
+    expect(page.locator("#chart svg")).to_be_visible()
+
+    def readable(where: str) -> None:
+        for _ in range(50):  # it takes a moment to draw again
+            contrasts = page.evaluate(READABLE)
+            if min(contrasts) >= 4.5:
+                break
+            page.wait_for_timeout(100)
+        assert len(contrasts) > 5, "legend and both axes"
+        assert min(contrasts) >= 4.5, f"{where}: {contrasts}"
+
+    readable("dark")
+    page.locator("#chart").scroll_into_view_if_needed()
+    look(page, "board-statistics-dark")
+    page.emulate_media(color_scheme="light")
+    readable("the computer changed to light")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    readable("dark was chosen on the page")
+    page.evaluate("document.documentElement.dataset.theme = 'light'")
+    readable("light was chosen on the page")

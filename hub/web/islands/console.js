@@ -4,32 +4,24 @@ import { init, use } from "echarts/core";
 import { BarChart } from "echarts/charts";
 import { AriaComponent, GridComponent, LegendComponent, TooltipComponent } from "echarts/components";
 import { SVGRenderer } from "echarts/renderers";
+import { follow, options } from "./_figures.js";
 
 use([BarChart, GridComponent, TooltipComponent, LegendComponent, AriaComponent, SVGRenderer]);
 const box = document.getElementById("chart"), stats = box?.closest("details"), colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const SLANTED_FROM = 9; // townships; with fewer their names stand side by side
 let chart = null;
 
 function draw() {
   if (!stats?.open) return;
   chart ??= init(box, null, { locale: "ZH", renderer: "svg" });
   const { places, series } = JSON.parse(document.getElementById("numbers-json").textContent);
-  chart.setOption({
-    aria: { enabled: true, decal: { show: true } },
-    animation: false,
-    textStyle: { fontFamily: "inherit", fontSize: 13 },
-    color: series.map((s) => colour(s.tone)),
-    legend: { top: 0, left: 8, itemGap: 20 },
-    grid: { left: 8, right: 8, top: 36, bottom: 8, containLabel: true },
-    tooltip: { trigger: "axis", renderMode: "richText" },
-    xAxis: { type: "category", data: places, axisLabel: { interval: 0, rotate: places.length > 8 ? 30 : 0 } },
-    yAxis: { type: "value", minInterval: 1 },
-    series: series.map((s) => ({ name: s.name, data: s.data, type: "bar", stack: "all", barMaxWidth: 36 })),
-  });
+  chart.setOption(options({ names: places, series, label: { interval: 0, rotate: places.length < SLANTED_FROM ? 0 : 30 } }, colour));
   chart.resize();
 }
 stats?.addEventListener("toggle", draw);
 if (box) {
   new ResizeObserver(() => chart?.resize()).observe(box);
   new MutationObserver(draw).observe(document.getElementById("numbers"), { childList: true, subtree: true, characterData: true });
+  follow(draw);
 }
 draw();
