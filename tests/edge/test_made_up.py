@@ -1,4 +1,7 @@
-"""Files of a node whose people and matters are invented say so on every page and in their names; those of a real one say nothing of it."""
+"""Files of a node whose people and matters are invented say so on each of their own pages and in their names; those of a real one say nothing of it.
+
+What its screens say: tests/phone/test_made_up_browser.py.
+"""
 
 import csv
 import io

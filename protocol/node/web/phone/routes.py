@@ -1,6 +1,6 @@
 """The cadre's phone, served whole by the phone's own node: one origin for shell, worker, data, files (frontend.md §4).
 
-    GET /task                    the shell; holds no person's data, so a worker may keep it
+    GET /task                    the shell; holds no person's data, so a worker may keep it; says whether people and matters are invented
     GET /task/sw.js              the worker, allowed to serve all of /task
     GET /task/app.webmanifest, /task/icon-192.png, /task/icon-512.png
     POST /task/cleared           its carrier has read that the phone had been cleared
@@ -230,7 +230,7 @@ async def mine(request: Request) -> Response[bytes]:
         {
             "me": {"person": actor.person, "name": actor.name, "office": tables.office_name(actor.office)},
             "now_ms": node.clock(),
-            "flow": {**flow(tables, say), "made_up": node.config.demo.made_up, "push": node.push.key},
+            "flow": {**flow(tables, say), "push": node.push.key},
             "tasks": tasks,
             "more": len(his) > TASKS_MAX,
             "cleared_at": await cleared_at(request, actor),
@@ -314,8 +314,9 @@ def routes(dist: Path) -> list[Any]:
     """The phone's handlers; dist: the bundle of the program that serves them (sw.js)."""
 
     @get("/task/sw.js", public="file")
-    async def worker() -> Response[bytes]:
-        headers = {**FRESH, "Service-Worker-Allowed": "/task"}
-        return Response((dist / "sw.js").read_bytes(), media_type="text/javascript", headers=headers)
+    async def worker(request: Request) -> Response[bytes]:
+        """Another worker where people and matters are invented: else a phone would go on with the kept shell of the other kind."""
+        headers, mark = {**FRESH, "Service-Worker-Allowed": "/task"}, b"\n// made up\n" if node_of(request).config.demo.made_up else b""
+        return Response((dist / "sw.js").read_bytes() + mark, media_type="text/javascript", headers=headers)
 
     return [shell, worker, app_manifest, icon, mine, told_cleared, push, command, file]

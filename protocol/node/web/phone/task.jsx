@@ -20,7 +20,6 @@ const App = () => {
   const t = shown.value.find((x) => x.id === open.value);
   useEffect(() => { if (t?.news) saw(tasks.value.find((x) => x.id === t.id)); }, [t?.id, t?.news]);
   return <>
-    {flow.value.made_up && <p class="made-up" role="note"><strong>演示</strong> 人和事都是编的。</p>}
     {open.value === "queue" ? <Queue /> : open.value === "help" ? <Help /> : t ? <Visit key={`${t.id} ${me.value.person}`} t={t} /> : <List />}
     <Notice />
   </>;
