@@ -35,6 +35,13 @@ def form_of(page: str, id_: str) -> dict[str, Any]:
     return form
 
 
+def section(page: str, id_: str) -> str:
+    """One <section> of a page, by its id."""
+    found = re.search(rf'<section [^>]*id="{id_}".*?</section>', page, re.DOTALL)
+    assert found, f"no section {id_}"
+    return found[0]
+
+
 def _values(text: str) -> list[tuple[str, str]]:
     values = []
     for tag in re.findall(r"<input[^>]*>", text):

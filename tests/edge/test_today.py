@@ -1,8 +1,10 @@
-"""今天: a person's own cases stand in front however many of colleagues are due before them, and a list has them all."""
+"""今天: a person's own cases stand in front however many of colleagues are due before them, and a list has them all; what is stuck on its
+way stands there until every level has it."""
 
-from protocol.calendar import DAY_MS
+from protocol.calendar import DAY_MS, MINUTE_MS
 from protocol.commands import AcceptDispute, NameHandler
-from tests.edge.pages_kit import JSON, at
+from protocol.node.web import today
+from tests.edge.pages_kit import JSON, at, section
 from tests.edge.rig import Rig
 from tests.node.desk_kit import add_person, new_id
 
@@ -56,3 +58,40 @@ async def test_a_day_with_much_in_it_shows_the_first_and_the_rest_at_a_press(rig
         date = page.partition("&amp;day=")[2][:10] or page.partition("&day=")[2][:10]
         whole = (await client.get(f"/calendar?day={date}")).text
         assert (whole.count('class="due"'), "这天还有" in whole) == (15, False)
+
+
+async def stuck(rig: Rig, kind: str) -> str:
+    async with at(rig, kind) as client:
+        return section((await client.get("/today")).text, "today-stuck")
+
+
+async def test_what_is_stuck_on_its_way_stands_there_with_its_marks_until_all_have_it(rig: Rig):
+    assert "没有。本机写的都送到了。" in await stuck(rig, "village")
+    subject = await rig.log("village")
+    code = (await rig.case("village", subject)).code
+    shown = await stuck(rig, "village")
+    assert "条等网络通了自动送出，都已存在本机。" in shown
+    assert subject not in shown, "it has only just been written"
+    rig.county.clock.pass_ms(2 * MINUTE_MS)
+    link = f'<li><a href="/cases/{subject}">{code}</a>'
+    shown = await stuck(rig, "village")
+    assert link in shown
+    assert '<span class="mark done">已存本机</span><span class="mark ">未到乡镇</span><span class="mark ">未到县</span>' in shown
+    await rig.deliver("village", "town")
+    shown = await stuck(rig, "village")
+    assert (link in shown, "自动送出" in shown) == (True, False), "the county still lacks it"
+    assert ("已到乡镇" in shown, "未到县" in shown) == (True, True)
+    assert subject not in await stuck(rig, "town"), "it is not of this computer"
+    await rig.everywhere()
+    shown = await stuck(rig, "village")
+    assert (subject in shown, "没有。本机写的都送到了。" in shown) == (False, True)
+
+
+async def test_while_the_link_is_up_it_goes_out_now_and_of_many_the_first_are_shown(rig: Rig, monkeypatch):
+    monkeypatch.setattr(today, "SHOWN", 2)
+    for n in range(3):
+        await rig.log("village", n)
+    rig.county.clock.pass_ms(2 * MINUTE_MS)
+    rig.web("village").pump.connected = True
+    shown = await stuck(rig, "village")
+    assert (shown.count("<li>"), "共 3 件" in shown, "条正在送出。" in shown, 'href="/link"' in shown) == (2, True, True, True)
