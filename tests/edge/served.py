@@ -30,7 +30,7 @@ class Served:
         self.rig: Rig
         self.url: dict[str, str] = {}
         self.servers: dict[str, uvicorn.Server] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def do(self, what: Callable[[Rig], Awaitable[Any]]) -> Any:
         """Runs in the loop of the nodes and gives back what came of it."""
@@ -43,16 +43,29 @@ class Served:
 
     async def serve(self, kind: str) -> None:
         """Another node of the rig answers at an address of its own."""
-        port = free_ports(1)[0]
+        await self._listen(kind, free_ports(1)[0])
+
+    async def _listen(self, kind: str, port: int) -> None:
         config = uvicorn.Config(self.rig.app(kind), port=port, log_level="warning", timeout_graceful_shutdown=1, lifespan="off")
         server = uvicorn.Server(config)
         self.url[kind], self.servers[kind] = f"http://127.0.0.1:{port}", server
-        self._tasks.append(self.loop.create_task(server._serve()))  # `serve` takes the signals of the whole test run
+        self._tasks[kind] = self.loop.create_task(server._serve())  # `serve` takes the signals of the whole test run
+
+    def halt(self, kind: str) -> None:
+        """Its program no longer answers, until `resume`; what it has stays."""
+        self.servers[kind].should_exit = True
+        self.do(lambda _: asyncio.wait_for(self._tasks.pop(kind), DO_S_MAX))
+
+    def resume(self, kind: str) -> None:
+        """It answers at its address again."""
+        port = int(self.url[kind].rpartition(":")[2])
+        self.do(lambda _: self._listen(kind, port))
+        wait_for_port(port)
 
     async def stop(self) -> None:
         for server in self.servers.values():
             server.should_exit = True
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*self._tasks.values())
         await self.rig.close()
 
 

@@ -117,11 +117,20 @@ addEventListener("yidi:signed-in", () => {
 });
 
 // ── the stream to this node's own program, in words; the link to the others is said by the server ──
-const say = (words) => { const place = one("#stale"); if (place) place.textContent = words; };
-addEventListener("htmx:sse:after:connection", () => say(""));
+const LASTS_MS = 3000; // most cuts are over before anybody has read of them
+let cut = 0;
+const line = (isThere) => {
+  const place = one("#stale"), next = one("#cut");
+  if (place) place.textContent = isThere ? "" : "正在重连…";
+  if (!isThere) return (cut ||= setTimeout(() => { if (next) next.hidden = false; }, LASTS_MS));
+  clearTimeout(cut);
+  cut = 0;
+  if (next) next.hidden = true;
+};
+addEventListener("htmx:sse:after:connection", () => line(true));
 addEventListener("htmx:sse:error", (e) => {
-  if (e.detail.status !== 401) return say("正在重连…");
-  one("#stale")?.replaceChildren(Object.assign(document.createElement("button"), { type: "button", className: "plain", textContent: "登录已过期，点这里重新登录", onclick: signInAgain }));
+  line(e.detail.status === 401);
+  if (e.detail.status === 401) one("#stale")?.replaceChildren(Object.assign(document.createElement("button"), { type: "button", className: "plain", textContent: "登录已过期，点这里重新登录", onclick: signInAgain }));
 });
 
 // ── the form of a new case ──
@@ -175,6 +184,9 @@ addEventListener("click", (e) => {
   last.after(more);
   one("input", more).focus();
 });
+let unfolded = []; // on paper nothing can be opened
+addEventListener("beforeprint", () => { unfolded = all("main details:not([open])"); for (const fold of unfolded) fold.open = true; });
+addEventListener("afterprint", () => { for (const fold of unfolded) fold.open = false; });
 addEventListener("click", (e) => { // a menu closes when one looks elsewhere
   for (const menu of all("details.who[open]")) if (!menu.contains(e.target)) menu.removeAttribute("open");
 });
