@@ -1,17 +1,20 @@
 """Read by keyboard, at twice the size, with the longest names: nothing is out of order, nothing is cut off, nothing scrolls sideways."""
 
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from protocol.commands import Party, UrgeDispute
+from protocol.commands import Party, TellTask, UrgeDispute
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, nodes_of
 from tests.hub_pages.world import PASSWORD as HUB_PASSWORD
+from tests.hub_pages.world import Hub, register
 from tests.hub_pages.world import served as hub_served
 from tests.kit.browser import DESK, PHONE, look, sign_in
 from tests.kit.machine import needs_chromium
+from tests.node.desk_kit import ROOT as TOP
 from tests.node.desk_kit import VILLAGE, dispute, new_id
 
 pytestmark = needs_chromium
@@ -23,9 +26,11 @@ LONG = "阿卜杜热合曼江·买买提吐尔逊卡德尔阿布力米提古丽�
 UNBROKEN = "AbdurahmanjonMamattursunQadir0"
 AREAS = (".head", ".next", ".story", ".side")
 TABBED = "() => document.activeElement.closest('main > *') && [...document.querySelectorAll('main.case > *')].indexOf(document.activeElement.closest('main > *'))"
-CUT = """() => [...document.querySelectorAll('main h1, main h2, main button, main .button, main label, main .will, main p, main dd, main strong')]
-  .filter((e) => e.checkVisibility() && !e.closest('.hidden, table.cases, .cut, .spot') && getComputedStyle(e).display !== 'inline'
-    && e.scrollWidth > e.clientWidth + 1).map((e) => e.outerHTML.slice(0, 120))"""
+UNFOLDED = "document.querySelectorAll('main details').forEach((fold) => { fold.open = true; })"
+READ = "h1, h2, h3, button, .button, label, legend, summary, .will, p, dd, dt, li, td, strong, .tag, .card"
+CUT = """() => [...document.querySelectorAll('main :is(READ)')]
+  .filter((e) => e.checkVisibility() && !e.closest('.hidden, table.cases, .cut, .spot, .bars, .chart') && getComputedStyle(e).display !== 'inline'
+    && e.scrollWidth > e.clientWidth + 1).map((e) => e.outerHTML.slice(0, 120))""".replace("READ", READ)
 
 
 async def long_named(rig: Rig) -> str:
@@ -81,11 +86,39 @@ def test_pages_of_a_desk_hold_long_names_and_twice_the_size(open_page: Callable,
     holds(page, f"long-step{end}")
 
 
+async def long_county(hub: Hub) -> tuple[str, str, list[str]]:
+    """(case, task, cadres), everything in it named as long as can be; a cadre named as a party could not be sent."""
+    parties = [Party(LONG), Party(UNBROKEN, side="respondent")]
+    logged = dispute(VILLAGE, parties=parties, title=UNBROKEN, account=UNBROKEN * 3, place_text=UNBROKEN)
+    case = hub.cases[UNBROKEN] = (await hub.root.say(logged, hub.actor())).subject
+    cadres = [await register(hub.root, name[::-1], "cadre", TOP, home="nroot2222", account=name[-4:]) for name in (LONG, UNBROKEN)]
+    await hub.sign_in("operator")
+    await hub.send(UNBROKEN, cadre=cadres[0], purpose=LONG, bring=LONG * 2, address=LONG)
+    task = await hub.send(UNBROKEN, cadre=cadres[1], purpose=UNBROKEN, bring=UNBROKEN * 2, summary=UNBROKEN * 3, address=UNBROKEN)
+    await hub.root.say(TellTask(id=new_id(), task=task, text=UNBROKEN * 3), hub.root.actor("cadre", TOP, cadres[1]))
+    return case, task, cadres
+
+
 @pytest.mark.parametrize(("size", "end"), SIZES)
-def test_the_board_holds_long_names_and_twice_the_size(open_page: Callable, tmp_path, size, end: str):
+def test_pages_of_a_county_hold_long_names_and_twice_the_size(open_page: Callable, tmp_path, size, end: str):
     with hub_served(tmp_path) as (url, hub, run):
-        parties = [Party(LONG), Party(UNBROKEN, side="respondent")]
-        run(hub.root.say(dispute(VILLAGE, parties=parties, title=UNBROKEN, account=UNBROKEN * 3), hub.actor()))
+        case, task, cadres = run(long_county(hub))
         page = sign_in(sized(open_page(f"{url}/sign-in", size), end), "operator", HUB_PASSWORD)
         expect(page.locator("#board-rows")).to_contain_text(UNBROKEN)
         holds(page, f"long-board{end}")
+        both = [
+            ("case", case),
+            ("case", hub.cases["田埂地界"]),
+            ("cadre", cadres[0]),
+            ("cadre", cadres[1]),
+            ("split", "each"),
+            ("plan", "1"),
+        ]
+        for path, name in (
+            (f"/cases/{case}/dispatch", "dispatch"), ("/tasks", "tasks"), (f"/tasks/{task}", "task"), (f"/visits/team?{urlencode(both)}", "team"),
+            ("/calendar", "calendar"), ("/people", "people"), ("/nodes", "nodes"), ("/map", "map"), (f"/cases/{case}/parties", "parties"),
+            ("/statistics?period=year", "statistics"),
+        ):  # fmt: skip
+            page.goto(url + path)
+            page.evaluate(UNFOLDED)
+            holds(page, f"long-{name}{end}")
