@@ -6,9 +6,12 @@ import time
 import pytest
 from playwright.sync_api import Page, expect
 
+from protocol.commands import RecallTask
 from protocol.tables import Tables
+from tests.edge.test_reading_browser import CUT, UNBROKEN, long_county
 from tests.kit.browser import PHONE, SMALL_PHONE, TOUCH, look
 from tests.kit.machine import needs_chromium
+from tests.node.desk_kit import new_id
 from tests.phone.test_cadre_browser import Phone, picture
 
 pytestmark = needs_chromium
@@ -19,7 +22,7 @@ COUNT = """addEventListener('click', (e) => {
   const taps = JSON.parse(sessionStorage.taps ?? '[]'); taps.push((e.target.innerText || e.target.tagName).trim().split('\\n')[0]); sessionStorage.taps = JSON.stringify(taps);
 }, true);"""
 # What is tapped: a label stands for the field inside it or the one it names, wherever that is drawn.
-SMALL = """() => [...document.querySelectorAll('a, button, label.answer, label.button, textarea, summary')].map((e) => [e, e.getBoundingClientRect()])
+SMALL = """() => [...document.querySelectorAll('a:not(.skip), button, label.answer, label.button, textarea, summary, input:is([type=text], [type=password])')].map((e) => [e, e.getBoundingClientRect()])
   .filter(([e, r]) => r.width && r.height && (r.height < 47.5 || r.width < 47.5)).map(([e, r]) => `${e.innerText} ${Math.round(r.width)}×${Math.round(r.height)}`)"""
 CLOSE = """(apart) => { const all = [...document.querySelectorAll('.phone a, .phone button, .phone label.answer, .phone label.button')].map((e) => [e.innerText, e.getBoundingClientRect(), !e.closest('.foot')]).filter(([, r, flows]) => r.width && flows);
   return all.flatMap(([one, a], i) => all.slice(i + 1).filter(([, b]) => { const dx = Math.max(a.left - b.right, b.left - a.right), dy = Math.max(a.top - b.bottom, b.top - a.bottom); return Math.max(dx, dy) < apart - 0.5; }).map(([two]) => `${one} | ${two}`)); }"""
@@ -35,7 +38,10 @@ def taps(page: Page) -> list[str]:
     return page.evaluate("JSON.parse(sessionStorage.taps ?? '[]')")
 
 
-@pytest.mark.parametrize("size", [PHONE, SMALL_PHONE], ids=["390", "360"])
+both_sizes = pytest.mark.parametrize("size", [PHONE, SMALL_PHONE], ids=["390", "360"])
+
+
+@both_sizes
 def test_a_visit_from_the_list_to_the_report_in_six_taps(world, open_page, size):
     url, hub, run = world
     subject = run(
@@ -87,3 +93,62 @@ def test_a_visit_from_the_list_to_the_report_in_six_taps(world, open_page, size)
     for told in ("没有信号也能办", "照片什么时候送出", "被退回怎么办", "换手机、丢手机"):
         expect(page.get_by_role("heading", name=told)).to_be_visible()
     fits_a_thumb(page, f"phone-{wide}-help")
+
+
+@both_sizes
+def test_what_is_tapped_on_other_days_can_be_hit_too(world, open_page, size):
+    url, hub, run = world
+    subject = run(hub.send("田埂地界"))
+    wide = size["width"]
+    phone = Phone(open_page(f"{url}/task", size, **TOUCH), url)
+    page = phone.page
+    fits_a_thumb(page, f"phone-{wide}-signed-out")
+    page.get_by_role("link", name="登录").tap()
+    page.wait_for_url("**/sign-in**")
+    fits_a_thumb(page, f"phone-{wide}-sign-in")
+    phone.sign_in("cadre")
+    phone.task("田埂地界")
+    phone.main("谢绝…")
+    fits_a_thumb(page, f"phone-{wide}-decline")
+    phone.main("谢绝")
+    expect(phone.notice).to_contain_text("请写一句去不了的原因")
+    fits_a_thumb(page, f"phone-{wide}-notice")
+    phone.notice.get_by_role("button").tap()
+    phone.main("不了，我去")
+    phone.main("问派单的人…")
+    fits_a_thumb(page, f"phone-{wide}-message")
+    page.get_by_label("要问什么").fill("户主说后天才回来，改到后天行不行？")
+    phone.main("留言")
+    phone.main("接单")
+    phone.main("已到现场")
+    page.get_by_label("经过和结果").fill("两家都在，")
+    fits_a_thumb(page, f"phone-{wide}-told")
+    page.get_by_role("link", name="发送情况").tap()
+    expect(page.get_by_text("没写完的反馈")).to_be_visible()
+    fits_a_thumb(page, f"phone-{wide}-half")
+    recalled = run(hub.send("空调外机对着窗"))
+    page.get_by_role("link", name="‹ 我的任务").tap()
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.get_by_role("link", name=re.compile("空调外机"))).to_be_visible()
+    run(hub.root.say(RecallTask(id=new_id(), task=recalled, reason="双方谈好了"), hub.root.actor()))
+    page.evaluate("dispatchEvent(new Event('online'))")
+    phone.task("空调外机")
+    expect(page.get_by_text("不用去了。")).to_be_visible()
+    fits_a_thumb(page, f"phone-{wide}-recalled")
+    phone.main("已经去过了，要写反馈…")
+    fits_a_thumb(page, f"phone-{wide}-recalled-report")
+    assert run(hub.root.reads.task(hub.root.actor(), subject)).status == "arrived"
+
+
+@both_sizes
+def test_names_without_a_break_leave_the_phone_as_wide_as_it_is(world, open_page, size):
+    url, hub, run = world
+    run(long_county(hub))
+    phone = Phone(open_page(f"{url}/task", size, **TOUCH), url)
+    phone.sign_in(UNBROKEN[-4:])
+    expect(phone.page.get_by_role("link", name=re.compile(UNBROKEN))).to_be_visible()
+    fits_a_thumb(phone.page, f"phone-{size['width']}-long-list")
+    phone.task(UNBROKEN)
+    expect(phone.page.get_by_role("heading", name="找谁")).to_be_visible()
+    fits_a_thumb(phone.page, f"phone-{size['width']}-long-visit")
+    assert phone.page.evaluate(CUT) == []
