@@ -36,6 +36,7 @@ TASK_IS_OPEN: Final = "status in (" + ", ".join(f"'{status}'" for status in TASK
 TASK_GOES_ON: Final = f"({TASK_IS_OPEN} or reviews > 0)"
 # By the date that ends first; what has none comes after all that have one, the oldest first. One number, so that both stores walk one index.
 NEVER_MS: Final = 10**15
+WENT_MS: Final = "coalesce(arrived_ms, reported_ms, 0)"  # when who was sent was there; 0: he was not yet
 FIRST_DUE_MS: Final = f"(coalesce(due_ms, logged_ms + {NEVER_MS}))"
 FIRST_DUE: Final = f"{FIRST_DUE_MS}, subject"
 _IS_DECLINED: Final = "(status || '') = 'declined'"
@@ -43,7 +44,9 @@ DECLINED: Final = (
     f"{_IS_DECLINED} and exists (select 1 from case_row c where c.subject = task_row.case_subject and {IS_OPEN.replace('(status', '(c.status')})"
     " and not exists (select 1 from task_row l where l.case_subject = task_row.case_subject and l.assigned_ms > task_row.assigned_ms)"
 )
-ASKED: Final = "asked_ms is not null and " + TASK_IS_OPEN.replace("status", "(status || '')", 1)  # who went waits for an answer
+_TASK_IS_OPEN: Final = TASK_IS_OPEN.replace("status", "(status || '')", 1)
+ASKED: Final = f"asked_ms is not null and {_TASK_IS_OPEN}"  # who went waits for an answer
+HAS_IN_HAND: Final = f"{_TASK_IS_OPEN} and cadre > ''"
 INDICES: Final = (
     "create index if not exists case_list on case_row (updated_ms, subject, ledger, type, status, logged_ms, risk, intake, ending)",
     f"create index if not exists case_open on case_row (updated_ms, subject, ledger, holder, due_ms, offer_to, type, status) where {IS_OPEN}",
@@ -67,18 +70,29 @@ INDICES: Final = (
     "create index if not exists case_urged on case_row (holder, urged_ms, subject, ledger, handler) where urged_ms is not null",
     "create index if not exists case_status on case_row (status, ledger, subject)",  # these three to count, and to look hits up
     "create index if not exists case_type on case_row (type, ledger, subject)",
-    "create index if not exists case_hit on case_row ((subject || ''), ledger, updated_ms)",
+    "create index if not exists case_found on case_row ((subject || ''), ledger, updated_ms, type)",
     "create index if not exists case_person on case_row (person, logged_ms) where person > ''",
     "create index if not exists case_holder on case_row (holder, ledger, subject)",
     "create index if not exists case_logged_office on case_row (logged_office, ledger, subject)",
     f"create index if not exists task_goes_on on task_row (due_ms, assigned_ms, updated_ms, subject, ledger, assigned_by, unit, request, status, reviews) where {TASK_GOES_ON}",
     f"create index if not exists task_asks on task_row (case_subject, asked_ms, subject, ledger, assigned_by, unit, request, home) where {ASKED}",
     f"create index if not exists task_declined on task_row (updated_ms, subject, case_subject, assigned_ms, ledger, assigned_by, unit, request) where {_IS_DECLINED}",
+    f"create index if not exists task_busy on task_row (cadre, due_ms, link) where {HAS_IN_HAND}",
+    f"create index if not exists task_went on task_row (cadre, ({WENT_MS}), case_subject) where cadre > ''",
     "create index if not exists meeting_when on meeting_row (when_ms, subject, item, ledger)",
 )
 SEARCH: Final = "create index if not exists search_hit on search ((id + 0), subject)"  # SQLite's: a row of `search` holds all its text
 # Indices that no question walks: of older programs, and of single columns, which SQLite would take for lists instead of those above.
-GONE: Final = ("task_asked", "case_row_status", "case_row_type", "case_row_updated_ms", "case_row_due_ms", "case_due", "case_follow_up")
+GONE: Final = (
+    "task_asked",
+    "case_row_status",
+    "case_row_type",
+    "case_row_updated_ms",
+    "case_row_due_ms",
+    "case_due",
+    "case_follow_up",
+    "case_hit",
+)
 SOON_MS: Final = 86_400_000  # what ends within a day is told apart on every page
 DUE_MS: Final = 3 * 86_400_000  # what ends within three days, or has ended, is pressing
 COUNTED: Final = "figures > 0"
@@ -121,7 +135,7 @@ _ORDER: Final = {
     "urged": "urged_ms, subject",
     "follow_up": "follow_up_due_ms, subject",
 }
-OF_HIT: Final = "(subject || '')"  # looked up in case_hit, which holds what a list of hits asks for
+OF_HIT: Final = "(subject || '')"  # looked up in case_found, which holds what a list of hits asks for
 _NEWEST: Final = "updated_ms desc, subject desc"
 _OUTSIDE: Final = "(ledger < :own or ledger >= :own_to)"
 _ELSEWHERE: Final = " union ".join(

@@ -1,7 +1,7 @@
 """What cadres did before: whom they met already, and which kind of matter they went to, as far as the asking actor may see the cases."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -11,15 +11,26 @@ from protocol.node.journal.rows import among, bound, named
 
 PARTIES_LOOKED_UP, PAST_CASES_MAX = 6, 50  # names of one case whose other cases are looked at, and how many of each
 SKILL_MS: Final = 2 * 365 * 86_400_000  # what lies longer ago says little
-_WENT: Final = "coalesce(arrived_ms, reported_ms, 0)"
+_POSTS: Final = "select subject, kind, ledger, title, home from post_row where ended = 0 and home > '' order by subject"
+_BUSY: Final = (
+    "select cadre, count(*) as open_tasks, min(nullif(due_ms, 0)) as next_due_ms from task_row"
+    f" where {listing.HAS_IN_HAND} and coalesce(link, '') = '' group by cadre"
+)
 _VISITED: Final = (
-    f"select cadre, case_subject, count(*) as visits, max({_WENT}) as last_ms from task_row"
-    f" where {{among}} and cadre > '' and {_WENT} > 0 group by cadre, case_subject"
+    f"select cadre, case_subject, count(*) as visits, max({listing.WENT_MS}) as last_ms from task_row"
+    f" where {{among}} and cadre > '' and {listing.WENT_MS} > 0 group by cadre, case_subject"
 )
+# Each cadre's visits along task_went, the kind of their cases in case_found: no row of either table is fetched.
 _PRACTISED: Final = (
-    f"select cadre, count(distinct case_subject) as cases from task_row where {{among}} and {_WENT} > :since_ms and exists"
-    " (select 1 from case_row where case_row.subject = task_row.case_subject and substr(type, 1, 2) = :kind and {seen}) group by cadre"
+    f"select cadre, count(distinct case_subject) as cases from task_row where {{among}} and cadre > '' and {listing.WENT_MS} > :since_ms"
+    f" and exists (select 1 from case_row where {listing.OF_HIT} = (task_row.case_subject || '') and substr(type, 1, 2) = :kind and {{seen}}) group by cadre"
 )
+
+
+async def posted(c: AsyncConnection) -> tuple[list[Any], dict[str, tuple[int, int | None]]]:
+    """(posts of who has a phone somewhere, person → (how many open tasks he has, when the first of them ends))."""
+    busy = {row.cadre: (row.open_tasks, row.next_due_ms) for row in await named(c, _BUSY, {})}
+    return await named(c, _POSTS, {}), busy
 
 
 async def visited(c: AsyncConnection, actor: Actor, case: str, parties: Sequence[str]) -> dict[str, candidates.Past]:

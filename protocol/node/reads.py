@@ -51,10 +51,6 @@ VISIT_MAX = 20
 QUARANTINE_MAX = 200
 _OPEN_TASK = listing.TASK_IS_OPEN
 _FIRST_DUE = f"case when {_OPEN_TASK} then 0 else 1 end, case when {_OPEN_TASK} then coalesce(nullif(due_ms, 0), assigned_ms) else -updated_ms end, subject"
-_BUSY = (
-    "select cadre, count(*) as open_tasks, min(nullif(due_ms, 0)) as next_due_ms from task_row"
-    f" where {_OPEN_TASK} and cadre > '' and coalesce(link, '') = '' group by cadre"
-)
 
 
 class Reads:
@@ -331,13 +327,11 @@ class Reads:
             raise Refused("not_allowed", what="派单")
         kinds = [kind for kind, row in self._shelf().posts.items() if "field" in row.powers]
         async with self._journal.read() as c:
-            posts = await named(
-                c, "select subject, kind, ledger, title, home from post_row where ended = 0 and home > '' order by subject", {}
-            )
-            posts = [p for p in posts if p.kind in kinds]
+            posted, load = await self._kept.of(
+                c, ("posted",), lambda: past.posted(c), LONG_MS
+            )  # a page of many tasks asks for each of them
+            posts = [p for p in posted if p.kind in kinds]
             names = await self._names(c, [p.subject for p in posts])
-            busy = await named(c, _BUSY, {})
-        load = {row.cadre: (row.open_tasks, row.next_due_ms) for row in busy}
         made = []
         for p in posts:
             covers = home_covers(self._signer, self._shelf, p.home)
@@ -351,12 +345,14 @@ class Reads:
     async def visited(self, actor: Actor, case: str, parties: Sequence[str]) -> dict[str, candidates.Past]:
         """See past.visited."""
         async with self._journal.read() as c:
-            return await past.visited(c, actor, case, parties)
+            key = ("visited", case, *parties, *_who(actor))
+            return await self._kept.of(c, key, lambda: past.visited(c, actor, case, parties), LONG_MS)
 
     async def practised(self, actor: Actor, persons: Sequence[str], kind: str) -> dict[str, int]:
         """See past.practised."""
         async with self._journal.read() as c:
-            return await past.practised(c, actor, persons, kind, self._clock() - past.SKILL_MS)
+            key, since_ms = ("practised", kind, *_who(actor), *sorted(persons)), self._clock() - past.SKILL_MS
+            return await self._kept.of(c, key, lambda: past.practised(c, actor, persons, kind, since_ms), LONG_MS)
 
     async def people(self, actor: Actor) -> list[PersonRow]:
         """Persons registered with the actor's office or below. Raises Refused not_allowed without the power people or admin."""

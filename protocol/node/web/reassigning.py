@@ -63,7 +63,7 @@ async def handed(request: Request, person: str, picked: list[str], again: str) -
     if "assign" not in actor.powers:
         raise Refused("not_allowed", what="改派")
     made = []
-    for one in await tracks(request, open_only=True, cadre=person):
+    for one in (await tracks(request, open_only=True, cadre=person))[:TASKS_MAX] if person else ():  # without a name: nobody's
         task: Task = await node.reads.task(actor, one.row.subject)
         made.append(Handed(task, one, (await candidates_of(request, task)).shown, not picked or task.id in picked))
     for subject in picked:

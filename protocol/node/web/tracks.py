@@ -90,9 +90,14 @@ async def listed(request: Request, open_only: bool, page: int, per: int) -> List
         found = sorted(await standings(request, await reads.tasks(actor_of(request), most=READ_MAX, marked=False)), key=_worst)
     page = min(max(page, 1), -(-len(found) // per) or 1)
     some = found[(page - 1) * per : page * per]
-    rows = await reads.marked_tasks([one.row for one in some])
-    shown = await tracks_of(request, [one._replace(row=row) for one, row in zip(some, rows, strict=True)])
+    shown = await _marked(request, some)
     return Listed(shown, page, len(found), _together(request, found, shown))
+
+
+async def _marked(request: Request, some: Sequence[Ranked]) -> list[Track]:
+    """Of those that are shown: with their receipts."""
+    rows = await node_of(request).reads.marked_tasks([one.row for one in some])
+    return await tracks_of(request, [one._replace(row=row) for one, row in zip(some, rows, strict=True)])
 
 
 def _together(request: Request, found: Sequence[Ranked], shown: Sequence[Track]) -> dict[str, int]:
@@ -111,8 +116,9 @@ def _offered(row: Any, actor: Actor, rules: Context) -> set[str]:
 
 async def tracks(request: Request, open_only: bool, case: str = "", cadre: str = "") -> list[Track]:
     """Of a case, or of a cadre those that may be taken from him; the worst in front, what is over newest first."""
-    rows = await node_of(request).reads.tasks(actor_of(request), case=case, open_only=open_only, most=READ_MAX, cadre=cadre)
-    found = await tracks_of(request, sorted(await standings(request, rows), key=_worst)[:SHOWN_MAX])
+    asked = {"case": case, "open_only": open_only, "most": READ_MAX, "cadre": cadre, "marked": False}
+    rows = await node_of(request).reads.tasks(actor_of(request), **asked)
+    found = await _marked(request, sorted(await standings(request, rows), key=_worst)[:SHOWN_MAX])
     return [one for one in found if one.may_reassign] if cadre else found
 
 
