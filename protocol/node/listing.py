@@ -79,6 +79,7 @@ INDICES: Final = (
     f"create index if not exists task_declined on task_row (updated_ms, subject, case_subject, assigned_ms, ledger, assigned_by, unit, request) where {_IS_DECLINED}",
     f"create index if not exists task_busy on task_row (cadre, due_ms, link) where {HAS_IN_HAND}",
     f"create index if not exists task_went on task_row (cadre, ({WENT_MS}), case_subject) where cadre > ''",
+    "create index if not exists entry_account on entry (position) where sort = 'account'",  # who answered for whom, of millions of entries
     "create index if not exists meeting_when on meeting_row (when_ms, subject, item, ledger)",
 )
 SEARCH: Final = "create index if not exists search_hit on search ((id + 0), subject)"  # SQLite's: a row of `search` holds all its text
