@@ -6,8 +6,10 @@ what any page of this kind needs; for pages that program's own answer. Time to s
 """
 
 import asyncio
+import re
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +17,8 @@ from deploy.demo.cast import NEIGHBOUR, TOWNSHIP
 from deploy.demo.check import Page
 from deploy.demo.county import Demo, answers
 from deploy.nats.servers import free_ports
+from protocol.calendar import local_date
+from protocol.case import TASK_OPEN
 from tests.bench.figure import Figure, figure, percentile
 from tests.bench.kit.county import county
 from tests.bench.kit.programs import rss_mb, running
@@ -26,10 +30,18 @@ PAGES = (
     "/cases?text=张福根", "/cases?text=围墙", "/cases?status=closed", "/cases?type=02", f"/cases?place={NEIGHBOUR}", "/cases/CASE", "/tasks",
     "/cases/new", "/link", "/statistics", "/statistics?period=year", "/calendar", "/reviews",
 )  # fmt: skip
+BOTH = (  # what both programs have and seldom is open: who can go, a task, what is asked before a step, what lies beside the work
+    "/cases/CASE/dispatch", "/cases/CASE/parties", "/cases/CASE/ask", "/cases/CASE/transfer", "/cases/CASE/seal", "/cases/CASE/erase", "/tasks/TASK",
+    "/tasks/TASK/ask/UrgeTask", "/visits/team?case=CASE", "/visits/reassign?of=CADRE", "/calendar?day=TODAY", "/seal", "/losses", "/forks", "/proof",
+    "/vouch", "/stick", "/people", "/task", "/password", "/recover", "/sign-in",
+)  # fmt: skip
 HUB_PAGES = (
     "/board", "/board?figure=held", "/board?figure=overdue", f"/board?place={TOWNSHIP}", "/board?page=40", "/map", f"/map?place={TOWNSHIP}", "/today",
     "/tasks", "/cases", "/cases?view=incoming", "/cases/CASE", "/statistics", "/statistics?period=year", "/calendar", "/reviews", "/nodes", "/link",
+    "/cases/new", "/quarantine", "/tasks?show=all",
 )  # fmt: skip
+UNMEASURED = {"/": "only says where to go"}  # path → why
+PLACES = {"CASE": "{subject:str}", "TASK": "{subject:str}", "UrgeTask": "{step:str}"}  # in a path here → in the routes of a program
 BARE = """
 import uvicorn
 async def app(scope, receive, send):
@@ -58,14 +70,16 @@ class Seen(NamedTuple):
 
 
 class Person(NamedTuple):
-    """Who asks: at which node, by which account, for which pages."""
+    """Who asks: at which node, by which account, for which pages. others: at the same node, for what this one may not see."""
 
     node: str
     account: str
     pages: tuple[str, ...]
+    others: tuple["Person", ...] = ()
 
 
-CLERK, OPERATOR = Person("town", "liqiang", PAGES), Person("hub", "zhoumin", HUB_PAGES)
+DISCIPLINE = Person("hub", "jiwei", ("/sealed",))
+CLERK, OPERATOR = Person("town", "liqiang", PAGES + BOTH), Person("hub", "zhoumin", HUB_PAGES + BOTH, (DISCIPLINE,))
 FULL, SLICE = Sizes(100_000, 120, 20, REST_S), Sizes(20, 12, 1, 0.1)
 
 
@@ -116,21 +130,47 @@ async def _node(demo: Demo, sizes: Sizes, who: Person) -> Seen:
         await saves(page, 2 * sizes.rounds)
         pages = await ask_pages(page, who.pages, sizes.rounds)
         await page.http.aclose()
+        for other in who.others:
+            pages |= await ask_as(demo, other, sizes.rounds)
         await asyncio.sleep(sizes.rest_s)
         return Seen(program.start_s, rest_mb, program.rss_mb(), pages)
 
 
 async def ask_pages(page: Page, paths: tuple[str, ...], rounds: int) -> dict[str, list[float]]:
-    """Each path as often, in turn → milliseconds. CASE in one is the newest case."""
-    case = (await page.get("/cases"))["rows"][0]["subject"]
+    """Each path as often, in turn → milliseconds. See `filled` for what stands for a word in capitals."""
+    real = await filled(page, paths)
     took: dict[str, list[float]] = {path: [] for path in paths}
     for _ in range(rounds):
         for path in paths:
             began = time.perf_counter()
-            got = await page.http.get(path.replace("CASE", case), headers={"Accept": "text/html"})
+            got = await page.http.get(real[path], headers={"Accept": "text/html"})
             took[path].append((time.perf_counter() - began) * 1000)
             assert got.status_code == 200, f"{path}: {got.status_code}"
     return took
+
+
+async def ask_as(demo: Demo, who: Person, rounds: int) -> dict[str, list[float]]:
+    page = await Page(demo.url(who.node), who.account).sign_in()
+    took = await ask_pages(page, who.pages, rounds)
+    await page.http.aclose()
+    return took
+
+
+async def filled(page: Page, paths: Iterable[str]) -> dict[str, str]:
+    """path → what to ask for: CASE is the newest case, TASK one that goes on, CADRE who has it, TODAY a date."""
+    words = {"TODAY": local_date(int(time.time() * 1000)).isoformat()}
+    if any("CASE" in path for path in paths):
+        words["CASE"] = (await page.get("/cases"))["rows"][0]["subject"]
+    if any("TASK" in path or "CADRE" in path for path in paths):
+        task = next(one for one in (await page.get("/tasks"))["tasks"] if one["status"] in TASK_OPEN and one["cadre"])
+        words |= {"TASK": task["subject"], "CADRE": task["cadre"]}
+    return {path: re.sub("CASE|TASK|CADRE|TODAY", lambda found: words[found[0]], path) for path in paths}
+
+
+def measured(who: Person) -> set[str]:
+    """The routes that are asked for: as the program names them."""
+    paths = {path.partition("?")[0] for one in (who, *who.others) for path in one.pages}
+    return {re.sub("|".join(PLACES), lambda found: PLACES[found[0]], path) for path in paths}
 
 
 async def _bare(folder: Path, sizes: Sizes) -> Seen:
