@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from deploy.demo.cast import PASSWORD
 from deploy.demo.check import Story, photo
@@ -23,7 +24,9 @@ from tests.bench.kit.by_hand import drawn
 from tests.kit.browser import DESK, EXPECTED, OLD_PC, PHONE, TOUCH
 from tests.kit.machine import CHROMIUM
 from tests.kit.source import ROOT
+from tests.shots_more import at_the_board, cut_short, in_the_dark, less_seen, missing, on_paper, writes_no_more
 from tests.shots_phone import HELD, in_its_states
+from tests.stories.test_every_page import pages_served
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, Page, ViewportSize
@@ -37,6 +40,7 @@ class Camera:
     def __init__(self, browser: "Browser", folder: Path, readme: bool) -> None:
         self.browser, self.folder, self.readme, self.taken = browser, folder, readme, list[str]()
         self.complaints: list[str] = []
+        self.visited: set[str] = set()  # paths of what was photographed
         self.refusals = False  # pages that say no are being looked at: their status is no complaint
 
     async def person(self, url: str, account: str, size: dict[str, int], **more: Any) -> "Page":
@@ -55,6 +59,9 @@ class Camera:
         if not EXPECTED.search(words) and not (self.refusals and "status of 40" in words):
             self.complaints.append(words)
 
+    def saw(self, page: "Page") -> None:
+        self.visited.add(urlsplit(page.url).path)
+
     def wants(self, name: str) -> bool:
         return not self.readme or name in README
 
@@ -64,6 +71,7 @@ class Camera:
             return
         if f"{name}{sizes[0][0]}" in self.taken:
             self.complaints.append(f"two pictures are called {name}")
+        self.saw(page)
         for end, size in sizes[:1] if self.readme else sizes:
             await page.set_viewport_size(size)
             await page.wait_for_timeout(500)
@@ -93,7 +101,7 @@ STATES = {  # path of the village's desk → name; what stands there when someth
 TOWNSHIP_PAGES = {"/desk": "township-desk", "/today": "township-today", "/statistics?period=year": "township-statistics"}
 COUNTY_PAGES = {
     "/map": "map", "/map?place=330523/330523111": "map-villages", "/map?heat=overdue&type=02": "map-overdue",
-    "/statistics": "statistics-month", "/today": "hub-today", "/tasks": "tasks", "/statistics?period=year": "statistics", "/people": "people", "/nodes": "nodes", "/link": "hub-link", "/quarantine": "quarantine", "/reviews": "reviews",
+    "/statistics": "statistics-month", "/today": "hub-today", "/tasks": "tasks", "/statistics?period=year": "statistics", "/people": "people", "/nodes": "nodes", "/link": "hub-link", "/quarantine": "quarantine", "/reviews": "reviews", "/calendar": "calendar-county", "/forks": "forks-county",
     "/losses": "hub-losses", "/proof": "proof", "/vouch": "vouch",
 }  # fmt: skip
 
@@ -121,13 +129,20 @@ async def shoot(camera: Camera, demo: Demo) -> None:
     await camera.take(county, "dispatch")
     story.county.step = _already(story.county.step)  # type: ignore[method-assign]
     await story.county_sends_a_cadre()
+    if not camera.readme:
+        await less_seen(camera, demo, story, county)
+        await at_the_board(camera, demo)
     await at_the_phone(camera, demo)
     if not camera.readme:
         await in_its_states(camera, demo, story)
         await story.agreement_and_closing()
     await each(camera, county, demo.url("hub"), {f"/cases/{story.case_id}": "case-closed", **COUNTY_PAGES})
     if not camera.readme:
+        await in_the_dark(camera, demo, story.case_id)
+        await on_paper(camera, demo, story.case_id)
         await in_english(camera, demo, story.case_id)
+        await cut_short(camera, demo)
+        await writes_no_more(camera, demo)
     await story.close()
 
 
@@ -161,7 +176,7 @@ async def in_english(camera: Camera, demo: Demo, case: str) -> None:
 
 
 async def states(camera: Camera, village: "Page", demo: Demo) -> None:
-    """A form half filled, one that came back, one kept as a draft, help, dark colours, and the pages that say no."""
+    """A form half filled, one that came back, one kept as a draft, help, and the pages that say no."""
     url = demo.url("gaoyu")
     camera.refusals = True
     for path, name in STATES.items():
@@ -184,10 +199,6 @@ async def states(camera: Camera, village: "Page", demo: Demo) -> None:
     await village.keyboard.press("F1")
     await camera.take(village, "help")
     await village.keyboard.press("F1")
-    await village.emulate_media(color_scheme="dark")
-    await village.goto(url + "/today")
-    await camera.take(village, "dark-today")
-    await village.emulate_media(color_scheme="light")
     context = await camera.browser.new_context(viewport=DESK, locale="zh-CN", timezone_id="Asia/Shanghai")
     stranger = await context.new_page()
     await stranger.goto(url + "/sign-in")
@@ -214,6 +225,10 @@ async def at_the_phone(camera: Camera, demo: Demo) -> None:
     await phone.goto(demo.url("town") + "/task")
     await phone.get_by_text("指界").first.wait_for()
     await camera.take(phone, "phone", HELD)
+    if not camera.readme:
+        await phone.emulate_media(color_scheme="dark")
+        await camera.take(phone, "dark-phone", HELD)
+        await phone.emulate_media(color_scheme="light")
     await phone.get_by_text("指界").first.tap()
     await phone.get_by_role("button", name="接单", exact=True).tap()
     await phone.get_by_role("button", name="已到现场", exact=True).tap()
@@ -249,6 +264,7 @@ async def main(folder: Path, as_json: bool, readme: bool) -> int:
                 await demo.stop()
     if not readme:
         camera.index()
+        camera.complaints += [f"no picture of {route}" for route in missing(camera.visited, await pages_served())]
     for complaint in camera.complaints:
         print(complaint, file=sys.stderr)
     told = {

@@ -5,6 +5,8 @@ Pages that both programs have are looked at at the county, where most is to be s
 
 import re
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from playwright.sync_api import Page
@@ -12,7 +14,7 @@ from playwright.sync_api import Page
 from protocol.commands import ConfirmTask, SignAgreement, TellTask
 from tests.edge import rig as desks
 from tests.edge.served import served as edge_served
-from tests.hub_pages.world import PASSWORD, Hub
+from tests.hub_pages.world import PASSWORD, Hub, world
 from tests.hub_pages.world import served as hub_served
 from tests.kit import browser
 from tests.kit.browser import DESK, PHONE, accessible
@@ -40,6 +42,18 @@ MORE: Final = (  # with nothing to be found, nothing to be done, nothing there
 
 def pages_of(app: Any) -> set[str]:
     return {route.path for route in app.routes if "GET" in getattr(route, "methods", ())} - NO_PAGES
+
+
+async def pages_served() -> set[str]:
+    """Of a village, of a township and of the county."""
+    with TemporaryDirectory() as folder:
+        rig = await desks.Rig.make(Path(folder))
+        try:
+            own = pages_of(rig.app("village")) | pages_of(rig.app("town"))
+        finally:
+            await rig.close()
+        async with world(Path(folder) / "hub") as hub:
+            return own | pages_of(hub.app)
 
 
 def seen(page: Page, url: str, status: int = 200) -> None:
