@@ -9,6 +9,7 @@ the program made them wait is measured and added. Taps are those of one visit, f
 import gzip
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,10 +30,10 @@ from tests.bench.kit.programs import running
 from tests.bench.save import form
 from tests.kit.browser import DESK, PHONE, TOUCH
 from tests.kit.machine import CHROMIUM, LIGHT_CHROMIUM
-from tests.shots import Camera, shoot
+from tests.shots import SIZES, Camera, shoot
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, Page
+    from playwright.async_api import Browser, Page, ViewportSize
 
 NEEDS = ("chromium",)
 SLOWER = 4  # times, for first paint
@@ -46,7 +47,7 @@ COUNT = """addEventListener('click', (e) => {
 REPORTED = "phone-reported"  # the picture at the end of a whole visit
 HEAVY = "/statistics"  # at the county: its charts are drawn by ECharts
 SLICED = ("village-offline", "board", "phone-report")  # pages that a slice asks axe about
-WEIGHED = 3  # of a slice
+WEIGHED, ASKED = 3, 18  # of a slice
 AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]}
 CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}  # all that dark colours can change
 
@@ -85,15 +86,23 @@ async def _large(browser: "Browser", runs: int, folder: Path, sizes: Sizes) -> d
     for who in (rest.CLERK, rest.OPERATOR):
         async with running(demo, who.node):
             program = await Program(demo.url(who.node), who.account).sign_in()
+            asked = who.pages if sizes.all_pages else who.pages[:ASKED]
             for _ in range(runs):
-                took = await rest.ask_pages(program, who.pages, sizes.rounds)
+                took = await rest.ask_pages(program, asked, sizes.rounds)
+                for other in who.others if sizes.all_pages else ():
+                    took |= await rest.ask_as(demo, other, sizes.rounds)
                 answered.setdefault(who.node, []).append(percentile([ms for some in took.values() for ms in some], 99))
-            case = (await program.get("/cases"))["rows"][0]["subject"]
+            real = await rest.filled(program, who.pages)
             await program.http.aclose()
             page = await Camera(browser, folder, readme=False).person(demo.url(who.node), who.account, DESK)
             session = await page.context.new_cdp_session(page)
-            weighed = who.pages if sizes.all_pages else {*who.pages[:WEIGHED], *[path for path in who.pages if path.startswith(HEAVY)]}
-            scripts[who.node] = await _scripts(page, demo.url(who.node), [path.replace("CASE", case) for path in weighed])
+            pages = [path for path in who.pages if path != "/task"]  # its script is weighed with the phone
+            weighed = pages if sizes.all_pages else {*pages[:WEIGHED], *[path for path in pages if path.startswith(HEAVY)]}
+            scripts[who.node] = await _scripts(page, demo.url(who.node), [real[path] for path in weighed])
+            for other in who.others if sizes.all_pages else ():
+                seen = await Camera(browser, folder, readme=False).person(demo.url(who.node), other.account, DESK)
+                scripts[who.node] |= await _scripts(seen, demo.url(who.node), list(other.pages))
+                await seen.context.close()
             if who == rest.CLERK:
                 await session.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
                 painted = [await _paint(page, demo.url(who.node)) for _ in range(runs)]
@@ -175,19 +184,21 @@ class Look(Camera):
     def wants(self, name: str) -> bool:
         return not self.readme or name in SLICED
 
-    async def take(self, page: "Page", name: str, sizes: bool = True) -> None:
+    async def take(self, page: "Page", name: str, sizes: "Sequence[tuple[str, ViewportSize]]" = SIZES) -> None:
         if name == REPORTED:
             self.tapped = (await page.evaluate("sessionStorage.taps ?? ''")).split("|")[:-1]
         if not self.wants(name):
             return
-        for end, size in (("", DESK), ("-390", PHONE)) if sizes else (("", PHONE),):
+        for end, size in (sizes[0], sizes[-1]) if self.readme else sizes:
             await page.set_viewport_size(size)
             await page.wait_for_timeout(200)
             await self._ask(page, f"{name}{end}", AXE)
-            await page.emulate_media(color_scheme="dark")
-            await self._ask(page, f"{name}{end} in the dark", CONTRAST)
-            await page.emulate_media(color_scheme="light")
+            if not name.startswith("dark-"):  # which are in the dark, and asked about all the same
+                await page.emulate_media(color_scheme="dark")
+                await self._ask(page, f"{name}{end} in the dark", CONTRAST)
+                await page.emulate_media(color_scheme="light")
             self.taken.append(f"{name}{end}")
+        await page.set_viewport_size(sizes[0][1])
 
     async def _ask(self, page: "Page", where: str, options: dict[str, Any]) -> None:
         got = await Axe().run(page, options=options)
