@@ -11,18 +11,18 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from deploy.demo.cast import NEIGHBOUR, TOWNSHIP
+from deploy.demo.cast import COUNTY, NEIGHBOUR, TOWNSHIP, VILLAGE
 from deploy.demo.check import Page
 from deploy.demo.county import Demo, answers
 from deploy.nats.servers import free_ports
-from protocol.calendar import local_date
+from protocol.calendar import DAY_MS, local_date
 from protocol.case import TASK_OPEN
 from tests.bench.figure import Figure, figure, percentile
 from tests.bench.kit.county import county
 from tests.bench.kit.programs import rss_mb, running
-from tests.bench.save import saves
+from tests.bench.save import form, saves
 
 REST_S = 3.0
 PAGES = (
@@ -31,16 +31,19 @@ PAGES = (
     "/cases/new", "/link", "/statistics", "/statistics?period=year", "/calendar", "/reviews",
 )  # fmt: skip
 BOTH = (  # what both programs have and seldom is open: who can go, a task, what is asked before a step, what lies beside the work
-    "/cases/CASE/dispatch", "/cases/CASE/parties", "/cases/CASE/ask", "/cases/CASE/transfer", "/cases/CASE/seal", "/cases/CASE/erase", "/tasks/TASK",
+    "/cases/CASE/dispatch", "/cases/CASE/parties", "/cases/CASE/ask", "/cases/CASE/transfer", "/cases/CASE/seal", "/tasks/TASK",
     "/tasks/TASK/ask/UrgeTask", "/visits/team?case=CASE", "/visits/reassign?of=CADRE", "/calendar?day=TODAY", "/seal", "/losses", "/forks", "/proof",
     "/vouch", "/stick", "/people", "/task", "/password", "/recover", "/sign-in",
 )  # fmt: skip
 HUB_PAGES = (
     "/board", "/board?figure=held", "/board?figure=overdue", f"/board?place={TOWNSHIP}", "/board?page=40", "/map", f"/map?place={TOWNSHIP}", "/today",
     "/tasks", "/cases", "/cases?view=incoming", "/cases/CASE", "/statistics", "/statistics?period=year", "/calendar", "/reviews", "/nodes", "/link",
-    "/cases/new", "/quarantine", "/tasks?show=all",
+    "/cases/new", "/quarantine", "/tasks?show=all", "/cases/CASE/erase",
 )  # fmt: skip
-UNMEASURED = {"/": "only says where to go"}  # path → why
+UNMEASURED = {  # node → route → why
+    "town": {"/": "only says where to go", "/cases/{subject:str}/erase": "nobody there may erase"},
+    "hub": {"/": "only says where to go"},
+}
 PLACES = {"CASE": "{subject:str}", "TASK": "{subject:str}", "UrgeTask": "{step:str}"}  # in a path here → in the routes of a program
 BARE = """
 import uvicorn
@@ -162,9 +165,25 @@ async def filled(page: Page, paths: Iterable[str]) -> dict[str, str]:
     if any("CASE" in path for path in paths):
         words["CASE"] = (await page.get("/cases"))["rows"][0]["subject"]
     if any("TASK" in path or "CADRE" in path for path in paths):
-        task = next(one for one in (await page.get("/tasks"))["tasks"] if one["status"] in TASK_OPEN and one["cadre"])
+        task = await _goes_on(page) or await _send(page)
         words |= {"TASK": task["subject"], "CADRE": task["cadre"]}
     return {path: re.sub("CASE|TASK|CADRE|TODAY", lambda found: words[found[0]], path) for path in paths}
+
+
+async def _goes_on(page: Page) -> Any:
+    """A task that somebody has; None: a small county may have none."""
+    return next((one for one in (await page.get("/tasks"))["tasks"] if one["status"] in TASK_OPEN and one["cadre"]), None)
+
+
+async def _send(page: Page) -> Any:
+    """Somebody to a new case."""
+    case = (await page.post("/cases", form(0) | {"ledger": TOWNSHIP if page.account == CLERK.account else COUNTY}))["case"]
+    await page.step(case, "AcceptDispute")
+    found = await page.get(f"/cases/{case}/dispatch", place=VILLAGE)
+    cadre = next(one for one in found["cadres"] if not one["why_not"])
+    what = {"purpose": "上门看一眼围墙", "due_ms": str(int(time.time() * 1000) + 2 * DAY_MS)}
+    await page.step(case, "AssignTask", place=VILLAGE, cadre=cadre["person"], home=cadre["home"], **what)
+    return await _goes_on(page)
 
 
 def measured(who: Person) -> set[str]:
