@@ -43,6 +43,12 @@ async def test_all_of_his_are_offered_and_whoever_can_go_says_to_how_many(hub: H
     assert f'href="/visits/reassign?of={hub.cadre}">一起改派</a>' in (await hub.client.get(f"/tasks/{tasks[0]}/ask/ReassignTask")).text
 
 
+async def test_without_a_name_nobody_s_tasks_are_offered(hub: Hub):
+    await sent(hub)
+    assert (await hub.get("/visits/reassign"))["tasks"] == []
+    assert "手上没有能改派的任务" in (await hub.client.get("/visits/reassign")).text
+
+
 async def test_many_tasks_are_paged_and_each_page_counts_all_of_his(hub: Hub, monkeypatch):
     tasks = await sent(hub)
     monkeypatch.setattr(visits, "PER", 2)
