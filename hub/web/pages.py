@@ -43,7 +43,7 @@ async def sealed(request: Request) -> Response[Any]:
     reports = await node_of(request).reads.sealed(actor_of(request))
     if wants_json(request):
         return twin({"reports": reports})
-    return await page(request, "sealed.html", reports=reports, still=True)
+    return await page(request, "sealed.html", reports=reports, name_of=node_of(request).reads.node_name, still=True)
 
 
 def app(node: Any, dist: Path = DIST) -> Litestar:
