@@ -157,9 +157,9 @@ async def test_health_tells_when_nothing_can_be_saved(hub: Hub, tmp_path):
         assert (said["status"], said["why"]) == ("failing", [why])
     hub.pages.stopped = lambda: ""
     hub.pages.gate = SimpleNamespace(is_waiting=True)
-    assert (await hub.get("/healthz", 503))["why"] == ["restored_waits"]
+    assert [(await hub.get("/healthz"))[name] for name in ("why", "waits")] == [[], True]
     hub.pages.gate = SimpleNamespace(is_waiting=False)
-    assert (await hub.get("/healthz"))["why"] == []
+    assert (await hub.get("/healthz"))["waits"] is False
     hub.root.journal.damaged = True
     said = await hub.get("/healthz", 503)
     assert (said["store"], said["why"]) == ("damaged", ["store_damaged"])

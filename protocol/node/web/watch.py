@@ -1,7 +1,7 @@
 """For machines that watch this one: `/healthz` tells the truth, `/metrics` (Prometheus) only where a token is configured.
 
 Healthy is a node that can save: its store answers and is whole, the disk has room, it is not being replaced by a new epoch, was neither
-put out nor copied, and its pages do not wait for what others hold after a restore.
+put out nor copied. Pages that wait for what others hold after a restore are said (`waits`) and are no illness: they open by themselves.
 A link that is down is no illness (offline is calm); it is said, and the status stays 200. Neither tells anything about persons or cases.
 """
 
@@ -28,7 +28,7 @@ ROOM_BYTES_MIN: Final = 4 * 2**20  # a save takes less, its log and a page of ph
 
 
 async def health_of(node: Any) -> dict[str, Any]:
-    """status: ok | failing · why: codes of what fails · store, disk, link in a word each · version."""
+    """status: ok | failing · why: codes of what fails · store, disk, link in a word each · version · waits: its pages, after a restore."""
     store = await _store(node)
     room = _free_bytes(node)
     stopped = node.stopped() if hasattr(node, "stopped") else ""
@@ -38,12 +38,12 @@ async def health_of(node: Any) -> dict[str, Any]:
         "disk_full": room is not None and room < ROOM_BYTES_MIN,
         "reopening": stopped == "store_busy",
         stopped: stopped in ("node_revoked", "node_forked"),
-        "restored_waits": gate is not None and gate.is_waiting,
     }
     why = [name for name, is_so in failing.items() if is_so]
     pump = getattr(node, "pump", None)
     link = "none" if pump is None else "up" if pump.state().link.connected else "down"
-    return {"status": "failing" if why else "ok", "why": why, "store": store, "disk_free_bytes": room, "link": link, "version": VERSION}
+    said = {"status": "failing" if why else "ok", "why": why, "store": store, "disk_free_bytes": room, "link": link, "version": VERSION}
+    return {**said, "waits": gate is not None and gate.is_waiting}
 
 
 async def _store(node: Any) -> str:
