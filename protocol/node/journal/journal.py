@@ -139,8 +139,7 @@ class Journal:
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A snapshot that cannot write. Keep it short: SQLite's log grows while it is held."""
         async with self._guarded(), self._reader.connect() as c:
-            yield cast("AsyncConnection", c)  # a Snapshot of SQLite is asked through `rows` alone
-            await c.rollback()
+            yield cast("AsyncConnection", c)  # a Snapshot of SQLite is asked through `rows` alone; giving either back rolls it back
 
     @asynccontextmanager
     async def _question(self) -> AsyncIterator[AsyncConnection]:

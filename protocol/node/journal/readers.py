@@ -23,9 +23,6 @@ class Snapshot:
     def __init__(self, driver: Connection) -> None:
         self.driver = driver
 
-    async def rollback(self) -> None:
-        """As of an AsyncConnection; giving it back does so by itself."""
-
 
 class Readers:
     """Stands where PostgreSQL has an AsyncEngine. opened: makes a connection, which is open when it returns."""
