@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from protocol import views as folding
 from protocol.node import killpoints
+from protocol.node.journal import durable, faults, migrate, projection
 from protocol.node.journal import engine as engines
-from protocol.node.journal import faults, migrate, projection
 from protocol.node.journal.checkpoint import Checkpoint
 from protocol.node.journal.projection import Views
 from protocol.node.journal.readers import Readers
@@ -66,7 +66,7 @@ class Journal:
         """url: `sqlite:///abs/path.db` (key: 32 bytes) or `postgresql+asyncpg://…` (key None).
 
         index_later: search rows are found by scanning until `index` is called; for the node that takes in whole counties.
-        Raises Refused store_damaged (wrong key, or no journal), store_busy, disk_full; migrate.JournalTooNew.
+        Raises Refused store_damaged (wrong key, or no journal), store_busy, disk_full; migrate.JournalTooNew; durable.StoreForgets.
         """
         path = engines.sqlite_path(url) if url.startswith("sqlite") else None
         if path:
@@ -79,6 +79,9 @@ class Journal:
         journal.url, journal.key, journal._fatal = url, key or b"", fatal
         try:
             async with journal._guarded():
+                if not path:
+                    async with writer.connect() as c:
+                        await durable.ensure(c)
                 await migrate.bring_up(writer, views)
             if path:
                 engines.sync_folder(path.parent)
