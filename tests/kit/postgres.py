@@ -36,8 +36,9 @@ class Server:
         command = [*user, str(self._programs / program), "-D", str(self.data), *words]
         subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL)  # a pipe would stay open in the server: hang
 
-    def make(self) -> None:
-        self._run("initdb", "-A", "trust", "-U", "yidi", "--locale=C.UTF-8", "--encoding=UTF8", "--data-checksums", "-N")
+    def make(self, *more: str) -> None:
+        """more: words for initdb."""
+        self._run("initdb", "-A", "trust", "-U", "yidi", "--locale=C.UTF-8", "--encoding=UTF8", "--data-checksums", "-N", *more)
 
     def start(self) -> None:
         more = "".join(f" -c {one}" for one in self._settings)
@@ -47,6 +48,9 @@ class Server:
     def crash(self) -> None:
         if (self.data / "postmaster.pid").exists():
             self._run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "-w", "-m", "fast", "stop")
 
     @property
     def data(self) -> Path:

@@ -36,10 +36,11 @@ class Afterwards:
         identity = Identity(home)
         self._store, self._blob, self._about = identity.key("store"), identity.key("blob"), identity.about()
 
-    async def judge(self, folder: Path, acks: Sequence[Mapping[str, Any]], rebuilt: bool = False) -> str:
-        """rebuilt: fold every view again too."""
+    async def judge(self, folder: Path, acks: Sequence[Mapping[str, Any]], rebuilt: bool = False, url: str = "") -> str:
+        """rebuilt: fold every view again too · url: of its store, where that is a PostgreSQL."""
         try:
-            journal = await Journal.open(f"sqlite:///{folder}/journal.db", self._store, Shelf(now_ms), fatal=fatal)
+            store = (url, None) if url else (f"sqlite:///{folder}/journal.db", self._store)
+            journal = await Journal.open(*store, Shelf(now_ms), fatal=fatal)
         except (Refused, Broken) as error:
             return f"unreadable: {error}"
         try:

@@ -89,7 +89,7 @@ class Database:
         if not self._template:
             self._template = "county"
             await self.server._say(f"create database {self._template}")
-            await _fill(home, self.server.url(self._template))
+            await fill(home, self.server.url(self._template))
         name = f"county{time.time_ns()}"
         await self.server._say(f"create database {name} template {self._template}")
         self._made.append(name)
@@ -100,7 +100,7 @@ class Database:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-async def _fill(home: Path, url: str) -> None:
+async def fill(home: Path, url: str) -> None:
     """From the embedded store, by the product's own copy."""
     identity = Identity(home)
     with tempfile.TemporaryDirectory() as work:

@@ -6,8 +6,8 @@
 
 An image holds what was synced before the cut. Of the rest each write is lost, kept or torn at 512 B, and of each folder's makes, renames
 and deletes a drawn number survives, in order (as with a journalling file system): a file is there only if every folder above it
-is. What a failed sync covered stays lost. A call that changes a file of the folder and is not in KNOWN raises Unmodelled. Not seen:
-mmap (SQLite's -shm: left out), io_uring.
+is. What a failed sync covered stays lost. A call that changes a file of the folder and is not in KNOWN raises Unmodelled; what it passes by
+(sync_file_range) promises nothing. Not seen: mmap (SQLite's -shm: left out), io_uring.
 """
 
 import json
@@ -21,11 +21,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-KNOWN = "openat,write,pwrite64,lseek,ftruncate,rename,mkdir,rmdir,unlink,unlinkat,fsync,fdatasync"
-UNKNOWN = (
-    "open,creat,writev,pwritev,pwritev2,fallocate,copy_file_range,sendfile,link,linkat,renameat,renameat2,mkdirat,truncate,sync_file_range"
-)
-NAMED = ("openat", "rename", "mkdir", "rmdir", "unlink")  # calls whose texts are paths
+KNOWN = "openat,write,pwrite64,pwritev,lseek,ftruncate,truncate,rename,link,mkdir,rmdir,unlink,unlinkat,fsync,fdatasync"
+UNKNOWN = "open,creat,writev,pwritev2,fallocate,copy_file_range,sendfile,linkat,renameat,renameat2,mkdirat"
+NAMED = ("openat", "rename", "link", "mkdir", "rmdir", "unlink", "truncate")  # calls whose texts are paths
 RECORD_S_MAX, TEXT_BYTES_MAX, SECTOR_BYTES = 120, 4_000_000, 512
 LINE = re.compile(r"\d+ +(\w+)\((.*)\)\s+= (-?\d+)")
 HEX = re.compile(r"(?:\\x[0-9a-f]{2})+")
@@ -42,8 +40,11 @@ def contents(folder: Path) -> Image:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def record(command: Sequence[object], folder: Path, *more: str, environ: Mapping[str, str] | None = None) -> list[Op]:
-    """Runs the command to its end under strace. more: options of strace. Raises Unmodelled; AssertionError when it failed."""
+def record(
+    command: Sequence[object], folder: Path, *more: str, environ: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> list[Op]:
+    """Runs the command to its end under strace. more: options of strace · cwd: of whoever names files without their folder. Raises
+    Unmodelled; AssertionError when it failed."""
     with tempfile.TemporaryDirectory() as d:
         log, errors = Path(d, "log"), Path(d, "errors")
         calls = f"trace={KNOWN},{UNKNOWN}"
@@ -72,14 +73,14 @@ def record(command: Sequence[object], folder: Path, *more: str, environ: Mapping
                     os.killpg(p.pid, signal.SIGKILL)  # strace alone would leave the command behind
                     raise
         assert p.returncode == 0, f"ended with {p.returncode}: {errors.read_text()[-1500:]}"
-        return Trace(folder).read(log.read_text())
+        return Trace(folder, cwd).read(log.read_text())
 
 
 class Trace:
     """The lines of strace as operations on one folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.ops = str(folder), list[Op]()
+    def __init__(self, folder: Path, cwd: Path | None = None) -> None:
+        self.folder, self.cwd, self.ops = str(folder), cwd or folder, list[Op]()
         self._begun: dict[str, tuple[str, int]] = {}
         self._at: dict[str, int] = {}
         self._size = {str(path): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
@@ -105,7 +106,7 @@ class Trace:
         place = bytes.fromhex(of[2]).decode() if of else ""
         if call == "write" and args.startswith("1<"):
             self.ops += [("ack", json.loads(word)) for word in re.findall(rb"^ACK (.*)$", texts[0], re.MULTILINE)]
-        names = [t.decode(errors="replace") for t in texts] if call in NAMED else [place]
+        names = [str(self.cwd / t.decode(errors="replace")) for t in texts] if call in NAMED else [place]
         if call in ("openat", "unlinkat") and texts:
             names = [str(Path(place) / texts[0].decode(errors="replace"))]
         inside = [(name + "/").startswith(self.folder + "/") for name in names]
@@ -113,8 +114,8 @@ class Trace:
             return
         if call in UNKNOWN.split(","):
             raise Unmodelled(f"{call} {names}")
-        if call == "rename" and not all(inside):
-            raise Unmodelled(f"rename across the edge of the folder: {names}")
+        if call in ("rename", "link") and not all(inside):
+            raise Unmodelled(f"{call} across the edge of the folder: {names}")
         self._operation(call, names, args, texts, ret, since)
 
     def _operation(self, call: str, names: list[str], args: str, texts: list[bytes], ret: int, since: int) -> None:
@@ -127,20 +128,20 @@ class Trace:
                 self._size[name] = 0
         elif call == "lseek":
             self._at[name] = ret
-        elif call == "ftruncate":
+        elif call in ("ftruncate", "truncate"):
             self._size[name] = int(last)
             self.ops.append(("size", name, int(last)))
-        elif call in ("write", "pwrite64"):
-            at = int(last) if call == "pwrite64" else self._size.get(name, 0) if name in self._appending else self._at.get(name, 0)
+        elif call in ("write", "pwrite64", "pwritev"):
+            at = int(last) if call != "write" else self._size.get(name, 0) if name in self._appending else self._at.get(name, 0)
             if call == "write":
                 self._at[name] = at + ret
             self._size[name] = max(self._size.get(name, 0), at + ret)
-            self.ops.append(("write", name, at, texts[0][:ret]))
+            self.ops.append(("write", name, at, b"".join(texts)[:ret]))
         elif call in ("fsync", "fdatasync"):
             self.ops.append(("failed sync" if ret else "sync", name, since))
         else:
-            if call == "rename":
-                self._size[names[1]] = self._size.pop(name, 0)
+            if call in ("rename", "link"):
+                self._size[names[1]] = self._size.pop(name, 0) if call == "rename" else self._size.get(name, 0)
             self.ops.append(({"unlinkat": "unlink", "rmdir": "unlink"}.get(call, call), *names))
 
 
@@ -169,7 +170,8 @@ def carry_out(names: dict[str, Any], data: dict[Any, bytearray], key: Any, op: O
 class _Disk:
     """live: name → file as the process sees it · names, data: what is surely on the disk · pending: what is not."""
 
-    def __init__(self, before: Image) -> None:
+    def __init__(self, before: Image, named: bool = False) -> None:
+        self.named = named
         self.names: dict[str, Any] = {name: name for name in before}
         self.data: dict[Any, bytearray] = {name: bytearray(content) for name, content in before.items()}
         self.live, self.pending, self.folders = dict(self.names), list[tuple[int, Any, Op]](), set[str]()
@@ -180,6 +182,10 @@ class _Disk:
             if (file := self.live.pop(name, None)) is not None:
                 self.live[op[2]] = file
                 self.pending += [(i, folder_of(op[2]), ("name", op[2], file)), (i, folder_of(name), ("unlink", name))]
+        elif kind == "link":
+            if (file := self.live.get(name)) is not None:
+                self.live[op[2]] = file
+                self.pending.append((i, folder_of(op[2]), ("name", op[2], file)))
         elif kind in ("create", "mkdir", "rename", "unlink"):
             if kind in ("create", "mkdir") and name in self.live:
                 return
@@ -197,10 +203,18 @@ class _Disk:
     def _sync(self, name: str, op: Op) -> None:
         key = name if name in self.folders or name not in self.live else self.live[name]
         done = [p for p in self.pending if p[1] == key and p[0] < op[2]]
+        if self.named and op[0] == "sync" and key not in self.folders:
+            done = sorted([*done, *self._names_of(key, op[2])], key=lambda p: p[0])
         for _, of, o in done if op[0] == "sync" else []:
             carry_out(self.names, self.data, of, o)
         dropped = set(map(id, done)) if op[0] == "sync" else {id(p) for p in done if p[2][0] in ("size", "write")}
         self.pending = [p for p in self.pending if id(p) not in dropped]
+
+    def _names_of(self, file: Any, until: int) -> list[tuple[int, Any, Op]]:
+        """What was done to names up to the last that concerns this file; of its folders alone, in order: less than a real one keeps."""
+        of_names = [p for p in self.pending if p[2][0] not in ("size", "write") and p[0] < until]
+        last = {p[1]: p[0] for p in of_names if p[2][-1] == file or self.live.get(p[2][2] if p[2][0] == "rename" else "") == file}
+        return [p for p in of_names if p[0] <= last.get(p[1], -1)]
 
     def draw(self, chance: random.Random) -> Image:
         """One thing that may be left after a cut here."""
@@ -224,9 +238,10 @@ class _Disk:
         }
 
 
-def images(ops: Sequence[Op], count: int, seed: int, before: Image) -> Iterator[tuple[Image, list[Any]]]:
-    """`count` pairs (image, receipts shown before the cut); same seed, same images."""
-    chance, disk, acks = random.Random(seed), _Disk(before), list[Any]()
+def images(ops: Sequence[Op], count: int, seed: int, before: Image, named: bool = False) -> Iterator[tuple[Image, list[Any]]]:
+    """`count` pairs (image, receipts shown before the cut); same seed, same images. named: a file that is synced has its names, as with
+    ext4 and XFS; our own files do not rest on it, those of PostgreSQL do."""
+    chance, disk, acks = random.Random(seed), _Disk(before, named), list[Any]()
     cuts = sorted(chance.randrange(len(ops) + 1) for _ in range(count))
     for i, op in enumerate([*ops, ("end", "")]):
         while cuts and cuts[0] == i:

@@ -5,7 +5,7 @@ thing that a page would show as done: a command accepted, a file taken, entries 
 FOLDER/inbox holds packed batches of other nodes; they come in between. With `wait` a line on its input begins the work and
 another ends the program. Mutations, which the tests of rows 6 and 7 must notice:
 
-    early   the receipt is shown before the commit (M1)     nosync  synchronous = OFF (M2)
+    early   the receipt is shown before the commit (M1)     nosync  synchronous = OFF (M2); of a PostgreSQL nobody asks whether it syncs
     blobs-nosync   files are not synced                     blobs-nofolder   the names of files are not synced
 """
 
@@ -27,7 +27,7 @@ from protocol.events import Actor
 from protocol.node import blobs as blob_store
 from protocol.node.config import load
 from protocol.node.identity import Identity
-from protocol.node.journal import checkpoint, engine
+from protocol.node.journal import checkpoint, durable, engine
 from protocol.node.journal.faults import refusal
 from protocol.node.node import Node
 from protocol.place import tier
@@ -68,6 +68,7 @@ def mutate(names: set[str]) -> None:
             return c
 
         engine.connect_sqlite = checkpoint.connect_sqlite = careless
+        durable.SETTINGS = ()
     if "blobs-nosync" in names:
         blob_store._sync = lambda descriptor: None
     if "blobs-nofolder" in names:
