@@ -26,7 +26,7 @@ from deploy.demo.check import Page, new_id, photo
 from tests.faults.kit.county import BrokenCounty
 
 DESKS = (("wangfang", VILLAGE), ("shenmeiqin", NEIGHBOUR), ("liqiang", TOWNSHIP), ("zhoumin", COUNTY))
-PAUSE_S, AGAIN_S, MORE_S_MAX = 0.03, 0.15, 120.0
+PAUSE_S, CALM_S, AGAIN_S, MORE_S_MAX = 0.03, 0.25, 0.15, 120.0  # calm: where the saves are not what is looked at
 AGAIN = (500, 502, 503, 504, 507)  # not saved; the same form may be sent again
 WORDS = ("排水沟", "宅基地", "围墙", "青苗", "工钱", "噪声", "水井", "田埂", "借款", "彩礼")
 

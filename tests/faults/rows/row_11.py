@@ -4,7 +4,9 @@ Two cases are written to in turn by the village (wrong clock) and the township (
 the order in which they were written. What the wrong clock said stands in the entry beside how far it was known to be off.
 """
 
+import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -13,28 +15,38 @@ from protocol import certificate as certificates
 from protocol.calendar import DAY_MS
 from protocol.entry import node_of
 from tests.faults.kit.clock import Clock
-from tests.faults.kit.county import BrokenCounty, laid
-from tests.faults.kit.desks import Desks
+from tests.faults.kit.county import ASK_S, BrokenCounty, laid
+from tests.faults.kit.desks import CALM_S, PAUSE_S, Desks
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
 from tests.kit.county import distinct
 
 OFFSETS = ("+365d", "-365d", "+40d", "-3h", "+0 x1.5", "+0 x0.6", "+2d x1.2")
-TURNS, STEPS = 3, (2, 4)
+TURNS, STEPS, NODES = 3, (2, 4), ("hub", "town", "gaoyu")
 
 
 async def play(chance: Random, folder: Path) -> Outcome:
-    drawn = [chance.choice(OFFSETS) for _ in range(chance.randint(*STEPS))]
-    async with laid(folder, chance, nodes=("hub", "town", "gaoyu")) as county:
+    return await clocked(chance, folder, [chance.choice(OFFSETS) for _ in range(chance.randint(*STEPS))], TURNS)
+
+
+async def small(chance: Random, folder: Path) -> Outcome:
+    """The village and the county alone."""
+    return await clocked(chance, folder, [chance.choice(OFFSETS)], 1, ("hub", "gaoyu"), CALM_S)
+
+
+async def clocked(
+    chance: Random, folder: Path, drawn: Sequence[str], turns: int, nodes: Sequence[str] = NODES, pause_s: float = PAUSE_S
+) -> Outcome:
+    async with laid(folder, chance, nodes=nodes) as county:
         clock = Clock(folder, drawn[0])
         county.demo.environ["gaoyu"] = clock.environ
         await county.raise_()
-        async with Desks(county, chance) as desks:
+        async with Desks(county, chance, pause_s=pause_s) as desks:
             told = []
             for offset in drawn:
                 clock.set(offset)
                 await desks.more(4, "gaoyu")
-                told.append(await in_turn(county))
+                told.append(await in_turn(county, turns))
         clock.set("+0")
         await county.settle()
         for case, texts in told:
@@ -44,12 +56,17 @@ async def play(chance: Random, folder: Path) -> Outcome:
         return await judge(county, desks.saved, said=(" then ".join(drawn), f"clocks in entries up to {off} days off"))
 
 
-async def in_turn(county: BrokenCounty) -> tuple[str, list[str]]:
+def writers(county: BrokenCounty) -> tuple[str, str]:
+    """With the wrong clock, with the true one."""
+    return "wangfang", "liqiang" if "town" in county.nodes else "zhoumin"
+
+
+async def in_turn(county: BrokenCounty, turns: int) -> tuple[str, list[str]]:
     """A case that both write notes to, each after it has seen the other's: (case, texts in the order they were written)."""
-    clerk, officer = await county.page("wangfang"), await county.page("liqiang")
+    clerk, officer = [await county.page(account) for account in writers(county)]
     case = (await _patient(clerk, "/cases", county.form(VILLAGE, distinct("钟不准的一件"))))["case"]
     texts = []
-    for _ in range(TURNS):
+    for _ in range(turns):
         for page, other in ((clerk, officer), (officer, clerk)):
             await county.shows(page, case)
             texts.append(distinct("轮到我写"))
@@ -72,6 +89,7 @@ async def seen(county: BrokenCounty, page, case: str, text: str) -> None:
     began = time.monotonic()
     while text not in str(await shown(page, case)):
         assert time.monotonic() - began < 40, f"{page.account} never saw what the other wrote"
+        await asyncio.sleep(ASK_S)
 
 
 async def shown(page, case: str):
@@ -83,7 +101,7 @@ async def shown(page, case: str):
 
 
 async def same_order(county: BrokenCounty, case: str, texts: list[str]) -> None:
-    for account in ("wangfang", "liqiang", "zhoumin"):
+    for account in {*writers(county), "zhoumin"}:
         found = str(await shown(await county.page(account), case))
         places = [found.find(text) for text in texts]
         assert -1 not in places and places == sorted(places), f"{account} sees another order than they were written in"
@@ -108,4 +126,5 @@ ROW = Row(
     "order is that of writing at every node; what the clock said is shown",
     ("faketime",),
     play,
+    small,
 )

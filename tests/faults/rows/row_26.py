@@ -18,39 +18,48 @@ from protocol.node.node import Node, now_ms
 from protocol.tables import Tables
 from tests.faults.kit.county import BrokenCounty, laid
 from tests.faults.kit.database import Database
-from tests.faults.kit.desks import Desks, Saved
+from tests.faults.kit.desks import CALM_S, PAUSE_S, Desks, Saved
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
 from tests.node.desk_kit import dispute
 
-NODES, BACKLOG = (20, 26), (10, 60)
+NODES, BACKLOG, UP_S_MAX = (20, 26), (10, 60), 600
+NODES_SMALL, BACKLOG_SMALL = (3, 5), (4, 12)
 
 
 async def play(chance: Random, folder: Path) -> Outcome:
     database = await Database.here() if chance.random() < 0.5 else None
     async with laid(folder, chance, database=database) as county:
-        light = await enrolled(county, chance, chance.randint(*NODES))
-        try:
-            saved = [one for name, node in light.items() for one in await backlog(name, node, chance.randint(*BACKLOG))]
-            await county.raise_()
-            async with Desks(county, chance) as desks:
-                await desks.more(8)
-                began = time.monotonic()
-                for node in light.values():
-                    await node.start()
-                for name in county.nodes:  # nobody waits for the crowd to be served
-                    await desks.more(5, name)
-                late = desks.count()
-                while await county.differing(("hub", *light)):
-                    await asyncio.sleep(0.2)
-                took = time.monotonic() - began
-            await county.settle(*county.nodes, *light)
-        finally:
-            await asyncio.gather(*(node.close() for node in light.values()))
-        await county.stop()
-        said = (f"{len(light)} villages with {len(saved)} commits were up in {took:.1f} s", f"{late} saves at desks by then",
-                f"hub on {'PostgreSQL' if database else 'SQLCipher'}")  # fmt: skip
-        return await judge(county, [*desks.saved, *saved], nodes=(*county.nodes, *light), said=said)
+        return await crowded(county, chance, chance.randint(*NODES), BACKLOG)
+
+
+async def small(chance: Random, folder: Path) -> Outcome:
+    async with laid(folder, chance, nodes=("hub", "gaoyu")) as county:
+        return await crowded(county, chance, chance.randint(*NODES_SMALL), BACKLOG_SMALL, CALM_S)
+
+
+async def crowded(county: BrokenCounty, chance: Random, count: int, commits: tuple[int, int], pause_s: float = PAUSE_S) -> Outcome:
+    light = await enrolled(county, chance, count)
+    try:
+        saved = [one for name, node in light.items() for one in await backlog(name, node, chance.randint(*commits))]
+        await county.raise_()
+        async with Desks(county, chance, pause_s=pause_s) as desks:
+            await desks.more(8)
+            began = time.monotonic()
+            for node in light.values():
+                await node.start()
+            for name in county.nodes:  # nobody waits for the crowd to be served
+                await desks.more(5, name)
+            late = desks.count()
+            await county.settle("hub", *light, seconds=UP_S_MAX)
+            took = time.monotonic() - began
+        await county.settle(*county.nodes, *light)
+    finally:
+        await asyncio.gather(*(node.close() for node in light.values()))
+    await county.stop()
+    said = (f"{len(light)} villages with {len(saved)} commits were up in {took:.1f} s", f"{late} saves at desks by then",
+            f"hub on {'PostgreSQL' if county.database else 'SQLCipher'}")  # fmt: skip
+    return await judge(county, [*desks.saved, *saved], nodes=(*county.nodes, *light), said=said)
 
 
 async def enrolled(county: BrokenCounty, chance: Random, count: int) -> dict[str, Node]:
@@ -83,4 +92,6 @@ async def backlog(name: str, node: Node, commits: int) -> list[Saved]:
     return [Saved(name, "clerk", o.command, o.subject, o.code, o.entries) for o in outcomes]
 
 
-ROW = Row(26, "overload: twenty and more villages drain while the windows work", "nothing starves, nothing is lost", ("postgres",), play)
+ROW = Row(
+    26, "overload: twenty and more villages drain while the windows work", "nothing starves, nothing is lost", ("postgres",), play, small
+)

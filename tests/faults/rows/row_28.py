@@ -1,26 +1,29 @@
 """Row 28: thirty days in a few minutes: random work, and each day something that happens on such days. Nothing grows that should not.
 
-Each evening memory, open files and the log of every program are noted. A program that is never restarted may not grow; the log stays
+restore: a node is put back to the last backup that was made of it (on a day without one, of that morning). upgrade: its program finds the
+store as one of another version left it, with views of another shape, and makes them anew. Each evening memory, open files and the log of every program are noted. A program that is never restarted may not grow; the log stays
 below what the checkpoint keeps it at.
 """
 
 import asyncio
 import os
 import signal
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 from protocol.node.journal import checkpoint
 from tests.faults.kit.county import ALL, BrokenCounty, standing
-from tests.faults.kit.desks import Desks
+from tests.faults.kit.desks import CALM_S, Desks
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
 from tests.faults.rows.row_04 import fell
+from tests.faults.rows.row_05 import forget_views
 from tests.faults.rows.row_27 import memory_mb
 
-DAYS, WORK = 30, (2, 10)
-EVENTS = ("nothing", "kill", "restart", "cut", "backup", "rebuild", "stick", "server", "still")
+DAYS, WORK, DAYS_SMALL = 30, (2, 10), 2
+EVENTS = ("nothing", "kill", "restart", "cut", "backup", "rebuild", "stick", "server", "still", "restore", "upgrade")
 GROWTH_MB_MAX, FILES_MORE_MAX = 48.0, 24
 LOG_MB_MAX = checkpoint.LOG_BYTES_MAX / 2**20 * 1.25  # there the writer waits; below it a busy machine's readers may hold it up for a while
 
@@ -50,38 +53,43 @@ class Evenings:
 
 
 async def play(chance: Random, folder: Path) -> Outcome:
-    return await month(chance, folder, DAYS)
+    """Each kind of day at least once."""
+    drawn = [*EVENTS, *(chance.choice(EVENTS) for _ in range(DAYS - len(EVENTS)))]
+    return await month(chance, folder, chance.sample(drawn, DAYS), ALL)
 
 
-async def month(chance: Random, folder: Path, days: int) -> Outcome:
-    happened: defaultdict[str, int] = defaultdict(int)
-    async with standing(folder, chance) as county:
-        evenings = Evenings()
-        async with Desks(county, chance, photos=0.1, pause_s=0.06) as desks:
-            for day in range(days):
+async def small(chance: Random, folder: Path) -> Outcome:
+    """Two days of a county of one village, not alike."""
+    return await month(chance, folder, chance.sample(EVENTS, DAYS_SMALL), ("hub", "gaoyu"), CALM_S)
+
+
+async def month(chance: Random, folder: Path, events: Sequence[str], nodes: Sequence[str], pause_s: float = 0.06) -> Outcome:
+    async with standing(folder, chance, nodes=nodes) as county:
+        evenings, copies = Evenings(), dict[str, Path]()
+        async with Desks(county, chance, photos=0.1, pause_s=pause_s) as desks:
+            for day, event in enumerate(events):
                 await desks.more(chance.randint(*WORK))
-                event = chance.choice(EVENTS)
-                happened[event] += 1
-                await happen(county, desks, chance, event, folder / f"day {day}")
+                await happen(county, desks, chance, event, folder / f"day {day}", copies)
                 evenings.note(county)
         await county.settle()
         told = evenings.judged()
         await county.stop()
-        said = (f"{days} days: " + ", ".join(f"{count} × {event}" for event, count in sorted(happened.items())), told)
+        said = (f"{len(events)} days: " + ", ".join(f"{count} × {event}" for event, count in sorted(Counter(events).items())), told)
         return await judge(county, desks.saved, said=said)
 
 
-async def happen(county: BrokenCounty, desks: Desks, chance: Random, event: str, file: Path) -> None:
-    node = chance.choice(ALL[1:])  # mostly the small ones; the county's machine goes on for the whole month
+async def happen(county: BrokenCounty, desks: Desks, chance: Random, event: str, file: Path, copies: dict[str, Path]) -> None:
+    """copies: node → its last backup."""
+    node = chance.choice(county.nodes[1:])  # mostly the small ones; the county's machine goes on for the whole month
     if event == "kill":
         await fell(county, node, None)
     elif event == "restart":
         await county.halt(node)
         await county.begin(node)
     elif event == "server":
-        await fell(county, chance.choice(("leaf", "county server")), None)
+        await fell(county, chance.choice(("leaf", "county server") if "town" in county.nodes else ("county server",)), None)
     elif event == "cut":
-        way = chance.choice(("gaoyu", "liangpeng", "county"))
+        way = chance.choice([way for way in ("gaoyu", "liangpeng", "county") if way in (*county.nodes, "county")])
         county.demo.cut(way)
         await desks.more(chance.randint(*WORK))
         county.demo.heal(way)
@@ -93,12 +101,37 @@ async def happen(county: BrokenCounty, desks: Desks, chance: Random, event: str,
     elif event in ("backup", "rebuild"):
         ran = await county.yidi(node, event, *([file.with_suffix(".tar")] if event == "backup" else []))
         assert ran.code == 0, ran
+        copies |= {node: file.with_suffix(".tar")} if event == "backup" else {}
+    elif event == "restore":
+        await restored(county, desks, chance, node, file.with_suffix(".tar"), copies)
+    elif event == "upgrade":
+        await county.halt(node)
+        await asyncio.to_thread(forget_views, county, node)
+        await county.begin(node)
     elif event == "stick":
         for words in (("gaoyu", "export"), ("hub", "import")):
             ran = await county.yidi(*words, file.with_suffix(".yidi"))
             assert ran.code == 0, ran
 
 
+async def restored(county: BrokenCounty, desks: Desks, chance: Random, node: str, file: Path, copies: dict[str, Path]) -> None:
+    """What it wrote since is with the others before (what never left is row 14) and comes back from them."""
+    if node not in copies:
+        ran = await county.yidi(node, "backup", file)
+        assert ran.code == 0, ran
+        copies[node] = file
+        await desks.more(chance.randint(*WORK), node)
+    await desks.rest()
+    await county.settle()
+    await county.halt(node)
+    ran = await county.yidi(node, "restore", copies[node])
+    assert ran.code == 0, ran
+    await county.begin(node)
+    await county.forget(node)
+    desks.begin()
+
+
 ROW = Row(
-    28, "30 days compressed: work, kills, cuts, restarts, backups, sticks", "all checkers; memory, open files and log stay flat", (), play
-)
+    28, "30 days compressed: work, kills, cuts, restarts, backups, restores, upgrades, sticks",
+    "all checkers; memory, open files and log stay flat", (), play, small,
+)  # fmt: skip
