@@ -56,22 +56,26 @@ async def join_again(county: BrokenCounty, old: str) -> None:
     invited = await county.yidi("hub", "invite", "--place", VILLAGE, "--person", "王芳", "--account", ACCOUNT)
     assert invited.code == 0, invited
     code = invited.out.split("：", 1)[1].split()[0]
+    await enrol(county, "gaoyu", code)
+
+
+async def enrol(county: BrokenCounty, node: str, code: str) -> None:
     county.typed.add(code.rpartition("/")[2])
-    joined = await yidi("edge", "enrol", code, "--folder", home)
+    joined = await yidi("edge", "enrol", code, "--folder", county.home(node))
     assert joined.code == 0, joined
     county.once = joined.out.split("一次性密码：")[1].partition("（")[0]
 
 
-async def chosen(county: BrokenCounty, account: str = ACCOUNT, once: str = "") -> Page:
+async def chosen(county: BrokenCounty, account: str = ACCOUNT, once: str = "", node: str = "gaoyu") -> Page:
     """Whoever begins at the village's PC with a one-time password (once: of who joined last), signed in with one of their own."""
     if not once:
         once = county.once
-        await county.forget("gaoyu")
-    page = Page(county.demo.url("gaoyu"), account)
+        await county.forget(node)
+    page = Page(county.demo.url(node), account)
     got = await page.http.post("/sign-in", data={"name": account, "password": once}, headers=JSON)
     assert got.status_code == 200, got.text
     assert (await page.http.post("/password", data={"password": PASSWORD, "again": PASSWORD})).status_code == 200
-    county._pages[account, "gaoyu"] = page
+    county._pages[account, node] = page
     return page
 
 

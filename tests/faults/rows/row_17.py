@@ -1,4 +1,4 @@
-"""Row 17: a village is merged, its clerk replaced, its PC revoked, while it is out of reach and has unsent work. Nothing becomes nobody's.
+"""Row 17: a village is merged or split, its clerk replaced, its PC revoked, while it is out of reach and has unsent work. Nothing becomes nobody's.
 
 Before: cases that everybody knows, in several states. Out of reach the clerk works on with them and logs new ones; meanwhile the others
 work on the same cases too. Then the two meet: all is everywhere under the numbers that were told, what comes too late waits with an
@@ -13,18 +13,19 @@ from typing import Any
 
 import httpx
 
-from deploy.demo.cast import COUNTY, NEIGHBOUR, VILLAGE
+from deploy.demo.cast import COUNTY, NEIGHBOUR, TOWNSHIP, VILLAGE
 from deploy.demo.check import Page, new_id
 from protocol import certificate as certificates
 from protocol.case import OPEN
-from tests.faults.kit.county import BrokenCounty, standing
+from tests.faults.kit.county import BrokenCounty, free_ports, standing
 from tests.faults.kit.desks import ACTS, Saved
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
-from tests.faults.rows.row_14 import chosen, join_again
+from tests.faults.rows.row_14 import chosen, enrol, join_again
 from tests.kit.county import until
 
-KINDS = ("merged", "replaced", "revoked")
+NEW = f"{TOWNSHIP}/330523111299"  # the part that is a village of its own
+KINDS = ("merged", "split", "replaced", "revoked")
 SHARED, UNSENT, MEANWHILE = (3, 6), (4, 10), (1, 4)
 WORK = tuple(name for name in ACTS if name != "AddNote")  # what an office may that has the case or is offered it
 
@@ -36,11 +37,13 @@ class Story:
         self.county, self.chance = county, chance
         self.saved: list[Saved] = []
         self.cases: list[str] = []
+        self.ledgers: dict[str, str] = {}
         self.reviewed = 0
 
     async def log(self, page: Page, node: str, ledger: str = VILLAGE) -> None:
         told = await self._keep(page, node, "/cases", self.county.form(ledger, f"为田埂争执，{self.chance.randrange(10**6)}"))
         self.cases.append(told["case"])
+        self.ledgers[told["case"]] = ledger
 
     async def act(self, page: Page, node: str, case: str, *wanted: str) -> str:
         """One step that this page offers now (of those wanted); "" when it offers none."""
@@ -50,7 +53,8 @@ class Story:
         if not named:
             return ""
         name = self.chance.choice(named)
-        form = {"command_id": new_id(), **ACTS[name]} | ({"to": COUNTY} if (node, name) == ("town", "EscalateDispute") else {})
+        to = {"EscalateDispute": COUNTY if node == "town" else TOWNSHIP, "HandDownDispute": self.ledgers[case]}
+        form = {"command_id": new_id(), **ACTS[name]} | ({"to": to[name]} if name in to else {})
         await self._keep(page, node, f"/cases/{case}/{name}", form)
         return name
 
@@ -152,6 +156,29 @@ async def merged(story: Story, clerk: Page, officer: Page) -> People:
     return [(neighbour, "liangpeng"), (officer, "town"), (await county.page("zhoumin"), "hub")]
 
 
+async def split(story: Story, clerk: Page, officer: Page) -> People:
+    """A part of it is a village of its own, with a PC and a clerk, before the old PC is heard of: what that one has stays its own."""
+    county, chance = story.county, story.chance
+    told = await county.yidi("hub", "place", "split", VILLAGE, NEW.rpartition("/")[2], "--name", "新塘新村")
+    assert told.code == 0, told
+    again = await county.yidi("hub", "place", "split", VILLAGE, NEW.rpartition("/")[2], "--name", "新塘新村")
+    assert again.code == 0, again
+    await _begins(county, "xintang", NEW, "钱晓")
+    newcomer = await chosen(county, "qianxiao", node="xintang")
+    for _ in range(chance.randint(*MEANWHILE)):
+        await story.log(newcomer, "xintang", NEW)
+    await county.settle("hub", "town", "xintang")
+    for case in chance.sample(story.cases, min(3, len(story.cases))):
+        await story.act(officer, "town", case, *WORK)
+    county.demo.heal("gaoyu")
+    await county.online_by_disk("gaoyu", 120)
+    await until(lambda: _knows(county, "gaoyu"), "the old PC hears of the new village", 120)
+    await story.work(clerk, "gaoyu", chance.randint(*MEANWHILE))
+    await county.settle()
+    await _apart(county, clerk, newcomer, [one for one in story.saved if one.code])
+    return [(clerk, "gaoyu"), (newcomer, "xintang"), (officer, "town"), (await county.page("zhoumin"), "hub")]
+
+
 async def replaced(story: Story, clerk: Page, officer: Page) -> People:
     """The county ends her post; her successor gets his at the PC, before or after it is back in touch."""
     county, chance = story.county, story.chance
@@ -194,7 +221,45 @@ async def revoked(story: Story, clerk: Page, officer: Page) -> People:
     return [(await chosen(county), "gaoyu"), (officer, "town"), (await county.page("zhoumin"), "hub")]
 
 
-PLAYS: dict[str, Callable[[Story, Page, Page], Awaitable[People]]] = {"merged": merged, "replaced": replaced, "revoked": revoked}
+PLAYS: dict[str, Callable[[Story, Page, Page], Awaitable[People]]] = {
+    "merged": merged,
+    "split": split,
+    "replaced": replaced,
+    "revoked": revoked,
+}
+
+
+async def _begins(county: BrokenCounty, node: str, place: str, person: str) -> None:
+    """A new PC for a new place: invited, enrolled, started; it dials as the neighbour's does."""
+    home, (port,) = county.home(node), free_ports(1)
+    home.mkdir()
+    pages = county.demo.ports.pages
+    toml = (county.home("liangpeng") / "yidi.toml").read_text()
+    assert toml.count(str(pages["liangpeng"])) == 1, toml
+    (home / "yidi.toml").write_text(toml.replace(str(pages["liangpeng"]), str(port)))
+    pages[node] = port
+    invited = await county.yidi("hub", "invite", "--place", place, "--person", person, "--account", "qianxiao")
+    assert invited.code == 0, invited
+    await enrol(county, node, invited.out.split("：", 1)[1].split()[0])
+    county.nodes = (*county.nodes, node)
+    await county.begin(node)
+
+
+async def _knows(county: BrokenCounty, node: str) -> bool:
+    async with county.opened(node) as found:
+        return NEW in found.shelf().places
+
+
+async def _apart(county: BrokenCounty, clerk: Page, newcomer: Page, logged: list[Saved]) -> None:
+    """Each of the two villages sees its own cases and none of the other's; the township and the county see both."""
+    officer, operator = await county.page("liqiang"), await county.page("zhoumin")
+    assert {one.node for one in logged} >= {"gaoyu", "xintang"}
+    for one in logged:
+        of_the_new = one.node == "xintang"
+        for page, sees in ((clerk, not of_the_new), (newcomer, of_the_new), (officer, True), (operator, True)):
+            assert bool(await _told(page, one.case)) is sees, (
+                f"{page.account} {'does not see' if sees else 'sees'} {one.code} of {one.node}"
+            )
 
 
 async def _handed_in(county: BrokenCounty, stick: Path) -> None:
@@ -225,6 +290,6 @@ async def small(chance: Random, folder: Path) -> Outcome:
 
 
 ROW = Row(
-    17, "a place merged, its clerk replaced, its PC revoked, with work unsent", "nothing is nobody's: each entry has an owner, each open case people", (),
+    17, "a place merged, split, its clerk replaced, its PC revoked, with work unsent", "nothing is nobody's: each entry has an owner, each open case people", (),
     play, small,
 )  # fmt: skip
