@@ -1,7 +1,7 @@
 """`./run faults`: kinds of faults, real programs, drawn rounds. Exit 1 when one round did not end as its row expects.
 
     --rounds N   over all rows by turns   --row K  one row    --seed S   the same draws again    --json   one line of JSON at the end
-    --table      plays nothing: prints what happened in recorded runs (markdown; see record.py)
+    --table      plays nothing: prints what happened in recorded runs beside what a release asks for (markdown; see record.py)
     --keep       folders of failed rounds are left to be looked at
 
 A round's own seed is printed with it. `--row K --rounds 1 --seed THAT` draws the same again: when a kill comes, what is cut. What the

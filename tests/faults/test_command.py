@@ -91,12 +91,13 @@ def test_the_table_holds_what_was_played_at_the_last_commit_and_nothing_else(tmp
     said.clear()
     assert command.main(["--table"], table, said.append, file) == 0
     lines, today = said[0].splitlines(), record.today()
-    assert f"| 3 | fault 3 | nothing is lost | 2 | 6 | 2 | 0 | 0 | 2 | 1, {today}, new |" in lines
-    assert f"| 1 | fault 1 | nothing is lost | 1 | 3 | 0 | 0 | 2 | 0 | 7, {today}, new |" in lines
-    assert "| 8 | fault 8 | nothing is lost | not played here | | | | | | |" in lines
+    assert f"| 3 | fault 3 | nothing is lost | 2 | 5 | 6 | 2 | 0 | 0 | 2 | 1, {today}, new |" in lines
+    assert f"| 1 | fault 1 | nothing is lost | 1 | 100,000 seeds | 3 | 0 | 0 | 2 | 0 | 7, {today}, new |" in lines
+    assert "| 8 | fault 8 | nothing is lost | not played here | 300 calls | | | | | | |" in lines
 
 
 def test_every_row_says_what_is_expected_and_has_its_own_number():
     found = rows()
     assert found and all(number == one.number and one.fault and one.expected for number, one in found.items())
+    assert found.keys() == record.ASKED.keys(), "what a release asks of each row stands beside what was played"
     assert all(name in needs.PACKAGES for one in found.values() for name in one.needs)
