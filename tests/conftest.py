@@ -18,6 +18,7 @@ WORKERS_MAX = 8
 LONG = (
     "simulation/test_simulation",
     "bench/",
+    "link/test_heal_postgresql",
     "stories/",
     "faults/",
     "phone/",
