@@ -1,16 +1,18 @@
 """What every application has in common is made once in a test process, not once for each of its thousand: its templates and its routes, half of a
-page test. Each application has a state, and a node, of its own."""
+page test, and what was worked out of a password, a third of the rest. Each application has a state, and a node, of its own."""
 
 import copy
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
+from argon2 import PasswordHasher
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 from litestar import Litestar
 
+from protocol.node import people
 from protocol.node.web import app
 
 
@@ -41,8 +43,30 @@ class _Routed:
         return copy.copy(self._kept[key])
 
 
+class _Hasher(PasswordHasher):
+    """With the parameters of production. The people of tests have few passwords: each is hashed once, and found right once for each hash. What was
+    wrong is tried again."""
+
+    _hashed: ClassVar[dict[str, str]] = {}
+    _right: ClassVar[set[tuple[str | bytes, str | bytes]]] = set()
+
+    def hash(self, password: str | bytes, **more: Any) -> str:
+        key = f"{password!r} {more} {self.time_cost} {self.memory_cost} {self.parallelism}"
+        if key not in self._hashed:
+            self._hashed[key] = super().hash(password, **more)
+        return self._hashed[key]
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
+        if (hash, password) not in self._right:
+            super().verify(hash, password)
+            self._right.add((hash, password))
+        return True
+
+
 def make_once() -> None:
     """For every application that this process makes from now on."""
     made: Any = app
+    hashes: Any = people
+    hashes.PasswordHasher = _Hasher
     made.Environment = partial(app.Environment, bytecode_cache=_Compiled())
     made.routed = _Routed()
