@@ -11,8 +11,10 @@ import asyncio
 import io
 import os
 import secrets
+import shutil
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
@@ -40,6 +42,9 @@ HAS = {  # which of the ledgers that stories write to lie where
 }
 START_S_MAX = 60
 HTML = {"Accept": "text/html"}
+
+
+_founded: list[tempfile.TemporaryDirectory[str]] = []  # once in a process; each county is a copy of its folder, under ports of its own
 
 
 class Ran(NamedTuple):
@@ -105,6 +110,10 @@ class County:
     @classmethod
     async def start(cls, folder: Path) -> "County":
         county = cls(folder)
+        if not _founded:
+            _founded.append(tempfile.TemporaryDirectory())
+            await Demo(Path(_founded[0].name)).prepare(near=False, disputes=0, seed=1)
+        await asyncio.to_thread(shutil.copytree, _founded[0].name, folder, dirs_exist_ok=True)
         try:
             await county.demo.prepare(near=False, disputes=0, seed=1)
             await county.demo.start()
