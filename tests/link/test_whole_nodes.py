@@ -28,6 +28,7 @@ from protocol.node.identity import Identity
 from protocol.node.node import Node, now_ms
 from protocol.place import COMMON
 from protocol.problem import Refused
+from tests.kit.blank import blank_journal
 from tests.link.kit import TOWN, V1, V2, soon
 
 COUNTED = iter(range(1, 10_000))
@@ -66,6 +67,9 @@ class Whole:
         return self
 
     async def _node(self, folder: Path, config: Config) -> Node:
+        identity = Identity(folder)
+        if config.store.url == "sqlite" and not (identity.folder / "store.key").exists():  # opened for the first time
+            await blank_journal(folder / "journal.db", identity.key("store"))
         node = await Node.open(folder, config)
         self.nodes.append(node)
         return node
