@@ -129,6 +129,11 @@ def is_above(theirs: Certificate, ours: Certificate) -> bool:
     return all(place.covers(theirs.covers, path) for path in reach) and not all(_holds(ours.covers, path) for path in wider)
 
 
+def seat(certificate: Certificate) -> str:
+    """The office that the node serves first, and the ledger of that place or unit."""
+    return certificate.serves[0].removesuffix("/*")
+
+
 def sealed_ledger(certificate: Certificate) -> str:
     """The node's own sealed ledger, `<county>/sealed/<node>`."""
     county = next(place.segments(path)[0] for path in (*certificate.covers, *certificate.serves) if path != place.COMMON)

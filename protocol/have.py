@@ -1,9 +1,10 @@
 """A Have: what a node has COMMITTED of one ledger, signed. The receipt, the question, and a witness that history was not rewritten.
 
-    wire = 64 bytes of Ed25519 signature, then the MessagePack array [node, ledger, lanes, clock_ms, version, want, speaks, forks]
+    wire = 64 bytes of Ed25519 signature, then the MessagePack array [node, ledger, lanes, clock_ms, version, want, speaks, forks, room]
 
 `version` is that of the speaker's program, `speaks` what it understands on the wire besides the plain frame (batch.SPEAKS): a feature
-is used only where everybody who will read it has said its word, so that nodes of three releases live in one county.
+is used only where everybody who will read it has said its word, so that nodes of three releases live in one county. `room` stands only in
+Haves of the ledger that its speaker serves first, in whole MiB: ten bytes there, none in the others. Without it the array ends before it.
 
 The signature covers the bytes as they came, so an array that grew at its end still verifies. Keep `wire` as it came: whoever
 holds an old Have can show that a lane no longer holds what its keeper once said it held.
@@ -25,14 +26,33 @@ SIGNATURE_BYTES = 64
 HAVE_BYTES_MAX = 262_144  # some 3,000 lanes of one ledger
 HASH_BYTES = 32
 _SIGNED_AS = b"yidi have 1\0"
+MIB_BYTES = 2**20
+TIGHT_MIB = 1024  # a year of a small node with its photos
+FULL_MIB = 4  # a save takes less, its log and a page of photos together about so much
 
 Lanes = dict[str, tuple[int, bytes]]  # origin → (highest seq committed, chain hash there)
 Forks = dict[str, tuple[tuple[int, bytes], ...]]  # origin → (seq, hash) of the ends of its other histories
 
 
+class Room(msgspec.Struct, frozen=True):
+    """Of the disk with the speaker's folder, in MiB rounded down."""
+
+    free_mib: int
+    total_mib: int
+
+    @property
+    def is_tight(self) -> bool:
+        """Claims that somebody has to make room before nothing can be saved any more."""
+        return self.free_mib < TIGHT_MIB
+
+    @property
+    def is_full(self) -> bool:
+        return self.free_mib < FULL_MIB
+
+
 class Have(msgspec.Struct, frozen=True):
     """clock_ms: the speaker's wall clock when it spoke · version: of its program · want: asks all who hear it for theirs · speaks: see above ·
-    forks: other histories of its lanes that it keeps beside them (a copied computer).
+    forks: other histories of its lanes that it keeps beside them (a copied computer) · room: None in most of them, and of older programs.
     """
 
     node: str
@@ -43,6 +63,7 @@ class Have(msgspec.Struct, frozen=True):
     want: bool = False
     speaks: tuple[str, ...] = ()
     forks: Forks = {}
+    room: Room | None = None
     signature: bytes = b""
 
 
@@ -57,6 +78,10 @@ class _Wire(msgspec.Struct, array_like=True, frozen=True):
     forks: Forks = {}
 
 
+class _Roomy(_Wire, array_like=True, frozen=True):
+    room: tuple[int, ...] = ()  # free, total
+
+
 class Head(Protocol):
     """What a journal knows of a lane's end (protocol.lane.LaneHead)."""
 
@@ -67,12 +92,13 @@ class Head(Protocol):
 
 
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
-_decoder = msgspec.msgpack.Decoder(_Wire)
+_decoder = msgspec.msgpack.Decoder(_Roomy)
 
 
 def sign(have: Have, key: SigningKey) -> bytes:
     """The wire form. Say it only after the commit that it speaks of."""
-    raw = _encoder.encode(_Wire(have.node, have.ledger, have.lanes, have.clock_ms, have.version, have.want, have.speaks, have.forks))
+    said = (have.node, have.ledger, have.lanes, have.clock_ms, have.version, have.want, have.speaks, have.forks)
+    raw = _encoder.encode(_Wire(*said) if have.room is None else _Roomy(*said, (have.room.free_mib, have.room.total_mib)))
     return key.sign(_SIGNED_AS + raw).signature + raw
 
 
@@ -87,8 +113,12 @@ def read(wire: bytes) -> Have:
     ends = [*got.lanes.values(), *(end for some in got.forks.values() for end in some)]
     if not all(0 < seq < 2**53 and len(hash_) == HASH_BYTES for seq, hash_ in ends) or not 0 <= got.clock_ms < 2**53:
         raise Refused("batch_malformed", why="lanes or clock")
+    room = Room(*got.room[:2]) if len(got.room) > 1 else None
+    if room and not 0 <= room.free_mib <= room.total_mib < 2**53:
+        raise Refused("batch_malformed", why="room")
     speaks = got.speaks[:SPEAKS_MAX]
-    return Have(got.node, got.ledger, got.lanes, got.clock_ms, got.version[:40], got.want, speaks, got.forks, wire[:SIGNATURE_BYTES])
+    said = (got.node, got.ledger, got.lanes, got.clock_ms, got.version[:40], got.want, speaks, got.forks, room)
+    return Have(*said, wire[:SIGNATURE_BYTES])
 
 
 def is_signed(wire: bytes, key: bytes) -> bool:

@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from protocol.batch import SPEAKS
+from protocol.have import Room
 from protocol.node.blobs import MEGABYTE, Blobs
 from protocol.node.config import Config
 from protocol.node.folding import open_journal
@@ -22,6 +23,7 @@ from protocol.node.journal import Journal
 from protocol.node.journal.witness import Witness
 from protocol.node.link.client import Link
 from protocol.node.link.creds import AUTHORITY, CREDS
+from protocol.node.room import room_of
 from protocol.node.shelf import Shelf
 from protocol.node.uploads import Uploads
 
@@ -62,6 +64,9 @@ class Machine:
 
     def uploads(self, blobs: Blobs) -> Uploads:
         return Uploads(blobs, self._files() / "uploads", self.identity.key("upload"))
+
+    def room(self) -> Room | None:
+        return room_of(self.folder)
 
     def _files(self) -> Path:
         return Path(self.config.files.folder) if self.config.files.folder else self.folder

@@ -88,7 +88,7 @@ class Node:
         self.link = machine.link()
         self.pump = Pump(
             journal, self.admission, self.link, self.signer, self.certificate, self.wake, clock,
-            blobs=self.blobs, version=VERSION, speaks=machine.speaks, forks=self.forks, leads=lambda: self.fellows.leads,
+            blobs=self.blobs, version=VERSION, speaks=machine.speaks, forks=self.forks, leads=lambda: self.fellows.leads, room=machine.room,
         )  # fmt: skip
         self.fellows = Fellows(journal, self.wake, machine.name)
         self.fellows.took_over = self.pump.lead
@@ -137,7 +137,7 @@ class Node:
     @property
     def office(self) -> str:
         """The office that it serves first."""
-        return self.certificate.serves[0].removesuffix("/*")
+        return certificates.seat(self.certificate)
 
     def tables(self) -> Tables:
         return self.shelf()

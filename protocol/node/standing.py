@@ -1,5 +1,5 @@
 """How the other nodes stand, the one that worries most first: what each has not got yet and since when, how long it has been silent,
-how far its clock is off, what was refused of it, which program it runs.
+how far its clock is off, what was refused of it, which program it runs, how much room its disk has.
 
 Figures come from what the node itself holds: the last signed Have of each peer (`pump.peers()`), our own entries (since when the
 first one that a peer lacks has been here), and the quarantine. The words are for the page; `worry` orders it.
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol import place
 from protocol.calendar import DAY_MS, HOUR_MS, MINUTE_MS
+from protocol.have import Room
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import fetch, is_postgres, named
 from protocol.node.link.peers import Lane, Peer
@@ -55,6 +56,7 @@ class Standing(msgspec.Struct, frozen=True):
     refused: int
     worry: int
     reasons: tuple[Reason, ...]
+    room: Room | None = None
 
 
 async def standings(
@@ -91,6 +93,7 @@ def _standing(peer: Peer, since: Mapping[Lane, int], refusals: Sequence[Any], se
         sum(row.times for row in refusals if row.last_ms > now_ms - DAY_MS),
         max((reason.level for reason in reasons), default=CALM),
         tuple(sorted(reasons, key=lambda reason: -reason.level)),
+        peer.room,
     )
 
 
@@ -100,6 +103,8 @@ def _reasons(peer: Peer, began: int | None, refusals: Sequence[Any], offset_ms: 
             yield Reason(ACT, "同一编号有两份不同的内容，要人处理")
         elif row.last_ms > now_ms - DAY_MS:
             yield Reason(LOOK, f"一天里拒收 {row.times} 次：{row.sentence}")
+    if peer.room and peer.room.is_tight:
+        yield Reason(ACT, "磁盘满了，存不下新的登记" if peer.room.is_full else f"磁盘快满了，只剩 {peer.room.free_mib} 兆")
     if peer.last_seen_ms is None:
         yield Reason(LOOK, "还没有听到过")
     elif (silent := now_ms - peer.last_seen_ms) > QUIET_MS:

@@ -9,14 +9,15 @@ import pytest
 
 from protocol.calendar import DAY_MS, HOUR_MS
 from protocol.certificate import is_node_id
+from protocol.have import Room
 from protocol.lane import LaneHead
+from protocol.node import room
 from protocol.node.config import Config, Metrics
 from protocol.node.link.client import LinkState
 from protocol.node.link.peers import Peers
 from protocol.node.link.pump import PumpState
 from protocol.node.standing import ACT, CALM, LOOK, span
 from protocol.node.version import VERSION
-from protocol.node.web import link
 from protocol.node.web.words import moment
 from protocol.problem import Refused
 from tests.hub_pages.world import Hub, world
@@ -144,9 +145,29 @@ async def test_what_is_missing_here_is_named_on_the_link_page(hub: Hub):
 async def test_a_disk_that_is_nearly_full_is_said(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     await hub.sign_in("operator")
     hub.pages.folder = tmp_path
-    for free, tight in ((link.DISK_TIGHT_BYTES - 1, True), (link.DISK_TIGHT_BYTES, False)):
-        monkeypatch.setattr(link.shutil, "disk_usage", lambda _path, free=free: SimpleNamespace(free=free, total=10**12, used=0))
+    for free, tight in ((2**30 - 1, True), (2**30, False)):
+        monkeypatch.setattr(room.shutil, "disk_usage", lambda _path, free=free: SimpleNamespace(free=free, total=10**12, used=0))
         assert ("快满了" in (await hub.client.get("/link")).text) == tight
+
+
+async def test_a_machine_whose_disk_is_nearly_full_stands_on_top_and_one_that_never_said_is_calm(hub: Hub):
+    pump, (town, village) = hub.pages.pump, (hub.town.signer.node, hub.village.signer.node)
+    pump.says(town, 1_000, version="0.2.0")
+    pump.says(village, 1_000)
+    pump.known.get(village).room = Room(1023, 200_000)
+    await hub.sign_in("operator")
+    first, second = (await hub.get("/nodes"))["rows"]
+    assert (first["node"], first["worry"], first["reasons"]) == (village, ACT, [{"level": ACT, "said": "磁盘快满了，只剩 1023 兆"}])
+    assert (first["room"], second["room"]) == ({"free_mib": 1023, "total_mib": 200_000}, None)
+    hub.pages.config = Config(metrics=Metrics(token="a-token-of-16-chars"))
+    said = (await hub.client.get("/metrics", headers={"authorization": "Bearer a-token-of-16-chars"})).text
+    assert "\nyidi_peers_disk_tight 1.0\n" in said
+    pump.known.get(village).room = Room(3, 200_000)
+    assert (await hub.get("/nodes"))["rows"][0]["reasons"][0]["said"] == "磁盘满了，存不下新的登记"
+    pump.known.get(village).room = Room(1024, 200_000)
+    assert (await hub.get("/nodes"))["rows"][0]["node"] == town, "the older program; the disk has room"
+    for path in ("/nodes", "/link"):
+        assert re.search(r'data-label="磁盘还剩">1.0 GB<', (await hub.client.get(path)).text)
 
 
 async def test_health_tells_when_nothing_can_be_saved(hub: Hub, tmp_path):

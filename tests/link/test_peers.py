@@ -7,7 +7,7 @@ import msgspec
 
 from protocol import certificate as certificates
 from protocol import have
-from protocol.have import Have
+from protocol.have import Have, Room
 from protocol.lane import LaneHead
 from protocol.node.link.peers import Peers
 from protocol.place import COMMON
@@ -93,6 +93,21 @@ def test_who_is_asked_first_is_whoever_answers_then_the_origin_itself():
     assert peers.branch("nstranger", V1) == "330523111"
     assert {peers.branch("nstranger", COMMON) for _ in range(6)} == {"_", *(k.certificate.branch for k in peers)}
     assert peers.branch("nstranger", COUNTY) == peers.branch("nstranger", f"{COUNTY}/u07") == "_"
+
+
+def test_the_room_of_a_disk_is_what_its_node_said_last_in_the_ledger_of_its_place():
+    peers = Peers(certificate(HUB))
+    peers.learn(certificate(T1))
+
+    def shown():
+        return peers.shown({})[0].room
+
+    assert shown() is None
+    peers.note(msgspec.structs.replace(said(T1, TOWN, 1), room=Room(900, 5_000)), 0)
+    peers.note(said(T1, V1, 1), 0)
+    assert shown() == Room(900, 5_000), "of other ledgers it says nothing of it"
+    peers.note(said(T1, TOWN, 1), 0)
+    assert shown() is None, "it was put back to an older program"
 
 
 def test_the_clock_offset_is_the_smallest_of_the_last_few():

@@ -391,10 +391,21 @@ def test_any_flipped_bit_of_a_have_is_refused(bit):
 
 
 def test_a_later_version_s_longer_have_still_verifies():
-    grown = msgspec.msgpack.encode([*msgspec.msgpack.decode(SPOKEN[64:]), "new", [1]])
+    grown = msgspec.msgpack.encode([*msgspec.msgpack.decode(SPOKEN[64:]), [430, 200_000, 7], "new", [1]])
     wire = KEY.sign(have._SIGNED_AS + grown).signature + grown
     assert have.is_signed(wire, bytes(KEY.verify_key))
-    assert have.read(wire).lanes == SAID.lanes
+    assert (have.read(wire).lanes, have.read(wire).room) == (SAID.lanes, have.Room(430, 200_000))
+
+
+def test_the_room_of_a_disk_costs_ten_bytes_where_it_is_said_and_none_elsewhere():
+    roomy = have.sign(msgspec.structs.replace(SAID, room=have.Room(430, 200_000)), KEY)
+    assert have.read(roomy).room == have.Room(430, 200_000) and have.read(SPOKEN).room is None
+    assert len(roomy) - len(SPOKEN) <= 10
+    assert msgspec.msgpack.decode(roomy[64:])[:8] == msgspec.msgpack.decode(SPOKEN[64:]), "what older nodes read is where it was"
+    for wrong in ([5, 4], [-1, 4]):
+        raw = msgspec.msgpack.encode([*msgspec.msgpack.decode(SPOKEN[64:]), wrong])
+        with pytest.raises(Refused, match="room"):
+            have.read(KEY.sign(have._SIGNED_AS + raw).signature + raw)
 
 
 class HaveOf010(msgspec.Struct, array_like=True, frozen=True):
@@ -409,7 +420,7 @@ class HaveOf010(msgspec.Struct, array_like=True, frozen=True):
 
 
 def test_an_older_node_reads_our_have_and_we_read_its():
-    ours = have.sign(msgspec.structs.replace(SAID, speaks=batch.SPEAKS), KEY)
+    ours = have.sign(msgspec.structs.replace(SAID, speaks=batch.SPEAKS, room=have.Room(430, 200_000)), KEY)
     theirs = msgspec.msgpack.decode(ours[64:], type=HaveOf010)
     assert (theirs.lanes, theirs.version, theirs.want) == (SAID.lanes, SAID.version, SAID.want)
     raw = msgspec.msgpack.encode(theirs)

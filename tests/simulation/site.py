@@ -23,6 +23,7 @@ from nacl.signing import SigningKey
 
 from protocol import certificate as certificates
 from protocol.batch import SPEAKS
+from protocol.have import Room
 from protocol.node.blobs import CHUNK_BYTES, CIPHER_BYTES_MAX, Blobs, Progress, _Piece, _sum, kind_of, shown_name, unpack
 from protocol.node.config import Config
 from protocol.node.folding import Folding, furnish
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 NOWHERE: Final = Path(os.devnull)  # a folder in which nothing can be made: whoever reaches for a file is heard
 BASE_MS: Final = 1_795_000_000_000  # 2026-11-18
 Entry = tuple[str, str, int, bytes]  # ledger, origin, seq, chain hash
+ROOM_MIB: Final = 200_000
 AGAIN_S: Final = 1.0  # a program that could not open its store is started again by the machine
 
 
@@ -259,6 +261,9 @@ class SimMachine(Machine):
 
     def blobs(self) -> Blobs:
         return MemoryBlobs(self.site, self.identity.key("blob"), self.clock)
+
+    def room(self) -> Room:
+        return Room(0 if self.site.disk.is_full else ROOM_MIB, ROOM_MIB)
 
     def uploads(self, blobs: Blobs) -> Uploads:
         return NoUploads(blobs)

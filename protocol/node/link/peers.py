@@ -17,7 +17,7 @@ import msgspec
 from protocol import certificate as certificates
 from protocol import place
 from protocol.certificate import Certificate
-from protocol.have import Have, Lanes
+from protocol.have import Have, Lanes, Room
 from protocol.node.link.parts import Head
 
 SAMPLES_MAX = 16
@@ -31,7 +31,7 @@ class Peer(msgspec.Struct, frozen=True):
     """For the page 连接与台账. lacks: ledgers of which it has not all we have · leads: ledgers of which it has more than we do.
 
     offset_ms: how far OUR clock is ahead of its (None: never heard) · last_seen_ms: our clock · owed: entries it lacks, owed_from: the
-    first of them in each lane · due: entries of its that we lack.
+    first of them in each lane · due: entries of its that we lack · room: of its disk, None: it never said.
     """
 
     node: str
@@ -45,6 +45,7 @@ class Peer(msgspec.Struct, frozen=True):
     owed: int = 0
     owed_from: tuple[Lane, ...] = ()
     due: int = 0
+    room: Room | None = None
 
 
 class Known:
@@ -56,6 +57,7 @@ class Known:
         self.lanes: dict[str, Lanes] = {}
         self.seen_ms: int | None = None
         self.version = ""
+        self.room: Room | None = None
         self.speaks: frozenset[str] = frozenset()
         self.samples: deque[int] = deque(maxlen=SAMPLES_MAX)
         self.failures = 0
@@ -123,6 +125,8 @@ class Peers:
         known = self._known[have.node]
         known.seen_ms, known.version, known.speaks = now_ms, have.version, frozenset(have.speaks)
         known.samples.append(now_ms - have.clock_ms)
+        if have.ledger == certificates.seat(known.certificate):
+            known.room = have.room
         changed = known.lanes.get(have.ledger) != have.lanes
         known.lanes[have.ledger] = have.lanes
         return changed
@@ -229,5 +233,5 @@ class Peers:
             due = sum(k.due(ledger, heads.get(ledger, {})) for ledger in leads)
             seen = (k.seen_ms, k.offset_ms, k.version, k.revoked)
             lanes = tuple(chain.from_iterable(some for some, _ in owed))
-            made.append(Peer(node, k.certificate.name, lacks, leads, *seen, sum(count for _, count in owed), lanes, due))
+            made.append(Peer(node, k.certificate.name, lacks, leads, *seen, sum(count for _, count in owed), lanes, due, k.room))
         return made

@@ -21,7 +21,7 @@ from protocol import certificate as certificates
 from protocol import entry, have, place
 from protocol.batch import BATCH_ENTRIES_MAX, SPEAKS
 from protocol.certificate import Certificate
-from protocol.have import Have, Lanes
+from protocol.have import Have, Lanes, Room
 from protocol.node import killpoints, observe
 from protocol.node.forks import Forks
 from protocol.node.link import parts, subjects
@@ -80,15 +80,16 @@ class Pump:
         speaks: tuple[str, ...] = SPEAKS,
         forks: Forks | None = None,
         leads: Callable[[], bool] = lambda: True,
+        room: Callable[[], Room | None] = lambda: None,
     ) -> None:
-        """clock: Unix milliseconds · speaks: what we understand on the wire · leads: see Ground. Listens to `wake` by itself."""
+        """clock: Unix milliseconds · speaks: what we understand on the wire · leads: see Ground · room: of the disk. Listens to `wake` by itself."""
         self.group = ""  # of the programs that answer pulls for this node, where there are several
         self._ground = Ground(journal, admission, link, signer, certificate, wake, clock, blobs, version, speaks, leads)
         self._catchup = CatchUp(self._ground)
         self._fetching = Fetching(self._ground, self._catchup)
         self._hearing = Hearing(self._ground, self._catchup, self.say, self._came, forks)
         self._answers = Answers(self._ground, forks)
-        self._forks = forks
+        self._forks, self._room = forks, room
         self._branches = Branches(self._ground, forks, self._moved) if forks else None
         self._advanced, self._wrote = set[str](), set[str]()
         self._poke, self._due = asyncio.Event(), asyncio.Event()
@@ -259,7 +260,8 @@ class Pump:
         if others:
             await ground.refresh([ledger])  # a lane of two histories may have got the other one since
         lanes = have.lanes_of(ground.heads.get(ledger, {}))
-        said = Have(ground.certificate.node, ledger, lanes, ground.clock(), ground.version, want, ground.speaks, others)
+        room = self._room() if ledger == certificates.seat(ground.certificate) else None
+        said = Have(ground.certificate.node, ledger, lanes, ground.clock(), ground.version, want, ground.speaks, others, room)
         wire = have.sign(said, ground.signer.key)
         self._hearing.own_words.append(wire)
         killpoints.reach("link.have")

@@ -4,9 +4,7 @@ Offline is calm: what was saved is saved. The words in the frame and the page co
 no other node has said it holds (from the last Have of each), and the peers that the pump hears.
 """
 
-import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +15,7 @@ from protocol.have import digest
 from protocol.node import reviewing
 from protocol.node.indexing import lag_since_ms
 from protocol.node.journal.branches import forked
+from protocol.node.room import room_of
 from protocol.node.standing import ACT, LOOK, Standing, standings
 from protocol.node.version import VERSION
 from protocol.node.web.losses import repairs_of
@@ -24,7 +23,6 @@ from protocol.node.web.page import actor_of, node_of, page, rendered, twin, want
 from protocol.node.web.words import sees_cases
 from protocol.problem import Refused
 
-DISK_TIGHT_BYTES: Final = 2**30  # a year of a small node with its photos
 TONES: Final = {ACT: "late", LOOK: "soon"}
 LEDGERS_SHOWN_MAX: Final = 400
 
@@ -36,18 +34,6 @@ class LinkState(msgspec.Struct, frozen=True):
     waiting: int
     text: str
     tone: str
-
-
-class Disk(msgspec.Struct, frozen=True):
-    free_bytes: int
-
-    @property
-    def free_gb(self) -> str:
-        return f"{self.free_bytes / 2**30:.1f}"
-
-    @property
-    def tight(self) -> bool:
-        return self.free_bytes < DISK_TIGHT_BYTES
 
 
 class Ledger(msgspec.Struct, frozen=True):
@@ -112,12 +98,6 @@ def behind_of(node: Any) -> list[tuple[str, int, int]]:
     return sorted((one for one in found if one[1] and not place.is_sealed(one[0])), key=lambda one: (-one[1], one[0]))
 
 
-def disk_of(node: Any) -> Disk | None:
-    """Of the folder that the node keeps its own things in."""
-    folder: Path | None = getattr(node, "folder", None)
-    return Disk(shutil.disk_usage(folder).free) if folder and folder.exists() else None
-
-
 def peers_of(node: Any) -> list[Any]:
     return list(node.pump.peers()) if getattr(node, "pump", None) else []
 
@@ -170,7 +150,7 @@ async def shown(request: Request, status: int = 200, **more: Any) -> Response[An
         request,
         "link.html",
         own=_own(node),
-        disk=disk_of(node),
+        room=room_of(getattr(node, "folder", None)),
         refusals=refusals,
         stopped=stopped_of(node),
         forks=await forks_of(node),

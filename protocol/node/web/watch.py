@@ -7,7 +7,6 @@ A link that is down is no illness (offline is calm); it is said, and the status 
 
 import asyncio
 import hmac
-import shutil
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from litestar import Request, Response, get
 
 from protocol import place
+from protocol.have import MIB_BYTES
 from protocol.node import observe
+from protocol.node.room import room_of
 from protocol.node.version import VERSION
 from protocol.node.web.page import KEPT_NOWHERE, node_of, twin
 from protocol.problem import Refused
@@ -24,25 +25,31 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 STORE_S_MAX: Final = 2.0
-ROOM_BYTES_MIN: Final = 4 * 2**20  # a save takes less, its log and a page of photos together about so much
 
 
 async def health_of(node: Any) -> dict[str, Any]:
     """status: ok | failing · why: codes of what fails · store, disk, link in a word each · version · waits: its pages, after a restore."""
     store = await _store(node)
-    room = _free_bytes(node)
+    room = room_of(getattr(node, "folder", None))
     stopped = node.stopped() if hasattr(node, "stopped") else ""
     gate = getattr(node, "gate", None)
     failing = {
         f"store_{store}": store != "ok",
-        "disk_full": room is not None and room < ROOM_BYTES_MIN,
+        "disk_full": room is not None and room.is_full,
         "reopening": stopped == "store_busy",
         stopped: stopped in ("node_revoked", "node_forked"),
     }
     why = [name for name, is_so in failing.items() if is_so]
     pump = getattr(node, "pump", None)
     link = "none" if pump is None else "up" if pump.state().link.connected else "down"
-    said = {"status": "failing" if why else "ok", "why": why, "store": store, "disk_free_bytes": room, "link": link, "version": VERSION}
+    said = {
+        "status": "failing" if why else "ok",
+        "why": why,
+        "store": store,
+        "disk_free_bytes": room and room.free_mib * MIB_BYTES,
+        "link": link,
+        "version": VERSION,
+    }
     return {**said, "waits": gate is not None and gate.is_waiting}
 
 
@@ -59,11 +66,6 @@ async def _store(node: Any) -> str:
     except Refused as refused:
         return refused.code.removeprefix("store_")
     return "ok"
-
-
-def _free_bytes(node: Any) -> int | None:
-    folder = getattr(node, "folder", None)
-    return shutil.disk_usage(folder).free if folder and folder.exists() else None
 
 
 @get("/healthz", public=True)
@@ -129,6 +131,8 @@ class _Gathered:
         yield "peers", "Other nodes known, revoked ones left out.", sum(not peer.revoked for peer in peers)
         heard = [peer for peer in peers if not peer.revoked and peer.last_seen_ms and now_ms - peer.last_seen_ms < 90_000]
         yield "peers_heard", "Of these: heard in the last 90 seconds.", len(heard)
+        tight = sum(peer.room is not None and peer.room.is_tight for peer in peers if not peer.revoked)
+        yield "peers_disk_tight", "Of these: said that their disk is nearly full.", tight
         yield "owed_entries", "Entries that peers have not said they hold, summed over peers.", sum(peer.owed for peer in peers)
 
 

@@ -126,7 +126,11 @@ def files_room(node: Any) -> str:
     left = blobs.left_known
     if left is None:
         return most
-    return f"{most}，本机还能存 {left / 1024**3:.1f} GB" if left >= 1024**3 else f"{most}，本机还能存 {left // MEGABYTE} 兆"
+    return f"{most}，本机还能存 {_size(left // MEGABYTE)}"
+
+
+def _size(mib: int) -> str:
+    return f"{mib / 1024:.1f} GB" if mib >= 1024 else f"{mib} 兆"
 
 
 def teach(environment: Environment, node: Any) -> None:
@@ -157,6 +161,7 @@ def teach(environment: Environment, node: Any) -> None:
         "office_short": lambda path: node.tables().place_name(path) if path else "",
         "reach": lambda path: _reach(path, node.tables()),
         "offset": offset,
+        "room": lambda room: _size(room.free_mib),
         "correction": lambda correction, which: value_text(correction.field, getattr(correction, which), node.tables()),
         "party_change": lambda correction, open_phone: party_change(correction, open_phone, node.tables()),
         "party_form": party_form,
