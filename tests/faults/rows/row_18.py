@@ -235,7 +235,9 @@ def _later_entries(draw: Random, node: Node, case: str, after: tuple[int, bytes]
 
 
 def _later_have(node: Node, lanes: dict[str, tuple[int, bytes]]) -> bytes:
-    raw = msgspec.msgpack.encode([node.about.node, V1, lanes, 1_795_000_000_000, "9.9.0", True, ["telepathy"], {}, {"later": 1}, 5])
+    raw = msgspec.msgpack.encode(
+        [node.about.node, V1, lanes, 1_795_000_000_000, "9.9.0", True, ["telepathy"], {}, [9, 10, 11], {"later": 1}, 5]
+    )
     return node.signer.key.sign(have._SIGNED_AS + raw).signature + raw
 
 
