@@ -46,6 +46,11 @@ def tidy(text: str) -> str:
     return re.sub(r"[‐‑‒–—－_]", "-", re.sub(r"\s", "", narrow)).upper()
 
 
+def as_code(text: str) -> str:
+    """What was asked for, as a code where it is one."""
+    return tidied if is_code(tidied := tidy(text)) else text
+
+
 def paper_number(year: int, short: int, epoch: int, count: int, kind: str) -> str:
     """'（2026）安调字第017-00012号'. kind: the words of the paper's number (`mark` of table `templates`), '安调字'."""
     return f"（{year}）{kind}第{_origin(short, epoch)}-{_count(count)}号"

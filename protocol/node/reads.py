@@ -19,11 +19,12 @@ from protocol.companion import SORT as COMPANION
 from protocol.companion_fold import Companion, fold_companion
 from protocol.events import Actor, BodyErased, body_of, facts_of
 from protocol.fold import fold_case, fold_task
-from protocol.node import candidates, listing, marks, past, sealing, underway
+from protocol.node import candidates, finding, listing, marks, past, sealing, underway
 from protocol.node.agenda import Agenda
 from protocol.node.deciding import home_covers
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import among, bound, fetch, named
+from protocol.node.journal.search import is_common
 from protocol.node.journal.stored import SELECT, stored
 from protocol.node.kept import LONG_MS, Kept
 from protocol.node.known import Known
@@ -94,14 +95,16 @@ class Reads:
         type: 2 or 4 digits · place: with its subtree, unless `narrowed` says alone · by_date: what ends first in front, whatever the view.
         """
         asked = listing.Asked(view if view in VIEWS else "all", text.strip(), status, place, type, narrowed)
-        page, per = max(page, 1), min(max(per, 1), PER_MAX)
+        page, per, more, signs = max(page, 1), min(max(per, 1), PER_MAX), False, ()
         total = (await self.counts(actor))[asked.view] if asked.is_whole else 0  # the menu of every page asks for it too
         async with self._journal.read() as c:
             ordered = listing.order(asked.view, narrowed.from_ms is not None, by_date)
             skip, kept = (page - 1) * per, (asked, *_who(actor))
             if asked.text:
-                found = (await self._hits.of(c, (*kept, ordered), lambda: self._subjects(c, actor, asked, ordered))).split()
+                hits = await self._hits.of(c, (*kept, ordered), lambda: self._subjects(c, actor, asked, ordered))
+                found, more = hits.subjects.split(), hits.more
                 total, some = len(found), {"some": bound(c, found[skip : skip + per])}
+                signs = await finding.signs(c, found) if total > per else ()
                 rows = await _dicts(c, f"select * from case_row where {among(c, 'subject', 'some')} order by {ordered}", some)
             else:
                 condition, values = await self._asked(c, actor, asked)
@@ -111,7 +114,7 @@ class Reads:
             known = await self._marks(c, [_last(row) for row in rows])
             waiting = await self._cases_asked(c, actor, [row["subject"] for row in rows])
         shown = tuple(row_as(CaseRow, row, known[_last(row)], asked=row["subject"] in waiting) for row in rows)
-        return CasePage(shown, total, page, per)
+        return CasePage(shown, total, page, per, more, signs)
 
     async def every(
         self,
@@ -415,8 +418,8 @@ class Reads:
 
     # ── the rest is private ──
 
-    async def _asked(self, c: AsyncConnection, actor: Actor, asked: listing.Asked) -> listing.Where:
-        """What a list of cases holds."""
+    async def _asked(self, c: AsyncConnection, actor: Actor, asked: listing.Asked, most: int | None = None) -> listing.Where:
+        """What a list of cases holds. most: of what its words find, the last registered."""
         seen = await listing.visible(c, actor)
         wheres = [listing.view(asked.view, actor, self._clock(), seen)]
         wheres += [made(code) for made, code in ((listing.of_status, asked.status), (listing.of_type, asked.type)) if code]
@@ -425,14 +428,14 @@ class Reads:
         if asked.narrowed != WHATEVER:
             wheres.append(listing.narrowed(asked.narrowed, self._clock(), seen))
         if asked.text:
-            tidied = codes.tidy(asked.text)
-            wheres.append(await listing.found(c, tidied if codes.is_code(tidied) else asked.text, actor))
+            wheres.append(await listing.found(c, codes.as_code(asked.text), actor, most))
         return " and ".join(sql for sql, _ in wheres), {name: value for _, some in wheres for name, value in some.items()}
 
-    async def _subjects(self, c: AsyncConnection, actor: Actor, asked: listing.Asked, ordered: str) -> str:
-        """With a space between them: a third of the room of a list."""
-        condition, values = await self._asked(c, actor, asked)
-        return " ".join([row[0] for row in await fetch(c, listing.subjects_of(condition, ordered), values)])
+    async def _subjects(self, c: AsyncConnection, actor: Actor, asked: listing.Asked, ordered: str) -> finding.Found:
+        most = finding.FOUND_MAX if asked.is_words and await is_common(c, asked.text, finding.FOUND_MAX) else None
+        condition, values = await self._asked(c, actor, asked, most)
+        rows = await fetch(c, listing.subjects_of(condition, ordered), values)
+        return finding.Found(" ".join([row[0] for row in rows]), most is not None)
 
     async def _total(self, c: AsyncConnection, actor: Actor, alone: listing.Where | None, asked: listing.Where) -> int:
         """alone: nothing is asked but this, which an index counts; else a walk finds what holds all of it."""

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from protocol.case import Line
+from protocol.node.finding import Sign
 
 Key = tuple[str, str, int]  # (ledger, origin, seq)
 
@@ -121,10 +122,14 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CasePage(msgspec.Struct, frozen=True):
+    """more: there are others that the words find, which were registered earlier · signs: of the first that were found, when a page holds not all."""
+
     rows: tuple[CaseRow, ...]
     total: int
     page: int
     per: int
+    more: bool = False
+    signs: tuple[Sign, ...] = ()
 
 
 class CadreChoice(msgspec.Struct, frozen=True):

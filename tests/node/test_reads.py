@@ -21,6 +21,7 @@ from protocol.commands import (
     TakeUpDispute,
 )
 from protocol.events import Actor
+from protocol.node import finding
 from protocol.node.journal import engine
 from protocol.node.journal.rows import run
 from protocol.node.listing import INDICES, VIEWS, Narrowed
@@ -120,6 +121,26 @@ async def test_views_follow_a_case_up_and_down(county: County):
     village.clock.pass_ms(90 * 86_400_000)
     late = await village.reads.cases(village.actor(), view="overdue")
     assert [row.subject for row in late.rows] == [case]
+
+
+async def test_a_word_that_too_many_have_finds_the_last_of_them_and_says_so(county: County, monkeypatch: pytest.MonkeyPatch):
+    village = await county.node("village")
+    for n in range(7):
+        await village.say(dispute(type="0204" if n % 2 else "0101", account=f"第{n}件，为了{'田埂' if n % 2 else '分家'}的事。"))
+    actor, reads = village.actor(), village.reads
+    await village.journal.index()
+    monkeypatch.setattr(finding, "FOUND_MAX", 4)
+    whole = await reads.cases(actor, text="分家", per=3)
+    assert (whole.total, whole.more, len(whole.rows)) == (4, False, 3), "as many as the limit are all of them"
+    assert [sign.type for sign in whole.signs] == ["0101"] * 4
+    for word in ("根土", "为了", "叶根土"):
+        common = await reads.cases(actor, text=word, per=3)
+        assert (common.total, common.more) == (4, True), word
+        assert [row.code for row in common.rows] == [row.code for row in (await reads.cases(actor, per=3)).rows], "the last ones"
+    narrow = await reads.cases(actor, text="根土", type="01", per=3)
+    assert (narrow.total, narrow.more) == (4, False), "with a second sign nothing is left out"
+    assert (await reads.cases(actor, text="根土 分家")).more is False
+    assert not (await reads.cases(actor, text="分家")).signs, "a page holds all of it"
 
 
 async def test_lists_filter_search_and_turn_pages(county: County):

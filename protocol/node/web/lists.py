@@ -3,6 +3,7 @@
 Every filter is in the address, so a list can be kept, sent and gone back to. What may be seen is decided by reads, not here.
 """
 
+from collections import Counter
 from datetime import date
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -10,14 +11,16 @@ from urllib.parse import urlencode
 import msgspec
 from litestar import Request, Response, get
 
-from protocol.calendar import end_of_day_ms, start_of_day_ms
+from protocol.calendar import end_of_day_ms, local_date, start_of_day_ms
 from protocol.case import STATUS_NAMES
 from protocol.node.indexing import lag_since_ms
 from protocol.node.listing import NONE, Narrowed
 from protocol.node.web.page import actor_of, node_of, number_of_page, page, rendered, twin, wants_json
+from protocol.place import covers
 
 PER: Final = 50
 TEXT_CHARS_MAX: Final = 100
+CHIPS_MAX: Final = 5
 CODE_CHARS_MAX: Final = 20
 VIEWS: Final = (
     ("all", "全部"),
@@ -85,6 +88,11 @@ class Query(msgspec.Struct, frozen=True):
         """The address of the same list with less asked."""
         return "/cases?" + urlencode({k: v for k, v in self.kept.items() if k not in names})
 
+    def also(self, name: str, value: str) -> str:
+        """The address of the same list with one thing more asked; name: one of KEPT, or year."""
+        asked = {"since": f"{value}-01-01", "until": f"{value}-12-31"} if name == "year" else {name: value}
+        return "/cases?" + urlencode({**self.kept, **asked})
+
     @property
     def is_filtered(self) -> bool:
         return any(getattr(self, name) for name in KEPT)
@@ -144,10 +152,43 @@ async def found(request: Request, query: Query, per: int = PER) -> Any:
     return await reads.cases(actor_of(request), *what, page=asked.page, per=per, narrowed=asked.narrowed)
 
 
+def further(request: Request, query: Query, shown: Any) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What a list that a word found too much for one page can be narrowed by at a press: (name, [(words, address)]), drawn from what was
+    found, the commonest first. Nothing that is asked already, and nothing that all of them share."""
+    tables, known = node_of(request).tables(), dict(types_to_choose(request))
+    inside = set(tables.children(actor_of(request).office))
+
+    def below(ledger: str) -> str:
+        return next((path for path in inside if covers((f"{path}/*",), ledger)), "")
+
+    ways = [
+        ("类型", "type", lambda sign: sign.type[:2], known.get),
+        ("年份", "year", lambda sign: str(local_date(sign.logged_ms).year), lambda year: f"{year} 年"),
+        ("状态", "status", lambda sign: sign.status, STATUS_NAMES.get),
+        ("地方", "place", lambda sign: below(sign.ledger), tables.place_name),
+    ]
+    made = []
+    for label, name, value, words in ways:
+        if query.since if name == "year" else getattr(query, name):
+            continue
+        counted = Counter(map(value, shown.signs))
+        some = [(str(words(code)), query.also(name, code)) for code, _ in counted.most_common(CHIPS_MAX) if code and words(code)]
+        if len(counted) > 1 and some:
+            made.append((label, some))
+    return made
+
+
+def example(query: Query, shown: Any) -> str:
+    """A second word that finds something: who stands in the first row."""
+    names = [name for row in shown.rows[:1] for name in (row.parties or "").split("、")]
+    return next((name for name in names if name and name not in query.text and query.text not in name), "")
+
+
 async def list_context(request: Request, query: Query, per: int = PER) -> dict[str, Any]:
     shown, node = await found(request, query, per), node_of(request)
     indexed_ms = await lag_since_ms(node.desk.journal, node.clock()) if query.text else None
-    return {"rows": shown.rows, "total": shown.total, "per": per, "query": query, "text": query.text, "indexed_ms": indexed_ms}
+    context = {"rows": shown.rows, "total": shown.total, "per": per, "query": query, "text": query.text, "indexed_ms": indexed_ms}
+    return {**context, "more": shown.more, "further": further(request, query, shown), "example": example(query, shown)}
 
 
 def places_to_choose(request: Request) -> list[tuple[str, str]]:
@@ -181,7 +222,7 @@ async def case_list(request: Request) -> Response[Any]:
     query = query_of(request)
     if wants_json(request):
         shown = await found(request, query)
-        return twin({"rows": shown.rows, "total": shown.total, "page": shown.page, "per": shown.per})
+        return twin({"rows": shown.rows, "total": shown.total, "more": shown.more, "page": shown.page, "per": shown.per})
     context = await list_context(request, query)
     tables = node_of(request).tables()
     places = with_chosen(places_to_choose(request), query.place, tables.place_full(query.place))

@@ -1,0 +1,33 @@
+"""找: what one word finds too much of is narrowed by a second sign, at a press."""
+
+import html
+import re
+
+import pytest
+
+from protocol.node import finding
+from protocol.node.web import lists
+from tests.edge.pages_kit import JSON, at
+from tests.edge.rig import Rig
+
+
+async def test_what_a_word_finds_too_much_of_is_narrowed_by_a_second_sign(rig: Rig, monkeypatch: pytest.MonkeyPatch):
+    cases = await rig.a_busy_village()
+    monkeypatch.setattr(lists.list_context, "__defaults__", (2,))
+    async with at(rig, "village") as client:
+        page = (await client.get("/cases?text=2026")).text
+        assert re.search(rf"“2026”找到 {len(cases)} 件，一页放不下。再写一个词，中间空一格，例如“2026 [^”]+”；或者点一样", page)
+        offered = dict(re.findall(r'<a class="button" href="(/cases\?[^"]+)">([^<]+)</a>', page[page.index("narrow-title") :]))
+        assert any("status=" in to for to in offered) and any("type=" in to for to in offered)
+        assert not any("place=" in to or "since=" in to for to in offered), "all of them share these"
+        for address in offered:
+            got = (await client.get(html.unescape(address), headers=JSON)).json()
+            assert 0 < got["total"] < len(cases) and got["more"] is False
+        assert "narrow-title" not in (await client.get("/cases?text=毛竹")).text
+        assert "narrow-title" not in (await client.get("/cases")).text, "nothing was looked for"
+        monkeypatch.setattr(finding, "FOUND_MAX", 3)
+        page = (await client.get("/cases?text=202")).text
+        assert "“202”太常见，下面只列最近登记的 3 件" in page
+        assert '超过 <span id="total">3</span> 件' in page
+        year = html.unescape(lists.Query(text="2026").also("year", "2026"))
+        assert (await client.get(year, headers=JSON)).json()["total"] == len(cases)
