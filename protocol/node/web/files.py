@@ -20,6 +20,7 @@ from protocol.node.blobs import CIPHER_EXTRA_BYTES
 from protocol.node.scrubbing import want_again
 from protocol.node.web import forms, pieces
 from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, refused, twin, wants_json
+from protocol.node.web.ranges import part_of
 from protocol.problem import Refused
 
 PICTURES: Final = ("image/jpeg", "image/png", "image/webp")
@@ -121,7 +122,9 @@ def sounds_of(node: Any, attachments: Sequence[Attachment]) -> set[str]:
 
 
 async def sent_file(request: Request, blob: Blob) -> Response[Any]:
-    """Pictures, sound and PDF open in the browser, anything else is only saved; nothing in it can run."""
+    """Pictures, sound and PDF open in the browser, anything else is only saved; nothing in it can run. A player gets the part that it asks for:
+    one cipher covers all of a file, so it is read whole and then cut.
+    """
     node = node_of(request)
     try:
         plain = await node.blobs.get(blob)
@@ -139,7 +142,16 @@ async def sent_file(request: Request, blob: Blob) -> Response[Any]:
         "Cache-Control": "private, no-store",
         "Content-Security-Policy": f"default-src 'none'; {media}style-src 'unsafe-inline'; frame-ancestors 'self'",
     }
-    return Response(plain, media_type=blob.mime if way == "inline" else "application/octet-stream", headers=headers)
+    kind = blob.mime if way == "inline" else "application/octet-stream"
+    whole = f'"{blob.address}"'  # the address is a hash of what it holds
+    headers |= {"Accept-Ranges": "bytes", "ETag": whole}
+    part = part_of(request.headers.get("range", ""), len(plain)) if request.headers.get("if-range", whole) == whole else None
+    if part is None:
+        return Response(plain, media_type=kind, headers=headers)
+    if not part:
+        return Response(b"", status_code=416, media_type=kind, headers={**headers, "Content-Range": f"bytes */{len(plain)}"})
+    headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{len(plain)}"
+    return Response(plain[part.start : part.stop], status_code=206, media_type=kind, headers=headers)
 
 
 async def _waiting(request: Request, blob: Blob) -> Response[Any]:
