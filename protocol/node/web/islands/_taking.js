@@ -46,6 +46,27 @@ async function take(link) {
   }
 }
 
+// ── a paper opens in a tab of its own, which is blank until it is made: it says what it waits for ──
+const WAITS_MS = 1_000, STOP_MS = 10_000;
+function paper(link) {
+  const tab = open("", "_blank"), page = tab?.document;
+  if (!page?.body) return false;
+  const box = page.createElement("p"), words = page.createElement("span"), stop = page.createElement("button");
+  page.title = link.textContent.trim();
+  page.documentElement.lang = document.documentElement.lang;
+  for (const sheet of document.querySelectorAll("link[rel=stylesheet]")) { const copy = page.createElement("link"); copy.rel = "stylesheet"; copy.href = sheet.href; page.head.append(copy); }
+  box.className = "note";
+  box.setAttribute("role", "status");
+  box.append(words);
+  stop.textContent = "不等了";
+  stop.onclick = () => { tab.stop(); words.textContent = "没有等到。请关掉这一页，再点一次。"; stop.remove(); };
+  setTimeout(() => { words.textContent = `正在准备：${page.title}…`; page.body.append(box); }, WAITS_MS);
+  setTimeout(() => { words.textContent = "还没有准备好。已经下载下来的，可以关掉这一页。"; box.append(" ", stop); }, STOP_MS);
+  tab.opener = null;
+  tab.location.href = link.href;
+  return true;
+}
+
 // ── a question that is counted while one waits on the page before ──
 let going = null;
 const over = () => { clearTimeout(going?.timer); going?.box.remove(); going = null; };
@@ -61,6 +82,7 @@ addEventListener("click", (e) => {
   const link = e.target.closest?.("a[href]");
   if (!link || e.defaultPrevented || e.button || e.ctrlKey || e.metaKey || e.shiftKey || e.altKey) return;
   if (link.matches("[data-takes]")) { e.preventDefault(); take(link); }
+  else if (link.matches("[data-paper]")) { if (paper(link)) e.preventDefault(); }
   else if (link.pathname === "/statistics" && link.origin === location.origin) once(e);
 });
 addEventListener("submit", (e) => { if (e.target.getAttribute("action") === "/statistics" && !e.defaultPrevented) once(e); });

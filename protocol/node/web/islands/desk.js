@@ -4,6 +4,7 @@ import "htmx.org/dist/ext/hx-sse.js";
 import "./_batch.js";
 import { copied } from "./_copy.js";
 import "./_files.js";
+import { watch } from "./_saving.js";
 import "./_taking.js";
 import { bringBack, drop, isAtRisk, keep, lock, onKept } from "./_drafts.js";
 
@@ -66,7 +67,16 @@ const notice = (form, kind, words) => {
   box.textContent = words;
   form.prepend(box);
 };
-const UNSURE = "没有等到本机程序的回答，不知道存下没有。您写的还在，请再点一次保存，不会存成两份；存好以后再改。";
+const UNSURE = "没有等到本机程序的回答，不知道存下没有。您写的还在，请再点一次保存，不会存成两份；存好以后再改。存下了的，在“纠纷”里也找得到。";
+const AWAY = "没有等到回答，不知道做成没有。就在这一页上再点一次，不会做两遍。";
+const AGAIN = "没有等到回答，不知道做成没有。先刷新这一页看看，没有做成再点一次。";
+const unsure = (form) => { // nobody knows whether it was saved: the same is sent again under the same command, so it is one
+  if (!form.matches("[data-guard]")) return notice(form, "problem", form.elements.namedItem("command_id") ? AWAY : AGAIN);
+  lock(form, true);
+  keep(form);
+  notice(form, "problem", UNSURE);
+};
+watch(unsure);
 const formOf = (e) => {
   const source = e.detail?.ctx?.sourceElement ?? e.target;
   return source?.closest?.("[data-aside]") ? null : source?.closest?.("form[data-guard]"); // what a form asks beside it sends nothing of it
@@ -88,10 +98,7 @@ addEventListener("htmx:after:request", (e) => {
 });
 addEventListener("htmx:error", (e) => {
   const form = formOf(e);
-  if (!form || e.detail.ctx?.response) return; // an answer came; what went wrong later changed nothing
-  lock(form, true);
-  keep(form);
-  notice(form, "problem", UNSURE);
+  if (form && !e.detail.ctx?.response) unsure(form); // where an answer came, what went wrong later changed nothing
 });
 const unfold = (form) => { // a redrawn form leaves its folds as they were
   for (const fold of all("details.more", form)) if (one("[aria-invalid=true]", fold) || (fold.closest(".party") && all("input", fold).some((input) => input.value))) fold.open = true;
