@@ -10,7 +10,7 @@ from nacl.signing import SigningKey
 from deploy.nats.permissions import allows, leaf_may, node_may
 from protocol import certificate as certificates
 from protocol import place
-from protocol.node.link import subjects
+from protocol.node.link import client, subjects
 from protocol.node.link.client import end
 from tests.link.kit import COUNTY, HALL, HUB, N1, N2, N9, NODES, OTHER, T1, TOWN, V1, V2, V9, now_s, soon
 
@@ -181,6 +181,30 @@ async def test_a_village_falls_over_to_the_county_and_comes_home(town, wire):
     print(f"\nleaf stopped: village at the county after {took:.2f} s; leaf started: home after {back:.2f} s")
     await soon_heard(v1, hub, subjects.live(V1, N1), b"by the leaf again")
     assert v1.link.state().reconnects == 2
+
+
+async def test_a_server_that_has_long_been_away_is_tried_less_often(town, wire, monkeypatch):
+    """Ten times a second for weeks would be what an old PC does most."""
+    monkeypatch.setattr(client, "EAGER_S", 0.4)
+    v1 = await wire(N1, town.branch)
+
+    def pause_s() -> float:
+        return v1.link._trying.options["reconnect_time_wait"]
+
+    assert pause_s() == client.EAGER_PAUSE_S
+    await town.leaf.stop()
+    await soon(lambda: pause_s() == client.PATIENT_PAUSE_S)
+    assert not v1.link.is_connected
+    await town.leaf.start()
+    await soon(lambda: v1.link.is_connected and pause_s() == client.EAGER_PAUSE_S)
+    never = await wire_of_nobody(town)
+    await soon(lambda: never.link._trying is not None and never.link._trying.options["reconnect_time_wait"] == client.PATIENT_PAUSE_S)
+    await never.down()
+
+
+async def wire_of_nobody(town) -> Wire:
+    """It was never connected."""
+    return Wire(town.link(N2, "127.0.0.1:9"))
 
 
 async def test_a_dead_leaf_comes_back_by_itself_and_its_state_says_so(town, wire):

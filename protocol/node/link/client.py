@@ -25,6 +25,8 @@ from protocol.node import log
 from protocol.node.link import subjects
 
 PING_S, PROBE_S = 2, 0.25
+EAGER_S = 60.0  # so long after a connection was lost a server is tried each EAGER_PAUSE_S, then each PATIENT_PAUSE_S: a line may be down for weeks
+EAGER_PAUSE_S, PATIENT_PAUSE_S = 0.1, 0.5
 CONNECT_S_MAX = 5.0  # the first attempt never returns by itself when it is refused
 RETRY_S = 5.0  # after the server closed on us: revoked nodes ask seldom
 REFUSALS_MAX = 50
@@ -66,6 +68,8 @@ class Link:
         self._subscribed: list[tuple[str, Heard, str]] = []
         self._greeted: list[Callable[[], None]] = []
         self._nc: Client | None = None
+        self._trying: Client | None = None  # the same once it was connected
+        self._lost_s = 0.0
         self._over = asyncio.Event()
         self._refusals: deque[str] = deque(maxlen=REFUSALS_MAX)
         self._reconnects, self._closed, self._trouble = 0, False, ""
@@ -119,6 +123,7 @@ class Link:
 
     async def run(self) -> None:
         """Until cancelled: connects, stays, goes home to the first server, begins again when it was closed for good."""
+        self._lost_s = asyncio.get_running_loop().time()
         home = asyncio.create_task(self._go_home())
         try:
             while True:
@@ -136,7 +141,7 @@ class Link:
             self._trouble = "no server is named"
             await asyncio.sleep(CONNECT_S_MAX)
             return
-        nc = _Client()
+        nc = self._trying = _Client()
         try:
             async with asyncio.timeout(CONNECT_S_MAX):
                 await nc.connect([self._url(s) for s in self.servers], **self._options(nc))
@@ -176,7 +181,7 @@ class Link:
             "inbox_prefix": subjects.inbox(self.branch, self.node).encode(),
             "dont_randomize": True,
             "no_echo": True,
-            "reconnect_time_wait": 0.1,
+            "reconnect_time_wait": self._pause_s(),
             "max_reconnect_attempts": -1,
             "connect_timeout": 2,
             "ping_interval": PING_S,
@@ -186,6 +191,16 @@ class Link:
             "closed_cb": gone,
             **({"tls": self._tls} if self._tls else {}),
         }
+
+    def _pause_s(self) -> float:
+        return EAGER_PAUSE_S if asyncio.get_running_loop().time() - self._lost_s < EAGER_S else PATIENT_PAUSE_S
+
+    def _pace(self) -> None:
+        """nats-py reads its options at each attempt."""
+        if self.is_connected:
+            self._lost_s = asyncio.get_running_loop().time()
+        if self._trying is not None:
+            self._trying.options["reconnect_time_wait"] = self._pause_s()
 
     def _url(self, server: str) -> str:
         return f"{'tls' if self._tls else 'nats'}://{server}"
@@ -205,6 +220,7 @@ class Link:
         """nats-py stays where it fell over to: when the first server answers again, move there."""
         while True:
             await asyncio.sleep(PROBE_S)
+            self._pace()
             nc, at = self._nc, self._server()
             if nc is None or at is None or at == self.servers[0] or not await _answers(self.servers[0]):
                 continue
