@@ -40,7 +40,7 @@ from protocol.node.shelf import Shelf
 from protocol.place import COMMON, SEALED
 from protocol.tables import Tables
 from tests.simulation.site import BASE_MS, Kept, Seat, SimMachine, Site, signing_key
-from tests.simulation.store import Disk, open_journal
+from tests.simulation.store import Disk, lend, open_journal
 from tests.simulation.virtual import Life, VirtualLoop
 from tests.simulation.wire import COUNTY, Wire
 
@@ -201,7 +201,10 @@ async def _found(size: Size) -> Founded:
     await share(everyone)
     for node in everyone:
         await node.close()
-    return Founded(size, seats, {name: site.copy() for name, site in sites.items()})
+    kept = {name: site.copy() for name, site in sites.items()}
+    for one in kept.values():
+        lend(one.image)
+    return Founded(size, seats, kept)
 
 
 @lru_cache(1)

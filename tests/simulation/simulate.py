@@ -203,6 +203,7 @@ def _bury(world: World, loop: VirtualLoop) -> None:
     for site in world.everyone():
         for life in site.lives:
             life.bury()
+        site.disk.give_back()
     loop.close()
     _runs[0] += 1
     if _runs[0] == 1:
