@@ -12,7 +12,7 @@ holds an old Have can show that a lane no longer holds what its keeper once said
 
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 from nacl.exceptions import CryptoError
@@ -79,7 +79,7 @@ class _Wire(msgspec.Struct, array_like=True, frozen=True):
 
 
 class _Roomy(_Wire, array_like=True, frozen=True):
-    room: tuple[int, ...] = ()  # free, total
+    room: Any = ()  # free, total; whatever else a later program may put there is no reason not to hear it
 
 
 class Head(Protocol):
@@ -113,12 +113,17 @@ def read(wire: bytes) -> Have:
     ends = [*got.lanes.values(), *(end for some in got.forks.values() for end in some)]
     if not all(0 < seq < 2**53 and len(hash_) == HASH_BYTES for seq, hash_ in ends) or not 0 <= got.clock_ms < 2**53:
         raise Refused("batch_malformed", why="lanes or clock")
-    room = Room(*got.room[:2]) if len(got.room) > 1 else None
-    if room and not 0 <= room.free_mib <= room.total_mib < 2**53:
-        raise Refused("batch_malformed", why="room")
     speaks = got.speaks[:SPEAKS_MAX]
-    said = (got.node, got.ledger, got.lanes, got.clock_ms, got.version[:40], got.want, speaks, got.forks, room)
+    said = (got.node, got.ledger, got.lanes, got.clock_ms, got.version[:40], got.want, speaks, got.forks, _room(got.room))
     return Have(*said, wire[:SIGNATURE_BYTES])
+
+
+def _room(said: Any) -> Room | None:
+    """None where it makes no sense: what is for people to look at must not cost a receipt."""
+    match said:
+        case [int(free), int(total), *_] if 0 <= free <= total < 2**53:
+            return Room(free, total)
+    return None
 
 
 def is_signed(wire: bytes, key: bytes) -> bool:

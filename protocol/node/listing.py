@@ -21,7 +21,7 @@ from protocol.calendar import DAY_MS, ZONE_MS
 from protocol.case import OPEN, TASK_OPEN
 from protocol.events import Actor
 from protocol.node.journal.rows import among, bound, fetch
-from protocol.node.journal.search import newest, subjects
+from protocol.node.journal.search import subjects
 from protocol.views import FIGURES
 
 VIEWS: Final = ("all", "open", "held", "due", "incoming", "outgoing", "came_down", "urged", "follow_up", "review", "overdue", "soon")
@@ -227,12 +227,12 @@ def own_region(actor: Actor) -> Where:
     return any_of([subtree("ledger", "region", office) for office in actor.offices])
 
 
-async def found(c: AsyncConnection, question: str, actor: Actor, most: int | None = None) -> Where:
+async def found(c: AsyncConnection, question: str, actor: Actor, hits: Sequence[str] | None = None) -> Where:
     """Cases whose own text matches, and those of which something was written apart that does, for whom that is to be read.
 
-    most: of a word that search.is_common, only those that came last.
+    hits: what was found already, perhaps not all of it.
     """
-    hits = await subjects(c, question) if most is None else await newest(c, question, most)
+    hits = [*(await subjects(c, question) if hits is None else hits)]
     inside, some = own_region(actor)
     sql = f"select distinct case_subject from opinion_row where {inside} and {among(c, OF_HIT, 'hits')} limit {OTHERS_MAX}"
     rows = await fetch(c, sql, {**some, "hits": bound(c, hits)})

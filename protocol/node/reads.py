@@ -24,7 +24,6 @@ from protocol.node.agenda import Agenda
 from protocol.node.deciding import home_covers
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import among, bound, fetch, named
-from protocol.node.journal.search import is_common
 from protocol.node.journal.stored import SELECT, stored
 from protocol.node.kept import LONG_MS, Kept
 from protocol.node.known import Known
@@ -418,8 +417,8 @@ class Reads:
 
     # ── the rest is private ──
 
-    async def _asked(self, c: AsyncConnection, actor: Actor, asked: listing.Asked, most: int | None = None) -> listing.Where:
-        """What a list of cases holds. most: of what its words find, the last registered."""
+    async def _asked(self, c: AsyncConnection, actor: Actor, asked: listing.Asked, hits: Sequence[str] | None = None) -> listing.Where:
+        """What a list of cases holds. hits: see listing.found."""
         seen = await listing.visible(c, actor)
         wheres = [listing.view(asked.view, actor, self._clock(), seen)]
         wheres += [made(code) for made, code in ((listing.of_status, asked.status), (listing.of_type, asked.type)) if code]
@@ -428,14 +427,11 @@ class Reads:
         if asked.narrowed != WHATEVER:
             wheres.append(listing.narrowed(asked.narrowed, self._clock(), seen))
         if asked.text:
-            wheres.append(await listing.found(c, codes.as_code(asked.text), actor, most))
+            wheres.append(await listing.found(c, codes.as_code(asked.text), actor, hits))
         return " and ".join(sql for sql, _ in wheres), {name: value for _, some in wheres for name, value in some.items()}
 
     async def _subjects(self, c: AsyncConnection, actor: Actor, asked: listing.Asked, ordered: str) -> finding.Found:
-        most = finding.FOUND_MAX if asked.is_words and await is_common(c, asked.text, finding.FOUND_MAX) else None
-        condition, values = await self._asked(c, actor, asked, most)
-        rows = await fetch(c, listing.subjects_of(condition, ordered), values)
-        return finding.Found(" ".join([row[0] for row in rows]), most is not None)
+        return await finding.found(c, asked, ordered, lambda hits: self._asked(c, actor, asked, hits))
 
     async def _total(self, c: AsyncConnection, actor: Actor, alone: listing.Where | None, asked: listing.Where) -> int:
         """alone: nothing is asked but this, which an index counts; else a walk finds what holds all of it."""

@@ -12,4 +12,6 @@ def room_of(folder: Path | None) -> Room | None:
         usage = shutil.disk_usage(folder) if folder else None
     except OSError:
         return None
-    return Room(usage.free // MIB_BYTES, usage.total // MIB_BYTES) if usage else None
+    return (
+        Room(min(usage.free, usage.total) // MIB_BYTES, usage.total // MIB_BYTES) if usage else None
+    )  # a quota may be less than what is free

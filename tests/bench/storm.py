@@ -74,7 +74,7 @@ async def _reading(port: int):
     tasks = [asyncio.create_task(_read(page, Random(n), took)) for n, page in enumerate(people)]
     try:
         yield took
-        while not took.pages_ms or not took.saves_ms:  # over before anybody had seen a page
+        while not (took.pages_ms and took.saves_ms) and not any(task.done() for task in tasks):  # over before anybody had seen a page
             await asyncio.sleep(0.02)
     finally:
         for task in tasks:

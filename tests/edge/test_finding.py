@@ -26,8 +26,9 @@ async def test_what_a_word_finds_too_much_of_is_narrowed_by_a_second_sign(rig: R
         assert "narrow-title" not in (await client.get("/cases?text=毛竹")).text
         assert "narrow-title" not in (await client.get("/cases")).text, "nothing was looked for"
         monkeypatch.setattr(finding, "FOUND_MAX", 3)
+        monkeypatch.setattr(finding, "LOOKED_AT", 5)
         page = (await client.get("/cases?text=202")).text
-        assert "“202”太常见，下面只列最近登记的 3 件" in page
+        assert "“202”太常见，下面只列出其中的 3 件" in page
         assert '超过 <span id="total">3</span> 件' in page
         year = html.unescape(lists.Query(text="2026").also("year", "2026"))
         assert (await client.get(year, headers=JSON)).json()["total"] == len(cases)

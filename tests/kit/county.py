@@ -111,8 +111,9 @@ class County:
     async def start(cls, folder: Path) -> "County":
         county = cls(folder)
         if not _founded:
-            _founded.append(tempfile.TemporaryDirectory())
-            await Demo(Path(_founded[0].name)).prepare(near=False, disputes=0, seed=1)
+            made = tempfile.TemporaryDirectory()
+            await Demo(Path(made.name)).prepare(near=False, disputes=0, seed=1)
+            _founded.append(made)
         await asyncio.to_thread(shutil.copytree, _founded[0].name, folder, dirs_exist_ok=True)
         try:
             await county.demo.prepare(near=False, disputes=0, seed=1)

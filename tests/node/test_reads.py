@@ -123,13 +123,14 @@ async def test_views_follow_a_case_up_and_down(county: County):
     assert [row.subject for row in late.rows] == [case]
 
 
-async def test_a_word_that_too_many_have_finds_the_last_of_them_and_says_so(county: County, monkeypatch: pytest.MonkeyPatch):
+async def test_a_word_that_too_many_have_finds_some_of_them_and_says_so(county: County, monkeypatch: pytest.MonkeyPatch):
     village = await county.node("village")
     for n in range(7):
         await village.say(dispute(type="0204" if n % 2 else "0101", account=f"第{n}件，为了{'田埂' if n % 2 else '分家'}的事。"))
     actor, reads = village.actor(), village.reads
     await village.journal.index()
     monkeypatch.setattr(finding, "FOUND_MAX", 4)
+    monkeypatch.setattr(finding, "LOOKED_AT", 6)
     whole = await reads.cases(actor, text="分家", per=3)
     assert (whole.total, whole.more, len(whole.rows)) == (4, False, 3), "as many as the limit are all of them"
     assert [sign.type for sign in whole.signs] == ["0101"] * 4
@@ -141,6 +142,24 @@ async def test_a_word_that_too_many_have_finds_the_last_of_them_and_says_so(coun
     assert (narrow.total, narrow.more) == (4, False), "with a second sign nothing is left out"
     assert (await reads.cases(actor, text="根土 分家")).more is False
     assert not (await reads.cases(actor, text="分家")).signs, "a page holds all of it"
+
+
+async def test_whoever_may_see_few_of_what_a_common_word_finds_sees_those(county: County, monkeypatch: pytest.MonkeyPatch):
+    town = await county.node("town")
+    own = [await town.say(dispute(OTHER_VILLAGE, account=f"第{n}件，为了田埂的事，张建和建国都在。")) for n in range(2)]
+    for n in range(9):
+        await town.say(dispute(TOWN, account=f"另外第{n}件，为了田埂的事，张建国在。"))
+    await town.journal.index()
+    monkeypatch.setattr(finding, "FOUND_MAX", 3)
+    monkeypatch.setattr(finding, "LOOKED_AT", 6)
+    clerk = town.actor("clerk", OTHER_VILLAGE)
+    for word in ("田埂", "为了田埂"):
+        found = await town.reads.cases(clerk, text=word)
+        assert (found.total, found.more) == (2, False), "what others have comes before his in the index"
+        assert {row.subject for row in found.rows} == {result.subject for result in own}
+        assert (await town.reads.cases(town.actor(), text=word)).more
+    held = await town.reads.cases(town.actor(), text="张建和建国")
+    assert (held.total, held.more) == (2, False), "nine others are offered by the index, whose text has not got it"
 
 
 async def test_lists_filter_search_and_turn_pages(county: County):

@@ -263,5 +263,5 @@ def _set_aside(world: "World", site: Site) -> list[str]:
 def _in_clear(site: Site, words: list[str]) -> bool:
     if not words:
         return False
-    image = site.disk.connection.serialize()  # what is just being written, too
+    image = site.disk.written()
     return any(word.encode() in image for word in words)

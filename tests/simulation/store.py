@@ -62,10 +62,16 @@ class Disk:
     def image(self) -> bytes:
         """As committed."""
         if not self.is_changing:
-            return self.connection.serialize()
+            return self.written()
         if self.before is None:
             raise RuntimeError("an image in the middle of a transaction")
         return self.before
+
+    def written(self) -> bytes:
+        """What is just being written, too. The search index keeps what it was told last to itself until a savepoint or a commit."""
+        self.connection.execute("savepoint looked")
+        self.connection.execute("release looked")
+        return self.connection.serialize()
 
     @property
     def is_changing(self) -> bool:
@@ -126,7 +132,7 @@ class Disk:
             raise RuntimeError("two writers at once")
         self.writer, self.before, self._free = writer, None, None
         if self.chance.random() < self.overlap or self.lies:
-            self.before = self.connection.serialize()
+            self.before = self.written()
         self.connection.execute("savepoint writing")
 
     def modifies(self) -> None:

@@ -66,8 +66,8 @@ def _sure(words: list[str]) -> bool:
 
 @lru_cache(maxsize=64)
 def _hits(postgres: bool, words: tuple[str, ...], few: bool = False, cut: bool = False) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """few: only the last :most are wanted, so each is looked up by itself instead of walking an index of all · cut: where
-    the index alone does not decide, only its last :most are held against their text."""
+    """few: only the last :most are wanted, so each is looked up by itself instead of walking an index of all · cut: the index is
+    walked from its end, each offer held against its text, until :most are found."""
     found = "select id, subject from search where "
     if not words:
         return found + "1 = 1", ()
@@ -81,15 +81,25 @@ def _hits(postgres: bool, words: tuple[str, ...], few: bool = False, cut: bool =
         asked = " & ".join([f"'{g}'" for g in whole] + [f"'{g}':*" for g in begun])
         indexed = "grams @@ cast(:find_grams as tsquery)"
         if cut:
-            indexed = f"id in (select id from search where {indexed} order by id desc limit :most)"
+            return _last(f"select id, subject from search where {indexed} and {exact} order by id desc", found, exact, values, asked)
     else:
         asked = " AND ".join([f'"{g}"' for g in whole] + [f'"{g}"*' for g in begun])
         sure = _sure(list(words))
         at = "(id + 0)" if sure and not few else "id"  # in an index that holds the subject (listing.SEARCH); the row holds all the text
-        last = " order by rowid desc limit :most" if (sure and few) or cut else ""
+        last = " order by rowid desc limit :most" if sure and (few or cut) else ""
+        if cut and not sure:
+            offers = "select search.id, subject from search_gram join search on search.id = search_gram.rowid where search_gram match :find_grams"
+            return _last(f"{offers} and {exact} order by search_gram.rowid desc", found, exact, values, asked)
         indexed = f"{at} in (select rowid from search_gram where search_gram match :find_grams{last})"
     held = indexed if _sure(list(words)) else f"{indexed} and {exact}"
     return f"{found}{held} union all {found}pending = 1 and {exact}", (*values, ("find_grams", asked))
+
+
+def _last(walk: str, found: str, exact: str, values: tuple, asked: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    return f"select id, subject from ({walk} limit :most) as last union all {found}pending = 1 and {exact}", (
+        *values,
+        ("find_grams", asked),
+    )
 
 
 async def subjects(connection: AsyncConnection, question: str, most: int | None = None) -> list[str]:
@@ -101,24 +111,7 @@ async def subjects(connection: AsyncConnection, question: str, most: int | None 
     return [row[1] for row in await fetch(connection, last, {**dict(values), "most": most})]
 
 
-async def is_common(connection: AsyncConnection, question: str, most: int) -> bool:
-    """Claims that the index offers more than `most` subjects for these words. It is asked for no more than one beyond."""
-    words = words_of(question)
-    whole, begun = _asked(words)
-    if not whole and not begun:
-        return False
-    if is_postgres(connection):
-        asked, offered = (
-            " & ".join([f"'{g}'" for g in whole] + [f"'{g}':*" for g in begun]),
-            "search where grams @@ cast(:asked as tsquery)",
-        )
-    else:
-        asked, offered = " AND ".join([f'"{g}"' for g in whole] + [f'"{g}"*' for g in begun]), "search_gram where search_gram match :asked"
-    sql = f"select count(*) from (select 1 from {offered} limit :beyond) as some"
-    return (await fetch(connection, sql, {"asked": asked, "beyond": most + 1}))[0][0] > most
-
-
 async def newest(connection: AsyncConnection, question: str, most: int) -> list[str]:
-    """Of a question that is_common: those of the last `most` whose text it is really in, and what is not indexed yet."""
+    """As `subjects`, and of a question that more than `most` answer, those whose text changed last: its cost does not grow with the others."""
     sql, values = _hits(is_postgres(connection), tuple(words_of(question)), cut=True)
     return [row[1] for row in await fetch(connection, sql, {**dict(values), "most": most})]

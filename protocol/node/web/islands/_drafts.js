@@ -78,7 +78,7 @@ document.addEventListener("visibilitychange", () => document.visibilityState ===
 /** Its answer never came: nobody knows whether it was saved. Until it has been sent again as it is nothing in it is changed, for that would be lost. */
 export function lock(form, on) {
   if (on) form.dataset.unsure = ""; else delete form.dataset.unsure;
-  for (const part of form.children) if (!part.matches("button, [data-notice], [role], :has(button.main)")) part.inert = on;
+  for (const part of form.children) if (!part.matches("button, [data-notice], [role]") && !part.querySelector("button.main")) part.inert = on;
 }
 
 // ── giving back ──

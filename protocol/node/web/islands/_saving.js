@@ -1,7 +1,7 @@
 // A form on its way to the node: after a second its button says so, after ten one may stop waiting and is told what then holds.
 // However often it is pressed it is sent once. Nothing of it is disabled: the browser reads it only after this, and what was typed stays.
 const SAID_MS = 1_000, STOP_MS = 10_000;
-const going = new Map(); // form → {button, before, box, timers}
+const going = new Map(); // form → {button, before, box, timers, leaves: the browser itself sends it}
 const make = (tag, more = {}) => Object.assign(document.createElement(tag), more);
 const submits = (form) => form.querySelector("button.main") ?? form.querySelector("button:not([type=button], [type=reset])");
 
@@ -16,12 +16,17 @@ function over(form) {
   one.button.removeAttribute("aria-busy");
 }
 
-function begin(form, button, stop) {
+export const isGoing = (form) => going.has(form);
+
+/** Somebody was asked whether to leave the page, and stays: what the browser was to send was not sent. */
+export const stayed = () => going.forEach(({ leaves }, form) => leaves && over(form));
+
+function begin(form, button, stop, leaves = false) {
   over(form);
   const words = make("span", { textContent: form.elements.namedItem("command_id") ? "正在保存…" : "正在办…" }), box = make("p", { className: "hidden" });
   box.dataset.saving = "";
   box.setAttribute("role", "status");
-  const one = { button, before: [...(button?.childNodes ?? [])], box, timers: [] };
+  const one = { button, before: [...(button?.childNodes ?? [])], box, timers: [], leaves };
   going.set(form, one);
   one.timers.push(setTimeout(() => {
     form.append(box);
@@ -45,7 +50,7 @@ export function watch(unsure) {
   addEventListener("submit", (e) => {
     const form = e.target;
     if (e.defaultPrevented || form.getAttribute("method") !== "post") return;
-    begin(form, e.submitter ?? submits(form), () => { window.stop(); unsure(form); });
+    begin(form, e.submitter ?? submits(form), () => { window.stop(); unsure(form); }, true);
   });
   addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
     const form = ctx.sourceElement;

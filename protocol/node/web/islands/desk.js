@@ -4,7 +4,7 @@ import "htmx.org/dist/ext/hx-sse.js";
 import "./_batch.js";
 import { copied } from "./_copy.js";
 import "./_files.js";
-import { watch } from "./_saving.js";
+import { isGoing, stayed, watch } from "./_saving.js";
 import "./_taking.js";
 import { bringBack, drop, isAtRisk, keep, lock, onKept } from "./_drafts.js";
 
@@ -43,7 +43,11 @@ addEventListener("htmx:before:swap", (e) => {
 window.htmx.registerExtension("yidi", { // a form that somebody opened stays open when the page is redrawn
   htmx_before_morph_attr: (element, { attrName }) => !(attrName === "open" && element.matches("details, dialog")),
 });
-addEventListener("beforeunload", (e) => { if (all("form[data-guard][data-dirty]").some(isAtRisk)) e.preventDefault(); });
+addEventListener("beforeunload", (e) => {
+  if (!all("form[data-guard][data-dirty]").some((form) => isAtRisk(form) && !isGoing(form))) return;
+  e.preventDefault();
+  setTimeout(stayed);
+});
 
 // ── the pane beside a list: Enter goes into it, Esc back to the row ──
 let opener = null;
