@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from deploy.demo.county import Demo
 
 WAIT_S_MAX = 30.0
+LIMITS = httpx.Limits(keepalive_expiry=2)  # the programs end a quiet connection after 5 s: a question must not cross that
 JSON = {"Accept": "application/json"}
 ACCOUNT = "张福根说东邻李水木新砌的围墙往他家屋檐下占了半尺，滴水没处落，要求拆回老墙脚。李水木说是按老界砌的。"
 Say = Callable[[str], None]
@@ -35,7 +36,7 @@ class Page:
 
     def __init__(self, url: str, account: str) -> None:
         self.account = account
-        self.http = httpx.AsyncClient(base_url=url, headers=JSON, timeout=WAIT_S_MAX)
+        self.http = httpx.AsyncClient(base_url=url, headers=JSON, timeout=WAIT_S_MAX, limits=LIMITS)
 
     async def sign_in(self) -> "Page":
         got = await self.http.post("/sign-in", data={"name": self.account, "password": PASSWORD})

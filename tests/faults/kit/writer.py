@@ -68,7 +68,7 @@ def mutate(names: set[str]) -> None:
             return c
 
         engine.connect_sqlite = checkpoint.connect_sqlite = careless
-        durable.SETTINGS = ()
+        durable.SETTINGS = {}
     if "blobs-nosync" in names:
         blob_store._sync = lambda descriptor: None
     if "blobs-nofolder" in names:
