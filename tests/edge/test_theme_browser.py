@@ -38,12 +38,22 @@ def test_dark_is_chosen_once_and_holds_its_contrast_everywhere(open_page: Callab
     assert ground(page) == DARK_GROUND
 
 
+INKS = """() => ["ink", "soft", "act", "good", "soon", "late", "good-bg", "late-bg", "soon-bg", "act-bg", "heat-3", "card"]
+  .map((name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`)).concat(getComputedStyle(document.documentElement).colorScheme)"""
+
+
 def test_on_paper_stands_what_was_written_and_no_button(open_page: Callable, nodes: Served):
     from playwright.sync_api import expect
 
     subjects = nodes.do(Rig.a_busy_village)
     page = signed_in(open_page(nodes.url["village"] + "/sign-in", DESK), "wangfang", f"/cases/{subjects[0]}")
     page.emulate_media(media="print")
+    by_day = page.evaluate(INKS)
+    for chosen in ("", "dark"):  # as the computer has it, or under the name: paper is white for everybody
+        page.emulate_media(media="print", color_scheme="dark")
+        page.evaluate("chosen => { if (chosen) document.documentElement.dataset.theme = chosen }", chosen)
+        assert page.evaluate(INKS) == by_day, chosen or "随电脑"
+    assert page.evaluate("matchMedia('print').matches")
     expect(page.locator("header.bar")).to_be_hidden()
     expect(page.locator("#timeline")).to_be_visible()
     assert page.locator("button:visible, form:visible").count() == 0
