@@ -53,6 +53,7 @@ def test_on_paper_stands_what_was_written_and_no_button(open_page: Callable, nod
         page.emulate_media(media="print", color_scheme="dark")
         page.evaluate("chosen => { if (chosen) document.documentElement.dataset.theme = chosen }", chosen)
         assert page.evaluate(INKS) == by_day, chosen or "随电脑"
+    look(page, "print-case-in-the-dark")
     assert page.evaluate("matchMedia('print').matches")
     expect(page.locator("header.bar")).to_be_hidden()
     expect(page.locator("#timeline")).to_be_visible()
