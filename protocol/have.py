@@ -26,7 +26,6 @@ SIGNATURE_BYTES = 64
 HAVE_BYTES_MAX = 262_144  # some 3,000 lanes of one ledger
 HASH_BYTES = 32
 _SIGNED_AS = b"yidi have 1\0"
-MIB_BYTES = 2**20
 TIGHT_MIB = 1024  # a year of a small node with its photos
 FULL_MIB = 4  # a save takes less, its log and a page of photos together about so much
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.codes import as_code
 from protocol.node.journal.rows import among, bound, fetch, named
-from protocol.node.journal.search import newest
+from protocol.node.journal.search import subjects
 from protocol.node.listing import Asked, Where, subjects_of
 
 LOOKED_AT: Final = 2_000
@@ -40,7 +40,7 @@ class Sign(msgspec.Struct, frozen=True):
 async def found(c: AsyncConnection, asked: Asked, ordered: str, where: Callable[[Sequence[str] | None], Awaitable[Where]]) -> Found:
     """where: what the list holds, of these hits or of all. Of a word that very many texts have only some are looked at first; where the asker
     may see too few of those, all."""
-    hits = await newest(c, as_code(asked.text), LOOKED_AT) if asked.is_words else None
+    hits = await subjects(c, as_code(asked.text), LOOKED_AT) if asked.is_words else None
     if hits is not None and len(hits) >= LOOKED_AT:
         some = await _listed(c, ordered, await where(hits))
         if len(some) > FOUND_MAX:
@@ -53,7 +53,7 @@ async def _listed(c: AsyncConnection, ordered: str, where: Where) -> list[str]:
     return [row[0] for row in await fetch(c, subjects_of(where[0], ordered), where[1])]
 
 
-async def signs(c: AsyncConnection, subjects: Sequence[str]) -> tuple[Sign, ...]:
-    some = {"some": bound(c, list(subjects[:SAMPLE_MAX]))}
+async def signs(c: AsyncConnection, hits: Sequence[str]) -> tuple[Sign, ...]:
+    some = {"some": bound(c, list(hits[:SAMPLE_MAX]))}
     rows = await named(c, f"select type, status, ledger, logged_ms from case_row where {among(c, 'subject', 'some')}", some)
     return tuple(Sign(row.type or "", row.status or "", row.ledger, row.logged_ms or 0) for row in rows)

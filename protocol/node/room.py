@@ -3,7 +3,8 @@
 import shutil
 from pathlib import Path
 
-from protocol.have import MIB_BYTES, Room
+from protocol.have import Room
+from protocol.node.blobs import MEGABYTE
 
 
 def room_of(folder: Path | None) -> Room | None:
@@ -12,6 +13,7 @@ def room_of(folder: Path | None) -> Room | None:
         usage = shutil.disk_usage(folder) if folder else None
     except OSError:
         return None
-    return (
-        Room(min(usage.free, usage.total) // MIB_BYTES, usage.total // MIB_BYTES) if usage else None
-    )  # a quota may be less than what is free
+    if usage is None:
+        return None
+    free = min(usage.free, usage.total)  # a quota may be less than what is free
+    return Room(free // MEGABYTE, usage.total // MEGABYTE)

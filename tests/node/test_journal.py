@@ -12,7 +12,7 @@ from sqlalchemy import text
 from protocol.entry import START, chain
 from protocol.node.journal import Journal, LaneHead, Stored, rebuild
 from protocol.node.journal.rows import fetch
-from protocol.node.journal.search import grams, newest, subjects
+from protocol.node.journal.search import grams, subjects
 from protocol.problem import Refused
 from tests.node.journal_kit import KEY, ORIGIN, PLACE, Lane, Views, no_tables, subject
 from tests.simulation.store import Disk, open_journal
@@ -269,8 +269,8 @@ class Contract:
                     assert {int(s, 16) for s in await journal.search(asked)} == found, asked
                     async with journal.read() as c:
                         assert {int(s, 16) for s in await subjects(c, asked)} == found, asked
-                        assert {int(s, 16) for s in await newest(c, asked, 9)} == found, asked
-                        some = [int(s, 16) for s in await newest(c, asked, 1)]
+                        assert {int(s, 16) for s in await subjects(c, asked, 9)} == found, asked
+                        some = [int(s, 16) for s in await subjects(c, asked, 1)]
                         assert set(some) <= found, asked
                         assert some or not found, asked
                 await journal.index()

@@ -65,9 +65,9 @@ def _sure(words: list[str]) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _hits(postgres: bool, words: tuple[str, ...], few: bool = False, cut: bool = False) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """few: only the last :most are wanted, so each is looked up by itself instead of walking an index of all · cut: the index is
-    walked from its end, each offer held against its text, until :most are found."""
+def _hits(postgres: bool, words: tuple[str, ...], few: bool = False) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """few: only the last :most are wanted, so the index is walked from its end, each offer held against its text where the index alone
+    does not decide, until so many are found."""
     found = "select id, subject from search where "
     if not words:
         return found + "1 = 1", ()
@@ -80,14 +80,14 @@ def _hits(postgres: bool, words: tuple[str, ...], few: bool = False, cut: bool =
     if postgres:
         asked = " & ".join([f"'{g}'" for g in whole] + [f"'{g}':*" for g in begun])
         indexed = "grams @@ cast(:find_grams as tsquery)"
-        if cut:
+        if few:
             return _last(f"select id, subject from search where {indexed} and {exact} order by id desc", found, exact, values, asked)
     else:
         asked = " AND ".join([f'"{g}"' for g in whole] + [f'"{g}"*' for g in begun])
         sure = _sure(list(words))
         at = "(id + 0)" if sure and not few else "id"  # in an index that holds the subject (listing.SEARCH); the row holds all the text
-        last = " order by rowid desc limit :most" if sure and (few or cut) else ""
-        if cut and not sure:
+        last = " order by rowid desc limit :most" if sure and few else ""
+        if few and not sure:
             offers = "select search.id, subject from search_gram join search on search.id = search_gram.rowid where search_gram match :find_grams"
             return _last(f"{offers} and {exact} order by search_gram.rowid desc", found, exact, values, asked)
         indexed = f"{at} in (select rowid from search_gram where search_gram match :find_grams{last})"
@@ -109,9 +109,3 @@ async def subjects(connection: AsyncConnection, question: str, most: int | None 
         return [row[1] for row in await fetch(connection, sql, dict(values))]
     last = f"select id, subject from ({sql}) as hit order by (id + 0) desc limit :most"
     return [row[1] for row in await fetch(connection, last, {**dict(values), "most": most})]
-
-
-async def newest(connection: AsyncConnection, question: str, most: int) -> list[str]:
-    """As `subjects`, and of a question that more than `most` answer, those whose text changed last: its cost does not grow with the others."""
-    sql, values = _hits(is_postgres(connection), tuple(words_of(question)), cut=True)
-    return [row[1] for row in await fetch(connection, sql, {**dict(values), "most": most})]

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from litestar import Request, Response, get
 
 from protocol import place
-from protocol.have import MIB_BYTES
 from protocol.node import observe
+from protocol.node.blobs import MEGABYTE
 from protocol.node.room import room_of
 from protocol.node.version import VERSION
 from protocol.node.web.page import KEPT_NOWHERE, node_of, twin
@@ -42,15 +42,15 @@ async def health_of(node: Any) -> dict[str, Any]:
     why = [name for name, is_so in failing.items() if is_so]
     pump = getattr(node, "pump", None)
     link = "none" if pump is None else "up" if pump.state().link.connected else "down"
-    said = {
+    return {
         "status": "failing" if why else "ok",
         "why": why,
         "store": store,
-        "disk_free_bytes": room and room.free_mib * MIB_BYTES,
+        "disk_free_bytes": room and room.free_mib * MEGABYTE,
         "link": link,
         "version": VERSION,
+        "waits": gate is not None and gate.is_waiting,
     }
-    return {**said, "waits": gate is not None and gate.is_waiting}
 
 
 async def _store(node: Any) -> str:
