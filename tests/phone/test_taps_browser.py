@@ -95,6 +95,51 @@ def test_a_visit_from_the_list_to_the_report_in_six_taps(world, open_page, size)
     fits_a_thumb(page, f"phone-{wide}-help")
 
 
+def test_a_thumb_that_taps_twice_takes_one_step(world, open_page):
+    url, hub, run = world
+    subject = run(hub.send("田埂地界"))
+    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
+    phone.sign_in("cadre")
+    phone.task("田埂地界")
+    main = phone.page.locator(".foot button")
+    expect(main).to_have_text("接单")
+    box = main.bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    phone.page.evaluate(
+        "([x, y]) => { globalThis.under = []; new MutationObserver(() => under.push(document.elementFromPoint(x, y).tagName)).observe(app, { childList: true, subtree: true, characterData: true }); }",
+        [x, y],
+    )
+    main.tap()
+    expect(main).to_have_text("已到现场")
+    assert "BUTTON" not in phone.page.evaluate("under"), "the second tap of a double one would have met the next step"
+    phone.main("已到现场")
+    expect(phone.page.get_by_role("button", name="提交反馈")).to_be_visible()
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
+    assert run(hub.root.reads.task(hub.root.actor(), subject)).status == "arrived"
+
+
+def test_a_list_that_moves_under_the_thumb_opens_nothing_else(world, open_page):
+    url, hub, run = world
+    run(hub.send("田埂地界"))
+    recalled = run(hub.send("空调外机对着窗"))
+    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
+    phone.sign_in("cadre")
+    page = phone.page
+    expect(page.locator(".card")).to_have_count(2)
+    page.wait_for_timeout(500)  # he looks at it
+    page.evaluate("""() => { globalThis.hit = []; new MutationObserver(() => {
+      for (const card of document.querySelectorAll('.card')) { const r = card.getBoundingClientRect(); hit.push([card.innerText, Boolean(document.elementFromPoint(r.x + 9, r.y + 9).closest('a'))]); }
+    }).observe(app, { childList: true, subtree: true }); }""")
+    run(hub.root.say(RecallTask(id=new_id(), task=recalled, reason="双方谈好了"), hub.root.actor()))
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.get_by_role("heading", name="刚撤回，不用去了")).to_be_visible()
+    met = page.evaluate("hit")
+    assert met and not any(is_hit for _, is_hit in met), met
+    phone.task("田埂地界")
+    expect(page.get_by_role("heading", name="上门：田埂地界")).to_be_visible()
+
+
 @both_sizes
 def test_what_is_tapped_on_other_days_can_be_hit_too(world, open_page, size):
     url, hub, run = world
@@ -132,6 +177,7 @@ def test_what_is_tapped_on_other_days_can_be_hit_too(world, open_page, size):
     expect(page.get_by_role("link", name=re.compile("空调外机"))).to_be_visible()
     run(hub.root.say(RecallTask(id=new_id(), task=recalled, reason="双方谈好了"), hub.root.actor()))
     page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.get_by_role("heading", name="刚撤回，不用去了")).to_be_visible()
     phone.task("空调外机")
     expect(page.get_by_text("不用去了。")).to_be_visible()
     fits_a_thumb(page, f"phone-{wide}-recalled")

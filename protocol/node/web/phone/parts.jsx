@@ -1,8 +1,19 @@
 // Small pieces that several screens show.
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { flow, halves, heard, isOffline, left, me, mine, notice, share, signed } from "./state.js";
 import { isUnsent } from "./outbox.js";
 
-const SOON_MS = 86_400_000;
+const SOON_MS = 86_400_000, STILL_MS = 350; // longer than a second tap of a double one, shorter than a thought
+/** A ref to what takes no tap for a moment after `told` has changed: the finger was on its way to what stood in that place before. */
+export function useStill(told) {
+  const ref = useRef();
+  useLayoutEffect(() => {
+    const { style } = ref.current, timer = setTimeout(() => { style.pointerEvents = ""; }, STILL_MS);
+    style.pointerEvents = "none";
+    return () => clearTimeout(timer);
+  }, [told]);
+  return ref;
+}
 export const Tag = ({ tone, children }) => <span class={`tag ${tone ?? ""}`}>{children}</span>;
 export const isOver = (t) => ["reported", "declined", "recalled"].includes(t.status);
 export const Due = ({ t }) => {
