@@ -43,6 +43,9 @@ class Wire:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
             return _reset(writer)
+        if self.is_cut:  # meanwhile
+            _reset(far_writer)
+            return _reset(writer)
         self._open |= {writer, far_writer}
         try:
             await asyncio.gather(self._relay(reader, far_writer), self._relay(far_reader, writer))

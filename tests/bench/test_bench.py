@@ -19,8 +19,9 @@ def test_a_slice_of_each_bench_gives_sound_figures(name, capfd):
     if "chromium" in command.needs(name) and not CHROMIUM:
         pytest.skip("needs chromium: apt-get install -y chromium fonts-noto-cjk")
     code = command.main([name, "--json", "--runs", "1", "--slice"])
-    told = json.loads(capfd.readouterr().out.strip().splitlines()[-1])
-    assert code == 0 and told["ok"], told
+    said = capfd.readouterr()
+    told = json.loads(said.out.strip().splitlines()[-1])
+    assert code == 0 and told["ok"], f"{told}\n{said.err[-3000:]}"
     assert told["command"] == f"bench {name}" and told["slice"] and told["cores"] > 0
     for key, one in told["figures"].items():
         assert one.keys() >= SOUND, key

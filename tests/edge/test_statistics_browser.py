@@ -13,9 +13,9 @@ from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 
 pytestmark = needs_chromium
-GIVES_UP = """() => new MutationObserver(() => {
+GIVES_UP = """() => new MutationObserver((_, once) => {
   const going = document.querySelector(".going");
-  if (going) { sessionStorage.told = going.innerText; going.querySelector("button").click(); }
+  if (going) { sessionStorage.told = going.innerText; going.querySelector("button").click(); once.disconnect(); }
 }).observe(document.querySelector("#main"), { childList: true })"""
 
 

@@ -1,12 +1,13 @@
 """The board in a real Chromium: it stays true by itself, a cadre is sent from its pane, and it holds on a phone."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
-from protocol.commands import ArriveTask, ConfirmTask, SignAgreement
+from protocol.commands import ArriveTask, ConfirmTask, SignAgreement, VoidDispute
 from tests.hub_pages.world import PASSWORD, Hub, served
 from tests.kit.browser import DESK, PHONE, look, sign_in
 from tests.kit.machine import needs_chromium
@@ -56,6 +57,27 @@ def test_an_operator_sends_a_cadre_from_the_board_and_watches_each_step(county, 
     expect(board.locator("#board-rows tr")).to_have_count(8)
     expect(board.locator(".first")).to_have_count(0)  # he has sent somebody
     look(board, "board")
+
+
+# After each redraw of a live page: which rows a click would meet just then.
+MET = """() => { globalThis.met = []; addEventListener('htmx:after:swap', () => { met.push([...document.querySelectorAll('#board-rows [data-row]')].map((row) => {
+  const at = row.getBoundingClientRect(), hit = document.elementFromPoint(at.x + 3, at.y + 3);
+  return [row.closest('tr').dataset.case, Boolean(hit?.closest('a'))]; })); }); }"""
+
+
+def test_a_row_that_moves_under_the_mouse_takes_no_click_for_a_moment(county, open_page):
+    url, hub, run = county
+    board = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
+    rows = board.locator("#board-rows tr")
+    expect(rows).to_have_count(7)
+    stood = [row.get_attribute("data-case") or "" for row in rows.all()]
+    board.evaluate(MET)
+    run(hub.root.say(VoidDispute(id=new_id(), case=stood[2], reason="登记重了"), hub.root.actor()))
+    expect(rows).to_have_count(6)
+    met = next(dict(one) for one in board.evaluate("met") if len(one) == 6)
+    assert [case for case, is_hit in met.items() if is_hit] == stood[:2], "what stays where it was can be clicked, what moved up can't"
+    board.locator(f"[data-case='{stood[3]}'] a[data-row]").click()  # waits as a person would
+    expect(board).to_have_url(re.compile(stood[3]))
 
 
 def test_what_to_do_first_is_put_away_and_stays_away(county, open_page):

@@ -282,6 +282,28 @@ async def test_a_false_have_is_no_receipt_and_starts_no_chase(county, town):
     await evil.stop()
 
 
+async def test_who_connects_anew_is_asked_at_once_for_what_was_lost_with_the_old_connection(county, town, monkeypatch):
+    monkeypatch.setattr("protocol.node.link.catchup.ANSWER_S_MAX", 60.0)
+    _hub, _t1, v1, _ = county
+    await v1.stop()
+    silent, asked = Raw(town, N1), []
+
+    async def heard(msg) -> None:
+        asked.append(msg.reply)  # and its answer is lost
+
+    await soon(lambda: silent.link.is_connected)
+    await silent.link.subscribe(subjects.pull(town.certificates[N1].branch, N1), heard)
+    await silent.link.confirm()
+    lanes = {origin(N1): (5, bytes(32))}
+    await silent.say(subjects.have(V1, N1), have.sign(Have(N1, V1, lanes, now_ms(), want=True), signing_key(N1)))
+    await soon(lambda: len(asked) == 2)  # the county and the township
+    await asyncio.sleep(0.3)
+    assert len(asked) == 2
+    await silent.say(subjects.have(COMMON, N1), have.sign(Have(N1, COMMON, {}, now_ms(), want=True), signing_key(N1)))
+    await soon(lambda: len(asked) == 4)
+    await silent.stop()
+
+
 async def test_a_broken_entry_is_halved_down_to_the_last_good_one(county):
     hub, _, v1, _ = county
     await v1.stop()

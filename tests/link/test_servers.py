@@ -94,6 +94,21 @@ async def test_an_answer_goes_once_to_the_asker_and_nobody_else_may_write_there(
     assert not await v2.says(subjects.inbox(branch, N1) + ".unasked")
 
 
+async def test_what_was_asked_over_a_connection_that_is_lost_is_not_waited_for(town, wire):
+    v1, v2 = await wire(N1, town.branch), await wire(N2, town.branch)
+    branch, asked = town.certificates[N2].branch, asyncio.Event()
+
+    async def silent(_msg) -> None:
+        asked.set()
+
+    await v2.link.subscribe(subjects.pull(branch, N2), silent)
+    await v2.link.confirm()
+    answer = asyncio.ensure_future(v1.link.request(subjects.pull(branch, N2), b"", 600))
+    await asyncio.wait_for(asked.wait(), 15)
+    town.leaf.kill()
+    assert await asyncio.wait_for(answer, 15) is None
+
+
 async def test_sealed_ledgers_are_in_no_wildcard_of_those_who_do_not_list_them(town, wire):
     hub, hall, t1, v1, v2 = [await wire(node) for node in (HUB, HALL, T1, N1, N2)]
     sealed = f"{COUNTY}/sealed/{N1}"

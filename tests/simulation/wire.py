@@ -248,7 +248,7 @@ class WireLink:
         may = _node_may(certificate)
         self._says, self._hears, self._denied = tuple(may["pub"]["allow"]), tuple(may["sub"]["allow"]), tuple(may["sub"].get("deny", ()))
         self._greeted: list[Callable[[], None]] = []
-        self._answers: dict[str, asyncio.Future[Msg]] = {}
+        self._answers: dict[str, asyncio.Future[Msg | None]] = {}
         self._replies: set[str] = set()
         self._refusals: deque[str] = deque(maxlen=50)
         self._closed, self._reconnects, self._asked = False, 0, 0
@@ -343,6 +343,9 @@ class WireLink:
         self.at, self._closed = None, closed
         self.visit += 1
         self.poke.set()
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_result(None)
 
     # ── the rest is private ──
 

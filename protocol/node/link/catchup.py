@@ -46,6 +46,7 @@ class CatchUp:
         self._ground = ground
         self._needs: dict[tuple[str, str], Need] = {}
         self._poke = asyncio.Event()
+        self._asking: dict[str, set[asyncio.Task[Msg | None]]] = {}  # holder → what it was asked over its present connection
 
     def need(self, ledger: str, origin: str, until: int, holder: str, limit: int = BATCH_ENTRIES_MAX) -> None:
         """Somebody showed that the lane goes on to `until`. Does not block."""
@@ -64,6 +65,11 @@ class CatchUp:
             found.until, found.due, found.resting = max(best, found.until), asyncio.get_running_loop().time(), False
             found.tried.clear()
             self._poke.set()
+
+    def back(self, holder: str) -> None:
+        """It connected anew: what it was to answer before may be lost, so it is asked at once, not after ANSWER_S_MAX."""
+        for asked in self._asking.pop(holder, ()):
+            asked.cancel()
 
     @property
     def is_done(self) -> bool:
@@ -172,12 +178,23 @@ class CatchUp:
         ground = self._ground
         known = ground.peers.get(holder)
         subject = subjects.pull(ground.peers.branch(holder, lane[0]), holder)
-        answer = await ground.link.request(subject, msgspec.msgpack.encode(LaneAsk(*lane, after, need.limit, ground.speaks)), ANSWER_S_MAX)
+        answer = await self._answer(holder, subject, msgspec.msgpack.encode(LaneAsk(*lane, after, need.limit, ground.speaks)))
         if known is not None:
             known.failures = 0 if answer is not None else min(known.failures + 1, 100)
         if answer is None or not answer.data or (answer.headers or {}).get(REFUSED_HEADER):
             return None
         return self._read(holder, lane, after, answer)
+
+    async def _answer(self, holder: str, subject: str, body: bytes) -> Msg | None:
+        asked = asyncio.ensure_future(self._ground.link.request(subject, body, ANSWER_S_MAX))
+        self._asking.setdefault(holder, set()).add(asked)
+        try:
+            await asyncio.wait({asked})
+        finally:
+            if not asked.done():
+                asked.cancel()
+            self._asking.get(holder, set()).discard(asked)
+        return await self._ground.link.request(subject, body, ANSWER_S_MAX) if asked.cancelled() else asked.result()
 
     def _read(self, holder: str, lane: tuple[str, str], after: int, answer: Msg) -> Batch | None:
         try:

@@ -71,6 +71,7 @@ class Link:
         self._trying: Client | None = None  # the same once it was connected
         self._lost_s = 0.0
         self._over = asyncio.Event()
+        self._gone = asyncio.get_running_loop().create_future()  # done when the connection is lost
         self._refusals: deque[str] = deque(maxlen=REFUSALS_MAX)
         self._reconnects, self._closed, self._trouble = 0, False, ""
 
@@ -103,13 +104,17 @@ class Link:
         return True
 
     async def request(self, subject: str, body: bytes, timeout_s: float) -> Msg | None:
-        """None: not connected, nobody listens there, or no answer in time."""
+        """None: not connected, nobody listens there, no answer in time, or the connection is gone over which it would have come."""
         if self._nc is None or not self._nc.is_connected:
             return None
+        asked = asyncio.ensure_future(self._nc.request(subject, body, timeout=timeout_s))
         try:
-            return await self._nc.request(subject, body, timeout=timeout_s)
+            await asyncio.wait({asked, self._gone}, return_when=asyncio.FIRST_COMPLETED)
+            return asked.result() if asked.done() else None
         except (NatsError, TimeoutError):
             return None
+        finally:
+            asked.cancel()
 
     async def confirm(self) -> None:
         """Returns when the server has judged everything sent before. nats-py's PING overtakes what is pending, hence twice."""
@@ -166,6 +171,10 @@ class Link:
             else:
                 self._trouble = str(error)
 
+        async def lost() -> None:
+            self._gone.set_result(None)
+            self._gone = asyncio.get_running_loop().create_future()
+
         async def again() -> None:
             self._reconnects += 1
             self._greet()
@@ -187,6 +196,7 @@ class Link:
             "ping_interval": PING_S,
             "max_outstanding_pings": 2,
             "error_cb": refused,
+            "disconnected_cb": lost,
             "reconnected_cb": again,
             "closed_cb": gone,
             **({"tls": self._tls} if self._tls else {}),

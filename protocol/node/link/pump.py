@@ -197,10 +197,10 @@ class Pump:
     def _connected(self) -> None:
         """What was published into the dying connection is lost: say what is here and ask what is there.
 
-        Of our sealed ledger too, used or not: a restored disk may not know that it was. Of others that it forgot it is reminded (hearing).
+        Of *common* first: whoever hears that asks anew for what we were to answer over the old connection (hearing). Of our sealed ledger too, used or not: a restored disk may not know that it was. Of others that it forgot it is reminded (hearing).
         """
         self._fetching.again()
-        for ledger in dict.fromkeys([*self._ground.ledgers(), certificates.sealed_ledger(self._ground.certificate)]):
+        for ledger in dict.fromkeys([place.COMMON, *self._ground.ledgers(), certificates.sealed_ledger(self._ground.certificate)]):
             self.say(ledger, want=True)
 
     async def _speak(self) -> None:

@@ -33,12 +33,21 @@ addEventListener("htmx:before:swap", (e) => {
   const { ctx, tasks } = e.detail;
   if (ctx?.sourceElement?.matches?.("[data-aside]") && ctx.response?.status !== 200) return e.preventDefault(); // the save itself will say it
   if (!live(ctx?.sourceElement)) return;
+  stood = rows();
   for (let i = tasks.length - 1; i >= 0; i--) {
     const { target, fragment } = tasks[i];
     if (!target || !one(GUARDED, target)) continue;
     if (target.id === "steps" && turn(fragment) !== turn(target)) one("#steps-note").hidden = false;
     tasks.splice(i, 1);
   }
+});
+// ── a row that has just moved takes no click for a moment: the hand was on its way to what stood there before ──
+const STILL_MS = 350;
+const rows = () => new Map(all("main [data-row]").map((row) => [row.href, { row: row.closest("tr, li") ?? row, top: row.getBoundingClientRect().top }]));
+let stood = new Map(); // the rows before the page was redrawn
+const still = ({ style }) => { style.pointerEvents = "none"; setTimeout(() => { style.pointerEvents = ""; }, STILL_MS); };
+addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+  if (live(ctx?.sourceElement)) for (const [href, { row, top }] of rows()) if (stood.get(href)?.top !== top) still(row);
 });
 window.htmx.registerExtension("yidi", { // a form that somebody opened stays open when the page is redrawn
   htmx_before_morph_attr: (element, { attrName }) => !(attrName === "open" && element.matches("details, dialog")),
