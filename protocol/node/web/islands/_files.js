@@ -1,10 +1,10 @@
 // Files chosen in a form go to the node at once, in pieces, with progress and a way to give up; the form then only names them.
 // A cut line is waited out and gone on from; without JavaScript or https the form sends the files itself, as before.
+import { make } from "./_make.js";
 import { call, canSend, digest, sendPieces, thumbOf } from "./_send.js";
 
 const AGAIN_MS = 2_000, MEGABYTE = 1_048_576;
 const rest = (ms) => new Promise((done) => { setTimeout(done, ms); });
-const make = (tag, more = {}, ...children) => { const e = Object.assign(document.createElement(tag), more); e.append(...children); return e; };
 const busy = (form) => form.querySelectorAll("[data-sending]").length > 0;
 
 async function send(input, file) {

@@ -1,8 +1,9 @@
 // A form on its way to the node: after a second its button says so, after ten one may stop waiting and is told what then holds.
 // However often it is pressed it is sent once. Nothing of it is disabled: the browser reads it only after this, and what was typed stays.
+import { make } from "./_make.js";
+
 const SAID_MS = 1_000, STOP_MS = 10_000;
 const going = new Map(); // form → {button, before, box, timers, leaves: the browser itself sends it}
-const make = (tag, more = {}) => Object.assign(document.createElement(tag), more);
 const submits = (form) => form.querySelector("button.main") ?? form.querySelector("button:not([type=button], [type=reset])");
 
 function over(form) {

@@ -1,7 +1,8 @@
 // What takes longer than a moment says so: a file that is being made (a[data-takes]), a question of figures that is being counted (/statistics).
 // Either is asked once however often it is pressed, and can be given up. Without a script both are plain links.
+import { make } from "./_make.js";
+
 const SOON_MS = 300, MEGABYTE = 1_048_576;
-const make = (tag, more = {}) => Object.assign(document.createElement(tag), more);
 const nameOf = (answer, link) => decodeURIComponent(answer.headers.get("content-disposition")?.split("UTF-8''")[1] ?? link.pathname.split("/").at(-1));
 
 async function read(answer, onBytes) {
