@@ -129,10 +129,10 @@ class Blobs:
         part = self._part(address)
         return Progress(part.stat().st_size, _total_of(part)) if part else Progress(0, 0)
 
-    async def chunk(self, address: str, offset: int) -> bytes | None:
-        """A packed piece of at most CHUNK_BYTES from `offset`; None: not here or past the end."""
+    async def chunk(self, address: str, offset: int, most: int = CHUNK_BYTES) -> bytes | None:
+        """A packed piece of at most `most` bytes from `offset`, never more than CHUNK_BYTES; None: not here or past the end."""
         path = self._path(address)
-        return await asyncio.to_thread(_read_piece, path, address, offset) if path.exists() else None
+        return await asyncio.to_thread(_read_piece, path, address, offset, min(most, CHUNK_BYTES)) if path.exists() else None
 
     async def write_chunk(self, address: str, packed: bytes) -> Progress:
         """A piece that is not the next one changes nothing (the answer says where to go on). Raises Refused frame_broken."""
@@ -331,13 +331,13 @@ def _sum(address: str, offset: int, total: int, data: bytes) -> bytes:
     return blake2b(f"{address}\0{offset}\0{total}\0".encode() + data, digest_size=16).digest()
 
 
-def _read_piece(path: Path, address: str, offset: int) -> bytes | None:
+def _read_piece(path: Path, address: str, offset: int, most: int) -> bytes | None:
     with path.open("rb") as file:
         total = os.fstat(file.fileno()).st_size
         if not 0 <= offset < total:
             return None
         file.seek(offset)
-        data = file.read(CHUNK_BYTES)
+        data = file.read(most)
     return msgspec.msgpack.encode(_Piece(address, offset, total, data, _sum(address, offset, total, data)))
 
 

@@ -193,7 +193,7 @@ class Node:
         self.memory, self.wake, self.skew_ms = Memory(), Wake(), 0
         self.admits = Admits(self.memory, bytes(town.key.verify_key), certificate, self.wake)
         self.blobs = None
-        self.version, self.speaks = "0.1.0", SPEAKS
+        self.version, self.speaks, self.leads = "0.1.0", SPEAKS, True
         self.pump: Pump | None = None
         self.task: asyncio.Task | None = None
 
@@ -229,7 +229,7 @@ class Node:
         link = Link(self.name, self.certificate.branch, self.town.creds(self.name), self.servers, self.town.folder / "ca.pem")
         self.pump = Pump(
             self.memory, self.admits, link, self.signer, self.certificate, self.wake, lambda: now_ms() + self.skew_ms,
-            blobs=self.blobs, version=self.version, speaks=self.speaks,
+            blobs=self.blobs, version=self.version, speaks=self.speaks, leads=lambda: self.leads,
         )  # fmt: skip
         self.task = asyncio.create_task(self.pump.run(), name=self.name)
         return self

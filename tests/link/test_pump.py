@@ -301,6 +301,9 @@ async def test_who_connects_anew_is_asked_at_once_for_what_was_lost_with_the_old
     assert len(asked) == 2
     await silent.say(subjects.have(COMMON, N1), have.sign(Have(N1, COMMON, {}, now_ms(), want=True), signing_key(N1)))
     await soon(lambda: len(asked) == 4)
+    await asyncio.sleep(0.3)
+    await silent.say(subjects.have(COMMON, N1), have.sign(Have(N1, COMMON, {}, now_ms(), want=True), signing_key(N1)))
+    await soon(lambda: len(asked) == 6)  # a line that flaps
     await silent.stop()
 
 

@@ -291,8 +291,6 @@ class WireLink:
                 return None
             async with asyncio.timeout(timeout_s):
                 return await answer
-        except TimeoutError:
-            return None
         finally:
             self._answers.pop(reply, None)
 

@@ -15,6 +15,7 @@ from protocol import certificate as certificates
 from protocol.batch import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, SPEAKS_MAX, Batch
 from protocol.entry import START, UNREADABLE
 from protocol.node import observe
+from protocol.node.blobs import CHUNK_BYTES
 from protocol.node.forks import Forks
 from protocol.node.link import subjects
 from protocol.node.link.branches import EndAsk, end_asks
@@ -38,10 +39,12 @@ class LaneAsk(msgspec.Struct, array_like=True, frozen=True):
 
 
 class BlobAsk(msgspec.Struct, array_like=True, frozen=True):
-    """address: 64 hex digits · offset: cipher bytes the asker has already; all of them: it tells us that it has the whole."""
+    """address: 64 hex digits · offset: cipher bytes the asker has already; all of them: it tells us that it has the whole · most: bytes that
+    it wants at once, 0 = a whole piece."""
 
     address: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     offset: Seq
+    most: Seq = 0
 
 
 _lane_asks, _blob_asks = msgspec.msgpack.Decoder(LaneAsk), msgspec.msgpack.Decoder(BlobAsk)
@@ -88,7 +91,7 @@ class Answers:
             if ask.offset >= rows[0]["size"] and not rows[0]["elsewhere"]:
                 async with ground.journal.writing() as w:
                     await w.connection.execute(_ELSEWHERE, {"address": ask.address, "node": node})
-            await self._respond(msg, await ground.blobs.chunk(ask.address, ask.offset) or b"")
+            await self._respond(msg, await ground.blobs.chunk(ask.address, ask.offset, ask.most or CHUNK_BYTES) or b"")
         except (Refused, *UNREADABLE) as error:
             await self._refuse(msg, error)
 

@@ -65,7 +65,10 @@ class Branches:
         for holder in self._holders(wanted):
             subject = subjects.pull(self._ground.peers.branch(holder, wanted.ledger), holder)
             ask = EndAsk(wanted.ledger, wanted.origin, wanted.seq, wanted.hash)
-            answer = await self._ground.link.request(subject, msgspec.msgpack.encode(ask), ANSWER_S_MAX)
+            try:
+                answer = await self._ground.link.request(subject, msgspec.msgpack.encode(ask), ANSWER_S_MAX)
+            except TimeoutError:
+                continue
             if answer is not None and answer.data and await self._taken(holder, wanted, answer.data):
                 return
 

@@ -1,10 +1,13 @@
 """Catching up: whatever is missing is pulled, a bounded piece at a time, from any node that has the lane, at our own pace.
 
 A piece that is refused is asked for again at half its size, down to one commit; then the next holder is asked, and when all have
-failed the lane rests for `REST_S` while the others go on. Resumable by nature: the next pull begins at the lane's head.
+failed the lane rests for `REST_S` while the others go on. One that did not come in time is asked for at a quarter of its size and
+waited for twice as long: a thin line carries small ones. What nobody gives is asked for no more until somebody shows it again, but
+counted as missing as long as a proven Have says that it exists. Resumable by nature: the next pull begins at the lane's head.
 """
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 
 import msgspec
@@ -20,7 +23,8 @@ from protocol.problem import Refused
 
 WORKERS = 4  # lanes pulled at once: the store admits one at a time anyway, the others hide the wire's delay
 WORKERS_SHARED = 16  # where others write at the same time, one transaction takes what so many bring
-ANSWER_S_MAX = 3.0
+ANSWER_S_MAX, PATIENCE_S_MAX = 3.0, 24.0  # at first; on a line that turned out to be thin
+PIECE_S = 1.0  # what came sooner may be larger the next time; what is live does not wait long behind it
 RETRY_S_MIN, RETRY_S_MAX, REST_S = 0.2, 5.0, 30.0
 FOLLOWS_S = 0.5  # how soon a program that has come to lead begins to pull
 CALM_S_MAX = 0.5  # live goes first, but never starves what is behind
@@ -28,12 +32,13 @@ CALM_S_MAX = 0.5  # live goes first, but never starves what is behind
 
 @dataclass
 class Need:
-    """until: the seq known to exist · since_ms: when that was shown first · limit: entries asked for at once · tried: nodes that failed since the
-    last success."""
+    """until: the seq known to exist · since_ms: when that was shown first · limit: entries asked for at once · patience_s: how long an answer is
+    waited for · tried: nodes that failed since the last success · due: inf = not before somebody shows it again."""
 
     until: int
     since_ms: int = 0
     limit: int = BATCH_ENTRIES_MAX
+    patience_s: float = 0.0
     tried: set[str] = field(default_factory=set)
     pause_s: float = RETRY_S_MIN
     due: float = 0.0
@@ -59,7 +64,7 @@ class CatchUp:
 
     def again(self, ledger: str, origin: str) -> None:
         """What the lane ended with here has changed: whoever was refused before may be right now."""
-        best = max((k.lanes.get(ledger, {}).get(origin, (0, b""))[0] for k in self._ground.peers if not k.revoked), default=0)
+        best = self._proven((ledger, origin))
         if best > self._ground.head(ledger, origin).seq:
             found = self._needs.setdefault((ledger, origin), Need(best, self._ground.clock()))
             found.until, found.due, found.resting = max(best, found.until), asyncio.get_running_loop().time(), False
@@ -70,6 +75,11 @@ class CatchUp:
         """It connected anew: what it was to answer before may be lost, so it is asked at once, not after ANSWER_S_MAX."""
         for asked in self._asking.pop(holder, ()):
             asked.cancel()
+
+    def _proven(self, lane: tuple[str, str]) -> int:
+        """The last seq that somebody who counts signed to have."""
+        ledger, origin = lane
+        return max((k.lanes.get(ledger, {}).get(origin, (0, b""))[0] for k in self._ground.peers if not k.revoked), default=0)
 
     @property
     def is_done(self) -> bool:
@@ -87,7 +97,10 @@ class CatchUp:
         return self._needs[lane].since_ms
 
     def forget_met(self) -> None:
-        """What a program that leads has pulled meanwhile."""
+        """What a program that leads has pulled meanwhile, and what was shown by somebody who counts no more."""
+        for lane, need in self._needs.items():
+            if need.due == math.inf:
+                need.until = min(need.until, self._proven(lane))
         for lane in [lane for lane, need in self._needs.items() if not need.busy and self._ground.head(*lane).seq >= need.until]:
             del self._needs[lane]
 
@@ -122,7 +135,7 @@ class CatchUp:
         if not idle:
             return None, 60.0
         due, lane = min(idle)
-        return (lane, 0.0) if due <= now else (None, due - now)
+        return (lane, 0.0) if due <= now else (None, min(due - now, 60.0))
 
     async def _pull(self, lane: tuple[str, str], need: Need) -> None:
         """One request and its admission; sets when to go on."""
@@ -134,8 +147,8 @@ class CatchUp:
         if holder is None or not ground.link.is_connected:
             need.tried.clear()
             need.due, need.pause_s = loop.time() + need.pause_s, min(need.pause_s * 2, RETRY_S_MAX)
-            if need.pause_s == RETRY_S_MAX:
-                need.until = 0  # given up until somebody shows the lane again: a false word must not be chased for ever
+            if need.pause_s == RETRY_S_MAX:  # a false word must not be chased for ever, a proven one is not forgotten
+                need.due, need.until = math.inf, min(need.until, self._proven(lane))
             return
         need.resting = False
         got = await self._ask(holder, lane, after, need)
@@ -153,7 +166,7 @@ class CatchUp:
             self._judge(lane, need, holder, got, refused)
             return
         await ground.refresh([lane[0]])
-        need.pause_s, need.limit = RETRY_S_MIN, min(need.limit * 2, BATCH_ENTRIES_MAX)
+        need.pause_s = RETRY_S_MIN
         need.tried.clear()
 
     def _judge(self, lane: tuple[str, str], need: Need, holder: str, got: Batch, refused: Refused) -> None:
@@ -175,26 +188,37 @@ class CatchUp:
     @observe.each("pull", lambda _, holder, lane, *__: {"node": holder, "ledger": lane[0], "origin": lane[1]})
     async def _ask(self, holder: str, lane: tuple[str, str], after: int, need: Need) -> Batch | None:
         """None: no answer, nothing to give, or not for us. A broken answer is counted."""
-        ground = self._ground
-        known = ground.peers.get(holder)
-        subject = subjects.pull(ground.peers.branch(holder, lane[0]), holder)
-        answer = await self._answer(holder, subject, msgspec.msgpack.encode(LaneAsk(*lane, after, need.limit, ground.speaks)))
+        ground, loop = self._ground, asyncio.get_running_loop()
+        known, began = ground.peers.get(holder), loop.time()
+        try:
+            answer = await self._answer(
+                holder, lane[0], LaneAsk(*lane, after, need.limit, ground.speaks), max(need.patience_s, ANSWER_S_MAX)
+            )
+        except TimeoutError:
+            answer, need.limit, need.patience_s = None, max(need.limit // 4, 1), min(max(need.patience_s, ANSWER_S_MAX) * 2, PATIENCE_S_MAX)
         if known is not None:
             known.failures = 0 if answer is not None else min(known.failures + 1, 100)
         if answer is None or not answer.data or (answer.headers or {}).get(REFUSED_HEADER):
             return None
+        took_s = loop.time() - began
+        need.patience_s = min(took_s * 4, PATIENCE_S_MAX)
+        if took_s < PIECE_S:
+            need.limit = min(need.limit * 2, BATCH_ENTRIES_MAX)
         return self._read(holder, lane, after, answer)
 
-    async def _answer(self, holder: str, subject: str, body: bytes) -> Msg | None:
-        asked = asyncio.ensure_future(self._ground.link.request(subject, body, ANSWER_S_MAX))
-        self._asking.setdefault(holder, set()).add(asked)
-        try:
-            await asyncio.wait({asked})
-        finally:
-            if not asked.done():
+    async def _answer(self, holder: str, ledger: str, ask: LaneAsk, most_s: float) -> Msg | None:
+        """As Link.request; asked anew each time the holder has connected anew."""
+        subject, body = subjects.pull(self._ground.peers.branch(holder, ledger), holder), msgspec.msgpack.encode(ask)
+        while True:
+            asked = asyncio.ensure_future(self._ground.link.request(subject, body, most_s))
+            self._asking.setdefault(holder, set()).add(asked)
+            try:
+                await asyncio.wait({asked})
+            finally:
                 asked.cancel()
-            self._asking.get(holder, set()).discard(asked)
-        return await self._ground.link.request(subject, body, ANSWER_S_MAX) if asked.cancelled() else asked.result()
+                self._asking.get(holder, set()).discard(asked)
+            if not asked.cancelled():
+                return asked.result()
 
     def _read(self, holder: str, lane: tuple[str, str], after: int, answer: Msg) -> Batch | None:
         try:

@@ -104,14 +104,16 @@ class Link:
         return True
 
     async def request(self, subject: str, body: bytes, timeout_s: float) -> Msg | None:
-        """None: not connected, nobody listens there, no answer in time, or the connection is gone over which it would have come."""
+        """None: not connected, nobody listens there, or the connection is gone over which it would have come. Raises TimeoutError."""
         if self._nc is None or not self._nc.is_connected:
             return None
         asked = asyncio.ensure_future(self._nc.request(subject, body, timeout=timeout_s))
         try:
             await asyncio.wait({asked, self._gone}, return_when=asyncio.FIRST_COMPLETED)
             return asked.result() if asked.done() else None
-        except (NatsError, TimeoutError):
+        except TimeoutError:
+            raise TimeoutError(subject) from None
+        except NatsError:
             return None
         finally:
             asked.cancel()

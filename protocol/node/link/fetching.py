@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from protocol import certificate as certificates
 from protocol.node import observe
+from protocol.node.blobs import CHUNK_BYTES
 from protocol.node.bodies import ASIDE, DONE, GONE, THUMB, UNTOLD, WANTED
 from protocol.node.link import subjects
 from protocol.node.link.answers import REFUSED_HEADER, BlobAsk
@@ -23,7 +24,9 @@ from protocol.node.link.ground import Ground
 from protocol.problem import Refused
 
 AT_ONCE = 20  # files looked at in one round
-PIECE_S_MAX = 5.0
+PIECE_S_MAX, PATIENCE_S_MAX = 5.0, 60.0  # at first; on a line that turned out to be thin
+PIECE_S = 1.0  # what came sooner may be larger the next time; what is live does not wait long behind it
+PIECE_BYTES_MIN = 4096
 PAUSE_S_MIN, PAUSE_S_MAX = 0.1, 5.0
 REST_S_MIN, REST_S_MAX = 0.2, 600.0  # of one file that nobody gave
 RESTS_MAX = 2_000
@@ -48,6 +51,7 @@ class Fetching:
         self._opened: set[str] = set()  # looked at, not yet noted in the journal
         self._rests: dict[str, tuple[float, float]] = {}  # address → (due, pause)
         self._trouble: dict[str, str] = {}
+        self._most, self._patience_s = CHUNK_BYTES, PIECE_S_MAX  # of the line, as it turned out
 
     def poke(self) -> None:
         """Something was committed: it may name a file."""
@@ -195,7 +199,20 @@ class Fetching:
         return answer.data if answer is not None and answer.data else None
 
     async def _ask(self, holder: str, ledger: str, address: str, offset: int) -> Msg | None:
-        """None: no answer, or refused."""
-        subject = subjects.blob(self._ground.peers.branch(holder, ledger), holder)
-        answer = await self._ground.link.request(subject, msgspec.msgpack.encode(BlobAsk(address, offset)), PIECE_S_MAX)
-        return None if answer is None or (answer.headers or {}).get(REFUSED_HEADER) else answer
+        """None: no answer, or refused. What did not come in time is asked for at a quarter of its size the next time, and waited for longer."""
+        subject, loop = subjects.blob(self._ground.peers.branch(holder, ledger), holder), asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            answer = await self._ground.link.request(
+                subject, msgspec.msgpack.encode(BlobAsk(address, offset, self._most)), self._patience_s
+            )
+        except TimeoutError:
+            self._most, self._patience_s = max(self._most // 4, PIECE_BYTES_MIN), min(self._patience_s * 2, PATIENCE_S_MAX)
+            return None
+        if answer is None or (answer.headers or {}).get(REFUSED_HEADER):
+            return None
+        took_s = loop.time() - began
+        self._patience_s = min(max(took_s * 4, PIECE_S_MAX), PATIENCE_S_MAX)
+        if answer.data and took_s < PIECE_S:
+            self._most = min(self._most * 2, CHUNK_BYTES)
+        return answer

@@ -25,6 +25,7 @@ from protocol.problem import Refused
 
 LOCAL = frozenset({"disk_full", "store_busy", "store_damaged"})  # refusals that are our own store's, never the batch's fault
 AGAIN_S = 1.0
+FOLLOWS_S = 0.2  # so often at most a program that does not lead tells its pages what was heard
 WITNESS_MS = 60_000  # an unchanged Have is written again so seldom
 SAMPLE_BYTES_MAX = 65_536
 ONE_BY_ONE_MAX = 3  # ledgers; for more one question after all of them costs less
@@ -140,15 +141,20 @@ class Ground:
         self._keep.set()
 
     async def keep(self) -> None:
-        """Runs for ever: whatever has gathered goes into one transaction; then pages are told."""
+        """Runs for ever: whatever has gathered goes into one transaction; then pages are told. What a program heard that does not lead it writes
+        when it comes to lead: whoever led before may have been killed without."""
         while True:
             await self._keep.wait()
             self._keep.clear()
+            if not self.leads():
+                self._own, self._refusals = {}, {}
+                self.wake.heard()
+                await asyncio.sleep(FOLLOWS_S)
+                continue
             haves, own, refusals = self._haves, self._own, self._refusals
             self._haves, self._own, self._refusals = {}, {}, {}
             try:
-                if self.leads():
-                    await self._write(haves, own, refusals)
+                await self._write(haves, own, refusals)
             except Refused:  # disk full or busy: nothing was written, nothing is forgotten
                 self._haves, self._own, self._refusals = haves | self._haves, own | self._own, refusals | self._refusals
                 await asyncio.sleep(AGAIN_S)
@@ -156,6 +162,9 @@ class Ground:
                 continue
             self.wake.heard()
             await asyncio.sleep(AGAIN_S if not haves else 0)  # a flood of refused messages costs one write a second
+
+    def lead(self) -> None:
+        self._keep.set()
 
     async def _write(self, haves: dict, own: dict, refusals: dict) -> None:
         async with self.journal.writing() as w:

@@ -192,6 +192,7 @@ class Pump:
     def lead(self) -> None:
         """From now on this program speaks for the node: what the one before it left unsaid is said, and pulled by whoever lacks it."""
         self._poke.set()
+        self._ground.lead()
         self._connected()
 
     def _connected(self) -> None:

@@ -43,14 +43,20 @@ addEventListener("htmx:before:swap", (e) => {
 });
 // ── a row that has just moved takes no click for a moment: the hand was on its way to what stood there before ──
 const STILL_MS = 350;
-const rows = () => new Map(all("main [data-row]").map((row) => [row.href, { row: row.closest("tr, li") ?? row, top: row.getBoundingClientRect().top }]));
+const rows = () => new Map(all("main :is(tr, li)[id]").map((row) => [row.id, { row, top: row.getBoundingClientRect().top }]));
 let stood = new Map(); // the rows before the page was redrawn
-const still = ({ style }) => { style.pointerEvents = "none"; setTimeout(() => { style.pointerEvents = ""; }, STILL_MS); };
+const moved = new WeakMap(); // row → timer
+const isStill = (row) => row.style.pointerEvents === "none";
+function still(row) {
+  row.style.pointerEvents = "none";
+  clearTimeout(moved.get(row));
+  moved.set(row, setTimeout(() => { row.style.pointerEvents = ""; }, STILL_MS));
+}
 addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
-  if (live(ctx?.sourceElement)) for (const [href, { row, top }] of rows()) if (stood.get(href)?.top !== top) still(row);
+  if (live(ctx?.sourceElement)) for (const [id, { row, top }] of rows()) if (stood.get(id)?.top !== top) still(row);
 });
-window.htmx.registerExtension("yidi", { // a form that somebody opened stays open when the page is redrawn
-  htmx_before_morph_attr: (element, { attrName }) => !(attrName === "open" && element.matches("details, dialog")),
+window.htmx.registerExtension("yidi", { // a form that somebody opened stays open when the page is redrawn, a row that moved stays still
+  htmx_before_morph_attr: (element, { attrName }) => !(attrName === "open" && element.matches("details, dialog")) && !(attrName === "style" && isStill(element)),
 });
 addEventListener("beforeunload", (e) => {
   if (!all("form[data-guard][data-dirty]").some((form) => isAtRisk(form) && !isGoing(form))) return;
