@@ -3,7 +3,8 @@
     wire = 64 bytes of Ed25519 signature, then the MessagePack array [node, ledger, lanes, clock_ms, version, want, speaks, forks, room]
 
 `version` is that of the speaker's program, `speaks` what it understands on the wire besides the plain frame (batch.SPEAKS): a feature
-is used only where everybody who will read it has said its word, so that nodes of three releases live in one county. `room` stands only in
+is used only where everybody who will read it has said its word, so that nodes of three releases live in one county. The word ANEW there is
+none of these: it says that this is the speaker's first Have of *common* over a new connection; older programs pass it over. `room` stands only in
 Haves of the ledger that its speaker serves first, in whole MiB: ten bytes there, none in the others. Without it the array ends before it.
 
 The signature covers the bytes as they came, so an array that grew at its end still verifies. Keep `wire` as it came: whoever
@@ -25,6 +26,7 @@ from protocol.problem import Refused
 SIGNATURE_BYTES = 64
 HAVE_BYTES_MAX = 262_144  # some 3,000 lanes of one ledger
 HASH_BYTES = 32
+ANEW = "anew"
 _SIGNED_AS = b"yidi have 1\0"
 TIGHT_MIB = 1024  # a year of a small node with its photos
 FULL_MIB = 4  # a save takes less, its log and a page of photos together about so much

@@ -294,15 +294,15 @@ async def test_who_connects_anew_is_asked_at_once_for_what_was_lost_with_the_old
     await soon(lambda: silent.link.is_connected)
     await silent.link.subscribe(subjects.pull(town.certificates[N1].branch, N1), heard)
     await silent.link.confirm()
-    lanes = {origin(N1): (5, bytes(32))}
+    lanes, anew = {origin(N1): (5, bytes(32))}, Have(N1, COMMON, {}, now_ms(), want=True, speaks=(have.ANEW,))
     await silent.say(subjects.have(V1, N1), have.sign(Have(N1, V1, lanes, now_ms(), want=True), signing_key(N1)))
     await soon(lambda: len(asked) == 2)  # the county and the township
     await asyncio.sleep(0.3)
     assert len(asked) == 2
-    await silent.say(subjects.have(COMMON, N1), have.sign(Have(N1, COMMON, {}, now_ms(), want=True), signing_key(N1)))
+    await silent.say(subjects.have(COMMON, N1), have.sign(anew, signing_key(N1)))
     await soon(lambda: len(asked) == 4)
     await asyncio.sleep(0.3)
-    await silent.say(subjects.have(COMMON, N1), have.sign(Have(N1, COMMON, {}, now_ms(), want=True), signing_key(N1)))
+    await silent.say(subjects.have(COMMON, N1), have.sign(anew, signing_key(N1)))
     await soon(lambda: len(asked) == 6)  # a line that flaps
     await silent.stop()
 

@@ -66,7 +66,7 @@ class Branches:
             subject = subjects.pull(self._ground.peers.branch(holder, wanted.ledger), holder)
             ask = EndAsk(wanted.ledger, wanted.origin, wanted.seq, wanted.hash)
             try:
-                answer = await self._ground.link.request(subject, msgspec.msgpack.encode(ask), ANSWER_S_MAX)
+                answer = await self._ground.ask(holder, subject, msgspec.msgpack.encode(ask), ANSWER_S_MAX)
             except TimeoutError:
                 continue
             if answer is not None and answer.data and await self._taken(holder, wanted, answer.data):

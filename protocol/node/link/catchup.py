@@ -51,7 +51,6 @@ class CatchUp:
         self._ground = ground
         self._needs: dict[tuple[str, str], Need] = {}
         self._poke = asyncio.Event()
-        self._asking: dict[str, set[asyncio.Task[Msg | None]]] = {}  # holder → what it was asked over its present connection
 
     def need(self, ledger: str, origin: str, until: int, holder: str, limit: int = BATCH_ENTRIES_MAX) -> None:
         """Somebody showed that the lane goes on to `until`. Does not block."""
@@ -70,11 +69,6 @@ class CatchUp:
             found.until, found.due, found.resting = max(best, found.until), asyncio.get_running_loop().time(), False
             found.tried.clear()
             self._poke.set()
-
-    def back(self, holder: str) -> None:
-        """It connected anew: what it was to answer before may be lost, so it is asked at once, not after ANSWER_S_MAX."""
-        for asked in self._asking.pop(holder, ()):
-            asked.cancel()
 
     def _proven(self, lane: tuple[str, str]) -> int:
         """The last seq that somebody who counts signed to have."""
@@ -189,11 +183,10 @@ class CatchUp:
     async def _ask(self, holder: str, lane: tuple[str, str], after: int, need: Need) -> Batch | None:
         """None: no answer, nothing to give, or not for us. A broken answer is counted."""
         ground, loop = self._ground, asyncio.get_running_loop()
-        known, began = ground.peers.get(holder), loop.time()
+        known, began, subject = ground.peers.get(holder), loop.time(), subjects.pull(ground.peers.branch(holder, lane[0]), holder)
+        ask = msgspec.msgpack.encode(LaneAsk(*lane, after, need.limit, ground.speaks))
         try:
-            answer = await self._answer(
-                holder, lane[0], LaneAsk(*lane, after, need.limit, ground.speaks), max(need.patience_s, ANSWER_S_MAX)
-            )
+            answer = await ground.ask(holder, subject, ask, max(need.patience_s, ANSWER_S_MAX))
         except TimeoutError:
             answer, need.limit, need.patience_s = None, max(need.limit // 4, 1), min(max(need.patience_s, ANSWER_S_MAX) * 2, PATIENCE_S_MAX)
         if known is not None:
@@ -205,20 +198,6 @@ class CatchUp:
         if took_s < PIECE_S:
             need.limit = min(need.limit * 2, BATCH_ENTRIES_MAX)
         return self._read(holder, lane, after, answer)
-
-    async def _answer(self, holder: str, ledger: str, ask: LaneAsk, most_s: float) -> Msg | None:
-        """As Link.request; asked anew each time the holder has connected anew."""
-        subject, body = subjects.pull(self._ground.peers.branch(holder, ledger), holder), msgspec.msgpack.encode(ask)
-        while True:
-            asked = asyncio.ensure_future(self._ground.link.request(subject, body, most_s))
-            self._asking.setdefault(holder, set()).add(asked)
-            try:
-                await asyncio.wait({asked})
-            finally:
-                asked.cancel()
-                self._asking.get(holder, set()).discard(asked)
-            if not asked.cancelled():
-                return asked.result()
 
     def _read(self, holder: str, lane: tuple[str, str], after: int, answer: Msg) -> Batch | None:
         try:

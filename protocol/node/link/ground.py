@@ -62,6 +62,27 @@ class Ground:
         self._refusals: dict[tuple[str, str, str, str], tuple[Refused, int, bytes | None, int]] = {}
         self._written_ms: dict[tuple[str, str], int] = {}
         self._keep = asyncio.Event()
+        self._asking: dict[str, set[asyncio.Task[Msg | None]]] = {}  # node → what it was asked over its present connection
+
+    # ── asking ──
+
+    async def ask(self, node: str, subject: str, body: bytes, most_s: float) -> Msg | None:
+        """As Link.request; asked anew each time `back` tells that the node connected anew."""
+        while True:
+            asked = asyncio.ensure_future(self.link.request(subject, body, most_s))
+            self._asking.setdefault(node, set()).add(asked)
+            try:
+                await asyncio.wait({asked})
+            finally:
+                asked.cancel()
+                self._asking.get(node, set()).discard(asked)
+            if not asked.cancelled():
+                return asked.result()
+
+    def back(self, node: str) -> None:
+        """What it was to answer over the connection before may be lost, and is not waited for."""
+        for asked in self._asking.pop(node, ()):
+            asked.cancel()
 
     # ── what we have ──
 

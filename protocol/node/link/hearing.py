@@ -136,11 +136,8 @@ class Hearing:
             self._proven[got.node, got.ledger] = asyncio.get_running_loop().time()
             if ground.peers.counts(got.ledger):
                 ground.keep_have(got.node, got.ledger, got.lanes, wire, changed)
-        is_anew = got.want and got.ledger == place.COMMON  # its first word over a new connection
-        if (
-            is_anew and known is not None and not certificates.writes(known.certificate, place.COMMON)
-        ):  # who writes it asks the others again and again
-            self._catchup.back(got.node)
+        if have.ANEW in got.speaks:
+            ground.back(got.node)
         await self._compare(got, wire)
         if len(self._spoke) < SPOKE_MAX:
             self._spoke.add((got.node, got.ledger))
@@ -150,7 +147,7 @@ class Hearing:
         counted = ground.peers.counts(got.ledger) or (known is not None and certificates.writes(known.certificate, got.ledger))
         if got.want and (ahead or counted):  # of *common* all hear all: only its writer, and who is behind, get an answer
             self._say(got.ledger)
-        if is_anew:
+        if got.want and got.ledger == place.COMMON:
             self._remind(got.node)
         self._came(got.node)
 

@@ -93,6 +93,7 @@ class Pump:
         self._branches = Branches(self._ground, forks, self._moved) if forks else None
         self._advanced, self._wrote = set[str](), set[str]()
         self._poke, self._due = asyncio.Event(), asyncio.Event()
+        self._anew = False  # nobody was told yet that we connected anew
         self._says: dict[str, bool] = {}  # ledger → with the question
         self._said: dict[str, float] = {}
         self._repeats: dict[str, _Repeat] = {}
@@ -198,9 +199,11 @@ class Pump:
     def _connected(self) -> None:
         """What was published into the dying connection is lost: say what is here and ask what is there.
 
-        Of *common* first: whoever hears that asks anew for what we were to answer over the old connection (hearing). Of our sealed ledger too, used or not: a restored disk may not know that it was. Of others that it forgot it is reminded (hearing).
+        Of *common* first, with the word ANEW: whoever hears that asks again for what we were to answer over the old connection. Of our
+        sealed ledger too, used or not: a restored disk may not know that it was. Of others that it forgot it is reminded (hearing).
         """
         self._fetching.again()
+        self._anew = True
         for ledger in dict.fromkeys([place.COMMON, *self._ground.ledgers(), certificates.sealed_ledger(self._ground.certificate)]):
             self.say(ledger, want=True)
 
@@ -262,11 +265,13 @@ class Pump:
             await ground.refresh([ledger])  # a lane of two histories may have got the other one since
         lanes = have.lanes_of(ground.heads.get(ledger, {}))
         room = self._room() if ledger == certificates.seat(ground.certificate) else None
-        said = Have(ground.certificate.node, ledger, lanes, ground.clock(), ground.version, want, ground.speaks, others, room)
+        speaks = (*ground.speaks, have.ANEW) if self._anew and ledger == place.COMMON else ground.speaks
+        said = Have(ground.certificate.node, ledger, lanes, ground.clock(), ground.version, want, speaks, others, room)
         wire = have.sign(said, ground.signer.key)
         self._hearing.own_words.append(wire)
         killpoints.reach("link.have")
-        await ground.link.publish(subjects.have(ledger, ground.certificate.node), wire)
+        if await ground.link.publish(subjects.have(ledger, ground.certificate.node), wire) and ledger == place.COMMON:
+            self._anew = False
         if lanes:
             ground.keep_own(ledger, wire)
         repeat = self._repeats.setdefault(ledger, _Repeat(0.0))
