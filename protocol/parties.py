@@ -16,7 +16,7 @@ from protocol import id_card
 from protocol.case import Case, Correction, Key
 from protocol.commands import Party
 from protocol.context import Context
-from protocol.drafts import needed, one_of, seen_of
+from protocol.drafts import CHARS_MAX, needed, one_of, seen_of, title_of
 from protocol.entry import derive
 from protocol.events import Actor, Draft
 from protocol.events_of_parties import (
@@ -28,6 +28,7 @@ from protocol.events_of_parties import (
     PartyWithdrawn,
     PartyWithdrawnBody,
 )
+from protocol.facts import Seen
 from protocol.problem import Refused
 from protocol.words import PARTY_LABELS
 
@@ -65,20 +66,37 @@ def party_drafts(case: Case, command: c.AddParty | c.CorrectParty | c.WithdrawPa
         if len(case.parties) == 1:
             raise Refused("field_impossible", field="party_id", what="当事人", why="只剩这一位，不能撤下；写错了请更正")
         facts = PartyWithdrawn(*about, command.party_id)
-        return [Draft(case.ledger, case.id, "dispute", facts, PartyWithdrawnBody(old.name, reason))]
+        drafts = [Draft(case.ledger, case.id, "dispute", facts, PartyWithdrawnBody(old.name, reason))]
+        left = _without(case, command.party_id)
+        if _names(case.title, old.name, left):  # whoever is no party is masked nowhere, so no list may go on naming them
+            drafts.append(_titled(case, about, reason, title_of(left, context.tables.type_name(case.type))))
+        return drafts
     new = _checked(command.party, context, old.id_number)
     what = changed(old, new)
     if not what:
         raise Refused("field_impossible", field="party_name", what="当事人", why="和原来一样")
-    _not_twice(new, [one for one, id_ in zip(case.parties, case.party_ids, strict=True) if id_ != command.party_id])
+    _not_twice(new, _without(case, command.party_id))
     facts = PartyCorrected(*about, command.party_id, what)
     drafts = [Draft(case.ledger, case.id, "dispute", facts, PartyCorrectedBody(new, reason))]
     if "name" in what and old.name in case.title:  # a title was made of the names: a wrong one must not stay on every list
-        title = case.title.replace(old.name, new.name)[:100]
-        drafts.append(
-            Draft(case.ledger, case.id, "dispute", e.DisputeCorrected(*about, "title", None), e.DisputeCorrectedBody(reason, title))
-        )
+        drafts.append(_titled(case, about, reason, case.title.replace(old.name, new.name)[: CHARS_MAX["title"]]))
     return drafts
+
+
+def _without(case: Case, id_: str) -> list[Party]:
+    return [party for party, other in zip(case.parties, case.party_ids, strict=True) if other != id_]
+
+
+def _names(title: str, name: str, left: Iterable[Party]) -> bool:
+    """Claims that the title has the name, and not as a part of one that stays (张三 in 张三丰)."""
+    for stays in sorted({party.name for party in left}, key=len, reverse=True):
+        title = title.replace(stays, "\n")
+    return name in title
+
+
+def _titled(case: Case, about: tuple[str, int, Seen], reason: str, title: str) -> Draft:
+    facts = e.DisputeCorrected(*about, "title", None)
+    return Draft(case.ledger, case.id, "dispute", facts, e.DisputeCorrectedBody(reason, title))
 
 
 def _party(case: Case, id_: str) -> Party:

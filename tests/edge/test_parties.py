@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from protocol.commands import Party
+from protocol.node.journal import rebuild
 from tests.edge.pages_kit import JSON, at, form_of
 from tests.edge.rig import PASSWORD, Rig
 from tests.node.desk_kit import new_id
@@ -76,6 +77,19 @@ async def test_a_party_is_added_and_withdrawn_by_form_and_mistakes_keep_what_was
         await client.post(f"/cases/{subject}/WithdrawParty", data={**form, "reason": "只是证人"})
         page = (await client.get(f"/cases/{subject}")).text
         assert "撤下 <del>何桂英</del>" in page and "只是证人" in page
+
+
+async def test_who_was_withdrawn_stands_in_no_list_that_says_names_are_masked(rig: Rig):
+    subject = await case_with_card(rig)
+    async with at(rig, "village") as client:
+        assert "叶*土与叶*水" in (await client.get("/cases.csv")).text
+        form = form_of((await client.get(f"/cases/{subject}/parties")).text, "withdraw-p2")
+        await client.post(f"/cases/{subject}/WithdrawParty", data={**form, "reason": "不是他家的田埂"})
+        listed = (await client.get("/cases.csv")).text
+        assert "叶*土反映的" in listed and "叶根水" not in listed and "姓名已遮盖" in listed
+        assert "<del>叶根水</del>" in (await client.get(f"/cases/{subject}")).text, "the case itself still says who it was"
+        assert (await client.get("/cases", params={"text": "叶根水"}, headers=JSON)).json()["total"] == 1
+    assert await rebuild(rig.web("village").journal), "the rows are what the entries say"
 
 
 async def test_who_does_not_hold_it_reads_and_changes_nothing(rig: Rig):

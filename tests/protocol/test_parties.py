@@ -49,6 +49,34 @@ def test_a_party_is_added_corrected_and_withdrawn_and_every_reading_stays() -> N
         world.act(world.village, c.WithdrawParty, subject, VILLAGE, party_id="p9", reason="x")
 
 
+def test_a_title_made_of_the_names_lets_go_of_who_was_withdrawn() -> None:
+    world = County()
+    subject = world.log()
+    before = world.village.case(subject)
+    assert before.title == "王阿根与李水生界址围墙纠纷"
+    world.act(world.village, c.WithdrawParty, subject, VILLAGE, party_id="p2", reason="不是他家的墙")
+    case = world.village.case(subject)
+    assert case.title == "王阿根反映的界址围墙纠纷" and case.reviews == []
+    assert [(one.field, one.reason) for one in case.corrections] == [("party", "不是他家的墙"), ("title", "不是他家的墙")]
+    assert "李水生" not in str(views.rows("dispute", world.village.of(subject), TABLES)["case_row"])
+
+
+@pytest.mark.parametrize(
+    ("title", "third", "after"),
+    [
+        ("围墙倒了谁来修", "宋木根", "围墙倒了谁来修"),
+        ("王阿根同宋木根家的围墙", "宋木根", "王阿根与李水生界址围墙纠纷"),
+        ("李水生家的围墙", "李水", "李水生家的围墙"),  # part of a name that stays
+        ("李水生和李水家的围墙", "李水", "王阿根与李水生界址围墙纠纷"),
+    ],
+)
+def test_a_title_in_the_clerks_own_words_goes_only_where_it_has_the_name(title: str, third: str, after: str) -> None:
+    world = County()
+    subject = world.log(parties=[*PARTIES, c.Party(third, side="third")], title=title)
+    world.act(world.village, c.WithdrawParty, subject, VILLAGE, party_id="p3", reason="只是证人")
+    assert world.village.case(subject).title == after
+
+
 def test_two_nodes_of_one_office_correct_two_parties_and_both_count() -> None:
     world = County()
     subject = world.log(world.county, VILLAGE, COUNTY)
