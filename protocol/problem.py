@@ -55,6 +55,7 @@ SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "review_unknown": (409, "没有这条待核对事项，可能已经核对过。"),
     "file_too_large": (413, "文件太大：最多 {most} 兆，这个有 {have} 兆。"),
     "upload_too_large": (413, "一次传的文件太多：合起来最多 {most} 兆，请分几次加。"),
+    "files_too_many": (422, "一次最多附 {most} 个文件，这里有 {have} 个，都没有存。请少选几个，其余的保存以后再加。"),
     "store_full": (507, "本机存附件的地方满了（最多 {most} 兆），没有传。请告诉管理员清出空间，或者调高上限。"),
     "upload_too_many": (429, "没传完的文件太多（最多 {most} 个），请先等它们传完，或者取消几个。"),
     "upload_unknown": (404, "这个文件还没有传完，请再选一次，会从断的地方接着传。"),

@@ -8,6 +8,7 @@ import pytest
 
 from protocol.commands import AddEvidence
 from protocol.node.link.fetching import FULL, NOBODY, OFFLINE
+from protocol.node.web.files import FILES_MAX
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, nodes_of
 from tests.kit.browser import DESK, PHONE, look, sign_in
@@ -41,6 +42,39 @@ async def from_the_town(rig: Rig) -> tuple[str, str, str]:
     await rig.everywhere()
     await village.blobs.write_chunk(thumb.address, await town.blobs.chunk(thumb.address, 0))
     return subject, blob.address, thumb.address
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "narrow"])
+def test_what_is_more_than_a_form_takes_is_named_and_not_sent(open_page: Callable, nodes: Served, size):
+    from playwright.sync_api import expect
+
+    page = sign_in(open_page(nodes.url["village"] + "/sign-in", size), "wangfang", PASSWORD)
+    page.goto(nodes.url["village"] + "/cases/new")
+    files = [{"name": f"沟 {n}.png", "mimeType": "image/png", "buffer": picture(4 + n)} for n in range(FILES_MAX + 2)]
+    page.locator("#party_name").fill("叶根土")
+    page.locator("#account").fill("两家的水沟堵了，都说是对方倒的土。")
+    rows = page.locator("[data-sent] li")
+    page.locator("input.pick").set_input_files(files[:3])
+    expect(rows.filter(has_text="已传到本机")).to_have_count(3)
+    page.locator("input.pick").set_input_files(files[3:])
+    expect(rows.filter(has_text="已传到本机")).to_have_count(FILES_MAX)
+    left = rows.filter(has_text="一次最多 20 个文件，这个没有传")
+    expect(left).to_have_count(2)
+    expect(left.first).to_contain_text("沟 20.png")
+    left.first.scroll_into_view_if_needed()
+    look(page, f"files-too-many-{size['width']}")
+    left.first.get_by_role("button", name="去掉").click()
+    rows.filter(has_text="沟 0.png").get_by_role("button").click()  # given up again: there is room for one more
+    page.locator("input.pick").set_input_files(files[20])
+    expect(rows.filter(has_text="已传到本机")).to_have_count(FILES_MAX)
+    page.locator("#log button.main").click()
+    expect(page.locator(".saved")).to_contain_text("已登记")
+    subject = nodes.do(newest)
+    assert len(nodes.do(lambda rig: rig.case("village", subject)).blobs) == FILES_MAX
+
+
+async def newest(rig: Rig) -> str:
+    return (await rig.web("village").reads.cases(rig.actor("village"))).rows[0].subject
 
 
 async def arrives(rig: Rig, address: str) -> None:

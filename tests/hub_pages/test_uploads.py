@@ -8,7 +8,8 @@ from typing import Any
 from protocol.node import bodies
 from protocol.node.blobs import MEGABYTE
 from protocol.node.uploads import PIECE_BYTES
-from tests.hub_pages.world import JSON, Hub
+from protocol.node.web.files import FILES_MAX
+from tests.hub_pages.world import JSON, TOP, Hub
 from tests.node.desk_kit import new_id
 
 PHOTO = b"\xff\xd8\xff\xe0" + b"a boundary stone " * 40_000  # three pieces
@@ -99,6 +100,29 @@ async def test_what_can_not_be_taken_is_refused_before_a_byte_is_sent(hub: Hub):
     hub.root.blobs.store_bytes_max = 10 * MEGABYTE
     await write(hub, 0)
     assert (await ask(hub))["have"] == PIECE_BYTES
+
+
+async def test_one_file_more_than_a_form_takes_is_refused_in_words_and_none_is_lost(hub: Hub, tmp_path):
+    case = hub.cases["田埂地界"]
+    await send(hub)
+    form = {"command_id": new_id(), "note": "", "upload": [named()] * (FILES_MAX + 1)}
+    said = await hub.post(f"/cases/{case}/files", form, 422)
+    assert (said["code"], said["field"]) == ("files_too_many", "files") and "最多附 20 个文件，这里有 21 个" in said["sentence"]
+    assert (await hub.root.reads.case(hub.actor(), case)).blobs == []
+    assert len(list((tmp_path / "root" / "uploads").iterdir())) == 1, "what was sent is still there to be named again"
+    assert (await ask(hub))["have"] == len(PHOTO)
+    await hub.post(f"/cases/{case}/files", {**form, "upload": [named()] * FILES_MAX}, 201)
+    assert len((await hub.root.reads.case(hub.actor(), case)).blobs) == FILES_MAX
+
+
+async def test_a_new_case_with_more_photos_than_a_form_takes_is_not_written_without_them(hub: Hub):
+    form = {"command_id": new_id(), "type": "0204", "ledger": TOP, "account": "两家的水沟堵了。", "party_name": "叶根土"}
+    photos = [("files", (f"{n}.jpg", SMALL + bytes([n]), "image/jpeg")) for n in range(FILES_MAX + 1)]
+    before = (await hub.get("/cases"))["total"]
+    said = await hub.client.post("/cases", data=form, files=photos, headers=JSON)
+    assert said.status_code == 422 and "最多附 20 个文件，这里有 21 个" in said.json()["wrong"]["files"]
+    assert (await hub.get("/cases"))["total"] == before
+    assert (await hub.client.post("/cases", data=form, files=photos[1:], headers=JSON)).status_code == 201
 
 
 async def test_other_bytes_than_were_named_are_dropped_and_a_half_is_its_senders_alone(hub: Hub):

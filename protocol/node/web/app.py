@@ -114,7 +114,7 @@ def environment_of(node: Any, templates: Sequence[Path], dist: Path, home: str) 
     environment = Environment(
         loader=FileSystemLoader([*templates, HERE / "templates"]), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    known: dict[str, Any] = {"asset": Assets(dist / "manifest.json"), "home": home, "node": node}
+    known: dict[str, Any] = {"asset": Assets(dist / "manifest.json"), "home": home, "node": node, "files_max": files.FILES_MAX}
     environment.globals.update(known)
     environment.bytecode_cache = compiled(getattr(node, "folder", None)) or environment.bytecode_cache
     words.teach(environment, node)

@@ -24,7 +24,7 @@ from protocol.node.web.ranges import part_of
 from protocol.problem import Refused
 
 PICTURES: Final = ("image/jpeg", "image/png", "image/webp")
-FILES_MAX: Final = 20
+FILES_MAX: Final = 20  # of one form: each is read, encrypted and written before it answers
 SOUNDS: Final = ("audio/mpeg", "audio/mp4", "audio/webm", "audio/ogg", "audio/wav")
 SHOWN: Final = (*PICTURES, "application/pdf", *SOUNDS)
 WHAT_BY_MIME: Final = {"image": "photo", "audio": "voice", "application": "paper"}
@@ -32,7 +32,7 @@ WHAT_BY_MIME: Final = {"image": "photo", "audio": "voice", "application": "paper
 
 def uploads(sent: Any) -> list[UploadFile]:
     """The files of a form; a file input left empty sends one without a name."""
-    return [value for _, value in sent.multi_items() if isinstance(value, UploadFile) and value.filename][:FILES_MAX]
+    return [value for _, value in sent.multi_items() if isinstance(value, UploadFile) and value.filename]
 
 
 async def put(node: Any, upload: UploadFile, what: str = "") -> Blob:
@@ -50,15 +50,17 @@ Taken = tuple[Blob, Blob | None]  # a file and its thumbnail, if one was made
 async def taken(node: Any, actor: Actor, sent: Any, case: str = "", what: str = "") -> list[Taken]:
     """All files of a form, those it carries and those that were sent in pieces. case: where they may stand already.
 
-    Raises what `put` and `pieces.taken` raise, with the field `files`.
+    Raises files_too_many before any is written, and what `put` and `pieces.taken` raise, with the field `files`.
     """
     try:
-        some = pieces.named(sent.getall("upload", []))[:FILES_MAX]
+        some, carried = pieces.named(sent.getall("upload", [])), uploads(sent)
+        if (have := len(some) + len(carried)) > FILES_MAX:
+            raise Refused("files_too_many", most=FILES_MAX, have=have)
         known = (await node.reads.case(actor, case)).blobs if case and some else ()
         found = [await pieces.taken(node, actor, one, known) for one in some]
     except Refused as refusal:
         raise Refused(refusal.code, field="files", **refusal.words) from refusal
-    return [*found, *[(await put(node, upload, what), None) for upload in uploads(sent)]]
+    return [*found, *[(await put(node, upload, what), None) for upload in carried]]
 
 
 async def attach(node: Any, actor: Actor, case: str, command: str, files: list[Taken], note: str = "") -> list[Any]:

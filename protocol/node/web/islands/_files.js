@@ -7,7 +7,8 @@ const AGAIN_MS = 2_000, MEGABYTE = 1_048_576;
 const rest = (ms) => new Promise((done) => { setTimeout(done, ms); });
 const busy = (form) => form.querySelectorAll("[data-sending]").length > 0;
 
-async function send(input, file) {
+/** fits: false for what is more than one form takes; it is named, and not sent. */
+async function send(input, file, fits) {
   const stop = new AbortController(), words = make("span", { className: "soft", textContent: "正在算校验…" }), bar = make("progress", { max: 1, value: 0 });
   const drop = make("button", { type: "button", className: "plain", textContent: "取消" }), row = make("li", {}, make("span", { className: "name", textContent: file.name }), bar, words, drop);
   bar.setAttribute("aria-label", `${file.name} 已传`);
@@ -16,6 +17,7 @@ async function send(input, file) {
   let sum = "";
   drop.addEventListener("click", () => { stop.abort(); row.remove(); settle(input.form); if (sum) call(`/uploads/${sum}?size=${file.size}`, "DELETE"); });
   const refuse = (said) => { delete row.dataset.sending; bar.remove(); words.className = "wrong"; words.setAttribute("role", "alert"); words.textContent = said; drop.textContent = "去掉"; delete input.form.dataset.after; };
+  if (!fits) return refuse(`一次最多 ${input.dataset.most} 个文件，这个没有传。先保存，再加其余的。`);
   const bytes = await file.arrayBuffer().catch(() => null);
   if (!bytes || !bytes.byteLength) return refuse("这个文件读不出来，或者是空的。");
   sum = await digest(bytes);
@@ -53,10 +55,10 @@ function settle(form) {
 addEventListener("change", (e) => {
   const input = e.target;
   if (!input.matches?.("input.pick[type=file]:not([data-whole])") || !input.form || !canSend()) return;
-  const files = [...input.files];
+  const files = [...input.files], room = input.dataset.most - input.form.querySelectorAll("[data-sending], [data-sent] [name=upload]").length;
   input.value = ""; // they are sent here, not with the form
   input.form.dataset.dirty = "";
-  for (const file of files) send(input, file);
+  files.forEach((file, n) => { send(input, file, n < room); });
 });
 addEventListener("submit", (e) => {
   const form = e.target;
