@@ -45,11 +45,13 @@ async def import_(folder: Path, config: Config, file: Path) -> int:
     print(f"来自 {told.name}：新入账 {told.new} 条，已有 {told.known} 条，附件 {told.files} 块。")
     if told.early:
         print(f"还有 {told.early} 条接不上：请先导入它前面的那个文件，再导入一次这个文件。")
+    if told.gaps:
+        print(f"有 {told.gaps} 块附件接不上：同一个附件的前一段在别的文件里。请先导入那个文件，再导入一次这个文件。")
     if told.unnamed:
         print(f"有 {told.unnamed} 块附件本机没有条目提到，没有收下；别的文件都导入以后，可以再导入一次这个文件。")
     for sentence, count in told.refused:
         print(f"拒收 {count} 批：{sentence}（见 连接与台账）")
-    return 1 if told.refused or told.early else 0
+    return 1 if told.refused or told.early or told.gaps else 0
 
 
 def _read(file: Path) -> bytes:

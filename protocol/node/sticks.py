@@ -9,6 +9,7 @@ may come twice, in any order or in part; what can't be joined yet is said, and j
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -45,7 +46,8 @@ class Written(msgspec.Struct, frozen=True):
 
 class Told(msgspec.Struct, frozen=True):
     """new, known: entries · files: pieces of attachments that were new · early: entries that wait for a file before this one ·
-    unnamed: pieces that no entry here names (yet, or any more), so they were left · refused: (sentence, batches) · name, made_ms: who wrote it, and when by its clock."""
+    gaps: pieces that were left, since what comes before them in their attachment is not here · unnamed: pieces that no entry here names (yet,
+    or any more), so they were left · refused: (sentence, batches or pieces) · name, made_ms: who wrote it, and when by its clock."""
 
     name: str
     made_ms: int
@@ -53,6 +55,7 @@ class Told(msgspec.Struct, frozen=True):
     known: int
     files: int
     early: int
+    gaps: int
     unnamed: int
     refused: tuple[tuple[str, int], ...]
 
@@ -169,7 +172,8 @@ def opened(node: Any, raw: bytes) -> bundle.Bundle:
 async def read(node: Any, raw: bytes, now_ms: int, progress: Progress | None = None) -> Told:
     """Raises what `opened` raises: nothing was taken; disk_full, store_busy: the same file may be read again."""
     got = await asyncio.to_thread(opened, node, raw)
-    new = known = early = files = unnamed = 0
+    new = known = early = 0
+    pieces: Counter[str] = Counter()
     refused: dict[str, int] = {}
     total = len(got.batches) + len(got.pieces)
     for n, packed in enumerate(got.batches, 1):
@@ -193,8 +197,7 @@ async def read(node: Any, raw: bytes, now_ms: int, progress: Progress | None = N
             progress(n, total)
     for n, one in enumerate(got.pieces, len(got.batches) + 1):
         try:
-            taken = await _piece(node, one)
-            files, unnamed = files + (taken or 0), unnamed + (taken is None)
+            pieces[await _piece(node, one)] += 1
         except Refused as refusal:
             if refusal.code in LOCAL:
                 raise
@@ -203,19 +206,21 @@ async def read(node: Any, raw: bytes, now_ms: int, progress: Progress | None = N
             progress(n, total)
     await node.admission.settled()
     log.event("stick read", node=got.certificate.node, entries=new, count=sum(refused.values()))
-    return Told(got.certificate.name, got.made_ms, new, known, files, early, unnamed, tuple(refused.items()))
+    left = (early, pieces["gap"], pieces["unnamed"])
+    return Told(got.certificate.name, got.made_ms, new, known, pieces["new"], *left, tuple(refused.items()))
 
 
-async def _piece(node: Any, packed: bytes) -> int | None:
-    """1 when it was new, None when no entry names its file: of one whose body was erased nothing is kept."""
+async def _piece(node: Any, packed: bytes) -> str:
+    """new · known · gap: what comes before it in its file is not here · unnamed by any entry: of one whose body was erased nothing is kept.
+    Raises Refused frame_broken."""
     one = blobs.unpack(packed)
     rows = await node.journal.rows("blob", "address = :address and stage >= 0", {"address": one.address})
     if not rows:
-        return None
+        return "unnamed"
     if node.blobs.progress(one.address).have > one.offset:
-        return 0
-    await node.blobs.write_chunk(one.address, packed)
-    return 1
+        return "known"
+    after = await node.blobs.write_chunk(one.address, packed)
+    return "new" if after.have > one.offset else "gap"
 
 
 def tidy(folder: Path, now_s: float) -> None:

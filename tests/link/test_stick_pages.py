@@ -121,6 +121,31 @@ async def test_parts_of_a_large_export_may_come_in_any_order(whole, monkeypatch)
     assert await whole.hub.blobs.get(blob) == b"\xff\xd8\xff" + bytes(900_000)
 
 
+async def test_a_piece_that_comes_before_the_one_in_front_of_it_is_not_said_to_be_taken(whole, monkeypatch):
+    village = await whole.join("高禹村", V1)
+    await off(whole)
+    case = (await village.desk.submit(dispute(V1), actor(village, "clerk"))).subject
+    blob = await village.blobs.put(b"\xff\xd8\xff" + bytes(900_000), "田埂.jpg", "image/jpeg")
+    await village.desk.submit(AddEvidence(id=new_id(), case=case, blob=blob), actor(village, "clerk"))
+    monkeypatch.setattr(sticks, "PART_BYTES_MAX", 300_000)  # a piece each
+    async with at(whole, village) as clerk, at(whole, whole.hub, "operator") as operator:
+        first, *parts = await exported(clerk, whole.hub.about.node)
+        assert len(parts) == 3
+        told = (await imported(operator, first))["told"]  # the entries are here now, and the first piece
+        assert (told["files"], told["gaps"], told["unnamed"]) == (1, 0, 0)
+        for raw in (parts[2], parts[1]):
+            told = (await imported(operator, raw))["told"]
+            assert (told["files"], told["gaps"], told["unnamed"], told["refused"]) == (0, 1, 0, [])
+            page = (await operator.get("/stick")).text
+            assert "有 1 块附件接不上" in page and "再导入一次这个文件" in page and "里面的本机都有了" not in page
+        for raw in parts:
+            told = (await imported(operator, raw))["told"]
+            assert (told["files"], told["gaps"]) == (1, 0)
+        assert await whole.hub.blobs.get(blob) == b"\xff\xd8\xff" + bytes(900_000)
+        assert (await imported(operator, parts[0]))["told"]["files"] == 0
+        assert "里面的本机都有了" in (await operator.get("/stick")).text
+
+
 async def test_what_is_torn_foreign_for_somebody_else_or_no_file_at_all_is_refused_in_words(whole, tmp_path):
     village, neighbour = await whole.join("高禹村", V1), await whole.join("张芝村", V2)
     elsewhere = await Whole(tmp_path / "elsewhere").start()
