@@ -212,13 +212,15 @@ async def read(node: Any, raw: bytes, now_ms: int, progress: Progress | None = N
 
 async def _piece(node: Any, packed: bytes) -> str:
     """new · known · gap: what comes before it in its file is not here · unnamed by any entry: of one whose body was erased nothing is kept.
-    Raises Refused frame_broken."""
+    Raises Refused frame_broken, store_full: no half of a file is begun that would not fit as a whole."""
     one = blobs.unpack(packed)
     rows = await node.journal.rows("blob", "address = :address and stage >= 0", {"address": one.address})
     if not rows:
         return "unnamed"
-    if node.blobs.progress(one.address).have > one.offset:
+    have = node.blobs.progress(one.address).have
+    if have > one.offset:
         return "known"
+    await node.blobs.check_room(one.total - have)
     after = await node.blobs.write_chunk(one.address, packed)
     return "new" if after.have > one.offset else "gap"
 

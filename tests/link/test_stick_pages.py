@@ -146,6 +146,28 @@ async def test_a_piece_that_comes_before_the_one_in_front_of_it_is_not_said_to_b
         assert "里面的本机都有了" in (await operator.get("/stick")).text
 
 
+async def test_a_store_without_room_takes_no_file_from_a_stick_that_would_not_fit_and_all_else(whole):
+    village = await whole.join("高禹村", V1)
+    await off(whole)
+    case = (await village.desk.submit(dispute(V1), actor(village, "clerk"))).subject
+    large, small = [await village.blobs.put(b"\xff\xd8\xff" + bytes(n), "田埂.jpg", "image/jpeg") for n in (600_000, 3_000)]
+    for blob in (large, small):
+        await village.desk.submit(AddEvidence(id=new_id(), case=case, blob=blob), actor(village, "clerk"))
+    whole.hub.blobs.store_bytes_max = 300_000
+    async with at(whole, village) as clerk, at(whole, whole.hub, "operator") as operator:
+        (raw,) = await exported(clerk, whole.hub.about.node)
+        told = (await imported(operator, raw))["told"]
+        ((sentence, count),) = told["refused"]
+        assert sentence.startswith("本机存附件的地方满了") and count == 3
+        assert (told["files"], told["gaps"]) == (1, 0) and told["new"] >= 3
+        assert "本机存附件的地方满了" in (await operator.get("/stick")).text
+        assert whole.hub.blobs.progress(large.address).have == 0, "no half that would stay one"
+        assert await whole.hub.blobs.get(small) == b"\xff\xd8\xff" + bytes(3_000)
+        whole.hub.blobs.store_bytes_max = 10_000_000
+        assert (await imported(operator, raw))["told"]["files"] == 3
+    assert await whole.hub.blobs.get(large) == b"\xff\xd8\xff" + bytes(600_000)
+
+
 async def test_what_is_torn_foreign_for_somebody_else_or_no_file_at_all_is_refused_in_words(whole, tmp_path):
     village, neighbour = await whole.join("高禹村", V1), await whole.join("张芝村", V2)
     elsewhere = await Whole(tmp_path / "elsewhere").start()
