@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from protocol.commands import AcceptDispute, TakeUpDispute
+from protocol.commands import AcceptDispute, CallUpDispute, TakeUpDispute
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, nodes_of
 from tests.kit.browser import DESK, PHONE, look, sign_in
@@ -58,6 +58,26 @@ def test_a_township_sends_its_own_cadre_to_several_of_its_cases(open_page: Calla
     page.goto(nodes.url["town"] + "/visits/team")
     page.get_by_role("link", name="我单位承办的纠纷").click()
     expect(page.locator("#rows [name=case]")).to_have_count(2)
+
+
+def test_a_case_that_was_called_up_meanwhile_is_counted_no_more_though_its_row_stays(open_page: Callable, nodes: Served):
+    from playwright.sync_api import expect
+
+    kept, called_up = nodes.do(two_taken_up)
+    page = sign_in(open_page(nodes.url["town"] + "/sign-in", DESK), "shen", PASSWORD)
+    page.goto(nodes.url["town"] + "/cases")
+    for case in (kept, called_up):
+        page.locator(f"#case-{case} [name=case]").check()
+    expect(page.locator("#batch")).to_contain_text("已选 2 件")
+    expect(page.locator("#rows tr").first).to_have_attribute(
+        "id", f"case-{called_up}"
+    )  # so its row stays where it is, and its box alone goes
+    nodes.do(lambda rig: rig.say("root", CallUpDispute(id=new_id(), case=called_up, reason="影响大")))
+    nodes.do(lambda rig: rig.everywhere())
+    expect(page.locator(f"#case-{called_up} [name=case]")).to_have_count(0)
+    expect(page.locator("#rows tr").first).to_have_attribute("id", f"case-{called_up}")
+    expect(page.locator("#batch")).to_contain_text("已选 1 件")
+    expect(page.locator(f"#case-{kept} [name=case]")).to_be_checked()
 
 
 def test_a_clerk_who_sends_nobody_sees_no_boxes_and_is_refused(open_page: Callable, nodes: Served):

@@ -206,6 +206,16 @@ async def test_a_file_of_a_list_holds_the_list_with_names_masked_and_no_formula(
     assert "叶*土" in book and "叶根土" not in book and HOSTILE in book, "in a workbook a text is a text"
 
 
+async def test_a_file_of_a_list_says_all_that_narrows_it_and_no_word_that_may_be_a_name(hub: Hub):
+    await hub.sign_in("operator")
+    for kind in ("csv", "xlsx"):
+        said = (await hub.client.get(f"/cases.{kind}?text=叶根土&mine=1")).content
+        words = texts(said) if kind == "xlsx" else said.decode("utf-8-sig")
+        assert "叶根土" not in words and "只看导出人自己" in words and "只有查到某个词的" in words and "姓名已遮盖" in words
+    whole = {line[0] for line in lines((await hub.client.get("/cases.csv")).content) if len(line) == 2}
+    assert "看哪些" in whole and not whole & {"找", "承办人"}
+
+
 async def test_a_workbook_that_would_be_too_long_says_so_and_csv_goes_on(hub: Hub, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(exports, "XLSX_ROWS_MAX", 5)
     monkeypatch.setattr(reads, "EVERY_AT_ONCE", 3)

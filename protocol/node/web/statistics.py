@@ -368,10 +368,11 @@ def list_cells(row: CaseRow, tables: Tables) -> list[Cell]:
 
 
 def list_words(query: lists.Query, tables: Tables) -> list[list[Cell]]:
-    """What the list holds, in words."""
+    """What the list holds, in words. The word that was looked for may be a name or a number, so the file, which masks them, does not repeat it."""
     said: list[list[Cell]] = [["看哪些", dict(lists.VIEWS)[query.view] + (f"，只看{lists.KINDS[query.kind]}" if query.kind else "")]]
     named = (
-        ("登记从", query.since), ("登记到", query.until), ("找", query.text), ("状态", STATUS_NAMES.get(query.status, "")),
+        ("登记从", query.since), ("登记到", query.until), ("找", "只有查到某个词的；词没有写出来，里面可能有姓名、电话" if query.text else ""),
+        ("承办人", "只看导出人自己" if query.mine else ""), ("状态", STATUS_NAMES.get(query.status, "")),
         ("地方", tables.place_full(query.place) + ("本级" if query.alone else "") if query.place else ""),
         ("类型", tables.type_name(query.type) if query.type else ""),
         ("来源", "没有写" if query.intake == NONE else tables.intake_name(query.intake)),

@@ -21,6 +21,6 @@ if (form && rows) {
     box.click();
   });
   for (const box of boxes()) if (box.checked) ticked.add(box.value); // the browser kept them over a reload
-  new MutationObserver(again).observe(rows, { childList: true });
+  new MutationObserver(again).observe(rows, { childList: true, subtree: true }); // a box goes and its row stays where somebody else took the case up
   count();
 }
