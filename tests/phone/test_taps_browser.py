@@ -4,7 +4,7 @@ import re
 import time
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from protocol.commands import RecallTask
 from protocol.tables import Tables
@@ -13,6 +13,7 @@ from tests.kit.browser import PHONE, SMALL_PHONE, TOUCH, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 from tests.phone.test_cadre_browser import Phone, picture
+from tests.phone.test_halves_browser import half_written
 
 pytestmark = needs_chromium
 TAPS_MAX, TARGET_PX, APART_PX = 6, 48, 8
@@ -26,6 +27,17 @@ SMALL = """() => [...document.querySelectorAll('a:not(.skip), button, label.answ
   .filter(([e, r]) => r.width && r.height && (r.height < 47.5 || r.width < 47.5)).map(([e, r]) => `${e.innerText} ${Math.round(r.width)}×${Math.round(r.height)}`)"""
 CLOSE = """(apart) => { const all = [...document.querySelectorAll('.phone a, .phone button, .phone label.answer, .phone label.button')].map((e) => [e.innerText, e.getBoundingClientRect(), !e.closest('.foot')]).filter(([, r, flows]) => r.width && flows);
   return all.flatMap(([one, a], i) => all.slice(i + 1).filter(([, b]) => { const dx = Math.max(a.left - b.right, b.left - a.right), dy = Math.max(a.top - b.bottom, b.top - a.bottom); return Math.max(dx, dy) < apart - 0.5; }).map(([two]) => `${one} | ${two}`)); }"""
+
+# Each time that another step stands at the thumb: the button that a tap at this place would have met just then.
+UNDER = """([x, y]) => { const step = () => document.querySelector('.foot button')?.innerText; let was = step(); globalThis.under = [];
+  new MutationObserver(() => { if (step() !== was) under.push(document.elementFromPoint(x, y)?.closest('button')?.innerText ?? ''); was = step(); })
+    .observe(app, { childList: true, subtree: true, characterData: true }); }"""
+
+
+def middle(what: Locator) -> list[float]:
+    box = what.bounding_box()
+    assert box
+    return [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
 
 
 def fits_a_thumb(page: Page, name: str) -> None:
@@ -103,20 +115,34 @@ def test_a_thumb_that_taps_twice_takes_one_step(world, open_page):
     phone.task("田埂地界")
     main = phone.page.locator(".foot button")
     expect(main).to_have_text("接单")
-    box = main.bounding_box()
-    assert box
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    phone.page.evaluate(
-        "([x, y]) => { globalThis.under = []; new MutationObserver(() => under.push(document.elementFromPoint(x, y).tagName)).observe(app, { childList: true, subtree: true, characterData: true }); }",
-        [x, y],
-    )
+    phone.page.evaluate(UNDER, middle(main))
     main.tap()
     expect(main).to_have_text("已到现场")
-    assert "BUTTON" not in phone.page.evaluate("under"), "the second tap of a double one would have met the next step"
     phone.main("已到现场")
     expect(phone.page.get_by_role("button", name="提交反馈")).to_be_visible()
+    met = phone.page.evaluate("under")
+    assert met and not {"已到现场", "提交反馈"} & {*met}, "the second tap of a double one would have met the next step"
     expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
     assert run(hub.root.reads.task(hub.root.actor(), subject)).status == "arrived"
+
+
+def test_a_card_that_is_tapped_twice_hands_in_no_half_written_report(world, open_page):
+    url, hub, run = world
+    subject = run(hub.send("田埂地界"))
+    phone = half_written(open_page, url)
+    page, main = phone.page, phone.page.locator(".foot button")
+    place = middle(main)
+    page.get_by_role("link", name="‹ 我的任务").tap()
+    expect(page.get_by_role("heading", name="我的任务")).to_be_visible()
+    page.evaluate(UNDER, place)
+    phone.task("田埂地界")
+    expect(main).to_have_text("提交反馈")
+    met = page.evaluate("under")
+    assert met and "提交反馈" not in met, "the second tap of a double one would have handed it in"
+    phone.main("提交反馈")
+    expect(main).to_have_count(0)
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
+    assert run(hub.root.reads.task(hub.root.actor(), subject)).status == "reported"
 
 
 def test_a_list_that_moves_under_the_thumb_opens_nothing_else(world, open_page):

@@ -14,6 +14,11 @@ export function useStill(told) {
   }, [told]);
   return ref;
 }
+/** The one next step, at the thumb. It stands where the last one stood, or where a card was tapped: whoever taps twice has taken one. */
+export function Main({ step, onClick }) {
+  const still = useStill(step.kind);
+  return <div class="foot"><button class="main" ref={still} onClick={onClick}>{step.label}</button></div>;
+}
 export const Tag = ({ tone, children }) => <span class={`tag ${tone ?? ""}`}>{children}</span>;
 export const isOver = (t) => ["reported", "declined", "recalled"].includes(t.status);
 export const Due = ({ t }) => {

@@ -5,6 +5,7 @@ import SignaturePad from "signature_pad";
 import { thumbOf } from "../islands/_send.js";
 import { dropFile, keep as keepDraft, keepFile, opened } from "./drafts.js";
 import { useMaking } from "./making.js";
+import { Main } from "./parts.jsx";
 import { encoded, taken } from "./photo.js";
 import { measure } from "./room.jsx";
 import { act, lookAtDrafts, notice } from "./state.js";
@@ -142,6 +143,6 @@ export function Report({ t, person, results, step }) {
     <Sign pad={pad} strokes={d.strokes} onStroke={(strokes) => keep({ strokes })} />
     <div class="two"><button type="button" onClick={() => { pad.current.clear(); keep({ strokes: [] }); }}>重签</button>
       {signatures.length + 1 < SIGNATURES_MAX && <button type="button" onClick={() => making.work(nextSigner)}>下一位签</button>}</div>
-    <div class="foot"><button class="main" onClick={send}>{step.label}</button></div>
+    <Main step={step} onClick={send} />
   </section>;
 }

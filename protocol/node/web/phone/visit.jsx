@@ -3,7 +3,7 @@ import { useRef } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { allowed, Ask } from "./asking.jsx";
 import { act, door, flow, go, me, notice, place } from "./state.js";
-import { Due, Offline, Sent, Status, Tag, useStill } from "./parts.jsx";
+import { Due, Main, Offline, Sent, Status, Tag } from "./parts.jsx";
 import { Refused } from "./queue.jsx";
 import { Report } from "./report.jsx";
 import { Room } from "./room.jsx";
@@ -74,12 +74,6 @@ function Position() {
 /** A visit that was made counts though the recall crossed it; whoever did not go is asked for nothing. */
 const Recalled = ({ t }) => <section class="card"><p><strong>这项任务撤回了，不用去了。</strong></p>
   {t.status === "recalled" && door.value !== "report" && <button class="plain" onClick={() => { door.value = "report"; }}>已经去过了，要写反馈…</button>}</section>;
-
-/** The next step stands where the last one stood: whoever taps twice has taken one. */
-function Main({ step, onClick }) {
-  const still = useStill(step.kind);
-  return <div class="foot"><button class="main" ref={still} onClick={onClick}>{step.label}</button></div>;
-}
 
 export function Visit({ t }) {
   const steps = flow.value.steps[t.status] ?? [], no = steps.find((s) => s.kind === "DeclineTask"), step = steps.find((s) => s !== no && s.main);
