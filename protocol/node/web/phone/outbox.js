@@ -41,7 +41,7 @@ const OPEN = ["id", "n", "person", "state", "refused", "code", "task", "kind", "
 const openOf = (action) => Object.fromEntries(Object.entries(action).filter(([name]) => OPEN.includes(name)));
 export const restOf = (action) => Object.fromEntries(Object.entries(action).filter(([name]) => !OPEN.includes(name)));
 const boxed = async (action) => ({ ...openOf(action), ...await sealed(db, action.id, restOf(action)) });
-const unboxed = async ({ iv, box, ...open }) => (box ? { ...open, ...await unsealed(db, open.id, { iv, box }) } : open); // an older shell's stand open
+export const unboxed = async ({ iv, box, ...open }) => (box ? { ...open, ...await unsealed(db, open.id, { iv, box }) } : open); // an older shell's stand open
 
 /** Records that an older shell left open are sealed. */
 export async function sealOld() {
@@ -69,7 +69,7 @@ export async function received({ tasks, me, flow }, person, at_ms) {
 export const noted = async (name) => (await db).get("state", name).then((box) => (box ? unsealed(db, name, box) : null)).catch(() => null);
 export const read = async (record) => (record?.box ? unsealed(db, record.task ?? record.id, record).catch(() => null) : record ?? null);
 
-const ONCE = ["ConfirmTask", "ArriveTask"]; // they hold nothing that a second tap, in another tab, would add
+export const ONCE = ["ConfirmTask", "ArriveTask"]; // they hold nothing that a second tap, in another tab, would add
 
 /** Keeps actions, all or none, numbered in the order given. An action: {task, kind, at_ms, …} or a file {id, task, of, what, name, mime, bytes, at_ms}.
  * draft: the task whose draft of this person they end, in the same moment; its files lie on the disk already, sealed to the same ids, and are only moved. */

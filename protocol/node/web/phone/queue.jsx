@@ -1,9 +1,11 @@
 // What was sent and what was not: one line for each step and file, in its order, with what can be done about it.
+import { useEffect } from "preact/hooks";
+import { useSignal } from "@preact/signals";
 import { discard } from "./drafts.js";
 import { Replaced } from "./help.jsx";
-import { again, drop, giveUp, isUnsent } from "./outbox.js";
-import { delivered, drafts, foreign, halves, left, lookAtDrafts, me, mine, notice, outbox, refresh, share, signed, tasks } from "./state.js";
-import { moment, Offline, Sent, Tag } from "./parts.jsx";
+import { again, drop, giveUp, isUnsent, ONCE, unboxed } from "./outbox.js";
+import { delivered, drafts, flow, foreign, halves, left, lookAtDrafts, me, mine, notice, outbox, refresh, share, show, signed, tasks } from "./state.js";
+import { moment, Offline, Sent, Tag, useStill } from "./parts.jsx";
 import { Room } from "./room.jsx";
 
 // problem code → what the cadre can do; the sentence of the node stands before it
@@ -18,11 +20,29 @@ const ADVICE = {
 };
 const OTHERWISE = "可以再发一次；还不行，打电话给派单的单位。";
 
-export const Refused = ({ a }) => <div class="problem" role="alert">
-  <p><strong>“{a.label ?? "这一步"}”没有办成：{a.refused}</strong></p><p>{ADVICE[a.code] ?? OTHERWISE}{a.of ? "它还在手机里，别的照常发。" : "写的内容还在手机里，这项任务后面的步骤先不发。"}</p>
-  <div class="two"><button onClick={async () => { await again(a); refresh(); }}>再发一次</button>
-    <button onClick={async () => { await drop(outbox.value.filter((x) => x.id === a.id || x.of === a.id).map((x) => x.id)); refresh(); }}>不要这一步了</button></div>
-</div>;
+/** What a refused step says: as long as it is not taken, it can be read nowhere else. */
+function Words({ a }) {
+  const said = useSignal({});
+  useEffect(() => { unboxed(a).then((got) => { said.value = got; }, () => 0); }, [a.id]);
+  const { result, words, reason, text } = said.value;
+  return (words ?? reason ?? text) && <p class="calm">{result && <strong>{flow.value.results.find((r) => r.code === result)?.name} </strong>}{words ?? reason ?? text}</p>;
+}
+/** The screen moves before the network is asked: a second tap finds nothing more to take away. */
+async function letGo(a, files) {
+  const lost = a.of ? "这个文件不要了？它只在这台手机里，去掉就找不回来。" : files.length ? `这一步不要了？写的文字和 ${files.length} 个文件（照片、录音、签名）一起删掉，找不回来。` : ONCE.includes(a.kind) ? "" : "这一步不要了？写的文字一起删掉，找不回来。";
+  if (lost && !confirm(lost)) return;
+  await drop([a, ...files].map((x) => x.id));
+  await show(signed.value);
+  refresh();
+}
+export function Refused({ a }) {
+  const files = outbox.value.filter((x) => x.of === a.id);
+  return <div class="problem" role="alert">
+    <p><strong>“{a.label ?? "这一步"}”没有办成：{a.refused}</strong></p><p>{ADVICE[a.code] ?? OTHERWISE}{a.of ? "它还在手机里，别的照常发。" : "写的内容还在手机里，这项任务后面的步骤先不发。"}</p>
+    {!a.of && <Words a={a} />}{files.length > 0 && <p>跟着它的照片、录音、签名共 {files.length} 个，也还在手机里。</p>}
+    <div class="two"><button onClick={async () => { await again(a); await show(signed.value); refresh(); }}>再发一次</button><button onClick={() => letGo(a, files)}>不要这一步了</button></div>
+  </div>;
+}
 
 const kib = (bytes) => (bytes > 1_048_576 ? `${(bytes / 1_048_576).toFixed(1)} 兆` : `${Math.max(1, Math.round(bytes / 1024))} KB`);
 /** [words, tone] of an item, as true as this phone can know. */
@@ -59,15 +79,18 @@ const Half = ({ task }) => {
     <div class="two"><a class="button" href={`#${task}`}>接着写</a><button onClick={throwAway}>不要了</button></div></li>;
 };
 
-export const Queue = () => <main class="phone" id="main">
-  <p><a class="back" href="#">‹ 我的任务</a></p><h1>发送情况</h1><Sent link={false} /><Offline /><Room />
-  {signed.value === "out" && <p><a class="button main" href="/sign-in?next=/task">登录，接着发</a></p>}
-  {left.value > 0 && signed.value !== "out" && !share.value && <p><button onClick={refresh}>现在就发</button></p>}
-  {mine.value.some((a) => a.refused) && <section><h2>被退回的，请您看一下</h2><ul class="tasks">{mine.value.filter((a) => a.refused).map((a) => <Item key={a.id} a={a} />)}</ul></section>}
-  {halves.value.length > 0 && <section><h2>还没提交的</h2><ul class="tasks">{halves.value.map((d) => <Half key={d.task} task={d.task} />)}</ul></section>}
-  <section><h2>按做的先后</h2>{mine.value.some((a) => !a.refused) ? <ul class="tasks">{mine.value.filter((a) => !a.refused).map((a) => <Item key={a.id} a={a} />)}</ul> : <p class="empty">没有在等的。</p>}</section>
-  {foreign.value > 0 && <p class="note">还有别人没有发出的 {foreign.value} 条，加密存着，看不到内容；等本人在这台手机上登录后发出。</p>}
-  {drafts.value.length > halves.value.length && <p class="note">还有别人没写完的反馈 {drafts.value.length - halves.value.length} 份，加密存着，看不到内容；等本人在这台手机上登录后接着写。</p>}
-  {delivered.value.length > 0 && <section><h2>已送到</h2><ul class="tasks">{delivered.value.map((d) => <li key={d.id} class="card"><p class="tags"><strong>{d.label}</strong><Tag tone="good">已送到</Tag><span class="soft">{moment(d.at_ms)}</span></p>{d.about && <p class="soft">{d.about}</p>}</li>)}</ul></section>}
-  <Replaced />
-</main>;
+export function Queue() {
+  const still = useStill([mine.value.map((a) => [a.id, a.state, a.refused]), halves.value.map((d) => d.task)].join());
+  return <main class="phone" id="main" ref={still}>
+    <p><a class="back" href="#">‹ 我的任务</a></p><h1>发送情况</h1><Sent link={false} /><Offline /><Room />
+    {signed.value === "out" && <p><a class="button main" href="/sign-in?next=/task">登录，接着发</a></p>}
+    {left.value > 0 && signed.value !== "out" && !share.value && <p><button onClick={refresh}>现在就发</button></p>}
+    {mine.value.some((a) => a.refused) && <section><h2>被退回的，请您看一下</h2><ul class="tasks">{mine.value.filter((a) => a.refused).map((a) => <Item key={a.id} a={a} />)}</ul></section>}
+    {halves.value.length > 0 && <section><h2>还没提交的</h2><ul class="tasks">{halves.value.map((d) => <Half key={d.task} task={d.task} />)}</ul></section>}
+    <section><h2>按做的先后</h2>{mine.value.some((a) => !a.refused) ? <ul class="tasks">{mine.value.filter((a) => !a.refused).map((a) => <Item key={a.id} a={a} />)}</ul> : <p class="empty">没有在等的。</p>}</section>
+    {foreign.value > 0 && <p class="note">还有别人没有发出的 {foreign.value} 条，加密存着，看不到内容；等本人在这台手机上登录后发出。</p>}
+    {drafts.value.length > halves.value.length && <p class="note">还有别人没写完的反馈 {drafts.value.length - halves.value.length} 份，加密存着，看不到内容；等本人在这台手机上登录后接着写。</p>}
+    {delivered.value.length > 0 && <section><h2>已送到</h2><ul class="tasks">{delivered.value.map((d) => <li key={d.id} class="card"><p class="tags"><strong>{d.label}</strong><Tag tone="good">已送到</Tag><span class="soft">{moment(d.at_ms)}</span></p>{d.about && <p class="soft">{d.about}</p>}</li>)}</ul></section>}
+    <Replaced />
+  </main>;
+}

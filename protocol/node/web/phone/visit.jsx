@@ -3,7 +3,7 @@ import { useRef } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { allowed, Ask } from "./asking.jsx";
 import { act, door, flow, go, me, notice, place } from "./state.js";
-import { Due, Main, Offline, Sent, Status, Tag } from "./parts.jsx";
+import { Due, Main, Offline, Sent, Status, Tag, useStill } from "./parts.jsx";
 import { Refused } from "./queue.jsx";
 import { Report } from "./report.jsx";
 import { Room } from "./room.jsx";
@@ -79,11 +79,12 @@ export function Visit({ t }) {
   const steps = flow.value.steps[t.status] ?? [], no = steps.find((s) => s.kind === "DeclineTask"), step = steps.find((s) => s !== no && s.main);
   const refused = t.waits.filter((a) => a.refused), blocked = refused.filter((a) => !a.of), over = !flow.value.steps[t.status], late = t.status === "recalled" && door.value === "report";
   const reports = step?.kind === "ReportTask" ? step : late ? { kind: "ReportTask", label: "提交反馈" } : null;
+  const still = useStill(refused.map((a) => a.id).join());
   const send = () => {
     const { words, ...position } = step.kind === "ArriveTask" && place.value ? place.value : {};
     act([{ kind: step.kind, label: step.label, task: t.id, at_ms: Date.now(), ...position }]).then((ok) => { if (ok) { place.value = null; scrollTo(0, 0); } });
   };
-  return <main class="phone" id="main">
+  return <main class="phone" id="main" ref={still}>
     <p><a class="back" href="#">‹ 我的任务</a></p>
     <h1>{t.purpose}</h1><p class="tags"><Status t={t} /><Due t={t} /></p><Sent /><Offline /><Room />
     {refused.map((a) => <Refused key={a.id} a={a} />)}
