@@ -72,6 +72,27 @@ def test_today_is_in_the_order_of_deadlines_and_what_lies_together_goes_together
     look(phone.page, "phone-360-today")
 
 
+def test_what_is_done_without_a_signal_is_on_the_way_no_more(world, open_page):
+    url, hub, run = world
+    for title in ("田埂地界", "空调外机对着窗"):
+        run(hub.send(title, due_ms=ms(NOON.replace(hour=17, minute=30))))
+    phone = opened(open_page, url, SMALL_PHONE)
+    page = phone.page
+    expect(page.get_by_role("heading", name="今天要去（2）")).to_be_visible()
+    phone.signal(False)
+    phone.task("田埂地界")
+    phone.main("谢绝…")
+    page.get_by_label("去不了的原因").fill("在县里开会")
+    phone.main("谢绝")
+    expect(page.get_by_role("heading", name="今天要去（1）")).to_be_visible()
+    assert cards(page, "今天要去") == ["上门：空调外机对着窗"]
+    assert cards(page, "办完的，等发送") == ["上门：田埂地界"]
+    look(page, "phone-360-done-unsent")
+    phone.signal(True)
+    expect(page.get_by_role("heading", name="办过的")).to_be_visible()
+    expect(page.get_by_role("heading", name="办完的，等发送")).to_have_count(0)
+
+
 def test_he_calls_and_gets_there_from_the_visit(world, open_page):
     url, hub, run = world
     run(hub.send("田埂地界", address="三组十二号"))

@@ -1,7 +1,7 @@
-// The list: what is new, today's way, later, what is done. Each visit stands in it once.
+// The list: what is new, today's way, later, what is done and waits to be sent, what is done. Each visit stands in it once.
 import { allowed, Ask, pushed } from "./asking.jsx";
 import { ask, cleared, drafts, foreign, halves, left, lies, me, notice, shown, signed, signOut } from "./state.js";
-import { Due, moment, Offline, Sent, Status, Tag, useStill } from "./parts.jsx";
+import { Due, isOver, moment, Offline, Sent, Status, Tag, useStill } from "./parts.jsx";
 import { Room } from "./room.jsx";
 import { route } from "./today.js";
 
@@ -30,9 +30,10 @@ const Language = () => <p class="owner" role="group" aria-label="语言"><span>�
 
 export function List() {
   const gone = shown.value.filter((t) => t.news === "recalled"), rest = shown.value.filter((t) => t.news !== "recalled");
-  const doing = rest.filter((t) => t.open || t.waits.length), done = rest.filter((t) => !t.open && !t.waits.length), { today, later } = route(doing, Date.now());
+  const doing = rest.filter((t) => t.open || t.waits.length), done = rest.filter((t) => !t.open && !t.waits.length);
+  const over = doing.filter(isOver), { today, later } = route(doing.filter((t) => !isOver(t)), Date.now());
   const unsent = lies(left.value + foreign.value, drafts.value.length);
-  const still = useStill([gone, ...today.map((at) => at.visits), later, done].map((some) => some.map((t) => t.id)).join(";"));
+  const still = useStill([gone, ...today.map((at) => at.visits), later, over, done].map((some) => some.map((t) => t.id)).join(";"));
   return <main class="phone" id="main" ref={still}><h1>我的任务</h1><Sent /><Offline />
     {signed.value === "out" && <section class="card"><p>{me.value ? "登录过期了。写的、拍的都还在手机里，一条也没有丢。" : "请登录后收任务。"}{unsent && <strong>{`手机里还有 ${unsent}，登录后接着办。`}</strong>}</p>
       <p><a class="button main" href="/sign-in?next=/task">登录</a></p></section>}
@@ -44,6 +45,7 @@ export function List() {
     {gone.length > 0 && <section><h2>刚撤回，不用去了</h2><Cards some={gone} /></section>}
     {today.length > 0 && <Today places={today} />}
     {later.length > 0 && <section><h2>{today.length ? "以后" : "要办的"}</h2><Cards some={later} /></section>}
+    {over.length > 0 && <section><h2>办完的，等发送</h2><Cards some={over} /></section>}
     {me.value && !doing.length && !gone.length && <p class="empty">现在没有要办的任务。派给您的任务会出现在这里。</p>}
     {done.length > 0 && <section><h2>办过的</h2><Cards some={done} /></section>}
     {me.value && shown.value.some((t) => t.open) && allowed.value === "ask" && <Ask />}
