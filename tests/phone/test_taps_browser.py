@@ -33,6 +33,12 @@ UNDER = """([x, y]) => { const step = () => document.querySelector('.foot button
   new MutationObserver(() => { if (step() !== was) under.push(document.elementFromPoint(x, y)?.closest('button')?.innerText ?? ''); was = step(); })
     .observe(app, { childList: true, subtree: true, characterData: true }); }"""
 
+# Each time that a card is pushed: what it says, and whether a tap on it would open it just then.
+PUSHED = """() => { globalThis.hits = () => [...document.querySelectorAll('a.card')].map((card) => { const { x, y } = card.getBoundingClientRect(); return [card.getAttribute('href'), y, document.elementFromPoint(x + 9, y + 9)?.closest('a') === card]; });
+  let was = hits(); globalThis.hit = [];
+  new MutationObserver(() => { const now = hits(); for (const [card, y, is] of now) if (was.some(([one, top]) => one === card && top !== y)) hit.push([card, is]); was = now; })
+    .observe(app, { childList: true, subtree: true, characterData: true }); }"""
+
 
 def middle(what: Locator) -> list[float]:
     box = what.bounding_box()
@@ -164,6 +170,26 @@ def test_a_list_that_moves_under_the_thumb_opens_nothing_else(world, open_page):
     assert met and not any(is_hit for _, is_hit in met), met
     phone.task("田埂地界")
     expect(page.get_by_role("heading", name="上门：田埂地界")).to_be_visible()
+
+
+def test_a_list_that_is_pushed_by_a_lost_signal_opens_nothing_else(world, open_page):
+    url, hub, run = world
+    for title in ("田埂地界", "空调外机对着窗"):
+        run(hub.send(title))
+    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
+    phone.sign_in("cadre")
+    page, calm = phone.page, phone.page.get_by_text("现在没有信号")
+    expect(page.locator("a.card")).to_have_count(2)
+    page.evaluate(PUSHED)
+    for there in (False, True):
+        page.wait_for_timeout(500)  # he looks at it
+        page.evaluate("hit = []")
+        phone.signal(there)
+        expect(calm).to_have_count(0 if there else 1)
+        met = page.evaluate("hit")
+        assert len(met) >= 2 and not any(is_hit for _, is_hit in met), met
+    page.wait_for_timeout(500)
+    assert page.evaluate("hits().every(([, , is]) => is)"), "a moment later each card takes a tap again"
 
 
 @both_sizes

@@ -1,7 +1,7 @@
 // The list: what is new, today's way, later, what is done and waits to be sent, what is done. Each visit stands in it once.
 import { allowed, Ask, pushed } from "./asking.jsx";
 import { ask, cleared, drafts, foreign, halves, left, lies, me, notice, shown, signed, signOut } from "./state.js";
-import { Due, isOver, moment, Offline, Sent, Status, Tag, useStill } from "./parts.jsx";
+import { Due, isOver, moment, Offline, Sent, Status, Tag, useSteady } from "./parts.jsx";
 import { Room } from "./room.jsx";
 import { route } from "./today.js";
 
@@ -33,8 +33,8 @@ export function List() {
   const doing = rest.filter((t) => t.open || t.waits.length), done = rest.filter((t) => !t.open && !t.waits.length);
   const over = doing.filter(isOver), { today, later } = route(doing.filter((t) => !isOver(t)), Date.now());
   const unsent = lies(left.value + foreign.value, drafts.value.length);
-  const still = useStill([gone, ...today.map((at) => at.visits), later, over, done].map((some) => some.map((t) => t.id)).join(";"));
-  return <main class="phone" id="main" ref={still}><h1>我的任务</h1><Sent /><Offline />
+  const steady = useSteady();
+  return <main class="phone" id="main" ref={steady}><h1>我的任务</h1><Sent /><Offline />
     {signed.value === "out" && <section class="card"><p>{me.value ? "登录过期了。写的、拍的都还在手机里，一条也没有丢。" : "请登录后收任务。"}{unsent && <strong>{`手机里还有 ${unsent}，登录后接着办。`}</strong>}</p>
       <p><a class="button main" href="/sign-in?next=/task">登录</a></p></section>}
     {signed.value !== "out" && foreign.value > 0 && <p class="note">手机里还有别人没有发出的 {foreign.value} 条，等本人登录后发出。</p>}

@@ -4,14 +4,32 @@ import { flow, halves, heard, isOffline, left, me, mine, notice, share, signed }
 import { isUnsent } from "./outbox.js";
 
 const SOON_MS = 86_400_000, STILL_MS = 350; // longer than a second tap of a double one, shorter than a thought
-/** A ref to what takes no tap for a moment after `told` has changed: the finger was on its way to what stood in that place before. */
+/** It takes no tap for a moment: the finger was on its way to what stood in that place before. Returns what forgets it. */
+function hold({ style }) {
+  const timer = setTimeout(() => { style.pointerEvents = ""; }, STILL_MS);
+  style.pointerEvents = "none";
+  return () => clearTimeout(timer);
+}
+/** A ref to what is held when it is drawn and when `told` has changed. */
 export function useStill(told) {
   const ref = useRef();
+  useLayoutEffect(() => hold(ref.current), [told]);
+  return ref;
+}
+/** A ref to a screen that is held when it is drawn, and when what is tapped on it comes, goes or is pushed by whatever stands above: a lost signal, a notice, a line that wraps. */
+export function useSteady() {
+  const ref = useRef();
   useLayoutEffect(() => {
-    const { style } = ref.current, timer = setTimeout(() => { style.pointerEvents = ""; }, STILL_MS);
-    style.pointerEvents = "none";
-    return () => clearTimeout(timer);
-  }, [told]);
+    const screen = ref.current, places = () => [screen.offsetHeight, ...[...screen.querySelectorAll("a, button")].map((e) => [e.getAttribute("href") ?? e.textContent, e.offsetTop, e.offsetLeft])].join();
+    let before = places(), forget = hold(screen);
+    const watch = new MutationObserver(() => { // before the next tap is heard
+      const now = places();
+      if (now !== before) { forget(); forget = hold(screen); }
+      before = now;
+    });
+    watch.observe(screen, { childList: true, subtree: true, characterData: true });
+    return () => { watch.disconnect(); forget(); };
+  }, []);
   return ref;
 }
 /** The one next step, at the thumb. It stands where the last one stood, or where a card was tapped: whoever taps twice has taken one. */

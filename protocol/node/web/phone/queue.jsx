@@ -5,7 +5,7 @@ import { discard } from "./drafts.js";
 import { Replaced } from "./help.jsx";
 import { again, drop, giveUp, isUnsent, ONCE, unboxed } from "./outbox.js";
 import { delivered, drafts, flow, foreign, halves, left, lookAtDrafts, me, mine, notice, outbox, refresh, share, show, signed, tasks } from "./state.js";
-import { moment, Offline, Sent, Tag, useStill } from "./parts.jsx";
+import { moment, Offline, Sent, Tag, useSteady } from "./parts.jsx";
 import { Room } from "./room.jsx";
 
 // problem code → what the cadre can do; the sentence of the node stands before it
@@ -80,8 +80,8 @@ const Half = ({ task }) => {
 };
 
 export function Queue() {
-  const still = useStill([mine.value.map((a) => [a.id, a.state, a.refused]), halves.value.map((d) => d.task)].join());
-  return <main class="phone" id="main" ref={still}>
+  const steady = useSteady();
+  return <main class="phone" id="main" ref={steady}>
     <p><a class="back" href="#">‹ 我的任务</a></p><h1>发送情况</h1><Sent link={false} /><Offline /><Room />
     {signed.value === "out" && <p><a class="button main" href="/sign-in?next=/task">登录，接着发</a></p>}
     {left.value > 0 && signed.value !== "out" && !share.value && <p><button onClick={refresh}>现在就发</button></p>}
