@@ -128,7 +128,8 @@ async def under_way(camera: "Camera", page: "Page", story: Story) -> None:
         await page.get_by_role("button", name=step, exact=True).tap()
     await page.get_by_text(Tables.packaged().word("task_result", "settled"), exact=True).tap()
     await page.locator("#words").fill("围墙已退回老墙脚，两家都在场看了。")
-    await page.wait_for_function(f"async () => ({LAID})(['reserve-text', 'reserve-files'])")
+    while not await page.evaluate(LAID, ["reserve-text", "reserve-files"]):
+        await page.wait_for_timeout(50)
     await photographed(page, 1, 1600)
     await page.evaluate("room = 0")
     await photographed(page, 2, 120)

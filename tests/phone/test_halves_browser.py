@@ -1,5 +1,6 @@
 """A report that is half written: it outlasts a sign-out, is its writer's alone, is counted wherever the phone says what lies on it, and ends with its visit."""
 
+import time
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from playwright.sync_api import Page, expect
 from protocol.commands import RecallTask, ReportTask
 from protocol.tables import Tables
 from tests.hub_pages.world import Hub
-from tests.kit.browser import PHONE, TOUCH, look
+from tests.kit.browser import PHONE, TOUCH, WAITS_MS, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 from tests.phone.test_cadre_browser import Phone, picture
@@ -17,7 +18,6 @@ pytestmark = needs_chromium
 WORDS = "两家当面把界石立回去了，握了手。"
 STORE = "const store = () => new Promise((done) => { const asked = indexedDB.open('yidi-task'); asked.onsuccess = () => done(asked.result); }), got = (asked) => new Promise((done) => { asked.onsuccess = () => done(asked.result); });"
 KEYS = f"async () => {{ {STORE} return got((await store()).transaction('drafts').objectStore('drafts').getAllKeys()); }}"
-NONE = f"() => ({KEYS})().then((keys) => !keys.length)"
 # The draft as the shell before this one kept it: under the visit alone, its photo beside it.
 OLDER = f"""async ([task, words, sealed]) => {{ {STORE}
   const db = await store(), state = (name) => got(db.transaction('state').objectStore('state').get(name)), key = await state('key'), {{ person }} = await state('me');
@@ -47,6 +47,14 @@ def half_written(open_page: Any, url: str, signal: bool = True) -> Phone:
     phone.page.locator("#photo").set_input_files({"name": "现场.png", "mimeType": "image/png", "buffer": picture(800, 600)})
     expect(phone.page.get_by_alt_text("第 1 张照片")).to_be_visible()
     return phone
+
+
+def lie_there(page: Page, count: int) -> None:
+    """Waits until so many records are half written: a promise that is handed to wait_for_function counts as come true."""
+    until = time.monotonic() + WAITS_MS / 1000
+    while len(keys := page.evaluate(KEYS)) != count:
+        assert time.monotonic() < until, keys
+        page.wait_for_timeout(50)
 
 
 def is_there(page: Page) -> None:
@@ -152,7 +160,7 @@ def test_it_is_forgotten_when_the_visit_is_over_or_another_s_and_not_before_the_
     assert len(page.evaluate(KEYS)) == 2, "the list was cut: the visit may be on the rest of it"
     said["more"] = False
     page.evaluate("dispatchEvent(new Event('online'))")
-    page.wait_for_function(NONE)
+    lie_there(page, 0)
     page.context.unroute_all(behavior="wait")
 
 
@@ -166,7 +174,7 @@ def test_it_is_forgotten_when_the_visit_was_reported_from_another_phone(world, o
     assert len(phone.page.evaluate(KEYS)) == 2
     phone.sign_in("cadre")
     expect(phone.page.get_by_role("heading", name="办过的")).to_be_visible()
-    phone.page.wait_for_function(NONE)
+    lie_there(phone.page, 0)
     expect(phone.page.get_by_text("没写完")).to_have_count(0)
 
 

@@ -1,12 +1,14 @@
 // Reports that are half written, each of one visit and one writer, sealed like all else. They outlast a sign-out and are shown to their writer
 // alone; they end when they are sent, when he throws them away, or when his node says that the visit is over or not his any more.
-// Words and files are kept apart: text finds room where a photo does not, and typing seals no pictures anew.
+// Words and files are kept apart: text finds room where a photo does not, and typing seals no pictures anew. What is being said beside the
+// report, a question or why he cannot go, is a record of its own (its key ends in SAID) and lasts as long as the visit is on his list.
 import { begin, db, keyOf, read, restOf } from "./outbox.js";
 import { isTextSafe, TEXT_ROOM, withRoom } from "./reserve.js";
 import { sealed } from "./seal.js";
 
-/** [{task, person}]: who has half written what. By the keys alone: no picture is read for it. */
-export const halfWritten = async () => (await (await db).getAllKeys("drafts")).filter((key) => key.includes("/")).map((key) => { const [task, person] = key.split("/"); return { task, person }; });
+const SAID = "said";
+/** [{task, person, what}]: who has half written what, SAID or a report (undefined). By the keys alone: no picture is read for it. */
+export const halfWritten = async () => (await (await db).getAllKeys("drafts")).filter((key) => key.includes("/")).map((key) => { const [task, person, what] = key.split("/"); return { task, person, what }; });
 
 const isEmpty = (d) => !d.result && !d.words && !d.strokes.length && !d.files.length;
 /** The words of a draft, and its files by their ids; an empty one is none. */
@@ -35,20 +37,29 @@ export async function opened(task, person) {
   return { draft, files: (draft.files ?? []).map((id) => lying.find((f) => f.id === id)).filter((f) => f?.bytes) };
 }
 
-/** Deletes every record of which `isGone(task, person)`; person: undefined where an older shell kept it and nobody could claim it. */
+const saidKey = (task, person) => `${keyOf(task, person)}/${SAID}`;
+/** {reason, told}: why he cannot go, and what he asks; "" where nothing was typed. */
+export const saidOf = async (task, person) => ({ reason: "", told: "", ...await read(await (await db).get("drafts", saidKey(task, person))) });
+export async function keepSaid(task, person, said) {
+  const key = saidKey(task, person);
+  if (!said.reason && !said.told) return (await db).delete("drafts", key);
+  return withRoom(db, async () => (await db).put("drafts", { task: key, ...await sealed(db, key, said) }));
+}
+
+/** Deletes every record of which `isGone(task, person, what)`; person: undefined where an older shell kept it and nobody could claim it. */
 async function clear(isGone) {
   const tx = await begin("drafts", "readwrite");
   for (const d of await tx.store.getAll()) if (isGone(...(d.of ?? d.task).split("/"))) tx.store.delete(d.task);
   await tx.done;
 }
-export const discard = (task, person) => clear((id, whose) => id === task && whose === person);
+export const discard = (task, person, what) => clear((id, whose, which) => id === task && whose === person && which === what);
 
 let swept = ""; // whose files without words were looked for since the page is open
 /** What this person need not finish any more, by what his node says: tasks, all of his unless isCut. */
 export async function forget(person, tasks, isCut) {
-  const known = new Map(tasks.map((t) => [t.id, t.open || t.status === "recalled"])), isHis = (id) => known.get(id) ?? isCut; // a visit that was made is told though it was recalled
-  if (swept === person && (await halfWritten()).every((d) => d.person !== person || isHis(d.task))) return;
-  await clear((id, whose) => (whose ? whose === person && !isHis(id) : known.get(id) === false));
+  const known = new Map(tasks.map((t) => [t.id, t.open || t.status === "recalled"])), isHis = (id, what) => (what ? known.has(id) || isCut : known.get(id) ?? isCut); // a visit that was made is told though it was recalled
+  if (swept === person && (await halfWritten()).every((d) => d.person !== person || isHis(d.task, d.what))) return;
+  await clear((id, whose, what) => (whose ? whose === person && !isHis(id, what) : known.get(id) === false));
   swept = person;
 }
 

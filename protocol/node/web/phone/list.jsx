@@ -1,6 +1,6 @@
 // The list: what is new, today's way, later, what is done and waits to be sent, what is done. Each visit stands in it once.
 import { allowed, Ask, pushed } from "./asking.jsx";
-import { ask, cleared, drafts, foreign, halves, left, lies, me, notice, shown, signed, signOut } from "./state.js";
+import { ask, cleared, drafts, foreign, halves, left, lies, me, notice, sayings, shown, signed, signOut } from "./state.js";
 import { Due, isOver, moment, Offline, Sent, Status, Tag, useSteady } from "./parts.jsx";
 import { Room } from "./room.jsx";
 import { route } from "./today.js";
@@ -32,7 +32,7 @@ export function List() {
   const gone = shown.value.filter((t) => t.news === "recalled"), rest = shown.value.filter((t) => t.news !== "recalled");
   const doing = rest.filter((t) => t.open || t.waits.length), done = rest.filter((t) => !t.open && !t.waits.length);
   const over = doing.filter(isOver), { today, later } = route(doing.filter((t) => !isOver(t)), Date.now());
-  const unsent = lies(left.value + foreign.value, drafts.value.length);
+  const unsent = lies(left.value + foreign.value, drafts.value.length, sayings.value.length);
   const steady = useSteady();
   return <main class="phone" id="main" ref={steady}><h1>我的任务</h1><Sent /><Offline />
     {signed.value === "out" && <section class="card"><p>{me.value ? "登录过期了。写的、拍的都还在手机里，一条也没有丢。" : "请登录后收任务。"}{unsent && <strong>{`手机里还有 ${unsent}，登录后接着办。`}</strong>}</p>

@@ -1,6 +1,6 @@
 // Small pieces that several screens show.
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { flow, halves, heard, isOffline, left, me, mine, notice, share, signed } from "./state.js";
+import { flow, halves, heard, isOffline, left, lies, me, mine, notice, share, signed, unsaid } from "./state.js";
 import { isUnsent } from "./outbox.js";
 
 const SOON_MS = 86_400_000, STILL_MS = 350; // longer than a second tap of a double one, shorter than a thought
@@ -54,16 +54,17 @@ export const moment = (ms) => {
   return d.toDateString() === new Date().toDateString() ? `今天 ${time}` : `${d.getMonth() + 1}月${d.getDate()}日 ${time}`;
 };
 
-const expired = (steps, reports) => (steps && reports ? `登录过期了，${steps} 条没有发出、${reports} 份反馈没写完，登录后接着办` : steps ? `登录过期了，${steps} 条存在手机，登录后接着发` : reports ? `登录过期了，${reports} 份反馈没写完，登录后接着写` : "登录过期了，重新登录后收新任务");
+/** steps: how many wait; all, typed: what lies here in words, with and without them. */
+const expired = (steps, all, typed) => (typed ? (steps ? `登录过期了，${all}，登录后接着办` : `登录过期了，${typed}，登录后接着写`) : steps ? `登录过期了，${steps} 条存在手机，登录后接着发` : "登录过期了，重新登录后收新任务");
 /** One line about all that was done: it stands on every screen, and opens the page of what was sent. */
 const words = () => {
-  const half = halves.value.length;
-  if (signed.value === "out") return me.value ? expired(left.value, half) : "还没有登录";
+  const half = [halves.value.length, unsaid.value.length], typed = lies(0, ...half);
+  if (signed.value === "out") return me.value ? expired(left.value, lies(left.value, ...half), typed) : "还没有登录";
   const going = share.value && mine.value.find((a) => a.id === share.value.id && isUnsent(a));
   if (left.value) return `${left.value} 条待发送，${going ? `${going.label}已传 ${Math.floor(share.value.share * 100)}%` : "有信号时自动发出"}`;
   const back = mine.value.filter((a) => a.refused).length;
   if (back) return `${back} 条被退回，要您看一下`;
-  return mine.value.length ? "已送达，正等另一台机器也存好" : half ? `做完的都已送达，${half} 份反馈没写完` : "全部已送达";
+  return mine.value.length ? "已送达，正等另一台机器也存好" : typed ? `做完的都已送达，${typed}` : "全部已送达";
 };
 export const Sent = ({ link = true }) => <div class="sent-line"><p class="state" role="status">{words()}</p>
   {link && me.value && <a class="button small" href="#queue">发送情况</a>}</div>;

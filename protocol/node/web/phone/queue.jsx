@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { discard } from "./drafts.js";
 import { Replaced } from "./help.jsx";
 import { again, drop, giveUp, isUnsent, ONCE, unboxed } from "./outbox.js";
-import { delivered, drafts, flow, foreign, halves, left, lookAtDrafts, me, mine, notice, outbox, refresh, share, show, signed, tasks } from "./state.js";
+import { delivered, drafts, flow, foreign, halves, left, lookAtDrafts, me, mine, notice, outbox, refresh, share, show, signed, tasks, unsaid } from "./state.js";
 import { moment, Offline, Sent, Tag, useSteady } from "./parts.jsx";
 import { Room } from "./room.jsx";
 
@@ -67,26 +67,26 @@ const Item = ({ a }) => {
     {a.of && isUnsent(a) && !a.refused && <button class="plain" onClick={() => stopSending(a)}>不发这个了</button>}</li>;
 };
 
-/** A report that is half written: to be gone on with, or thrown away with all that is in it. */
-const Half = ({ task }) => {
-  const purpose = tasks.value.find((t) => t.id === task)?.purpose ?? "";
+/** A report, or words beside it, half written: to be gone on with, or thrown away with all that is in it. */
+const Half = ({ task, what }) => {
+  const purpose = tasks.value.find((t) => t.id === task)?.purpose ?? "", lost = what ? "没写完的留言不要了？删掉就找不回来。" : "这份没写完的反馈不要了？文字、照片、录音、签名一起删掉，找不回来。";
   const throwAway = async () => {
-    if (!confirm("这份没写完的反馈不要了？文字、照片、录音、签名一起删掉，找不回来。")) return;
-    await discard(task, me.value.person);
+    if (!confirm(lost)) return;
+    await discard(task, me.value.person, what);
     await lookAtDrafts();
   };
-  return <li class="card"><p class="tags"><strong>没写完的反馈</strong><Tag tone="soon">只在这台手机里</Tag></p>{purpose && <p class="soft">{purpose}</p>}
+  return <li class="card"><p class="tags"><strong>{what ? "没写完的留言" : "没写完的反馈"}</strong><Tag tone="soon">只在这台手机里</Tag></p>{purpose && <p class="soft">{purpose}</p>}
     <div class="two"><a class="button" href={`#${task}`}>接着写</a><button onClick={throwAway}>不要了</button></div></li>;
 };
 
 export function Queue() {
-  const steady = useSteady();
+  const steady = useSteady(), half = [...halves.value, ...unsaid.value];
   return <main class="phone" id="main" ref={steady}>
     <p><a class="back" href="#">‹ 我的任务</a></p><h1>发送情况</h1><Sent link={false} /><Offline /><Room />
     {signed.value === "out" && <p><a class="button main" href="/sign-in?next=/task">登录，接着发</a></p>}
     {left.value > 0 && signed.value !== "out" && !share.value && <p><button onClick={refresh}>现在就发</button></p>}
     {mine.value.some((a) => a.refused) && <section><h2>被退回的，请您看一下</h2><ul class="tasks">{mine.value.filter((a) => a.refused).map((a) => <Item key={a.id} a={a} />)}</ul></section>}
-    {halves.value.length > 0 && <section><h2>还没提交的</h2><ul class="tasks">{halves.value.map((d) => <Half key={d.task} task={d.task} />)}</ul></section>}
+    {half.length > 0 && <section><h2>还没提交的</h2><ul class="tasks">{half.map((d) => <Half key={`${d.task} ${d.what}`} task={d.task} what={d.what} />)}</ul></section>}
     <section><h2>按做的先后</h2>{mine.value.some((a) => !a.refused) ? <ul class="tasks">{mine.value.filter((a) => !a.refused).map((a) => <Item key={a.id} a={a} />)}</ul> : <p class="empty">没有在等的。</p>}</section>
     {foreign.value > 0 && <p class="note">还有别人没有发出的 {foreign.value} 条，加密存着，看不到内容；等本人在这台手机上登录后发出。</p>}
     {drafts.value.length > halves.value.length && <p class="note">还有别人没写完的反馈 {drafts.value.length - halves.value.length} 份，加密存着，看不到内容；等本人在这台手机上登录后接着写。</p>}

@@ -8,8 +8,9 @@ import { useMaking } from "./making.js";
 import { Main } from "./parts.jsx";
 import { encoded, taken } from "./photo.js";
 import { measure } from "./room.jsx";
-import { act, lookAtDrafts, notice } from "./state.js";
+import { act, notice } from "./state.js";
 import { Heard, Recorder, VOICES_MAX } from "./voice.jsx";
+import { useWriting } from "./writing.js";
 
 const PHOTOS_MAX = 9, SIGNATURES_MAX = 6;
 const LABELS = { photo: "照片", signature: "签名", voice: "录音" };
@@ -61,10 +62,10 @@ const KeepsPosition = ({ on }) => <label class="answer"><input type="checkbox" c
 export function Report({ t, person, results, step }) {
   const draft = useSignal(null), pad = useRef(null), sending = useRef(false), wrong = useSignal(""), keepsPosition = useSignal(false);
   const making = useMaking(), recording = useRef(null);
-  const writing = useRef(Promise.resolve()); // one after the other: sealing takes its time, and the newest must be the last
+  const write = useWriting();
   const keep = (more) => {
     draft.value = { ...draft.value, ...more };
-    return (writing.current = writing.current.catch(() => 0).then(() => keepDraft({ ...draft.value, files: draft.value.files.map((f) => f.id) })).then(lookAtDrafts).catch(() => { notice.value = "手机存不下了：这里写的要等清出空间才存得住，请不要关掉这一页。"; }));
+    return write(() => keepDraft({ ...draft.value, files: draft.value.files.map((f) => f.id) }));
   };
   useEffect(() => { begun(t.id, person).then((d) => { draft.value = d; }); }, []);
   if (!draft.value) return null;
@@ -118,7 +119,7 @@ export function Report({ t, person, results, step }) {
   const hand = async () => {
     const last = pad.current.isEmpty() ? [] : [await fileOf(t.id, "signature", await ink(), "image/png", `签名${of("signature").length + 1}`)];
     const { result, words } = draft.value, id = crypto.randomUUID(), files = [...draft.value.files, ...last].map((f) => ({ ...f, of: id }));
-    await writing.current;
+    await write(() => 0);
     // Text first: the bytes follow, each with its own id.
     const report = { id, kind: step.kind, label: step.label, task: t.id, at_ms: Date.now(), result, words: words.trim(), photos: of("photo").length, signatures: of("signature").length + last.length };
     if (await act([report, ...files], t.id)) scrollTo(0, 0);

@@ -21,11 +21,13 @@ export const mine = computed(() => outbox.value.filter((a) => a.person === me.va
 export const left = computed(() => mine.value.filter((a) => isUnsent(a) && !a.refused).length);
 export const share = signal(null); // {id, share} of the file that is being sent just now
 new BroadcastChannel(PROGRESS).onmessage = ({ data }) => { share.value = data.share < 1 ? data : null; if (!data.id) show(signed.value); };
-export const drafts = signal([]); // {task, person}: reports that are half written
-export const halves = computed(() => drafts.value.filter((d) => d.person === me.value?.person));
-export const lookAtDrafts = async () => { drafts.value = await halfWritten(); };
+const begun = signal([]); // {task, person, what}: all that is half written
+const isMine = (d) => d.person === me.value?.person;
+export const drafts = computed(() => begun.value.filter((d) => !d.what)), halves = computed(() => drafts.value.filter(isMine)); // reports
+export const sayings = computed(() => begun.value.filter((d) => d.what)), unsaid = computed(() => sayings.value.filter(isMine)); // what is said beside them
+export const lookAtDrafts = async () => { begun.value = await halfWritten(); };
 /** What lies here and nowhere else, in words; "" when nothing does. */
-export const lies = (steps, reports) => [steps && `${steps} 条没有发出`, reports && `${reports} 份反馈没写完`].filter(Boolean).join("、");
+export const lies = (steps, reports, said) => [steps && `${steps} 条没有发出`, reports && `${reports} 份反馈没写完`, said && `${said} 处留言没写完`].filter(Boolean).join("、");
 export const foreign = computed(() => outbox.value.filter((a) => isUnsent(a) && a.person !== me.value?.person).length);
 const after = (status, kind) => flow.value.moves[kind]?.[status] ?? status;
 // Nothing is typed twice, and the screen moves before the network is asked.
@@ -79,7 +81,7 @@ export async function show(session) {
   const [{ tasks: all, actions }, done, looked, half, who, rules, at] = await Promise.all([together(), noted("delivered"), noted("seen"), halfWritten(), ...states]);
   batch(() => {
     tasks.value = all.sort((a, b) => a.rank - b.rank); outbox.value = actions; delivered.value = done ?? []; seen.value = looked ?? {};
-    drafts.value = half; me.value = who ?? null; heard.value = at ?? 0; signed.value = session;
+    begun.value = half; me.value = who ?? null; heard.value = at ?? 0; signed.value = session;
     if (rules) flow.value = rules;
   });
 }
@@ -106,7 +108,7 @@ export async function leave() {
   return left;
 }
 export async function signOut() {
-  const rest = lies(left.value, halves.value.length);
+  const rest = lies(left.value, halves.value.length, unsaid.value.length);
   if (rest && !confirm(`还有 ${rest}。退出后仍留在这台手机里，只有您自己再登录才看得到，接着办。现在退出吗？`)) return;
   const tx = await begin(["tasks", "state"], "readwrite");
   tx.objectStore("tasks").clear();

@@ -1,7 +1,8 @@
 // One visit: where, whom, until when, what was asked for, and the one next step at the thumb.
-import { useRef } from "preact/hooks";
-import { signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { signal, useSignal } from "@preact/signals";
 import { allowed, Ask } from "./asking.jsx";
+import { keepSaid, saidOf } from "./drafts.js";
 import { act, door, flow, go, me, notice, place } from "./state.js";
 import { Due, Main, Offline, Sent, Status, Tag, useStill } from "./parts.jsx";
 import { Refused } from "./queue.jsx";
@@ -9,17 +10,18 @@ import { Report } from "./report.jsx";
 import { Room } from "./room.jsx";
 import { copied } from "../islands/_copy.js";
 import { mapOf } from "./today.js";
+import { useWriting } from "./writing.js";
 
 const Marks = ({ marks }) => <span class="marks">{marks.map((m) => <span key={m.text} class={`mark ${m.reached ? "done" : ""}`}>{m.text}</span>)}</span>;
 const Fact = ({ label, children }) => children ? <><dt>{label}</dt><dd>{children}</dd></> : null;
 const Person = ({ p }) => <li><span>{p.name}{p.side && <span class="soft">（{p.side}）</span>}</span>{p.phone ? <a class="button" href={`tel:${p.phone}`}>拨打 {p.phone}</a> : <span class="soft">没有留电话</span>}</li>;
 
-const said = signal(""); // of the address: copied or not
+const copying = signal(""); // what came of it, in words
 function Where({ t }) {
   const where = t.where || `${t.place}${t.address}`;
-  const copy = async () => { said.value = ""; said.value = await copied(where) ? "地址已复制，到地图里粘贴搜索。" : `复制不了，请照着输入：${where}`; };
+  const copy = async () => { copying.value = ""; copying.value = await copied(where) ? "地址已复制，到地图里粘贴搜索。" : `复制不了，请照着输入：${where}`; };
   return <>{t.place}{t.address && <><br />{t.address}</>}<span class="two"><a class="button" href={mapOf(where)}>打开地图</a><button onClick={copy}>复制地址</button></span>
-    <span class="soft" role="status">{said.value}</span></>;
+    <span class="soft" role="status">{copying.value}</span></>;
 }
 
 const History = ({ t }) => <section class="card"><h2>进展</h2><ol class="steps">
@@ -27,37 +29,46 @@ const History = ({ t }) => <section class="card"><h2>进展</h2><ol class="steps
   {t.waits.filter((a) => !a.refused).map((a) => <li key={a.id}><strong>{a.label}</strong> <Tag tone="soon">存在手机，待发送</Tag></li>)}</ol>
   {!t.waits.length && <Marks marks={t.marks} />}</section>;
 
-function Decline({ t, step }) {
-  const reason = useRef(), sending = useRef(false);
-  const send = async () => {
-    if (sending.current) return;
-    const text = reason.current.value.trim();
-    if (!text) { notice.value = "请写一句去不了的原因。"; return reason.current.focus(); }
-    sending.current = true;
-    if (await act([{ kind: step.kind, label: step.label, task: t.id, at_ms: Date.now(), reason: text.slice(0, 100) }])) go("");
-    sending.current = false;
-  };
-  return door.value !== "decline" ? <button class="plain" onClick={() => { door.value = "decline"; }}>{step.label}…</button>
-    : <section class="card"><label for="reason">去不了的原因</label><textarea id="reason" ref={reason} rows="2" maxlength="100" />
-      <div class="two"><button onClick={send}>{step.label}</button><button class="plain" onClick={() => { door.value = ""; }}>不了，我去</button></div></section>;
+/** What he says beside the report, as it lies on the phone: [{reason, told}, null until it was read; what keeps a change of it]. */
+function useSaid(task, person) {
+  const said = useSignal(null), write = useWriting();
+  useEffect(() => { saidOf(task, person).then((was) => { said.value = was; }); }, []);
+  return [said.value, (more) => { said.value = { ...said.value, ...more }; return write(() => keepSaid(task, person, said.value)); }];
 }
 
-/** A question or a word to the office that sent him; the visit stays as it is. */
-function Tell({ t }) {
-  const text = useRef(), sending = useRef(false), isOpen = door.value === "tell";
+function Decline({ t, step, isOpen, reason, keep }) {
+  const field = useRef(), sending = useRef(false);
   const send = async () => {
-    const words = text.current.value.trim();
     if (sending.current) return;
-    if (!words) { notice.value = "请写要问什么。"; return text.current.focus(); }
+    const text = field.current.value.trim();
+    if (!text) { notice.value = "请写一句去不了的原因。"; return field.current.focus(); }
     sending.current = true;
-    if (await act([{ kind: "TellTask", label: "留言", task: t.id, at_ms: Date.now(), text: words.slice(0, 200) }])) door.value = "";
+    if (await act([{ kind: step.kind, label: step.label, task: t.id, at_ms: Date.now(), reason: text.slice(0, 100) }])) { await keep({ reason: "" }); go(""); }
+    sending.current = false;
+  };
+  return !isOpen ? <button class="plain" onClick={() => { door.value = "decline"; }}>{step.label}…</button>
+    : <section class="card"><label for="reason">去不了的原因</label><textarea id="reason" ref={field} rows="2" maxlength="100" value={reason} onInput={(e) => keep({ reason: e.target.value })} />
+      <div class="two"><button onClick={send}>{step.label}</button><button class="plain" onClick={() => { keep({ reason: "" }); door.value = ""; }}>不了，我去</button></div></section>;
+}
+/** He began to say no, and meanwhile the visit has gone on or was taken back. */
+const Overtaken = ({ reason, keep }) => <section class="card"><h2>去不了的原因</h2><p class="calm">{reason}</p><p class="soft">现在用不上了，没有发出。</p><div class="two"><button onClick={() => keep({ reason: "" })}>不要了</button></div></section>;
+
+/** A question or a word to the office that sent him; the visit stays as it is. */
+function Tell({ t, said, keep }) {
+  const field = useRef(), sending = useRef(false), isOpen = said && (door.value === "tell" || said.told);
+  const send = async () => {
+    const words = field.current.value.trim();
+    if (sending.current) return;
+    if (!words) { notice.value = "请写要问什么。"; return field.current.focus(); }
+    sending.current = true;
+    if (await act([{ kind: "TellTask", label: "留言", task: t.id, at_ms: Date.now(), text: words.slice(0, 200) }])) { keep({ told: "" }); door.value = ""; }
     sending.current = false;
   };
   return <section class="card"><h2>和派单单位的留言</h2>
     {t.told?.length > 0 && <ol class="steps">{t.told.map((x) => <li key={x.key}><strong>{x.mine ? "我" : t.assigned_by}</strong> <span class="soft">{x.at}</span><p>{x.text}</p></li>)}</ol>}
-    {isOpen ? <><label for="told">要问什么、要说明什么</label><textarea id="told" ref={text} rows="3" maxlength="200" />
-      <div class="two"><button onClick={send}>留言</button><button class="plain" onClick={() => { door.value = ""; }}>不写了</button></div></>
-      : t.open && <button onClick={() => { door.value = "tell"; }}>问派单的人…</button>}</section>;
+    {isOpen ? <><label for="told">要问什么、要说明什么</label><textarea id="told" ref={field} rows="3" maxlength="200" value={said.told} onInput={(e) => keep({ told: e.target.value })} />
+      <div class="two"><button onClick={send}>留言</button><button class="plain" onClick={() => { keep({ told: "" }); door.value = ""; }}>不写了</button></div></>
+      : said && t.open && <button onClick={() => { door.value = "tell"; }}>问派单的人…</button>}</section>;
 }
 
 /** The position leaves the phone only when the cadre taps for it. */
@@ -79,6 +90,7 @@ export function Visit({ t }) {
   const steps = flow.value.steps[t.status] ?? [], no = steps.find((s) => s.kind === "DeclineTask"), step = steps.find((s) => s !== no && s.main);
   const refused = t.waits.filter((a) => a.refused), blocked = refused.filter((a) => !a.of), over = !flow.value.steps[t.status], late = t.status === "recalled" && door.value === "report";
   const reports = step?.kind === "ReportTask" ? step : late ? { kind: "ReportTask", label: "提交反馈" } : null;
+  const [said, keep] = useSaid(t.id, me.value.person), isDeclining = no && said && (door.value === "decline" || Boolean(said.reason));
   const still = useStill(refused.map((a) => a.id).join());
   const send = () => {
     const { words, ...position } = step.kind === "ArriveTask" && place.value ? place.value : {};
@@ -98,8 +110,9 @@ export function Visit({ t }) {
     {step?.kind === "ArriveTask" && <Position />}
     {step?.kind === "ArriveTask" && allowed.value === "ask" && <Ask />}
     {!over && <History t={t} />}
-    {flow.value.moves.TellTask && (t.open || t.told?.length > 0) && <Tell t={t} />}
-    {no && !blocked.length && <Decline t={t} step={no} />}
-    {step && step.kind !== "ReportTask" && !blocked.length && door.value !== "decline" && <Main step={step} onClick={send} />}
+    {flow.value.moves.TellTask && (t.open || t.told?.length > 0 || said?.told) && <Tell t={t} said={said} keep={keep} />}
+    {said && no && !blocked.length && <Decline t={t} step={no} isOpen={isDeclining} reason={said.reason} keep={keep} />}
+    {said?.reason && !no && <Overtaken reason={said.reason} keep={keep} />}
+    {step && step.kind !== "ReportTask" && !blocked.length && !isDeclining && <Main step={step} onClick={send} />}
   </main>;
 }
