@@ -5,7 +5,8 @@ Changes within COALESCE_MS go together, news of peers (how far an entry got) wai
 the same turn redraws what only time changes (还剩 2 个工作日). A view is `async (request) -> str`: its `<hx-partial>`s.
 
 Readers of one office who look at the same address in one language share one rendering (`@shared` on the view: it must show nothing that
-belongs to one person, so no forms). However much commits, rendering takes at most a BUSY_SHARE of the time.
+belongs to one person, so no forms; an address that asks for one's own, `mine`, is shared with nobody else). However much commits,
+rendering takes at most a BUSY_SHARE of the time.
 """
 
 import asyncio
@@ -119,7 +120,10 @@ def channel_of(request: Request, view: View) -> tuple[Any, Channel]:
     """The channel that this stream follows, shared where the view allows it; with its key."""
     channels: dict[Any, Channel] = request.app.state.channels
     actor = actor_of(request)
-    key: Any = (request.url.query, actor.office, actor.powers, language_of(request)) if getattr(view, "is_shared", False) else object()
+    key: Any = object()
+    if getattr(view, "is_shared", False):
+        whose = actor.person if request.query_params.get("mine") else ""
+        key = (request.url.query, actor.offices, actor.powers, language_of(request), whose)
     if key not in channels or channels[key].over:
         channels[key] = Channel(request, view)
     return key, channels[key]
