@@ -16,6 +16,12 @@ SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "task_unknown": (404, "没有这项任务，或者不是派给您的。"),
     "page_unknown": (404, "没有这一页。请从上面的菜单再找一次。"),
     "sign_in_needed": (401, "请先登录。"),
+    "page_of_another": (
+        409,
+        "这一页是{theirs}打开的，现在登录的是{mine}：什么也没有存下。请{theirs}重新登录，再点一次；{mine}要办，请刷新这一页。",
+    ),
+    "form_of_another": (409, "这些是{theirs}打开的页上写的，现在登录的是{mine}：什么也没有存下。请{theirs}登录，写的会原样回来。"),
+    "sign_in_of_another": (409, "这一页是{theirs}打开的，要{theirs}来登录；写的都还在这一页上。{mine}没有登录，要办请另开一页。"),
     "sign_in_wrong": (401, "账号或密码不对。"),
     "recovery_wrong": (401, "答复不对、已经过期，或者试的次数太多。请重新要一串，再打电话问一次。"),
     "post_needed": (403, "账号和密码都对，但是这个账号现在没有岗位。请找本单位管理员。"),

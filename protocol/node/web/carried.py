@@ -23,6 +23,12 @@ BACK: Final = {
 }
 
 
+def words_of(form: forms.Typed) -> list[tuple[str, str]]:
+    """(label, words) of what people typed, to be read and copied; a field that has no name of its own is 内容."""
+    found = [(TYPED.get(name) or forms.WHAT.get(name), value) for name, values in form.items() for value in values]
+    return [(label, value) for label, value in found if label and value]
+
+
 async def shown(request: Request, path: str, form: forms.Typed, has_file: bool) -> Response[Any]:
     """path: where it was being sent, inside this node."""
     first, *rest = path.strip("/").split("/")

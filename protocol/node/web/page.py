@@ -6,6 +6,7 @@ kept by a browser (`no-store`): the next person at this PC must not find them by
 """
 
 import logging
+import re
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +17,7 @@ from litestar.exceptions import HTTPException
 from protocol.events import Actor
 from protocol.node import log
 from protocol.node.web.english import templates as english
+from protocol.node.web.forms import PAGE_PERSON
 from protocol.problem import SENTENCES, Refused
 
 HTML: Final = "text/html; charset=utf-8"
@@ -33,6 +35,7 @@ POLICY: Final = {
 }
 OPENED: Final = "本机由备份恢复，还没有和别的机器核对（{}打开）：可能看到已经依法删除的内容，不要打印、不要转告。请尽快联网。"
 BESIDE: Final = {"HX-Reswap": "afterbegin"}  # above what was typed, never in its place
+POSTS: Final = re.compile(r'<form\b[^>]*\bmethod="post"[^>]*>')
 KEPT_NOWHERE: Final = {"Cache-Control": "no-store", **POLICY}  # also where no handler was found, so nothing else adds them
 
 
@@ -118,7 +121,10 @@ def in_language(request: Request, words: Any, place: str = "") -> Any:
 
 
 def rendered(request: Request, template: str, context: dict[str, Any]) -> str:
-    """The template as text, with what every fragment may use: request, actor, now_ms, new_id (of a command)."""
+    """The template as text, with what every fragment may use: request, actor, now_ms, new_id (of a command).
+
+    Each form that is sent says in a hidden field for whom it was made (whose.py).
+    """
     shared = {
         "request": request,
         "actor": getattr(request.state, "actor", None),
@@ -127,7 +133,10 @@ def rendered(request: Request, template: str, context: dict[str, Any]) -> str:
         "now_ms": node_of(request).clock(),
         "new_id": getattr(request.state, "new_id", None) or (lambda _name="": request.app.state.new_id()),
     }
-    return environment_of(request).get_template(template).render({**shared, **context})
+    text = environment_of(request).get_template(template).render({**shared, **context})
+    if shared["actor"] is None:
+        return text
+    return POSTS.sub(rf'\g<0><input type="hidden" name="{PAGE_PERSON}" value="{shared["actor"].person}">', text)
 
 
 async def page(request: Request, template: str, *, status: int = 200, **context: Any) -> Response[str]:

@@ -3,9 +3,9 @@
 The cookie holds a token that only this node knows by its hash; HttpOnly, SameSite=Lax. A page asked for without a session
 leads to the sign-in page and back. A *form* sent without one loses nothing: with htmx it stays where it is while a dialog asks
 for the password; without, the sign-in page carries what was typed and the form comes back filled after it.
+What comes from a page that was opened for somebody else (whose.py) is refused, and loses nothing either.
 """
 
-import json
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -16,7 +16,7 @@ from litestar.datastructures import Cookie
 from litestar.params import FromQuery
 from litestar.response import Redirect
 
-from protocol.node.web import asking, carried, cases, forms, parties, register, task_steps, transfers, visits
+from protocol.node.web import asking, carried, cases, forms, parties, register, task_steps, transfers, visits, whose
 from protocol.node.web.page import (
     COOKIE,
     LANGUAGE,
@@ -27,6 +27,7 @@ from protocol.node.web.page import (
     is_htmx,
     node_of,
     page,
+    refused,
     refused_twin,
     twin,
     wants_json,
@@ -43,7 +44,8 @@ CHOICE_S: Final = 365 * 86_400
 
 
 async def before(request: Request) -> Response[Any] | None:
-    """Before every handler: same origin, then the session. Handlers marked `public=True` need none.
+    """Before every handler: same origin, then the session, then whose page asks. Handlers marked `public=True` need no session,
+    those marked `of_anybody=True` may be asked from another person's page.
 
     A page marked `of_cases=True` leads whoever sees no cases (a cadre) to where their own day begins.
     """
@@ -61,6 +63,8 @@ async def before(request: Request) -> Response[Any] | None:
         if await node.people.must_choose_password(token):
             return Redirect("/password", status_code=303)
         return await sign_in_first(request)
+    if answer := await page_of_another(request):
+        return answer
     lost = request.route_handler.opt.get("of_cases") and not sees_cases(request.state.actor)
     return Redirect("/", status_code=303) if lost and not wants_json(request) else None
 
@@ -80,27 +84,63 @@ async def sign_in_first(request: Request) -> Response[Any]:
     if is_htmx(request):
         again = {"HX-Retarget": "#again", "HX-Reswap": "innerHTML"}
         return fragment(request, "_sign_in_again.html", status=401, headers=again, form={}, sentence="")
-    if request.url.path.endswith("/seal"):  # whoever signs in next at this computer must not find an accusation there
+    if _is_sealed(request):  # whoever signs in next at this computer must not find an accusation there
         said = "登录已经过期。密封的内容没有留在这台电脑上，请登录后重新写。"
         return await page(request, "sign_in.html", status=401, form={}, sentence=said, carry="", next=request.url.path)
+    sentence = "登录已经过期。您写的内容还在，登录后会原样回来。"
+    return await page(request, "sign_in.html", status=401, form={}, sentence=sentence, carry=await _carry(request), next="")
+
+
+async def _carry(request: Request) -> str:
+    """What was being sent, as a sign-in page holds it."""
     sent = list((await request.form()).multi_items())
     has_file = any(not isinstance(value, str) and value.filename for _, value in sent)
-    carry = json.dumps({"path": request.url.path, "form": forms.typed(sent), "file": has_file}, ensure_ascii=False)
+    carry = whose.carry_of(request.url.path, forms.typed(sent), has_file, await whose.page_of(request))
     if len(carry) > CARRY_CHARS_MAX:  # no form of ours is as long
         raise Refused("form_incomplete", count=1)
-    sentence = "登录已经过期。您写的内容还在，登录后会原样回来。"
-    return await page(request, "sign_in.html", status=401, form={}, sentence=sentence, carry=carry, next="")
+    return carry
 
 
-@get("/sign-in", public=True)
+async def page_of_another(request: Request) -> Response[Any] | None:
+    """None where the page is that of who is signed in, or does not say. Else nothing is done, and what was typed stays: with htmx where it
+    is, without on the sign-in page for its own person."""
+    actor = request.state.actor
+    theirs = "" if actor is None or request.route_handler.opt.get("of_anybody") else await whose.page_of(request)
+    if actor is None or theirs in ("", actor.person):
+        return None
+    if request.url.path == "/stream":
+        return Response("", status_code=409)
+    refusal = await whose.refusal_of(request, "page_of_another", theirs, actor)
+    if request.method == "GET" and is_htmx(request):
+        above = {"HX-Retarget": "#trouble", "HX-Reswap": "innerHTML"}
+        return fragment(request, "_refused.html", status=409, headers=above, sentence=refusal.sentence, code=refusal.code)
+    if request.method != "POST" or is_htmx(request) or wants_json(request) or request.route_handler.opt.get("public"):
+        return refused(request, refusal)
+    carry = await _carry(request)
+    left = carried.words_of(whose.carried(carry)["form"])  # to be read and copied: of what is sealed that is all
+    if _is_sealed(request):
+        carry = ""
+    else:
+        refusal = await whose.refusal_of(request, "form_of_another", theirs, actor)
+    return await page(request, "sign_in.html", status=409, form={}, sentence=refusal.sentence, next="", carry=carry, left=left)
+
+
+def _is_sealed(request: Request) -> bool:
+    return request.url.path.endswith("/seal")
+
+
+@get("/sign-in", public=True, of_anybody=True)
 async def sign_in_page(request: Request, next: FromQuery[str] = "") -> Response[str]:
+    """The page; with htmx the dialog for a page that stays open."""
     node = node_of(request)
+    if is_htmx(request):
+        return fragment(request, "_sign_in_again.html", form={}, sentence="")
     first_post = FIRST_POSTS[tier(node.certificate.serves[0].removesuffix("/*"))]
     begins = {"nobody_yet": await node.people.nobody_yet(), "first_post": first_post}
     return await page(request, "sign_in.html", form={}, sentence="", next=_inside(next), carry="", **begins)
 
 
-@post("/sign-in", public=True, status_code=200)
+@post("/sign-in", public=True, of_anybody=True, status_code=200)
 async def sign_in(request: Request) -> Response[Any]:
     form = {name: values[0] for name, values in forms.typed((await request.form()).multi_items()).items()}
     node = node_of(request)
@@ -109,7 +149,12 @@ async def sign_in(request: Request) -> Response[Any]:
         token = await node.people.sign_in(form.get("name", ""), form.get("password", ""), node.clock(), address)
     except Refused as refusal:
         return await _not_signed_in(request, form, refusal)
-    request.state.actor = actor = await node.people.actor(token, node.clock())
+    actor = await node.people.actor(token, node.clock())
+    theirs = request.headers.get(whose.HEADER) or whose.carried(form.get("carry", "")).get("person", "")
+    if actor is not None and theirs not in ("", actor.person):  # B in A's dialog: A's words must not become B's
+        await node.people.sign_out(token)
+        return await _not_signed_in(request, form, await whose.refusal_of(request, "sign_in_of_another", theirs, actor))
+    request.state.actor = actor
     if actor is not None:
         return _with_cookie(request, await _signed_in(request, form), token, not sees_cases(actor))
     if await node.people.must_choose_password(token):
@@ -124,8 +169,10 @@ async def _not_signed_in(request: Request, form: dict[str, str], refusal: Refuse
         return refused_twin(request, refusal)
     shown = {"name": form.get("name", "")}
     if is_htmx(request):
-        return fragment(request, "_sign_in_again.html", status=refusal.status, form=shown, sentence=refusal.sentence)
-    more = {"next": _inside(form.get("next", "")), "carry": form.get("carry", "")}
+        return fragment(request, "_sign_in_again.html", status=refusal.status, form=shown, sentence=refusal.sentence, code=refusal.code)
+    more: dict[str, Any] = {"next": _inside(form.get("next", "")), "carry": form.get("carry", "")}
+    if refusal.code == "sign_in_of_another":
+        more["left"] = carried.words_of(whose.carried(more["carry"]).get("form", {}))
     return await page(request, "sign_in.html", status=refusal.status, form=shown, sentence=refusal.sentence, **more)
 
 
@@ -136,13 +183,8 @@ async def _signed_in(request: Request, form: dict[str, str]) -> Response[Any]:
         return twin({"person": actor.person, "name": actor.name, "office": actor.office, "powers": sorted(actor.powers)})
     if is_htmx(request):
         return fragment(request, "_signed_in.html", headers={"HX-Trigger": "yidi:signed-in"})
-    if carried := form.get("carry"):
-        try:
-            kept = json.loads(carried)
-            form_typed = forms.typed((n, v) for n, vs in kept["form"].items() for v in vs)
-            return await _reopened(request, _inside(str(kept["path"])) or "/", form_typed, kept.get("file") is True)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            pass  # a carry that was cut short or tampered with: go on without it
+    if kept := whose.carried(form.get("carry", "")):
+        return await _reopened(request, _inside(kept["path"]) or "/", kept["form"], kept["file"])
     return Redirect(_inside(form.get("next", "")) or "/", status_code=303)
 
 
@@ -170,7 +212,7 @@ async def _reopened(request: Request, path: str, form: forms.Typed, has_file: bo
     return await carried.shown(request, path, form, has_file)
 
 
-@post("/sign-out", public=True)
+@post("/sign-out", public=True, of_anybody=True)
 async def sign_out(request: Request) -> Redirect:
     if token := request.cookies.get(COOKIE):
         await node_of(request).people.sign_out(token)
@@ -214,7 +256,7 @@ async def choose_post(request: Request) -> Redirect:
     return Redirect("/", status_code=303)
 
 
-@post("/theme")
+@post("/theme", of_anybody=True)
 async def choose_theme(request: Request) -> Redirect:
     """Light, dark, or as the computer has it: of this browser, whoever signs in at it. Back to the page where it was chosen."""
     chosen = (forms.typed((await request.form()).multi_items()).get("theme") or [""])[0]
@@ -226,7 +268,7 @@ async def choose_theme(request: Request) -> Redirect:
     return response
 
 
-@post("/language", public=True)
+@post("/language", public=True, of_anybody=True)
 async def choose_language(request: Request) -> Redirect:
     """Chinese or English: of this browser, whoever signs in at it. Back to the page where it was chosen; a phone's shell is told which."""
     chosen = (forms.typed((await request.form()).multi_items()).get("language") or [""])[0]

@@ -1,8 +1,9 @@
 // What was typed outlives a reload, the back button, a session that ended, a crash and a power cut: at each pause the node keeps it, for this person
 // alone (protocol/node/web/unsaved.py). The browser keeps nothing. A form whose answer was lost is sent again under the same command, so that it is
 // one command. What is to be sealed is kept nowhere.
+import { headers, me } from "./_whose.js";
+
 const PAUSE_MS = 400, FIND_TRIES = 10;
-const me = document.body.dataset.person ?? "";
 const tab = (window.name ||= `yidi-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`); // a copied tab has none
 const all = (selector, root) => [...root.querySelectorAll(selector)];
 const control = (form, name) => form.elements.namedItem(name)?.value ?? "";
@@ -20,7 +21,7 @@ let queue = Promise.resolve(), turn = 0;
 const nextTurn = () => (turn = Math.max(turn + 1, Date.now()));
 async function call(path, body, keepalive = false) {
   try {
-    const answer = await fetch(path, { method: "POST", body: JSON.stringify(body), headers: { Accept: "application/json" }, keepalive });
+    const answer = await fetch(path, { method: "POST", body: JSON.stringify(body), headers: { Accept: "application/json", ...headers }, keepalive });
     return { status: answer.status, said: await answer.json().catch(() => ({})) };
   } catch { return null; }
 }
@@ -51,6 +52,7 @@ async function now(form) {
   if (answer?.status === 200 && answer.said.kept) { form.dataset.kept = ""; return tell(form, "kept", `草稿已存本机 ${answer.said.kept}`); }
   if (answer?.said.sealed) { held.delete(draft.form); return tell(form, "failed", "听起来是检举控告，这一稿没有存。"); }
   if (answer?.status === 401) return tell(form, "expired", "登录已过期，刚写的只在这一页上。");
+  if (answer?.said.code === "page_of_another") return tell(form, "expired", answer.said.sentence);
   tell(form, "failed", answer?.said.sentence ?? "草稿没有存下：本机程序没有回答。写的还在这一页上。");
 }
 export function drop(form) {

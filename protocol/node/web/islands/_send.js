@@ -1,5 +1,7 @@
 // A file on its way to the node, in pieces: asked about first, resumed where it stopped, the same for a desk and a phone.
 // Needs a secure context (https, or this machine itself): only there a browser has SHA-256. Elsewhere a form sends files whole.
+import { headers } from "./_whose.js";
+
 const THUMB_BYTES_MAX = 20_480, THUMB_PX = 320, ASK_MS_MAX = 90_000;
 
 export const canSend = () => Boolean(globalThis.crypto?.subtle);
@@ -11,7 +13,7 @@ export async function call(path, method, body, signal) {
   const stop = new AbortController(), timer = setTimeout(() => stop.abort(), ASK_MS_MAX), over = () => stop.abort();
   signal?.addEventListener("abort", over);
   try {
-    const r = await fetch(path, { method, body, headers: { Accept: "application/json" }, signal: stop.signal });
+    const r = await fetch(path, { method, body, headers: { Accept: "application/json", ...headers }, signal: stop.signal });
     return { status: r.status, said: await r.json().catch(() => ({})) };
   } catch { return null; } finally { clearTimeout(timer); signal?.removeEventListener("abort", over); }
 }

@@ -7,6 +7,7 @@ import "./_files.js";
 import { isGoing, stayed, watch } from "./_saving.js";
 import "./_taking.js";
 import { bringBack, drop, isAtRisk, keep, lock, onKept } from "./_drafts.js";
+import { headers } from "./_whose.js";
 
 const one = (selector, root = document) => root.querySelector(selector);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -76,7 +77,7 @@ addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
 });
 
 // ── sending a form ──
-let waiting = null; // the form that was sent when the session had ended
+let waiting = null; // the form that was sent when the session had ended, or was another person's
 const notice = (form, kind, words) => {
   one("[data-notice]", form)?.remove();
   const box = document.createElement("p");
@@ -96,6 +97,7 @@ const unsure = (form) => { // nobody knows whether it was saved: the same is sen
   notice(form, "problem", UNSURE);
 };
 watch(unsure);
+addEventListener("htmx:config:request", ({ detail: { ctx } }) => Object.assign(ctx.request.headers, headers));
 const formOf = (e) => {
   const source = e.detail?.ctx?.sourceElement ?? e.target;
   return source?.closest?.("[data-aside]") ? null : source?.closest?.("form[data-guard]"); // what a form asks beside it sends nothing of it
@@ -106,7 +108,7 @@ addEventListener("htmx:after:request", (e) => {
   if (!form) return;
   delete form.dataset.busy;
   if (status) lock(form, false);
-  if (status === 401) waiting = form;
+  if (status === 401 || status === 409) waiting = form;
   if (status !== 200) return;
   delete form.dataset.dirty;
   drop(form);
@@ -137,6 +139,7 @@ addEventListener("yidi:signed-in", () => {
   one("#again-box").close();
   one("#again").replaceChildren();
   one("#stale").replaceChildren();
+  for (const button of all("[data-again]")) button.closest("[data-notice]").remove();
   if (!waiting?.isConnected) return;
   notice(waiting, "saved", "已登录，请再点一次保存。");
   one("button.main", waiting)?.focus();
@@ -155,8 +158,9 @@ const line = (isThere) => {
 };
 addEventListener("htmx:sse:after:connection", () => line(true));
 addEventListener("htmx:sse:error", (e) => {
-  line(e.detail.status === 401);
-  if (e.detail.status === 401) one("#stale")?.replaceChildren(Object.assign(document.createElement("button"), { type: "button", className: "plain", textContent: "登录已过期，点这里重新登录", onclick: signInAgain }));
+  line(e.detail.status === 401 || e.detail.status === 409);
+  const why = { 401: "登录已过期，点这里重新登录", 409: "登录的已经不是打开这一页的人，点这里重新登录" }[e.detail.status];
+  if (why) one("#stale")?.replaceChildren(Object.assign(document.createElement("button"), { type: "button", className: "plain", textContent: why, onclick: signInAgain }));
 });
 
 // ── the form of a new case ──
@@ -183,6 +187,7 @@ addEventListener("submit", (e) => { // pressed twice: the second press must not 
 addEventListener("click", (e) => {
   if (e.target.closest?.("[data-keys]")) one("#keys").showModal();
   if (e.target.closest?.("[data-print]")) print();
+  if (e.target.closest?.("[data-again]")) signInAgain();
   const offer = e.target.closest?.("[data-set]");
   if (offer) {
     const field = offer.form.elements[offer.dataset.set];
@@ -253,7 +258,7 @@ onKept((form, state, words) => {
   if (state === "expired") place.append(Object.assign(document.createElement("button"), { type: "button", className: "plain", textContent: "重新登录", onclick: signInAgain }));
 });
 async function signInAgain() {
-  const answer = await fetch("/drafts/find", { method: "POST", headers: { "HX-Request": "true" } }); // any page asks for the password first
+  const answer = await fetch("/sign-in", { headers: { "HX-Request": "true" } });
   one("#again").innerHTML = await answer.text();
   window.htmx.process(one("#again"));
   one("#again-box").showModal();
