@@ -58,6 +58,7 @@ SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "task_not_now": (409, "任务现在是“{status}”，不能{what}。请看最新的情况。"),
     "cadre_unreachable": (422, "这位干部的手机不归能到达该村的节点管，请换一位。"),
     "cadre_is_party": (422, "{name}与这件纠纷的当事人同名，请先确认是否需要回避。"),
+    "reason_of_adopting": (422, "不采纳请另写理由：“{reason}”是采纳的理由。"),
     "review_unknown": (409, "没有这条待核对事项，可能已经核对过。"),
     "file_too_large": (413, "文件太大：最多 {most} 兆，这个有 {have} 兆。"),
     "upload_too_large": (413, "一次传的文件太多：合起来最多 {most} 兆，请分几次加。"),

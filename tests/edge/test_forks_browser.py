@@ -64,3 +64,27 @@ def test_both_histories_are_read_and_one_entry_is_contested_one_adopted(village:
     expect(page.locator(".sides > div").nth(1).locator(".tag")).to_have_text(["没有采纳", "已采纳，重新写入"])
     expect(page.get_by_text("都核对过了")).to_be_visible()
     look(page, f"forks-decided{end}")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_key_in_a_reason_decides_nothing(village: Served, open_page, scripts):
+    page = sign_in(open_page(f"{village.url['village']}/sign-in", DESK, java_script_enabled=scripts), "wangfang", PASSWORD)
+    village.rig.nodes["village"].node.stopped = lambda: ""
+    page.goto(f"{village.url['village']}/forks")
+    second = page.locator(".sides > div").nth(1)
+    reason = second.get_by_placeholder("理由").first
+    reason.fill("那天没有人来过")
+    for key in ("Enter", "Control+Enter"):
+        reason.press(key)
+        if scripts:
+            expect(second.locator("[data-notice]")).to_contain_text("点按钮才算")
+    expect(reason).to_have_value("那天没有人来过")
+    if scripts:
+        look(page, "forks-enter")
+        page.set_viewport_size(PHONE)
+        look(page, "forks-enter-390")
+    page.reload()
+    expect(second.get_by_role("button", name="不采纳")).to_have_count(2)
+    second.get_by_placeholder("理由").first.fill("那天没有人来过")
+    second.get_by_role("button", name="不采纳").first.click()
+    expect(second.locator(".tag")).to_have_text(["没有采纳"])

@@ -6,11 +6,12 @@ import pytest
 from playwright.sync_api import expect
 
 from protocol.commands import AcceptDispute, CallUpDispute, SignAgreement
+from protocol.node import reviewing
 from tests.edge.handed_in import hand_in, put_out
-from tests.edge.rig import Rig
+from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, served
 from tests.edge.test_losses_browser import signed_in
-from tests.kit.browser import DESK, PHONE, look, picture
+from tests.kit.browser import DESK, PHONE, look, picture, sign_in
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 
@@ -50,6 +51,50 @@ def test_a_computers_unsent_work_is_taken_over(town: Served, open_page, size, en
     expect(page.locator(".line")).to_have_count(0)
     page.goto(f"{town.url['again']}/cases?view=review")
     look(page, f"cases-review{end}")
+
+
+def waiting(town: Served) -> int:
+    """Entries that the village still has to decide about."""
+    node = town.rig.nodes["again"]
+    return town.do(lambda rig: reviewing.count(node.journal, rig.actor("again")))
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_key_in_a_reason_decides_nothing(town: Served, open_page, scripts):
+    page = sign_in(open_page(f"{town.url['again']}/sign-in", DESK, java_script_enabled=scripts), "wangfang", PASSWORD)
+    page.goto(f"{town.url['again']}/reviews")
+    line = page.locator(".line").first
+    reason = line.get_by_placeholder("理由")
+    reason.fill("不是我们办的")
+    for key in ("Enter", "Control+Enter"):
+        reason.press(key)
+        if scripts:
+            expect(line.locator("[data-notice]")).to_contain_text("点按钮才算")
+    expect(reason).to_have_value("不是我们办的")
+    every = page.get_by_label("理由").first  # the one for all of this computer
+    every.fill("先都不采纳")
+    every.press("Enter")
+    if scripts:
+        look(page, "reviews-enter")
+        page.set_viewport_size(PHONE)
+        look(page, "reviews-enter-390")
+    assert waiting(town) == 5
+    line.get_by_role("button", name="不采纳").click()
+    expect(page.locator(".line")).to_have_count(4)
+    assert waiting(town) == 4
+
+
+def test_a_refused_reason_stands_at_its_line(town: Served, open_page):
+    page = signed_in(town, open_page, DESK, "again", "wangfang")
+    page.goto(f"{town.url['again']}/reviews")
+    page.locator(".line").nth(1).get_by_role("button", name="不采纳").click()
+    line = page.locator(".line").nth(1)
+    expect(line.get_by_role("alert")).to_contain_text("不采纳请另写理由")
+    expect(line.get_by_placeholder("理由")).to_be_focused()
+    look(page, "reviews-refused")
+    page.set_viewport_size(PHONE)
+    look(page, "reviews-refused-390")
+    assert waiting(town) == 5
 
 
 async def _crossed(rig: Rig) -> str:

@@ -1,9 +1,14 @@
 """What a put out computer hands in waits on one page: nothing is lost or orphaned, one press takes all of it over, or each by itself."""
 
+import re
+
 from protocol.node.reviewing import OTHERS
+from protocol.node.web.reviews import GOOD
+from protocol.problem import Refused
 from tests.edge.handed_in import hand_in, put_out
 from tests.edge.pages_kit import JSON, at
 from tests.edge.rig import Rig
+from tests.edge.test_forks_browser import forked
 from tests.node.desk_kit import carry, exchange, new_id
 
 
@@ -76,6 +81,26 @@ async def test_one_entry_is_adopted_by_itself_once_and_a_reason_is_asked_for(rig
         assert [row["what"] for row in group["rows"]] == ["受理", "调解记录", "备注", "上报"]
 
 
+async def test_the_reason_for_adopting_is_none_for_turning_down_and_what_was_typed_stays(rig: Rig):
+    _, unsent = await put_out(rig)
+    await hand_in(rig, "again")
+    async with at(rig, "again") as client:
+        (group,) = await groups(client)
+        said = {"subject": unsent, "item": group["rows"][0]["item"], "command_id": new_id()}
+        for reason, why in ((GOOD, f"不采纳请另写理由：“{GOOD}”是采纳的理由"), (" ", "请填写核对的理由")):
+            got = await client.post("/reviews/decide", data={**said, "decision": "reject", "reason": reason})
+            assert (got.status_code, got.text.count('role="alert"'), why in got.text) == (422, 1, True)
+        got = await client.post("/reviews/decide", data={**said, "reason": "不是我们办的"})  # as a key sends it: no button was pressed
+        assert got.status_code == 422
+        (row,) = [line for line in got.text.split("<li") if 'role="alert"' in line]
+        assert f'value="{said["item"]}"' in row, "where it was typed"
+        assert re.search(r'name="reason"[^>]* value="不是我们办的"', row)
+        assert got.text.count(f'value="{GOOD}"') == 1 + 3, "of all, and of the three others that can be adopted"
+        (group,) = await groups(client)
+        assert len(group["rows"]) == 5
+        assert (await client.post("/reviews/decide", data={**said, "decision": "adopt", "reason": GOOD})).status_code == 303
+
+
 async def test_who_may_not_decide_sees_no_buttons_and_is_refused(rig: Rig):
     await put_out(rig)
     await hand_in(rig, "again", "town")
@@ -99,3 +124,20 @@ async def test_what_a_township_relays_waits_on_the_same_page(rig: Rig):
     async with at(rig, "again") as client:
         (group,) = await groups(client)
         assert len(group["rows"]) == 5
+
+
+async def test_a_refused_reason_about_another_history_stands_at_its_line(rig: Rig, monkeypatch):
+    await forked(rig)
+    node = rig.nodes["village"].node
+    node.stopped = lambda: ""
+
+    async def full(*_: object) -> None:
+        raise Refused("disk_full")
+
+    monkeypatch.setattr(node.desk, "adopt", full)
+    async with at(rig, "village") as client:
+        hash_ = re.findall(r'action="/forks/(\w+)/adopt"', (await client.get("/forks")).text)[1]
+        got = await client.post(f"/forks/{hash_}/contest", data={"reason": "那天没有人来过"})
+        (row,) = [line for line in got.text.split("<li") if 'role="alert"' in line and "磁盘满了" in line]
+        assert f'action="/forks/{hash_}/adopt"' in row
+        assert re.search(r'name="reason"[^>]* value="那天没有人来过"', row)

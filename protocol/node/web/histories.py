@@ -37,13 +37,16 @@ async def forks_page(request: Request) -> Response[Any]:
     return await shown(request)
 
 
-async def shown(request: Request, status: int = 200, **more: Any) -> Response[Any]:
-    """The page, with what a form led to. more: made (code of a new enrolment), sentence (why it was refused)."""
+async def shown(request: Request, status: int = 200, asked: str = "", **more: Any) -> Response[Any]:
+    """The page, with what a form led to. asked: hash of the entry that it was about · more: made (code of a new enrolment), sentence
+    (why it was refused), typed (the reason in it)."""
     forks = await _forks(request)
     if wants_json(request):
         return twin({"forks": forks, **more}, status)
     may = bool(actor_of(request).powers & MAY) and not link.stopped_of(node_of(request))
-    return await page(request, "forks.html", status=status, forks=forks, may_decide=may, renews=_renews(request), **more)
+    there = may and any(line.hash == asked and line.may for fork in forks for history in fork.others for line in history)
+    more |= {"forks": forks, "may_decide": may, "renews": _renews(request), "asked": asked if there else ""}
+    return await page(request, "forks.html", status=status, **more)
 
 
 def _renews(request: Request) -> bool:
@@ -67,7 +70,9 @@ async def decide(request: Request, hash_: FromPath[str], decision: FromPath[str]
     try:
         outcome = await node.desk.adopt(row, actor, decision, reason)
     except Refused as refusal:
-        return refused_twin(request, refusal) if wants_json(request) else await shown(request, refusal.status, sentence=refusal.sentence)
+        if wants_json(request):
+            return refused_twin(request, refusal)
+        return await shown(request, refusal.status, sentence=refusal.sentence, asked=hash_, typed=reason)
     return twin(outcome) if wants_json(request) else Redirect("/forks", status_code=303)
 
 

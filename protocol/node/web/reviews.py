@@ -37,12 +37,14 @@ async def reviews_page(request: Request) -> Response[Any]:
     return await _shown(request)
 
 
-async def _shown(request: Request, status: int = 200, **more: Any) -> Response[Any]:
-    """more: what a form led to (sentence, done)."""
+async def _shown(request: Request, status: int = 200, asked: tuple[str, str] | None = None, **more: Any) -> Response[Any]:
+    """asked: (subject, item) of the form that was sent, more: what it led to (sentence, done, left; typed: the reason in it)."""
     groups = await _groups(request)
     if wants_json(request):
         return twin({"groups": groups, **more}, status)
-    context = {"groups": groups, "good": GOOD, "most": SHOWN_MAX, "others": OTHERS, "may_decide": "review" in actor_of(request).powers}
+    may = "review" in actor_of(request).powers
+    there = may and any((row.subject, row.item) == asked for group in groups for row in group.rows[:SHOWN_MAX])
+    context = {"groups": groups, "good": GOOD, "most": SHOWN_MAX, "others": OTHERS, "may_decide": may, "asked": asked if there else None}
     return await page(request, "reviews.html", status=status, **context, **more)
 
 
@@ -62,13 +64,18 @@ async def decide(request: Request) -> Response[Any]:
     form = await _form(request)
     rows = [row for group in await _groups(request) for row in group.rows]
     row = next((row for row in rows if (row.subject, row.item) == (form.get("subject"), form.get("item"))), None)
+    reason = form.get("reason", "").strip()[:REASON_CHARS_MAX]
     try:
         if row is None:
             raise Refused("review_unknown", field="item")
-        reason = form.get("reason", "").strip()[:REASON_CHARS_MAX]
+        if form.get("decision") == "reject" and reason == GOOD:
+            raise Refused("reason_of_adopting", field="reason", reason=GOOD)
         outcome = await _decide(request, row, form.get("decision", ""), reason, form.get("command_id", ""))
     except Refused as refusal:
-        return refused_twin(request, refusal) if wants_json(request) else await _shown(request, refusal.status, sentence=refusal.sentence)
+        if wants_json(request):
+            return refused_twin(request, refusal)
+        asked = (form.get("subject", ""), form.get("item", ""))
+        return await _shown(request, refusal.status, asked, sentence=refusal.sentence, typed=reason)
     return twin(outcome) if wants_json(request) else Redirect("/reviews", status_code=303)
 
 

@@ -90,6 +90,7 @@ const notice = (form, kind, words) => {
 const UNSURE = "没有等到本机程序的回答，不知道存下没有。您写的还在，请再点一次保存，不会存成两份；存好以后再改。存下了的，在“纠纷”里也找得到。";
 const AWAY = "没有等到回答，不知道做成没有。就在这一页上再点一次，不会做两遍。";
 const AGAIN = "没有等到回答，不知道做成没有。先刷新这一页看看，没有做成再点一次。";
+const ASKS = "还没有记下：写好了，点按钮才算。";
 const unsure = (form) => { // nobody knows whether it was saved: the same is sent again under the same command, so it is one
   if (!form.matches("[data-guard]")) return notice(form, "problem", form.elements.namedItem("command_id") ? AWAY : AGAIN);
   lock(form, true);
@@ -234,6 +235,7 @@ addEventListener("keydown", (e) => {
   const take = (act) => { e.preventDefault(); act(); };
   if (e.key === "F1") return take(() => toggle(one("#keys")));
   if (e.key === "F2") return take(() => { const first = one("[data-first]"); first?.closest("details")?.setAttribute("open", ""); if (first) first.focus(); else if (one("[data-search]")) location.href = "/cases/new"; });
+  if (e.key === "Enter" && e.target.matches?.("[data-asks] input")) return take(() => notice(e.target.form, "note", ASKS)); // neither of two answers is the usual one
   if (e.ctrlKey && e.key === "Enter" && e.target.form) return take(() => e.target.form.requestSubmit());
   const folded = e.altKey && e.key === "ArrowDown" && one("details", e.target.closest?.(".party") ?? document.createElement("p"));
   if (folded) return take(() => { folded.open = true; one("input", folded).focus(); });
