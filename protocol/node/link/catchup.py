@@ -1,8 +1,8 @@
 """Catching up: whatever is missing is pulled, a bounded piece at a time, from any node that has the lane, at our own pace.
 
 A piece that is refused is asked for again at half its size, down to one commit; then the next holder is asked, and when all have
-failed the lane rests for `REST_S` while the others go on. One that did not come in time is asked for at a quarter of its size and
-waited for twice as long: a thin line carries small ones. What nobody gives is asked for no more until somebody shows it again, but
+failed the lane rests for `REST_S` while the others go on. One that did not come in time is asked for at a quarter of its size, at last
+one commit, and that is waited for longer: a thin line carries small ones. What nobody gives is asked for no more until somebody shows it again, but
 counted as missing as long as a proven Have says that it exists. Resumable by nature: the next pull begins at the lane's head.
 """
 
@@ -188,7 +188,11 @@ class CatchUp:
         try:
             answer = await ground.ask(holder, subject, ask, max(need.patience_s, ANSWER_S_MAX))
         except TimeoutError:
-            answer, need.limit, need.patience_s = None, max(need.limit // 4, 1), min(max(need.patience_s, ANSWER_S_MAX) * 2, PATIENCE_S_MAX)
+            answer = None
+            if need.limit > 1:
+                need.limit = max(need.limit // 4, 1)
+            else:
+                need.patience_s = min(max(need.patience_s, ANSWER_S_MAX) * 2, PATIENCE_S_MAX)
         if known is not None:
             known.failures = 0 if answer is not None else min(known.failures + 1, 100)
         if answer is None or not answer.data or (answer.headers or {}).get(REFUSED_HEADER):

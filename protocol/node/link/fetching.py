@@ -24,7 +24,7 @@ from protocol.node.link.ground import Ground
 from protocol.problem import Refused
 
 AT_ONCE = 20  # files looked at in one round
-PIECE_S_MAX, PATIENCE_S_MAX = 5.0, 60.0  # at first; on a line that turned out to be thin
+PIECE_S_MAX = 5.0
 PIECE_S = 1.0  # what came sooner may be larger the next time; what is live does not wait long behind it
 PIECE_BYTES_MIN = 4096
 PAUSE_S_MIN, PAUSE_S_MAX = 0.1, 5.0
@@ -51,7 +51,7 @@ class Fetching:
         self._opened: set[str] = set()  # looked at, not yet noted in the journal
         self._rests: dict[str, tuple[float, float]] = {}  # address → (due, pause)
         self._trouble: dict[str, str] = {}
-        self._most, self._patience_s = CHUNK_BYTES, PIECE_S_MAX  # of the line, as it turned out
+        self._most: dict[str, int] = {}  # holder whose line turned out to be thin → bytes that it is asked for at once
 
     def poke(self) -> None:
         """Something was committed: it may name a file."""
@@ -199,20 +199,19 @@ class Fetching:
         return answer.data if answer is not None and answer.data else None
 
     async def _ask(self, holder: str, ledger: str, address: str, offset: int) -> Msg | None:
-        """None: no answer, or refused. What did not come in time is asked for at a quarter of its size the next time, and waited for longer."""
+        """None: no answer, or refused. After what did not come in time a quarter is asked for: a thin line carries small pieces."""
         subject, loop = subjects.blob(self._ground.peers.branch(holder, ledger), holder), asyncio.get_running_loop()
-        began = loop.time()
-        try:
-            answer = await self._ground.link.request(
-                subject, msgspec.msgpack.encode(BlobAsk(address, offset, self._most)), self._patience_s
-            )
-        except TimeoutError:
-            self._most, self._patience_s = max(self._most // 4, PIECE_BYTES_MIN), min(self._patience_s * 2, PATIENCE_S_MAX)
-            return None
+        while True:
+            began, most = loop.time(), self._most.get(holder, CHUNK_BYTES)
+            try:
+                answer = await self._ground.ask(holder, subject, msgspec.msgpack.encode(BlobAsk(address, offset, most)), PIECE_S_MAX)
+                break
+            except TimeoutError:
+                if most == PIECE_BYTES_MIN:
+                    return None
+                self._most[holder] = max(most // 4, PIECE_BYTES_MIN)
         if answer is None or (answer.headers or {}).get(REFUSED_HEADER):
             return None
-        took_s = loop.time() - began
-        self._patience_s = min(max(took_s * 4, PIECE_S_MAX), PATIENCE_S_MAX)
-        if answer.data and took_s < PIECE_S:
-            self._most = min(self._most * 2, CHUNK_BYTES)
+        if answer.data and loop.time() - began < PIECE_S:
+            self._most[holder] = min(most * 2, CHUNK_BYTES)
         return answer
