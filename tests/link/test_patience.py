@@ -111,3 +111,25 @@ async def test_receipts_heard_before_a_program_led_are_kept_when_it_does(town):
     hub.leads = True
     hub.pump.lead()
     await soon(lambda: hub.receipt(T1, t1.ledger, origin(T1)) > 0)
+
+
+async def test_a_refused_commit_rests_and_is_pulled_again_after_a_cut(town, monkeypatch):
+    monkeypatch.setattr("protocol.node.link.catchup.REST_S", 1.0)
+    monkeypatch.setattr("protocol.node.link.catchup.RETRY_S_MAX", 0.4)
+    proxy = await Proxy(town.county_listen.port, 13).start()
+    hub, v1, lane = town.node(HUB, f"127.0.0.1:{proxy.port}"), town.node(N1), (V1, origin(N1))
+    hub.enrolled(*ALL)
+    hub.start(), v1.start()
+    await soon(lambda: v1.has(hub, COMMON))
+    await v1.stop()
+    v1.write(*random_notes(3))  # one commit, so no smaller piece of it exists
+    hub.admits.broken[lane] = 3
+    v1.start()
+    needs = hub.pump._catchup._needs
+    await soon(lambda: lane in needs and needs[lane].resting)
+    proxy.cut()
+    await soon(lambda: needs[lane].due == math.inf)
+    hub.admits.broken.clear()
+    proxy.heal()
+    await soon(lambda: hub.has(v1))
+    await proxy.stop()

@@ -33,12 +33,13 @@ CALM_S_MAX = 0.5  # live goes first, but never starves what is behind
 @dataclass
 class Need:
     """until: the seq known to exist · since_ms: when that was shown first · limit: entries asked for at once · patience_s: how long an answer is
-    waited for · tried: nodes that failed since the last success · due: inf = not before somebody shows it again."""
+    waited for · is_quick: the last one came within PIECE_S · tried: nodes that failed since the last success · due: inf = not before somebody shows it again."""
 
     until: int
     since_ms: int = 0
     limit: int = BATCH_ENTRIES_MAX
     patience_s: float = 0.0
+    is_quick: bool = True
     tried: set[str] = field(default_factory=set)
     pause_s: float = RETRY_S_MIN
     due: float = 0.0
@@ -90,11 +91,14 @@ class CatchUp:
         """Since when something of a lane of `behind` is known to be missing."""
         return self._needs[lane].since_ms
 
-    def forget_met(self) -> None:
-        """What a program that leads has pulled meanwhile, and what was shown by somebody who counts no more."""
+    def forget_gone(self) -> None:
+        """What was shown by somebody who counts no more."""
         for lane, need in self._needs.items():
             if need.due == math.inf:
                 need.until = min(need.until, self._proven(lane))
+
+    def forget_met(self) -> None:
+        """What a program that leads has pulled meanwhile."""
         for lane in [lane for lane, need in self._needs.items() if not need.busy and self._ground.head(*lane).seq >= need.until]:
             del self._needs[lane]
 
@@ -142,7 +146,7 @@ class CatchUp:
             need.tried.clear()
             need.due, need.pause_s = loop.time() + need.pause_s, min(need.pause_s * 2, RETRY_S_MAX)
             if need.pause_s == RETRY_S_MAX:  # a false word must not be chased for ever, a proven one is not forgotten
-                need.due, need.until = math.inf, min(need.until, self._proven(lane))
+                need.due, need.until, need.resting = math.inf, min(need.until, self._proven(lane)), False
             return
         need.resting = False
         got = await self._ask(holder, lane, after, need)
@@ -161,6 +165,8 @@ class CatchUp:
             return
         await ground.refresh([lane[0]])
         need.pause_s = RETRY_S_MIN
+        if need.is_quick:
+            need.limit = min(need.limit * 2, BATCH_ENTRIES_MAX)
         need.tried.clear()
 
     def _judge(self, lane: tuple[str, str], need: Need, holder: str, got: Batch, refused: Refused) -> None:
@@ -198,9 +204,7 @@ class CatchUp:
         if answer is None or not answer.data or (answer.headers or {}).get(REFUSED_HEADER):
             return None
         took_s = loop.time() - began
-        need.patience_s = min(took_s * 4, PATIENCE_S_MAX)
-        if took_s < PIECE_S:
-            need.limit = min(need.limit * 2, BATCH_ENTRIES_MAX)
+        need.patience_s, need.is_quick = min(took_s * 4, PATIENCE_S_MAX), took_s < PIECE_S
         return self._read(holder, lane, after, answer)
 
     def _read(self, holder: str, lane: tuple[str, str], after: int, answer: Msg) -> Batch | None:

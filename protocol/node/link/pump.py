@@ -216,6 +216,7 @@ class Pump:
             await self._ground.refresh(advanced)
             if place.COMMON in advanced:
                 await self._ground.load_nodes()
+                self._catchup.forget_gone()
             self._catchup.forget_met()
             for ledger in unsaid:
                 self._published[ledger] = self._ground.head(ledger, self._ground.signer.origin).seq

@@ -43,15 +43,17 @@ addEventListener("htmx:before:swap", (e) => {
   }
 });
 // ── a row that has just moved takes no click for a moment: the hand was on its way to what stood there before ──
-const STILL_MS = 350;
+const STILL_MS = 350, STILL_MS_MAX = 1_000;
 const rows = () => new Map(all("main :is(tr, li)[id]").map((row) => [row.id, { row, top: row.getBoundingClientRect().top }]));
 let stood = new Map(); // the rows before the page was redrawn
-const moved = new WeakMap(); // row → timer
+const moved = new WeakMap(); // row → {timer, since}
 const isStill = (row) => row.style.pointerEvents === "none";
-function still(row) {
+function still(row) { // one that moves with every redraw is not held for ever
+  const now = performance.now(), was = isStill(row) ? moved.get(row) : null, since = was?.since ?? now;
+  if (now - since > STILL_MS_MAX) return;
+  clearTimeout(was?.timer);
   row.style.pointerEvents = "none";
-  clearTimeout(moved.get(row));
-  moved.set(row, setTimeout(() => { row.style.pointerEvents = ""; }, STILL_MS));
+  moved.set(row, { since, timer: setTimeout(() => { row.style.pointerEvents = ""; }, STILL_MS) });
 }
 addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   if (live(ctx?.sourceElement)) for (const [id, { row, top }] of rows()) if (stood.get(id)?.top !== top) still(row);
@@ -109,7 +111,7 @@ addEventListener("htmx:after:request", (e) => {
   if (!form) return;
   delete form.dataset.busy;
   if (status) lock(form, false);
-  if (status === 401 || status === 409) waiting = form;
+  if (status === 401 || (status === 409 && e.detail.ctx.text?.includes("data-again"))) waiting = form;
   if (status !== 200) return;
   delete form.dataset.dirty;
   drop(form);

@@ -40,10 +40,14 @@ export async function opened(task, person) {
 const saidKey = (task, person) => `${keyOf(task, person)}/${SAID}`;
 /** {reason, told}: why he cannot go, and what he asks; "" where nothing was typed. */
 export const saidOf = async (task, person) => ({ reason: "", told: "", ...await read(await (await db).get("drafts", saidKey(task, person))) });
-export async function keepSaid(task, person, said) {
+/** {key, record}: how what is said is to lie there; record: null where nothing is left of it. */
+export async function saidRecord(task, person, said) {
   const key = saidKey(task, person);
-  if (!said.reason && !said.told) return (await db).delete("drafts", key);
-  return withRoom(db, async () => (await db).put("drafts", { task: key, ...await sealed(db, key, said) }));
+  return { key, record: said.reason || said.told ? { task: key, ...await sealed(db, key, said) } : null };
+}
+export async function keepSaid(task, person, said) {
+  const { key, record } = await saidRecord(task, person, said);
+  return record ? withRoom(db, async () => (await db).put("drafts", record)) : (await db).delete("drafts", key);
 }
 
 /** Deletes every record of which `isGone(task, person, what)`; person: undefined where an older shell kept it and nobody could claim it. */

@@ -72,8 +72,9 @@ export const read = async (record) => (record?.box ? unsealed(db, record.task ??
 export const ONCE = ["ConfirmTask", "ArriveTask"]; // they hold nothing that a second tap, in another tab, would add
 
 /** Keeps actions, all or none, numbered in the order given. An action: {task, kind, at_ms, …} or a file {id, task, of, what, name, mime, bytes, at_ms}.
- * draft: the task whose draft of this person they end, in the same moment; its files lie on the disk already, sealed to the same ids, and are only moved. */
-export const put = (actions, draft = "") => navigator.locks.request("yidi-counter", async () => {
+ * draft: the task whose draft of this person they end, in the same moment; its files lie on the disk already, sealed to the same ids, and are only moved.
+ * said: what is then left of the words beside the report (drafts.js), in the same moment too. */
+export const put = (actions, draft = "", said = null) => navigator.locks.request("yidi-counter", async () => {
   const store = await db, me = (lastMe = await store.get("state", "me") ?? lastMe);
   const there = await store.getAll("outbox"), isThere = (x) => there.some((a) => a.id === x.id || (ONCE.includes(x.kind) && a.task === x.task && a.kind === x.kind && !a.refused));
   actions = actions.filter((x) => !isThere(x));
@@ -86,6 +87,7 @@ export const put = (actions, draft = "") => navigator.locks.request("yidi-counte
   await withRoom(db, async () => {
     const tx = await begin(["outbox", "state", "drafts"], "readwrite");
     const gone = own.map(({ task }) => tx.objectStore("drafts").delete(task)), there = records.map((record) => tx.objectStore("outbox").put(record));
+    if (said) there.push(said.record ? tx.objectStore("drafts").put(said.record) : tx.objectStore("drafts").delete(said.key));
     await Promise.all([...gone, ...there, tx.objectStore("state").put(n, "counter"), tx.done]);
   });
 });

@@ -2,7 +2,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { signal, useSignal } from "@preact/signals";
 import { allowed, Ask } from "./asking.jsx";
-import { keepSaid, saidOf } from "./drafts.js";
+import { keepSaid, saidOf, saidRecord } from "./drafts.js";
 import { act, door, flow, go, me, notice, place } from "./state.js";
 import { Due, Main, Offline, Sent, Status, Tag, useStill } from "./parts.jsx";
 import { Refused } from "./queue.jsx";
@@ -29,21 +29,31 @@ const History = ({ t }) => <section class="card"><h2>进展</h2><ol class="steps
   {t.waits.filter((a) => !a.refused).map((a) => <li key={a.id}><strong>{a.label}</strong> <Tag tone="soon">存在手机，待发送</Tag></li>)}</ol>
   {!t.waits.length && <Marks marks={t.marks} />}</section>;
 
-/** What he says beside the report, as it lies on the phone: [{reason, told}, null until it was read; what keeps a change of it]. */
+/** What he says beside the report, as it lies on the phone: [{reason, told}, null until it was read; what keeps a change of it; what hands in one of
+ * the two: the action is there and the words are gone in one moment, so that neither is said twice nor called unsent]. */
 function useSaid(task, person) {
   const said = useSignal(null), write = useWriting();
   useEffect(() => { saidOf(task, person).then((was) => { said.value = was; }); }, []);
-  return [said.value, (more) => { said.value = { ...said.value, ...more }; return write(() => keepSaid(task, person, said.value)); }];
+  const keep = (more) => { said.value = { ...said.value, ...more }; return write(() => keepSaid(task, person, said.value)); };
+  const hand = async (name, action) => {
+    await write(() => 0);
+    const was = said.value, left = await saidRecord(task, person, { ...was, [name]: "" });
+    said.value = { ...was, [name]: "" };
+    const isKept = await act([{ ...action, task, at_ms: Date.now() }], "", left);
+    if (!isKept) said.value = was;
+    return isKept;
+  };
+  return [said.value, keep, hand];
 }
 
-function Decline({ t, step, isOpen, reason, keep }) {
+function Decline({ step, isOpen, reason, keep, hand }) {
   const field = useRef(), sending = useRef(false);
   const send = async () => {
     if (sending.current) return;
     const text = field.current.value.trim();
     if (!text) { notice.value = "请写一句去不了的原因。"; return field.current.focus(); }
     sending.current = true;
-    if (await act([{ kind: step.kind, label: step.label, task: t.id, at_ms: Date.now(), reason: text.slice(0, 100) }])) { await keep({ reason: "" }); go(""); }
+    if (await hand("reason", { kind: step.kind, label: step.label, reason: text.slice(0, 100) })) go("");
     sending.current = false;
   };
   return !isOpen ? <button class="plain" onClick={() => { door.value = "decline"; }}>{step.label}…</button>
@@ -54,14 +64,14 @@ function Decline({ t, step, isOpen, reason, keep }) {
 const Overtaken = ({ reason, keep }) => <section class="card"><h2>去不了的原因</h2><p class="calm">{reason}</p><p class="soft">现在用不上了，没有发出。</p><div class="two"><button onClick={() => keep({ reason: "" })}>不要了</button></div></section>;
 
 /** A question or a word to the office that sent him; the visit stays as it is. */
-function Tell({ t, said, keep }) {
+function Tell({ t, said, keep, hand }) {
   const field = useRef(), sending = useRef(false), isOpen = said && (door.value === "tell" || said.told);
   const send = async () => {
     const words = field.current.value.trim();
     if (sending.current) return;
     if (!words) { notice.value = "请写要问什么。"; return field.current.focus(); }
     sending.current = true;
-    if (await act([{ kind: "TellTask", label: "留言", task: t.id, at_ms: Date.now(), text: words.slice(0, 200) }])) { keep({ told: "" }); door.value = ""; }
+    if (await hand("told", { kind: "TellTask", label: "留言", text: words.slice(0, 200) })) door.value = "";
     sending.current = false;
   };
   return <section class="card"><h2>和派单单位的留言</h2>
@@ -90,7 +100,7 @@ export function Visit({ t }) {
   const steps = flow.value.steps[t.status] ?? [], no = steps.find((s) => s.kind === "DeclineTask"), step = steps.find((s) => s !== no && s.main);
   const refused = t.waits.filter((a) => a.refused), blocked = refused.filter((a) => !a.of), over = !flow.value.steps[t.status], late = t.status === "recalled" && door.value === "report";
   const reports = step?.kind === "ReportTask" ? step : late ? { kind: "ReportTask", label: "提交反馈" } : null;
-  const [said, keep] = useSaid(t.id, me.value.person), isDeclining = no && said && (door.value === "decline" || Boolean(said.reason));
+  const [said, keep, hand] = useSaid(t.id, me.value.person), isDeclining = no && said && (door.value === "decline" || Boolean(said.reason));
   const still = useStill(refused.map((a) => a.id).join());
   const send = () => {
     const { words, ...position } = step.kind === "ArriveTask" && place.value ? place.value : {};
@@ -110,8 +120,8 @@ export function Visit({ t }) {
     {step?.kind === "ArriveTask" && <Position />}
     {step?.kind === "ArriveTask" && allowed.value === "ask" && <Ask />}
     {!over && <History t={t} />}
-    {flow.value.moves.TellTask && (t.open || t.told?.length > 0 || said?.told) && <Tell t={t} said={said} keep={keep} />}
-    {said && no && !blocked.length && <Decline t={t} step={no} isOpen={isDeclining} reason={said.reason} keep={keep} />}
+    {flow.value.moves.TellTask && (t.open || t.told?.length > 0 || said?.told) && <Tell t={t} said={said} keep={keep} hand={hand} />}
+    {said && no && !blocked.length && <Decline step={no} isOpen={isDeclining} reason={said.reason} keep={keep} hand={hand} />}
     {said?.reason && !no && <Overtaken reason={said.reason} keep={keep} />}
     {step && step.kind !== "ReportTask" && !blocked.length && !isDeclining && <Main step={step} onClick={send} />}
   </main>;
