@@ -203,13 +203,15 @@ class Fetching:
         subject, loop = subjects.blob(self._ground.peers.branch(holder, ledger), holder), asyncio.get_running_loop()
         while True:
             began, most = loop.time(), self._most.get(holder, CHUNK_BYTES)
+            ask = msgspec.msgpack.encode(BlobAsk(address, offset, most))
             try:
-                answer = await self._ground.ask(holder, subject, msgspec.msgpack.encode(BlobAsk(address, offset, most)), PIECE_S_MAX)
+                answer = await self._ground.ask(holder, subject, ask, PIECE_S_MAX, self._text_first)
                 break
             except TimeoutError:
                 if most == PIECE_BYTES_MIN:
                     return None
                 self._most[holder] = max(most // 4, PIECE_BYTES_MIN)
+                await self._text_first()
         if answer is None or (answer.headers or {}).get(REFUSED_HEADER):
             return None
         if answer.data and loop.time() - began < PIECE_S:

@@ -66,8 +66,10 @@ class Ground:
 
     # ── asking ──
 
-    async def ask(self, node: str, subject: str, body: bytes, most_s: float) -> Msg | None:
-        """As Link.request; asked anew each time `back` tells that the node connected anew."""
+    async def ask(
+        self, node: str, subject: str, body: bytes, most_s: float, before: Callable[[], Awaitable[None]] | None = None
+    ) -> Msg | None:
+        """As Link.request; asked anew each time `back` tells that the node connected anew, after `before`."""
         while True:
             asked = asyncio.ensure_future(self.link.request(subject, body, most_s))
             self._asking.setdefault(node, set()).add(asked)
@@ -78,6 +80,8 @@ class Ground:
                 self._asking.get(node, set()).discard(asked)
             if not asked.cancelled():
                 return asked.result()
+            if before is not None:
+                await before()
 
     def back(self, node: str) -> None:
         """What it was to answer over the connection before may be lost, and is not waited for."""
