@@ -41,6 +41,7 @@ def own_ports(worker: str) -> None:
     low, high = servers.PORTS
     width, n = (high - low) // WORKERS_MAX, int(worker[2:]) % WORKERS_MAX
     servers.PORTS = (low + n * width, low + (n + 1) * width)
+    os.environ["FREE_PORTS"] = "{}-{}".format(*servers.PORTS)  # for the programs that draw for themselves
 
 
 if found := os.environ.get("PYTEST_XDIST_WORKER"):

@@ -14,6 +14,7 @@ import socket
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 import msgspec
@@ -264,8 +265,10 @@ async def prove(as_json: bool, disputes: int) -> int:
             await demo.start()
             figures = await story(demo, say)
             ok = True
-        except AssertionError as wrong:
-            say(f"✗ {wrong}")
+        except Exception as wrong:  # noqa: BLE001, said, and the exit tells
+            say(f"✗ {wrong or type(wrong).__name__}")
+            if not isinstance(wrong, AssertionError):
+                traceback.print_exc()
         finally:
             await demo.stop()
             if not ok:

@@ -35,7 +35,7 @@ PING_S = 5  # the default of 2 minutes, unanswered twice, is how long a half-ope
 PAYLOAD_BYTES_MAX = 1_048_576
 PENDING_BYTES_MAX = 16_777_216  # a client that does not read is cut instead of filling memory
 LEAF_RECONNECT_MS = 200
-PORTS = (20_000, 32_000)
+PORTS = tuple(int(port) for port in os.environ.get("FREE_PORTS", "20000-32000").split("-"))  # low-high: several draw at once on a machine
 
 
 class Listen(msgspec.Struct, frozen=True):
