@@ -40,11 +40,11 @@ class LaneAsk(msgspec.Struct, array_like=True, frozen=True):
 
 class BlobAsk(msgspec.Struct, array_like=True, frozen=True):
     """address: 64 hex digits · offset: cipher bytes the asker has already; all of them: it tells us that it has the whole · most: bytes that
-    it wants at once, 0 = a whole piece."""
+    it wants at once."""
 
     address: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     offset: Seq
-    most: Seq = 0
+    most: Annotated[int, msgspec.Meta(ge=1, lt=2**53)] = CHUNK_BYTES
 
 
 _lane_asks, _blob_asks = msgspec.msgpack.Decoder(LaneAsk), msgspec.msgpack.Decoder(BlobAsk)
@@ -91,7 +91,7 @@ class Answers:
             if ask.offset >= rows[0]["size"] and not rows[0]["elsewhere"]:
                 async with ground.journal.writing() as w:
                     await w.connection.execute(_ELSEWHERE, {"address": ask.address, "node": node})
-            await self._respond(msg, await ground.blobs.chunk(ask.address, ask.offset, ask.most or CHUNK_BYTES) or b"")
+            await self._respond(msg, await ground.blobs.chunk(ask.address, ask.offset, ask.most) or b"")
         except (Refused, *UNREADABLE) as error:
             await self._refuse(msg, error)
 

@@ -2,8 +2,9 @@
 
 A piece that is refused is asked for again at half its size, down to one commit; then the next holder is asked, and when all have
 failed the lane rests for `REST_S` while the others go on. One that did not come in time is asked for at a quarter of its size, at last
-one commit, and that is waited for longer: a thin line carries small ones. What nobody gives is asked for no more until somebody shows it again, but
-counted as missing as long as a proven Have says that it exists. Resumable by nature: the next pull begins at the lane's head.
+one commit, and that is waited for longer: a thin line carries small ones. What nobody gives is asked for no more until somebody shows
+it again, but counted as missing as long as a proven Have says that it exists. Resumable by nature: the next pull begins at the lane's
+head.
 """
 
 import asyncio
@@ -33,7 +34,8 @@ CALM_S_MAX = 0.5  # live goes first, but never starves what is behind
 @dataclass
 class Need:
     """until: the seq known to exist · since_ms: when that was shown first · limit: entries asked for at once · patience_s: how long an answer is
-    waited for · is_quick: the last one came within PIECE_S · tried: nodes that failed since the last success · due: inf = not before somebody shows it again."""
+    waited for · is_quick: the last one came within PIECE_S · tried: nodes that failed since the last success · due: inf = not before somebody
+    shows it again."""
 
     until: int
     since_ms: int = 0
