@@ -4,6 +4,7 @@ import "htmx.org/dist/ext/hx-sse.js";
 import "./_batch.js";
 import { copied } from "./_copy.js";
 import "./_files.js";
+import { make } from "./_make.js";
 import { isGoing, stayed, watch } from "./_saving.js";
 import "./_taking.js";
 import { bringBack, drop, isAtRisk, keep, lock, onKept } from "./_drafts.js";
@@ -163,7 +164,7 @@ addEventListener("htmx:sse:after:connection", () => line(true));
 addEventListener("htmx:sse:error", (e) => {
   line(e.detail.status === 401 || e.detail.status === 409);
   const why = { 401: "登录已过期，点这里重新登录", 409: "登录的已经不是打开这一页的人，点这里重新登录" }[e.detail.status];
-  if (why) one("#stale")?.replaceChildren(Object.assign(document.createElement("button"), { type: "button", className: "plain", textContent: why, onclick: signInAgain }));
+  if (why) one("#stale")?.replaceChildren(make("button", { type: "button", className: "plain", textContent: why, onclick: signInAgain }));
 });
 
 // ── the form of a new case ──
@@ -253,13 +254,13 @@ onKept((form, state, words) => {
   let place = one("[data-kept-note]", form);
   if (!words) return place?.remove();
   if (!place) {
-    place = Object.assign(document.createElement("p"), { className: "soft kept" });
+    place = make("p", { className: "soft kept" });
     place.dataset.keptNote = "";
     (all("button.main", form).at(-1) ?? form.lastElementChild).after(place);
   }
   place.classList.toggle("wrong", state !== "kept");
   place.textContent = words;
-  if (state === "expired") place.append(Object.assign(document.createElement("button"), { type: "button", className: "plain", textContent: "重新登录", onclick: signInAgain }));
+  if (state === "expired") place.append(make("button", { type: "button", className: "plain", textContent: "重新登录", onclick: signInAgain }));
 });
 async function signInAgain() {
   const answer = await fetch("/sign-in", { headers: { "HX-Request": "true" } });
@@ -272,17 +273,17 @@ const back = (form, state, draft) => {
   if (state === "unsure") return notice(form, "problem", UNSURE);
   const said = one("#said"); // the steps of a case are redrawn at any moment, this place is not
   if (state === "saved" && said) {
-    said.replaceChildren(Object.assign(document.createElement("p"), { className: "saved", textContent: "刚才那一份已经存好了。" }));
+    said.replaceChildren(make("p", { className: "saved", textContent: "刚才那一份已经存好了。" }));
     said.firstChild.dataset.notice = "";
     return;
   }
   if (state === "saved") {
     notice(form, "saved", "刚才那一份已经存好了。");
-    if (draft.case) one("[data-notice]", form).append(Object.assign(document.createElement("a"), { href: `/cases/${draft.case}`, textContent: "打开看看" }));
+    if (draft.case) one("[data-notice]", form).append(make("a", { href: `/cases/${draft.case}`, textContent: "打开看看" }));
     return;
   }
   notice(form, "note", "上次没写完的还在，检查后请保存。照片要重新选。");
-  one("[data-notice]", form).append(Object.assign(document.createElement("button"), { type: "reset", className: "plain", textContent: "不要了，清空" }));
+  one("[data-notice]", form).append(make("button", { type: "reset", className: "plain", textContent: "不要了，清空" }));
 };
 bringBack(document, back);
 addEventListener("htmx:after:swap", ({ detail: { ctx } }) => { if (ctx?.target?.isConnected && !live(ctx.sourceElement)) bringBack(ctx.target, back); });
