@@ -22,7 +22,8 @@ from protocol.node.journal.writing import ERASURES
 
 PATTERNS: Final = ("before-restore-*", "damaged-*")
 MARK: Final = "erased"  # in such a folder: how many erasures have been applied to it
-Key = tuple[str, str, int]
+_ONE: Final = "where ledger = ? and origin = ? and seq = ? and ? in (subject, '')"
+Key = tuple[str, str, int, str]  # ledger, origin, seq, subject
 
 
 async def reach(folder: Path, journal: Journal, key: bytes) -> int:
@@ -37,7 +38,7 @@ async def reach(folder: Path, journal: Journal, key: bytes) -> int:
         return 0
     erased = await journal.rows("entry", "erased = 1", {})
     waiting = await journal.rows("erasure")
-    keys = [(row["ledger"], row["origin"], row["seq"]) for row in (*erased, *waiting)]
+    keys = [(row["ledger"], row["origin"], row["seq"], row["subject"]) for row in (*erased, *waiting)]
     return sum([await asyncio.to_thread(_one, path, key, keys, count) for path in due])
 
 
@@ -46,8 +47,8 @@ def _one(aside: Path, key: bytes, keys: Sequence[Key], count: str) -> int:
         with closing(connect_sqlite(aside / "journal.db", key, True, tolerant=True)) as c:
             c.execute("begin")
             for table in ("entry", "branch"):
-                c.executemany(f"update {table} set body = null, salt = null where ledger = ? and origin = ? and seq = ?", keys)
-            c.executemany("update entry set erased = 1 where ledger = ? and origin = ? and seq = ?", keys)
+                c.executemany(f"update {table} set body = null, salt = null {_ONE}", keys)
+            c.executemany(f"update entry set erased = 1 {_ONE}", keys)
             c.execute("delete from draft where subject in (select subject from entry where erased = 1)")
             c.execute("update quarantine set sample = null")
             c.execute("delete from local where name like ?", (f"{LOOSE}%",))

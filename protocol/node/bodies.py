@@ -37,17 +37,21 @@ EVIDENCE: Final = ("EvidenceAdded", "TaskEvidenceAdded")
 async def erase_bodies(w: Writing, fresh: Iterable[Stored]) -> set[str]:
     """Applies BodyErased, now or when its target arrives. Returns the subjects to project.
 
-    Only inside the ledger it stands in, and only for an office whose region holds that ledger: a node that is trusted with one
+    Only an entry of the subject it is written on (the number alone may be another's, after a fork), inside the ledger it stands in, and only for an office whose region holds that ledger: a node that is trusted with one
     village cannot take words out of another.
     """
     touched = set()
     for e in fresh:
         facts = facts_of(e.head) if e.head.kind == "BodyErased" else None
         if isinstance(facts, BodyErased) and facts.ledger == e.ledger and office_covers(facts.office, e.ledger):
-            touched.add(await w.erase(facts.ledger, facts.origin, facts.seq))
+            key = {"ledger": facts.ledger, "origin": facts.origin, "seq": facts.seq}
+            if await w.erase(**key, subject=e.subject):
+                touched.add(e.subject)
             await branches.erase(w, facts.ledger, facts.origin, facts.seq, e.subject)
-            await _let_go(w, {"ledger": facts.ledger, "origin": facts.origin, "seq": facts.seq})
-    return touched - {""}
+            here = await w.entry(**key)
+            if here is None or here.subject == e.subject:  # else the files are another entry's
+                await _let_go(w, key)
+    return touched
 
 
 async def _let_go(w: Writing, key: dict[str, Any]) -> None:

@@ -282,7 +282,7 @@ class Contract:
         await add(journal, lane.say("王五"))
         assert await journal.search("张三 王五") == [subject(1)]
         async with journal.writing() as w:
-            await w.erase(PLACE, ORIGIN, 1)
+            await w.erase(PLACE, ORIGIN, 1, subject(1))
             await w.project([subject(1)])
         assert await journal.search("张三") == []
         assert await journal.search("王五") == [subject(1)]
@@ -292,7 +292,7 @@ class Contract:
         lane = Lane()
         await add(journal, lane.say("张三"), lane.say("李四", subject(2)))
         async with journal.writing() as w:
-            await w.erase(PLACE, ORIGIN, 1)
+            await w.erase(PLACE, ORIGIN, 1, subject(1))
             await w.project([subject(1)])
         async with journal.read() as c:
             if c.dialect.name == "postgresql":
@@ -323,7 +323,7 @@ class Contract:
                 {"s": subject(1), "c": b"typed"},
             )
         async with journal.writing() as w:
-            assert await w.erase(PLACE, ORIGIN, 2) == subject(1)
+            assert await w.erase(PLACE, ORIGIN, 2, subject(1))
             await w.project([subject(1)])
         back, hash_ = await journal.lane(PLACE, ORIGIN, 0, 10), START
         assert [(e.salt is None, e.body, e.erased) for e in back] == [
@@ -343,13 +343,26 @@ class Contract:
         lane = Lane()
         said = [lane.say("张三"), lane.say("李四")]
         async with journal.writing() as w:
-            assert await w.erase(PLACE, ORIGIN, 2) == ""
+            assert not await w.erase(PLACE, ORIGIN, 2, subject(1))
         new = await add(journal, *said)
         assert [e.body for e in new] == ["张三".encode(), None]
         assert [(e.body, e.erased) for e in await journal.lane(PLACE, ORIGIN, 0, 10)] == [("张三".encode(), False), (None, True)]
         assert await add(journal, *said) == []
         assert await journal.search("李四") == []
         assert await journal.rows("erasure") == []
+
+    @pytest.mark.parametrize("came_first", [False, True])
+    async def test_an_erasure_leaves_the_words_of_another_subject_that_has_the_number(self, journal: Journal, came_first: bool) -> None:
+        """A computer that was put back gave it twice: the erased one stands beside the lane, if it is here at all."""
+        said = [Lane().say("张三")]
+        if not came_first:
+            await add(journal, *said)
+        async with journal.writing() as w:
+            assert not await w.erase(PLACE, ORIGIN, 1, subject(2))
+        await add(journal, *said)
+        assert [e.body for e in await journal.lane(PLACE, ORIGIN, 0, 10)] == ["张三".encode()]
+        assert await journal.search("张三") == [subject(1)]
+        assert [row["subject"] for row in await journal.rows("erasure")] == [subject(2)]
 
     # ── commands, counters, other nodes ──
     async def test_an_accepted_command_is_remembered_for_ever(self, journal: Journal, store: Store) -> None:

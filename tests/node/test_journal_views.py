@@ -58,7 +58,7 @@ async def test_a_dispute_is_found_by_name_then_erased_and_the_views_equal_a_rebu
         assert await journal.search(asked) == [subject(1)], asked
     assert await rebuild(journal)
     async with journal.writing() as w:
-        await w.erase(PLACE, ORIGIN, 1)
+        assert await w.erase(PLACE, ORIGIN, 1, subject(1))
         await w.project([subject(1)])
     (erased,) = await journal.rows("case_row")
     assert (erased["holder"], erased["offer_to"], erased["status"], erased["due_ms"]) == (PLACE, TOWNSHIP, "accepted", row["due_ms"])

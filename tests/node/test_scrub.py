@@ -62,7 +62,7 @@ async def test_what_was_erased_by_law_is_no_damage_nor_is_what_others_wrote(coun
     await town.say(AddNote(id=new_id(), case=case, text="镇里知道了"))
     await exchange(village, town)
     async with village.journal.writing() as w:
-        await w.erase(VILLAGE, village.signer.origin, 2)
+        assert await w.erase(VILLAGE, village.signer.origin, 2, case)
     assert await scrub(village.journal) == []
     assert not village.journal.damaged
 

@@ -81,5 +81,5 @@ async def test_an_erased_case_takes_its_drafts_along(village: Node) -> None:
     await village.unsaved.keep("wang", draft("别的", tab="tab-2"))
     ledger, origin, seq = outcome.entries[0]
     async with village.journal.writing() as w:
-        await w.erase(ledger, origin, seq)
+        assert await w.erase(ledger, origin, seq, outcome.subject)
     assert words_of(await village.unsaved.of("wang")) == ["别的"]

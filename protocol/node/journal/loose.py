@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from protocol.entry import UNREADABLE
+from protocol.entry import UNREADABLE, decode_head
 
 LOOSE: Final = "loose "  # names of such rows begin with this, then ledger, origin, first seq
 
@@ -28,13 +28,17 @@ class Loose(msgspec.Struct, array_like=True, frozen=True):
     rows: tuple[LooseRow, ...]
 
 
-def without_body(value: bytes, seq: int) -> bytes | None:
+def without_body(value: bytes, seq: int, subject: str) -> bytes | None:
     """The row with the body of this entry left out, as one that was erased; None: it holds none of it."""
+
+    def is_it(row: LooseRow) -> bool:
+        return row.seq == seq and row.body is not None and decode_head(row.head_bytes).subject == subject
+
     try:
         loose = msgspec.msgpack.decode(value, type=Loose)
     except UNREADABLE:
         return None
-    if not any(row.seq == seq and row.body is not None for row in loose.rows):
+    if not any(map(is_it, loose.rows)):
         return None
-    rows = tuple(msgspec.structs.replace(row, salt=None, body=None) if row.seq == seq else row for row in loose.rows)
+    rows = tuple(msgspec.structs.replace(row, salt=None, body=None) if is_it(row) else row for row in loose.rows)
     return msgspec.msgpack.encode(msgspec.structs.replace(loose, rows=rows))

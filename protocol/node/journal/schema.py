@@ -67,8 +67,10 @@ entry = Table(
     Index("entry_command", "command"),
 )
 
-# bodies to be erased whose entry is not here yet
-erasure = Table("erasure", kept, *_key("ledger", "origin"), Column("seq", INT, primary_key=True, autoincrement=False))
+# bodies to be erased whose entry is not here yet. subject: its, since another's may have the number ("": noted before 0.3.0, for whichever has it)
+erasure = Table(
+    "erasure", kept, *_key("ledger", "origin"), Column("seq", INT, primary_key=True, autoincrement=False), *_key("subject"),
+)  # fmt: skip
 
 # other histories of a lane: entries whose number another entry had first. prev: hash before it · source: the node that brought it
 branch = Table(

@@ -23,6 +23,7 @@ from protocol.node.journal.rows import among, bound, driver_of, fetch, insert, i
 from protocol.node.journal.stored import COLUMNS, SELECT, LaneHead, Stored, stored
 from protocol.problem import Refused
 
+ERASED_BEFORE = ""  # the subject of an erasure that waits since before subjects were noted with it: it is for whatever has the number
 ERASURES = "erasures"  # a counter: how many erasures this journal has seen
 REFOLDS = "refolds"  # a counter: how often rows of views changed otherwise than by entries appended with them
 _APPENDED = COLUMNS[1:]  # the position is the store's
@@ -212,13 +213,14 @@ class Writing:
         return {"ledgers": bound(c, [k[0] for k in lanes]), "origins": bound(c, [k[1] for k in lanes])}
 
     async def _without_erased(self, fresh: list[Stored]) -> list[Stored]:
-        """Bodies whose erasure came before them (a stick, an old peer) never reach the disk."""
+        """Bodies whose erasure came before them (a stick, an old peer) never reach the disk. Another entry may have the number (a fork)."""
         c = self.connection
-        sql = f"select ledger, origin, seq from erasure where {among(c, 'ledger', 'ledgers')}"
-        due = {tuple(row) for row in await fetch(c, sql, {"ledgers": bound(c, {e.ledger for e in fresh})})}
-        met = [e.key for e in fresh if e.key in due]
-        await run(c, f"delete from erasure {_ONE}", [dict(zip(("ledger", "origin", "seq"), key, strict=True)) for key in met])
-        return [_bare(e) if e.key in due else e for e in fresh] if met else fresh
+        sql = f"select ledger, origin, seq, subject from erasure where {among(c, 'ledger', 'ledgers')}"
+        due = {((row[0], row[1], row[2]), row[3]) for row in await fetch(c, sql, {"ledgers": bound(c, {e.ledger for e in fresh})})}
+        met = {e.key: subject for e in fresh for subject in (e.subject, ERASED_BEFORE) if (e.key, subject) in due}
+        gone = [dict(zip(("ledger", "origin", "seq", "subject"), (*key, subject), strict=True)) for key, subject in met.items()]
+        await run(c, f"delete from erasure {_ONE} and subject = :subject", gone)
+        return [_bare(e) if e.key in met else e for e in fresh] if met else fresh
 
     # ── reading what this transaction sees ──
     async def subject(self, id_: str) -> list[Stored]:
@@ -267,10 +269,11 @@ class Writing:
         self.touched |= wanted
         killpoints.reach("journal.project")
 
-    async def erase(self, ledger: str, origin: str, seq: int) -> str:
+    async def erase(self, ledger: str, origin: str, seq: int, subject: str) -> bool:
         """Body, salt, search text and drafts go, now or, when the entry is not here yet, before it is written.
 
-        Returns the subject ("" = not here yet): project it in this transaction. The chain still verifies.
+        True: it was here, project its subject in this transaction. The chain still verifies. Where another subject's entry has the number
+        (a computer that was put back gave it twice) that one keeps its words.
         """
         c, key = self.connection, {"ledger": ledger, "origin": origin, "seq": seq}
         e = await self.entry(ledger, origin, seq)
@@ -278,23 +281,23 @@ class Writing:
         await run(
             c, "update quarantine set sample = null where ledger in (:ledger, '')", [{"ledger": ledger}]
         )  # it may hold the same words
-        if e is None:
-            await self._bare_loose(ledger, origin, seq)
-            await run(c, "insert into erasure (ledger, origin, seq) values (:ledger, :origin, :seq) on conflict do nothing", [key])
-            return ""
+        if e is None or e.subject != subject:
+            await self._bare_loose(ledger, origin, seq, subject)
+            await run(c, _ERASE_LATER, [{**key, "subject": subject}])
+            return False
         await run(c, f"update entry set body = null, salt = null, erased = 1 {_ONE}", [key])
-        if e.subject in self._known:
-            self._known[e.subject] = [_bare(one) if one.key == e.key else one for one in self._known[e.subject]]
-        subject = {"subject": e.subject}
-        await projection.forget(c, await fetch(c, "select id, text, pending from search where subject = :subject", subject))
-        await run(c, "delete from draft where subject = :subject", [subject])
-        return e.subject
+        if subject in self._known:
+            self._known[subject] = [_bare(one) if one.key == e.key else one for one in self._known[subject]]
+        of = {"subject": subject}
+        await projection.forget(c, await fetch(c, "select id, text, pending from search where subject = :subject", of))
+        await run(c, "delete from draft where subject = :subject", [of])
+        return True
 
-    async def _bare_loose(self, ledger: str, origin: str, seq: int) -> None:
+    async def _bare_loose(self, ledger: str, origin: str, seq: int, subject: str) -> None:
         """What a heal keeps apart until the gap before it is filled loses the body as well."""
         sql, values = "select name, value from local where name like :like", {"like": f"{LOOSE}{ledger} {origin} %"}
         for name, value in await fetch(self.connection, sql, values):
-            bare = without_body(bytes(value), seq)
+            bare = without_body(bytes(value), seq, subject)
             if bare is not None:
                 await self.set_local(name, bare)
 
@@ -361,6 +364,7 @@ _ADVANCE = (
 )
 _REMEMBER = "insert into command (id, outcome) values (:id, :outcome) on conflict do nothing returning id"
 _REMEMBER_ALL = "insert into command (id, outcome) select * from unnest($1::text[], $2::bytea[]) on conflict do nothing returning id"
+_ERASE_LATER = "insert into erasure (ledger, origin, seq, subject) values (:ledger, :origin, :seq, :subject) on conflict do nothing"
 _ONE = " where ledger = :ledger and origin = :origin and seq = :seq"
 _UPSERT_LANE = (
     "insert into lane (ledger, origin, seq, hash, signed_seq) values (:ledger, :origin, :seq, :hash, :signed_seq)"
