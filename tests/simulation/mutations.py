@@ -227,8 +227,23 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     Mutation(
         "erasure forgets what comes later", "a body that arrives after its erasure is kept",
-        (Cut(f"{NODE}.journal.writing:Writing._without_erased", "if e.key in due else e for", "if False else e for"),),
+        (Cut(f"{NODE}.journal.writing:Writing._without_erased", "if e.key in met else e for", "if False else e for"),),
         by="tests/node/test_admission.py::test_an_erasure_reaches_every_copy_and_waits_for_what_is_not_here",
+    ),
+    Mutation(
+        "erasure by number", "an erasure takes the words of whatever entry has the number",
+        (Cut(f"{NODE}.journal.writing:Writing.erase", "if e is None or e.subject != subject:", "if e is None:"),),
+        by="tests/node/test_journal.py::TestSqlite::test_an_erasure_leaves_the_words_of_another_subject_that_has_the_number",
+    ),
+    Mutation(
+        "heads without words", "a batch carries the heads and leaves the words out",
+        (Cut("protocol.batch:cut", "None if row.salt is None or row.body is None else (row.salt, row.body)", "None"),),
+        quick=True,
+    ),
+    Mutation(
+        "files never come", "what a holder gives of a file is not taken",
+        (Cut(f"{LINK}.fetching:Fetching._piece", "return answer.data if answer is not None and answer.data else None", "return None"),),
+        seeds_max=30,
     ),
     Mutation(
         "erasure stays at home", "a body is erased only where it was decided",

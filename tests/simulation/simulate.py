@@ -21,7 +21,7 @@ import msgspec
 from protocol import entry, have
 from protocol.node import log
 from protocol.problem import Refused
-from tests.simulation import acts, checks, founding, oracles, signatures, virtual
+from tests.simulation import acts, checks, founding, oracles, signatures, virtual, words
 from tests.simulation.plan import Plan
 from tests.simulation.virtual import Life, VirtualLoop
 from tests.simulation.wire import COUNTY
@@ -104,7 +104,12 @@ async def _healed(world: World) -> list[str]:
         wrong = [f"{site.name} does not open" for site in world.alive() if site.node is None]
         wrong = wrong or [f"{site.name} still asks the others" for site in world.alive() if site.node and not site.node.desk.is_asked()]
         wrong = (
-            wrong or checks.differing(world) or list(checks.present(world)) or list(checks.doubled(world))
+            wrong
+            or checks.differing(world)
+            or list(checks.present(world))
+            or list(checks.doubled(world))
+            or list(words.missing(world))
+            or list(words.waiting(world))
         )  # what stands beside a lane comes after it
         calm = 0 if wrong else calm + 1
         if calm == CALM_LOOKS and (busy := await _phones(world)) == 0:

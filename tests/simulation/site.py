@@ -49,6 +49,7 @@ NOWHERE: Final = Path(os.devnull)  # a folder in which nothing can be made: whoe
 BASE_MS: Final = 1_795_000_000_000  # 2026-11-18
 Entry = tuple[str, str, int, bytes]  # ledger, origin, seq, chain hash
 ROOM_MIB: Final = 200_000
+PIECE_BYTES: Final = 400  # so that a small file has several
 AGAIN_S: Final = 1.0  # a program that could not open its store is started again by the machine
 
 
@@ -186,12 +187,12 @@ class MemoryBlobs(Blobs):
         total, data = self._site.parts.get(address, (0, b""))
         return Progress(len(data), total)
 
-    async def chunk(self, address: str, offset: int) -> bytes | None:
+    async def chunk(self, address: str, offset: int, most: int = CHUNK_BYTES) -> bytes | None:
         whole = self._site.files.get(address)
         await asyncio.sleep(0)
         if whole is None or not 0 <= offset < len(whole):
             return None
-        data = whole[offset : offset + min(CHUNK_BYTES, 400)]
+        data = whole[offset : offset + min(most, PIECE_BYTES)]
         return msgspec.msgpack.encode(_Piece(address, offset, len(whole), data, _sum(address, offset, len(whole), data)))
 
     async def write_chunk(self, address: str, packed: bytes) -> Progress:

@@ -56,16 +56,16 @@ class Answers:
 
     @observe.each("answer", lambda _, msg: {"node": subjects.asker(msg.reply)})
     async def pull(self, msg: Msg) -> None:
-        if ask := _end_ask(msg.data):
-            await self._ends(msg, ask)
+        if end := _end_ask(msg.data):
+            await self._ends(msg, end)
             return
         try:
-            ask = _lane_asks.decode(msg.data)
+            ask: LaneAsk = _read(_lane_asks, msg.data)
             await self._may(msg.reply, ask.ledger)
             got = await piece(self._ground.journal, ask.ledger, ask.origin, ask.after, ask.limit)
             await self._respond(msg, b"" if got is None else batches.pack(got, ask.speaks))
-        except (Refused, *UNREADABLE) as error:
-            await self._refuse(msg, error)
+        except Refused as refused:
+            await self._refuse(msg, refused)
 
     async def _ends(self, msg: Msg, ask: EndAsk) -> None:
         """Silence where the entry is not here: a copy of this computer may listen on the same subject, and hold it."""
@@ -74,13 +74,13 @@ class Answers:
             got = await self._forks.piece(ask.ledger, ask.origin, ask.seq, ask.hash, BATCH_ENTRIES_MAX) if self._forks else None
             if got is not None:
                 await self._respond(msg, batches.pack(got))
-        except Refused as error:
-            await self._refuse(msg, error)
+        except Refused as refused:
+            await self._refuse(msg, refused)
 
     async def blob(self, msg: Msg) -> None:
         ground = self._ground
         try:
-            ask = _blob_asks.decode(msg.data)
+            ask: BlobAsk = _read(_blob_asks, msg.data)
             rows = await ground.journal.rows("blob", "address = :address", {"address": ask.address})
             uses = await ground.journal.rows("blob_use", "address = :address", {"address": ask.address}, limit=USES_MAX)
             if not rows or ground.blobs is None:
@@ -92,8 +92,8 @@ class Answers:
                 async with ground.journal.writing() as w:
                     await w.connection.execute(_ELSEWHERE, {"address": ask.address, "node": node})
             await self._respond(msg, await ground.blobs.chunk(ask.address, ask.offset, ask.most) or b"")
-        except (Refused, *UNREADABLE) as error:
-            await self._refuse(msg, error)
+        except Refused as refused:
+            await self._refuse(msg, refused)
 
     async def _may(self, reply: str, *ledgers: str) -> str:
         """Who asks: enrolled, not revoked, and hears one of the ledgers ("": any enrolled node). Raises Refused pull_refused."""
@@ -110,8 +110,8 @@ class Answers:
         if msg.reply:
             await self._ground.link.publish(msg.reply, body, headers)
 
-    async def _refuse(self, msg: Msg, error: Exception) -> None:
-        await self._respond(msg, b"", {REFUSED_HEADER: error.code if isinstance(error, Refused) else "batch_malformed"})
+    async def _refuse(self, msg: Msg, refused: Refused) -> None:
+        await self._respond(msg, b"", {REFUSED_HEADER: refused.code})
 
 
 def _end_ask(raw: bytes) -> EndAsk | None:
@@ -120,6 +120,14 @@ def _end_ask(raw: bytes) -> EndAsk | None:
         return end_asks.decode(raw)
     except UNREADABLE:
         return None
+
+
+def _read(asks: msgspec.msgpack.Decoder[Any], raw: bytes) -> Any:
+    """Raises Refused batch_malformed. What fails after it is a fault of ours, and loud."""
+    try:
+        return asks.decode(raw)
+    except UNREADABLE as error:
+        raise Refused("batch_malformed", why=type(error).__name__) from error
 
 
 async def piece(journal: Any, ledger: str, origin: str, after: int, limit: int) -> Batch | None:
