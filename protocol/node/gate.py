@@ -134,7 +134,7 @@ class Gate:
                 return
             if self._pump.heard > heard:
                 heard, quiet = self._pump.heard, now
-            if state.overtaken or state.regaining:
+            if self._pump.is_overtaken or state.regaining:
                 quiet = now  # it goes on under a new epoch in a moment, or gets its own words back: nothing is written before
             elif (heard and now - quiet > CALM_S) or (not state.link.connected and now - began > OFFLINE_S):
                 return

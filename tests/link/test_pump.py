@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import time
-from types import SimpleNamespace
 
 import pytest
 
@@ -479,21 +478,3 @@ async def test_text_comes_before_files(county, tmp_path):
     hub.pump.committed([(V1, origin(N1))])
     await soon(lambda: hub.blobs.has(blob.address))
     assert hub.has(v1), "a file may wait, an entry may not"
-
-
-async def test_what_a_peer_pulled_before_we_looked_ourselves_is_no_later_self(county):
-    """An answer to a pull is read from the journal; its receipt may come before the commit's own wake has been worked off."""
-    hub, _t1, v1, _v2 = county
-    v1.write()
-    await soon(lambda: hub.has(v1))
-    listener, v1.wake.commit = v1.wake.commit, lambda *_: None  # the wake is late
-    v1.write(count=3)
-    v1.wake.commit = listener
-    head = v1.memory.head(V1, origin(N1))
-    said = Have(HUB, V1, {origin(N1): (head.seq, head.hash)}, now_ms())
-    wire = have.sign(said, hub.signer.key)
-    await v1.pump._hearing.have(SimpleNamespace(subject=subjects.have(V1, HUB), data=wire))
-    assert v1.pump.state().overtaken == ()
-    more = have.sign(Have(HUB, V1, {origin(N1): (head.seq + 1, bytes(32))}, now_ms()), hub.signer.key)
-    await v1.pump._hearing.have(SimpleNamespace(subject=subjects.have(V1, HUB), data=more))
-    assert v1.pump.state().overtaken == (V1,)

@@ -1,8 +1,14 @@
 """A node whose folder is an old one: what others hold of it shows it so, before it writes."""
 
 import asyncio
+from types import SimpleNamespace
 
-from tests.link.kit import HUB, N1, T1, V1, V3, origin, soon
+import pytest
+
+from protocol import have
+from protocol.have import Have
+from protocol.node.link import subjects
+from tests.link.kit import HUB, N1, T1, V1, V3, now_ms, origin, soon
 
 
 async def test_a_lane_that_others_hold_more_of_than_its_own_node_is_not_pulled_before_it_is_closed(town, county):
@@ -34,3 +40,38 @@ async def test_a_folder_put_back_learns_at_its_start_where_it_had_written(town, 
     again.start()
     await soon(lambda: V3 in again.pump.state().overtaken)
     assert V3 in told, "at once, not when others happen to speak of it"
+
+
+async def test_who_says_that_he_holds_more_of_our_lane_shows_it_or_is_not_believed(county):
+    """An answer to a pull is read from the journal; its receipt may come before the commit's own wake has been worked off."""
+    hub, _t1, v1, _v2 = county
+    v1.write()
+    await soon(lambda: hub.has(v1))
+    listener, v1.wake.commit = v1.wake.commit, lambda *_: None  # the wake is late
+    v1.write(count=3)
+    v1.wake.commit = listener
+    head = v1.memory.head(V1, origin(N1))
+    said = Have(HUB, V1, {origin(N1): (head.seq, head.hash)}, now_ms())
+    wire = have.sign(said, hub.signer.key)
+    await v1.pump._hearing.have(SimpleNamespace(subject=subjects.have(V1, HUB), data=wire))
+    assert not v1.pump.is_overtaken
+    more = have.sign(Have(HUB, V1, {origin(N1): (head.seq + 1, bytes(32))}, now_ms()), hub.signer.key)
+    await v1.pump._hearing.have(SimpleNamespace(subject=subjects.have(V1, HUB), data=more))
+    assert v1.pump.is_overtaken, "nothing is written until it was asked"
+    await soon(lambda: not v1.pump.is_overtaken)
+    assert v1.pump.state().highest_epoch == 0
+
+
+@pytest.mark.parametrize("epoch", [2, 999_999_999])
+async def test_a_made_up_later_epoch_of_ours_stops_nobody(county, epoch):
+    """Without the entry any enrolled computer could have the county's own program go on under epochs that no number has letters for."""
+    hub, _t1, v1, _v2 = county
+    v1.write()
+    await soon(lambda: hub.has(v1))
+    said = Have(N1, V1, {origin(N1): (1, bytes(32)), f"{HUB}:{epoch}": (1, b"x" * 32)}, now_ms())
+    for _ in range(3):
+        await hub.pump._hearing.have(SimpleNamespace(subject=subjects.have(V1, N1), data=have.sign(said, v1.signer.key)))
+        await soon(lambda: not hub.pump.is_overtaken)
+    state = hub.pump.state()
+    assert (state.overtaken, state.highest_epoch) == ((), 0)
+    await soon(lambda: (N1, V1, f"{HUB}:{epoch}", "lane_gap") in hub.memory.quarantined)  # who said so is shown

@@ -15,6 +15,10 @@ class Pump:
         self.regaining = 0
         self.behind: dict[str, int] = {}
 
+    @property
+    def is_overtaken(self) -> bool:
+        return bool(self.overtaken)
+
     def state(self) -> SimpleNamespace:
         link = SimpleNamespace(connected=self.connected)
         return SimpleNamespace(link=link, overtaken=self.overtaken, behind=self.behind, regaining=self.regaining)

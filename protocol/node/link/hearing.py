@@ -20,6 +20,7 @@ from protocol.have import Have, Lanes
 from protocol.node.forks import Forks, Wanted
 from protocol.node.link import subjects
 from protocol.node.link.catchup import CatchUp
+from protocol.node.link.claims import Claims
 from protocol.node.link.ground import LOCAL, Ground
 from protocol.problem import Refused
 
@@ -33,17 +34,21 @@ PROVEN_S = 10.0  # how long the same words of a node need no new proof; calm nod
 
 class Hearing:
     def __init__(
-        self, ground: Ground, catchup: CatchUp, say: Callable[[str], None], came: Callable[[str], None], forks: Forks | None = None
+        self,
+        ground: Ground,
+        catchup: CatchUp,
+        claims: Claims,
+        say: Callable[[str], None],
+        came: Callable[[str], None],
+        forks: Forks | None = None,
     ) -> None:
         """say: puts a Have of this ledger on the way · came: a peer was heard of, tell it what it lacks."""
-        self._ground, self._catchup, self._say, self._came, self._forks = ground, catchup, say, came, forks
+        self._ground, self._catchup, self._claims, self._say, self._came, self._forks = ground, catchup, claims, say, came, forks
         self.own_words: deque[bytes] = deque(maxlen=OWN_WORDS_MAX)  # they come back to us where we connected anew meanwhile
         self._began = asyncio.get_running_loop().time()
         self._spoke: set[tuple[str, str]] = set()  # (node, ledger) of which a Have was compared since the start
-        self.highest = 0  # epoch of this node that others know of
         self._proven: dict[tuple[str, str], float] = {}  # (node, ledger) → when its Have was last proven
         self._wider: dict[tuple[str, str], float] = {}  # (node, ledger) that it does not hear as far as we know → since when
-        self.overtaken: set[str] = set()  # ledgers of which others hold more of OUR lane than we do: our disk lost something
 
     @property
     def heard(self) -> int:
@@ -179,7 +184,7 @@ class Hearing:
             if seq > here.seq:
                 if self._is_later_self(origin):
                     # it comes back when it is a closed lane: killed in between, we must notice again and not count on from an old number
-                    self.overtaken.add(got.ledger)
+                    self._claims.note(got.node, got.ledger, origin, seq)
                     continue
                 ground.peers.hint(got.node, (got.ledger, origin), seq)
                 self._catchup.need(got.ledger, origin, seq, got.node)
@@ -191,10 +196,7 @@ class Hearing:
     def _is_later_self(self, origin: str) -> bool:
         """Our own origin, or one that this node opened after it: then our whole folder is an old one."""
         mine = self._ground.signer
-        if entry.node_of(origin) != mine.node:
-            return False
-        self.highest = max(self.highest, entry.epoch_of(origin))
-        return entry.epoch_of(origin) >= entry.epoch_of(mine.origin)
+        return entry.node_of(origin) == mine.node and entry.epoch_of(origin) >= entry.epoch_of(mine.origin)
 
     async def _other_histories(self, got: Have) -> None:
         """What it keeps beside its lanes; and where it speaks of forks, whether its lanes are ours."""

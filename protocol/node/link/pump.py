@@ -28,6 +28,7 @@ from protocol.node.link import parts, subjects
 from protocol.node.link.answers import Answers, piece
 from protocol.node.link.branches import Branches
 from protocol.node.link.catchup import WORKERS, WORKERS_SHARED, CatchUp
+from protocol.node.link.claims import Claims
 from protocol.node.link.client import Link, LinkState, end
 from protocol.node.link.fetching import Fetching, Wait
 from protocol.node.link.ground import Ground
@@ -87,7 +88,8 @@ class Pump:
         self._ground = Ground(journal, admission, link, signer, certificate, wake, clock, blobs, version, speaks, leads)
         self._catchup = CatchUp(self._ground)
         self._fetching = Fetching(self._ground, self._catchup)
-        self._hearing = Hearing(self._ground, self._catchup, self.say, self._came, forks)
+        self._claims = Claims(self._ground)
+        self._hearing = Hearing(self._ground, self._catchup, self._claims, self.say, self._came, forks)
         self._answers = Answers(self._ground, forks)
         self._forks, self._room = forks, room
         self._branches = Branches(self._ground, forks, self._moved) if forks else None
@@ -136,8 +138,8 @@ class Pump:
 
     @property
     def is_overtaken(self) -> bool:
-        """Claims that others hold more of our own lane than we ever wrote."""
-        return bool(self._hearing.overtaken)
+        """Claims that others hold more of our own lane than this disk, or say so and were not heard out yet."""
+        return bool(self._claims.overtaken) or self._claims.is_open
 
     def peers(self) -> list[Peer]:
         return self._ground.peers.shown(self._ground.heads)
@@ -159,8 +161,8 @@ class Pump:
             if count > 0:
                 since[ledger] = min(since.get(ledger, 2**63), self._catchup.since_ms((ledger, origin)))
             regaining += max(count, 0) if entry.node_of(origin) == ground.certificate.node else 0
-        overtaken, faults = tuple(sorted(self._hearing.overtaken)), dict(ground.faults)
-        return PumpState(ground.link.state(), behind, overtaken, ground.refused, faults, self._hearing.highest, regaining, since)
+        overtaken, faults = tuple(sorted(self._claims.overtaken)), dict(ground.faults)
+        return PumpState(ground.link.state(), behind, overtaken, ground.refused, faults, self._claims.highest, regaining, since)
 
     async def run(self) -> None:
         """Raises only what the journal cannot survive."""
@@ -178,7 +180,7 @@ class Pump:
         workers = WORKERS_SHARED if ground.admission.is_shared else WORKERS
         loops = {
             "link": ground.link.run, "live": self._speak, "have": self._say_haves, "repeat": self._repeat, "keep": ground.keep,
-            "files": self._fetching.work, **({"branches": self._branches.work} if self._branches else {}), **{f"pull {n}": self._catchup.work for n in range(workers)},
+            "files": self._fetching.work, "claims": self._claims.work, **({"branches": self._branches.work} if self._branches else {}), **{f"pull {n}": self._catchup.work for n in range(workers)},
         }  # fmt: skip
         tasks = [asyncio.create_task(ground.for_ever(name, loop), name=f"pump {name}") for name, loop in loops.items()]
         try:

@@ -1,0 +1,108 @@
+"""That others hold more of our own lanes than this disk: then it is an old one, and nothing more is written under this origin.
+
+A Have is a word, and any node may say it. So the entry itself is asked for, and what counts is our own signature under it; until the
+answer nothing is written. Whoever shows none, or another's, is not listened to for a while about it, and stands among the refused.
+"""
+
+import asyncio
+
+import msgspec
+
+from protocol import batch as batches
+from protocol import entry
+from protocol import lane as lanes
+from protocol.batch import Batch
+from protocol.node.link import subjects
+from protocol.node.link.answers import LaneAsk
+from protocol.node.link.ground import Ground
+from protocol.problem import Refused
+
+ANSWER_S_MAX = 3.0
+ORIGINS_MAX = 8  # of ours, asked about in one round: the latest
+SPEAKERS_MAX = 8  # asked about one origin in one round
+DOUBTED_S = 60.0
+DOUBTED_MAX = 1_000
+
+
+class Claims:
+    """overtaken: ledgers of which others are proven to hold more of our lane · highest: proven epoch of this node (0: none)."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self.overtaken: set[str] = set()
+        self.highest = 0
+        self._heard: dict[str, dict[tuple[str, str], int]] = {}  # our origin → (speaker, ledger) → seq
+        self._asking = False
+        self._doubted: dict[str, float] = {}  # who showed nothing → until when it is not asked again
+        self._poke = asyncio.Event()
+
+    @property
+    def is_open(self) -> bool:
+        """Somebody says so, and has not shown it yet."""
+        return self._asking or bool(self._heard)
+
+    def note(self, speaker: str, ledger: str, origin: str, seq: int) -> None:
+        if self._doubted.get(speaker, 0.0) > asyncio.get_running_loop().time():
+            return
+        self._heard.setdefault(origin, {})[speaker, ledger] = seq
+        self._poke.set()
+
+    async def work(self) -> None:
+        """For ever."""
+        while True:
+            await self._poke.wait()
+            self._poke.clear()
+            heard, self._heard, self._asking = self._heard, {}, True
+            try:
+                latest = sorted(heard, key=entry.epoch_of, reverse=True)[:ORIGINS_MAX]
+                shown = await asyncio.gather(*(self._is_shown(origin, heard[origin]) for origin in latest))
+            finally:
+                self._asking = False
+            for origin, is_ours in zip(latest, shown, strict=True):
+                if is_ours:
+                    self.highest = max(self.highest, entry.epoch_of(origin))
+                    self.overtaken |= {ledger for _, ledger in heard[origin]}
+
+    async def _is_shown(self, origin: str, said: dict[tuple[str, str], int]) -> bool:
+        for (speaker, ledger), seq in list(said.items())[:SPEAKERS_MAX]:
+            try:
+                got = await self._asked(speaker, ledger, origin, seq)
+            except Refused as refused:
+                self._doubt(speaker, ledger, origin, refused)
+                continue
+            if got is not None and self._is_ours(got, ledger, origin, seq):
+                return True
+            if got is not None:
+                self._doubt(speaker, ledger, origin, Refused("signature_wrong"))
+        return False
+
+    async def _asked(self, speaker: str, ledger: str, origin: str, seq: int) -> Batch | None:
+        """None: no answer; its next Have is asked about again. Raises Refused: it does not have what it spoke of."""
+        ground = self._ground
+        subject = subjects.pull(ground.peers.branch(speaker, ledger), speaker)
+        ask = msgspec.msgpack.encode(LaneAsk(ledger, origin, seq - 1, 1, ground.speaks))
+        try:
+            answer = await ground.ask(speaker, subject, ask, ANSWER_S_MAX)
+        except TimeoutError:
+            return None
+        if answer is None:
+            return None
+        if not answer.data:
+            raise Refused("lane_gap", have=0, got=seq)
+        return batches.unpack(answer.data, ground.speaks)
+
+    def _is_ours(self, got: Batch, ledger: str, origin: str, seq: int) -> bool:
+        """The last head is the one that was signed, and it names its lane and all before it."""
+        try:
+            head = entry.decode_head(got.heads[-1])
+        except entry.UNREADABLE:
+            return False
+        is_named = (head.ledger, head.origin, head.seq) == (ledger, origin, got.last) and got.last >= seq
+        key = bytes(self._ground.signer.key.verify_key)
+        return is_named and entry.is_signed(key, list(lanes.hashes(got))[-1], got.signature)
+
+    def _doubt(self, speaker: str, ledger: str, origin: str, refused: Refused) -> None:
+        if len(self._doubted) >= DOUBTED_MAX:
+            self._doubted.clear()
+        self._doubted[speaker] = asyncio.get_running_loop().time() + DOUBTED_S
+        self._ground.quarantine(speaker, ledger, origin, refused)
