@@ -133,3 +133,20 @@ async def test_a_refused_commit_rests_and_is_pulled_again_after_a_cut(town, monk
     proxy.heal()
     await soon(lambda: hub.has(v1))
     await proxy.stop()
+
+
+async def test_who_connects_anew_again_and_again_is_not_asked_for_ever(county):
+    """Else a line that flaps, or a computer that only says so, holds one of the few workers as long as it likes."""
+    _hub, _t1, v1, _v2 = county
+    ground, asked = v1.pump._ground, []
+
+    async def never(*_: object) -> None:
+        asked.append(1)
+        asyncio.get_running_loop().call_later(0.02, ground.back, T1)
+        await asyncio.Event().wait()
+
+    ground.link.request = never
+    asking = asyncio.create_task(ground.ask(T1, "y1.pull.x", b"", 0.2))
+    await soon(asking.done)
+    assert isinstance(asking.exception(), TimeoutError)
+    assert len(asked) > 1

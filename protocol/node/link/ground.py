@@ -69,9 +69,11 @@ class Ground:
     async def ask(
         self, node: str, subject: str, body: bytes, most_s: float, before: Callable[[], Awaitable[None]] | None = None
     ) -> Msg | None:
-        """As Link.request; asked anew each time `back` tells that the node connected anew, after `before`."""
-        while True:
-            asked = asyncio.ensure_future(self.link.request(subject, body, most_s))
+        """As Link.request; asked anew each time `back` tells that the node connected anew, after `before`, for twice as long at most."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + 2 * most_s
+        while (left := until - loop.time()) > 0:
+            asked = asyncio.ensure_future(self.link.request(subject, body, min(most_s, left)))
             self._asking.setdefault(node, set()).add(asked)
             try:
                 await asyncio.wait({asked})
@@ -82,6 +84,7 @@ class Ground:
                 return asked.result()
             if before is not None:
                 await before()
+        raise TimeoutError
 
     def back(self, node: str) -> None:
         """What it was to answer over the connection before may be lost, and is not waited for."""

@@ -141,7 +141,7 @@ class Hearing:
             self._proven[got.node, got.ledger] = asyncio.get_running_loop().time()
             if ground.peers.counts(got.ledger):
                 ground.keep_have(got.node, got.ledger, got.lanes, wire, changed)
-        if have.ANEW in got.speaks:
+        if have.ANEW in got.speaks and got.ledger == place.COMMON and known is not None:
             ground.back(got.node)
         await self._compare(got, wire)
         if len(self._spoke) < SPOKE_MAX:
