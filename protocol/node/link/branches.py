@@ -6,6 +6,7 @@ signature at its end, or by the entry after it that names its hash; it is bounde
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from typing import Annotated
 
@@ -21,6 +22,8 @@ from protocol.problem import Refused
 ANSWER_S_MAX = 3.0
 ROUND_S = 0.2  # what is wanted meanwhile goes together
 HOLDERS_MAX = 4
+AT_ONCE = 8
+REST_S_MIN, REST_S_MAX, RESTS_MAX = 1.0, 30.0, 5_000  # of an end that somebody spoke of and nobody gave
 Name = Annotated[str, msgspec.Meta(max_length=80)]
 
 
@@ -40,6 +43,7 @@ class Branches:
     def __init__(self, ground: Ground, forks: Forks, moved: Callable[[str, str], None]) -> None:
         """moved: this lane's history is another one now; what it lacks is asked for again."""
         self._ground, self._forks, self._moved = ground, forks, moved
+        self._rests: dict[tuple[str, str, bytes], tuple[float, float]] = {}  # (ledger, origin, hash) → (due, pause)
 
     async def work(self) -> None:
         """For ever: asks for what is wanted, sets right what can be."""
@@ -50,9 +54,22 @@ class Branches:
             if not self._ground.leads():
                 continue
             forks.changed.clear()
-            for wanted in forks.take() if self._ground.link.is_connected else ():
-                await self._fetch(wanted)
-            await self.settle()
+            wanted = self._in_turn(forks.take()) if self._ground.link.is_connected else []
+            await self.settle()  # what is here already never waits for what may not exist
+            for first in range(0, len(wanted), AT_ONCE):
+                await asyncio.gather(*(self._fetch(one) for one in wanted[first : first + AT_ONCE]))
+                await self.settle()
+
+    def _in_turn(self, wanted: list[Wanted]) -> list[Wanted]:
+        """What a proven entry names first, then one end of each speaker after the other. What nobody gave a moment ago is left to a later Have."""
+        now = asyncio.get_running_loop().time()
+        turns: Counter[str] = Counter()
+        ranked: list[tuple[int, int, Wanted]] = []
+        for n, one in enumerate(wanted):
+            if self._rests.get((one.ledger, one.origin, one.hash), (0.0, 0.0))[0] <= now:
+                turns[one.node] += not one.vouched
+                ranked.append((0 if one.vouched else turns[one.node], n, one))
+        return [one for _, _, one in sorted(ranked, key=lambda r: r[:2])]
 
     async def settle(self) -> None:
         ground = self._ground
@@ -62,6 +79,7 @@ class Branches:
             self._moved(one.ledger, one.origin)
 
     async def _fetch(self, wanted: Wanted) -> None:
+        key = (wanted.ledger, wanted.origin, wanted.hash)
         for holder in self._holders(wanted):
             subject = subjects.pull(self._ground.peers.branch(holder, wanted.ledger), holder)
             ask = EndAsk(wanted.ledger, wanted.origin, wanted.seq, wanted.hash)
@@ -70,7 +88,16 @@ class Branches:
             except TimeoutError:
                 continue
             if answer is not None and answer.data and await self._taken(holder, wanted, answer.data):
+                self._rests.pop(key, None)
                 return
+        if wanted.node and not wanted.vouched:  # a word alone: nobody needs to hold it
+            self._rest(key)
+
+    def _rest(self, key: tuple[str, str, bytes]) -> None:
+        if len(self._rests) >= RESTS_MAX:
+            self._rests.clear()
+        pause = min(self._rests.get(key, (0.0, REST_S_MIN / 2))[1] * 2, REST_S_MAX)
+        self._rests[key] = (asyncio.get_running_loop().time() + pause, pause)
 
     async def _taken(self, holder: str, wanted: Wanted, wire: bytes) -> bool:
         try:
