@@ -31,6 +31,7 @@ from protocol.problem import Refused
 
 KIND = "node"
 TRUST_TABLE = "trust"  # of *common*: what every server of the county holds; a leaf applies it when it changes
+TOKENS_KEPT_MAX = 100  # of nodes that were widened before; with some 1.5 KB each the table stays within one head
 FIRST_BYTES_MAX = 2_000_000  # more than this of the office's own ledger is left to the link
 
 
@@ -224,8 +225,10 @@ class Enrolment:
             short=old.short, valid_from_ms=max(self._clock(), old.valid_from_ms + 1), branch=old.branch,
         )  # fmt: skip
         said = await self._journal.rows("table_row", f"name = '{TOKENS_TABLE}'", order="version desc", limit=1)
-        tokens = msgspec.json.decode(bytes(said[0]["content"]), type=dict[str, str]) if said else {}
-        tokens |= self._authority.wider(made, self._clock() // 1_000)
+        given = self._authority.wider(made, self._clock() // 1_000)
+        kept = msgspec.json.decode(bytes(said[0]["content"]), type=dict[str, str]) if said else {}
+        latest = [(key, token) for key, token in kept.items() if key not in given][-TOKENS_KEPT_MAX:]
+        tokens = dict(latest) | given
         version = f"{self._clock():015d}"
         await self._desk.set_table(TOKENS_TABLE, version, "2000-01-01", msgspec.json.encode(tokens))
         await self._desk.enrol_node(made)  # after its tokens, so that whoever has it has them

@@ -16,6 +16,7 @@ from typing import Final
 
 ALPHABET: Final = "0123456789ABCDEFGHJKLMNPRTUVWXY"  # without I O Q S Z, which are read as digits
 EPOCH_LETTERS: Final = "BCDEFGHJKLMNPRTUVWXY"  # epoch 2 is B; A, the first, is not written
+EPOCHS_MAX: Final = 1 + len(EPOCH_LETTERS) + len(EPOCH_LETTERS) ** 2  # 421
 SHORT_MAX: Final = 9_999
 COUNT_MAX: Final = 9_999_999
 _VALUES: Final = {symbol: value for value, symbol in enumerate(ALPHABET)}
@@ -60,7 +61,7 @@ def _origin(short: int, epoch: int) -> str:
     if not 0 <= short <= SHORT_MAX:
         raise ValueError(f"a short number has at most 4 digits: {short}")
     size = len(EPOCH_LETTERS)
-    if not 1 <= epoch <= 1 + size + size * size:
+    if not 1 <= epoch <= EPOCHS_MAX:
         raise ValueError(f"no letters for epoch {epoch}")
     letters, rest = "", epoch - 1
     while rest:

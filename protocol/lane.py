@@ -15,6 +15,7 @@ from protocol import certificate as certificates
 from protocol import entry, events
 from protocol.batch import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, Batch
 from protocol.certificate import Certificate
+from protocol.codes import EPOCHS_MAX
 from protocol.entry import START, UNREADABLE, Entry, Head
 from protocol.events import Draft, LaneOpened
 from protocol.place import COMMON
@@ -101,7 +102,7 @@ def next_entries(
     """Heads, chain and one signature for one commit to one lane.
 
     drafts: all of one ledger, the first LaneOpened when `head` is None or seq 0 · turns: subject → highest turn known of it (0 when
-    absent) · salt: 16 fresh random bytes a call. Raises ValueError when the commit is larger than a batch may be: cut it before.
+    absent) · salt: 16 fresh random bytes a call. Raises ValueError when the commit, a head or a body is larger than others take: cut it before.
     """
     after = head or EMPTY
     ledgers = {draft.ledger for draft in drafts}
@@ -118,6 +119,8 @@ def next_entries(
         who = (draft.ledger, origin, seq, draft.subject, draft.sort, turn, occurred_ms, offset_ms, author, command, draft.kind)
         one = Head(entry.FORMAT, *who, facts, digest)
         raw = entry.encode_head(one)
+        if len(raw) > entry.HEAD_BYTES_MAX or len(body or b"") > entry.BODY_BYTES_MAX:  # every node would refuse it, and all that follows
+            raise ValueError(f"{draft.kind} of {len(raw)} and {len(body or b'')} bytes")
         at = entry.chain(at, raw)
         size += len(raw) + len(body or b"") + 64
         made.append((one, Entry(raw, one_salt, body), at))
@@ -147,6 +150,8 @@ def check(batch: Batch, after: LaneHead | None, certificate: Certificate | None,
     here = after or EMPTY
     if batch.after > here.seq:
         raise Refused("lane_gap", have=here.seq, got=batch.after + 1)
+    if not 1 <= entry.epoch_of(batch.origin) <= EPOCHS_MAX:  # one node can't fill a ledger with lanes until no Have of it can be read
+        raise Refused("batch_malformed", why=f"epoch of {batch.origin}")
     heads = [_head(batch, seq, raw) for seq, raw in enumerate(batch.heads, batch.after + 1)]
     chained = list(hashes(batch))
     known = here.seq - batch.after  # how many of its entries the lane holds already

@@ -217,6 +217,19 @@ def test_an_erased_body_still_verifies_and_an_unknown_event_passes():
     assert check(got, FIRST.head, OURS).entries[0].entry.head_bytes == raw
 
 
+@pytest.mark.parametrize("epoch", [0, 422, 999_999_999])
+def test_a_lane_of_an_epoch_that_no_code_has_letters_for_is_refused(epoch):
+    """Else one key could open lanes in a ledger until nobody's Have of it can be read."""
+    origin = f"nabcdefgh:{epoch}"
+    with refused("batch_malformed"):
+        check(commit(None, lane.open_lane(VILLAGE, origin, OURS), origin=origin).batch)
+
+
+def test_an_entry_that_others_would_refuse_is_not_written():
+    with pytest.raises(ValueError, match="NoteAdded"):
+        commit(FIRST.head, note("字" * 90_000))
+
+
 def test_a_commit_is_of_one_lane_and_no_larger_than_a_batch():
     for drafts in ([note(), note(ledger="330523/330523111")], [note()] * 501, [note("字" * 60_000)] * 4, []):
         with pytest.raises(ValueError, match="."):
