@@ -42,6 +42,7 @@ class Authority(Protocol):
     def leaf_jwt(self, node: str, township: str, user: str, now_s: int) -> str: ...
     def wider(self, certificate: Certificate, now_s: int) -> dict[str, str]: ...
     def trust(self) -> msgspec.Struct: ...
+    def learn(self, said: bytes) -> None: ...
     def revoke(self, node: str, now_s: int) -> int: ...
 
 
@@ -168,6 +169,8 @@ class Enrolment:
 
     async def announce_trust(self) -> None:
         """Writes into *common* what every server must hold; a leaf that was away finds it there. Call at start."""
+        for row in await self._journal.rows("table_row", f"name = '{TRUST_TABLE}'"):
+            self._authority.learn(bytes(row["content"]))
         trust = msgspec.json.encode(self._authority.trust())
         await self._desk.set_table(TRUST_TABLE, sha256(trust).hexdigest()[:12], "2000-01-01", trust)
 
@@ -175,11 +178,14 @@ class Enrolment:
         """Cuts its connections and says so to all. What it writes after `last` counts nowhere until a holder adopts it.
 
         Again: the connections are cut once more, `last` stays, for what came in since must not count by that.
+        Raises Refused node_unknown; field_impossible for the hub itself, which would stop the county for good.
         """
+        await self._row_of(node)
         cut = self._authority.revoke(node, self._clock() // 1_000)
         await self._applied()
         await self._desk.ready()  # a store that was put back knows its own word and what others hold only then
         if (known := self._desk.shelf.revoked.get(node)) is not None:
+            await self.announce_trust()
             return Revocation(node, cut, tuple((*lane, seq) for lane, seq in known.items()))
         heads = {lane: head for lane, head in (await self._journal.heads()).items() if entry.node_of(lane[1]) == node}
         last = tuple((*lane, head.seq) for lane, head in heads.items())
@@ -193,13 +199,11 @@ class Enrolment:
         """(name, code): the node is revoked, if it is not yet, and its place is invited again. Whoever types the code goes on there.
 
         The old sealed ledger goes along: a report that was sealed on that computer and had not left it yet still finds its way.
-        Raises Refused node_unknown.
+        Raises what `revoke` does.
         """
-        rows = await self._journal.rows("node_row", "subject = :node", {"node": node})
-        if not rows or node == self._own.node:
-            raise Refused("node_unknown", node=node)
-        old = certificates.decode(bytes(rows[0]["certificate"] or b""))
-        if not rows[0]["revoked"]:
+        row = await self._row_of(node)
+        old = certificates.decode(bytes(row["certificate"] or b""))
+        if not row["revoked"]:
             await self.revoke(node, reason)
         first, *more = old.serves
         path = first.removesuffix("/*")
@@ -235,6 +239,18 @@ class Enrolment:
         return made
 
     # ── the rest is private ──
+
+    async def _row_of(self, node: str) -> dict[str, Any]:
+        """Its row of node_row; a store that was put back may know it only once it has what others hold."""
+        if node == self._own.node:
+            raise Refused("field_impossible", field="node", what="节点", why="这是县中心自己，不能停用")
+        asked = "node_row", "subject = :node", {"node": node}
+        if not (rows := await self._journal.rows(*asked)):
+            await self._desk.ready()
+            rows = await self._journal.rows(*asked)
+        if not rows:
+            raise Refused("node_unknown", node=node)
+        return rows[0]
 
     def _certificate(self, invited: Invitation) -> Certificate:
         return certificates.issue(

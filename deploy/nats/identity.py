@@ -6,11 +6,17 @@
 
 One account a county, so that the leaf of a township and the county alike take the same credentials. A server refuses a reload when
 the operator's token differs by a byte, so it is made once and kept. Revocation works by second: enrol again with a new key.
+
+The running program and a command at the terminal each have an Authority of one folder: what is noted lies in its file alone, is read anew
+for every answer, and is changed under a lock.
 """
 
 import base64
 import hashlib
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,16 +66,24 @@ class Authority:
         self.folder = folder
         self._operator, self._account, self._system = (kept_key(folder / f"{k}.seed", n) for k, n in _KEYS)
         self._file = folder / "nats.json"
-        self._kept = msgspec.json.decode(self._file.read_bytes(), type=Kept) if self._file.exists() else Kept()
-        if not self._kept.operator_jwt:
-            self._kept.operator_jwt = jwt(self._operator, public(self._operator), "operator", now_s)
-            self._save()
+        if not self._read().operator_jwt:
+            with self._changing() as kept:
+                kept.operator_jwt = kept.operator_jwt or jwt(self._operator, public(self._operator), "operator", now_s)
 
     def trust(self) -> Trust:
         """The same bytes until somebody is revoked, so whoever holds it can tell whether there is anything to apply."""
-        account, system = public(self._account), public(self._system)
-        ours = account_jwt(self._operator, account, self._kept.revoked, max(self._kept.revoked.values(), default=0))
-        return Trust(self._kept.operator_jwt, account, ours, system, account_jwt(self._operator, system, {}, 0))
+        kept, account, system = self._read(), public(self._account), public(self._system)
+        ours = account_jwt(self._operator, account, kept.revoked, max(kept.revoked.values(), default=0))
+        return Trust(kept.operator_jwt, account, ours, system, account_jwt(self._operator, system, {}, 0))
+
+    def learn(self, said: bytes) -> None:
+        """said: a Trust as JSON that was announced once. Whoever was revoked by it stays so, also where an older copy of the folder was put back."""
+        account = msgspec.json.decode(said, type=Trust).account_jwt.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(account + "=" * (-len(account) % 4)))
+        revoked = claims["nats"].get("revocations", {})
+        if revoked.items() - self._read().revoked.items():
+            with self._changing() as kept:
+                kept.revoked |= {user: max(second, kept.revoked.get(user, 0)) for user, second in revoked.items()}
 
     def node_jwt(self, certificate: Certificate, user: str, now_s: int) -> str:
         """user: public nkey of the node's client. Asked again for the same key it only makes the token anew."""
@@ -80,7 +94,7 @@ class Authority:
         """Public key → new token, for every key of the node: it takes the one that is its own. A token is nothing without its seed."""
         return {
             user: jwt(self._account, user, "user", now_s, name=certificate.node, **node_may(certificate))
-            for user in self._kept.users.get(certificate.node, [])
+            for user in self._read().users.get(certificate.node, [])
         }
 
     def leaf_jwt(self, node: str, township: str, user: str, now_s: int) -> str:
@@ -95,19 +109,32 @@ class Authority:
 
     def revoke(self, node: str, now_s: int) -> int:
         """How many users of that node are cut once every server has `trust` and was reloaded."""
-        users = self._kept.users.get(node, [])
-        self._kept.revoked |= dict.fromkeys(users, now_s)
-        self._save()
+        with self._changing() as kept:
+            users = kept.users.get(node, [])
+            kept.revoked |= dict.fromkeys(users, now_s)
         return len(users)
 
     def _note(self, node: str, user: str) -> None:
-        users = self._kept.users.setdefault(node, [])
-        if user not in users:
-            users.append(user)
-            self._save()
+        if user not in self._read().users.get(node, []):
+            with self._changing() as kept:
+                kept.users[node] = [*dict.fromkeys([*kept.users.get(node, []), user])]
 
-    def _save(self) -> None:
-        write_whole(self._file, msgspec.json.encode(self._kept))
+    def _read(self) -> Kept:
+        return msgspec.json.decode(self._file.read_bytes(), type=Kept) if self._file.exists() else Kept()
+
+    @contextmanager
+    def _changing(self) -> Iterator[Kept]:
+        """What the file holds, to be changed; whole or, after an error, not at all. Another program waits."""
+        import fcntl  # not on every system that may read this module
+
+        held = os.open(self.folder / "nats.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            kept = self._read()
+            yield kept
+            write_whole(self._file, msgspec.json.encode(kept))
+        finally:
+            os.close(held)
 
 
 _KEYS = (("operator", "operator"), ("account", "account"), ("system", "account"))
