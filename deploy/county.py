@@ -1,6 +1,7 @@
 """The county itself, founded once in a folder: its keys, its authority over NATS and certificates, the hub's own identity.
 
 county = County.open(folder, config, now_ms)     founds it when the folder is empty
+county = County.of(folder, config, now_ms)       the one that was founded here, never a new one
 folder/county/      county.key (signs certificates of nodes), NATS seeds and ca.key: whoever has them is the county
 folder/identity/    the hub as a node, with sealing.key (reads sealed reports)
 """
@@ -24,11 +25,30 @@ from protocol.node.node import Node
 from protocol.place import COMMON, SEALED
 from protocol.tables import Tables
 
+KEYS = ("county.key", "operator.seed", "account.seed", "system.seed", "nats.json", "ca.key", "ca.pem")  # of folder/county
 SHORT = 1  # the hub's number in case codes; every node that joins gets the next
 
 
 async def no_server() -> None:
     """This program runs no server that would have to hear of a new trust."""
+
+
+def check_keys(folder: Path) -> None:
+    """Claims that the county of this folder has its keys. Raises FileNotFoundError: there is none here; RuntimeError: it is another node's
+    folder, or the keys are missing or another county's. Made anew they would fit nobody's credentials."""
+    identity, home = Identity(folder), folder / "county"
+    if not identity.exists:
+        raise FileNotFoundError(f"{folder} 里没有县中心。目录不对，请加上 --folder 目录；还没有建县，先运行 yidi hub")
+    about = identity.about()
+    if about.node != about.root_node:
+        raise RuntimeError(f"{folder} 是{about.name}的数据目录，不是县中心的：这里运行 yidi edge，县里的命令到县中心运行")
+    if missing := [name for name in KEYS if not (home / name).exists()]:
+        raise RuntimeError(
+            f"{home} 里没有 {'、'.join(missing)}。县的密钥在县中心第一个进程的数据目录里，请到那里运行；"
+            "如果刚恢复过，请先把另存的 county/ 整个放回去"
+        )
+    if bytes(SigningKey((home / "county.key").read_bytes()).verify_key) != about.root_public:
+        raise RuntimeError(f"{home} 里是另一个县的密钥，和 {identity.folder} 对不上。请把一起另存的 county/ 和 identity/ 都放回去")
 
 
 class County:
@@ -43,10 +63,22 @@ class County:
 
     @classmethod
     def open(cls, folder: Path, config: Config, now_ms: int) -> "County":
+        """Raises RuntimeError: the folder has an identity or a journal, and not what belongs to it."""
+        if Identity(folder).exists:
+            return cls.of(folder, config, now_ms)
+        if (folder / "journal.db").exists():
+            raise RuntimeError(f"{folder} 里有台账，没有 identity/。请先把另存的 identity/ 和 county/ 放回去")
         folder.mkdir(parents=True, exist_ok=True)
         county = cls(folder, config, now_ms)
-        if not county.identity.exists:
-            county._found(now_ms)
+        county._found(now_ms)
+        return county
+
+    @classmethod
+    def of(cls, folder: Path, config: Config, now_ms: int) -> "County":
+        """Raises as `check_keys`."""
+        check_keys(folder)
+        county = cls(folder, config, now_ms)
+        county._show_hosts(now_ms)
         return county
 
     @property
@@ -98,6 +130,12 @@ class County:
             self.home.chmod(0o700)
         return path.read_bytes()
 
+    def _show_hosts(self, now_ms: int) -> None:
+        """Whoever dials our server or pages by one of these finds it in the certificate; the address may be another than yesterday."""
+        hosts = dict.fromkeys(_host(address) for address in (*self.servers, self.leaf_remote, self.address))
+        own = node_id_of(bytes(self.identity.signing_key().verify_key))
+        self.ca.write_own(self.identity.folder, own, [host for host in hosts if host], now_ms // 1_000)
+
     def _found(self, now_ms: int) -> None:
         root, home = self.config.root, self.identity.folder
         key, sealing = self.identity.signing_key(), PrivateKey.generate()
@@ -114,7 +152,7 @@ class County:
             valid_from_ms=now_ms,
         )
         self.authority.write_node_creds(certificate, home / creds.CREDS, home / creds.SEED, now_ms // 1_000)
-        self.ca.write_own(home, certificate.node, [_reach(self.config.nats.host, self.address)], now_ms // 1_000)
+        self._show_hosts(now_ms)
         about = About(
             node=certificate.node,
             name=self.name,
@@ -129,3 +167,7 @@ class County:
 def _reach(host: str, address: str) -> str:
     """A host that others can dial: where a server listens on every address, the one by which its pages are reached."""
     return address.rpartition(":")[0] if host in ("", "0.0.0.0", "::") else host  # noqa: S104, compared, not bound
+
+
+def _host(address: str) -> str:
+    return address.removeprefix("tls://").rpartition(":")[0].strip("[]")

@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import shutil
+import sys
 import tarfile
 import tempfile
 import time
@@ -17,8 +18,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from deploy.county import County
+from deploy.county import County, check_keys
 from edge import enrol as joining
+from hub.enrolment import Enrolment
 from hub.places import merge, split
 from protocol import have
 from protocol.calendar import local_date
@@ -34,6 +36,7 @@ from protocol.node.journal import restore as restore_journal
 from protocol.node.journal.backup import BackupBroken, NotEmpty
 from protocol.node.journal.engine import free_again, sync_folder
 from protocol.node.node import MARK, Node, now_ms, store_key, store_url
+from protocol.node.people import check_account
 from protocol.node.scrubbing import look
 from protocol.node.shelf import Shelf
 from protocol.people_rules import FIRST_POSTS
@@ -89,10 +92,12 @@ async def _is_stopped(folder: Path, config: Config) -> bool:
 
 
 async def register(
-    node: Node, *, name: str, kind: str, office: str, title: str = "", phone: str = "", person: str = "", home: str = ""
+    node: Node, *, name: str, kind: str, office: str, title: str = "", phone: str = "", person: str = "", home: str = "", new: str = ""
 ) -> str:
-    """Registers a person (unless `person` is given) and gives the post. Returns the person id. Raises Refused."""
-    person_id = person or secrets.token_hex(16)
+    """Registers a person (unless `person` is given; new: the id to give them) and gives the post. Returns the person id. Raises Refused
+    before anything is written, as far as it can be known here."""
+    _check_post(node, kind)
+    person_id = person or new or secrets.token_hex(16)
     actor = warden(node)
     if not person:
         await node.desk.submit(RegisterPerson(id=secrets.token_hex(8), person=person_id, office=office, name=name, phone=phone), actor)
@@ -103,9 +108,16 @@ async def register(
     return person_id
 
 
+def _check_post(node: Node, kind: str) -> None:
+    if kind not in (posts := node.tables().posts):
+        known = "、".join(f"{one} {row.name}" for one, row in posts.items())
+        raise Refused("field_impossible", field="post", what="岗位种类", why=f"没有 {kind}，可以写的有 {known}")
+
+
 async def person(folder: Path, config: Config, given: argparse.Namespace) -> int:
     async with opened(folder, config) as node:
         office = given.office or node.office
+        await node.people.check_free(given.account, given.person)
         id_ = await register(
             node, name=given.name, kind=given.post, office=office, title=given.title, phone=given.phone, person=given.person
         )
@@ -117,16 +129,20 @@ async def person(folder: Path, config: Config, given: argparse.Namespace) -> int
 
 
 async def invite(folder: Path, config: Config, given: argparse.Namespace) -> int:
-    county = County.open(folder, config, now_ms())
+    """The invitation is written before its person: what is refused there leaves nobody registered."""
+    county = County.of(folder, config, now_ms())
     async with opened(folder, config) as node:
         name = given.name or node.tables().place_name(given.place)
         if not node.tables().is_place(given.place) and not is_unit(given.place):
             raise Refused("field_impossible", field="place", what="辖区", why=f"没有 {given.place} 这个地方")
-        who = ""
+        kind = ""
         if given.account:
             kind = given.post or FIRST_POSTS[tier(given.place)]
-            who = await register(node, name=given.person or given.account, kind=kind, office=given.place)
-
+            check_account(given.account)
+            _check_post(node, kind)
+        elif given.person or given.post:
+            raise Refused("field_missing", field="account", what="第一个使用人的登录账号（--account）")
+        who = secrets.token_hex(16) if given.account else ""
         enrolment = county.enrolment(node)
         code = await enrolment.invite(
             place=given.place,
@@ -138,12 +154,24 @@ async def invite(folder: Path, config: Config, given: argparse.Namespace) -> int
             account=given.account,
             person=who,
         )
+        if who:
+            await register(node, name=given.person or given.account, kind=kind, office=given.place, new=who)
     print(f"登记码（三天内有效，只能用一次）：{code}\n在 {name} 的机器上运行：yidi edge enrol {code}")
+    _warn_of(enrolment)
     return 0
 
 
+def _warn_of(enrolment: Enrolment) -> None:
+    if alone := enrolment.dialled_here_alone():
+        print(
+            f"注意：别的电脑连不上 {'、'.join(alone)}，那是这台电脑自己的地址。要让别的电脑加入，请先在 yidi.toml 里写 [root] address"
+            " 和 [nats] host，重启县中心，再发一次登记码。只在这一台上试用，不用管。",
+            file=sys.stderr,
+        )
+
+
 async def revoke(folder: Path, config: Config, node_id: str, reason: str) -> int:
-    county = County.open(folder, config, now_ms())
+    county = County.of(folder, config, now_ms())
     async with opened(folder, config) as node:
         done = await county.enrolment(node).revoke(node_id, reason)
     print(f"已停用 {node_id}：{done.cut} 个连接凭证作废，它此后写的条目不再计入，等承办单位核对。")
@@ -169,7 +197,7 @@ def _not_later(day: str) -> str:
 
 
 async def place_merge(folder: Path, config: Config, old: str, new: str, day: str) -> int:
-    county = County.open(folder, config, now_ms())
+    county = County.of(folder, config, now_ms())
     day = _not_later(day)
     async with opened(folder, config) as node:
         names = [node.tables().place_full(path) for path in (old, new)]
@@ -182,11 +210,13 @@ async def place_merge(folder: Path, config: Config, old: str, new: str, day: str
 
 async def renew(folder: Path, config: Config, given: argparse.Namespace) -> int:
     """At the hub: puts a node out and invites its place again. For a copied, stolen or lost computer."""
-    county = County.open(folder, config, now_ms())
+    county = County.of(folder, config, now_ms())
     async with opened(folder, config) as node:
-        name, code = await county.enrolment(node).renew(given.node, given.reason, given.host)
+        enrolment = county.enrolment(node)
+        name, code = await enrolment.renew(given.node, given.reason, given.host)
     print(f"已停用 {given.node}（{name}）。\n新的登记码（三天内有效，只能用一次）：{code}")
     print(f"电脑还在：填到它的“连接与台账”里。电脑丢了：在新电脑上运行 yidi edge enrol {code}")
+    _warn_of(enrolment)
     return 0
 
 
@@ -237,6 +267,8 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
     identity, url = Identity(folder), store_url(folder, config)
     if not identity.exists:
         raise FileNotFoundError(f"{folder}/identity 不在：先把另存的密钥放回去，再恢复")
+    if (about := identity.about()).node == about.root_node and not config.root.beside:
+        check_keys(folder)
     aside = folder / f"before-restore-{int(time.time())}"
     with sole(folder), tempfile.TemporaryDirectory(dir=folder) as work:
         made = Path(work) / "journal.db"

@@ -9,10 +9,12 @@ A code is good for three days and one key. What a node may say on the wire (`aut
 (`ca`) is made elsewhere and comes as an argument; the node becomes known to all by an entry in *common*, written through the desk.
 """
 
+import ipaddress
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 from nacl.signing import SigningKey
@@ -32,6 +34,8 @@ from protocol.problem import Refused
 KIND = "node"
 TRUST_TABLE = "trust"  # of *common*: what every server of the county holds; a leaf applies it when it changes
 TOKENS_KEPT_MAX = 100  # of nodes that were widened before; with some 1.5 KB each the table stays within one head
+LEAF: Final = re.compile(r"[\w.-]+:\d{2,5}", re.ASCII)
+PORT_MAX = 65_535
 FIRST_BYTES_MAX = 2_000_000  # more than this of the office's own ledger is left to the link
 
 
@@ -109,6 +113,12 @@ class Enrolment:
         self._authority, self._ca, self._clock, self._chance, self._applied = authority, ca, clock, chance, applied
         self._address, self._servers, self._remote = address, tuple(servers), leaf_remote
 
+    def dialled_here_alone(self) -> list[str]:
+        """The addresses of this county that a code names, and no other machine can dial: loopback, or every address of whoever asks."""
+        servers = list(filter(_is_local, self._servers))
+        named = [*filter(_is_local, [self._address]), *(servers if len(servers) == len(self._servers) else [])]
+        return list(dict.fromkeys(named))
+
     async def invite(
         self,
         *,
@@ -127,8 +137,7 @@ class Enrolment:
         """
         branch = branch_of(place)
         reach = tuple(dict.fromkeys([f"{place}/*" if is_branch(place) else place, *covers]))
-        if leaf and not is_branch(place):
-            raise Refused("field_impossible", field="leaf", what="分支服务器", why="只有乡镇一级可以带")
+        check_leaf(place, leaf)
         code = Code(self._address, self._chance(joining.SECRET_BYTES))
         made = Invitation(code.secret, name, (place, *serves), reach, branch, tuple(hosts), leaf, account, person)
         now_ms = self._clock()
@@ -208,6 +217,7 @@ class Enrolment:
         first, *more = old.serves
         path = first.removesuffix("/*")
         leaf = (await self._journal.local(f"leaf {old.branch}") or b"").decode() if is_branch(path) else ""
+        leaf = leaf if LEAF.fullmatch(leaf) else ""  # an older program took one without a port, by which no server ever ran
         covers = (*old.covers, certificates.sealed_ledger(old))
         code = await self.invite(place=path, name=old.name, serves=more, covers=covers, hosts=hosts, leaf=leaf)
         return old.name, code
@@ -303,6 +313,23 @@ def node_id_of(key: bytes) -> str:
     """Follows from the key: a key belongs to a node id for ever."""
     number = int.from_bytes(sha256(b"yidi node\0" + key).digest()[:5])
     return "n" + "".join("abcdefghijklmnopqrstuvwxyz234567"[number >> 5 * n & 31] for n in range(8))
+
+
+def check_leaf(place: str, leaf: str) -> None:
+    """leaf: of an invitation, "" = none. Raises Refused field_impossible."""
+    if leaf and not is_branch(place):
+        raise Refused("field_impossible", field="leaf", what="乡镇机器的地址", why="只有乡镇一级可以带")
+    if leaf and not (LEAF.fullmatch(leaf) and int(leaf.rpartition(":")[2]) <= PORT_MAX):
+        raise Refused("field_impossible", field="leaf", what="乡镇机器的地址", why="请写成 10.0.0.2:4222 这样的 主机:端口")
+
+
+def _is_local(address: str) -> bool:
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        return host in ("", "localhost")
+    return ip.is_loopback or ip.is_unspecified
 
 
 def is_branch(path: str) -> bool:

@@ -4,7 +4,6 @@ Who may: whoever administers or supervises here and may register people. The cod
 each answer has a code of its own, and one machine joins by one of them.
 """
 
-import re
 from typing import Any, Final
 
 import msgspec
@@ -16,14 +15,13 @@ from hub.web import nodes
 from protocol.commands import GivePost, RegisterPerson
 from protocol.entry import derive
 from protocol.events import Actor
+from protocol.node.people import check_account
 from protocol.node.web import forms
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
-from protocol.node.web.people import ACCOUNT
 from protocol.people_rules import FIRST_POSTS
 from protocol.place import tier
 from protocol.problem import Refused
 
-LEAF: Final = re.compile(r"[\w.-]+:\d{2,5}", re.ASCII)
 NAME_CHARS_MAX: Final = 40
 
 
@@ -51,7 +49,8 @@ def invitation_route(enrolment: Enrolment) -> HTTPRouteHandler:
             return await page(request, "nodes.html", status=refusal.status, **(await nodes.nodes_context(request) | wrong))
         if wants_json(request):
             return twin(made, 201)
-        return await page(request, "nodes.html", invited=made, **await nodes.nodes_context(request))
+        alone = enrolment.dialled_here_alone()
+        return await page(request, "nodes.html", invited=made, alone=alone, **await nodes.nodes_context(request))
 
     return invite
 
@@ -65,10 +64,7 @@ async def _invited(request: Request, enrolment: Enrolment, actor: Actor, form: d
     name, account, leaf = (form.get(field, "") for field in ("name", "account", "leaf"))
     if not name or len(name) > NAME_CHARS_MAX:
         raise Refused("field_missing", field="name", what="第一个使用人的姓名")
-    if not ACCOUNT.fullmatch(account):
-        raise Refused("field_impossible", field="account", what="登录账号", why="2 到 40 个字，可以用汉字、字母、数字")
-    if leaf and not LEAF.fullmatch(leaf):
-        raise Refused("field_impossible", field="leaf", what="乡镇机器的地址", why="请写成 10.0.0.2:4222 这样的 主机:端口")
+    check_account(account)
     place_name, command_id = tables.place_name(place), form.get("command_id", "")
     person = derive(command_id, "person")
     code = await enrolment.invite(place=place, name=place_name, leaf=leaf, account=account, person=person)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+ADDRESS: Final = r"^(|[^\s/]+:\d{1,5})$"
 ENV_PREFIX = "YIDI_"
 
 
@@ -45,7 +46,7 @@ class Nats(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     host: str = "127.0.0.1"
     port: Port = 4222
     leaf_port: Port = 7422
-    leaf_remote: str = ""
+    leaf_remote: Annotated[str, msgspec.Meta(pattern=ADDRESS)] = ""
 
 
 class Root(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -56,7 +57,7 @@ class Root(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     place: Annotated[str, msgspec.Meta(pattern=r"^\d{6}$")] = "330523"
     serves: list[str] = []
-    address: str = ""
+    address: Annotated[str, msgspec.Meta(pattern=ADDRESS)] = ""
     beside: bool = False
 
 

@@ -9,10 +9,11 @@ Posts come from the ledger, their powers from the table `posts`; a post that end
 
 import asyncio
 import base64
+import re
 import secrets
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from argon2 import PasswordHasher
@@ -39,6 +40,7 @@ CODE_CHARS = 12  # 60 bits
 PASSWORD_CHARS_MIN, PASSWORD_CHARS_MAX = 8, 128
 CHECKS_AT_ONCE_MAX = 2  # each takes 19 MiB and a core for some 30 ms
 FIELD = frozenset({"field"})
+ACCOUNT: Final = re.compile(r"[\w.@-]{2,40}")
 
 _UPSERT_ACCOUNT = text(
     "insert into account (name, person, password, post, once, until_ms, made_ms, ended_ms)"
@@ -72,6 +74,12 @@ class Post(msgspec.Struct, frozen=True):
     office: str
     title: str
     home: str
+
+
+def check_account(name: str) -> None:
+    """Of a new account, here or at a machine that is to join. Raises Refused field_impossible."""
+    if not ACCOUNT.fullmatch(name):
+        raise Refused("field_impossible", field="account", what="登录账号", why="2 到 40 个字，可以用汉字、字母、数字")
 
 
 class People:
@@ -167,6 +175,12 @@ class People:
             await w.connection.execute(text("update session set post = :post where token_hash = :h"), chosen)
             of_session = "(select account from session where token_hash = :h)"
             await w.connection.execute(text(f"update account set post = :post where name = {of_session}"), chosen)
+
+    async def check_free(self, name: str, person: str) -> None:
+        """Claims that an account of this name may be made here for the person. Raises Refused field_impossible."""
+        check_account(name)
+        if any(known == name and whose != person for known, whose in await self.accounts()):
+            raise Refused("field_impossible", field="account", what="登录账号", why="已经有人用了，请换一个")
 
     async def add_account(self, name: str, person: str, password: str | None, now_ms: int) -> str:
         """password None: returns a one-time code, else "". An account of that name is replaced, its sessions end."""

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from hub.enrolment import check_leaf
 from hub.web.joining import invitation_route
 from protocol.node.web import app
-from protocol.problem import Refused
 from tests.edge.pages_kit import form_of
 from tests.hub_pages.world import JSON, PASSWORD, Hub, served
 from tests.kit.browser import DESK, PHONE, look, sign_in
@@ -23,12 +23,15 @@ class Invites:
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
+        self.alone: list[str] = []
 
     async def invite(self, **asked: Any) -> str:
-        if asked["leaf"] and asked["place"] == VILLAGE:
-            raise Refused("field_impossible", field="leaf", what="分支服务器", why="只有乡镇一级可以带")
+        check_leaf(asked["place"], asked["leaf"])
         self.asked.append(asked)
         return CODE
+
+    def dialled_here_alone(self) -> list[str]:
+        return self.alone
 
 
 @pytest.fixture(autouse=True)
@@ -71,8 +74,9 @@ async def test_a_code_a_person_and_the_lines_to_type(hub: Hub) -> None:
         ({"place": ""}, "place"),
         ({"name": ""}, "name"),
         ({"account": "a b"}, "account"),
-        ({"leaf": "10.0.0.2"}, "leaf"),
-        ({"leaf": "a:4222"}, "leaf"),
+        ({"place": TOWN, "leaf": "10.0.0.2"}, "leaf"),
+        ({"place": TOWN, "leaf": "10.0.0.2:99999"}, "leaf"),
+        ({"leaf": "10.0.0.2:4222"}, "leaf"),
     ],
 )
 async def test_what_is_wrong_is_said_and_nobody_is_registered(hub: Hub, change: dict[str, str], field: str) -> None:
@@ -82,6 +86,16 @@ async def test_what_is_wrong_is_said_and_nobody_is_registered(hub: Hub, change: 
     answer = await hub.client.post("/invitations", data=form)
     assert answer.status_code == 422 and f'id="{field}-wrong"' in answer.text
     assert not (await hub.get("/people?text=章小兰"))["people"]
+
+
+async def test_a_code_that_no_other_computer_can_dial_says_so(hub: Hub) -> None:
+    invites = inviting(hub)
+    await hub.sign_in("operator")
+    form = {"command_id": "0123456789abcdef", "place": VILLAGE, "name": "章小兰", "account": "zhangxiaolan"}
+    assert "别的电脑连不上" not in (await hub.client.post("/invitations", data=form)).text
+    invites.alone = ["127.0.0.1:8330", "127.0.0.1:4222"]
+    told = (await hub.client.post("/invitations", data=form)).text
+    assert "别的电脑连不上 127.0.0.1:8330、127.0.0.1:4222" in told and "[root] address" in told
 
 
 async def test_only_who_registers_people_and_looks_after_machines_may(hub: Hub) -> None:
@@ -94,7 +108,7 @@ async def test_only_who_registers_people_and_looks_after_machines_may(hub: Hub) 
 @needs_chromium
 def test_the_lines_are_copied_by_a_button(tmp_path, open_page: Callable) -> None:
     with served(tmp_path) as (url, hub, _):
-        inviting(hub)
+        inviting(hub).alone = ["127.0.0.1:8330", "127.0.0.1:4222"]
         page = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
         page.goto(f"{url}/nodes")
         page.locator("#invite summary").click()

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from cryptography import x509
 
 from deploy.county import County
-from deploy.demo.cast import VILLAGE
+from deploy.demo.cast import NEIGHBOUR, TOWNSHIP, VILLAGE
 from deploy.keeping import opened
 from deploy.nats.identity import Authority, Trust
 from deploy.nats.servers import free_ports
@@ -111,3 +112,91 @@ async def test_a_wrong_setting_is_named_with_its_line(tmp_path):
 async def test_a_folder_that_was_never_enrolled_says_what_comes_first(tmp_path):
     ran = await yidi("edge", "--folder", tmp_path)
     assert ran.code == 1 and "yidi edge enrol" in ran.err
+
+
+COUNTY_COMMANDS = (("invite", "--place", VILLAGE), ("revoke", "nabcdefgh"), ("renew", "nabcdefgh"), ("place", "merge", VILLAGE, NEIGHBOUR))
+
+
+@pytest.mark.parametrize("words", COUNTY_COMMANDS)
+async def test_a_command_of_the_county_in_another_folder_founds_no_second_county(home: Path, tmp_path: Path, words):
+    nowhere, beside, joined = tmp_path / "nowhere", tmp_path / "beside", home / "village"
+    shutil.copytree(home / "hub/identity", beside / "identity")
+    for folder, why in ((nowhere, "--folder"), (beside, "没有 county.key"), (joined, "是高禹村的数据目录，不是县中心的")):
+        before = sorted(folder.rglob("*"))
+        ran = await yidi(*words, "--folder", folder)
+        assert ran.code == 1 and why in ran.err and "Traceback" not in ran.err and not ran.out, ran
+        assert sorted(folder.rglob("*")) == before, "nothing was made"
+
+
+async def test_a_county_whose_keys_were_forgotten_or_are_anothers_does_not_start_with_new_ones(home: Path, tmp_path: Path):
+    hub, kept, backup = home / "hub", tmp_path / "county", tmp_path / "hub.tar"
+    assert (await yidi("backup", backup, "--folder", hub)).code == 0
+    (hub / "county").rename(kept)
+    for words in (("hub",), ("restore", backup)):
+        ran = await yidi(*words, "--folder", hub)
+        assert ran.code == 1 and "county.key" in ran.err and "放回去" in ran.err, ran
+        assert not (hub / "county").exists()
+    shutil.copytree(kept, hub / "county")
+    (hub / "county/county.key").write_bytes(bytes(range(32)))
+    ran = await yidi("hub", "--folder", hub)
+    assert ran.code == 1 and "另一个县的密钥" in ran.err, ran
+    shutil.rmtree(hub / "identity")
+    ran = await yidi("hub", "--folder", hub)
+    assert ran.code == 1 and "没有 identity/" in ran.err and not (hub / "identity").exists(), ran
+
+
+def hosts(file: Path) -> set[str]:
+    names = x509.load_pem_x509_certificate(file.read_bytes()).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return {str(name.value) for name in names}
+
+
+async def test_a_county_that_is_told_its_address_later_can_be_dialled_by_it(home: Path):
+    """Its certificate was signed when it knew only itself: who dials the new address would refuse it for ever."""
+    hub, pem = home / "hub", home / "hub/identity/tls.pem"
+    first = pem.read_bytes()
+    ran = await yidi("invite", "--place", VILLAGE, "--folder", hub)
+    assert ran.code == 0 and "别的电脑连不上 127.0.0.1:8330、127.0.0.1:4222" in ran.err, ran
+    assert pem.read_bytes() == first and "10.0.0.1" not in hosts(pem)
+    (hub / "yidi.toml").write_text('[nats]\nhost = "0.0.0.0"\n[root]\naddress = "10.0.0.1:8330"\n')
+    ran = await yidi("invite", "--place", VILLAGE, "--folder", hub)
+    assert ran.code == 0 and ran.out.startswith("登记码") and "：10.0.0.1:8330/" in ran.out and not ran.err, ran
+    assert {"10.0.0.1", "127.0.0.1", "localhost"} <= hosts(pem)
+    (hub / "yidi.toml").write_text('[root]\naddress = "10.0.0.1:8330"\n')
+    ran = await yidi("invite", "--place", VILLAGE, "--folder", hub)
+    assert "别的电脑连不上 127.0.0.1:4222，" in ran.err, "its pages are found, its messages are not"
+
+
+PERSON = ("--name", "周敏", "--post", "operator")
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("person", "taken", *PERSON), "已经有人用了"),
+        (("person", "a b", *PERSON), "登录账号不对"),
+        (("person", "zhoumin", "--name", "周敏", "--post", "boss"), "没有 boss，可以写的有 clerk"),
+        (("invite", "--place", VILLAGE, "--account", "wang", "--leaf", "10.0.0.2:4222"), "只有乡镇一级可以带"),
+        (("invite", "--place", TOWNSHIP, "--account", "li", "--leaf", "10.0.0.2"), "主机:端口"),
+        (("invite", "--place", VILLAGE, "--account", "wang", "--post", "boss"), "没有 boss"),
+        (("invite", "--place", VILLAGE, "--account", "w"), "登录账号不对"),
+        (("invite", "--place", VILLAGE, "--person", "王芳"), "--account"),
+    ],
+)
+async def test_what_is_wrong_is_said_and_nobody_is_registered(home: Path, words, why: str):
+    hub = home / "hub"
+    async with opened(hub, Config()) as node:
+        await node.people.add_account("taken", "0" * 32, None, now_ms())
+    ran = await yidi(*words, "--folder", hub)
+    assert ran.code == 1 and why in ran.err and not ran.out, ran
+    async with opened(hub, Config()) as node:
+        assert not await node.journal.rows("person_row") and not await node.journal.rows("invitation", "used_ms = 0")
+
+
+async def test_a_further_post_goes_to_who_has_the_account(home: Path):
+    hub = home / "hub"
+    assert (await yidi("person", "zhoumin", *PERSON, "--folder", hub)).code == 0
+    async with opened(hub, Config()) as node:
+        ((_, person),) = await node.people.accounts()
+    more = ("--name", "周敏", "--post", "cadre", "--person", person, "--folder", hub)
+    ran = await yidi("person", "zhoumin", *more)
+    assert ran.code == 0 and "一次性密码" not in ran.out, ran

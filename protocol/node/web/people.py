@@ -23,12 +23,12 @@ from protocol import certificate as certificates
 from protocol import place
 from protocol.commands import Command, EndPost, GivePost, RegisterPerson
 from protocol.entry import derive
+from protocol.node.people import check_account
 from protocol.node.web import forms
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
 from protocol.problem import Refused
 
 SHOWN_MAX: Final = 200
-ACCOUNT: Final = re.compile(r"[\w.@-]{2,40}")
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -154,12 +154,10 @@ async def _checked(request: Request, form: dict[str, str], person: str) -> None:
     node, name = node_of(request), form.get("account", "")
     if not name:
         return
-    if not ACCOUNT.fullmatch(name):
-        raise Refused("field_impossible", field="account", what="登录账号", why="2 到 40 个字，可以用汉字、字母、数字")
+    check_account(name)
     if "field" in node.tables().post_powers(form.get("kind", "")) and form.get("home") not in ("", None, node.certificate.node):
         raise Refused("field_impossible", field="account", what="登录账号", why="手机归别的机器，账号要在那台机器上开")
-    if any(known == name and whose != person for known, whose in await node.people.accounts()):
-        raise Refused("field_impossible", field="account", what="登录账号", why="已经有人用了，请换一个")
+    await node.people.check_free(name, person)
 
 
 @post("/people", status_code=200)
