@@ -35,6 +35,7 @@ from protocol.node.journal import rebuild as fold_again
 from protocol.node.journal import restore as restore_journal
 from protocol.node.journal.backup import BackupBroken, NotEmpty
 from protocol.node.journal.engine import free_again, sync_folder
+from protocol.node.machine import files_folder
 from protocol.node.node import MARK, Node, now_ms, store_key, store_url
 from protocol.node.people import check_account
 from protocol.node.scrubbing import look
@@ -241,9 +242,9 @@ async def backup(folder: Path, config: Config, file: Path) -> int:
             killpoints.reach("backup.copy")
             with tarfile.open(Path(work) / "backup.tar", "w") as tar:
                 tar.add(copy, "journal.backup")
-                for extra in ("blobs", "yidi.toml"):
-                    if (folder / extra).exists():
-                        tar.add(folder / extra, extra)
+                for extra in (files_folder(folder, config) / "blobs", folder / "yidi.toml"):
+                    if extra.exists():
+                        tar.add(extra, extra.name)
             _sync(Path(work) / "backup.tar")
             shutil.move(Path(work) / "backup.tar", file)
             with free_again([file]):
@@ -282,7 +283,7 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
         if made.exists():
             made.rename(folder / made.name)
         if (Path(work) / "blobs").exists():
-            shutil.copytree(Path(work) / "blobs", folder / "blobs", dirs_exist_ok=True)
+            shutil.copytree(Path(work) / "blobs", files_folder(folder, config) / "blobs", dirs_exist_ok=True)
         killpoints.reach("restore.epoch")
         epoch = identity.new_epoch()
         (folder / MARK).unlink(missing_ok=True)

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -135,7 +136,7 @@ async def _serve(node: Node, application: Any, server: Server | None, watching: 
     http = node.config.http
     if server:
         node.servers.append(server.state)
-    tls: dict[str, Any] = {"ssl_certfile": http.certificate, "ssl_keyfile": http.key} if http.certificate and http.key else {}
+    tls: dict[str, Any] = {"ssl_certfile": http.certificate, "ssl_keyfile": http.key} if http.certificate else {}
     settings = uvicorn.Config(
         application, host=http.host, port=http.port, log_config=None, access_log=False, timeout_graceful_shutdown=GRACEFUL_S, **tls
     )
@@ -231,8 +232,28 @@ def sole(folder: Path) -> Iterator[None]:
         os.close(held)
 
 
+def with_certificate(folder: Path, config: Config) -> Config:
+    """Its two files by their whole paths. Raises OSError in words: one of them alone would mean pages in the clear."""
+    http = config.http
+    if not http.certificate and not http.key:
+        return config
+    if not http.certificate or not http.key:
+        raise OSError("yidi.toml 里 [http] 的 certificate 和 key 要一起写：只写一个就没有 HTTPS。不用 HTTPS 请都写空")
+    certificate, key = (folder.resolve() / file for file in (http.certificate, http.key))
+    for name, file in (("certificate", certificate), ("key", key)):
+        if not file.is_file():
+            raise OSError(f"yidi.toml 里 [http] {name} 写的文件不在：{file}（相对路径从数据目录算起）")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except OSError as error:  # ssl.SSLError is one
+        why = getattr(error, "reason", None) or error.strerror
+        raise OSError(f"{certificate} 和 {key} 不是一对能用的 PEM 证书和私钥（{why}）") from error
+    return msgspec.structs.replace(config, http=msgspec.structs.replace(http, certificate=str(certificate), key=str(key)))
+
+
 def run(main: Callable[[Path, Config], Coroutine[Any, Any, bool]], folder: Path, config: Config) -> None:
     memory.be_frugal()
+    config = with_certificate(folder, config)
     with sole(folder):
         log.start(config.log.level)
         while asyncio.run(main(folder, config)):

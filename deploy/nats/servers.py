@@ -13,6 +13,7 @@ folder holds tls.pem, tls.key, ca.pem, and for a leaf leaf.creds. The client por
 import asyncio
 import contextlib
 import ctypes
+import errno
 import os
 import random
 import shutil
@@ -29,6 +30,7 @@ from protocol.node import log
 from protocol.node.identity import write_whole
 
 START_S_MAX = 10.0
+FREE_S_MAX = 2.0
 RESTART_S_MIN, RESTART_S_MAX = 0.1, 5.0
 CALM_S = 30.0  # a child that lived so long is restarted without waiting
 PING_S = 5  # the default of 2 minutes, unanswered twice, is how long a half-open leaf would go unseen
@@ -103,9 +105,10 @@ class Server:
     _last_exit: int | None
 
     async def start(self) -> "Server":
-        """Returns when clients are answered. Raises RuntimeError with the last lines of its log."""
+        """Returns when clients are answered. Raises OSError in words: a port is taken; RuntimeError with the last line of its log."""
         self._stopping = False
         _end_leftover(self._pid_file, self.file)
+        await self._ports_are_free()
         self._write()
         await self._spawn()
         try:
@@ -156,6 +159,18 @@ class Server:
     def _write(self) -> None:
         write_whole(self.file, configuration(self.name, self.listen, self._trust, self.remote).encode())
 
+    async def _ports_are_free(self) -> None:
+        """Else whoever listens there would be taken for ours. Waits a little for one of ours that is just ending."""
+        host, deadline = self.listen.host, asyncio.get_running_loop().time() + FREE_S_MAX
+        for name, port in (("port", self.listen.port), ("leaf_port", 0 if self.remote else self.listen.leaf_port)):
+            while port and (error := _taken(host, port)):
+                if error.errno == errno.EADDRNOTAVAIL:
+                    raise OSError(f"{host} 不是这台电脑的地址{'' if self.remote else '，请改 yidi.toml 的 [nats] host'}") from error
+                if asyncio.get_running_loop().time() > deadline:
+                    change = "" if self.remote else f"，请在 yidi.toml 的 [nats] {name} 换一个"
+                    raise OSError(f"{host}:{port}（NATS）已被别的程序占用或不能用{change}（{error.strerror}）") from error
+                await asyncio.sleep(0.05)
+
     async def _spawn(self) -> None:
         words = (str(binary()), "-c", self.file.name, "-l", self.log_file.name)
         self._process = await asyncio.create_subprocess_exec(
@@ -177,8 +192,8 @@ class Server:
             if asyncio.get_running_loop().time() > deadline:
                 break
             await asyncio.sleep(0.02)
-        said = self.log_file.read_text(errors="replace")[-2_000:] if self.log_file.exists() else ""
-        raise RuntimeError(f"nats-server {self.name}: {said}")
+        said = self.log_file.read_text(errors="replace").strip().rpartition("\n")[2] if self.log_file.exists() else ""
+        raise RuntimeError(f"nats-server 没有起来，它的记录在 {self.log_file}，最后一行是：{said}")
 
     async def _watch(self) -> None:
         """Never leaves the county or a township without its server while the program runs."""
@@ -196,6 +211,18 @@ class Server:
 
 def _reach(host: str) -> str:
     return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104, it is asked, not bound
+
+
+def _taken(host: str, port: int) -> OSError | None:
+    """Why nats-server, which takes a port that its last clients have not let go, could not listen there; None: it could."""
+    host = host or "0.0.0.0"  # noqa: S104, what nats-server itself makes of it
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((host, port))
+        except OSError as error:
+            return error
+    return None
 
 
 def _die_with_parent() -> None:

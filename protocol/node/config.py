@@ -19,7 +19,7 @@ ENV_PREFIX = "YIDI_"
 
 
 class Http(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """certificate, key: PEM files; with both the pages are served over HTTPS (phones need it, loopback does not)."""
+    """certificate, key: PEM files, from the node's folder; with both the pages are served over HTTPS (phones need it, loopback does not)."""
 
     host: str = "127.0.0.1"
     port: Port = 8330
@@ -67,10 +67,9 @@ class Session(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 class Files(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """file_mb_max: of one file taken here · store_mb_max: of all files here · half_days_max: how long a broken upload is kept ·
-    folder: where they lie, shared by all programs of one node; "" = the node's own folder."""
+    folder: where they lie, shared by all programs of one node, from the root; "" = the node's own folder."""
 
-    folder: str = ""
-
+    folder: Annotated[str, msgspec.Meta(pattern=r"^(|/.+|[A-Za-z]:.+)$")] = ""
     file_mb_max: Annotated[int, msgspec.Meta(ge=1, le=20)] = 20
     store_mb_max: Annotated[int, msgspec.Meta(ge=20, le=10_000_000)] = 20_480
     half_days_max: Annotated[int, msgspec.Meta(ge=1, le=90)] = 7
@@ -127,8 +126,8 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 RIGHT: Final[dict[str, str]] = {
     "http.host": '本机地址，例如 "127.0.0.1" 或 "0.0.0.0"',
     "http.port": "1 到 65535 的整数，例如 8330",
-    "http.certificate": "证书文件的路径（PEM），不用 HTTPS 就写空",
-    "http.key": "私钥文件的路径（PEM），不用 HTTPS 就写空",
+    "http.certificate": "证书文件的路径（PEM），和 key 一起写；不用 HTTPS 就都写空",
+    "http.key": "私钥文件的路径（PEM），和 certificate 一起写；不用 HTTPS 就都写空",
     "store.url": '"sqlite" 或 "postgresql+asyncpg://用户@主机/库名"',
     "link.servers": '一组 "主机:端口"，最近的写在前面，例如 ["127.0.0.1:4222"]',
     "nats.run": "true 或 false",
@@ -140,7 +139,7 @@ RIGHT: Final[dict[str, str]] = {
     "root.serves": '一组路径，例如 ["330523/330523001/*"]',
     "root.address": '别的机器怎样找到这里，例如 "10.0.0.1:8330"',
     "root.beside": "true 或 false",
-    "files.folder": "各个进程共用的文件夹，只有一个进程就写空",
+    "files.folder": '各个进程共用的文件夹，要写完整的路径，例如 "/srv/yidi-files"；只有一个进程就写空',
     "session.idle_minutes": "5 到 1440 的整数（分钟），例如 30",
     "files.file_mb_max": "1 到 20 的整数（兆），例如 20",
     "metrics.token": "16 到 200 个字符的口令，不给监控系统看就写空",

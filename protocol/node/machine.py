@@ -60,21 +60,28 @@ class Machine:
 
     def blobs(self) -> Blobs:
         files = self.config.files
-        return Blobs(self._files() / "blobs", self.identity.key("blob"), files.file_mb_max * MEGABYTE, files.store_mb_max * MEGABYTE)
+        return Blobs(
+            files_folder(self.folder, self.config) / "blobs",
+            self.identity.key("blob"),
+            files.file_mb_max * MEGABYTE,
+            files.store_mb_max * MEGABYTE,
+        )
 
     def uploads(self, blobs: Blobs) -> Uploads:
-        return Uploads(blobs, self._files() / "uploads", self.identity.key("upload"))
+        return Uploads(blobs, files_folder(self.folder, self.config) / "uploads", self.identity.key("upload"))
 
     def room(self) -> Room | None:
         return room_of(self.folder)
-
-    def _files(self) -> Path:
-        return Path(self.config.files.folder) if self.config.files.folder else self.folder
 
     def link(self) -> Link:
         about, authority = self.identity.about(), self.identity.folder / AUTHORITY
         servers = self.config.link.servers or about.servers
         return Link(about.node, about.branch, self.identity.folder / CREDS, servers, authority if authority.exists() else None)
+
+
+def files_folder(folder: Path, config: Config) -> Path:
+    """Where files lie, in `blobs`, and what is half uploaded; several programs of one node may share it."""
+    return Path(config.files.folder) if config.files.folder else folder
 
 
 def store_url(folder: Path, config: Config) -> str:

@@ -8,6 +8,7 @@ import pytest
 from nacl.signing import SigningKey
 
 from deploy.nats.permissions import allows, leaf_may, node_may
+from deploy.nats.servers import Listen
 from protocol import certificate as certificates
 from protocol import place
 from protocol.node.link import client, subjects
@@ -313,6 +314,16 @@ async def test_a_server_left_over_is_ended_and_another_program_is_not(town):
     await other.start()
     assert other.state().pid not in (pid, 1)
     await other.stop()
+
+
+async def test_another_server_on_its_port_is_not_taken_for_our_own(town):
+    other = type(town.server)(town._home("other"), "county", town.county_listen, town.authority.trust())
+    with pytest.raises(OSError, match=r"已被别的程序占用.*\[nats\] port"):
+        await other.start()
+    assert not other.state().running and town.server.state().running
+    elsewhere = type(town.server)(town._home("other"), "county", Listen(town.county_listen.port, host="192.0.2.1"), town.authority.trust())
+    with pytest.raises(OSError, match="192.0.2.1 不是这台电脑的地址"):
+        await elsewhere.start()
 
 
 async def test_a_server_ends_with_the_program_that_started_it(town):

@@ -15,8 +15,9 @@ from deploy.demo.cast import NEIGHBOUR, TOWNSHIP, VILLAGE
 from deploy.keeping import opened
 from deploy.nats.identity import Authority, Trust
 from deploy.nats.servers import free_ports
+from deploy.running import with_certificate
 from edge.enrol import enrol
-from protocol.node.config import Config
+from protocol.node.config import Config, Http, load
 from protocol.node.identity import Identity
 from protocol.node.node import Node, now_ms
 from tests.kit.county import yidi
@@ -200,3 +201,47 @@ async def test_a_further_post_goes_to_who_has_the_account(home: Path):
     more = ("--name", "周敏", "--post", "cadre", "--person", person, "--folder", hub)
     ran = await yidi("person", "zhoumin", *more)
     assert ran.code == 0 and "一次性密码" not in ran.out, ran
+
+
+async def test_a_backup_holds_the_files_also_where_they_lie_in_a_folder_of_their_own(home: Path, tmp_path: Path):
+    hub, files, backup = home / "hub", tmp_path / "files", tmp_path / "hub.tar"
+    (hub / "yidi.toml").write_text(f'[files]\nfolder = "{files}"\n')
+    async with opened(hub, load(hub / "yidi.toml", {})) as node:
+        kept = await node.blobs.put(b"%PDF-1.4 a paper", "现场.pdf", "application/pdf")
+    assert (await yidi("backup", backup, "--folder", hub)).code == 0
+    shutil.rmtree(files)
+    assert (await yidi("restore", backup, "--folder", hub)).code == 0
+    async with opened(hub, load(hub / "yidi.toml", {})) as node:
+        assert await node.blobs.get(kept) == b"%PDF-1.4 a paper"
+    assert not [path for path in (hub / "blobs").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("http", "why"),
+    [
+        ('certificate = "identity/tls.pem"', "要一起写"),
+        ('key = "identity/tls.key"', "要一起写"),
+        ('certificate = "identity/tls.pem"\nkey = "tls.key"', "hub/tls.key（相对路径从数据目录算起）"),
+        ('certificate = "identity/tls.pem"\nkey = "county/ca.key"', "不是一对能用的"),
+    ],
+)
+async def test_pages_that_were_to_be_served_over_https_are_never_served_without(home: Path, http: str, why: str):
+    hub = home / "hub"
+    (hub / "yidi.toml").write_text(f"[http]\n{http}\n[nats]\nrun = false\n")
+    ran = await yidi("hub", "--folder", hub)
+    assert ran.code == 1 and why in ran.err and "Traceback" not in ran.err, ran
+
+
+def test_files_of_https_are_taken_from_the_folder_of_the_node(home: Path):
+    made = with_certificate(home / "hub", Config(http=Http(certificate="identity/tls.pem", key="identity/tls.key")))
+    assert (made.http.certificate, made.http.key) == (str(home / "hub/identity/tls.pem"), str(home / "hub/identity/tls.key"))
+    assert with_certificate(home / "hub", Config()) == Config()
+
+
+@pytest.mark.parametrize("name", ["port", "leaf_port"])
+async def test_a_port_of_messages_that_is_taken_is_named_and_no_stranger_taken_for_our_own(home: Path, taken: int, name: str):
+    hub, (other,) = home / "hub", free_ports(1)
+    ports = {"port": other, "leaf_port": other} | {name: taken}
+    (hub / "yidi.toml").write_text(f"[nats]\nport = {ports['port']}\nleaf_port = {ports['leaf_port']}\n")
+    ran = await yidi("hub", "--folder", hub)
+    assert ran.code == 1 and f"127.0.0.1:{taken}（NATS）已被别的程序占用" in ran.err and f"[nats] {name} 换一个" in ran.err, ran
