@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import errno
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +13,23 @@ from protocol.node.config import Config, ConfigWrong, load
 from protocol.problem import Refused
 
 FOLDER = "./yidi-data"
+SYSTEM = {
+    errno.ENOENT: "没有这个文件或目录",
+    errno.EACCES: "没有读写它的权限",
+    errno.EPERM: "没有读写它的权限",
+    errno.ENOTDIR: "路径中间有一段是文件，不是目录",
+    errno.EISDIR: "这是目录，不是文件",
+    errno.EEXIST: "已经有了",
+    errno.EROFS: "这个盘只能读，不能写",
+    errno.EIO: "磁盘读写出错",
+    errno.EMFILE: "打开的文件太多",
+    errno.ETIMEDOUT: "等了太久没有回答",
+    errno.ECONNREFUSED: "那里没有程序在听",
+    errno.EHOSTUNREACH: "网络到不了那台机器",
+    errno.ENETUNREACH: "网络到不了那台机器",
+    socket.EAI_NONAME: "找不到这个主机名",
+    socket.EAI_AGAIN: "找不到这个主机名",
+}
 DESCRIPTION = """一地：村、镇、县三级矛盾纠纷台账。村里断网也能登记，联上自动送到镇、县；县里派干部下去，群众最多跑一地。
 Yidi: a dispute ledger for village, township and county that works offline and syncs over NATS."""
 
@@ -25,6 +44,8 @@ def main(argv: list[str] | None = None) -> None:
         raise SystemExit(2)
     try:
         config_path = Path(given.config) if given.config else Path(given.folder) / "yidi.toml"
+        if given.config and not config_path.is_file():
+            raise ConfigWrong(f"没有 {config_path} 这个配置文件。")
         raise SystemExit(given.call(given, load(config_path)) or 0)
     except (ConfigWrong, Refused) as wrong:
         print(getattr(wrong, "sentence", wrong), file=sys.stderr)
@@ -33,10 +54,18 @@ def main(argv: list[str] | None = None) -> None:
         from protocol.node.journal.faults import refusal
 
         meant = refusal(error)  # a full disk, in the words that a page has for it
-        print(f"没有做成：{meant.sentence if meant and meant.code == 'disk_full' else error}", file=sys.stderr)
+        print(f"没有做成：{meant.sentence if meant and meant.code == 'disk_full' else _plain(error)}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+
+
+def _plain(error: Exception) -> str:
+    """What the system says in English, in Chinese with the name of the file; our own sentences as they are."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return str(error)
+    why = SYSTEM.get(error.errno) or error.strerror or str(error)
+    return f"{why}：{error.filename}" if error.filename else why
 
 
 def _never_fails_to_print(stream: Any) -> None:

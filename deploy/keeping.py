@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import date
 from pathlib import Path
 
 from deploy.county import County, check_keys
@@ -192,6 +193,12 @@ async def place_split(folder: Path, config: Config, old: str, code: str, name: s
 def _not_later(day: str) -> str:
     """Today where none was given. Raises Refused field_impossible."""
     today = local_date(now_ms()).isoformat()
+    try:
+        whole = not day or date.fromisoformat(day).isoformat() == day
+    except ValueError:
+        whole = False
+    if not whole:
+        raise Refused("field_impossible", field="day", what="日期", why=f"没有 {day} 这一天，请写成 {today} 这样")
     if (day or today) > today:
         raise Refused("field_impossible", field="day", what="日期", why="当天或以后再运行")
     return day or today
@@ -222,9 +229,12 @@ async def renew(folder: Path, config: Config, given: argparse.Namespace) -> int:
 
 
 async def passwd(folder: Path, config: Config, account: str, ask: bool) -> int:
-    typed = getpass.getpass("新密码（至少 8 位）：") if ask else None
-    if ask and typed != getpass.getpass("再输一次："):
-        raise Refused("field_impossible", field="password", what="密码", why="两次输入不一样")
+    try:
+        typed = getpass.getpass("新密码（至少 8 位）：") if ask else None
+        if ask and typed != getpass.getpass("再输一次："):
+            raise Refused("field_impossible", field="password", what="密码", why="两次输入不一样")
+    except EOFError:
+        raise RuntimeError("这里没有终端，输不了密码。不加 --ask 就给一个一次性密码") from None
     async with opened(folder, config) as node:
         once = await node.people.passwd(account, typed, now_ms())
     print("密码已改。" if ask else f"一次性密码：{once}（首次登录后请改掉）")
@@ -233,8 +243,7 @@ async def passwd(folder: Path, config: Config, account: str, ask: bool) -> int:
 
 async def backup(folder: Path, config: Config, file: Path) -> int:
     """One tar: the journal as an encrypted file, blobs (cipher text), configuration. Keys stay here: keep a copy of them apart."""
-    if file.exists():
-        raise FileExistsError(f"{file} 已经存在")
+    check_new(file)
     async with opened(folder, config) as node:
         with tempfile.TemporaryDirectory(dir=file.resolve().parent) as work:
             copy = Path(work) / "journal.backup"
@@ -251,6 +260,14 @@ async def backup(folder: Path, config: Config, file: Path) -> int:
                 sync_folder(file.resolve().parent)  # else a power cut may forget the name of what is called done below
     print(f"已备份到 {file}（台账加密，附件本来就是密文）。密钥不在里面：请另存 {folder}/identity（县中心还有 {folder}/county）。")
     return 0
+
+
+def check_new(file: Path) -> None:
+    """Claims that a file may be made there. Raises FileExistsError, FileNotFoundError (its folder), in words."""
+    if file.exists():
+        raise FileExistsError(f"{file} 已经存在")
+    if not file.resolve().parent.is_dir():
+        raise FileNotFoundError(f"没有 {file.parent} 这个目录")
 
 
 def _sync(path: Path) -> None:

@@ -14,11 +14,11 @@ from protocol.words import EVENT_NAMES, UNKNOWN_NAME, at_ms, moment
 
 
 def check(file: Path, county: str = "") -> int:
-    """Prints what is proven; gives the exit code. county: the public key that the file must name ("": whichever it names)."""
+    """Prints what is proven; gives the exit code. Raises OSError: the file can't be read. county: the public key that the file must name ("": whichever it names)."""
     try:
         proven = proof.check(file.read_bytes(), county)
-    except (OSError, Refused) as error:
-        print(error.sentence if isinstance(error, Refused) else error, file=sys.stderr)
+    except Refused as refused:
+        print(refused.sentence, file=sys.stderr)
         return 1
     head, tables = proven.head, Tables.packaged()
     told = {

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deploy.keeping import opened
+from deploy.keeping import check_new, opened
 from protocol import bundle
 from protocol.node import sticks
 from protocol.node.config import Config
@@ -13,8 +13,7 @@ from protocol.problem import Refused
 
 async def export(folder: Path, config: Config, file: Path, to: str) -> int:
     """Everything that the receiver covers and this node has, with the attachments that are here; several files where one is too large."""
-    if file.exists():
-        raise FileExistsError(f"{file} 已经存在")
+    check_new(file)
     async with opened(folder, config) as node:
         receiver = to or node.about.root_node
         work = file.parent / f".{file.name}.work"

@@ -45,7 +45,7 @@ class Joined(msgspec.Struct, frozen=True):
 async def enrol(
     code: str, folder: Path, post: Post | None = None, chance: Callable[[int], bytes] = secrets.token_bytes, before: About | None = None
 ) -> Joined:
-    """before: who this machine was until now. Raises Refused: the code's own reasons, key_not_proven, certificate_wrong, frame_broken; OSError when nobody answers there."""
+    """before: who this machine was until now. Raises Refused: the code's own reasons, key_not_proven, certificate_wrong, frame_broken; ConnectionError when nobody answers there."""
     identity = Identity(folder)
     if identity.exists:
         raise Refused("not_now", status="已登记", what="再登记一次（先换一个空的数据目录）")
@@ -142,8 +142,13 @@ def _refusal(answered: bytes) -> Refused:
 
 
 async def post_http(address: str, body: bytes) -> tuple[int, bytes]:
-    """(status, body). Plain HTTP, or TLS where the other side wants it; the code seals both ways, so no certificate is asked for."""
-    return await asyncio.to_thread(_post, address, body)
+    """(status, body). Plain HTTP, or TLS where the other side wants it; the code seals both ways, so no certificate is asked for.
+
+    Raises ConnectionError: nobody answers there as a county does, whatever the reason."""
+    try:
+        return await asyncio.to_thread(_post, address, body)
+    except (OSError, http.client.HTTPException, UnicodeError) as error:  # no such name, no way there, too late, no TLS
+        raise ConnectionError(f"{address}: {error}") from error
 
 
 def _post(address: str, body: bytes) -> tuple[int, bytes]:

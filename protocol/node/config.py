@@ -123,6 +123,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     push: Push = msgspec.field(default_factory=Push)
 
 
+DEFAULTS: Final = Config()
 RIGHT: Final[dict[str, str]] = {
     "http.host": '本机地址，例如 "127.0.0.1" 或 "0.0.0.0"',
     "http.port": "1 到 65535 的整数，例如 8330",
@@ -160,7 +161,10 @@ class ConfigWrong(Exception):
 def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Config:
     """Reads the file (None or absent: defaults) and the environment. Raises ConfigWrong."""
     environ = os.environ if environ is None else environ
-    text = path.read_text("utf-8") if path and path.exists() else ""
+    try:
+        text = path.read_text("utf-8-sig") if path and path.exists() else ""  # with the mark that Notepad puts first
+    except UnicodeDecodeError:
+        raise ConfigWrong(f"{path} 不是 UTF-8 编码的文字：请用记事本打开，另存为时编码选 UTF-8。") from None
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -179,17 +183,22 @@ def _overlay(values: dict[str, Any], environ: Mapping[str, str]) -> dict[str, st
         section, _, key = name[len(ENV_PREFIX) :].lower().partition("_")
         dotted = f"{section}.{key}"
         if dotted not in RIGHT:
+            if key and section in Config.__struct_fields__:
+                known = "、".join(k for k in RIGHT if k.startswith(f"{section}."))
+                raise ConfigWrong(f"环境变量 {name}：没有“{dotted}”这一项。可以写的有：{known}。")
             continue  # YIDI_FOLDER and the like belong to the command line
-        values.setdefault(section, {})[key] = _parsed(environ[name])
+        values.setdefault(section, {})[key] = _parsed(environ[name], isinstance(getattr(getattr(DEFAULTS, section), key), str))
         used[dotted] = name
     return used
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text: str, is_text: bool) -> Any:
+    """is_text: digits are text too where text is asked for, as a bare word is anywhere."""
     try:
-        return tomllib.loads(f"x = {text}")["x"]
+        found = tomllib.loads(f"x = {text}")["x"]
     except tomllib.TOMLDecodeError:
-        return text  # a bare word is a string
+        return text
+    return text if is_text and not isinstance(found, str) else found
 
 
 def _explain(error: str, path: Path | None, text: str, values: dict[str, Any], variables: dict[str, str]) -> str:

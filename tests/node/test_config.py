@@ -48,6 +48,25 @@ def test_the_environment_wins_and_a_wrong_one_is_named_by_its_variable(tmp_path)
     assert "环境变量 YIDI_HTTP_PORT：现在是 99999" in wrong(tmp_path, "[http]\nport = 9000\n", {"YIDI_HTTP_PORT": "99999"})
 
 
+def test_an_unknown_variable_of_a_known_section_is_refused(tmp_path):
+    told = wrong(tmp_path, "", {"YIDI_HTTP_PROT": "8400"})
+    assert "环境变量 YIDI_HTTP_PROT" in told and "http.port" in told
+
+
+def test_digits_are_text_where_text_is_asked_for():
+    read = config.load(None, {"YIDI_ROOT_PLACE": "330522", "YIDI_METRICS_TOKEN": "1" * 16, "YIDI_HTTP_HOST": '"0.0.0.0"'})
+    assert (read.root.place, read.metrics.token, read.http.host) == ("330522", "1" * 16, "0.0.0.0")
+
+
+def test_a_file_from_notepad_is_read_or_said_to_be_in_another_code(tmp_path):
+    path = tmp_path / "yidi.toml"
+    path.write_text("[http]\nport = 9000\n", "utf-8-sig")
+    assert config.load(path, {}).http.port == 9000
+    path.write_text("# 端口\n[http]\nport = 9000\n", "gbk")
+    with pytest.raises(config.ConfigWrong, match="不是 UTF-8"):
+        config.load(path, {})
+
+
 def test_every_key_says_what_would_be_right():
     told = {
         f"{section}.{key}" for section in config.Config.__struct_fields__ for key in getattr(config.Config(), section).__struct_fields__

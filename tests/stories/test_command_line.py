@@ -103,6 +103,47 @@ async def test_a_county_that_does_not_answer_is_said_in_words_and_the_code_stays
     assert "连不上 127.0.0.1" in ran.err and "登记码还能用" in ran.err and "Traceback" not in ran.err
 
 
+@pytest.mark.parametrize(
+    "error", [socket.gaierror(-2, "Name or service not known"), TimeoutError("timed out"), OSError(113, "No route to host")]
+)
+async def test_whatever_keeps_a_county_from_answering_is_said_in_the_same_words(tmp_path, monkeypatch, error: OSError):
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("edge.enrol._send", fails)
+    ran = await yidi("edge", "enrol", "county.example:8330/AAAA-BBBB-CCCC-DDDD", "--folder", tmp_path / "v")
+    assert ran.code == 1 and "连不上 county.example:8330" in ran.err and "登记码还能用" in ran.err, ran
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("import", "{}/none.bin"), "没有这个文件或目录：{}/none.bin"),
+        (("import", "{}"), "这是目录，不是文件：{}"),
+        (("restore", "{}/none.tar"), "没有这个文件或目录：{}/none.tar"),
+        (("proof", "{}/none.proof"), "没有这个文件或目录：{}/none.proof"),
+        (("export", "{}/none/out.bin"), "没有 {}/none 这个目录"),
+        (("backup", "{}/none/out.tar"), "没有 {}/none 这个目录"),
+        (("digest", "--config", "{}/none.toml"), "没有 {}/none.toml 这个配置文件"),
+        (("place", "merge", VILLAGE, NEIGHBOUR, "--from", "2026-1-5"), "没有 2026-1-5 这一天"),
+        (("place", "split", VILLAGE, "330523111233", "--name", "新塘村", "--from", "2026-02-30"), "没有 2026-02-30 这一天"),
+        (("place", "split", VILLAGE, "330523111233", "--name", "新塘村", "--from", "0"), "没有 0 这一天"),
+    ],
+)
+async def test_a_wrong_word_is_answered_in_chinese(home: Path, words, why: str):
+    ran = await yidi(*(word.format(home) for word in words), "--folder", home / "hub")
+    assert ran.code == 1 and why.format(home) in ran.err and "Errno" not in ran.err and "Traceback" not in ran.err, ran
+
+
+async def test_a_password_that_nobody_can_type_says_so(home: Path, monkeypatch):
+    def no_terminal(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", no_terminal)
+    ran = await yidi("passwd", "wangfang", "--ask", "--folder", home / "hub")
+    assert ran.code == 1 and "没有终端" in ran.err and "Traceback" not in ran.err, ran
+
+
 async def test_a_wrong_setting_is_named_with_its_line(tmp_path):
     (tmp_path / "yidi.toml").write_text('[http]\nport = "acht"\n')
     ran = await yidi("hub", "--folder", tmp_path)
