@@ -3,8 +3,10 @@
 import argparse
 import asyncio
 import errno
+import json
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,22 +44,26 @@ def main(argv: list[str] | None = None) -> None:
     if not hasattr(given, "call"):
         parser.print_help()
         raise SystemExit(2)
+    began = time.monotonic()
     try:
         config_path = Path(given.config) if given.config else Path(given.folder) / "yidi.toml"
         if given.config and not config_path.is_file():
             raise ConfigWrong(f"没有 {config_path} 这个配置文件。")
         raise SystemExit(given.call(given, load(config_path)) or 0)
     except (ConfigWrong, Refused) as wrong:
-        print(getattr(wrong, "sentence", wrong), file=sys.stderr)
-        raise SystemExit(1) from None
+        told = getattr(wrong, "sentence", str(wrong))
     except (OSError, RuntimeError) as error:
         from protocol.node.journal.faults import refusal
 
         meant = refusal(error)  # a full disk, in the words that a page has for it
-        print(f"没有做成：{meant.sentence if meant and meant.code == 'disk_full' else _plain(error)}", file=sys.stderr)
-        raise SystemExit(1) from None
+        told = f"没有做成：{meant.sentence if meant and meant.code == 'disk_full' else _plain(error)}"
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    print(told, file=sys.stderr)
+    if getattr(given, "json", False):
+        failed = {"command": given.command, "ok": False, "seconds": round(time.monotonic() - began, 2), "figures": {}, "why": told}
+        print(json.dumps(failed, ensure_ascii=False))
+    raise SystemExit(1)
 
 
 def _plain(error: Exception) -> str:
@@ -86,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, call: Callable[..., Any], help_: str) -> argparse.ArgumentParser:
         made = commands.add_parser(name, parents=[common], help=help_, description=help_)
-        made.set_defaults(call=call)
+        made.set_defaults(call=call, command=name)
         return made
 
     command("hub", _hub, "运行县中心节点；空目录会先建县（run the county hub）")

@@ -373,10 +373,13 @@ async def rebuild(folder: Path, config: Config, as_json: bool) -> int:
 
 
 async def digest(folder: Path, config: Config, as_json: bool) -> int:
+    began = time.monotonic()
     async with opened(folder, config) as node:
         found = await digests(node)
     if as_json:
-        print(json.dumps({"command": "digest", "ok": True, "ledgers": found}, ensure_ascii=False))
+        figures = {"ledgers": len(found), "entries": sum(entries for _, entries in found.values())}
+        told = {"command": "digest", "ok": True, "seconds": round(time.monotonic() - began, 2), "figures": figures, "ledgers": found}
+        print(json.dumps(told, ensure_ascii=False))
     else:
         for ledger, (hash_, entries) in found.items():
             print(f"{hash_[:16]}  {entries:>7} 条  {ledger}")

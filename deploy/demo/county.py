@@ -287,7 +287,11 @@ def main(folder: Path, *, check: bool, as_json: bool, disputes: int = 0) -> int:
     if check:
         return asyncio.run(prove(as_json, disputes))
     folder.mkdir(parents=True, exist_ok=True)
-    return asyncio.run(play(folder.resolve(), disputes))
+    began = time.monotonic()
+    code = asyncio.run(play(folder.resolve(), disputes))
+    if as_json:
+        say(json.dumps({"command": "demo", "ok": code == 0, "seconds": round(time.monotonic() - began, 1), "figures": {}}))
+    return code
 
 
 assert NODES[0].path == COUNTY

@@ -24,7 +24,7 @@ from typing import Any
 from tests import bench
 from tests.bench.figure import RUNS_MIN, Figure
 
-PARTS = ("command", "figure", "kit", "test_bench")  # modules here that are no bench
+PARTS = ("command", "crowd", "figure", "kit", "test_bench", "test_measured")  # modules here that are no bench
 
 
 def names() -> list[str]:
@@ -99,7 +99,8 @@ def main(words: list[str] | None = None) -> int:
     except Exception as wrong:  # said, and the exit tells
         traceback.print_exc()
         if given.json:
-            print(json.dumps({"command": f"bench {given.name}", "ok": False, "machine": where, "why": f"{type(wrong).__name__}: {wrong}"}))
+            told = report(given.name, max(given.runs, 1), {}, time.monotonic() - began, where, given.slice)
+            print(json.dumps(told | {"ok": False, "why": f"{type(wrong).__name__}: {wrong}"}, ensure_ascii=False))
         return 1
     told = report(given.name, max(given.runs, 1), figures, time.monotonic() - began, where, given.slice)
     print(f"bench {given.name}: {told['runs']} runs, {where['cores']} cores ({where['arch']}, load {where['load']}), {told['seconds']} s")

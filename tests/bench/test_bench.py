@@ -1,5 +1,6 @@
 """The benches work: each runs once with small sizes and its JSON is sound. No time is judged here: this machine has other work."""
 
+import importlib
 import json
 
 import pytest
@@ -26,6 +27,18 @@ def test_a_slice_of_each_bench_gives_sound_figures(name, capfd):
     for key, one in told["figures"].items():
         assert one.keys() >= SOUND, key
         assert one["min"] <= one["median"] <= one["max"], key
+
+
+def test_what_is_offered_can_be_run_and_a_failure_tells_as_much_as_a_success(capsys, monkeypatch):
+    assert all(callable(getattr(importlib.import_module(f"tests.bench.{name}"), "run", None)) for name in command.names())
+
+    async def fails(*_: object) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr(command, "measured", fails)
+    assert command.main(["save", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert (told["command"], told["ok"], told["figures"]) == ("bench save", False, {}) and told["seconds"] >= 0 and "no room" in told["why"]
 
 
 def test_a_missed_goal_is_told_and_a_missed_gate_ends_in_an_error():

@@ -51,11 +51,12 @@ def main(words: Sequence[str]) -> int:
 
         return mutate(given.json)
     if given.seed is not None:
-        return one(given.seed, given.trace)
+        return one(given.seed, given.trace, given.json)
     return many(given.seeds or 100, given.first, given.json)
 
 
-def one(seed: int, trace: bool) -> int:
+def one(seed: int, trace: bool, as_json: bool = False) -> int:
+    began = time.monotonic()
     result = simulate.run(draw(seed))
     if trace:
         print("\n".join(result.lines))
@@ -65,6 +66,8 @@ def one(seed: int, trace: bool) -> int:
     if result.broken:
         print("\n".join(result.broken))
         _shrink(result)
+    if as_json:
+        _tell(f"sim --seed {seed}", 1, int(bool(result.broken)), round(time.monotonic() - began, 1), result.counts)
     return 1 if result.broken else 0
 
 
@@ -92,8 +95,7 @@ def many(count: int, first: int, as_json: bool) -> int:
     seconds = round(time.monotonic() - began, 1)
     print(f"\n{done} seeds, {len(failed)} failed, {seconds} s; again: ./run sim --seed S --trace")
     if as_json:
-        figures = {"seeds": done, "failed": len(failed), "acts": _sum(counts, "act "), "faults": _faults(counts)}
-        print(json.dumps({"command": f"sim --seeds {count}", "ok": not failed, "seconds": seconds, "figures": figures}))
+        _tell(f"sim --seeds {count}", done, len(failed), seconds, counts)
     return 1 if failed else 0
 
 
@@ -133,6 +135,11 @@ def _coverage(counts: Counter[str]) -> None:
     print("\nhow often what happened:")
     for name, count in sorted(counts.items()):
         print(f"{count:9} {name}")
+
+
+def _tell(command: str, done: int, failed: int, seconds: float, counts: Counter[str]) -> None:
+    figures = {"seeds": done, "failed": failed, "acts": _sum(counts, "act "), "faults": _faults(counts)}
+    print(json.dumps({"command": command, "ok": not failed, "seconds": seconds, "figures": figures}))
 
 
 def _sum(counts: Counter[str], prefix: str) -> int:

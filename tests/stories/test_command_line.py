@@ -135,6 +135,22 @@ async def test_a_wrong_word_is_answered_in_chinese(home: Path, words, why: str):
     assert ran.code == 1 and why.format(home) in ran.err and "Errno" not in ran.err and "Traceback" not in ran.err, ran
 
 
+@pytest.mark.parametrize("command", ["digest", "rebuild", "heal", "demo"])
+async def test_with_json_the_last_line_tells_also_what_could_not_be_done(tmp_path: Path, command: str):
+    (tmp_path / "yidi.toml").write_text("[http]\nprot = 1\n")
+    ran = await yidi(command, "--json", "--folder", tmp_path)
+    told = json.loads(ran.out.splitlines()[-1])
+    assert ran.code == 1 and (told["command"], told["ok"], told["figures"]) == (command, False, {}) and told["seconds"] >= 0
+    assert told["why"] == ran.err.strip() and "http.port" in told["why"]
+
+
+async def test_a_digest_tells_what_every_answer_in_json_does(home: Path):
+    ran = await yidi("digest", "--json", "--folder", home / "hub")
+    told = json.loads(ran.out.splitlines()[-1])
+    assert told["ok"] and told["seconds"] >= 0 and told["figures"]["ledgers"] == len(told["ledgers"]) > 0
+    assert told["figures"]["entries"] == sum(entries for _, entries in told["ledgers"].values())
+
+
 async def test_a_password_that_nobody_can_type_says_so(home: Path, monkeypatch):
     def no_terminal(_: str) -> str:
         raise EOFError
