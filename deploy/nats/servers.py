@@ -30,7 +30,7 @@ from protocol.node import log
 from protocol.node.identity import write_whole
 
 START_S_MAX = 10.0
-FREE_S_MAX = 2.0
+FREE_S_MAX = 5.0  # a server of ours that is just ending has let its port go by then
 RESTART_S_MIN, RESTART_S_MAX = 0.1, 5.0
 CALM_S = 30.0  # a child that lived so long is restarted without waiting
 PING_S = 5  # the default of 2 minutes, unanswered twice, is how long a half-open leaf would go unseen

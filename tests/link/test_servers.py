@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from nacl.signing import SigningKey
 
+from deploy.nats import servers
 from deploy.nats.permissions import allows, leaf_may, node_may
 from deploy.nats.servers import Listen
 from protocol import certificate as certificates
@@ -316,7 +317,8 @@ async def test_a_server_left_over_is_ended_and_another_program_is_not(town):
     await other.stop()
 
 
-async def test_another_server_on_its_port_is_not_taken_for_our_own(town):
+async def test_another_server_on_its_port_is_not_taken_for_our_own(town, monkeypatch):
+    monkeypatch.setattr(servers, "FREE_S_MAX", 0.2)
     other = type(town.server)(town._home("other"), "county", town.county_listen, town.authority.trust())
     with pytest.raises(OSError, match=r"已被别的程序占用.*\[nats\] port"):
         await other.start()

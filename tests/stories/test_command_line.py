@@ -6,6 +6,7 @@ import shutil
 import socket
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 from cryptography import x509
@@ -13,10 +14,12 @@ from cryptography import x509
 from deploy.county import County
 from deploy.demo.cast import NEIGHBOUR, TOWNSHIP, VILLAGE
 from deploy.keeping import opened
+from deploy.nats import servers
 from deploy.nats.identity import Authority, Trust
 from deploy.nats.servers import free_ports
 from deploy.running import with_certificate
 from edge.enrol import enrol
+from hub.enrolment import Invitation
 from protocol.node.config import Config, Http, load
 from protocol.node.identity import Identity
 from protocol.node.node import Node, now_ms
@@ -25,19 +28,19 @@ from tests.kit.county import yidi
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def founded(tmp_path_factory) -> Path:
-    """A county of one machine, and `village`, a computer that joined it."""
+    """A county of one machine, and `village` and `town`, computers that joined it."""
     home = tmp_path_factory.mktemp("founded")
     county = County.open(home / "hub", Config(), now_ms())
     node = await Node.open(home / "hub", Config())
     await county.furnish(node)
     enrolment = county.enrolment(node)
     await enrolment.announce_trust()
-    code = await enrolment.invite(place=VILLAGE, name="高禹村")
 
     async def post(_address: str, body: bytes) -> tuple[int, bytes]:
         return 200, await enrolment.redeem(body)
 
-    await enrol(code, home / "village", post)
+    for folder, place, name in (("village", VILLAGE, "高禹村"), ("town", TOWNSHIP, "天子湖镇")):
+        await enrol(await enrolment.invite(place=place, name=name), home / folder, post)
     await node.close()
     return home
 
@@ -250,6 +253,18 @@ async def test_what_is_wrong_is_said_and_nobody_is_registered(home: Path, words,
         assert not await node.journal.rows("person_row") and not await node.journal.rows("invitation", "used_ms = 0")
 
 
+async def test_a_township_without_a_server_that_ever_ran_is_invited_again_without_one(home: Path):
+    """Older programs took `--leaf 10.0.0.2`, by which the township's program ended at once."""
+    hub, branch = home / "hub", TOWNSHIP.rpartition("/")[2]
+    async with opened(hub, Config()) as node, node.journal.writing() as w:
+        await w.set_local(f"leaf {branch}", b"10.0.0.2")
+    ran = await yidi("renew", Identity(home / "town").about().node, "--folder", hub)
+    assert ran.code == 0, ran
+    async with opened(hub, Config()) as node:
+        (row,) = await node.journal.rows("invitation", "used_ms = 0")
+    assert msgspec.msgpack.decode(row["content"], type=Invitation).leaf == ""
+
+
 async def test_a_further_post_goes_to_who_has_the_account(home: Path):
     hub = home / "hub"
     assert (await yidi("person", "zhoumin", *PERSON, "--folder", hub)).code == 0
@@ -296,7 +311,8 @@ def test_files_of_https_are_taken_from_the_folder_of_the_node(home: Path):
 
 
 @pytest.mark.parametrize("name", ["port", "leaf_port"])
-async def test_a_port_of_messages_that_is_taken_is_named_and_no_stranger_taken_for_our_own(home: Path, taken: int, name: str):
+async def test_a_port_of_messages_that_is_taken_is_named_and_no_stranger_taken_for_our_own(home: Path, taken: int, monkeypatch, name: str):
+    monkeypatch.setattr(servers, "FREE_S_MAX", 0.2)
     hub, (other,) = home / "hub", free_ports(1)
     ports = {"port": other, "leaf_port": other} | {name: taken}
     (hub / "yidi.toml").write_text(f"[nats]\nport = {ports['port']}\nleaf_port = {ports['leaf_port']}\n")
