@@ -2,17 +2,19 @@
 
 A row of `blob` says what is to become of a file here (`stage`), rows of `blob_use` which entries name it. A file of an entry that a
 wider place wrote is not fetched by itself, only its thumbnail is: it comes when somebody opens it. With the last body that names it
-a file has nobody left who could read it, and goes (sweeping.py).
+a file has nobody left who could read it, and goes (sweeping.py). A body that is missing though no erasure that counts names it (it
+was sent without, or taken by somebody who had been put out) is `lacking`, and others are asked for it (link/words.py).
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from sqlalchemy import text
 
 from protocol import entry
 from protocol.access import office_covers
 from protocol.commands import Blob
+from protocol.entry import Head, decode_head
 from protocol.events import BodyErased, EvidenceAddedBody, body_of, facts_of
 from protocol.node.blobs import CIPHER_EXTRA_BYTES, is_address
 from protocol.node.journal import Stored, Writing, branches
@@ -92,3 +94,44 @@ def _named(body: EvidenceAddedBody) -> list[tuple[Blob, str]]:
     """The small one first: it is fetched in this order."""
     found = [(body.thumb, THUMB)] if body.thumb is not None else []
     return [(blob, what) for blob, what in [*found, (body.blob, body.blob.what)] if is_address(blob.address) and blob.size >= 0]
+
+
+# ── words that are missing though nobody erased them ──
+
+_SAID: Final = "sort = 'erasure' and subject in (select subject from entry where erased = 1)"
+Counts = Callable[[str, str, int], bool]  # (ledger, origin, seq): its writer was not put out before it
+
+
+class HasRows(Protocol):
+    async def rows(self, table: str, where: str, values: Mapping[str, Any]) -> list[dict[str, Any]]: ...
+
+
+def _takes(head: Head, counts: Counts) -> tuple[str, str, int, str] | None:
+    """(ledger, origin, seq, subject) of what this entry erases; None: nothing, or it does not count."""
+    facts = facts_of(head)
+    if not isinstance(facts, BodyErased) or facts.ledger != head.ledger or not office_covers(facts.office, head.ledger):
+        return None
+    return (facts.ledger, facts.origin, facts.seq, head.subject) if counts(head.ledger, head.origin, head.seq) else None
+
+
+async def lacking(journal: HasRows, counts: Counts) -> list[tuple[str, str, int, str]]:
+    """(ledger, origin, seq, subject) of entries whose words did not come along, or were taken by somebody who had been put out."""
+    bare = [(row["ledger"], row["origin"], row["seq"], row["subject"]) for row in await journal.rows("entry", "erased = 1", {})]
+    said = await journal.rows("entry", _SAID, {}) if bare else []
+    gone = {_takes(decode_head(bytes(row["head_bytes"])), counts) for row in said}
+    return [key for key in bare if key not in gone]
+
+
+async def give_back(w: Writing, lost: tuple[str, str, int, str], words: entry.Entry, source: str, now_ms: int, counts: Counts) -> bool:
+    """Puts the words of an entry beside its head again, where nobody erased them meanwhile. Claims that it did."""
+    *key, subject = lost
+    here = await w.subject(subject)
+    e = next((one for one in here if one.key == tuple(key)), None)
+    if e is None or e.head_bytes != words.head_bytes or words.body is None or words.salt is None:
+        return False
+    if entry.body_hash(words.salt, words.body) != e.head.body_hash or lost in {_takes(one.head, counts) for one in here}:
+        return False
+    back = await w.give_back(e, words.salt, words.body)
+    await expect_files(w, [back], source, now_ms)
+    await w.project([subject])
+    return True

@@ -241,6 +241,11 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         quick=True,
     ),
     Mutation(
+        "words unasked for", "words that did not come along with their entry are asked of nobody",
+        (Cut(f"{LINK}.words:Words._look", "lost = await lacking(self._ground.journal, self._counts)", "lost = []"),),
+        by="tests/simulation/test_words.py",
+    ),
+    Mutation(
         "files never come", "what a holder gives of a file is not taken",
         (Cut(f"{LINK}.fetching:Fetching._piece", "return answer.data if answer is not None and answer.data else None", "return None"),),
         seeds_max=30,

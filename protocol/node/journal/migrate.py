@@ -14,7 +14,7 @@ from protocol.node import killpoints
 from protocol.node.journal import schema
 from protocol.node.journal.projection import Views
 
-VERSION = "0004"  # the newest of migrations/versions; a test holds it so
+VERSION = "0005"  # the newest of migrations/versions; a test holds it so
 FOLDER = Path(__file__).parent / "migrations"
 LOCK = 0x79696470  # advisory lock of PostgreSQL: several programs may start at once
 # rows of `local` on PostgreSQL

@@ -65,6 +65,7 @@ entry = Table(
     UniqueConstraint("ledger", "origin", "seq", name="entry_lane"),
     Index("entry_subject", "subject"),
     Index("entry_command", "command"),
+    Index("entry_bare", "subject", sqlite_where=text("erased = 1"), postgresql_where=text("erased = 1")),
 )
 
 # bodies to be erased whose entry is not here yet. subject: its, since another's may have the number ("": noted before 0.3.0, for whichever has it)

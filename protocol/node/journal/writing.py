@@ -293,6 +293,17 @@ class Writing:
         await run(c, "delete from draft where subject = :subject", [of])
         return True
 
+    async def give_back(self, e: Stored, salt: bytes, body: bytes) -> Stored:
+        """The words of an entry that stands here without: whoever calls has proven them by its hash, and projects its subject."""
+        ids = (e.ledger, e.origin, e.seq, e.subject, e.sort, e.command)
+        back = Stored(0, *ids, e.head_bytes, salt, body, e.hash, e.signature, e.received_ms, False)
+        row = {"ledger": e.ledger, "origin": e.origin, "seq": e.seq, "body": body, "salt": salt}
+        await run(self.connection, f"update entry set body = :body, salt = :salt, erased = 0 {_ONE}", [row])
+        await self.counter(REFOLDS)
+        if e.subject in self._known:
+            self._known[e.subject] = [back if one.key == e.key else one for one in self._known[e.subject]]
+        return back
+
     async def _bare_loose(self, ledger: str, origin: str, seq: int, subject: str) -> None:
         """What a heal keeps apart until the gap before it is filled loses the body as well."""
         sql, values = "select name, value from local where name like :like", {"like": f"{LOOSE}{ledger} {origin} %"}

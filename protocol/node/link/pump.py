@@ -23,6 +23,7 @@ from protocol.batch import BATCH_ENTRIES_MAX, SPEAKS
 from protocol.certificate import Certificate
 from protocol.have import Have, Lanes, Room
 from protocol.node import killpoints, observe
+from protocol.node.bodies import Counts
 from protocol.node.forks import Forks
 from protocol.node.link import parts, subjects
 from protocol.node.link.answers import Answers, piece
@@ -34,6 +35,7 @@ from protocol.node.link.fetching import Fetching, Wait
 from protocol.node.link.ground import Ground
 from protocol.node.link.hearing import Hearing
 from protocol.node.link.peers import Peer
+from protocol.node.link.words import Words
 
 GATHER_S = 0.05  # a ledger's Have is said at once, but not again within this time: what commits meanwhile is in the next one
 TICK_S = 0.2
@@ -82,8 +84,10 @@ class Pump:
         forks: Forks | None = None,
         leads: Callable[[], bool] = lambda: True,
         room: Callable[[], Room | None] = lambda: None,
+        counts: Counts | None = None,
     ) -> None:
-        """clock: Unix milliseconds · speaks: what we understand on the wire · leads: see Ground · room: of the disk. Listens to `wake` by itself."""
+        """clock: Unix milliseconds · speaks: what we understand on the wire · leads: see Ground · room: of the disk · counts: of an entry, that
+        its writer was not put out before it; without it no missing words are asked for. Listens to `wake` by itself."""
         self.group = ""  # of the programs that answer pulls for this node, where there are several
         self._ground = Ground(journal, admission, link, signer, certificate, wake, clock, blobs, version, speaks, leads)
         self._catchup = CatchUp(self._ground)
@@ -92,6 +96,7 @@ class Pump:
         self._hearing = Hearing(self._ground, self._catchup, self._claims, self.say, self._came, forks)
         self._answers = Answers(self._ground, forks)
         self._forks, self._room = forks, room
+        self._words = Words(self._ground, self._catchup, counts) if counts else None
         self._branches = Branches(self._ground, forks, self._moved) if forks else None
         self._advanced, self._wrote = set[str](), set[str]()
         self._poke, self._due = asyncio.Event(), asyncio.Event()
@@ -113,6 +118,8 @@ class Pump:
             self._advanced.add(ledger)
             if origin == self._ground.signer.origin:
                 self._wrote.add(ledger)
+            if self._words:
+                self._words.committed(ledger)
         self._poke.set()
         self._fetching.poke()
 
@@ -180,7 +187,8 @@ class Pump:
         workers = WORKERS_SHARED if ground.admission.is_shared else WORKERS
         loops = {
             "link": ground.link.run, "live": self._speak, "have": self._say_haves, "repeat": self._repeat, "keep": ground.keep,
-            "files": self._fetching.work, "claims": self._claims.work, **({"branches": self._branches.work} if self._branches else {}), **{f"pull {n}": self._catchup.work for n in range(workers)},
+            "files": self._fetching.work, "claims": self._claims.work, **({"branches": self._branches.work} if self._branches else {}), **({"words": self._words.work} if self._words else {}),
+            **{f"pull {n}": self._catchup.work for n in range(workers)},
         }  # fmt: skip
         tasks = [asyncio.create_task(ground.for_ever(name, loop), name=f"pump {name}") for name, loop in loops.items()]
         try:
@@ -205,6 +213,8 @@ class Pump:
         sealed ledger too, used or not: a restored disk may not know that it was. Of others that it forgot it is reminded (hearing).
         """
         self._fetching.again()
+        if self._words:
+            self._words.again()
         self._anew = True
         for ledger in dict.fromkeys([place.COMMON, *self._ground.ledgers(), certificates.sealed_ledger(self._ground.certificate)]):
             self.say(ledger, want=True)

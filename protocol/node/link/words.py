@@ -1,0 +1,104 @@
+"""Words that are missing here though nobody erased them, asked for of whoever holds the entry too.
+
+A holder may have given an entry without its words: it had them not, or a node that was put out had erased them there and not here.
+The chain says nothing about it, so digests are equal and no gap shows. What comes is proven by the hash in the head.
+"""
+
+import asyncio
+
+import msgspec
+
+from protocol import batch as batches
+from protocol import certificate as certificates
+from protocol.node.bodies import Counts, give_back, lacking
+from protocol.node.link import subjects
+from protocol.node.link.answers import LaneAsk
+from protocol.node.link.catchup import CatchUp
+from protocol.node.link.ground import LOCAL, Ground
+from protocol.place import COMMON
+from protocol.problem import Refused
+
+ANSWER_S_MAX = 3.0
+LOOK_S = 60.0  # what committed since the last look is looked through so seldom: words are hardly ever missing
+AT_ONCE = 50
+REST_S_MIN, REST_S_MAX, RESTS_MAX = 5.0, 600.0, 5_000
+Lost = tuple[str, str, int, str]  # ledger, origin, seq, subject
+
+
+class Words:
+    def __init__(self, ground: Ground, catchup: CatchUp, counts: Counts) -> None:
+        self._ground, self._catchup, self._counts = ground, catchup, counts
+        self._rests: dict[Lost, tuple[float, float]] = {}  # → (due, pause)
+        self._poke = asyncio.Event()
+        self._since = True  # something was committed since the last look
+
+    def committed(self, ledger: str) -> None:
+        """In *common* somebody may have been put out: that is looked at now."""
+        self._since = True
+        if ledger == COMMON:
+            self._poke.set()
+
+    def again(self) -> None:
+        """Somebody is back: what rested is asked for once more."""
+        self._rests = dict.fromkeys(self._rests, (0.0, REST_S_MIN / 2))
+        self._poke.set()
+
+    async def work(self) -> None:
+        """For ever."""
+        while True:
+            lost = await self._look() if self._ground.leads() and self._ground.link.is_connected else []
+            for one in lost:
+                await self._fetch(one)
+            self._poke.clear()
+            try:
+                async with asyncio.timeout(REST_S_MIN if lost else LOOK_S):
+                    await self._poke.wait()
+            except TimeoutError:
+                pass
+
+    async def _look(self) -> list[Lost]:
+        """What is due now, after all that the ledgers lack: an erasure may be among it."""
+        if not self._catchup.is_done or not (self._since or self._rests or self._poke.is_set()):
+            return []
+        self._since = False
+        now = asyncio.get_running_loop().time()
+        lost = await lacking(self._ground.journal, self._counts)
+        self._rests = {one: self._rests[one] for one in lost if one in self._rests}
+        return [one for one in lost if self._rests.get(one, (0.0, 0.0))[0] <= now][:AT_ONCE]
+
+    async def _fetch(self, lost: Lost) -> None:
+        for holder in self._holders(lost[0]):
+            try:
+                if await self._taken(holder, lost):
+                    self._rests.pop(lost, None)
+                    return
+            except TimeoutError:
+                continue
+            except Refused as refused:
+                if refused.code in LOCAL:
+                    break
+                self._ground.quarantine(holder, lost[0], lost[1], refused)
+        pause = min(self._rests.get(lost, (0.0, REST_S_MIN / 2))[1] * 2, REST_S_MAX)
+        if len(self._rests) < RESTS_MAX:
+            self._rests[lost] = (asyncio.get_running_loop().time() + pause, pause)
+
+    async def _taken(self, holder: str, lost: Lost) -> bool:
+        """Raises TimeoutError, Refused."""
+        ground, (ledger, origin, seq, subject) = self._ground, lost
+        asked = msgspec.msgpack.encode(LaneAsk(ledger, origin, seq - 1, 1, ground.speaks))
+        answer = await ground.ask(holder, subjects.pull(ground.peers.branch(holder, ledger), holder), asked, ANSWER_S_MAX)
+        if answer is None or not answer.data:
+            return False
+        got = batches.unpack(answer.data, ground.speaks)
+        if (got.ledger, got.origin, got.after) != (ledger, origin, seq - 1):
+            raise Refused("lane_foreign", ledger=got.ledger)
+        words = got.entries[0]
+        async with ground.journal.writing() as w:
+            is_back = await give_back(w, lost, words, holder, ground.clock(), self._counts)
+        if is_back:
+            ground.wake.commit([], [subject])
+        return is_back
+
+    def _holders(self, ledger: str) -> list[str]:
+        ground = self._ground
+        return [k.certificate.node for k in ground.peers if not k.revoked and k.seen_ms and certificates.hears(k.certificate, ledger)]
