@@ -3,7 +3,7 @@
 import pytest
 
 from protocol import certificate as certificates
-from protocol.commands import AddNote
+from protocol.commands import AddNote, EraseBody
 from protocol.have import Have
 from protocol.node.journal.rows import fetch
 from tests.faults.kit.desks import Saved
@@ -88,4 +88,18 @@ async def test_a_ledger_that_a_node_does_not_hear_is_found(tmp_path):
     assert not certificates.hears(stranger, VILLAGE)
     with pytest.raises(AssertionError, match="does not hear"):
         await hold("stranger", stranger, village.journal, bytes(county.key.verify_key))
+    await county.close()
+
+
+async def test_an_entry_whose_words_are_gone_though_nobody_erased_them_is_lost(tmp_path):
+    county, village, root, saved = await world(tmp_path)
+    await exchange(village, root)
+    ledger, origin, seq = saved[0].keys[0]
+    async with root.journal.writing() as w:
+        await fetch(w.connection, "update entry set body = null, salt = null, erased = 1 where seq = :seq", {"seq": seq})
+        await w.project([saved[0].case])
+    lost, _ = counted(await held(county, village, root), saved)
+    assert lost == [f"root has no words of {(ledger, origin, seq)}"]
+    await root.say(EraseBody(id=new_id(), item=f"{ledger}|{origin}|{seq}", ground="个人信息保护法第47条"))
+    assert counted(await held(county, root), [])[0] == [], "erased by law it is not lost"
     await county.close()

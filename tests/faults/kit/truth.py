@@ -7,7 +7,7 @@ hear; (g) what a node ever said in a signed Have is on its disk; (h) nothing in 
 an owner and a day, an open case is held by one office that has people, the same at every node (kit/orphans.py).
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from protocol import certificate as certificates
@@ -120,8 +120,8 @@ def kept(held: Mapping[str, Held], promises: Iterable[tuple[str, have.Have]]) ->
 
 
 def counted(held: Mapping[str, Held], saved: Sequence[Saved]) -> tuple[list[str], list[str]]:
-    """(lost, doubled): a line for each promise that is not true, or true more than once."""
-    lost, doubled = [], []
+    """(lost, doubled): a line for each promise that is not true, or true more than once. An entry without its words is lost too."""
+    lost, doubled = list(wordless(held)), []
     for name, one in held.items():
         by_command: dict[str, set[tuple[str, str, int]]] = {}
         for (ledger, origin), rows in one.lanes.items():
@@ -136,3 +136,14 @@ def counted(held: Mapping[str, Held], saved: Sequence[Saved]) -> tuple[list[str]
             if here - told:
                 doubled.append(f"{name} holds {sorted(here - told)} besides {sorted(told)} of one command")
     return lost, doubled
+
+
+def wordless(held: Mapping[str, Held]) -> Iterator[str]:
+    """Entries that stand without the words that their hash speaks of, though nobody erased them."""
+    for name, one in held.items():
+        rows = [row for lane_ in one.lanes.values() for row in lane_]
+        said = [events.facts_of(row.head) for row in rows if row.sort == "erasure"]
+        erased = {(facts.ledger, facts.origin, facts.seq) for facts in said if isinstance(facts, events.BodyErased)}
+        for row in rows:
+            if row.body is None and row.key not in erased and row.head.body_hash:
+                yield f"{name} has no words of {row.key}"
