@@ -152,7 +152,10 @@ class Enrolment:
         return code.text
 
     async def redeem(self, body: bytes) -> bytes:
-        """Raises Refused code_unknown_late_or_used, key_not_proven. Asked again with the same keys, it answers the same."""
+        """Raises Refused code_unknown_late_or_used, key_not_proven. Asked again with the same keys, it answers the same.
+
+        A key that was put out gets nothing more, by no code: a node goes on with a new one.
+        """
         hash_ = joining.name_of(body)
         await self._desk.ready()
         async with self._journal.writing() as w:
@@ -161,7 +164,7 @@ class Enrolment:
                 raise Refused("code_unknown_late_or_used")
             invited = msgspec.msgpack.decode(row.content, type=Invitation)
             asked = joining.open_ask(invited.secret, body)
-            if row.used_by not in ("", asked.key.hex()):
+            if row.used_by not in ("", asked.key.hex()) or node_id_of(asked.key) in self._desk.shelf.revoked:
                 raise Refused("code_unknown_late_or_used")
             if not row.used_by:
                 invited.key, invited.node, invited.used_ms = asked.key, node_id_of(asked.key), self._clock()
@@ -186,13 +189,16 @@ class Enrolment:
     async def revoke(self, node: str, reason: str = "") -> Revocation:
         """Cuts its connections and says so to all. What it writes after `last` counts nowhere until a holder adopts it.
 
-        Again: the connections are cut once more, `last` stays, for what came in since must not count by that.
+        Again: the connections are cut once more, everywhere, `last` stays, for what came in since must not count by that.
         Raises Refused node_unknown; field_impossible for the hub itself, which would stop the county for good.
         """
         await self._row_of(node)
         cut = self._authority.revoke(node, self._clock() // 1_000)
         await self._applied()
         await self._desk.ready()  # a store that was put back knows its own word and what others hold only then
+        if (gone := self._desk.shelf.certificates.get(node)) is not None:
+            async with self._journal.writing() as w:
+                await w.connection.execute(_USED_UP, {"kind": KIND, "by": gone.key.hex()})
         if (known := self._desk.shelf.revoked.get(node)) is not None:
             await self.announce_trust()
             return Revocation(node, cut, tuple((*lane, seq) for lane, seq in known.items()))
@@ -346,5 +352,6 @@ _INVITE = text(
     "insert into invitation (code_hash, kind, content, made_ms, until_ms, used_ms, used_by) values (:h, :kind, :c, :now, :until, 0, '')"
 )
 _FORGET = text("delete from invitation where kind = :kind and until_ms < :now")  # the codes lie in them
+_USED_UP = text("delete from invitation where kind = :kind and used_by = :by")  # another program's shelf may not know yet who was put out
 _FIND = text("select content, until_ms, used_by from invitation where code_hash = :h and kind = :kind")
 _USE = text("update invitation set used_ms = :now, used_by = :by, content = :c where code_hash = :h and used_by = ''")

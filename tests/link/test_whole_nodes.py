@@ -274,6 +274,32 @@ async def test_revoked_is_cut_everywhere_and_counts_no_more(whole):
     assert v2.pump.state().link.reconnects == 0
 
 
+async def test_a_revoked_computer_s_code_gives_it_nothing_more_and_pressed_again_every_server_hears_of_it(whole, monkeypatch):
+    code = await whole.enrolment.invite(place=V1, name="高禹村")
+    asks: list[bytes] = []
+
+    async def heard(address: str, body: bytes) -> tuple[int, bytes]:
+        asks.append(body)
+        return await whole.post(address, body)
+
+    joined = await enrol(code, whole.folder / "v", heard)
+    node = joined.certificate.node
+    await whole.enrolment.revoke(node, "电脑丢了")
+    with pytest.raises(Refused, match="code_unknown_late_or_used"):
+        await whole.enrolment.redeem(asks[0])
+    assert not await whole.hub.journal.rows("invitation", "used_by <> ''"), "the code lies in it"
+    fresh = joining.read_code(await whole.enrolment.invite(place=V1, name="高禹村"))
+    key = Identity(whole.folder / "v").signing_key()
+    with pytest.raises(Refused, match="code_unknown_late_or_used"):  # a key that was put out is put out for good
+        await whole.enrolment.redeem(joining.ask(fresh, key, "U", "", b"", bytes(24)))
+    assert not (await whole.hub.journal.rows("invitation"))[0]["used_by"], "the new computer still may"
+    monkeypatch.setattr(whole.enrolment, "_clock", lambda: now_ms() + 5_000)
+    await whole.enrolment.revoke(node, "又按了一次")
+    facts = events.facts_of((await whole.hub.journal.subject(entry.derive("table", TRUST_TABLE)))[-1].head)
+    assert isinstance(facts, events.TableSet)
+    assert msgspec.json.decode(facts.content, type=Trust) == whole.county.authority.trust()
+
+
 async def test_a_forged_batch_is_quarantined_in_the_real_journal_and_shown(whole):
     v1 = await whole.join("高禹村", V1)
     await v1.desk.submit(dispute(V1), actor(v1, "clerk"))
