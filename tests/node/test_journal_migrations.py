@@ -1,5 +1,8 @@
 """The tables of a journal: migrations and `schema.kept` say the same, and a start finds its version or brings it."""
 
+import asyncio
+import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -9,8 +12,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from protocol import views
-from protocol.node.journal import Journal, JournalTooNew, migrate, schema
-from tests.node.journal_kit import KEY, Lane, Views, no_tables
+from protocol.node.journal import Journal, JournalTooNew, migrate, rebuild, schema
+from protocol.problem import Refused
+from tests.node.journal_kit import KEY, Lane, Views, no_tables, subject
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -72,3 +76,89 @@ async def test_the_real_views_make_tables_on_every_store(url: str) -> None:
         for column in columns:
             assert await journal.select(f"select {column.name} from {name}", {}) == []
     await journal.close()
+
+
+class Newer(Views):
+    VERSION = 2
+
+
+class Filling:
+    """Each fill in turn does what it is told: goes on, waits after its first subject, or breaks off."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *turns: str) -> None:
+        self.turns, self.begun, self.go_on, self.folded = iter(turns), asyncio.Event(), asyncio.Event(), set[str]()
+        module = sys.modules["protocol.node.journal.rebuild"]
+        self.real = module._subjects
+        monkeypatch.setattr(module, "_subjects", self.subjects)
+        monkeypatch.setattr(module, "SUBJECTS_MAX", 1)
+
+    async def subjects(self, journal: Journal) -> AsyncIterator[list[str]]:
+        turn, count = next(self.turns, "goes on"), 0
+        if turn == "breaks off":
+            raise KeyError
+        async for some in self.real(journal):
+            yield some
+            count += 1
+            if turn == "waits" and count == 1:
+                self.begun.set()
+                await self.go_on.wait()
+        self.folded.add(turn)
+
+
+async def five_subjects(url: str) -> None:
+    journal, lane = await Journal.open(url, key_of(url), no_tables, views=Views), Lane()
+    async with journal.writing() as w:
+        await w.take([lane.say(f"words{n}", subject(n)) for n in range(5)])
+    await journal.close()
+
+
+@pytest.mark.parametrize("second", ["breaks off", "goes on"])
+async def test_who_opens_during_the_first_fill_of_an_upgrade_takes_nothing_away(
+    url: str, second: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await five_subjects(url)
+    filling = Filling(monkeypatch, "waits", second)
+    first = asyncio.create_task(Journal.open(url, key_of(url), no_tables, views=Newer))
+    await filling.begun.wait()
+    if second == "breaks off":
+        with pytest.raises(KeyError):
+            await Journal.open(url, key_of(url), no_tables, views=Newer)
+    else:
+        other = await Journal.open(url, key_of(url), no_tables, views=Newer)
+        assert await rebuild(other)
+        await other.close()
+    filling.go_on.set()
+    journal = await first
+    assert len(await journal.rows("search")) == len(await journal.rows("sum_row")) == 5
+    assert await rebuild(journal)
+    assert ("waits" in filling.folded) == (second == "breaks off"), "where the other has done it all, the first stops"
+    await journal.close()
+
+
+async def test_tables_made_anew_under_a_fill_are_filled_from_the_beginning(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program of another version comes, and this one once more; each breaks off, and the first goes on over what they left."""
+    await five_subjects(url)
+    filling = Filling(monkeypatch, "waits", "breaks off", "breaks off")
+    first = asyncio.create_task(Journal.open(url, key_of(url), no_tables, views=Newer))
+    await filling.begun.wait()
+    for shape in (Views, Newer):
+        with pytest.raises(KeyError):
+            await Journal.open(url, key_of(url), no_tables, views=shape)
+    filling.go_on.set()
+    journal = await first
+    assert len(await journal.rows("search")) == len(await journal.rows("sum_row")) == 5
+    assert await rebuild(journal)
+    await journal.close()
+
+
+async def test_a_fill_ends_where_another_version_made_other_tables(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    await five_subjects(url)
+    filling = Filling(monkeypatch, "waits")
+    first = asyncio.create_task(Journal.open(url, key_of(url), no_tables, views=Newer))
+    await filling.begun.wait()
+    older = await Journal.open(url, key_of(url), no_tables, views=Views)
+    filling.go_on.set()
+    with pytest.raises(Refused, match="store_busy"):
+        await first
+    assert await rebuild(older)
+    await older.close()

@@ -110,18 +110,24 @@ class Journal:
         return journal
 
     async def _freshen(self) -> None:
-        """Views whose shape is not this program's are empty now (`bring_up`): fold everything once more."""
+        """Views whose shape was not this program's are empty now (`bring_up`), or half full: fold everything once more. Of programs that
+        start together each folds, and they end with the first that is done. Raises Refused store_busy, see `migrate.unfilled`."""
         from protocol.node.journal.rebuild import fill
 
         async with self._guarded(), self._writer.connect() as c:
-            filled = await fetch(c, "select value from local where name = 'views'")
+            made = await migrate.unfilled(c, self.views)
             self._healed = await fetch(c, _HEALED, {"name": migrate.HEALED})
             await c.rollback()
-        if not filled:
-            await fill(self)
+        while made is not None:
+            await fill(self, made)
             async with self.writing() as w:
-                await w.set_local("views", migrate.shape_of(self.views))
-                await fetch(w.connection, "delete from local where name = 'tables'")  # with which they were folded: not known here
+                await migrate.alone(w.connection)
+                now = await migrate.unfilled(w.connection, self.views)
+                if now == made:  # nobody made them anew meanwhile, or filled them
+                    await w.set_local("views", migrate.shape_of(self.views))
+                    await fetch(w.connection, "delete from local where name = 'tables'")  # with which they were folded: not known here
+                    return
+            made = now
 
     async def close(self) -> None:
         """Whoever writes ends; whoever comes later (a message that was being heard) is refused store_busy: somebody else opens it now."""

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from protocol.node import killpoints
 from protocol.node.journal import schema
 from protocol.node.journal.projection import Views
+from protocol.problem import Refused
 
 VERSION = "0005"  # the newest of migrations/versions; a test holds it so
 FOLDER = Path(__file__).parent / "migrations"
@@ -20,6 +21,7 @@ LOCK = 0x79696470  # advisory lock of PostgreSQL: several programs may start at 
 # rows of `local` on PostgreSQL
 OPENED = "opened"  # another one after each opening: who reads the same one twice knows that no program came meanwhile
 HEALED = "healed"  # the mark of the last heal
+_MADE = "made_"
 _OPEN = text(
     "insert into local (name, value) values (:name, convert_to(txid_current()::text, 'UTF8'))"
     " on conflict (name) do update set value = excluded.value"
@@ -34,7 +36,7 @@ class JournalTooNew(Exception):
 
 
 async def bring_up(writer: AsyncEngine, views: Views) -> None:
-    """Tables of this version, and views of this shape (empty when they had to be made)."""
+    """Tables of this version, and views of this shape: `unfilled` says whether they are filled."""
     async with writer.begin() as c:
         await alone(c)
         await make(c, views)
@@ -78,20 +80,40 @@ def shape_of(views: Views) -> bytes:
     return schema.shape(views.TABLES, getattr(views, "VERSION", 0))
 
 
+async def unfilled(c: AsyncConnection, views: Views) -> bytes | None:
+    """Which tables of views wait to be filled, as the row 'view names' says; None: they are filled.
+    Raises Refused store_busy: a program of another version made others meanwhile."""
+    rows = await c.execute(text("select name, value from local where name in ('views', 'view names')"))
+    said = {name: bytes(value) for name, value in rows}
+    if said.get("views") == shape_of(views):
+        return None
+    if "views" in said or not _are_of(said.get("view names"), views):
+        raise Refused("store_busy")
+    return said["view names"]
+
+
+def _are_of(names: bytes | None, views: Views) -> bool:
+    return names is not None and names.decode().rpartition("_")[2] == shape_of(views).hex()
+
+
 def _make_views(connection: Connection, views: Views) -> None:
-    """`local` remembers the shape once the views are filled, and under 'view names' what to drop."""
+    """`local` remembers the shape once the views are filled, and under 'view names' what to drop; its last word is the name of no table
+    (whoever drops it drops nothing) and says which making it was, and of which shape. Tables of this shape stay: another program fills
+    them at this moment, or broke off."""
     now = connection.execute(text("select value from local where name = 'views'")).scalar()
-    if now is not None and bytes(now) == shape_of(views):
-        return
     old = connection.execute(text("select value from local where name = 'view names'")).scalar()
+    if now == shape_of(views) or (now is None and _are_of(old, views)):
+        return
+    names = bytes(old).decode().split() if old else []
+    number = int(names[-1].split("_")[1]) + 1 if names and names[-1].startswith(_MADE) else 1
     made = schema.view_tables(views.TABLES)
     for statement in schema.DROP_GRAMS[connection.dialect.name]:
         connection.execute(text(statement))
-    for name in {*made.tables, *(bytes(old).decode().split() if old else ())}:
+    for name in {*made.tables, *names}:
         connection.execute(text(f"drop table if exists {name}"))
     made.create_all(connection, checkfirst=False)
     for statement in schema.GRAMS[connection.dialect.name]:
         connection.exec_driver_sql(statement)
     connection.execute(text("delete from local where name in ('views', 'view names')"))
-    names: dict[str, Any] = {"value": " ".join(made.tables).encode()}
-    connection.execute(text("insert into local (name, value) values ('view names', :value)"), names)
+    said: dict[str, Any] = {"value": " ".join([*made.tables, f"{_MADE}{number}_{shape_of(views).hex()}"]).encode()}
+    connection.execute(text("insert into local (name, value) values ('view names', :value)"), said)

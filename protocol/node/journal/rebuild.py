@@ -9,6 +9,7 @@ from typing import Any
 
 from protocol.node import killpoints
 from protocol.node.journal.journal import Journal
+from protocol.node.journal.migrate import unfilled
 from protocol.node.journal.projection import Projected
 from protocol.node.journal.rows import among, bound, fetch
 from protocol.node.journal.writing import REFOLDS, Writing
@@ -32,12 +33,18 @@ async def rebuild(journal: Journal) -> bool:
     return same
 
 
-async def fill(journal: Journal) -> None:
-    """Empty views, once; by whatever is known while it runs, so what comes to be known later is folded again."""
+async def fill(journal: Journal, made: bytes | None = None) -> None:
+    """All views, once; by whatever is known while it runs, so what comes to be known later is folded again.
+
+    made: the tables, as `migrate.unfilled` named them; it ends early when others stand in their place, or another program has filled them:
+    that one may know more by now. None: tables that were filled before.
+    """
     async with journal.writing() as w:
         await fetch(w.connection, "delete from local where name = :name returning name", {"name": ENDS_FOLDED})
     async for subjects in _subjects(journal):
         async with journal.writing() as w:
+            if made is not None and await unfilled(w.connection, journal.views) != made:
+                return
             await w.project(subjects)
         killpoints.reach("journal.rebuild")
 

@@ -136,7 +136,7 @@ def forget_views(county: BrokenCounty, node: str) -> None:
     """As after an update that changed their shape: they are made and filled again at the next opening."""
     home = county.home(node)
     c = connect_sqlite(home / "journal.db", Identity(home).key("store"), True)
-    c.execute("delete from local where name = 'views'")
+    c.execute("delete from local where name in ('views', 'view names')")
     c.close()
 
 
