@@ -13,8 +13,8 @@ import asyncio
 import errno
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from hashlib import blake2b, sha256
 from pathlib import Path
 
@@ -121,7 +121,7 @@ class Blobs:
         return self._path(address).exists()
 
     def progress(self, address: str) -> Progress:
-        """Where to resume: (0, 0) when nothing is here."""
+        """Where to resume: (0, 0) when nothing is here. It may be called whole a moment before it is (`settled`)."""
         path = self._path(address)
         if path.exists():
             size = path.stat().st_size
@@ -129,21 +129,24 @@ class Blobs:
         part = self._part(address)
         return Progress(part.stat().st_size, _total_of(part)) if part else Progress(0, 0)
 
+    async def settled(self, address: str) -> Progress:
+        """The same for whoever goes on: all bytes of a half that was stopped before it got its name are checked now, so whole means
+        whole; what they don't add up to is dropped. Raises Refused disk_full."""
+        async with self._written(address):
+            return await asyncio.to_thread(self._settled, address)
+
     async def chunk(self, address: str, offset: int, most: int = CHUNK_BYTES) -> bytes | None:
         """A packed piece of at most `most` bytes from `offset`, never more than CHUNK_BYTES; None: not here or past the end."""
         path = self._path(address)
         return await asyncio.to_thread(_read_piece, path, address, offset, min(most, CHUNK_BYTES)) if path.exists() else None
 
     async def write_chunk(self, address: str, packed: bytes) -> Progress:
-        """A piece that is not the next one changes nothing (the answer says where to go on). Raises Refused frame_broken."""
+        """A piece that is not the next one changes nothing (the answer says where to go on). Raises Refused frame_broken, disk_full."""
         piece = unpack(packed)
         if piece.address != address:
             raise Refused("frame_broken")
-        async with self._held(address):
-            before = self.progress(address).have
-            after = await asyncio.to_thread(self._append, piece)
-            self._count(after.have - before)
-            return after
+        async with self._written(address):
+            return await asyncio.to_thread(self._append, piece)
 
     async def remove(self, address: str) -> None:
         async with self._held(address):
@@ -212,6 +215,16 @@ class Blobs:
             self._locks = {a: held for a, held in self._locks.items() if held.locked()}
         return self._locks.setdefault(address, asyncio.Lock())
 
+    @asynccontextmanager
+    async def _written(self, address: str) -> AsyncIterator[None]:
+        """Held, and what it came to is counted, whatever comes."""
+        async with self._held(address):
+            before = self.progress(address).have
+            try:
+                yield
+            finally:
+                self._count(self.progress(address).have - before)
+
     def _encrypt(self, plain: bytes) -> tuple[bytes, bytes]:
         key = blake2b(plain, key=self._secret, digest_size=32, person=b"yidi blob key").digest()
         return key, FORMAT + lock(plain, FORMAT, _NONCE, key)
@@ -245,7 +258,7 @@ class Blobs:
             _settle(beside, path)
 
     def _append(self, piece: _Piece) -> Progress:
-        here = self.progress(piece.address)
+        here = self._settled(piece.address)
         if here.is_whole:
             return here
         if here.total not in (0, piece.total):  # two peers say different lengths: one of them is wrong, begin anew
@@ -259,17 +272,26 @@ class Blobs:
             _make_folder(path.parent)
             with part.open("ab") as file:
                 file.write(piece.data)
-                if here.have + len(piece.data) == piece.total:
-                    file.flush()
-                    _sync(file.fileno())
         done = Progress(here.have + len(piece.data), piece.total)
-        if done.is_whole:
-            if not _is_file(part, piece.address):
-                part.unlink()
-                raise Refused("frame_broken")
-            with disk():
-                _settle(part, path)
+        if done.is_whole and not self._end(piece.address).is_whole:
+            raise Refused("frame_broken")
         return done
+
+    def _settled(self, address: str) -> Progress:
+        here = self.progress(address)
+        return self._end(address) if here.is_whole and not self.has(address) else here
+
+    def _end(self, address: str) -> Progress:
+        """Of a half with all its bytes: it gets its name, or goes, for it is not what the address says."""
+        part = self._part(address)
+        if part is None or not _is_file(part, address):
+            self._drop(address)
+            return Progress(0, 0)
+        with disk():
+            with part.open("rb") as file:
+                _sync(file.fileno())
+            _settle(part, self._path(address))
+        return self.progress(address)
 
     def _drop(self, address: str) -> None:
         part = self._part(address)

@@ -217,7 +217,7 @@ async def _piece(node: Any, packed: bytes) -> str:
     rows = await node.journal.rows("blob", "address = :address and stage >= 0", {"address": one.address})
     if not rows:
         return "unnamed"
-    have = node.blobs.progress(one.address).have
+    have = (await node.blobs.settled(one.address)).have
     if have > one.offset:
         return "known"
     await node.blobs.check_room(one.total - have)

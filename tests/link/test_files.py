@@ -10,8 +10,10 @@ import time
 import pytest
 
 from protocol.commands import AddEvidence
+from protocol.node import blobs as store
 from protocol.node import bodies
 from protocol.node.link import fetching
+from protocol.problem import Refused
 from tests.link.kit import HUB, N1, T1, TOWN, V1, Town, origin, soon
 from tests.link.proxy import Proxy
 from tests.link.test_pump import Blobs
@@ -145,6 +147,47 @@ async def test_half_a_file_goes_on_from_another_holder_when_its_sender_dies(town
     assert await hub.blobs.get(blob) == plain
     assert min(at for _, at in asked) == 3 * 262_144, "nothing that was here is asked for again"
     assert {holder for holder, at in asked if at > 3 * 262_144} == {T1}
+
+
+async def test_a_file_that_was_stopped_just_before_its_name_counts_when_it_can_be_opened(town: Town, tmp_path, monkeypatch):
+    hub, v1 = town.node(HUB), town.node(N1)
+    hub.enrolled(HUB, N1)
+    for node in (hub, v1):
+        node.blobs = Blobs(tmp_path / f"blobs {node.name}", b"s" * 32)
+    blob = await v1.blobs.put(SMALL, "现场.jpg", "image/jpeg")
+    size = v1.blobs.progress(blob.address).total
+    v1.memory.files[blob.address] = wanted(blob, size) | {"have": size, "stage": bodies.DONE}
+    monkeypatch.setattr(store, "_settle", lambda *_: (_ for _ in ()).throw(KeyError))
+    with pytest.raises(KeyError):
+        await hub.blobs.write_chunk(blob.address, await v1.blobs.chunk(blob.address, 0))
+    monkeypatch.undo()
+    v1.write()
+    for node in (hub, v1):
+        node.start()
+    await soon(lambda: hub.has(v1))
+    hub.memory.files[blob.address] = wanted(blob, size)
+    hub.pump.committed([(V1, origin(N1))])
+    await soon(lambda: hub.memory.files[blob.address]["have"] == size)
+    assert await hub.blobs.get(blob) == SMALL, "its source is told of a second copy, and lets go of its own"
+
+
+async def test_a_full_disk_under_a_file_is_nobody_else_s_fault(whole, monkeypatch):
+    village = await whole.join("甲村", V1)
+    case = (await village.desk.submit(dispute(V1), actor(village, "clerk"))).subject
+    await soon_equal(V1, whole.hub, village)
+
+    async def full(address: str, packed: bytes) -> None:
+        raise Refused("disk_full")
+
+    monkeypatch.setattr(whole.hub.blobs, "write_chunk", full)
+    blob, _ = await added(village, case)
+    await soon(lambda: whole.hub.pump.wait_for(blob.address, blob.size).trouble)
+    assert whole.hub.pump.wait_for(blob.address, blob.size).trouble == fetching.FULL
+    assert not await whole.hub.journal.rows("quarantine")
+    monkeypatch.undo()
+    whole.hub.pump.want_blob(blob.address)
+    await until(whole.hub, blob.address, "stage", bodies.DONE)
+    assert not await whole.hub.journal.rows("quarantine")
 
 
 async def test_over_a_thin_line_no_text_waits_for_a_file(town: Town, tmp_path):

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from protocol.node import blobs as blobs_module
-from protocol.node.blobs import CHUNK_BYTES, FILE_BYTES_MAX, Blobs, Progress, kind_of, shown_name, unpack
+from protocol.node.blobs import CHUNK_BYTES, CIPHER_EXTRA_BYTES, FILE_BYTES_MAX, Blobs, Progress, kind_of, shown_name, unpack
 from protocol.problem import Refused
 
 JPEG = b"\xff\xd8\xff\xe0" + b"a boundary stone " * 50_000  # three pieces and a bit
@@ -69,6 +69,36 @@ async def test_pieces_resume_where_a_cut_left_off(here: Blobs, there: Blobs):
     assert done.is_whole
     assert await after_restart.get(blob) == JPEG
     assert (await after_restart.write_chunk(blob.address, pieces[1])).is_whole
+
+
+@pytest.mark.parametrize("is_torn", [False, True])
+async def test_what_was_stopped_between_its_last_byte_and_its_name_is_checked_by_whoever_goes_on(
+    here: Blobs, there: Blobs, monkeypatch: pytest.MonkeyPatch, is_torn: bool
+):
+    blob = await here.put(JPEG, "a.jpg", "")
+    pieces = await pieces_of(here, blob.address)
+
+    def stopped(*_: Path) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(blobs_module, "_settle", stopped)
+    for piece in pieces[:-1]:
+        await there.write_chunk(blob.address, piece)
+    with pytest.raises(KeyError):
+        await there.write_chunk(blob.address, pieces[-1])
+    monkeypatch.undo()
+    (half,) = files_of(there.folder)
+    if is_torn:
+        half.write_bytes(half.read_bytes()[:-1] + b"?")
+    started, again = Blobs(there.folder, OTHER_SECRET), Blobs(there.folder, OTHER_SECRET)
+    left = await started.left()
+    assert not started.has(blob.address)
+    found = await started.settled(blob.address)
+    assert found.is_whole == started.has(blob.address) == (not is_torn)
+    assert await started.left() == await Blobs(there.folder, OTHER_SECRET).left() == left + is_torn * (len(JPEG) + CIPHER_EXTRA_BYTES)
+    for piece in pieces:
+        found = await again.write_chunk(blob.address, piece)
+    assert found.is_whole and await again.get(blob) == JPEG
 
 
 async def test_a_damaged_piece_is_refused_and_the_rest_goes_on(here: Blobs, there: Blobs):

@@ -187,6 +187,9 @@ class MemoryBlobs(Blobs):
         total, data = self._site.parts.get(address, (0, b""))
         return Progress(len(data), total)
 
+    async def settled(self, address: str) -> Progress:
+        return self.progress(address)
+
     async def chunk(self, address: str, offset: int, most: int = CHUNK_BYTES) -> bytes | None:
         whole = self._site.files.get(address)
         await asyncio.sleep(0)

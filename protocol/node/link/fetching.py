@@ -20,7 +20,7 @@ from protocol.node.bodies import ASIDE, DONE, GONE, THUMB, UNTOLD, WANTED
 from protocol.node.link import subjects
 from protocol.node.link.answers import REFUSED_HEADER, BlobAsk
 from protocol.node.link.catchup import CatchUp
-from protocol.node.link.ground import Ground
+from protocol.node.link.ground import LOCAL, Ground
 from protocol.problem import Refused
 
 AT_ONCE = 20  # files looked at in one round
@@ -118,11 +118,19 @@ class Fetching:
 
     async def _fetch(self, row: dict[str, Any]) -> int:
         """Bytes that were new."""
+        try:
+            return await self._fetched(row)
+        except Refused as refused:
+            if refused.code != "disk_full":
+                raise
+            return self._rest(row["address"], FULL)
+
+    async def _fetched(self, row: dict[str, Any]) -> int:
         ground, address = self._ground, row["address"]
         blobs = ground.blobs
         if blobs is None:
             return 0
-        began = progress = blobs.progress(address)
+        began = progress = await blobs.settled(address)
         if not progress.is_whole and not await blobs.has_room(row["size"] - progress.have):
             return self._rest(address, FULL)
         for holder in self._holders(row):
@@ -134,6 +142,8 @@ class Fetching:
                 try:
                     after = await blobs.write_chunk(address, piece)
                 except Refused as refused:
+                    if refused.code in LOCAL:
+                        raise  # nobody else's fault
                     ground.quarantine(holder, row["ledger"], "", refused)
                     progress = blobs.progress(address)
                     break
