@@ -15,7 +15,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from datetime import date
 from pathlib import Path
 
@@ -26,8 +26,10 @@ from hub.places import merge, split
 from protocol import have
 from protocol.calendar import local_date
 from protocol.commands import GivePost, RegisterPerson
+from protocol.entry import epoch_of, node_of
 from protocol.events import Actor
 from protocol.node import healing, killpoints
+from protocol.node.blobs import is_address
 from protocol.node.config import Config
 from protocol.node.gate import Notes, note_restored
 from protocol.node.identity import Identity, write_whole
@@ -35,7 +37,7 @@ from protocol.node.journal import backup as copy_journal
 from protocol.node.journal import rebuild as fold_again
 from protocol.node.journal import restore as restore_journal
 from protocol.node.journal.backup import BackupBroken, NotEmpty
-from protocol.node.journal.engine import free_again, sync_folder
+from protocol.node.journal.engine import connect_sqlite, free_again, sync_folder
 from protocol.node.machine import files_folder
 from protocol.node.node import MARK, Node, now_ms, store_key, store_url
 from protocol.node.people import check_account
@@ -251,9 +253,9 @@ async def backup(folder: Path, config: Config, file: Path) -> int:
             killpoints.reach("backup.copy")
             with tarfile.open(Path(work) / "backup.tar", "w") as tar:
                 tar.add(copy, "journal.backup")
-                for extra in (files_folder(folder, config) / "blobs", folder / "yidi.toml"):
-                    if extra.exists():
-                        tar.add(extra, extra.name)
+                _add_files(tar, files_folder(folder, config) / "blobs")
+                if (folder / "yidi.toml").exists():
+                    tar.add(folder / "yidi.toml", "yidi.toml")
             _sync(Path(work) / "backup.tar")
             shutil.move(Path(work) / "backup.tar", file)
             with free_again([file]):
@@ -270,6 +272,13 @@ def check_new(file: Path) -> None:
         raise FileNotFoundError(f"没有 {file.parent} 这个目录")
 
 
+def _add_files(tar: tarfile.TarFile, folder: Path) -> None:
+    """Whole attachments; of halves the rest would be missing anyhow. One that the law takes meanwhile is in no copy."""
+    for path in sorted(path for path in folder.glob("*/*") if is_address(path.name)):
+        with suppress(FileNotFoundError):
+            tar.add(path, f"blobs/{path.parent.name}/{path.name}")
+
+
 def _sync(path: Path) -> None:
     with path.open("rb") as f:
         os.fsync(f.fileno())
@@ -278,7 +287,8 @@ def _sync(path: Path) -> None:
 async def restore(folder: Path, config: Config, file: Path) -> int:
     """Puts the backup in the journal's place. The node goes on under a new epoch and takes its own later entries back from peers.
 
-    The old journal is moved only when the new one stands, proven, beside it. Raises RuntimeError, OSError: nothing was changed.
+    The old journal is moved only when all else is done and the new one stands, proven, beside it: stopped anywhere before, the node goes on
+    with what it had, after it has heard the others. Raises RuntimeError, OSError: the journal was not changed.
     """
     from deploy.running import sole
 
@@ -290,21 +300,21 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
     aside = folder / f"before-restore-{int(time.time())}"
     with sole(folder), tempfile.TemporaryDirectory(dir=folder) as work:
         made = Path(work) / "journal.db"
-        await _unpacked(
+        above = await _unpacked(
             file, Path(work), identity, f"sqlite:///{made.resolve()}" if url.startswith("sqlite") else url, store_key(identity, config)
         )
+        _put_files(Path(work) / "blobs", files_folder(folder, config) / "blobs")
+        note_restored(Notes(folder), now_ms(), "restore")
+        killpoints.reach("restore.epoch")
+        epoch = identity.new_epoch(above)
         for old in folder.glob("journal.db*"):
             aside.mkdir(exist_ok=True)
             old.rename(aside / old.name)
         killpoints.reach("restore.move")
         if made.exists():
             made.rename(folder / made.name)
-        if (Path(work) / "blobs").exists():
-            shutil.copytree(Path(work) / "blobs", files_folder(folder, config) / "blobs", dirs_exist_ok=True)
-        killpoints.reach("restore.epoch")
-        epoch = identity.new_epoch()
         (folder / MARK).unlink(missing_ok=True)
-        note_restored(Notes(folder), now_ms(), "restore")
+        sync_folder(folder)
     print(f"已恢复。本机从第 {epoch} 纪元继续写，备份之后的条目联上后从别的节点取回。")
     print("联上、核对完才打开页面（几秒钟）：备份以后依法删除的内容还在备份里。联系不上时，页面上写着怎么先打开用。")
     if aside.exists():
@@ -312,12 +322,14 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
     return 0
 
 
-async def _unpacked(file: Path, work: Path, identity: Identity, url: str, key: bytes | None) -> None:
-    """A journal at `url` and the blobs in `work`. Raises RuntimeError when the file is no backup of this node."""
+async def _unpacked(file: Path, work: Path, identity: Identity, url: str, key: bytes | None) -> int:
+    """A journal at `url` and the blobs in `work`; the highest epoch of this node in it, which a copy of the keys from before does not know.
+    Raises RuntimeError when the file is no backup of this node."""
+    copy = work / "journal.backup"
     try:
         with tarfile.open(file) as tar:
             tar.extractall(work, filter="data")
-        await restore_journal(work / "journal.backup", _backup_key(identity), url, key, Shelf(now_ms))
+        await restore_journal(copy, _backup_key(identity), url, key, Shelf(now_ms))
     except FileNotFoundError:
         if file.exists():
             raise RuntimeError(f"{file} 里没有台账，不是备份") from None
@@ -326,6 +338,21 @@ async def _unpacked(file: Path, work: Path, identity: Identity, url: str, key: b
         raise RuntimeError("数据库里已经有台账。请先建一个空的数据库，把 [store] url 改成它，再恢复") from None
     except (tarfile.TarError, BackupBroken) as wrong:
         raise RuntimeError(f"{file} 不是本节点的备份，或者已经损坏；什么也没有改动") from wrong
+    with closing(connect_sqlite(copy, _backup_key(identity), False)) as c:
+        origins = [origin for (origin,) in c.execute("select distinct origin from lane")]
+    return max((epoch_of(origin) for origin in origins if node_of(origin) == identity.about().node), default=0)
+
+
+def _put_files(source: Path, target: Path) -> None:
+    """Moved, not copied: a disk that is nearly full has room for it. They are on the disk before they have their names."""
+    found = [path for path in source.glob("*/*") if is_address(path.name)]
+    places = [target / path.parent.name / path.name for path in found]
+    for path, place in zip(found, places, strict=True):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(path, place.with_suffix(".new"))
+    os.sync()
+    for place in places:
+        place.with_suffix(".new").rename(place)
 
 
 async def heal(folder: Path, config: Config, as_json: bool) -> int:

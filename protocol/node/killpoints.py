@@ -28,7 +28,7 @@ POINTS: Final = {
     "restore.move": "the old journal moved away, the new one not in its place",
     "heal.ready": "the new journal whole beside the damaged one, nothing in its place yet",
     "heal.swap": "the new journal not in its place yet; of SQLite the damaged one's log is gone",
-    "restore.epoch": "the old state in place, no new epoch yet",
+    "restore.epoch": "the files in place and pages told to wait, no new epoch yet, the journal as it was",
 }
 NAME: Final = "YIDI_KILL_AT"
 _armed, _, _times = os.environ.get(NAME, "").partition(":")

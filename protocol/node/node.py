@@ -120,8 +120,7 @@ class Node:
         try:
             await _hold_against_heal(machine.identity, journal)
             witness = machine.witness()
-            if await _hold_against_mark(witness, machine.identity, journal):
-                note_restored(machine.notes(), machine.clock(), "lost")
+            await _hold_against_mark(witness, machine, journal)
             return cls(machine, journal, shelf, witness)
         except BaseException:
             await journal.close()
@@ -395,12 +394,14 @@ async def _hold_against_heal(identity: Identity, journal: Journal) -> None:
         log.event("new epoch", origin=f"{identity.about().node}:{said}", lanes=0)
 
 
-async def _hold_against_mark(witness: Witness, identity: Identity, journal: Journal) -> bool:
-    """True: entries are missing that this node once signed; it goes on under a new epoch."""
+async def _hold_against_mark(witness: Witness, machine: Machine, journal: Journal) -> None:
+    """Where entries are missing that this node once signed it goes on under a new epoch, and its pages wait: that is noted first, for
+    after the epoch nothing is missing any more."""
+    identity, heads = machine.identity, await journal.heads()
     about = identity.about()
     own = f"{about.node}:{about.epoch}"
-    lost = [lane for lane in witness.ahead(await journal.heads()) if lane[1] == own]
+    lost = [lane for lane in witness.ahead(heads) if lane[1] == own]
     if lost:
-        identity.new_epoch()
+        note_restored(machine.notes(), machine.clock(), "lost")
+        identity.new_epoch(max(entry.epoch_of(origin) for origin in [own, *(o for _, o in heads)] if entry.node_of(origin) == about.node))
         log.event("new epoch", origin=own, lanes=len(lost))
-    return bool(lost)

@@ -1,13 +1,21 @@
 """A node as wired: a database older than what was once signed is noticed at the next start, offline too."""
 
 import asyncio
+import errno
+import os
 import shutil
+import tarfile
 from pathlib import Path
 
+import pytest
+
+from deploy import keeping
 from deploy.county import County
 from deploy.keeping import register
-from protocol.node import node
+from protocol.node import blobs, killpoints, node
 from protocol.node.config import Config, Push
+from protocol.node.gate import RESTORED
+from protocol.node.identity import Identity
 from protocol.node.node import Node, now_ms
 
 
@@ -99,3 +107,123 @@ async def test_a_part_that_ends_at_once_does_not_keep_the_others_from_running():
     await asyncio.sleep(0.05)
     task.cancel()
     assert began == 1
+
+
+async def founded(folder: Path, *files: bytes) -> list[str]:
+    """A county with one person, and addresses of photos there."""
+    county = County.open(folder, Config(), now_ms())
+    node = await opened(folder)
+    await county.furnish(node)
+    await hire(node, "周敏")
+    made = [(await node.blobs.put(b"\xff\xd8\xff" + plain, "a.jpg", "")).address for plain in files]
+    await node.close()
+    return made
+
+
+def stops_at(monkeypatch: pytest.MonkeyPatch, point: str) -> None:
+    def reach(name: str) -> None:
+        if name == point:
+            raise KeyError(name)
+
+    monkeypatch.setattr(killpoints, "reach", reach)
+
+
+async def test_an_attachment_that_goes_while_a_backup_is_made_does_not_break_it(tmp_path: Path, monkeypatch):
+    home = tmp_path / "hub"
+    kept, gone = sorted(await founded(home, b"one", b"two"))
+    half = home / "blobs" / kept[:2] / f"{kept}.9000.part"
+    half.write_bytes(b"half")
+    real = tarfile.TarFile.gettarinfo
+
+    def swept(tar: tarfile.TarFile, name=None, arcname=None, fileobj=None) -> tarfile.TarInfo:
+        if "blobs" in str(name):
+            (home / "blobs" / gone[:2] / gone).unlink(missing_ok=True)
+            half.unlink(missing_ok=True)
+        return real(tar, name, arcname, fileobj)
+
+    monkeypatch.setattr(tarfile.TarFile, "gettarinfo", swept)
+    assert await keeping.backup(home, Config(), tmp_path / "b.tar") == 0
+    with tarfile.open(tmp_path / "b.tar") as tar:
+        assert [name for name in tar.getnames() if "blobs" in name] == [f"blobs/{kept[:2]}/{kept}"]
+
+
+async def test_a_restore_needs_no_room_for_a_second_copy_of_the_attachments(tmp_path: Path, monkeypatch):
+    home = tmp_path / "hub"
+    (one,) = await founded(home, b"one")
+    await keeping.backup(home, Config(), tmp_path / "b.tar")
+    shutil.rmtree(home / "blobs")
+
+    def full(*_: object, **_more: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for name in ("copy2", "copyfile"):
+        monkeypatch.setattr(shutil, name, full)
+    assert await keeping.restore(home, Config(), tmp_path / "b.tar") == 0
+    assert blobs._is_file(home / "blobs" / one[:2] / one, one)
+
+
+async def test_a_restore_that_has_no_place_for_the_attachments_leaves_the_journal(tmp_path: Path):
+    home = tmp_path / "hub"
+    await founded(home, b"one")
+    await keeping.backup(home, Config(), tmp_path / "b.tar")
+    shutil.rmtree(home / "blobs")
+    (home / "blobs").write_text("no folder")
+    before = (home / "journal.db").read_bytes()
+    with pytest.raises(OSError, match="blobs"):
+        await keeping.restore(home, Config(), tmp_path / "b.tar")
+    assert (home / "journal.db").read_bytes() == before and not list(home.glob("before-restore*"))
+    assert Identity(home).about().epoch == 1 and not (home / RESTORED).exists()
+
+
+@pytest.mark.parametrize("point", ["restore.epoch", "restore.move"])
+async def test_pages_wait_wherever_a_restore_was_stopped(tmp_path: Path, monkeypatch, point: str):
+    home = tmp_path / "hub"
+    await founded(home)
+    await keeping.backup(home, Config(), tmp_path / "b.tar")
+    stops_at(monkeypatch, point)
+    with pytest.raises(KeyError):
+        await keeping.restore(home, Config(), tmp_path / "b.tar")
+    monkeypatch.undo()
+    node = await opened(home)
+    assert node.gate.is_waiting
+    await node.close()
+    assert await keeping.restore(home, Config(), tmp_path / "b.tar") == 0, "and it may be done again"
+
+
+async def test_pages_wait_also_when_the_program_dies_as_it_finds_what_was_lost(tmp_path: Path, monkeypatch):
+    await founded(tmp_path)
+    shutil.copy(tmp_path / "journal.db", tmp_path / "last-night.db")
+    node = await opened(tmp_path)
+    await hire(node, "方志林")
+    await node.close()
+    shutil.move(tmp_path / "last-night.db", tmp_path / "journal.db")
+    real = Identity.new_epoch
+
+    def dies(self: Identity, *above: int) -> int:
+        real(self, *above)
+        raise KeyError
+
+    monkeypatch.setattr(Identity, "new_epoch", dies)
+    with pytest.raises(KeyError):
+        await opened(tmp_path)
+    monkeypatch.undo()
+    node = await opened(tmp_path)
+    assert node.gate.is_waiting and node.signer.epoch == 2
+    await node.close()
+
+
+async def test_a_copy_of_the_keys_from_before_repeats_no_epoch_that_the_backup_knows(tmp_path: Path):
+    home = tmp_path / "hub"
+    await founded(home)
+    await keeping.backup(home, Config(), tmp_path / "1.tar")
+    shutil.copytree(home / "identity", tmp_path / "keys")
+    await keeping.restore(home, Config(), tmp_path / "1.tar")
+    node = await opened(home)
+    await hire(node, "方志林")
+    assert node.signer.epoch == 2
+    await node.close()
+    await keeping.backup(home, Config(), tmp_path / "2.tar")
+    shutil.rmtree(home / "identity")
+    shutil.copytree(tmp_path / "keys", home / "identity")
+    await keeping.restore(home, Config(), tmp_path / "2.tar")
+    assert Identity(home).about().epoch == 3
