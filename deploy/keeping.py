@@ -31,10 +31,10 @@ from protocol.events import Actor
 from protocol.node import healing, killpoints
 from protocol.node.blobs import is_address
 from protocol.node.config import Config
+from protocol.node.folding import made_anew
 from protocol.node.gate import Notes, note_restored
 from protocol.node.identity import Identity, write_whole
 from protocol.node.journal import backup as copy_journal
-from protocol.node.journal import rebuild as fold_again
 from protocol.node.journal import restore as restore_journal
 from protocol.node.journal.backup import BackupBroken, NotEmpty
 from protocol.node.journal.engine import connect_sqlite, free_again, sync_folder
@@ -386,7 +386,7 @@ async def rebuild(folder: Path, config: Config, as_json: bool) -> int:
     began = time.monotonic()
     async with opened(folder, config) as node:
         found = await look(node.journal, node.blobs)
-        same = not found.entries and await fold_again(node.journal)
+        same = not found.entries and await made_anew(node.journal, node.shelf)
     if as_json:
         figures = {"same": int(same), "damaged": len(found.entries), "files": len(found.files)}
         print(json.dumps({"command": "rebuild", "ok": same, "seconds": round(time.monotonic() - began, 2), "figures": figures}))

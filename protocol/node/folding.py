@@ -19,7 +19,7 @@ from protocol.certificate import serves
 from protocol.entry import Admitted, decode_head, node_of
 from protocol.node import log
 from protocol.node.journal import Journal, migrate
-from protocol.node.journal.rebuild import fill
+from protocol.node.journal.rebuild import fill, rebuild
 from protocol.node.journal.rows import index_names, is_postgres
 from protocol.node.listing import GONE, INDICES, SEARCH, STATISTICS
 from protocol.node.shelf import Owed, Shelf, Stale, ended_of, ends_folded, ends_known, note_ends
@@ -169,6 +169,18 @@ async def fold_again(journal: Journal, shelf: Shelf, stale: Stale) -> None:
     else:
         await _fold_revoked(journal, shelf, stale)
     await fold_ended(journal, shelf)  # what an end of a post rests on may count no more
+
+
+async def made_anew(journal: Journal, shelf: Shelf) -> bool:
+    """`journal.rebuild`, of a program that may stand beside one that serves: what *common* came to say meanwhile is folded in afterwards, until
+    nothing more came, for the other one has folded it in already. False also where that alone was the difference."""
+    same = await rebuild(journal)
+    while True:
+        stale = await shelf.load(journal)
+        await fold_again(journal, shelf, stale)
+        await fold_ended(journal, shelf)
+        if not stale.tables and not stale.nodes:
+            return same
 
 
 async def _fold_revoked(journal: Journal, shelf: Shelf, stale: Stale) -> None:

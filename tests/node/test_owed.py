@@ -98,6 +98,33 @@ async def test_a_revocation_that_could_not_be_folded_in_is_folded_in_later(count
         assert (await case_row(node, case))[1] > 0
 
 
+@pytest.mark.parametrize("what", ["revocation", "end"])
+async def test_a_rebuild_beside_a_serving_program_leaves_what_that_one_learned_meanwhile(county, monkeypatch, what):
+    root, town, village = await three(county)
+    old = await person(town, "王芳", "clerk", VILLAGE)
+    await settle(root, town, village)
+    case = (await village.say(dispute(), old)).subject
+    await settle(root, village)
+    beside = await county.node("town")  # the command line's
+    real = folding.rebuild
+
+    async def meanwhile(journal: Journal) -> bool:
+        if what == "end":
+            await end(town, old)
+            await settle(village, town)
+        else:
+            await root.desk.revoke_node(village.signer.node, [], "电脑丢了")
+            await settle(root, town)
+        await town.admission.settled()
+        assert (await case_row(town, case))[1] > 0
+        return await real(journal)
+
+    monkeypatch.setattr(folding, "rebuild", meanwhile)
+    await folding.made_anew(beside.journal, beside.shelf)
+    assert (await case_row(town, case))[1] > 0
+    assert await rebuild(town.journal)
+
+
 async def test_common_that_could_not_be_read_is_read_later(county, monkeypatch):
     _, town, _ = await three(county)
 
