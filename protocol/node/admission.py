@@ -269,7 +269,9 @@ class Admission:
         for asked in group:
             asked.error = await _cut(w, asked, heads)
         fresh = await w.take([e for asked in group for e in asked.fresh])
+        written = {e.key: e for e in fresh}  # of some the body was erased before they came: its files are expected no more
         for asked in group:
+            asked.fresh = [written[e.key] for e in asked.fresh if e.key in written]
             below = not certificates.is_above(asked.certificate, self._own)
             await expect_files(w, asked.fresh, asked.from_node, self._clock(), lambda _, below=below: below)
         if erased := await erase_bodies(w, [e for e in fresh if self._shelf.counts(*e.key)]):

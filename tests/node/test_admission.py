@@ -307,6 +307,20 @@ async def test_files_that_evidence_names_are_wanted_from_who_brought_it(county: 
     assert row["size"] == village.blobs.progress(blob.address).total
 
 
+async def test_a_file_of_evidence_whose_erasure_came_first_is_never_wanted(county: County):
+    village, root, late = await county.node("village"), await county.node("root"), await county.node("town")
+    case = (await village.say(dispute())).subject
+    blob = await village.blobs.put(b"\xff\xd8\xff" + b"x" * 1000, "a.jpg", "")
+    ((ledger, origin, seq), *_) = (await village.say(AddEvidence(id=new_id(), case=case, blob=blob))).entries
+    all_of_it = await batch_of(village, ledger, origin)
+    await carry(village, root)
+    await root.say(EraseBody(id=new_id(), item=f"{ledger}|{origin}|{seq}", ground="个人信息保护法第47条"))
+    await late.admission.admit(await batch_of(root, ledger, root.signer.origin), root.signer.node)
+    await late.admission.admit(all_of_it, village.signer.node)
+    assert (await late.journal.entry(ledger, origin, seq)).erased
+    assert await late.journal.rows("blob") == await late.journal.rows("blob_use") == []
+
+
 async def test_tables_come_down_with_common(county: County):
     root, village = await county.node("root"), await county.node("village")
     content = b'{"version":"2026.9","valid_from":"2026-11-01","rows":[{"key":"warn_soon_percent","value":42}]}'

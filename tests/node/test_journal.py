@@ -460,6 +460,26 @@ class TestPostgres(Contract):
     def store(self, postgres_url: str) -> Store:
         return Store(postgres_url, None)
 
+    async def test_an_erasure_that_another_program_is_about_to_commit_is_waited_for(self, journal: Journal, store: Store) -> None:
+        """Both touch one subject; the entry waits there, and what was true before it waited is true no more."""
+        words, erasing, other = Lane(), Lane(origin="nzzzzzzzz:1"), await store.open()
+
+        async def come() -> list[Stored]:
+            async with other.writing() as w:
+                return await w.take([words.say("张三")])
+
+        async with journal.writing() as w:
+            await w.take([erasing.say(None)])
+            coming = asyncio.create_task(come())
+            while not await journal.select("select 1 from pg_locks where locktype = 'advisory' and not granted", {}):
+                assert not coming.done()
+                await asyncio.sleep(0.01)
+            assert await w.erase(PLACE, ORIGIN, 1) == ""
+        assert [e.body for e in await coming] == [None]
+        assert [(e.body, e.erased) for e in await journal.lane(PLACE, ORIGIN, 0, 10)] == [(None, True)]
+        assert await journal.search("张三") == await journal.rows("erasure") == []
+        await other.close()
+
 
 class MemoryStore:
     def __init__(self) -> None:

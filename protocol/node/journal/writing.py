@@ -66,6 +66,7 @@ class Writing:
         """
         fresh, heads = await self._new(entries)
         if fresh:
+            fresh = await self._without_erased(fresh)
             self._note(fresh, heads)
             await self._insert(fresh)
             self._appended |= {e.subject for e in fresh}
@@ -78,6 +79,7 @@ class Writing:
             return []
         wanted = {e.subject for e in fresh if e.sort != SORT}
         await self.subjects(wanted)  # before they are appended: nothing is read twice
+        fresh = await self._without_erased(fresh)  # after it: whoever erases in one of them has committed, or will find what we write
         self._note(fresh, heads)
         pieces = asyncio.Queue[projection.Piece | None]()
         writing = asyncio.create_task(self._write(fresh, pieces, self._begun & wanted - self.touched))
@@ -98,7 +100,7 @@ class Writing:
             await projection.project(self.connection, piece, begun, self._later)
 
     async def _new(self, entries: Sequence[Stored]) -> tuple[list[Stored], dict[tuple[str, str], LaneHead]]:
-        """(what goes on from the lanes' heads, the heads after)."""
+        """(what goes on from the lanes' heads, with bodies that may be erased already, the heads after)."""
         for e in entries:
             _check_names(e)
         await self._lock({(e.ledger, e.origin) for e in entries})
@@ -106,7 +108,7 @@ class Writing:
         await self._compare(again, fresh)
         if fork:
             raise _fork(fork)
-        return (await self._without_erased(fresh) if fresh else []), heads
+        return fresh, heads
 
     def _note(self, fresh: Sequence[Stored], heads: dict[tuple[str, str], LaneHead]) -> None:
         self._heads = heads
