@@ -12,7 +12,8 @@ from protocol.problem import Refused
 
 
 async def export(folder: Path, config: Config, file: Path, to: str) -> int:
-    """Everything that the receiver covers and this node has, with the attachments that are here; several files where one is too large."""
+    """Everything that the receiver covers and this node has, with the attachments that are here; several files where one is too large.
+    Raises FileExistsError, FileNotFoundError (its folder): none was written."""
     check_new(file)
     async with opened(folder, config) as node:
         receiver = to or node.about.root_node
@@ -23,6 +24,8 @@ async def export(folder: Path, config: Config, file: Path, to: str) -> int:
         try:
             made = await sticks.write(node, receiver, work, "part", now_ms())
             names = [file, *(file.with_name(f"{file.stem}-{n}{file.suffix}") for n in range(2, len(made.files) + 1))]
+            if there := next((name for name in names if name.exists()), None):
+                raise FileExistsError(f"{there} 已经存在")
             named = list[Path]()
             with free_again(named):
                 for part, name in zip(made.files, names, strict=True):

@@ -30,7 +30,7 @@ class Http(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class Store(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """url: "sqlite" = an encrypted file in the folder; or postgresql+asyncpg://user@host/database."""
 
-    url: Annotated[str, msgspec.Meta(pattern=r"^(sqlite|sqlite:///.+|postgresql\+asyncpg://.+)$")] = "sqlite"
+    url: Annotated[str, msgspec.Meta(pattern=r"^(sqlite|postgresql\+asyncpg://.+)$")] = "sqlite"
 
 
 class Link(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

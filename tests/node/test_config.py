@@ -25,6 +25,7 @@ def test_defaults_need_no_file():
     [
         ('[log]\nlevel = "info"\n[http]\nport = "abc"\n', "第 4 行 http.port", "1 到 65535 的整数"),
         ('[store]\n\nurl = "mysql://x"\n', "第 3 行 store.url", "postgresql+asyncpg://"),
+        ('[store]\nurl = "sqlite:///srv/other.db"\n', "第 2 行 store.url", '"sqlite" 或'),
         ("[session]\nidle_minutes = 1\n", "第 2 行 session.idle_minutes", "5 到 1440"),
         ('[link]\nservers = ["a"]\n', "第 2 行 link.servers", "主机:端口"),
         ("[http]\nprot = 1\n", "第 2 行", "http.port"),

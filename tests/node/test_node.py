@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from deploy import keeping
+from deploy import sticks as at_terminal
 from deploy.county import County
 from deploy.keeping import register
-from protocol.node import blobs, killpoints, node
+from protocol.node import blobs, killpoints, node, sticks
 from protocol.node.config import Config, Push
 from protocol.node.gate import RESTORED
 from protocol.node.identity import Identity
@@ -227,3 +228,16 @@ async def test_a_copy_of_the_keys_from_before_repeats_no_epoch_that_the_backup_k
     shutil.copytree(tmp_path / "keys", home / "identity")
     await keeping.restore(home, Config(), tmp_path / "2.tar")
     assert Identity(home).about().epoch == 3
+
+
+async def test_an_export_of_several_files_takes_no_other_one_s_place(tmp_path: Path, monkeypatch):
+    await founded(tmp_path / "hub", b"one", b"two")
+    monkeypatch.setattr(sticks, "PART_BYTES_MAX", 1)
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    (stick / "x-2.yidi").write_text("of another village")
+    with pytest.raises(FileExistsError, match="x-2.yidi 已经存在"):
+        await at_terminal.export(tmp_path / "hub", Config(), stick / "x.yidi", "")
+    assert [(file.name, file.read_text()) for file in stick.iterdir()] == [("x-2.yidi", "of another village")]
+    await at_terminal.export(tmp_path / "hub", Config(), stick / "y.yidi", "")
+    assert {"y.yidi", "y-2.yidi"} <= {file.name for file in stick.iterdir()}
