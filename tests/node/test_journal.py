@@ -474,7 +474,7 @@ class TestPostgres(Contract):
             while not await journal.select("select 1 from pg_locks where locktype = 'advisory' and not granted", {}):
                 assert not coming.done()
                 await asyncio.sleep(0.01)
-            assert await w.erase(PLACE, ORIGIN, 1) == ""
+            assert not await w.erase(PLACE, ORIGIN, 1, subject(1))
         assert [e.body for e in await coming] == [None]
         assert [(e.body, e.erased) for e in await journal.lane(PLACE, ORIGIN, 0, 10)] == [(None, True)]
         assert await journal.search("张三") == await journal.rows("erasure") == []
