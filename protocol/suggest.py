@@ -1,4 +1,4 @@
-"""What a person's own words point to: types, three at most, and how urgent they sound. A hint, never a decision.
+"""What a person's own words point to: types, three at most, how urgent they sound, and whether they accuse somebody. A hint, never a decision.
 
 The words stand in the tables (`types`, `lists` risk), so a county changes them without a new program. A word counts by the square of
 its length: a long one says more. What speaks for a 2-digit type speaks half for each of its 4-digit ones that is spoken for itself.
@@ -23,9 +23,10 @@ class Hint(msgspec.Struct, frozen=True):
 
 
 def types(text: str, tables: Tables, day: date) -> tuple[Hint, ...]:
-    """Types open that day, the likeliest first; sealed ones are among them: ask type_flag."""
+    """Types open that day, the likeliest first. Sealed ones are never offered: ask `accuses`."""
     text = text[:TEXT_CHARS_MAX]
-    said = {row.code: tuple(word for word in row.words if word in text) for row in tables.types_open(day)}
+    spoken = [row for row in tables.types_open(day) if not tables.type_flag(row.code, "sealed")]
+    said = {row.code: tuple(word for word in row.words if word in text) for row in spoken}
     finer = {code[:2] for code, words in said.items() if len(code) == 4 and words}
     scored = []
     for code, words in said.items():
@@ -33,6 +34,12 @@ def types(text: str, tables: Tables, day: date) -> tuple[Hint, ...]:
             above = said.get(code[:2], ()) if len(code) == 4 else ()
             scored.append((2 * _weight(words) + _weight(above), code, (*words, *above)))
     return tuple(Hint(code, words) for _, code, words in sorted(scored, key=lambda one: (-one[0], one[1]))[:TYPES_MAX])
+
+
+def accuses(text: str, tables: Tables, day: date) -> bool:
+    """Whether a word of a type that is itself marked sealed stands anywhere in the text, whatever else is in it. 村干部 alone accuses nobody:
+    the words of its finer types only say of whom it would be."""
+    return any(word in text for row in tables.types_open(day) if "sealed" in row.flags for word in row.words)
 
 
 def risk(text: str, tables: Tables) -> Hint | None:

@@ -150,3 +150,24 @@ async def test_what_was_offered_and_what_was_chosen_stand_in_the_entry(rig: Rig)
     facts = facts_of(logged.head)
     assert set(facts.suggested.split()) >= {"0204", f"ledger:{VILLAGE}", "risk:red"}, "what was offered"
     assert (facts.type, facts.risk, logged.head.ledger) == ("0204", "yellow", VILLAGE), "what was chosen"
+
+
+LAND = "征地的补偿款、青苗费被他贪污了，安置房也先分给他亲戚，集体分配没有我家户口的份。"
+
+
+async def test_an_accusation_among_other_matters_is_said_and_kept_in_no_field_of_any_form(rig: Rig) -> None:
+    assert (await asked(rig, "village", account=f"村主任的事：{LAND}"))["accuses"]
+    assert not (await asked(rig, "village", account=LAND.replace("贪污", "拿走")))["accuses"]
+    unsaved, person = rig.web("village").unsaved, rig.persons["village"][0]
+    async with at(rig, "village") as client:
+        for step, field in (
+            ("EscalateDispute", "reason"),
+            ("EscalateDispute", "tried"),
+            ("CloseDispute", "result"),
+            ("SignAgreement", "facts"),
+        ):
+            draft = {"form": f"/cases/{'0' * 32}/{step} ", "tab": field, "command": new_id(), "fields": [[field, "水沟堵了。"]]}
+            assert "kept" in (await client.post("/drafts", json=draft, headers=JSON)).json()
+            told = await client.post("/drafts", json=draft | {"fields": [[field, LAND]], "turn": 1}, headers=JSON)
+            assert told.json() == {"sealed": True}
+    assert await unsaved.of(person) == [], "wiped where it was"

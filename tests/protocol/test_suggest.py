@@ -10,6 +10,7 @@ from protocol.tables import Tables
 
 TABLES, DAY = Tables.packaged(), date(2026, 11, 26)
 WORDS = sorted({word for row in TABLES.types.values() for word in row.words})
+OPEN = {word for row in TABLES.types.values() if not TABLES.type_flag(row.code, "sealed") for word in row.words}
 
 
 def codes(text: str) -> list[str]:
@@ -49,4 +50,14 @@ def test_three_at_most_and_each_says_what_it_heard(words: list[str], more: str):
     assert len(found) <= suggest.TYPES_MAX and len({hint.code for hint in found}) == len(found)
     for hint in found:
         assert hint.words and all(word in text for word in hint.words)
-    assert found or not any(word in text for word in words)
+    assert found or not any(word in text for word in OPEN)
+
+
+MANY = "我来举报村主任：征地的补偿款、青苗费被他贪污了，安置房也先分给他亲戚，集体分配没有我家户口的份。"
+
+
+def test_an_accusation_is_heard_whatever_else_was_said_and_is_no_type_that_is_offered():
+    assert len(codes(MANY)) == suggest.TYPES_MAX and not any(TABLES.type_flag(code, "sealed") for code in codes(MANY))
+    assert suggest.accuses(MANY, TABLES, DAY)
+    assert suggest.accuses("水沟堵了。" * suggest.TEXT_CHARS_MAX + "我要检举。", TABLES, DAY)
+    assert not suggest.accuses("村主任和村干部来调解过两次，镇长也来过。", TABLES, DAY), "who is named is not accused"

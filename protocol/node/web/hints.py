@@ -50,17 +50,11 @@ class Known(msgspec.Struct, frozen=True):
     over_total: int
 
 
-def offered(text: str, tables: Tables, day: date) -> tuple[list[Offered], bool]:
-    """(what is offered, whether it sounds like an accusation, which this form must not take)."""
-    made, accuses = [], False
-    for hint in suggest.types(text, tables, day):
-        if tables.type_flag(hint.code, "sealed"):
-            accuses |= any(word in tables.types[hint.code[:2]].words for word in hint.words)  # 村干部 alone accuses nobody
-            continue
-        made.append(Offered("type", hint.code, tables.type_name(hint.code), hint.words))
+def offered(text: str, tables: Tables, day: date) -> list[Offered]:
+    made = [Offered("type", hint.code, tables.type_name(hint.code), hint.words) for hint in suggest.types(text, tables, day)]
     if urgent := suggest.risk(text, tables):
         made.append(Offered("risk", urgent.code, f"{tables.word('risk', urgent.code)}色风险", urgent.words))
-    return made, accuses
+    return made
 
 
 def places(text: str, ledgers: list[tuple[str, Any]], tables: Tables) -> list[Offered]:
@@ -121,7 +115,9 @@ async def hints(request: Request) -> Response[Any]:
     node = node_of(request)
     form = forms.typed((await request.form()).multi_items())
     text = "".join(form.get("account", [])[:1])
-    found, accuses = offered(text, node.tables(), local(node.clock()).date())
+    day = local(node.clock()).date()
+    found = offered(text, node.tables(), day)
+    accuses = suggest.accuses("\n".join(value for values in form.values() for value in values), node.tables(), day)
     said = "".join(form.get("place_text", [])[:1])
     found += places(text + said, ledgers_to_choose(request), node.tables())
     known = await known_of(request, form)

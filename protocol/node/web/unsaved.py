@@ -12,9 +12,9 @@ from typing import Any, Final, TypeVar
 import msgspec
 from litestar import Request, Response, post
 
+from protocol import suggest
 from protocol.entry import derive
 from protocol.node.unsaved import Draft
-from protocol.node.web.hints import offered
 from protocol.node.web.page import actor_of, node_of, twin
 from protocol.node.web.words import local
 from protocol.problem import Refused
@@ -48,8 +48,7 @@ def is_sealed(request: Request, draft: Draft) -> bool:
     said: dict[str, str] = {name: value for name, value in draft.fields if value}
     if said.get("type") in tables.types and tables.type_flag(said["type"], "sealed"):
         return True
-    text = "".join(value for name, value in draft.fields if name in ("account", "text", "value"))
-    return offered(text, tables, local(node_of(request).clock()).date())[1]
+    return suggest.accuses("\n".join(value for _, value in draft.fields), tables, local(node_of(request).clock()).date())
 
 
 @post("/drafts", status_code=200)
