@@ -78,9 +78,10 @@ class LogDispute(Command):
 
 
 class SealDispute(Command):
-    """密封转交. Encrypted to the county's sealing key at once; what stays here is a receipt without content."""
+    """密封转交. Encrypted to the county's sealing key at once; what stays here is a receipt without content. account: as long as all that
+    was told of a case which is sealed afterwards, for there it is erased."""
 
-    account: Text
+    account: Annotated[str, msgspec.Meta(min_length=1, max_length=20_000)]
     accuser: Annotated[str, msgspec.Meta(max_length=80)] = ""
     accused: Annotated[str, msgspec.Meta(max_length=200)] = ""
     contact: Annotated[str, msgspec.Meta(max_length=100)] = ""

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from protocol.commands import AddNote, EscalateDispute, Party, TakeUpDispute
+from protocol.commands import AddNote, CorrectDispute, EscalateDispute, Party, TakeUpDispute
 from tests.edge.pages_kit import JSON, at, form_of
 from tests.edge.rig import Rig
 from tests.node.desk_kit import TOWN, VILLAGE, new_id
@@ -56,6 +56,25 @@ async def test_all_words_are_gone_everywhere_and_only_the_discipline_desk_reads_
     commands = {e.command for e in await root.journal.subject(subject)}
     box = (await root.journal.subject(reports[0].subject))[0]
     assert box.command not in commands and form["command_id"] != form["seal_id"]
+
+
+async def test_all_that_was_told_goes_along_as_it_stands_now(rig: Rig):
+    subject = await rig.log("village", account="记错了的一句。")
+    long = "征地款的事从头说起，" * 190
+    await rig.say("village", CorrectDispute(id=new_id(), case=subject, field="account", value=long, reason="记错了"))
+    notes = [f"第 {n} 次来，又说：" + "存折复印件在他手上，" * 150 for n in (1, 2)]
+    for text in notes:
+        await rig.say("village", AddNote(id=new_id(), case=subject, text=text))
+    async with at(rig, "village") as client:
+        form = form_of((await client.get(f"/cases/{subject}/seal")).text, "seal-case")
+        assert form["account"] == "\n".join([long, *notes]), "nothing cut, the wrong words left out"
+        too_long = await client.post(f"/cases/{subject}/seal", data={**form, "sure": "1", "account": "长" * 20_001})
+        assert too_long.status_code == 422 and "20000" in too_long.text
+        assert (await client.post(f"/cases/{subject}/seal", data={**form, "sure": "1"})).status_code == 200
+    await rig.everywhere()
+    root = rig.web("root").node
+    (report,) = await root.reads.sealed(root.actor("discipline", "330523/u12"))
+    assert report.account == form["account"]
 
 
 async def test_a_note_that_was_on_its_way_when_it_was_sealed_is_erased_when_it_arrives(rig: Rig):

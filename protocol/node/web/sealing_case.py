@@ -20,18 +20,17 @@ from protocol.node.web.cases import context_of
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
 from protocol.problem import Refused
 
-ACCOUNT_CHARS_MAX: Final = 2000
-SAID: Final = ("DisputeLogged", "MediationRecorded", "NoteAdded")  # whose words may belong into the report
+SAID: Final = ("MediationRecorded", "NoteAdded")  # whose words may belong into the report, after what the case is about
 
 
 async def sealing_context(request: Request, subject: str) -> dict[str, Any]:
     """Raises Refused case_unknown."""
     node, actor = node_of(request), actor_of(request)
     case: Case = await node.reads.case(actor, subject)
-    texts = [line.text.get(label, "") for line in case.lines if line.kind in SAID for label in ("事情经过", "经过", "备注")]
+    texts = [line.text.get(label, "") for line in case.lines if line.kind in SAID for label in ("经过", "备注")]
     mine = next((p for p in case.parties if p.side == "applicant"), None)
     first = {
-        "account": "\n".join(dict.fromkeys(text for text in texts if text))[:ACCOUNT_CHARS_MAX],
+        "account": "\n".join(dict.fromkeys(text for text in (case.account, *texts) if text)),  # whole: what is left out is erased
         "accuser": mine.name if mine else "",
         "contact": mine.phone if mine else "",
         "accused": "、".join(p.name for p in case.parties if p.side == "respondent"),
