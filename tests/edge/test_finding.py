@@ -1,4 +1,4 @@
-"""找: what one word finds too much of is narrowed by a second sign, at a press."""
+"""找: what one word finds too much of is narrowed by a second sign, at a press. A code is found however it was typed."""
 
 import html
 import re
@@ -9,6 +9,7 @@ from protocol.node import finding
 from protocol.node.web import lists
 from tests.edge.pages_kit import JSON, at
 from tests.edge.rig import Rig
+from tests.node.desk_kit import new_id
 
 
 async def test_what_a_word_finds_too_much_of_is_narrowed_by_a_second_sign(rig: Rig, monkeypatch: pytest.MonkeyPatch):
@@ -32,3 +33,13 @@ async def test_what_a_word_finds_too_much_of_is_narrowed_by_a_second_sign(rig: R
         assert '超过 <span id="total">3</span> 件' in page
         year = html.unescape(lists.Query(text="2026").also("year", "2026"))
         assert (await client.get(year, headers=JSON)).json()["total"] == len(cases)
+
+
+async def test_a_case_is_merged_into_the_one_whose_code_was_typed_full_width_and_small(rig: Rig):
+    first, second = await rig.log("village"), await rig.log("village")
+    code = "".join(chr(ord(c) + 0xFEE0) for c in (await rig.case("village", first)).code.lower())
+    async with at(rig, "village") as client:
+        form = {"command_id": new_id(), "into": f" {code} ", "reason": "同一件事"}
+        done = await client.post(f"/cases/{second}/MergeDispute", data=form, headers=JSON)
+        assert done.status_code == 200, done.text
+    assert (await rig.case("village", second)).merged_into == first

@@ -41,7 +41,12 @@ def test_a_whole_form_is_a_command_and_an_empty_row_of_a_party_is_left_out():
         ({"party_name": ["叶根土", ""], "party_phone": ["", "1380000"]}, "parties", "请填写第 2 位当事人的姓名。"),
         ({"headcount": "几个"}, "headcount", "涉及人数不对：请只填数字。"),
         ({"headcount": "0"}, "headcount", "涉及人数不对：要至少 1。"),
+        ({"headcount": "③"}, "headcount", "涉及人数不对：请只填数字。"),
         ({"amount": "很多"}, "amount", None),
+        ({"amount": "①"}, "amount", None),
+        ({"amount_fen": "²"}, "amount", "金额不对：请只填数字。"),
+        ({"amount_fen": "9" * 5000}, "amount", "金额不对：请只填数字。"),
+        ({"happened_ms": "③"}, "happened_ms", "发生时间不对：请写成 2026-11-24 10:02 这样的时间。"),
         ({"happened_ms": "上礼拜"}, "happened_ms", "发生时间不对：请写成 2026-11-24 10:02 这样的时间。"),
         ({"title": "题" * 101}, "title", "标题最多 100 个字，现在有 101 个。"),
     ],
@@ -89,6 +94,9 @@ def test_a_correction_takes_the_shape_of_its_field():
     assert corrected("headcount", "4").command.value == 4
     assert corrected("amount_fen", "3万").command.value == 3_000_000
     assert corrected("type", "0204 界址围墙").command.value == "0204"
+    assert corrected("place_text", "").command.value == "", "a wrong place is taken out"
+    assert corrected("headcount", "４").command.value == 4, "full width"
+    assert corrected("headcount", "③").wrong == {"value": "人数不对：请只填数字。"}
     assert corrected("account", "").wrong == {"value": "请填写改成什么。"}
     assert corrected("parties", "", party_name="张三").command.value == [Party("张三")]
 

@@ -105,6 +105,20 @@ async def test_who_does_not_hold_it_reads_and_changes_nothing(rig: Rig):
         assert refused.status_code == 409 and refused.json()["code"] == "not_holder"
 
 
+async def test_what_was_typed_about_a_party_who_is_withdrawn_meanwhile_is_said_and_stays(rig: Rig):
+    subject = await case_with_card(rig)
+    async with at(rig, "village") as client:
+        page = (await client.get(f"/cases/{subject}/parties")).text
+        correct, withdraw = form_of(page, "correct-p2"), form_of(page, "withdraw-p1")
+        await client.post(f"/cases/{subject}/WithdrawParty", data={**form_of(page, "withdraw-p2"), "reason": "认错了人"})
+        typed = {**correct, "party_name": "叶根泉", "party_phone": "13900009999", "reason": "身份证上是泉"}
+        gone = await client.post(f"/cases/{subject}/CorrectParty", data=typed)
+        assert gone.status_code >= 400 and 'role="alert"' in gone.text and "您写的没有存下" in gone.text
+        assert [word for word in ("叶根泉", "13900009999", "身份证上是泉") if f"<dd>{word}</dd>" not in gone.text] == []
+        last = await client.post(f"/cases/{subject}/WithdrawParty", data={**withdraw, "reason": "也不是他"})
+        assert last.status_code >= 400 and 'role="alert"' in last.text and "<dd>也不是他</dd>" in last.text
+
+
 async def test_what_was_typed_comes_back_after_the_sign_in(rig: Rig):
     subject = await case_with_card(rig)
     async with at(rig, "village") as client:

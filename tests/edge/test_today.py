@@ -1,12 +1,15 @@
 """今天: a person's own cases stand in front however many of colleagues are due before them, and a list has them all; what is stuck on its
 way stands there until every level has it."""
 
+import html
+import re
+
 from protocol.calendar import DAY_MS, MINUTE_MS
-from protocol.commands import AcceptDispute, NameHandler
+from protocol.commands import AcceptDispute, EscalateDispute, NameHandler, TakeUpDispute
 from protocol.node.web import today
-from tests.edge.pages_kit import JSON, at, section
-from tests.edge.rig import Rig
-from tests.node.desk_kit import add_person, new_id
+from tests.edge.pages_kit import JSON, at, form_of, section
+from tests.edge.rig import PASSWORD, Rig
+from tests.node.desk_kit import TOWN, add_person, new_id
 
 
 async def many(rig: Rig, own: int) -> list[str]:
@@ -95,3 +98,56 @@ async def test_while_the_link_is_up_it_goes_out_now_and_of_many_the_first_are_sh
     rig.web("village").pump.connected = True
     shown = await stuck(rig, "village")
     assert (shown.count("<li>"), "共 3 件" in shown, "条正在送出。" in shown, 'href="/link"' in shown) == (2, True, True, True)
+
+
+WORDS = "写到一半的一句话"
+
+
+async def opened(client, form: str, *fields: tuple[str, str]):
+    """What 今天 leads to for a draft of that form."""
+    draft = {"form": form, "tab": "t", "command": new_id(), "fields": [*fields, ("risk", "red")]}
+    assert (await client.post("/drafts", json=draft, headers=JSON)).status_code == 200
+    halves = section((await client.get("/today")).text, "today-halves")
+    return await client.get(html.unescape(re.search(r'<a href="([^"]+)">', halves)[1]), follow_redirects=True)
+
+
+async def test_a_half_written_step_that_is_not_offered_any_more_is_read_and_thrown_away(rig: Rig):
+    subject = await rig.log("village")
+    await rig.say("village", EscalateDispute(id=new_id(), case=subject, to=TOWN, reason="调不动"))
+    await rig.everywhere()
+    await rig.say("town", TakeUpDispute(id=new_id(), case=subject))
+    await rig.everywhere()
+    async with at(rig, "village") as client:
+        gone = ("/cases/{}/RecordMediation ", "account"), ("/cases/{}/CorrectParty p9", "reason"), ("/tasks/{}/TellTask ", "text")
+        for (form, field), case in zip(gone, (subject, subject, "0" * 32), strict=True):
+            page = await opened(client, form.format(case), (field, WORDS))
+            assert (
+                page.status_code == 200
+                and "这一步现在不能办了" in page.text
+                and f"<dd>{WORDS}</dd>" in page.text
+                and "<dd>red" not in page.text
+            )
+            sent = re.search(r'<form method="post" action="/drafts/forget">.*?</form>', page.text, re.DOTALL)[0]
+            names = dict(re.findall(r'name="(of|tab)" value="([^"]*)"', sent))
+            assert (await client.post("/drafts/forget", data=names)).status_code == 303
+            assert await rig.web("village").unsaved.of(rig.persons["village"][0]) == []
+        note = await opened(client, f"/cases/{subject}/AddNote ", ("text", WORDS))
+        assert f'action="/cases/{subject}/AddNote"' in note.text, "what is still offered leads to its form"
+
+
+async def test_a_further_matter_of_a_visitor_leads_to_his_form(rig: Rig):
+    subject = await rig.log("village")
+    async with at(rig, "village") as client:
+        page = await opened(client, f"/cases {subject}", ("visit", subject), ("account", WORDS))
+        form = form_of(page.text, "log")
+        assert (form["visit"], form["party_name"][0]) == (subject, "叶根土")
+
+
+async def test_what_was_sent_about_a_case_that_is_out_of_sight_since_is_read_after_signing_in(rig: Rig):
+    async with at(rig, "village") as client:
+        for step in ("RecordMediation", "AddParty", "TransferDispute", "AssignTask"):
+            await client.post("/sign-out")
+            refused = await client.post(f"/cases/{'0' * 32}/{step}", data={"command_id": new_id(), "reason": WORDS, "party_phone": "139"})
+            back = await client.post("/sign-in", data={**form_of(refused.text, "sign-in"), "name": "wangfang", "password": PASSWORD})
+            assert back.status_code == 200 and "set-cookie" in back.headers
+            assert f"<dd>{WORDS}</dd>" in back.text and "<dt>电话</dt><dd>139</dd>" in back.text and "已经放回来" not in back.text

@@ -15,7 +15,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath
 
-from protocol import clocks, dispute, office, place
+from protocol import clocks, codes, dispute, office, place
 from protocol.case import Case, Line, key_text
 from protocol.commands import (
     CASE_COMMANDS,
@@ -313,7 +313,7 @@ async def act(request: Request, subject: FromPath[str], command: FromPath[str]) 
 
 async def _resolved(request: Request, kind: type[CaseCommand], form: forms.Typed) -> dict[str, Any]:
     """What people type as a code and the command wants as an id: the case to merge into. Raises Refused (field into)."""
-    code = (form.get("into") or [""])[0]
+    code = codes.as_code((form.get("into") or [""])[0])
     if "into" not in kind.__struct_fields__ or not code or len(code) == 32:
         return {}
     found = await node_of(request).reads.cases(actor_of(request), text=code, per=MERGE_FOUND_MAX)

@@ -33,6 +33,7 @@ LISTS: Final = ("terms", "due", "units")
 # A control named `form` would hide the form's own property of that name from every script of the page (htmx could not send it).
 CONTROLS: Final = {"form": "paper_form"}
 PAGE_PERSON: Final = "page_person"
+DIGITS_MAX: Final = 18  # of a whole number; an amount or a time in ms has fewer
 TRUE: Final = ("true", "on", "1", "yes")
 
 WHAT: Final[dict[str, str]] = {
@@ -230,9 +231,14 @@ def _sentence(label: str, field: str, value: Any, error: str) -> Refused:
     return Refused("field_impossible", field=field, what=label, why="请重新选一次")
 
 
+def whole(text: str) -> int | None:
+    """A whole number from 0 as people type it, full-width digits too; None for anything else (③ and ² are digits of no number)."""
+    return int(text) if text.isdecimal() and len(text) <= DIGITS_MAX else None
+
+
 def _ms(kind: type[Command], name: str, text: str) -> int:
-    if text.isdigit():
-        return int(text)
+    if (ms := whole(text)) is not None:
+        return ms
     try:
         return int(datetime.fromisoformat(text).replace(tzinfo=LOCAL).timestamp() * 1000)
     except ValueError as error:
@@ -248,9 +254,11 @@ def _fen(form: Typed) -> Any:
         except (ValueError, Refused) as error:
             raise Refused("field_impossible", field="amount", what=WHAT["amount"], why="请写成 41260.50 或 4.5万 这样的数") from error
     fen = (form.get("amount_fen") or [""])[0]
-    if fen and not fen.isdigit():
+    if not fen:
+        return msgspec.UNSET
+    if (number := whole(fen)) is None:
         raise Refused("field_impossible", field="amount", what=WHAT["amount"], why="请只填数字")
-    return int(fen) if fen else msgspec.UNSET
+    return number
 
 
 def _parties(form: Typed) -> list[Party]:
@@ -277,12 +285,12 @@ def _corrected(form: Typed) -> Any:
     if field == "amount_fen":
         fen = _fen({"amount": [text]})
         return None if fen is msgspec.UNSET else fen
-    if not text:
+    if not text and field != "place_text":  # a wrong place is taken out
         raise Refused("field_missing", field="value", what=WHAT["value"])
     if field == "headcount":
-        if not text.isdigit():
+        if (number := whole(text)) is None:
             raise Refused("field_impossible", field="value", what="人数", why="请只填数字")
-        return int(text)
+        return number
     return text.split()[0] if field == "type" else text
 
 

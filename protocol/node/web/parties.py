@@ -15,7 +15,7 @@ from litestar.params import FromPath
 from protocol import dispute
 from protocol.case import Case
 from protocol.commands import AddParty, CaseCommand, CorrectParty, WithdrawParty
-from protocol.node.web import forms
+from protocol.node.web import carried, forms
 from protocol.node.web.cases import context_of
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
 from protocol.node.web.register import outcome_twin
@@ -109,6 +109,9 @@ async def _shown(
 ) -> Response[Any]:
     typed: dict[str, Any] = {name: values[0] for name, values in form.items()}
     told = {"form": typed, "wrong": wrong, "sentence": sentence, "asked": typed.get("party_id") or NEW, "doing": command}
+    path = f"/cases/{subject}/{command}"
+    if not await carried.is_offered(request, path, carried.about_of(form)):  # nobody's row: what was typed is read at the top
+        told["left"] = carried.words_of(path, form)
     return await page(request, "parties.html", status=status, **{**await parties_context(request, subject), **told})
 
 

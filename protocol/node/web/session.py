@@ -117,7 +117,7 @@ async def page_of_another(request: Request) -> Response[Any] | None:
     if request.method != "POST" or is_htmx(request) or wants_json(request) or request.route_handler.opt.get("public"):
         return refused(request, refusal)
     carry = await _carry(request)
-    left = carried.words_of(whose.carried(carry)["form"])  # to be read and copied: of what is sealed that is all
+    left = carried.words_of(request.url.path, whose.carried(carry)["form"])  # to be read and copied: of what is sealed that is all
     if _is_sealed(request):
         carry = ""
     else:
@@ -172,7 +172,8 @@ async def _not_signed_in(request: Request, form: dict[str, str], refusal: Refuse
         return fragment(request, "_sign_in_again.html", status=refusal.status, form=shown, sentence=refusal.sentence, code=refusal.code)
     more: dict[str, Any] = {"next": _inside(form.get("next", "")), "carry": form.get("carry", "")}
     if refusal.code == "sign_in_of_another":
-        more["left"] = carried.words_of(whose.carried(more["carry"]).get("form", {}))
+        kept = whose.carried(more["carry"])
+        more["left"] = carried.words_of(kept.get("path", ""), kept.get("form", {}))
     return await page(request, "sign_in.html", status=refusal.status, form=shown, sentence=refusal.sentence, **more)
 
 
@@ -189,7 +190,9 @@ async def _signed_in(request: Request, form: dict[str, str]) -> Response[Any]:
 
 
 async def _reopened(request: Request, path: str, form: forms.Typed, has_file: bool) -> Response[Any]:
-    """The form that was being sent when the session had ended, filled again; nothing is written by this."""
+    """The form that was being sent when the session had ended, filled again, or its words where no page has it any more; nothing is written."""
+    if not await carried.is_offered(request, path, carried.about_of(form)):
+        return await carried.left(request, path, form)
     match path.strip("/").split("/"):
         case ["cases"]:
             return await register.form_page(request, form)

@@ -11,5 +11,5 @@ CONTACTS_MAX: Final = 10
 
 def contacts_of(case: Case, chosen: list[str]) -> list[Party]:
     """Name, side, kind, phone and address of the parties ticked, nothing else of them."""
-    ticked = [case.parties[int(i)] for i in chosen if i.isdigit() and int(i) < len(case.parties)]
+    ticked = [case.parties[int(i)] for i in chosen if i.isdecimal() and int(i) < len(case.parties)]
     return [Party(name=p.name, side=p.side, kind=p.kind, phone=p.phone, address=p.address) for p in ticked][:CONTACTS_MAX]

@@ -6,6 +6,7 @@ The lists are those of /cases (listing.VIEWS); this page shows the head of each 
 """
 
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import msgspec
 from litestar import Request, Response, get
@@ -16,7 +17,7 @@ from protocol.events import facts_of
 from protocol.node.listing import Narrowed
 from protocol.node.shown import CaseRow
 from protocol.node.unsaved import Draft
-from protocol.node.web import cases, guides, link
+from protocol.node.web import carried, cases, guides, link
 from protocol.node.web import tracks as tasks
 from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
 from protocol.node.web.words import SOON_MS
@@ -38,11 +39,6 @@ TYPED: Final = (
     "party_name",
     "name",
 )  # what a half-written form is known by
-FORM_NAMES: Final = {**COMMAND_NAMES, "erase": "依法删除", "ReassignTask": "改派"}
-OWN_PAGES: Final = {
-    "AssignTask": "dispatch", "TransferDispute": "transfer", "RequestTask": "ask", "AddParty": "parties", "CorrectParty": "parties",
-    "WithdrawParty": "parties", "DecideReview": "", "erase": "erase",
-}  # fmt: skip
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -162,21 +158,12 @@ def halves(drafts: list[Draft]) -> list[Half]:
         address = draft.form.partition(" ")[0].strip("/").split("/")
         said: dict[str, str] = {name: value for name, value in draft.fields if value}
         words = next((said[name] for name in TYPED if name in said), "")[:WORDS_CHARS]
+        href = f"/drafts/open?{urlencode({'of': draft.form, 'tab': draft.tab})}"
         if address == ["cases"]:
-            made.append(Half("登记纠纷", words, "/cases/new", draft.at_ms))
+            made.append(Half("登记纠纷", words, href, draft.at_ms))
         elif address[0] in ("cases", "tasks") and len(address) > 2:
-            made.append(Half(FORM_NAMES.get(address[-1], "没写完的"), words, _page_of(address), draft.at_ms))
+            made.append(Half(carried.STEP_NAMES.get(address[-1], "没写完的"), words, href, draft.at_ms))
     return made
-
-
-def _page_of(address: list[str]) -> str:
-    """Where the form stands that would be sent there."""
-    match address:
-        case ["cases", subject, command]:
-            return f"/cases/{subject}/{OWN_PAGES[command]}".rstrip("/") if command in OWN_PAGES else f"/cases/{subject}?step={command}"
-        case ["tasks", subject, _]:
-            return f"/tasks/{subject}"
-    return "/" + "/".join(address)  # tasks/SUBJECT/ask/STEP is a page of its own
 
 
 async def pressing(request: Request) -> tuple[list[tasks.Track], int]:

@@ -3,6 +3,8 @@
     POST /drafts         {form, tab, command, turn, unsure, fields}   → {"kept": "10:32"}, or {"sealed": true} and nothing is kept
     POST /drafts/find    {forms: […]}                                 → {"drafts": […], "saved": […]} of the person who asks
     POST /drafts/drop    {form, tab}
+    GET  /drafts/open?of=&tab=      leads to the form that it belongs to; where that step is not offered any more its words are read there
+    POST /drafts/forget      of, tab: thrown away there
 
 What is, or sounds like, an accusation is kept nowhere and wiped where it was: it belongs into 密封转交.
 """
@@ -10,11 +12,14 @@ What is, or sounds like, an accusation is kept nowhere and wiped where it was: i
 from typing import Any, Final, TypeVar
 
 import msgspec
-from litestar import Request, Response, post
+from litestar import Request, Response, get, post
+from litestar.params import FromQuery
+from litestar.response import Redirect
 
 from protocol import suggest
 from protocol.entry import derive
 from protocol.node.unsaved import Draft
+from protocol.node.web import carried, forms
 from protocol.node.web.page import actor_of, node_of, twin
 from protocol.node.web.words import local
 from protocol.problem import Refused
@@ -78,5 +83,27 @@ async def drop(request: Request) -> Response[Any]:
     return twin({"dropped": True})
 
 
+@get("/drafts/open")
+async def open_draft(request: Request, of: FromQuery[str] = "", tab: FromQuery[str] = "") -> Response[Any]:
+    drafts = await node_of(request).unsaved.of(actor_of(request).person)
+    draft = next((one for one in drafts if (one.form, one.tab) == (of, tab)), None)
+    path, _, about = of.partition(" ")
+    if draft is None:  # saved or thrown away since
+        return Redirect("/", status_code=303)
+    if await carried.is_offered(request, path, about):
+        return Redirect(carried.page_of(path, about), status_code=303)
+    return await carried.left(request, path, forms.typed(draft.fields), draft)
+
+
+@post("/drafts/forget")
+async def forget(request: Request) -> Redirect:
+    form = {name: values[0] for name, values in forms.typed((await request.form()).multi_items()).items()}
+    tab = form.get("tab", "")
+    for draft in await node_of(request).unsaved.of(actor_of(request).person):
+        if (draft.form.strip(), draft.tab) == (form.get("of", ""), tab):
+            await node_of(request).unsaved.drop(actor_of(request).person, draft.form, draft.tab)
+    return Redirect("/", status_code=303)
+
+
 def routes() -> list:
-    return [keep, find, drop]
+    return [keep, find, drop, open_draft, forget]

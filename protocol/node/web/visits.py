@@ -30,6 +30,8 @@ from protocol.commands import (
     TellTask,
     UrgeTask,
 )
+from protocol.context import Context
+from protocol.events import Actor
 from protocol.node.errands import linked_id
 from protocol.node.web import forms, papers, reassigning, task_steps, team
 from protocol.node.web import print as paper
@@ -186,13 +188,21 @@ async def tasks_live(request: Request) -> str:
     return rendered(request, "visits/_tasks_live.html", await tasks_context(request))
 
 
+def forms_of(task: Task, actor: Actor, rules: Context) -> set[str]:
+    """The steps that a task's page has a form for."""
+    found = {step.command for step in steps_task(task, actor, rules)}
+    if task.status not in TASK_OPEN or task.link:  # nobody of the linked task hears it
+        found.discard("TellTask")
+    return found if task.unit else found - {"ConfirmTask", "DeclineTask", "ReportTask"}  # a cadre answers on the phone
+
+
 async def task_context(request: Request, subject: str) -> dict[str, Any]:
     """Raises Refused task_unknown."""
     node, actor = node_of(request), actor_of(request)
     task: Task = await node.reads.task(actor, subject)
     keys = [(line.head.ledger, *line.key) for line in task.lines]
     writers = {line.head.author[0] for line in task.lines}
-    offered = {step.command for step in steps_task(task, actor, context_of(request))}
+    offered = forms_of(task, actor, context_of(request))
     known = await track(request, task)
     return {
         "task": task,
@@ -206,10 +216,10 @@ async def task_context(request: Request, subject: str) -> dict[str, Any]:
         "may_urge": "UrgeTask" in offered,
         "may_recall": "RecallTask" in offered,
         "asked": question_of(task),
-        "may_tell": "TellTask" in offered and task.status in TASK_OPEN and not task.link,  # nobody of the linked task hears it
+        "may_tell": "TellTask" in offered,
         "reviewed": {review.item: review for review in task.reviews} if "DecideTaskReview" in offered else {},
         "linked": await linked_here(request, task),
-        "answers": offered & {"ConfirmTask", "DeclineTask", "ReportTask"} if task.unit else set(),
+        "answers": offered & {"ConfirmTask", "DeclineTask", "ReportTask"},
         "form": {},
         "wrong": {},
     }
