@@ -126,22 +126,34 @@ class People:
             await w.connection.execute(text("delete from session where token_hash = :h"), {"h": _hash(token)})
 
     async def actor(self, token: str, now_ms: int) -> Actor | None:
-        """Who acts by this session: None when unknown, idle too long, without a password of their own, or when the post ended."""
+        """Who acts by this session, which is thereby in use: None, and it is over, as for `standing`."""
+        session, actor = await self._acting(token, now_ms)
+        if session is not None and not session.once:
+            if actor is None:
+                await self.sign_out(token)
+            elif now_ms - session.seen_ms > TOUCH_MS:
+                await self._touch(token, now_ms)
+        return actor
+
+    async def standing(self, token: str, now_ms: int) -> Actor | None:
+        """As `actor`, of what a page asks by itself: it keeps nobody signed in. None: unknown, idle too long, without a password of their
+        own, or the post ended."""
+        return (await self._acting(token, now_ms))[1]
+
+    async def _acting(self, token: str, now_ms: int) -> tuple[Any, Actor | None]:
+        """The session, None when unknown, and who acts by it."""
         async with self._journal.read() as c:
             session = await _one(c, _SESSION, token_hash=_hash(token))
             if session is None or session.once:
-                return None
+                return session, None
             posts = await self._posts_of(c, session.person)
         post = next((p for p in posts if p.post == session.post), None)
         powers = self._powers(post) if post else frozenset()
         idle_ms_max = FIELD_IDLE_MS_MAX if powers == FIELD else self._idle_ms_max
         if post is None or now_ms - session.seen_ms > idle_ms_max or session.until_ms < now_ms:
-            await self.sign_out(token)
-            return None
-        if now_ms - session.seen_ms > TOUCH_MS:
-            await self._touch(token, now_ms)
+            return session, None
         name, also = session.name or session.account, self._tables().places_merged_into(post.office)
-        return Actor(session.person, post.post, post.office, powers, name, also)
+        return session, Actor(session.person, post.post, post.office, powers, name, also)
 
     async def _touch(self, token: str, now_ms: int) -> None:
         """The session is in use. A full or locked store is no reason to turn the person away: what they came to save will say so."""

@@ -1,17 +1,22 @@
 """What a page of the desk is sent by itself: one rendering for a whole office where all see the same, one's own for whoever asks for that."""
 
 import re
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
+import pytest
 
-from protocol.calendar import DAY_MS
-from protocol.commands import AcceptDispute, NameHandler
+from protocol.calendar import DAY_MS, MINUTE_MS
+from protocol.commands import AcceptDispute, EndPost, GivePost, NameHandler
+from protocol.node.people import IDLE_MS_MAX
+from protocol.node.web import stream
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, served
-from tests.node.desk_kit import add_person, new_id
+from tests.node.desk_kit import VILLAGE, add_person, new_id
 
+MESSAGES_MAX = 40  # of a stream that ought to be over
 LIST = "/stream?view=list&list=due"
 
 
@@ -39,6 +44,52 @@ def first_messages(village: Served, address: str, *accounts: str) -> list[set[st
             message = "".join(iter(lambda lines=lines: next(lines), ""))
             shown.append(set(re.findall(r'id="case-(\w+)"', message)))
     return shown
+
+
+def read_until_over(village: Served, ends: Callable[[httpx.Client], object]) -> str:
+    """All that a page of the desk is sent from the moment on at which its session ends, while something new comes all the time."""
+    with httpx.Client(base_url=village.url["village"], timeout=20) as client:
+        assert client.post("/sign-in", data={"name": "wangfang", "password": PASSWORD}).status_code == 303
+        with client.stream("GET", "/stream?view=list&list=all") as answer:
+            lines = answer.iter_lines()
+            "".join(iter(lambda: next(lines), ""))
+            ends(client)
+            said = []
+            for line in lines:
+                said.append(line)
+                if not line and said.count("") < MESSAGES_MAX:
+                    village.do(lambda rig: rig.log("village"))
+                elif not line:
+                    break
+            return "".join(said)
+
+
+def test_a_page_whose_session_or_post_ended_is_sent_nothing_more_also_where_much_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(stream, "STILL_THERE_S", 0.3)
+    with served(tmp_path, "village") as village:
+        url, other = village.url["village"], "mediator.0000000a"
+
+        async def given(rig: Rig) -> None:
+            node, person = rig.nodes["village"].node, rig.persons["village"][0]
+            await node.say(
+                GivePost(id=new_id(), post=other, person=person, office=VILLAGE, title="专职调解员"), node.actor("admin", VILLAGE)
+            )
+
+        async def idle(rig: Rig) -> None:
+            rig.county.clock.pass_ms(IDLE_MS_MAX + MINUTE_MS)
+
+        async def ended(rig: Rig) -> None:
+            node = rig.nodes["village"].node
+            await node.say(EndPost(id=new_id(), post=other, office=VILLAGE, reason="换届"), node.actor("admin", VILLAGE))
+
+        village.do(given)
+        for how in (
+            lambda _: village.do(idle),
+            lambda client: httpx.post(f"{url}/sign-out", cookies=client.cookies),
+            lambda client: httpx.post(f"{url}/post", data={"post": other}, cookies=client.cookies),
+            lambda _: village.do(ended),  # the next sign-in began with the post chosen last
+        ):
+            assert "登录已过期" in read_until_over(village, how)
 
 
 def test_ones_own_list_is_never_that_of_a_colleague_at_the_same_address(tmp_path: Path):

@@ -129,19 +129,28 @@ def channel_of(request: Request, view: View) -> tuple[Any, Channel]:
     return key, channels[key]
 
 
+async def is_still_theirs(request: Request) -> bool:
+    """Whether the session that asked goes on, by the same post. To look at a page is no use of it."""
+    now, actor = await node_of(request).people.standing(request.cookies.get(COOKIE, ""), node_of(request).clock()), actor_of(request)
+    return now is not None and (now.person, now.post) == (actor.person, actor.post)
+
+
 async def changes(request: Request, view: View) -> AsyncIterator[ServerSentEventMessage]:
-    """State now, then each newer state. Ends with the browser, with the session, or when there is nothing to see any more."""
+    """State now, then each newer state. Ends with the browser, with the session or its post, or when there is nothing to see any more."""
     key, channel = channel_of(request, view)
     channel.enter()
     try:
-        seen = 0
+        seen, asked_s = 0, time.monotonic()
         while True:
-            try:
-                seen = await asyncio.wait_for(channel.next(seen), STILL_THERE_S)
-            except TimeoutError:
-                if not await node_of(request).people.posts(request.cookies.get(COOKIE, "")):
+            before = seen
+            with suppress(TimeoutError):
+                seen = await asyncio.wait_for(channel.next(seen), max(asked_s + STILL_THERE_S - time.monotonic(), 0))
+            if time.monotonic() - asked_s >= STILL_THERE_S:  # also where something new comes all the time
+                asked_s = time.monotonic()
+                if not await is_still_theirs(request):
                     yield ServerSentEventMessage(data=rendered(request, "_expired.html", {}))
                     return
+            if seen == before and not channel.over:
                 yield ServerSentEventMessage(data=None, comment="still here")
                 continue
             if channel.over:
