@@ -20,6 +20,11 @@ SENTENCES: Final[dict[str, tuple[int, str]]] = {
         409,
         "这一页是{theirs}打开的，现在登录的是{mine}：什么也没有存下。请{theirs}重新登录，再点一次；{mine}要办，请刷新这一页。",
     ),
+    "page_of_post": (
+        409,
+        "这一页是以{theirs}的岗位打开的，现在的岗位是{mine}：什么也没有存下。要接着办，请重新登录，再点一次；要以{mine}的岗位办，请刷新这一页。",
+    ),
+    "form_of_post": (409, "这些是以{theirs}的岗位写的，现在的岗位是{mine}：什么也没有存下。请重新登录，写的会原样回来。"),
     "form_of_another": (409, "这些是{theirs}打开的页上写的，现在登录的是{mine}：什么也没有存下。请{theirs}登录，写的会原样回来。"),
     "sign_in_of_another": (409, "这一页是{theirs}打开的，要{theirs}来登录；写的都还在这一页上。{mine}没有登录，要办请另开一页。"),
     "sign_in_wrong": (401, "账号或密码不对。"),

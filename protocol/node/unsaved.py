@@ -1,20 +1,21 @@
 """What was typed into a form and is not saved yet: it outlives the page, the session, the program and a power cut, for its person alone.
 
     unsaved = Unsaved(journal, clock)
-    await unsaved.keep(person, draft)         in place of what this form of this tab had
-    await unsaved.of(person)                  newest first
-    await unsaved.drop(person, form, tab)
+    await unsaved.keep(person, draft)                 in place of what this form of this tab had, for the same office
+    await unsaved.of(person, offices)                 newest first
+    await unsaved.drop(person, form, tab, office)
 
 Rows of this node's own store, encrypted with it; they never travel and no browser keeps them. A draft whose command was accepted meanwhile
 is none any more. What nobody touched for KEPT_MS goes, and an erased case takes its drafts along (Writing.erase).
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from hashlib import sha256
 from typing import Final
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import among, bound, fetch, run
@@ -34,7 +35,8 @@ _OLDEST: Final = "delete from draft where account = :account and id not in (sele
 
 class Draft(msgspec.Struct, frozen=True):
     """form: address it would be sent to, and what it is about there · tab: of a browser · command: id it would be sent with · unsure: it was sent, and the
-    answer never came · turn: of two of the same form and tab the higher one is newer · fields: (name, value) as typed · at_ms: this node's clock.
+    answer never came · turn: of two of the same form and tab the higher one is newer · fields: (name, value) as typed · at_ms: this node's clock
+    · office: that it was written for, "" = of an older program, any.
     """
 
     form: str
@@ -44,6 +46,7 @@ class Draft(msgspec.Struct, frozen=True):
     turn: int = 0
     unsure: bool = False
     at_ms: int = 0
+    office: str = ""
 
 
 class Unsaved:
@@ -57,22 +60,30 @@ class Unsaved:
         if len(content) > CONTENT_BYTES_MAX or max(len(draft.form), len(draft.tab), len(draft.command)) > NAME_CHARS_MAX:
             raise Refused("field_impossible", field="account", what="草稿", why="写得太长了，存不下，请先保存")
         about = _SUBJECT.search(draft.form)
-        row = {"id": _id(person, draft.form, draft.tab), "account": person, "form": draft.form, "subject": about[1] if about else ""}
+        row = {
+            "id": _id(person, draft.form, draft.tab, draft.office),
+            "account": person,
+            "form": draft.form,
+            "subject": about[1] if about else "",
+        }
         async with self._journal.writing() as w:
             old = await fetch(w.connection, "select content from draft where id = :id", row)
             if old and _read(old[0][0]).turn > draft.turn:
                 return now_ms  # it was overtaken on its way
+            await _drop(w.connection, person, draft.form, draft.tab, "")  # as an older program kept it
             await run(w.connection, _PUT, [{**row, "content": content, "updated_ms": now_ms}])
             await run(w.connection, _OLDEST, [{"account": person, "most": OF_PERSON_MAX}])
         return now_ms
 
-    async def drop(self, person: str, form: str, tab: str) -> None:
+    async def drop(self, person: str, form: str, tab: str, office: str = "") -> None:
         async with self._journal.writing() as w:
-            await run(w.connection, "delete from draft where id = :id", [{"id": _id(person, form, tab)}])
+            await _drop(w.connection, person, form, tab, office)
 
-    async def of(self, person: str) -> list[Draft]:
+    async def of(self, person: str, offices: Collection[str] = ()) -> list[Draft]:
+        """offices: only what may be brought back for them; none = all."""
         rows = await self._journal.rows("draft", "account = :account", {"account": person}, order="updated_ms desc, id")
-        return [_read(row["content"]) for row in rows]
+        drafts = [_read(row["content"]) for row in rows]
+        return [draft for draft in drafts if not offices or draft.office in ("", *offices)]
 
     async def saved(self, person: str, drafts: list[Draft]) -> list[Draft]:
         """Those whose command was accepted; they are forgotten."""
@@ -84,7 +95,8 @@ class Unsaved:
         done = [draft for draft in drafts if draft.command in {row[0] for row in rows}]
         if done:
             async with self._journal.writing() as w:
-                await run(w.connection, "delete from draft where id = :id", [{"id": _id(person, one.form, one.tab)} for one in done])
+                for one in done:
+                    await _drop(w.connection, person, one.form, one.tab, one.office)
         return done
 
     async def tidy(self) -> None:
@@ -95,8 +107,13 @@ class Unsaved:
                 await run(w.connection, "delete from draft where updated_ms < :before", [{"before": before_ms}])
 
 
-def _id(person: str, form: str, tab: str) -> str:
-    return sha256(f"{person}\0{form}\0{tab}".encode()).hexdigest()[:32]
+async def _drop(c: AsyncConnection, person: str, form: str, tab: str, office: str) -> None:
+    ids = {_id(person, form, tab, office), _id(person, form, tab, "")}
+    await run(c, "delete from draft where id = :id", [{"id": id_} for id_ in ids])
+
+
+def _id(person: str, form: str, tab: str, office: str) -> str:
+    return sha256("\0".join((person, form, tab, *([office] if office else []))).encode()).hexdigest()[:32]
 
 
 def _read(content: bytes) -> Draft:

@@ -4,10 +4,10 @@ import json
 import re
 from html import unescape
 
-from protocol.commands import Party
+from protocol.commands import EndPost, GivePost, Party
 from tests.edge.pages_kit import HTMX, JSON, at, form_of
 from tests.edge.rig import PASSWORD, Rig
-from tests.node.desk_kit import add_person, new_id
+from tests.node.desk_kit import TOWN, VILLAGE, add_person, new_id
 
 WORDS = "两家的水沟堵了，都说是对方倒的土。"
 NAMES = ("王芳打开的", "现在登录的是李红", "什么也没有存下")
@@ -129,3 +129,88 @@ async def test_a_draft_of_one_page_is_never_another_persons(rig: Rig):
         assert await rig.nodes["village"].unsaved.of(other) == []
     async with at(rig, "village") as client:
         assert (await client.post("/drafts", content=json.dumps(draft), headers=mine)).status_code == 200
+
+
+# ── one person, two posts ──
+
+OTHER = "clerk.0000000a"
+
+
+async def post_of_the_village(rig: Rig) -> None:
+    """沈国强 of the township is clerk of a village of it, too."""
+    node, person = rig.nodes["town"].node, rig.persons["town"][0]
+    await node.say(GivePost(id=new_id(), post=OTHER, person=person, office=VILLAGE, title="网格员"), node.actor("admin", TOWN))
+
+
+async def carried_by(client, path: str, form: dict) -> tuple[str, str]:
+    """(the page that answers, what it holds for the sign-in)."""
+    got = await client.post(path, data=form)
+    assert got.status_code == 409, got.text
+    return got.text, unescape(re.search(r'name="carry" value="([^"]*)"', got.text)[1])
+
+
+async def test_what_a_page_of_another_post_of_the_same_person_sends_is_not_done(rig: Rig):
+    await post_of_the_village(rig)
+    person, first = rig.persons["town"]
+    async with at(rig, "town") as client:
+        await client.post("/post", data={"post": first})
+        page = (await client.get("/cases/new")).text
+        assert f'data-post="{first}"' in page
+        form = {**form_of(page, "log"), "account": WORDS, "party_name": ["叶根土", ""]}
+        assert (form["page_person"], form["page_post"]) == (person, first)
+        assert (await client.post("/post", data={"post": OTHER})).status_code == 303
+        headers = {"Yidi-Person": person, "Yidi-Post": first}
+        got = await client.post("/cases", data=form, headers={**HTMX, **headers})
+        assert got.status_code == 409 and "data-again" in got.text
+        assert "天子湖镇" in got.text and "网格员" in got.text and "什么也没有存下" in got.text
+        draft = {"form": "/cases ", "tab": "yidi-1", "command": new_id(), "turn": 1, "fields": [["account", WORDS]]}
+        assert (await client.post("/drafts", json=draft, headers={**JSON, **headers})).json()["code"] == "page_of_post"
+        assert (await client.get("/stream?view=frame", headers=headers)).status_code == 409
+        text, carry = await carried_by(client, "/cases", form)
+        assert f"<dd>{WORDS}</dd>" in text and "登录，写的会原样回来" in text
+        own = await client.post("/sign-in", data={"name": "shen", "password": PASSWORD, "carry": carry})
+        assert form_of(own.text, "log")["account"] == WORDS and f'data-post="{first}"' in own.text, "by the post it was opened by"
+        assert (await client.post("/cases", data=form, headers={**HTMX, **headers})).status_code == 200
+    (case,) = (await rig.web("town").reads.cases(rig.actor("town"))).rows
+    assert case.logged_office == TOWN
+
+
+async def test_the_dialog_of_a_page_goes_on_by_its_post_and_an_ended_one_keeps_the_words(rig: Rig):
+    await post_of_the_village(rig)
+    node, (person, first) = rig.nodes["town"].node, rig.persons["town"]
+    async with at(rig, "town") as client:
+        await client.post("/post", data={"post": first})
+        form = {**form_of((await client.get("/cases/new")).text, "log"), "account": WORDS}
+        await client.post("/post", data={"post": OTHER})
+        whose = {**HTMX, "Yidi-Person": person, "Yidi-Post": first}
+        assert (await client.post("/sign-in", data={"name": "shen", "password": PASSWORD}, headers=whose)).status_code == 200
+        assert f'data-post="{first}"' in (await client.get("/today")).text
+        await client.post("/post", data={"post": OTHER})
+        _, carry = await carried_by(client, "/cases", form)
+        await node.say(EndPost(id=new_id(), post=first, office=TOWN, reason="换届"), node.actor("admin", TOWN))
+        over = await client.post("/sign-in", data={"name": "shen", "password": PASSWORD, "carry": carry})
+        assert over.status_code == 200 and f"<dd>{WORDS}</dd>" in over.text and "没办成的一步" in over.text
+
+
+async def test_a_draft_of_one_office_is_brought_back_for_no_other(rig: Rig):
+    await post_of_the_village(rig)
+    first = rig.persons["town"][1]
+    draft = {"form": "/cases ", "tab": "yidi-1", "command": new_id(), "turn": 1, "fields": [["account", WORDS], ["ledger", TOWN]]}
+
+    async def found(client) -> list[str]:
+        asked = await client.post("/drafts/find", json={"forms": ["/cases "]}, headers=JSON)
+        assert (WORDS in (await client.get("/today")).text) == bool(asked.json()["drafts"])
+        return [one["fields"][1][1] for one in asked.json()["drafts"]]
+
+    async with at(rig, "town") as client:
+        await client.post("/post", data={"post": first})
+        await client.post("/drafts", json=draft, headers=JSON)
+        await client.post("/post", data={"post": OTHER})
+        assert await found(client) == []
+        mine = {**draft, "fields": [["account", WORDS], ["ledger", VILLAGE]]}
+        await client.post("/drafts", json=mine, headers=JSON)  # in the same tab
+        assert await found(client) == [VILLAGE]
+        await client.post("/drafts/drop", json={"form": "/cases ", "tab": "yidi-1"}, headers=JSON)
+        assert await found(client) == []
+        await client.post("/post", data={"post": first})
+        assert await found(client) == [TOWN], "nothing is lost"

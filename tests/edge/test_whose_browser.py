@@ -134,4 +134,4 @@ def test_a_page_whose_line_comes_back_says_that_somebody_else_is_signed_in(open_
     page.bring_to_front()
     nodes.halt("village")
     nodes.resume("village")
-    expect(page.locator("#stale")).to_contain_text("登录的已经不是打开这一页的人")
+    expect(page.locator("#stale")).to_contain_text("登录的人或岗位已经不是打开这一页时的")

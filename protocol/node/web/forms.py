@@ -8,7 +8,7 @@ A field of the form carries the name of the command's field. Beside that:
 - times (`…_ms`) are `2026-11-24T10:02` at UTC+8, or milliseconds; a list is a repeated field or one item a line;
 - the form of an agreement is `paper_form` (see CONTROLS); a program may say `form`;
 - parties are the repeated fields party_name, party_phone, party_side … in step; rows without any entry are left out;
-- `page_person` is for whom the page was made (whose.py): no field of any command, so `typed` leaves it out.
+- `page_person` and `page_post` are for whom the page was made (whose.py): no fields of any command, so `typed` leaves them out.
 What was typed is always given back in `form`, as strings, ready for the template. Rules about cases are not here: the desk refuses.
 """
 
@@ -32,7 +32,7 @@ FOLDED: Final = ("address", "id_number", "birth_year")  # of each party of a reg
 LISTS: Final = ("terms", "due", "units")
 # A control named `form` would hide the form's own property of that name from every script of the page (htmx could not send it).
 CONTROLS: Final = {"form": "paper_form"}
-PAGE_PERSON: Final = "page_person"
+PAGE_PERSON, PAGE_POST = "page_person", "page_post"
 DIGITS_MAX: Final = 18  # of a whole number; an amount or a time in ms has fewer
 TRUE: Final = ("true", "on", "1", "yes")
 
@@ -106,7 +106,7 @@ def typed(pairs: Iterable[tuple[str, Any]]) -> Typed:
     """The text fields of a form, every name with all its values; files and anything else that is no text are left out."""
     found: Typed = {}
     for name, value in pairs:
-        if isinstance(value, str) and name != PAGE_PERSON:
+        if isinstance(value, str) and name not in (PAGE_PERSON, PAGE_POST):
             found.setdefault(name, []).append(value.replace("\r\n", "\n").strip())
     return found
 

@@ -17,7 +17,7 @@ from litestar.exceptions import HTTPException
 from protocol.events import Actor
 from protocol.node import log
 from protocol.node.web.english import templates as english
-from protocol.node.web.forms import PAGE_PERSON
+from protocol.node.web.forms import PAGE_PERSON, PAGE_POST
 from protocol.problem import SENTENCES, Refused
 
 HTML: Final = "text/html; charset=utf-8"
@@ -123,7 +123,7 @@ def in_language(request: Request, words: Any, place: str = "") -> Any:
 def rendered(request: Request, template: str, context: dict[str, Any]) -> str:
     """The template as text, with what every fragment may use: request, actor, now_ms, new_id (of a command).
 
-    Each form that is sent says in a hidden field for whom it was made (whose.py).
+    Each form that is sent says in hidden fields for whom it was made (whose.py).
     """
     shared = {
         "request": request,
@@ -134,9 +134,13 @@ def rendered(request: Request, template: str, context: dict[str, Any]) -> str:
         "new_id": getattr(request.state, "new_id", None) or (lambda _name="": request.app.state.new_id()),
     }
     text = environment_of(request).get_template(template).render({**shared, **context})
-    if shared["actor"] is None:
+    actor = shared["actor"]
+    if actor is None:
         return text
-    return POSTS.sub(rf'\g<0><input type="hidden" name="{PAGE_PERSON}" value="{shared["actor"].person}">', text)
+    said = "".join(
+        f'<input type="hidden" name="{name}" value="{value}">' for name, value in ((PAGE_PERSON, actor.person), (PAGE_POST, actor.post))
+    )
+    return POSTS.sub(lambda form: form[0] + said, text)
 
 
 async def page(request: Request, template: str, *, status: int = 200, **context: Any) -> Response[str]:

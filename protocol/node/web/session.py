@@ -16,6 +16,7 @@ from litestar.datastructures import Cookie
 from litestar.params import FromQuery
 from litestar.response import Redirect
 
+from protocol.events import Actor
 from protocol.node.web import asking, carried, cases, forms, parties, register, task_steps, transfers, visits, whose
 from protocol.node.web.page import (
     COOKIE,
@@ -45,7 +46,7 @@ CHOICE_S: Final = 365 * 86_400
 
 async def before(request: Request) -> Response[Any] | None:
     """Before every handler: same origin, then the session, then whose page asks. Handlers marked `public=True` need no session,
-    those marked `of_anybody=True` may be asked from another person's page.
+    those marked `of_anybody=True` may be asked from another person's page, those marked `of_any_post=True` from one's own of another post.
 
     A page marked `of_cases=True` leads whoever sees no cases (a cadre) to where their own day begins.
     """
@@ -102,15 +103,19 @@ async def _carry(request: Request) -> str:
 
 
 async def page_of_another(request: Request) -> Response[Any] | None:
-    """None where the page is that of who is signed in, or does not say. Else nothing is done, and what was typed stays: with htmx where it
+    """None where the page is that of who is signed in, by the same post, or does not say. Else nothing is done, and what was typed stays: with htmx where it
     is, without on the sign-in page for its own person."""
     actor = request.state.actor
-    theirs = "" if actor is None or request.route_handler.opt.get("of_anybody") else await whose.page_of(request)
-    if actor is None or theirs in ("", actor.person):
+    opt = request.route_handler.opt
+    if actor is None or opt.get("of_anybody"):
+        return None
+    theirs, post = await whose.page_of(request)
+    is_of_another = theirs not in ("", actor.person)
+    if not is_of_another and (post in ("", actor.post) or opt.get("of_any_post")):
         return None
     if request.url.path == "/stream":
         return Response("", status_code=409)
-    refusal = await whose.refusal_of(request, "page_of_another", theirs, actor)
+    refusal = await _not_theirs(request, "page", theirs, post)
     if request.method == "GET" and is_htmx(request):
         above = {"HX-Retarget": "#trouble", "HX-Reswap": "innerHTML"}
         return fragment(request, "_refused.html", status=409, headers=above, sentence=refusal.sentence, code=refusal.code)
@@ -121,8 +126,16 @@ async def page_of_another(request: Request) -> Response[Any] | None:
     if _is_sealed(request):
         carry = ""
     else:
-        refusal = await whose.refusal_of(request, "form_of_another", theirs, actor)
+        refusal = await _not_theirs(request, "form", theirs, post)
     return await page(request, "sign_in.html", status=409, form={}, sentence=refusal.sentence, next="", carry=carry, left=left)
+
+
+async def _not_theirs(request: Request, what: str, theirs: str, post: str) -> Refused:
+    """what: page or form · theirs, post: whose it is, and by which post; one of them is another's."""
+    actor = request.state.actor
+    if theirs in ("", actor.person):
+        return await whose.post_refusal_of(request, f"{what}_of_post", post, actor)
+    return await whose.refusal_of(request, f"{what}_of_another", theirs, actor)
 
 
 def _is_sealed(request: Request) -> bool:
@@ -150,18 +163,29 @@ async def sign_in(request: Request) -> Response[Any]:
     except Refused as refusal:
         return await _not_signed_in(request, form, refusal)
     actor = await node.people.actor(token, node.clock())
-    theirs = request.headers.get(whose.HEADER) or whose.carried(form.get("carry", "")).get("person", "")
+    kept = whose.carried(form.get("carry", ""))
+    theirs = request.headers.get(whose.HEADER) or kept.get("person", "")
     if actor is not None and theirs not in ("", actor.person):  # B in A's dialog: A's words must not become B's
         await node.people.sign_out(token)
         return await _not_signed_in(request, form, await whose.refusal_of(request, "sign_in_of_another", theirs, actor))
-    request.state.actor = actor
     if actor is not None:
+        actor = await _as_opened(request, token, actor, request.headers.get(whose.POST_HEADER) or kept.get("post", ""))
+        request.state.actor = actor
         return _with_cookie(request, await _signed_in(request, form), token, not sees_cases(actor))
     if await node.people.must_choose_password(token):
         answer: Response[Any] = twin({"must_choose_password": True}) if wants_json(request) else Redirect("/password", status_code=303)
         return _with_cookie(request, answer, token, False)
     is_healing = getattr(getattr(node, "mending", None), "state", None) is not None
     return await _not_signed_in(request, form, Refused("post_coming" if is_healing else "post_needed"))
+
+
+async def _as_opened(request: Request, token: str, actor: Actor, post: str) -> Actor:
+    """Who goes on with a page acts by the post by which it was opened, as long as it is theirs. post: "" = the page does not say."""
+    people = node_of(request).people
+    if post in ("", actor.post) or post not in {one.post for one in await people.posts(token)}:
+        return actor
+    await people.choose_post(token, post)
+    return await people.actor(token, node_of(request).clock()) or actor
 
 
 async def _not_signed_in(request: Request, form: dict[str, str], refusal: Refused) -> Response[Any]:
@@ -185,7 +209,10 @@ async def _signed_in(request: Request, form: dict[str, str]) -> Response[Any]:
     if is_htmx(request):
         return fragment(request, "_signed_in.html", headers={"HX-Trigger": "yidi:signed-in"})
     if kept := whose.carried(form.get("carry", "")):
-        return await _reopened(request, _inside(kept["path"]) or "/", kept["form"], kept["file"])
+        path = _inside(kept["path"]) or "/"
+        if kept["post"] not in ("", actor.post):  # it ended meanwhile: by another post these words are of no form
+            return await carried.left(request, path, kept["form"])
+        return await _reopened(request, path, kept["form"], kept["file"])
     return Redirect(_inside(form.get("next", "")) or "/", status_code=303)
 
 
@@ -251,7 +278,7 @@ async def change_password(request: Request) -> Response[Any]:
     return twin({"status": "ok"}) if wants_json(request) else Redirect("/", status_code=303)
 
 
-@post("/post")
+@post("/post", of_any_post=True)
 async def choose_post(request: Request) -> Redirect:
     """Acts from now on by another of one's posts."""
     chosen = (forms.typed((await request.form()).multi_items()).get("post") or [""])[0]

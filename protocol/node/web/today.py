@@ -184,7 +184,7 @@ async def today_context(request: Request) -> dict[str, Any]:
     looked_after = groups["follow_up"]
     once = [item for item in looked_after.rows if item.row.subject not in due]  # its date stands above already
     groups["follow_up"] = Group(once, looked_after.total - len(looked_after.rows) + len(once), looked_after.mine)
-    drafts = await node.unsaved.of(actor.person)
+    drafts = await node.unsaved.of(actor.person, actor.offices)
     done = await node.unsaved.saved(actor.person, drafts)
     held_up, stuck_total = await node.reads.stuck(actor, node.clock() - STUCK_MS, SHOWN)
     visited, visits_total = await pressing(request)

@@ -1,4 +1,5 @@
-"""草稿: what a form asks the node to keep while it is being typed, and to give back when it is opened again.
+"""草稿: what a form asks the node to keep while it is being typed, and to give back when it is opened again,
+for the same office.
 
     POST /drafts         {form, tab, command, turn, unsure, fields}   → {"kept": "10:32"}, or {"sealed": true} and nothing is kept
     POST /drafts/find    {forms: […]}                                 → {"drafts": […], "saved": […]} of the person who asks
@@ -58,9 +59,10 @@ def is_sealed(request: Request, draft: Draft) -> bool:
 
 @post("/drafts", status_code=200)
 async def keep(request: Request) -> Response[Any]:
-    node, person, draft = node_of(request), actor_of(request).person, await _asked(request, Draft)
+    node, person, office = node_of(request), actor_of(request).person, actor_of(request).office
+    draft = msgspec.structs.replace(await _asked(request, Draft), office=office)
     if is_sealed(request, draft):
-        await node.unsaved.drop(person, draft.form, draft.tab)
+        await node.unsaved.drop(person, draft.form, draft.tab, office)
         return twin({"sealed": True})
     return twin({"kept": f"{local(await node.unsaved.keep(person, draft)):%H:%M}"})
 
@@ -68,7 +70,7 @@ async def keep(request: Request) -> Response[Any]:
 @post("/drafts/find", status_code=200)
 async def find(request: Request) -> Response[Any]:
     node, person, asked = node_of(request), actor_of(request).person, set((await _asked(request, Found)).forms[:FORMS_MAX])
-    drafts = [draft for draft in await node.unsaved.of(person) if draft.form in asked]
+    drafts = [draft for draft in await node.unsaved.of(person, actor_of(request).offices) if draft.form in asked]
     done = await node.unsaved.saved(person, drafts)
     saved = [
         {"form": one.form, "tab": one.tab, "case": derive(one.command, "case") if one.form.startswith("/cases ") else ""} for one in done
@@ -79,13 +81,13 @@ async def find(request: Request) -> Response[Any]:
 @post("/drafts/drop", status_code=200)
 async def drop(request: Request) -> Response[Any]:
     asked = await _asked(request, Dropped)
-    await node_of(request).unsaved.drop(actor_of(request).person, asked.form, asked.tab)
+    await node_of(request).unsaved.drop(actor_of(request).person, asked.form, asked.tab, actor_of(request).office)
     return twin({"dropped": True})
 
 
 @get("/drafts/open")
 async def open_draft(request: Request, of: FromQuery[str] = "", tab: FromQuery[str] = "") -> Response[Any]:
-    drafts = await node_of(request).unsaved.of(actor_of(request).person)
+    drafts = await node_of(request).unsaved.of(actor_of(request).person, actor_of(request).offices)
     draft = next((one for one in drafts if (one.form, one.tab) == (of, tab)), None)
     path, _, about = of.partition(" ")
     if draft is None:  # saved or thrown away since
@@ -98,10 +100,10 @@ async def open_draft(request: Request, of: FromQuery[str] = "", tab: FromQuery[s
 @post("/drafts/forget")
 async def forget(request: Request) -> Redirect:
     form = {name: values[0] for name, values in forms.typed((await request.form()).multi_items()).items()}
-    tab = form.get("tab", "")
-    for draft in await node_of(request).unsaved.of(actor_of(request).person):
-        if (draft.form.strip(), draft.tab) == (form.get("of", ""), tab):
-            await node_of(request).unsaved.drop(actor_of(request).person, draft.form, draft.tab)
+    unsaved, actor = node_of(request).unsaved, actor_of(request)
+    for draft in await unsaved.of(actor.person, actor.offices):
+        if (draft.form.strip(), draft.tab) == (form.get("of", ""), form.get("tab", "")):
+            await unsaved.drop(actor.person, draft.form, draft.tab, draft.office)
     return Redirect("/", status_code=303)
 
 

@@ -52,7 +52,7 @@ async function now(form) {
   if (answer?.status === 200 && answer.said.kept) { form.dataset.kept = ""; return tell(form, "kept", `草稿已存本机 ${answer.said.kept}`); }
   if (answer?.said.sealed) { held.delete(draft.form); return tell(form, "failed", "听起来是检举控告，这一稿没有存。"); }
   if (answer?.status === 401) return tell(form, "expired", "登录已过期，刚写的只在这一页上。");
-  if (answer?.said.code === "page_of_another") return tell(form, "expired", answer.said.sentence);
+  if (["page_of_another", "page_of_post"].includes(answer?.said.code)) return tell(form, "expired", answer.said.sentence);
   tell(form, "failed", answer?.said.sentence ?? "草稿没有存下：本机程序没有回答。写的还在这一页上。");
 }
 export function drop(form) {

@@ -1,3 +1,5 @@
-// For whom this page was opened goes out with whatever it sends, so that nothing is written under the name of whoever signed in since (whose.py).
-export const me = globalThis.document?.body?.dataset.person ?? "";
-export const headers = me ? { "Yidi-Person": me } : {};
+// For whom this page was opened, and by which post, goes out with whatever it sends, so that nothing is written under the name of whoever signed in
+// since, or for another office of the same person (whose.py).
+const { person, post } = globalThis.document?.body?.dataset ?? {};
+export const me = person ?? "";
+export const headers = me ? { "Yidi-Person": me, ...(post && { "Yidi-Post": post }) } : {};

@@ -163,7 +163,7 @@ const line = (isThere) => {
 addEventListener("htmx:sse:after:connection", () => line(true));
 addEventListener("htmx:sse:error", (e) => {
   line(e.detail.status === 401 || e.detail.status === 409);
-  const why = { 401: "登录已过期，点这里重新登录", 409: "登录的已经不是打开这一页的人，点这里重新登录" }[e.detail.status];
+  const why = { 401: "登录已过期，点这里重新登录", 409: "登录的人或岗位已经不是打开这一页时的，点这里重新登录" }[e.detail.status];
   if (why) one("#stale")?.replaceChildren(make("button", { type: "button", className: "plain", textContent: why, onclick: signInAgain }));
 });
 
