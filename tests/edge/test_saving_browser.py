@@ -91,6 +91,29 @@ def test_a_slow_save_says_so_goes_out_once_and_is_saved(page: Page, nodes: Serve
     assert slow.came == 1
 
 
+def test_what_is_typed_while_it_is_saved_is_neither_taken_nor_lost(page: Page, nodes: Served, slow: Slow):
+    page.goto(nodes.url["village"] + "/desk")
+    page.locator("[name=party_name]").first.fill("叶根土")
+    page.locator("#type").select_option("0204")
+    page.locator("#account").fill(WORDS)
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#account")).to_have_js_property("readOnly", True)
+    page.keyboard.type("又想起一句")
+    expect(page.locator("#account")).to_be_focused()
+    page.locator("#type").press("ArrowDown")
+    page.locator("#log [data-add-party]").dispatch_event("click")
+    expect(page.locator("#account")).to_have_value(WORDS)
+    expect(page.locator("#type")).to_have_value("0204")
+    expect(page.locator("#log .party")).to_have_count(2)
+    page.locator("#log [data-saving]").get_by_role("button", name="不等了").click()
+    expect(page.locator("#account")).to_have_js_property("readOnly", False)
+    slow.let.set()
+    page.locator("#log button.main").last.click()
+    expect(page.locator("#log .saved")).to_contain_text("已登记")
+    page.keyboard.type("下一件")
+    expect(page.locator("#account")).to_have_value("下一件")
+
+
 def test_who_stops_waiting_is_told_the_truth_and_the_same_save_is_one(page: Page, nodes: Served, slow: Slow):
     page.goto(nodes.url["village"] + "/desk")
     page.locator("#account").fill(WORDS)

@@ -1,15 +1,29 @@
 // A form on its way to the node: after a second its button says so, after ten one may stop waiting and is told what then holds.
-// However often it is pressed it is sent once. Nothing of it is disabled: the browser reads it only after this, and what was typed stays.
+// However often it is pressed it is sent once. Nothing of it is disabled: the browser reads it only after this, and what was typed stays. Meanwhile
+// nothing of it can be changed: what came too late to be sent would be gone with the saved form. The cursor stays where it is.
 import { make } from "./_make.js";
 
 const SAID_MS = 1_000, STOP_MS = 10_000;
 const going = new Map(); // form → {button, before, box, timers, leaves: the browser itself sends it}
 const submits = (form) => form.querySelector("button.main") ?? form.querySelector("button:not([type=button], [type=reset])");
 
+function hold(form, on) {
+  for (const field of form.elements) {
+    if (on && field.readOnly === false) { field.readOnly = true; field.dataset.held = ""; }
+    else if (!on && field.dataset.held !== undefined) { field.readOnly = false; delete field.dataset.held; }
+  }
+}
+const FIXED = "select, input:is([type=radio], [type=checkbox], [type=file]), button:is([type=button], [type=reset])"; // what readOnly does not hold
+for (const kind of ["keydown", "mousedown", "click"]) addEventListener(kind, (e) => {
+  const field = e.target.closest?.(FIXED);
+  if (going.has(field?.form) && !field.closest("[data-saving]") && e.key !== "Tab") e.preventDefault(), e.stopImmediatePropagation();
+}, true);
+
 function over(form) {
   const one = going.get(form);
   if (!one) return;
   going.delete(form);
+  hold(form, false);
   one.timers.forEach(clearTimeout);
   one.box.remove();
   if (!one.button?.hasAttribute("aria-busy")) return;
@@ -29,6 +43,7 @@ function begin(form, button, stop, leaves = false) {
   box.setAttribute("role", "status");
   const one = { button, before: [...(button?.childNodes ?? [])], box, timers: [], leaves };
   going.set(form, one);
+  hold(form, true);
   one.timers.push(setTimeout(() => {
     form.append(box);
     box.append(words);
