@@ -121,7 +121,7 @@ _VIEW: Final = {  # dates by what case_ends is ordered by: a range of it
     "due": f"holder = :office and {IS_OPEN} and {FIRST_DUE_MS} < :pressing_ms",
     "incoming": "offer_to = :office",
     "outgoing": "offer_by = :office and offer_to > ''",
-    "came_down": "offer_to = :office and offer_kind = 'hand_down'",
+    "came_down": "offer_to = :office and offer_kind = 'hand_down' and (coalesce(predecessor, '') = '' or term > 1)",  # a transfer opens its successor as handed down
     "urged": f"holder = :office and {URGED}",
     "follow_up": "follow_up_by = :office and follow_up_due_ms is not null",
     "review": "subject in (select subject from review_row where owner = :office)",

@@ -70,6 +70,7 @@ class CaseRow(msgspec.Struct, frozen=True, kw_only=True):
     convened: str
     merged_into: str
     visit: str
+    predecessor: str
     ending: str
     follow_ups: int
     urged_ms: int | None

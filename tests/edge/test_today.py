@@ -5,7 +5,7 @@ import html
 import re
 
 from protocol.calendar import DAY_MS, MINUTE_MS
-from protocol.commands import AcceptDispute, EscalateDispute, NameHandler, TakeUpDispute
+from protocol.commands import AcceptDispute, CloseDispute, EscalateDispute, NameHandler, TakeUpDispute
 from protocol.node.web import today
 from tests.edge.pages_kit import JSON, at, form_of, section
 from tests.edge.rig import PASSWORD, Rig
@@ -151,3 +151,21 @@ async def test_what_was_sent_about_a_case_that_is_out_of_sight_since_is_read_aft
             back = await client.post("/sign-in", data={**form_of(refused.text, "sign-in"), "name": "wangfang", "password": PASSWORD})
             assert back.status_code == 200 and "set-cookie" in back.headers
             assert f"<dd>{WORDS}</dd>" in back.text and "<dt>电话</dt><dd>139</dd>" in back.text and "已经放回来" not in back.text
+
+
+async def test_who_may_only_read_is_offered_nothing_to_do(rig: Rig):
+    await rig.say("village", EscalateDispute(id=new_id(), case=await rig.log("village"), to=TOWN, reason="调不动"))
+    await rig.say("village", AcceptDispute(id=new_id(), case=(agreed := await rig.log("village", 1))))
+    await rig.say("village", CloseDispute(id=new_id(), case=agreed, ending="withdrawn", result="说和了"))
+    await rig.everywhere()
+    for kind, account in (("village", "reader-v"), ("town", "reader-t")):
+        web = rig.web(kind)
+        person, _ = await add_person(web.node, "查阅", "reader")
+        await web.people.add_account(account, person, PASSWORD, rig.county.clock())
+        async with at(rig, kind, account) as client:
+            pages = {path: (await client.get(path)).text for path in ("/desk", "/cases/new", "/today", "/inbox")}
+            assert [path for path, page in pages.items() if 'id="log"' in page or ">受领</a>" in page or ">回访</a>" in page] == []
+            assert "您的岗位只能查阅，不能登记" in pages["/cases/new"]
+            assert "登记新纠纷" not in pages["/today"]
+    async with at(rig, "town") as client:
+        assert ">受领</a>" in (await client.get("/today")).text, "who may is"

@@ -27,7 +27,8 @@ async def test_the_page_says_what_the_receiver_will_see_and_the_receiver_sees_th
     )
     old = (await hub.client.get(f"/cases/{case}")).text
     assert f'href="/cases/{opened.subject}"' in old
-    assert "期限按原来的登记" in (await hub.client.get(f"/cases/{opened.subject}")).text
+    new = (await hub.client.get(f"/cases/{opened.subject}")).text
+    assert "期限按原来的登记" in new and "转办给" in new and "交办给" not in new
 
 
 async def test_what_cannot_be_transferred_says_why(hub: Hub):

@@ -47,6 +47,7 @@ async def test_the_receiver_gets_the_code_the_clocks_and_what_was_chosen(county)
         assert [row.subject for row in (await stranger.reads.cases(stranger.actor(), text=code)).rows] == [successor]
         assert {row.subject for row in (await root.reads.cases(root.actor(), text=code)).rows} == {case, successor}
     assert [row.subject for row in (await stranger.reads.cases(stranger.actor(), "incoming")).rows] == [successor]
+    assert (await stranger.reads.counts(stranger.actor()))["came_down"] == 0, "it is from beside, not from above"
 
 
 async def test_no_byte_of_the_old_ledger_reaches_the_receivers_node(county):

@@ -19,7 +19,7 @@ from protocol.node.shown import CaseRow
 from protocol.node.unsaved import Draft
 from protocol.node.web import carried, cases, guides, link
 from protocol.node.web import tracks as tasks
-from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
+from protocol.node.web.page import actor_of, may, node_of, page, rendered, twin, wants_json
 from protocol.node.web.words import SOON_MS
 from protocol.problem import Refused
 from protocol.task import steps_task
@@ -138,8 +138,9 @@ class Group(msgspec.Struct, frozen=True):
 
 
 async def group(request: Request, view: str, step: str = "") -> Group:
-    """step: the command that is next for all of the view; "" asks the rules for each."""
+    """step: the command that is next for all of the view, where the post has the power for it; "" asks the rules for each."""
     actor, reads = actor_of(request), node_of(request).reads
+    step = step if step and may(request, dispute.BY_COMMAND[step].power) else ""
     found = await reads.cases(actor, view, per=SHOWN)
     rows, mine = list(found.rows), 0
     if found.total > SHOWN and view != "incoming":  # his own may stand further down; what is sent here is nobody's yet
