@@ -453,7 +453,8 @@ async def test_a_late_agreement_waits_at_its_line_for_the_holder_to_decide(rig: 
         form = {"command_id": "command-review-1", "item": item, "decision": "adopt", "reason": "双方都认"}
         missing = await client.post(f"/cases/{subject}/DecideReview", data={**form, "reason": ""}, headers=HTMX)
         assert missing.status_code == 422
-        assert form_of(missing.text, "review-" + re.sub("[:/]", "-", item)) == {**form, "reason": "", "page_person": rig.persons["town"][0]}
+        mine = dict(zip(("page_person", "page_post"), rig.persons["town"], strict=True))
+        assert form_of(missing.text, "review-" + re.sub("[:/]", "-", item)) == {**form, "reason": "", **mine}
         done = await client.post(f"/cases/{subject}/DecideReview", data=form, headers=HTMX)
         assert done.status_code == 200
         assert "搁置：" not in done.text

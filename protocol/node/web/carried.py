@@ -13,7 +13,7 @@ from protocol import dispute
 from protocol.node.unsaved import Draft
 from protocol.node.web import forms, task_steps, visits
 from protocol.node.web.cases import context_of
-from protocol.node.web.page import actor_of, may, node_of, page
+from protocol.node.web.page import actor_of, in_language, may, node_of, page
 from protocol.problem import Refused
 from protocol.words import COMMAND_NAMES, PARTY_LABELS
 
@@ -132,4 +132,5 @@ async def left(request: Request, path: str, form: forms.Typed, draft: Draft | No
     except Refused:
         pass  # it is out of sight
     what = STEP_NAMES.get(rest[-1] if rest else "", "登记纠纷" if not rest else "")
-    return await page(request, "left.html", what=what, typed=words_of(path, form), draft=draft, back=back)
+    typed = [(in_language(request, label), value) for label, value in words_of(path, form)]
+    return await page(request, "left.html", what=in_language(request, what), typed=typed, draft=draft, back=back)
