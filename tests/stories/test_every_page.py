@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from playwright.sync_api import Page
 
@@ -33,6 +34,7 @@ NO_PAGES: Final = {  # files, answers for programs, pieces of pages
 SIGNED_OUT: Final = ("/sign-in", "/recover")
 ADMINS: Final = ("/people", "/quarantine")
 ELSEWHERE: Final = {"/stick": ROOT_FOLDER / "tests/edge/test_stick_browser.py"}  # needs nodes that have a link; who looks at it
+LEFT: Final = f"/cases/{'0' * 32}/AddNote "  # of a case out of sight
 DESKS: Final = ("/desk", "/inbox")  # what only a village's and a township's program have
 MORE: Final = (  # with nothing to be found, nothing to be done, nothing there
     "/cases?text=没有这个词", "/cases?view=review", "/tasks?show=all", "/visits/reassign", "/visits/team", "/cases/00000000000000000000000000000000",
@@ -73,7 +75,7 @@ def sign_in(page: Page, url: str, account: str, password: str) -> None:
 
 
 def busy(hub: Hub, run: Callable[[Any], Any]) -> dict[str, str]:
-    """A task that was asked about and another; a case with an agreement. Returns what stands for the names in paths."""
+    """A task that was asked about and another; a case with an agreement; words of a step that can't be done any more. Returns what stands for the names in paths."""
     run(hub.sign_in("operator"))
     tasks = [run(hub.send(title)) for title in ("田埂地界", "空调外机对着窗")]
     cadre = hub.root.actor("cadre", ROOT, hub.cadre)
@@ -82,6 +84,8 @@ def busy(hub: Hub, run: Callable[[Any], Any]) -> dict[str, str]:
     case = hub.cases["田埂地界"]
     terms = ["界石立回原处。", "谁也不再挪。"]
     run(hub.root.say(SignAgreement(id=new_id(), case=case, terms=terms, performance="三天内"), hub.actor()))
+    draft = {"form": LEFT, "tab": "a tab", "command": new_id(), "fields": [["text", "写到一半的一句话"]]}
+    assert run(hub.client.post("/drafts", json=draft)).status_code == 200
     return {"case": case, "task": tasks[0]}
 
 
@@ -110,7 +114,7 @@ def test_every_page_of_the_county_holds(open_page: Callable, tmp_path, monkeypat
 
 def at(path: str, stands: dict[str, str]) -> str:
     kind = "task" if path.startswith("/tasks/") else "case"
-    more = {"/visits/team": f"?case={stands['case']}"}.get(path, "")
+    more = {"/visits/team": f"?case={stands['case']}", "/drafts/open": f"?{urlencode({'of': LEFT, 'tab': 'a tab'})}"}.get(path, "")
     return path.replace("{subject:str}", stands[kind]).replace("{step:str}", "ReassignTask") + more
 
 
