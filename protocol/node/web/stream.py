@@ -129,12 +129,6 @@ def channel_of(request: Request, view: View) -> tuple[Any, Channel]:
     return key, channels[key]
 
 
-async def is_still_theirs(request: Request) -> bool:
-    """Whether the session that asked goes on, by the same post. To look at a page is no use of it."""
-    now, actor = await node_of(request).people.standing(request.cookies.get(COOKIE, ""), node_of(request).clock()), actor_of(request)
-    return now is not None and (now.person, now.post) == (actor.person, actor.post)
-
-
 async def changes(request: Request, view: View) -> AsyncIterator[ServerSentEventMessage]:
     """State now, then each newer state. Ends with the browser, with the session or its post, or when there is nothing to see any more."""
     key, channel = channel_of(request, view)
@@ -147,9 +141,12 @@ async def changes(request: Request, view: View) -> AsyncIterator[ServerSentEvent
                 seen = await asyncio.wait_for(channel.next(seen), max(asked_s + STILL_THERE_S - time.monotonic(), 0))
             if time.monotonic() - asked_s >= STILL_THERE_S:  # also where something new comes all the time
                 asked_s = time.monotonic()
-                if not await is_still_theirs(request):
+                now = await node_of(request).people.standing(request.cookies.get(COOKIE, ""), node_of(request).clock())
+                if now is None:
                     yield ServerSentEventMessage(data=rendered(request, "_expired.html", {}))
                     return
+                if now.post != actor_of(request).post:
+                    return  # the page asks again, and is told that it is of another post
             if seen == before and not channel.over:
                 yield ServerSentEventMessage(data=None, comment="still here")
                 continue
