@@ -17,7 +17,7 @@ from hub.web.case_map import position
 from protocol import place
 from protocol.access import CASE_POWERS
 from protocol.node.listing import Narrowed
-from protocol.node.web import guides, lists
+from protocol.node.web import guides, lists, stream
 from protocol.node.web import tracks as tasks
 from protocol.node.web.page import actor_of, node_of, number_of_page, page, rendered, twin, wants_json
 from protocol.tables import Tables
@@ -181,6 +181,7 @@ async def board(request: Request) -> Response[Any] | Redirect:
     return await page(request, "board.html", live=live, name_chars_max=saved.NAME_CHARS_MAX, **more, **context)
 
 
+@stream.stays
 async def board_live(request: Request) -> str:
     return rendered(request, "_board_live.html", await board_context(request))
 

@@ -135,12 +135,12 @@ class People:
                 await self._touch(token, now_ms)
         return actor
 
-    async def standing(self, token: str, now_ms: int) -> Actor | None:
-        """As `actor`, of what a page asks by itself: it keeps nobody signed in. None: unknown, idle too long, without a password of their
-        own, or the post ended."""
-        return (await self._acting(token, now_ms))[1]
+    async def standing(self, token: str, now_ms: int, *, idle_counts: bool = True) -> Actor | None:
+        """As `actor`, of what a page asks by itself: it keeps nobody signed in. None: unknown, idle too long where that counts, without a
+        password of their own, or the post ended."""
+        return (await self._acting(token, now_ms, idle_counts))[1]
 
-    async def _acting(self, token: str, now_ms: int) -> tuple[Any, Actor | None]:
+    async def _acting(self, token: str, now_ms: int, idle_counts: bool = True) -> tuple[Any, Actor | None]:
         """The session, None when unknown, and who acts by it."""
         async with self._journal.read() as c:
             session = await _one(c, _SESSION, token_hash=_hash(token))
@@ -150,7 +150,8 @@ class People:
         post = next((p for p in posts if p.post == session.post), None)
         powers = self._powers(post) if post else frozenset()
         idle_ms_max = FIELD_IDLE_MS_MAX if powers == FIELD else self._idle_ms_max
-        if post is None or now_ms - session.seen_ms > idle_ms_max or session.until_ms < now_ms:
+        is_idle = idle_counts and now_ms - session.seen_ms > idle_ms_max
+        if post is None or is_idle or session.until_ms < now_ms:
             return session, None
         name, also = session.name or session.account, self._tables().places_merged_into(post.office)
         return session, Actor(session.person, post.post, post.office, powers, name, also)

@@ -39,6 +39,12 @@ def shared(view: View) -> View:
     return view
 
 
+def stays(view: View) -> View:
+    """Marks a view with nobody's whole name, made to be looked at all day: it goes on until the sign-in itself ends, whoever touches a key."""
+    view.stays = True  # type: ignore[attr-defined]
+    return view
+
+
 async def frame(request: Request) -> str:
     """Menu counts and link state: part of every view."""
     context = await shell(request)
@@ -141,7 +147,8 @@ async def changes(request: Request, view: View) -> AsyncIterator[ServerSentEvent
                 seen = await asyncio.wait_for(channel.next(seen), max(asked_s + STILL_THERE_S - time.monotonic(), 0))
             if time.monotonic() - asked_s >= STILL_THERE_S:  # also where something new comes all the time
                 asked_s = time.monotonic()
-                now = await node_of(request).people.standing(request.cookies.get(COOKIE, ""), node_of(request).clock())
+                node, token, idle_counts = node_of(request), request.cookies.get(COOKIE, ""), not getattr(view, "stays", False)
+                now = await node.people.standing(token, node.clock(), idle_counts=idle_counts)
                 if now is None:
                     yield ServerSentEventMessage(data=rendered(request, "_expired.html", {}))
                     return

@@ -1,0 +1,27 @@
+"""The board is looked at all day: nobody need touch a key for it to go on, and only the end of the sign-in ends it."""
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+
+from protocol.calendar import MINUTE_MS
+from protocol.node.people import IDLE_MS_MAX, SESSION_MS_MAX
+from protocol.node.web import stream
+from tests.hub_pages.world import PASSWORD, served
+
+
+@pytest.mark.parametrize(("view", "away_ms", "goes_on"), [
+    ("board", IDLE_MS_MAX + MINUTE_MS, True), ("board", SESSION_MS_MAX + MINUTE_MS, False), ("list", IDLE_MS_MAX + MINUTE_MS, False),
+])  # fmt: skip
+def test_a_board_left_alone_goes_on_until_the_sign_in_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, view, away_ms, goes_on):
+    monkeypatch.setattr(stream, "STILL_THERE_S", 0.2)
+    with served(tmp_path) as (url, hub, run), httpx.Client(base_url=url, timeout=20) as client:
+        assert client.post("/sign-in", data={"name": "operator", "password": PASSWORD}).status_code == 303
+        with client.stream("GET", f"/stream?view={view}") as said:
+            lines = said.iter_lines()
+            "".join(iter(lambda: next(lines), ""))  # the first message
+            run(asyncio.sleep(0, hub.county.clock.pass_ms(away_ms)))
+            told = [line for _, line in zip(range(12), lines, strict=False)]
+    assert any("登录已过期" in line for line in told) is not goes_on
