@@ -461,6 +461,13 @@ class VouchReset(Command):
     challenge: Annotated[str, msgspec.Meta(min_length=12, max_length=20)]
 
 
+class IssueCode(Command):
+    """发登录码: who gives a one-time code, and with it the account, to somebody stands in the ledger. The account itself is the machine's."""
+
+    person: Subject
+    account: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+
+
 class EraseBody(Command):
     """item: `ledger|origin|seq` · ground: the law's article (PIPL 47, retention) · replacement: what may be read in its place."""
 

@@ -1,16 +1,18 @@
 """Who may register persons, give and end posts, and erase a body. Strict, pure; what it is decided on comes as arguments.
 
-A person and their posts are entries of their office's ledger, subject = person id. Posts that open what is sealed are given only
-at the top, by its `admin`: whoever is reported on must not be able to make himself the reader.
+A person and their posts are entries of their office's ledger, subject = person id. Posts that open what is sealed, and the admin's at
+the top who gives those, are given and ended only by that admin, and so is a code for an account of whoever has one: whoever is
+reported on must not be able to make himself the reader, nor to sign in as the reader. Nobody gives himself the reader's post.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
 from protocol import place
-from protocol.commands import Command, EndPost, EraseBody, GivePost, RegisterPerson, VouchReset
+from protocol.commands import Command, EndPost, EraseBody, GivePost, IssueCode, RegisterPerson, VouchReset
 from protocol.entry import derive
 from protocol.events import (
     Actor,
@@ -28,14 +30,16 @@ from protocol.problem import Refused
 from protocol.tables import Tables
 
 FIRST_POSTS: Final = ("operator", "officer", "clerk")  # of the first person at a new node, by tier of its office
-PEOPLE_COMMANDS: Final = (RegisterPerson, GivePost, EndPost, EraseBody, VouchReset)
+SEALED, ADMIN = "sealed", "admin"  # powers
+PEOPLE_COMMANDS: Final = (RegisterPerson, GivePost, EndPost, EraseBody, VouchReset, IssueCode)
 _POST: Final = re.compile(r"([a-z_]{1,20})\.[0-9a-f]{8}")
 
 
 class Known(msgspec.Struct, frozen=True):
     """What the ledger says about the thing acted on. registered: offices where the person stands · post: (person, office, kind) of a
     post, None else · is_over: it has ended · reach, last: of PostEnded, what is known here of the post's work · item: (subject, kind of event, its office) of the entry to erase, None when not here ·
-    below: the office that the node of VouchReset serves first, "" when it does not stand below this one."""
+    below: the office that the node of VouchReset serves first, "" when it does not stand below this one · node: this one
+    · is_guarded: of IssueCode, the person has a post that is_guarded."""
 
     registered: tuple[str, ...] = ()
     post: tuple[str, str, str] | None = None
@@ -44,6 +48,18 @@ class Known(msgspec.Struct, frozen=True):
     last: tuple[tuple[str, str, int], ...] = ()
     item: tuple[str, str, str] | None = None
     below: str = ""
+    node: str = ""
+    is_guarded: bool = False
+
+
+def is_guarded(powers: Iterable[str], office: str) -> bool:
+    """Claims that a post opens what is sealed, or gives and ends posts that do."""
+    return SEALED in powers or (ADMIN in powers and place.parent(office) is None)
+
+
+def may_guard(actor: Actor) -> bool:
+    """Claims that the actor may give and end such posts, and let people who have one sign in anew."""
+    return ADMIN in actor.powers and place.parent(actor.office) is None
 
 
 def decide_people(command: Command, actor: Actor, known: Known, tables: Tables) -> list[Draft]:
@@ -53,11 +69,13 @@ def decide_people(command: Command, actor: Actor, known: Known, tables: Tables) 
     if isinstance(command, GivePost):
         return [_give(command, actor, known, tables)]
     if isinstance(command, EndPost):
-        return [_end(command, actor, known)]
+        return [_end(command, actor, known, tables)]
     if isinstance(command, EraseBody):
         return [_erase(command, actor, known)]
     if isinstance(command, VouchReset):
         return [_vouch(command, actor, known)]
+    if isinstance(command, IssueCode):
+        return [_issue(command, actor, known)]
     raise TypeError(f"no command about people: {type(command).__name__}")
 
 
@@ -85,8 +103,9 @@ def _give(command: GivePost, actor: Actor, known: Known, tables: Tables) -> Draf
     powers = frozenset(tables.post_powers(matched[1])) if matched else frozenset()
     if not matched or not powers:
         raise Refused("field_impossible", field="post", what="岗位", why="没有这种岗位")
-    if "sealed" in powers and not ("admin" in actor.powers and place.parent(actor.office) is None):
-        raise Refused("not_allowed", what="安排能看密封件的岗位")
+    _guard(is_guarded(powers, command.office), actor, "安排能看密封件的岗位和县里的系统管理员")
+    if SEALED in powers and command.person == actor.person:
+        raise Refused("not_allowed", what="给自己安排能看密封件的岗位")
     if not known.registered:
         raise Refused("field_impossible", field="person", what="人员", why="还没有登记")
     if known.post is not None:
@@ -95,11 +114,12 @@ def _give(command: GivePost, actor: Actor, known: Known, tables: Tables) -> Draf
     return Draft(command.office, command.person, "person", facts, PostGivenBody(command.title.strip()))
 
 
-def _end(command: EndPost, actor: Actor, known: Known) -> Draft:
+def _end(command: EndPost, actor: Actor, known: Known, tables: Tables) -> Draft:
     _may(actor, "people", "终止岗位")
     if known.post is None or known.is_over or known.post[1] != command.office:
         raise Refused("field_impossible", field="post", what="岗位", why="没有这个岗位，或者已经终止")
     _own(actor, command.office)
+    _guard(is_guarded(tables.post_powers(known.post[2]), command.office), actor, "终止能看密封件的岗位和县里的系统管理员")
     facts = PostEnded(actor.office, 0, (), command.post, known.reach, known.last, command.office)
     return Draft(command.office, known.post[0], "person", facts, TextBody(command.reason))
 
@@ -122,8 +142,28 @@ def _vouch(command: VouchReset, actor: Actor, known: Known) -> Draft:
     if not known.below:
         raise Refused("field_impossible", field="node", what="机器", why="它不归本机管")
     _own(actor, known.below)
-    subject = derive(f"{command.node} {command.account.strip()}", "account")
-    return Draft(known.below, subject, "account", ResetVouched(actor.office, 0, (), command.node), TextBody(command.account.strip()))
+    return _answered_for(known.below, command.node, command.account, actor)
+
+
+def _issue(command: IssueCode, actor: Actor, known: Known) -> Draft:
+    """Who gets the code is let in as that person: it is written where the person stands, like a reset that was vouched for."""
+    if not actor.powers & {"people", ADMIN}:
+        raise Refused("not_allowed", what="发登录码")
+    office = next((office for office in known.registered if place.within(office, actor.office)), "")
+    if not office:
+        raise Refused("page_unknown")
+    _guard(known.is_guarded, actor, "给能看密封件的人和县里的系统管理员发登录码")
+    return _answered_for(office, known.node, command.account, actor)
+
+
+def _answered_for(ledger: str, node: str, account: str, actor: Actor) -> Draft:
+    name = account.strip()
+    return Draft(ledger, derive(f"{node} {name}", "account"), "account", ResetVouched(actor.office, 0, (), node), TextBody(name))
+
+
+def _guard(is_guarded: bool, actor: Actor, what: str) -> None:
+    if is_guarded and not may_guard(actor):
+        raise Refused("not_allowed", what=what)
 
 
 def _may(actor: Actor, power: str, what: str) -> None:

@@ -126,6 +126,7 @@ COMMAND_NAMES: Final[dict[str, str]] = {
     "GivePost": "任岗",
     "EndPost": "离岗",
     "VouchReset": "帮找回密码",
+    "IssueCode": "发登录码",
     "EraseBody": "删除正文",
 }
 

@@ -20,6 +20,7 @@ from protocol.node.web import visits
 from protocol.node.web.app import make_app
 from protocol.node.web.masking import masked_title
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
+from protocol.node.web.people import guards_of
 from protocol.node.web.phone import routes as phone
 
 HERE: Final = Path(__file__).parent
@@ -43,7 +44,9 @@ async def sealed(request: Request) -> Response[Any]:
     reports = await node_of(request).reads.sealed(actor_of(request))
     if wants_json(request):
         return twin({"reports": reports})
-    return await page(request, "sealed.html", reports=reports, name_of=node_of(request).reads.node_name, still=True)
+    return await page(
+        request, "sealed.html", reports=reports, name_of=node_of(request).reads.node_name, still=True, **await guards_of(request)
+    )
 
 
 def app(node: Any, dist: Path = DIST) -> Litestar:

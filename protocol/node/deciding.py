@@ -23,6 +23,7 @@ from protocol.commands import (
     EndPost,
     EraseBody,
     GivePost,
+    IssueCode,
     LogDispute,
     MergeDispute,
     NameHandler,
@@ -193,9 +194,14 @@ async def _people(asked: Asked, command: Command, actor: Actor) -> list[Draft]:
         known = Known(post=(rows[0][0], rows[0][1], rows[0][2]), is_over=bool(rows[0][3])) if rows else Known()
     if isinstance(command, EndPost) and known.post:
         known = msgspec.structs.replace(known, reach=asked.signer.covers, last=await _work_of(asked, known.post[1]))
-    if isinstance(command, RegisterPerson | GivePost):
+    if isinstance(command, RegisterPerson | GivePost | IssueCode):
         rows = await fetch(c, "select ledger from person_row where subject = :person", {"person": command.person})
         known = msgspec.structs.replace(known, registered=tuple(row[0] for row in rows))
+    if isinstance(command, IssueCode):
+        tables, sql = asked.shelf(), "select kind, ledger from post_row where subject = :person and ended = 0"
+        posts = await fetch(c, sql, {"person": command.person})
+        guarded = any(people_rules.is_guarded(tables.post_powers(kind), office) for kind, office in posts)
+        known = msgspec.structs.replace(known, node=asked.signer.node, is_guarded=guarded)
     if isinstance(command, EraseBody):
         e = await asked.w.entry(*people_rules.item_of(command))
         known = Known(item=(e.subject, e.head.kind, e.ledger) if e and e.head.body_hash else None)

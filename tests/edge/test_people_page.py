@@ -38,12 +38,16 @@ async def test_who_works_elsewhere_gets_a_second_account_here(rig: Rig):
     async with at(rig, "town") as client:
         page = (await client.get("/people")).text
         assert f'action="/people/{person}/account"' in page
-        made = (await client.post(f"/people/{person}/account", data={"account": "wangfang-zhen"}, headers=JSON)).json()
+        made = (
+            await client.post(f"/people/{person}/account", data={"command_id": new_id(), "account": "wangfang-zhen"}, headers=JSON)
+        ).json()
         assert made["code"] and made["name"] == "王芳"
         for account in ("wangfang-zhen", "shen", "a b", ""):
-            assert (await client.post(f"/people/{person}/account", data={"account": account}, headers=JSON)).status_code == 422, account
+            assert (
+                await client.post(f"/people/{person}/account", data={"command_id": new_id(), "account": account}, headers=JSON)
+            ).status_code == 422, account
     async with at(rig, "village") as client:
-        refused = await client.post(f"/people/{person}/account", data={"account": "x1"}, headers=JSON)
+        refused = await client.post(f"/people/{person}/account", data={"command_id": new_id(), "account": "x1"}, headers=JSON)
         assert refused.status_code == 403
     assert ("wangfang-zhen", person) in await rig.web("town").people.accounts()
 

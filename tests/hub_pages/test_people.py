@@ -70,7 +70,7 @@ async def test_an_ended_post_ends_the_session(hub: Hub):
 
 async def test_a_new_code_voids_the_old_password(hub: Hub):
     row = next(row for row in (await hub.get("/people?text=陈立新"))["people"])
-    made = await hub.post(f"/people/{row['person']}/code", {"account": "cadre"}, 201)
+    made = await hub.post(f"/people/{row['person']}/code", {"command_id": new_id(), "account": "cadre"}, 201)
     assert made["code"]
     assert (await hub.client.post("/sign-in", data={"name": "cadre", "password": PASSWORD}, headers=JSON)).status_code == 401
 
@@ -79,10 +79,51 @@ async def test_the_post_that_reads_sealed_reports_is_given_by_the_admin_alone(hu
     assert "纪检监察专岗" not in (await hub.client.get("/people")).text.split("岗位</label>")[1]
     assert (await hub.post("/people", form(kind="discipline"), 403))["code"] == "not_allowed"
     await hub.sign_in("admin")
-    await hub.post("/people", form(kind="discipline"), 201)
+    made = await hub.post("/people", form(kind="discipline"), 201)
+    cadre = {"command_id": new_id(), "office": ROOT, "kind": "discipline"}
+    given = await hub.post(f"/people/{hub.cadre}/post", cadre, 201)  # somebody else may have opened his account
+    assert given["code"]
+    assert (await hub.client.post("/sign-in", data={"name": "cadre", "password": PASSWORD}, headers=JSON)).status_code == 401
+    own = await hub.person("管理员")
+    assert (await hub.post(f"/people/{own}/post", {**cadre, "command_id": new_id()}, 403))["code"] == "not_allowed"
+    hub.client.cookies.clear()
+    await hub.sign_in("discipline")
+    seen = (await hub.client.get("/sealed", headers={"accept": "text/html"})).text
+    assert "岑文静" in seen and made["person"]
+    assert "由管理员给账号 cadre 发了新登录码" in seen
+
+
+async def test_an_operator_makes_no_admin_and_signs_in_as_nobody_who_reads_what_is_sealed(hub: Hub):
+    """The ways round: to make himself the admin, a code for the reader's or the admin's account, one more account, the end of the post."""
+    own = await hub.person("卞主任")
+    refused = [
+        await hub.post(f"/people/{own}/post", {"command_id": new_id(), "office": ROOT, "kind": kind}, 403)
+        for kind in ("admin", "discipline")
+    ]
+    rows = {row["name"]: row for row in (await hub.get("/people"))["people"]}
+    for name, account in (("管理员", "admin"), ("纪检专岗", "discipline")):
+        person, post = rows[name]["person"], rows[name]["posts"][0][0]
+        refused.append(await hub.post(f"/people/{person}/code", {"command_id": new_id(), "account": account}, 403))
+        ended = {"command_id": new_id(), "post": post, "office": ROOT, "reason": "调离"}
+        refused.append(await hub.post(f"/people/{person}/end", ended, 403))
+        await hub.root.people.end_account(account, hub.county.clock())
+        refused.append(await hub.post(f"/people/{person}/account", {"command_id": new_id(), "account": f"{account}-2"}, 403))
+    assert {one["code"] for one in refused} == {"not_allowed"}
+    assert "谁能看密封件" not in (await hub.client.get("/people", headers={"accept": "text/html"})).text
+
+
+async def test_the_admin_helps_the_reader_in_and_that_is_seen(hub: Hub):
+    await hub.sign_in("admin")
+    person = await hub.person("纪检专岗")
+    made = await hub.post(f"/people/{person}/code", {"command_id": new_id(), "account": "discipline"}, 201)
+    assert "给账号 discipline 发了新登录码" in (await hub.client.get("/people", headers={"accept": "text/html"})).text
+    hub.client.cookies.clear()
+    await hub.client.post("/sign-in", data={"name": "discipline", "password": made["code"]})
+    await hub.client.post("/password", data={"password": "自己选的口令 1", "again": "自己选的口令 1"})
+    assert "由管理员给账号 discipline 发了新登录码" in (await hub.client.get("/sealed", headers={"accept": "text/html"})).text
 
 
 async def test_people_are_for_those_who_may_register_them(hub: Hub):
     await hub.sign_in("cadre")
     assert (await hub.get("/people", 403))["code"] == "not_allowed"
-    assert (await hub.post(f"/people/{hub.cadre}/code", {"account": "admin"}, 403))["code"] == "not_allowed"
+    assert (await hub.post(f"/people/{hub.cadre}/code", {"command_id": new_id(), "account": "admin"}, 403))["code"] == "not_allowed"

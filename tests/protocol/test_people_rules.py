@@ -2,8 +2,8 @@
 
 import pytest
 
-from protocol.commands import EndPost, EraseBody, GivePost, LogDispute, Party, RegisterPerson
-from protocol.events import Actor, BodyErased, PersonRegistered, PostEnded, PostGiven
+from protocol.commands import EndPost, EraseBody, GivePost, IssueCode, LogDispute, Party, RegisterPerson
+from protocol.events import Actor, BodyErased, PersonRegistered, PostEnded, PostGiven, ResetVouched
 from protocol.people_rules import Known, decide_people, item_of
 from protocol.problem import Refused
 from protocol.tables import Tables
@@ -67,6 +67,27 @@ def test_only_the_top_admin_makes_a_reader_of_what_is_sealed():
     assert refusal(give(post, TOWN), actor("admin", TOWN), Known((TOWN,))) == "not_allowed"
     assert refusal(give(post, ROOT), actor("operator", ROOT), Known((ROOT,))) == "not_allowed"
     assert refusal(give(post, "330523/u07"), actor("admin", "330523/u07"), Known(("330523/u07",))) == "not_allowed"
+    assert refusal(give(post, ROOT), Actor(PERSON, "admin.1", ROOT, TABLES.post_powers("admin")), Known((ROOT,))) == "not_allowed", (
+        "himself"
+    )
+    assert refusal(give("admin.0000abcd", ROOT), actor("operator", ROOT), Known((ROOT,))) == "not_allowed"
+    assert decide(give("admin.0000abcd", TOWN), actor("officer", TOWN), Known((TOWN,))), "a township's own opens nothing that is sealed"
+
+
+def test_a_code_is_issued_in_the_own_region_and_written_where_the_person_stands():
+    command = IssueCode(id="command-1", person=PERSON, account="wangfang")
+    (draft,) = decide(command, actor("officer", TOWN), Known((VILLAGE,), node="ntown2222"))
+    assert (draft.ledger, draft.sort, draft.facts) == (VILLAGE, "account", ResetVouched(TOWN, 0, (), "ntown2222"))
+    assert refusal(command, actor("officer", TOWN), Known((ROOT,))) == "page_unknown"
+    assert refusal(command, actor("clerk", VILLAGE), Known((VILLAGE,))) == "not_allowed"
+    assert refusal(command, actor("operator", ROOT), Known((ROOT,), is_guarded=True)) == "not_allowed"
+    assert decide(command, actor("admin", ROOT), Known((ROOT,), is_guarded=True))
+
+
+def test_the_post_of_a_reader_is_ended_by_the_admin_alone():
+    command = EndPost(id="command-1", post="discipline.0000abcd", office=ROOT, reason="调离")
+    assert refusal(command, actor("operator", ROOT), Known(post=(PERSON, ROOT, "discipline"))) == "not_allowed"
+    assert decide(command, actor("admin", ROOT), Known(post=(PERSON, ROOT, "discipline")))
 
 
 def test_a_post_is_ended_once_and_where_it_stands():

@@ -2,10 +2,10 @@
 
     GET /people?office=&text=            persons of the office and below
     POST /people                         RegisterPerson + GivePost (+ an account here); JSON gives {person, post, account, code}
-    POST /people/{person}/post           a further post for a person who is there
+    POST /people/{person}/post           a further post for a person who is there; one that opens what is sealed comes with a new code
     POST /people/{person}/end            EndPost
-    POST /people/{person}/account        an account of this machine for who is there already
-    POST /people/{person}/code           a new one-time code for an account of this machine; all its sessions end, the old password is void
+    POST /people/{person}/account        IssueCode: an account of this machine for who is there already
+    POST /people/{person}/code           IssueCode: a new one-time code for an account of this machine; all its sessions end, the old password is void
 
 A code is shown once, on the page that answers. An account belongs to one machine: who works at another node gets theirs
 there (`yidi passwd`), so this page offers one only for posts that this node serves. Ids are derived from the form's
@@ -20,9 +20,10 @@ from litestar import Request, Response, get, post
 from litestar.params import FromPath
 
 from protocol import certificate as certificates
-from protocol import place
-from protocol.commands import Command, EndPost, GivePost, RegisterPerson
+from protocol import people_rules, place
+from protocol.commands import Command, EndPost, GivePost, IssueCode, RegisterPerson
 from protocol.entry import derive
+from protocol.node import guarding
 from protocol.node.people import check_account
 from protocol.node.web import forms
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
@@ -54,10 +55,10 @@ def offices_to_choose(request: Request) -> list[tuple[str, list[tuple[str, str]]
 
 
 def posts_to_choose(request: Request) -> list[tuple[str, str]]:
-    """Kinds of post; those that open what is sealed only for an admin of the top."""
+    """Kinds of post; those that open what is sealed, or give such, only for an admin of the top."""
     tables, actor = node_of(request).tables(), actor_of(request)
-    may_seal = "admin" in actor.powers and place.tier(actor.office) == 0
-    return [(kind, row.name) for kind, row in tables.posts.items() if may_seal or "sealed" not in row.powers]
+    may = people_rules.may_guard(actor)
+    return [(kind, row.name) for kind, row in tables.posts.items() if may or not people_rules.is_guarded(row.powers, actor.office)]
 
 
 def homes_to_choose(request: Request, office: str = "") -> list[tuple[str, str]]:
@@ -93,7 +94,16 @@ async def people_context(request: Request) -> dict[str, Any]:
         "homes": homes_to_choose(request),
         "form": {},
         "wrong": {},
+        **(await guards_of(request) if people_rules.may_guard(actor) else {}),
     }
+
+
+async def guards_of(request: Request) -> dict[str, Any]:
+    """See guarding.py; with the names of all persons in it."""
+    node = node_of(request)
+    rows = await guarding.guarded(node.journal, node.tables(), node.certificate.node, await node.people.accounts())
+    names = await node.reads.person_names({person for row in rows for person in row.persons})
+    return {"guards": rows, "guard_names": names}
 
 
 @get("/people")
@@ -193,13 +203,19 @@ async def _made(request: Request, made: Made) -> Response[Any]:
 
 @post("/people/{person:str}/post", status_code=200)
 async def give(request: Request, person: FromPath[str]) -> Response[Any]:
-    form = await _form(request)
+    node, actor, form = node_of(request), actor_of(request), await _form(request)
+    account = code = ""
     try:
         given = _post_of(request, form, person)
-        await node_of(request).desk.submit(given, actor_of(request))
+        await node.desk.submit(given, actor)
+        if people_rules.is_guarded(node.tables().post_powers(form.get("kind", "")), given.office) and person != actor.person:
+            # whoever opened the account before may know its password
+            for account in [name for name, whose in await node.people.accounts() if whose == person]:
+                await node.desk.submit(IssueCode(id=derive(given.id, f"code {account}"), person=person, account=account), actor)
+                code = await node.people.passwd(account, None, node.clock())
     except Refused as refusal:
         return await _again(request, form, refusal)
-    return await _made(request, Made(person, given.post, await node_of(request).reads.person_name(person)))
+    return await _made(request, Made(person, given.post, await node.reads.person_name(person), account, code, ended=bool(code)))
 
 
 @post("/people/{person:str}/end", status_code=200)
@@ -216,13 +232,11 @@ async def end(request: Request, person: FromPath[str]) -> Response[Any]:
 
 @post("/people/{person:str}/code", status_code=200)
 async def new_code(request: Request, person: FromPath[str]) -> Response[Any]:
-    """Only for accounts of persons that the asker may see, and only for who may register people."""
     node, actor, form = node_of(request), actor_of(request), await _form(request)
     name = form.get("account", "")
-    if not actor.powers & {"people", "admin"}:
-        raise Refused("not_allowed", what="发登录码")
     if person not in {row.person for row in await node.reads.people(actor)} or (name, person) not in await node.people.accounts():
         raise Refused("page_unknown")
+    await node.desk.submit(_built(IssueCode, id=form.get("command_id", ""), person=person, account=name), actor)
     code = await node.people.passwd(name, None, node.clock())
     return await _made(request, Made(person, "", await node.reads.person_name(person), name, code, ended=True))
 
@@ -231,8 +245,6 @@ async def new_code(request: Request, person: FromPath[str]) -> Response[Any]:
 async def new_account(request: Request, person: FromPath[str]) -> Response[Any]:
     """Who stands in the ledger already, at another machine perhaps, gets an account of this one by a one-time code."""
     node, actor, form = node_of(request), actor_of(request), await _form(request)
-    if not actor.powers & {"people", "admin"}:
-        raise Refused("not_allowed", what="开账号")
     if person not in {row.person for row in await node.reads.people(actor)}:
         raise Refused("page_unknown")
     name = form.get("account", "")
@@ -242,6 +254,7 @@ async def new_account(request: Request, person: FromPath[str]) -> Response[Any]:
         await _checked(request, form, person)
         if any(whose == person for _, whose in await node.people.accounts()):
             raise Refused("field_impossible", field="account", what="登录账号", why="他在本机已经有账号")
+        await node.desk.submit(_built(IssueCode, id=form.get("command_id", ""), person=person, account=name), actor)
         code = await node.people.add_account(name, person, None, node.clock())
     except Refused as refusal:
         return await _again(request, form, refusal)
