@@ -139,6 +139,11 @@ _ORDER: Final = {
 OF_HIT: Final = "(subject || '')"  # looked up in case_found, which holds what a list of hits asks for
 _NEWEST: Final = "updated_ms desc, subject desc"
 _OUTSIDE: Final = "(ledger < :own or ledger >= :own_to)"
+# An office that was convened has a task of its own; whoever was asked for one thing only (请别处协助) has one too, and joins nothing.
+_JOINED: Final = (
+    "select c.subject from task_row t join case_row c on c.subject = t.case_subject"
+    " where t.unit = :own and ' ' || c.convened || ' ' like '% ' || :own || ' %'"
+)
 _ELSEWHERE: Final = " union ".join(
     [
         *(
@@ -147,13 +152,13 @@ _ELSEWHERE: Final = " union ".join(
             for side in ("ledger < :own", "ledger >= :own_to")
         ),
         f"select subject from case_row where offer_to = :own and {_OUTSIDE}",
-        f"select c.subject from task_row t join case_row c on c.subject = t.case_subject where t.unit = :own and {_OUTSIDE.replace('ledger', 'c.ledger')}",
+        f"{_JOINED} and {_OUTSIDE.replace('ledger', 'c.ledger')}",
     ]
 )
 _OF_UNIT: Final = " union ".join(
     [
         *(f"select subject from case_row where {column} = :own" for column in ("ledger", "holder", "logged_office", "offer_to")),
-        "select case_subject from task_row where unit = :own",
+        _JOINED,
     ]
 )
 

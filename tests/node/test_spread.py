@@ -2,20 +2,22 @@
 
 from random import Random
 
+import msgspec
 import pytest
 
-from protocol import access
+from protocol import access, place
 from protocol.calendar import DAY_MS
 from protocol.case import OPEN
-from protocol.commands import SealDispute
+from protocol.commands import ConveneUnits, RequestTask, SealDispute
 from protocol.node import listing, spread
 from protocol.node.journal.rows import named
 from protocol.node.listing import Narrowed
 from protocol.node.spread import Lying
-from tests.node.desk_kit import ROOT, START_MS, TOWN, UNIT, VILLAGE, County, exchange, new_id
+from tests.node.desk_kit import ROOT, START_MS, TOWN, UNIT, VILLAGE, County, dispute, exchange, new_id
 from tests.node.test_statistics import claims, county, folded, lived
 
 __all__ = ["county"]
+SECOND, OTHER_VILLAGE, OTHER_UNIT = f"{TOWN}/330523111202", f"{ROOT}/330523002/330523002002", f"{ROOT}/u03"
 
 
 @pytest.mark.parametrize("seed", [11, 12])
@@ -84,3 +86,31 @@ async def test_only_indices_are_read(county: County):
             assert len(walks) == 2 and all("COVERING INDEX" in step for step in walks), plan
             assert walks[0].rpartition("INDEX ")[2].split()[0] in ("case_open", "case_ends"), "only what is open is walked"
             assert "case_figures (logged_ms>? AND logged_ms<?)" in walks[1]
+
+
+@pytest.mark.parametrize("seed", [15, 16])
+async def test_a_list_holds_what_each_may_see_and_a_request_opens_nothing(county: County, seed: int):
+    """Whoever is asked for one thing (请别处协助) is told of that; the case itself opens to those who were convened."""
+    draw, root = Random(seed), await county.node("root")
+    offices, operator, subjects = (VILLAGE, SECOND, OTHER_VILLAGE, TOWN, UNIT, OTHER_UNIT), root.actor("operator", ROOT), []
+    for _ in range(10):
+        case = (await root.say(dispute(draw.choice(offices[:3])), operator)).subject
+        subjects.append(case)
+        asked, joins = draw.sample(offices, 2)
+        due_ms = root.clock() + DAY_MS
+        await root.say(RequestTask(id=new_id(), case=case, to=asked, purpose="查档案", purpose_kind="inquiry", due_ms=due_ms), operator)
+        if draw.random() < 0.4:
+            await root.say(ConveneUnits(id=new_id(), case=case, units=[joins], purpose="一起看"), operator)
+        await root.desk.arrivals()
+    cases, some = [await root.reads.case(operator, case) for case in subjects], 0
+    for office in offices:
+        for actor in (root.actor("operator", office), msgspec.structs.replace(root.actor("operator", OTHER_UNIT), also=(office,))):
+            may = {case.id for case in cases if access.may_see_case(actor, case)}
+            assert {row.subject for row in (await root.reads.cases(actor)).rows} == may, actor.offices
+            assert (await root.reads.counts(actor))["all"] == len(may)
+            async with root.journal.read() as c:
+                sees = await listing.sees(c, actor)
+            if not any(map(place.is_unit, actor.offices)):
+                assert {row.subject for row in (await root.reads.cases(operator)).rows if sees(row)} == may
+            some += 0 < len(may) < len(cases)
+    assert some > 3, "who sees all or nothing proves little"
