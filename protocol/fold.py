@@ -43,6 +43,8 @@ from protocol.words import TIME_MAX_MS, at_ms, line_of
 __all__ = ["LastGood", "at_ms", "fold_case", "fold_person", "fold_task", "line_of"]
 
 HOLD_KINDS: Final = {"DisputeLogged": "log", "DisputeTakenUp": "take_up", "DisputeCalledUp": "call_up"}
+# Its erasures stand by themselves and went ahead of any review: that protects whoever spoke, and words can't be brought back.
+WORDS_GONE: Final = "正文已经按这一条删掉，找不回来：采纳就作废，后来写的也删；不采纳就接着办，缺的请重新问。"
 OFFER_KINDS: Final = {"DisputeEscalated": "escalate", "DisputeHandedDown": "hand_down", "DisputeTransferred": "transfer"}
 
 
@@ -340,6 +342,8 @@ def _show(case: Case, verdict: Verdict, bodies: dict[Key, Any], tables: Tables, 
         code, decision = verdict.aside.get(item.key, ""), verdict.decided.get(item.key, "")
         if code and decision != "adopt":
             line.set_aside, line.prevailed = _why(case, item, code, verdict, tables), _prevailed(item, code, verdict)
+            if item.kind == "DisputeRemoved" and code not in OUT_OF_OFFICE:
+                line.set_aside += WORDS_GONE
             if decision:
                 line.set_aside += "核对结果：" + tables.word("review", decision) + "。"
         elif code:

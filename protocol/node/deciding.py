@@ -163,8 +163,13 @@ async def held(asked: Asked, case: Case) -> tuple[tuple[str, str, str, int], ...
     """Every entry of the case and of its tasks, linked ones among them, that still has words."""
     sql = "select subject from task_row where case_subject = :case or request in (select subject from task_row where case_subject = :case)"
     tasks = [row[0] for row in await fetch(asked.w.connection, f"{sql} order by subject", {"case": case.id})]
+    return await with_words(asked, [(case.id, "dispute"), *((id_, "task") for id_ in tasks)])
+
+
+async def with_words(asked: Asked, subjects: Iterable[tuple[str, str]]) -> tuple[tuple[str, str, str, int], ...]:
+    """(ledger, subject, origin, seq) of every entry that still has words. subjects: (id, sort)."""
     found = []
-    for id_, sort in [(case.id, "dispute"), *((id_, "task") for id_ in tasks)]:
+    for id_, sort in subjects:
         for kind in (sort, "erasure"):  # what was left in the place of erased words
             found += [(e.ledger, e.subject, e.origin, e.seq) for e in await asked._entries(id_, kind) if e.body is not None]
     return tuple(found)

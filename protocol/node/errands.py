@@ -35,6 +35,7 @@ from protocol.events import (
     TaskUrged,
     TextBody,
 )
+from protocol.node import removing
 from protocol.node.deciding import Asked, held
 from protocol.node.journal.rows import fetch
 from protocol.node.listing import any_of, subtree
@@ -94,7 +95,7 @@ _KINDS = (
     (_TO_LINK, _TO_RECALL, _TO_URGE, _TO_ANSWER),
     (_TO_OPEN, _TO_TELL),
     (_TO_ANNOUNCE,),
-    (_TO_ERASE,),
+    (_TO_ERASE, removing.DUE),
 )
 _DUE: Final = "select " + ", ".join(" or ".join(f"exists ({q.removesuffix(' limit :most')})" for q in kind) for kind in _KINDS)
 
@@ -142,10 +143,16 @@ class Errands:
         return [outcome for outcome in written if outcome]
 
     async def words(self) -> list["Outcome"]:
-        """What arrives late of a case that was removed is erased like the rest of it, by a node that serves the office that removed it."""
+        """What arrives late of a case that was removed is erased like the rest of it, by a node that serves the office that removed it;
+        and what of it lies in other ledgers (removing.py)."""
         own = self._desk.signer.certificate
         due = [subject for subject, holder in await self._rows(_TO_ERASE) if certificates.serves(own, holder)]
-        return [done for subject in due if (done := await self._erase(subject))]
+        written = [await self._erase(subject) for subject in due]
+        for subject, here, holder, of, via, there in await self._rows(removing.DUE):
+            is_reached, office = of == subject and place.within(there, holder), removing.over(here, via, there)
+            if office and not is_reached and self._is_mine(f"words {subject} {via} {there}", here, via, there, office=office):
+                written.append(await self._erase_there(subject, there, office))
+        return [done for done in written if done]
 
     async def codes(self) -> list["Outcome"]:
         """A new code for the later of two cases that have one: a disk that was put back, or a copy of it, counted from the same count. What
@@ -211,6 +218,14 @@ class Errands:
 
         return await self._desk.by_itself(make)
 
+    async def _erase_there(self, subject: str, there: str, office: str) -> "Outcome | None":
+        async def make(asked: Asked) -> tuple[str, list[Draft]]:
+            case = await asked.case(subject)
+            found = await removing.erasures(asked, case, there, office) if case else []
+            return entry.derive(f"{subject} {[draft.facts for draft in found]}", "words"), found
+
+        return await self._desk.by_itself(make)
+
     async def _open(self, subject: str) -> "Outcome | None":
         async def make(asked: Asked) -> tuple[str, list[Draft]]:
             case = await asked.case(subject)
@@ -234,13 +249,17 @@ class Errands:
     async def _rows(self, query: str, values: Mapping[str, Any] = MappingProxyType({})) -> list[Any]:
         return await self._desk.journal.select(query, {"most": ERRANDS_MAX, **values})
 
-    def _is_mine(self, errand: str, *ledgers: str) -> bool:
-        """Claims that this node covers both ledgers, and that no lower one may still do it."""
+    def _is_mine(self, errand: str, *ledgers: str, office: str = "") -> bool:
+        """Claims that this node covers both ledgers, and that no lower one may still do it. office: whoever does it must serve it."""
+
+        def is_able(c: Certificate) -> bool:
+            return all(certificates.writes(c, ledger) for ledger in ledgers) and (not office or certificates.serves(c, office))
+
         own = self._desk.signer.certificate
-        if not all(certificates.writes(own, ledger) for ledger in ledgers):
+        if not is_able(own):
             return False
         others = {node: c for node, c in self._desk.shelf.certificates.items() if node not in self._desk.shelf.revoked}
-        able = [c for c in (others | {own.node: own}).values() if all(certificates.writes(c, ledger) for ledger in ledgers)]
+        able = [c for c in (others | {own.node: own}).values() if is_able(c)]
         before = sorted(able, key=_lowest_first).index(own)
         now_ms = self._desk.clock()
         return now_ms - self._seen_ms.setdefault(errand, now_ms) >= before * ERRAND_MS

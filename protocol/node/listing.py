@@ -71,6 +71,7 @@ INDICES: Final = (
     "create index if not exists case_status on case_row (status, ledger, subject)",  # these three to count, and to look hits up
     "create index if not exists case_type on case_row (type, ledger, subject)",
     "create index if not exists case_found on case_row ((subject || ''), ledger, updated_ms, type)",
+    "create index if not exists case_merged on case_row (merged_into) where merged_into > ''",  # to what a removal reaches
     "create index if not exists case_person on case_row (person, logged_ms) where person > ''",
     "create index if not exists case_holder on case_row (holder, ledger, subject)",
     "create index if not exists case_logged_office on case_row (logged_office, ledger, subject)",

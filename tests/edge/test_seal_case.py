@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from protocol.commands import AddNote, CorrectDispute, EscalateDispute, Party, TakeUpDispute
+from protocol.calendar import DAY_MS
+from protocol.commands import AddNote, CorrectDispute, EscalateDispute, Party, RequestTask, TakeUpDispute
 from tests.edge.pages_kit import JSON, at, form_of
 from tests.edge.rig import Rig
 from tests.node.desk_kit import TOWN, VILLAGE, new_id
@@ -108,6 +109,17 @@ async def test_only_the_holder_may_and_a_higher_holder_reaches_the_villages_word
     stored = await everything_in(rig.web("village").node.journal)
     assert [word for word in WORDS if word.encode() in stored] == []
     assert (await rig.case("village", subject)).ledger == VILLAGE
+
+
+async def test_the_page_names_where_else_the_words_stay_for_a_while(rig: Rig):
+    subject = await logged(rig)
+    async with at(rig, "village") as client:
+        assert "别处也有" not in (await client.get(f"/cases/{subject}/seal")).text
+        due_ms = rig.county.clock() + DAY_MS
+        asked = RequestTask(id=new_id(), case=subject, to=TOWN, purpose="问问", purpose_kind="visit", due_ms=due_ms, summary=ACCOUNT)
+        await rig.say("village", asked)
+        page = (await client.get(f"/cases/{subject}/seal")).text
+        assert "别处也有" in page and "请这里协助过：天子湖镇综治中心" in page
 
 
 async def test_an_accusation_is_not_kept_in_the_sign_in_page_of_a_session_that_ended(rig: Rig):

@@ -1,22 +1,40 @@
 """Where words hide besides entries: samples of what was refused, what a heal keeps apart, uploads nobody took, old journals."""
 
 import shutil
+from collections.abc import Iterable
 from contextlib import closing
 from hashlib import sha256
 
 import msgspec
+import pytest
 
-from protocol.commands import AddEvidence, EraseBody
-from protocol.events import Actor
-from protocol.node import asides
+from protocol.calendar import DAY_MS
+from protocol.commands import (
+    AcceptDispute,
+    AddEvidence,
+    AddNote,
+    CallUpDispute,
+    DecideReview,
+    EraseBody,
+    MergeDispute,
+    RemoveDispute,
+    RequestTask,
+    TakeUpDispute,
+    TransferDispute,
+)
+from protocol.events import Actor, facts_of
+from protocol.node import asides, removing
 from protocol.node.blobs import CIPHER_EXTRA_BYTES
+from protocol.node.errands import linked_id
 from protocol.node.healing import _follow_up
 from protocol.node.journal.engine import connect_sqlite
 from protocol.node.journal.loose import LOOSE, Loose, LooseRow
 from protocol.node.sweeping import HOLD_S, sweep
 from protocol.node.uploads import PIECE_BYTES
 from protocol.problem import Refused
-from tests.node.desk_kit import ROOT, VILLAGE, County, batch_of, carry, dispute, exchange, new_id
+from tests.node.desk_kit import OTHER_TOWN, ROOT, VILLAGE, County, Node, batch_of, carry, dispute, exchange, new_id
+from tests.node.test_errands import settle
+from tests.node.test_transfers import transferred
 
 WORD = "龘靐鱻"
 KEY = sha256(b"village").digest()
@@ -154,3 +172,106 @@ async def test_a_heal_erases_nothing_that_a_node_said_after_it_was_put_out(count
     assert [e.head.kind for e in await village.journal.since(0, 500)].count("BodyErased") == 1
     await _follow_up(village.journal, village.shelf, village.blobs, county.clock())
     assert (await village.journal.subject(case))[0].body == words.body
+
+
+async def accused(county: County) -> tuple[tuple[Node, ...], str, str, list[str]]:
+    """An accusation taken for a dispute, which went a way round before somebody saw it. (root, town, stranger; the case, the one it goes
+    on as, every subject that holds words of it)"""
+    *nodes, case, successor = await transferred(county, ["title", "account", "parties", "phones", "place_text"])
+    town = nodes[1]
+    twin = (await town.say(dispute(account=f"{WORD}，另一天来说的"))).subject
+    asked = RequestTask(
+        id=new_id(), case=twin, to=OTHER_TOWN, purpose="问问", purpose_kind="visit", due_ms=town.clock() + DAY_MS, summary=WORD
+    )
+    task = (await town.say(asked)).subject
+    await town.say(MergeDispute(id=new_id(), case=twin, into=case, reason=f"都是{WORD}"))
+    await settle(*nodes)
+    return tuple(nodes), case, successor, [case, successor, twin, task, linked_id(task)]
+
+
+async def left(nodes: Iterable[Node], subjects: list[str]) -> list[tuple[str, int, str]]:
+    return [
+        (node.kind, subjects.index(subject), e.head.kind)
+        for node in nodes
+        for subject in subjects
+        for e in await node.journal.subject(subject)
+        if e.body is not None
+    ]
+
+
+async def test_what_is_removed_loses_its_words_also_where_it_was_sent_and_where_it_was_merged(county):
+    """The receiver has not taken it up yet; a twin was merged into it, and another township was asked about that."""
+    nodes, case, successor, subjects = await accused(county)
+    root, town, stranger = nodes
+    before = {(kind, n) for kind, n, _ in await left(nodes, subjects)}
+    assert {("town", 0), ("stranger", 1), ("town", 2), ("town", 3), ("stranger", 4)} <= before
+    await town.say(RemoveDispute(id=new_id(), case=case))
+    await settle(*nodes)
+    assert await left(nodes, subjects) == []
+    new = await stranger.reads.case(stranger.actor(), successor)
+    assert (new.title, new.account, new.parties, new.offer.to) == ("", "", [], OTHER_TOWN), "what is left says nothing, and may be returned"
+    erasures = [e for subject in subjects for e in await root.journal.subject(subject) if e.sort == "erasure"]
+    assert len(erasures) == len({(e.head.ledger, e.head_bytes) for e in erasures})
+    items = [(facts.ledger, facts.origin, facts.seq) for e in erasures for facts in [facts_of(e.head)]]
+    assert len(items) == len(set(items)), "each once"
+
+
+async def test_who_took_it_up_removes_it_where_it_came_from_too(county):
+    nodes, case, successor, subjects = await accused(county)
+    _, town, stranger = nodes
+    await stranger.say(TakeUpDispute(id=new_id(), case=successor))
+    await settle(*nodes)
+    assert (await town.reads.case(town.actor(), case)).status == "transferred"
+    late = AddNote(id=new_id(), case=case, text=f"{WORD}又来了")
+    await stranger.say(RemoveDispute(id=new_id(), case=successor))
+    await settle(*nodes)
+    assert await left(nodes, subjects) == []
+    await town.say(late)  # of what is to be removed nothing may come back
+    await settle(*nodes)
+    assert await left(nodes, subjects) == []
+
+
+async def test_what_is_no_part_of_it_keeps_its_words(county):
+    nodes, case, _, _ = await accused(county)
+    town = nodes[1]
+    other = (await town.say(dispute(account="另一件"))).subject
+    away = TransferDispute(id=new_id(), case=other, to=OTHER_TOWN, reason="田在那边", shows=["account"])
+    await town.say(AcceptDispute(id=new_id(), case=other))
+    await town.say(away)
+    await settle(*nodes)
+    further = (await town.reads.case(town.actor(), other)).successor
+    before = await left(nodes, [other, further])
+    await town.say(RemoveDispute(id=new_id(), case=case))
+    await settle(*nodes)
+    assert await left(nodes, [other, further]) == before != []
+
+
+async def test_what_is_to_be_removed_elsewhere_is_found_without_a_walk(county):
+    """It is asked after every commit."""
+    root = await county.node("root")
+    plan = [row[3] for row in await root.journal.select(f"explain query plan {removing.DUE}", {"most": 1})]
+    walked = {step.split()[1] for step in plan if step.startswith("SCAN")}
+    assert walked <= {"same", "w"}, plan
+    assert not [step for step in plan if "AUTOMATIC" in step]
+
+
+@pytest.mark.parametrize("decision", ["adopt", "reject"])
+async def test_a_removal_that_came_too_late_says_at_the_review_that_the_words_are_gone(county, decision: str):
+    """Called up while the village was cut off, which removed it meanwhile: who spoke is protected first, and who holds it is told."""
+    village, town = await county.node("village"), await county.node("town")
+    case = (await village.say(dispute(account=WORD))).subject
+    await exchange(village, town)
+    await town.say(CallUpDispute(id=new_id(), case=case, reason="群众反映强烈"))
+    await town.say(AddNote(id=new_id(), case=case, text="镇里的记录"))
+    await village.say(RemoveDispute(id=new_id(), case=case))
+    await settle(village, town)
+    here = await town.reads.case(town.actor(), case)
+    assert (here.status, here.account, here.removed) == ("logged", "", False)
+    (review,) = here.reviews
+    assert "正文已经按这一条删掉" in review.reason
+    await town.say(DecideReview(id=new_id(), case=case, item=review.item, decision=decision, reason="看过"))
+    await settle(village, town)
+    texts = [line.text.get("备注", "") for line in (await town.reads.case(town.actor(), case)).lines]
+    assert ("镇里的记录" in texts, (await town.reads.case(town.actor(), case)).status) == (
+        (False, "voided") if decision == "adopt" else (True, "logged")
+    )

@@ -36,7 +36,18 @@ async def sealing_context(request: Request, subject: str) -> dict[str, Any]:
         "accused": "、".join(p.name for p in case.parties if p.side == "respondent"),
     }
     offered = {step.command: step for step in dispute.steps(case, actor, context_of(request))}
-    return {"case": case, "step": offered.get("RemoveDispute"), "form": first, "wrong": {}, "receipt": ""}
+    tasks = await node.reads.tasks(actor, case=subject)
+    elsewhere = [("转给了", case.transfer.to)] if case.transfer else []
+    elsewhere += [("从这里转来", case.logged_office)] if case.predecessor else []
+    elsewhere += [("请这里协助过", row.unit) for row in tasks if row.link and row.unit]
+    return {
+        "elsewhere": list(dict.fromkeys(elsewhere)),
+        "case": case,
+        "step": offered.get("RemoveDispute"),
+        "form": first,
+        "wrong": {},
+        "receipt": "",
+    }
 
 
 @get("/cases/{subject:str}/seal")
