@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from protocol.calendar import DAY_MS, HOUR_MS
@@ -20,7 +21,7 @@ from protocol.node.standing import ACT, CALM, LOOK, span
 from protocol.node.version import VERSION
 from protocol.node.web.words import moment
 from protocol.problem import Refused
-from tests.hub_pages.world import Hub, world
+from tests.hub_pages.world import TOP, Hub, world
 from tests.node.desk_kit import TOWN, VILLAGE, exchange
 
 SINCE_MS = 1_795_000_000_000
@@ -200,6 +201,11 @@ async def test_metrics_are_for_the_token_alone_and_name_no_sealed_ledger(hub: Hu
     assert float(figures['yidi_seconds_count{what="save"}']) > 0
     assert float(figures['yidi_seconds_count{what="page"}']) > 0
     assert figures['yidi_seconds_bucket{le="+Inf",what="admit"}'] == figures['yidi_seconds_count{what="admit"}']
+    state = hub.pages.pump.state()
+    behind = {VILLAGE: 2, f"{TOP}/sealed/{hub.village.signer.node}": 3}
+    hub.pages.pump.state = lambda: msgspec.structs.replace(state, behind=behind)
+    said = await hub.client.get("/metrics", headers={"authorization": "Bearer a-token-of-16-chars"})
+    assert "\nyidi_behind_entries 2.0\n" in said.text
 
 
 def test_a_span_is_said_in_its_largest_unit():

@@ -18,6 +18,7 @@ from protocol.node import observe
 from protocol.node.blobs import MEGABYTE
 from protocol.node.room import room_of
 from protocol.node.version import VERSION
+from protocol.node.web.link import behind_of
 from protocol.node.web.page import KEPT_NOWHERE, node_of, twin
 from protocol.problem import Refused
 
@@ -125,7 +126,11 @@ class _Gathered:
         state, peers, now_ms = pump.state(), pump.peers(), self._node.clock()
         yield "link_connected", "1: a message server is connected.", float(state.link.connected)
         yield "link_reconnects", "How often the link came back.", state.link.reconnects
-        yield "behind_entries", "Entries known to exist that are not here yet.", sum(state.behind.values())
+        yield (
+            "behind_entries",
+            "Entries known to exist that are not here yet, sealed ledgers left out.",
+            sum(n for _, n, _ in behind_of(self._node)),
+        )
         yield "refused", "Batches and Haves refused since the start.", state.refused
         yield "pump_faults", "Parts of the pump that failed and began again.", sum(state.faults.values())
         yield "peers", "Other nodes known, revoked ones left out.", sum(not peer.revoked for peer in peers)
