@@ -15,28 +15,34 @@ from protocol.events import Draft
 from protocol.node.deciding import Asked, with_words
 from protocol.node.journal.rows import fetch
 
-# {first}: the removed cases. Each step goes along one transfer, either way, or from a case to what was merged into it.
+# {first}: the cases to begin with. Each step goes along one transfer, either way, or from a case to what was merged into it; {also}: or further.
 # cross join: SQLite takes the tables as they stand, the few removed cases first; by its own guess it walks all entries.
 _SAME: Final = (
     "with recursive same(removed, subject) as (select subject, subject from case_row where {first}"
     " union select same.removed, s.subject from same cross join case_row r cross join case_row s where r.subject = same.subject"
-    " and (s.subject = r.predecessor or s.predecessor = r.subject or (s.merged_into > '' and s.merged_into = r.subject)))"
+    " and (s.subject = r.predecessor or s.predecessor = r.subject or (s.merged_into > '' and s.merged_into = r.subject){also}))"
 )
 _TASKS: Final = (
     "same cross join task_row t where t.case_subject = same.subject",
     "same cross join task_row m cross join task_row t where m.case_subject = same.subject and t.request = m.subject",
 )
 DUE: Final = (  # (removed case, its ledger, its holder, the case that the words belong to, its ledger, the ledger of the words)
-    _SAME.format(first="leftover >= 0") + " select c.subject, c.ledger, c.holder, v.subject, v.ledger, w.ledger from ("
+    _SAME.format(first="leftover >= 0", also="") + " select c.subject, c.ledger, c.holder, v.subject, v.ledger, w.ledger from ("
     "select same.removed, same.subject, e.ledger from same cross join entry e where e.subject = same.subject"
     " and same.subject <> same.removed and e.body is not null and e.sort in ('dispute', 'erasure')"
     + "".join(f" union select same.removed, same.subject, t.ledger from {tasks} and t.worded > 0" for tasks in _TASKS)
     + ") w cross join case_row c cross join case_row v where c.subject = w.removed and v.subject = w.subject limit :most"
 )
 _SUBJECTS: Final = (
-    _SAME.format(first="subject = :case")
+    _SAME.format(first="subject = :case", also="")
     + " select subject, 'dispute' from same where subject <> :case"
     + "".join(f" union select t.subject, 'task' from {tasks}" for tasks in _TASKS)
+)
+
+
+MATTER: Final = (  # every other case of the same matter as :case, also the one that it was merged into
+    _SAME.format(first="subject = :case", also=" or s.subject = r.merged_into")
+    + " select subject from same where subject <> :case order by subject"
 )
 
 

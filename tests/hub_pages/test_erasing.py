@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from protocol.commands import AddNote, WriteOpinion
-from tests.hub_pages.world import JSON, world
-from tests.node.desk_kit import VILLAGE, exchange, new_id
+from protocol.commands import AddNote, MergeDispute, TransferDispute, WriteOpinion
+from tests.hub_pages.world import JSON, OTHER_VILLAGE, world
+from tests.node.desk_kit import TOWN, VILLAGE, exchange, new_id
 from tests.node.journal_kit import everything_in
 
 TITLE, NAME, PHONE = "田埂地界", "叶根土", "13800000000"
@@ -40,6 +40,31 @@ async def test_everything_that_names_a_person_is_found_and_erased_at_every_node(
         assert len(erasures) == 2 and all(e.ledger == VILLAGE for e in erasures)
         page = (await hub.client.get(f"/cases/{case}")).text
         assert page.count(ground) == 3 and NAME not in page
+
+
+async def test_what_was_merged_and_transferred_is_found_with_it(tmp_path: Path):
+    async with world(tmp_path) as hub:
+        await hub.sign_in("operator")
+        case, twin, apart = hub.cases["工钱没结清"], hub.cases[TITLE], hub.cases["水渠清淤"]
+        await hub.root.say(MergeDispute(id=new_id(), case=twin, into=case, reason="是同一件"), hub.actor())
+        moved = TransferDispute(id=new_id(), case=case, to=TOWN, reason=f"{NAME}在那边", shows=["title", "account", "parties"])
+        await hub.root.say(moved, hub.actor())
+        await hub.root.desk.arrivals()
+        successor = (await hub.root.reads.case(hub.actor(), case)).successor
+        for opened in (case, twin, successor):
+            said = await hub.get(f"/cases/{opened}/erase?word={NAME}")
+            ledgers = {row["item"].partition("|")[0] for row in said["rows"]}
+            assert {VILLAGE, OTHER_VILLAGE, TOWN} == ledgers and len(said["ticked"]) >= 2, opened
+            page = (await hub.client.get(f"/cases/{opened}/erase")).text
+            assert "同一件事还在" in page and page.count('class="cadre') == len(said["rows"])
+        assert "同一件事还在" not in (await hub.client.get(f"/cases/{apart}/erase")).text
+        ticked = (await hub.get(f"/cases/{successor}/erase?word={NAME}"))["ticked"]
+        ground = "个人信息保护法第47条：本人撤回同意"
+        assert (await hub.post(f"/cases/{successor}/erase", {"command_id": new_id(), "item": ticked, "ground": ground}))["erased"] == len(
+            ticked
+        )
+        bodies = [e.body for subject in (case, twin, successor) for e in await hub.root.journal.subject(subject) if e.body]
+        assert not [body for body in bodies if NAME.encode() in body]
 
 
 async def test_what_was_not_ticked_or_not_confirmed_is_not_erased(tmp_path: Path):

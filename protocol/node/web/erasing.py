@@ -1,7 +1,7 @@
 """依法删除: which words about people a case still holds, entry by entry, and their erasure on a ground of the law.
 
-GET  /cases/{id}/erase?word=      every entry of the case, of what was written apart and of its tasks that still has a body; those that
-                                  hold `word` (a name, a number) are ticked
+GET  /cases/{id}/erase?word=      every entry of the case, of what was written apart and of its tasks that still has a body, and of the same
+                                  matter elsewhere (转办, 并案); those that hold `word` (a name, a number) are ticked
 POST /cases/{id}/erase            item … ground, replacement → one EraseBody each, ids derived from the form's; sent again it goes on where
                                   it stopped. The replacement stands in place of each, and can be erased in its turn
 
@@ -17,6 +17,7 @@ from litestar.params import FromPath
 from protocol.case import Case, Line
 from protocol.commands import EraseBody
 from protocol.entry import derive
+from protocol.node import removing
 from protocol.node.errands import linked_id
 from protocol.node.web import forms
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
@@ -38,17 +39,30 @@ class Held(msgspec.Struct, frozen=True):
     may: bool
 
 
-async def held(request: Request, case: Case) -> list[Held]:
-    """What of the case has words, oldest first within each part; erased ones stand there too, for they say that they were."""
+async def others_of(request: Request, case: Case) -> list[Case]:
+    """The same matter in other ledgers or under other numbers (转办, 并案), as far as it may be seen here."""
+    node, found = node_of(request), list[Case]()
+    for (subject,) in await node.journal.select(removing.MATTER, {"case": case.id}):
+        try:
+            found.append(await node.reads.case(actor_of(request), subject))
+        except Refused:
+            continue
+    return found
+
+
+async def held(request: Request, case: Case, others: list[Case]) -> list[Held]:
+    """What of the case, and of the others of its matter, has words, oldest first within each part; erased ones stand there too, for they say that they were."""
     node, actor = node_of(request), actor_of(request)
-    parts: list[tuple[str, list[Line]]] = [("经过", case.lines)]
-    parts += [("内部意见", companion.lines) for companion in await node.reads.companions(actor, case.id)]
-    for row in await node.reads.tasks(actor, case=case.id):
-        for subject in (row.subject, linked_id(row.subject)):
-            try:
-                parts.append(("任务", (await node.reads.task(actor, subject)).lines))
-            except Refused:
-                continue  # there is no linked task, or it lies beyond what is to be seen here
+    parts: list[tuple[str, list[Line]]] = []
+    for one in (case, *others):
+        parts.append(("经过", one.lines))
+        parts += [("内部意见", companion.lines) for companion in await node.reads.companions(actor, one.id)]
+        for row in await node.reads.tasks(actor, case=one.id):
+            for subject in (row.subject, linked_id(row.subject)):
+                try:
+                    parts.append(("任务", (await node.reads.task(actor, subject)).lines))
+                except Refused:
+                    continue  # there is no linked task, or it lies beyond what is to be seen here
     for subject in sorted({line.head.subject for _, lines in parts for line in lines if line.erased}):
         parts.append(("代为说明", [gone.line for gone in (await node.reads.erasures(subject)).values()]))
     return [
@@ -81,10 +95,12 @@ async def erasing_context(request: Request, subject: str) -> dict[str, Any]:
     if "erase" not in actor.powers:
         raise Refused("not_allowed", what="依法删除正文")
     word = request.query_params.get("word", "").strip()[:40]
-    rows = await held(request, case)
+    others = await others_of(request, case)
+    rows = await held(request, case, others)
     names = {row.line.head.author[0] for row in rows}
     return {
         "case": case,
+        "others": others,
         "rows": rows,
         "word": word,
         "ticked": await naming(request, rows, word) if word else set(),
