@@ -21,6 +21,11 @@ def office_covers(office: str, ledger: str) -> bool:
     return within(ledger, office)
 
 
+def in_region(actor: Actor, ledger: str) -> bool:
+    """Claims that the ledger lies in the region of one of the actor's offices."""
+    return any(within(ledger, office) for office in actor.offices)
+
+
 def may_register_in(office: str, ledger: str) -> bool:
     """Claims that an office may log into a ledger: its own region; a unit receives for the whole county it stands in."""
     return within(ledger, office) or (is_unit(office) and within(ledger, parent(office) or office))
@@ -55,6 +60,12 @@ def may_see_task(actor: Actor, task: Any) -> bool:
         return False
     named = (_field(task, "assigned_by"), _field(task, "unit"))
     return any(within(_field(task, "ledger"), office) or office in named for office in actor.offices)
+
+
+def may_read_numbers(actor: Actor, case: Any) -> bool:
+    """Claims that telephone numbers of the parties are whole for the actor, and that he may print papers that hold them: for the office
+    that holds the case and the one that logged it."""
+    return any(office in (_field(case, "holder"), _field(case, "logged_office")) for office in actor.offices)
 
 
 def masked(name: str) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol import certificate as certificates
 from protocol import entry, lane, place
-from protocol.access import CASE_POWERS
+from protocol.access import CASE_POWERS, in_region
 from protocol.entry import Admitted
 from protocol.events import Actor, BranchDecided, body_of, facts_of
 from protocol.node.adopting import OWN_WORK, decision_subject
@@ -64,7 +64,7 @@ class Fork(msgspec.Struct, frozen=True):
 
 async def histories(journal: Journal, shelf: Shelf, signer: Signer, actor: Actor) -> list[Fork]:
     async with journal.read() as c:
-        lanes = sorted(one for one in await kept.forked(c) if place.within(one[0], actor.office) and not place.is_sealed(one[0]))
+        lanes = sorted(one for one in await kept.forked(c) if in_region(actor, one[0]) and not place.is_sealed(one[0]))
         return [await _fork(c, shelf, signer, actor, *one) for one in lanes]
 
 
@@ -76,7 +76,7 @@ async def find(journal: Journal, actor: Actor, hash_: str) -> Branched | None:
         return None
     async with journal.read() as c:
         rows = await kept.branched(c, "where hash = :hash", {"hash": raw})
-    return next((row for row in rows if place.within(row.ledger, actor.office)), None)
+    return next((row for row in rows if in_region(actor, row.ledger)), None)
 
 
 async def _fork(c: AsyncConnection, shelf: Shelf, signer: Signer, actor: Actor, ledger: str, origin: str) -> Fork:

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol import entry, place
-from protocol.access import CASE_POWERS
+from protocol.access import CASE_POWERS, in_region
 from protocol.entry import decode_head
 from protocol.events import Actor, DisputeLogged, NodeRevoked, facts_of
 from protocol.lane import EMPTY, LaneHead
@@ -80,9 +80,9 @@ async def losses(journal: Journal, shelf: Shelf, actor: Actor) -> list[Lost]:
     for node in sorted(set(closed) | set(shelf.revoked)):
         certificate = shelf.certificates.get(node)
         office = certificate.serves[0].removesuffix("/*") if certificate else ""
-        if not office or not place.within(office, actor.office):
+        if not office or not in_region(actor, office):
             continue
-        gaps = tuple(_gaps(heads, said, closed.get(node, set()), actor.office))
+        gaps = tuple(_gaps(heads, said, closed.get(node, set()), actor))
         if node not in shelf.revoked and not gaps:
             continue
         found.append(
@@ -126,10 +126,10 @@ def _closed(lanes: Iterable[Lane], shelf: Shelf) -> dict[str, set[Lane]]:
     return found
 
 
-def _gaps(heads: dict[Lane, LaneHead], said: dict[Lane, int], lanes: set[Lane], region: str) -> Iterable[Gap]:
+def _gaps(heads: dict[Lane, LaneHead], said: dict[Lane, int], lanes: set[Lane], actor: Actor) -> Iterable[Gap]:
     for ledger, origin in sorted(lanes):
         here = heads.get((ledger, origin), EMPTY).seq
-        shown = not place.is_sealed(ledger) and place.within(ledger, region)
+        shown = not place.is_sealed(ledger) and in_region(actor, ledger)
         if shown and said.get((ledger, origin), 0) > here:
             yield Gap(ledger, origin, here + 1, said[ledger, origin])
 

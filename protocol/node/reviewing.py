@@ -11,12 +11,12 @@ from typing import Any, Final
 import msgspec
 
 from protocol import drafts, entry, place, task
-from protocol.access import CASE_POWERS
+from protocol.access import CASE_POWERS, in_region
 from protocol.case import OUT_OF_OFFICE, Case, Line, Review, Task, key_of, key_text
 from protocol.entry import decode_head
 from protocol.events import Actor, body_of
 from protocol.node.journal import Journal
-from protocol.node.journal.rows import fetch
+from protocol.node.journal.rows import among, bound, fetch
 from protocol.node.shelf import Shelf
 from protocol.problem import Refused
 from protocol.words import EVENT_NAMES, UNKNOWN_NAME
@@ -74,7 +74,8 @@ class Group(msgspec.Struct, frozen=True):
 async def count(journal: Journal, actor: Actor) -> int:
     """How many entries wait for this office."""
     async with journal.read() as c:
-        return (await fetch(c, "select count(*) from review_row where owner = :office", {"office": actor.office}))[0][0]
+        sql = f"select count(*) from review_row where {among(c, 'owner', 'offices')}"
+        return (await fetch(c, sql, {"offices": bound(c, actor.offices)}))[0][0]
 
 
 async def waiting(journal: Journal, reads: Any, shelf: Shelf, actor: Actor) -> list[Group]:
@@ -82,8 +83,8 @@ async def waiting(journal: Journal, reads: Any, shelf: Shelf, actor: Actor) -> l
     if not actor.powers & CASE_POWERS:
         return []
     async with journal.read() as c:
-        sql = "select distinct subject from review_row where owner = :office order by subject limit :most"
-        subjects = [row[0] for row in await fetch(c, sql, {"office": actor.office, "most": SUBJECTS_MAX})]
+        sql = f"select distinct subject from review_row where {among(c, 'owner', 'offices')} order by subject limit :most"
+        subjects = [row[0] for row in await fetch(c, sql, {"offices": bound(c, actor.offices), "most": SUBJECTS_MAX})]
     found: dict[str, list[Waiting]] = {}
     for subject in subjects:
         for review, row in await _of(reads, actor, subject):
@@ -111,7 +112,7 @@ async def _of(reads: Any, actor: Actor, subject: str) -> list[tuple[Review, Wait
     found = []
     for review in subject_of.reviews:
         line = lines.get(key_of(review.item) or ("", 0))
-        if line is not None and review.owner == actor.office:
+        if line is not None and review.owner in actor.offices:
             can = task.is_adoptable(review) if is_task else drafts.is_adoptable(review)
             person = await reads.person_name(line.head.author[0])
             won = lines.get(line.prevailed) if line.prevailed else None
@@ -156,7 +157,7 @@ async def _apart(journal: Journal, shelf: Shelf, actor: Actor, node: str) -> Seq
         return ()
     names: list[str] = []
     for ledger, origin in await journal.heads():
-        if entry.node_of(origin) == node and place.within(ledger, actor.office) and not place.is_sealed(ledger):
+        if entry.node_of(origin) == node and in_region(actor, ledger) and not place.is_sealed(ledger):
             names += await _people(journal, ledger, origin, shelf.last_good(ledger, origin) or 0)
     return tuple(dict.fromkeys(names))[:APART_MAX]
 

@@ -15,7 +15,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath
 
-from protocol import clocks, codes, dispute, office, place
+from protocol import access, clocks, codes, dispute, office, place
 from protocol.case import Case, Line, key_text
 from protocol.commands import (
     CASE_COMMANDS,
@@ -35,6 +35,7 @@ from protocol.events import Actor
 from protocol.node.shown import Erasure, TaskRow
 from protocol.node.web import forms, papers
 from protocol.node.web.files import shown_of, sounds_of
+from protocol.node.web.masking import without_numbers
 from protocol.node.web.page import actor_of, fragment, in_language, is_htmx, node_of, page, refused, rendered, twin, wants_json
 from protocol.node.web.register import outcome_twin
 from protocol.problem import Refused
@@ -122,8 +123,8 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
         "choices": await choices(request, case, actor, steps),
         "reviewed": {review.item: review for review in case.reviews},
         "may_review": any(step.command == "DecideReview" for step in offered),
-        "open_phone": actor.office in (case.holder, case.logged_office),
-        "papers": papers.offered(case) if papers.may_print(case, actor.office) else [],
+        "open_phone": access.may_read_numbers(actor, case),
+        "papers": papers.offered(case) if papers.may_print(case, actor) else [],
         "files_here": {a.blob.address: node.blobs.has(a.blob.address) for a in case.blobs},
         "pictures": await shown_of(node, case.blobs),
         "sounds": sounds_of(node, case.blobs),
@@ -211,8 +212,8 @@ async def choices(request: Request, case: Case, actor: Actor, steps: list[Step])
 
 
 def case_twin(context: dict[str, Any]) -> dict[str, Any]:
-    """The case for programs: no raw heads, no keys of files."""
-    case: Case = context["case"]
+    """The case for programs: no raw heads, no keys of files, and no number that the page masks."""
+    case: Case = without_numbers(context["case"], context["open_phone"])
     plain = {name: getattr(case, name) for name in case.__struct_fields__ if name not in ("lines", "blobs")}
     files = [
         {

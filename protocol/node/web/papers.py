@@ -11,7 +11,9 @@ from urllib.parse import quote
 from litestar import Request, Response, get
 from litestar.params import FromPath
 
+from protocol import access
 from protocol.case import Case, key_text
+from protocol.events import Actor
 from protocol.node.web import filed, made_up
 from protocol.node.web import print as paper
 from protocol.node.web.page import actor_of, node_of, page, wants_json
@@ -50,8 +52,8 @@ def offered(case: Case) -> list[Paper]:
     return [*whole, *(Paper(kind, NAMES[kind], key_text(line.key), line.at_ms) for kind, line in told)]
 
 
-def may_print(case: Case, office: str) -> bool:
-    return office in (case.holder, case.logged_office) and not case.removed
+def may_print(case: Case, actor: Actor) -> bool:
+    return access.may_read_numbers(actor, case) and not case.removed
 
 
 @get("/cases/{subject:str}/papers/{kind:str}")
@@ -59,7 +61,7 @@ async def case_paper(request: Request, subject: FromPath[str], kind: FromPath[st
     """Raises Refused case_unknown, not_allowed, page_unknown, paper_unready, paper_failed; a missing character is answered with a page that offers blanks."""
     node, actor = node_of(request), actor_of(request)
     case = await node.reads.case(actor, subject)
-    if not may_print(case, actor.office):
+    if not may_print(case, actor):
         raise Refused("not_allowed", what="打印这件的文书")
     item = request.query_params.get("item", "")
     asked = next((one for one in offered(case) if (one.kind, one.item) == (kind, item)), None)

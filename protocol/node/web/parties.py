@@ -12,11 +12,12 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath
 
-from protocol import dispute
+from protocol import access, dispute
 from protocol.case import Case
 from protocol.commands import AddParty, CaseCommand, CorrectParty, WithdrawParty
 from protocol.node.web import carried, forms
 from protocol.node.web.cases import context_of
+from protocol.node.web.masking import without_numbers
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
 from protocol.node.web.register import outcome_twin
 from protocol.node.web.sending import send
@@ -46,7 +47,9 @@ async def parties_context(request: Request, subject: str) -> dict[str, Any]:
 async def parties_page(request: Request, subject: FromPath[str]) -> Response[Any]:
     context = await parties_context(request, subject)
     if wants_json(request):
-        return twin({"parties": [{"party_id": id_, "party": party} for id_, party in context["rows"]], "may": context["may"]})
+        rows = without_numbers([party for _, party in context["rows"]], access.may_read_numbers(actor_of(request), context["case"]))
+        ids = [id_ for id_, _ in context["rows"]]
+        return twin({"parties": [{"party_id": id_, "party": party} for id_, party in zip(ids, rows, strict=True)], "may": context["may"]})
     return await page(request, "parties.html", **context)
 
 

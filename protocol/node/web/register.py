@@ -74,7 +74,7 @@ async def new_case(request: Request) -> Response[str]:
         return await page(request, "log.html", **form_context(request))
     node, actor = node_of(request), actor_of(request)
     case: Case = await node.reads.case(actor, first)
-    if case.logged_office != actor.office:
+    if case.logged_office not in actor.offices:
         raise Refused("case_unknown")
     visitor = next((p for p in case.parties if p.side == "applicant"), None)
     form: dict[str, Any] = {"visit": case.visit or case.id, "ledger": case.ledger, "intake": case.intake}

@@ -69,7 +69,7 @@ async def item_of(request: Request, row: CaseRow, step: str, names: dict[str, st
     """step: the command that is next, "" asks the rules."""
     node, actor = node_of(request), actor_of(request)
     mine, handler = row.handler in ("", actor.person), names.get(row.handler, "")
-    waits = row.offer_to and row.offer_to != actor.office  # for another office: nothing is next here
+    waits = row.offer_to and row.offer_to not in actor.offices  # for another office: nothing is next here
     if step or (waits and view != "urged"):
         return Item(row, step, COMMAND_NAMES.get(step, ""), mine, handler)
     try:

@@ -51,11 +51,12 @@ async def transfer_context(request: Request, subject: str, form: dict[str, Any] 
         (group, [(path, name) for path, name in offices if may_receive(path, case, context.nodes)])
         for group, offices in offices_to_ask(request)
     ]
+    may = "TransferDispute" in {step.command for step in dispute.steps(case, actor, context)}
     return {
         "case": case,
         "offices": [(group, offices) for group, offices in open_to if offices],
-        "pieces": pieces(request, case),
-        "may": "TransferDispute" in {step.command for step in dispute.steps(case, actor, context)},
+        "pieces": pieces(request, case) if may else [],  # whole numbers among them
+        "may": may,
         "form": {"shows": list(AT_FIRST), **(form or {})},
         "wrong": {},
     }
