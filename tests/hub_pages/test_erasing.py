@@ -47,6 +47,7 @@ async def test_what_was_merged_and_transferred_is_found_with_it(tmp_path: Path):
         await hub.sign_in("operator")
         case, twin, apart = hub.cases["工钱没结清"], hub.cases[TITLE], hub.cases["水渠清淤"]
         await hub.root.say(MergeDispute(id=new_id(), case=twin, into=case, reason="是同一件"), hub.actor())
+        assert "并进来的：" in (await hub.client.get(f"/cases/{case}/seal")).text, "and so says 改为密封"
         moved = TransferDispute(id=new_id(), case=case, to=TOWN, reason=f"{NAME}在那边", shows=["title", "account", "parties"])
         await hub.root.say(moved, hub.actor())
         await hub.root.desk.arrivals()

@@ -1,6 +1,6 @@
 """改为密封: what was logged as a dispute turns out to be an accusation. Its content is sealed, then every word of it here is erased.
 
-GET  /cases/{id}/seal     what will be sealed, to be mended first; nothing is written
+GET  /cases/{id}/seal     what will be sealed, to be mended first, and where else its words lie (node/removing.py); nothing is written
 POST /cases/{id}/seal     SealDispute by an id of its own, then RemoveDispute; the receipt number is told once
 
 The two commands have two random ids, so that nobody finds the sealed report from the case by comparing ids. Broken off between them,
@@ -17,6 +17,7 @@ from protocol.case import Case
 from protocol.commands import RemoveDispute, SealDispute
 from protocol.node.web import forms
 from protocol.node.web.cases import context_of
+from protocol.node.web.erasing import others_of
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
 from protocol.problem import Refused
 
@@ -39,6 +40,11 @@ async def sealing_context(request: Request, subject: str) -> dict[str, Any]:
     tasks = await node.reads.tasks(actor, case=subject)
     elsewhere = [("转给了", case.transfer.to)] if case.transfer else []
     elsewhere += [("从这里转来", case.logged_office)] if case.predecessor else []
+    elsewhere += [
+        ("并进来的", one.ledger)
+        for one in await others_of(request, case)
+        if one.merged_into == subject != one.predecessor and one.ledger != case.ledger
+    ]
     elsewhere += [("请这里协助过", row.unit) for row in tasks if row.link and row.unit]
     return {
         "elsewhere": list(dict.fromkeys(elsewhere)),
