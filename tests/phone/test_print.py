@@ -9,12 +9,12 @@ import pytest
 from fontTools.ttLib import TTFont
 from pypdf import PdfReader
 
-from protocol.commands import Party, SignAgreement
+from protocol.commands import ConveneUnits, CorrectDispute, Party, SignAgreement
 from protocol.node.web import print as paper
 from protocol.problem import Refused
 from protocol.tables import Tables
-from tests.hub_pages.world import Hub, world
-from tests.node.desk_kit import new_id
+from tests.hub_pages.world import Hub, register, world
+from tests.node.desk_kit import UNIT, new_id
 
 TABLES = Tables.packaged()
 
@@ -64,6 +64,19 @@ async def test_the_agreement_opens_with_chinese_glyphs_and_everything_the_law_as
         assert words.replace(" ", "") in text, words
     assert len(reader.pages) == 1
     assert len(said.content) < 200_000
+
+
+async def test_who_joins_prints_the_agreement_without_whole_numbers(hub: Hub):
+    case, operator = hub.cases["田埂地界"], hub.root.actor()
+    parties = [Party("叶根土", phone="13800000000", id_type="111", id_number="330523197001011239"), Party("叶根水", side="respondent")]
+    await hub.root.say(CorrectDispute(id=new_id(), case=case, field="parties", value=parties, reason="补证件"), operator)
+    await hub.root.say(ConveneUnits(id=new_id(), case=case, units=[UNIT], purpose="带图来"), operator)
+    await register(hub.root, "国土窗口", "department", UNIT, account="unit")
+    for account, phone, number in (("operator", "13800000000", "330523197001011239"), ("unit", "138****0000", "330***********1239")):
+        await hub.sign_in(account)
+        text, _, _ = read((await hub.client.get(f"/cases/{await signed(hub) if account == 'operator' else case}/agreement.pdf")).content)
+        assert f"联系电话{phone}" in text and number in text, account
+        hub.client.cookies.clear()
 
 
 async def test_an_oral_agreement_prints_as_the_form_that_records_it(hub: Hub):

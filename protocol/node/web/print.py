@@ -1,7 +1,8 @@
 """Papers: a case in, PDF bytes out, the same on every machine.
 
     paper = await print.agreement(case, node.tables())          人民调解协议书, or 口头协议登记表 for an oral one
-    GET /cases/{id}/agreement.pdf?blanks=1                      the same, for whoever may see the case
+    GET /cases/{id}/agreement.pdf?blanks=1                      the same, for whoever may see the case; the parties' numbers
+                                                                are whole where they are on its page (access.may_read_numbers)
 
 What an agreement says follows 人民调解法 29: the parties; main facts, issue and responsibility; what was agreed, how and by
 when it is performed. A case without an agreement is refused (not_now), one whose body was erased prints what is left.
@@ -25,10 +26,11 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.params import FromPath
 
-from protocol import calendar, money
+from protocol import access, calendar, money
 from protocol.case import Agreement, Case
 from protocol.commands import Party
 from protocol.node.web import made_up
+from protocol.node.web.masking import without_numbers
 from protocol.node.web.page import actor_of, node_of, page, wants_json
 from protocol.problem import Refused
 from protocol.tables import Tables
@@ -190,8 +192,10 @@ async def agreement(case: Case, tables: Tables, *, mark: str = "", blanks: bool 
 @get("/cases/{subject:str}/agreement.pdf")
 async def agreement_paper(request: Request, subject: FromPath[str]) -> Response[Any]:
     """Raises Refused case_unknown, not_now, paper_unready, paper_failed; a missing character is answered with a page that offers blanks."""
-    node = node_of(request)
-    case = await node.reads.case(actor_of(request), subject)
+    node, actor = node_of(request), actor_of(request)
+    case = await node.reads.case(actor, subject)
+    if not access.may_read_numbers(actor, case):
+        case = without_numbers(case, open_phone=False)
     try:
         paper = await agreement(case, node.tables(), mark=made_up.mark(node), blanks=request.query_params.get("blanks") == "1")
     except Refused as refusal:
