@@ -59,6 +59,7 @@ SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "type_closed": (422, "类型“{type}”已经停用，请改选{successor}。"),
     "sealed_type": (422, "检举控告要密封登记，不能当普通纠纷登记。请改用“密封转交”。"),
     "task_not_yours": (403, "这项任务派给了别人。"),
+    "field_post_needed": (403, "您现在没有下派干部的岗位，手机上的任务收不到、步骤也发不出。写的都还在手机里。请找本单位管理员。"),
     "task_linked": (409, "这项任务由对方在自己的台账里办，答复会回到这里。"),
     "task_not_now": (409, "任务现在是“{status}”，不能{what}。请看最新的情况。"),
     "cadre_unreachable": (422, "这位干部的手机不归能到达该村的节点管，请换一位。"),

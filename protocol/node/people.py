@@ -153,8 +153,16 @@ class People:
         is_idle = idle_counts and now_ms - session.seen_ms > idle_ms_max
         if post is None or is_idle or session.until_ms < now_ms:
             return session, None
-        name, also = session.name or session.account, self._tables().places_merged_into(post.office)
-        return session, Actor(session.person, post.post, post.office, powers, name, also)
+        return session, self._actor(session.person, session.name or session.account, post)
+
+    async def in_field(self, actor: Actor, node: str) -> Actor | None:
+        """The same person by a post that makes visits, whichever they chose at a desk: rather one whose phone is at home at `node`. None without one."""
+        if "field" in actor.powers:
+            return actor
+        async with self._journal.read() as c:
+            posts = [p for p in await self._posts_of(c, actor.person) if "field" in self._powers(p)]
+        post = min(posts, key=lambda p: p.home != node, default=None)
+        return self._actor(actor.person, actor.name, post) if post else None
 
     async def _touch(self, token: str, now_ms: int) -> None:
         """The session is in use. A full or locked store is no reason to turn the person away: what they came to save will say so."""
@@ -265,6 +273,9 @@ class People:
     async def _posts_of(self, c: AsyncConnection, person: str) -> list[Post]:
         rows, tables = await named(c, _POSTS, {"person": person}), self._tables()
         return [Post(r.post, r.kind, tables.post_name(r.kind), r.ledger, r.title, r.home) for r in rows]
+
+    def _actor(self, person: str, name: str, post: Post) -> Actor:
+        return Actor(person, post.post, post.office, self._powers(post), name, self._tables().places_merged_into(post.office))
 
     def _powers(self, post: Post) -> frozenset[str]:
         return frozenset(self._tables().post_powers(post.kind))

@@ -278,11 +278,10 @@ class Reads:
         return {row[0] for row in await named(c, sql, {**values, "cases": bound(c, cases)})}
 
     async def my_tasks(self, actor: Actor) -> list[TaskRow]:
-        """Those of the cadre who asks, open ones first, by date."""
+        """Those of the cadre who asks: open ones by what ends first, then the others, what changed last in front."""
         if "field" not in actor.powers or not actor.person:
             return []
-        order = f"case when {_OPEN_TASK} then 0 else 1 end, due_ms, subject"
-        return await self._task_rows("cadre = :person and link = ''", {"person": actor.person}, order)
+        return await self._task_rows("cadre = :person and link = ''", {"person": actor.person}, _FIRST_DUE)
 
     async def carried(self, wanted: Sequence[tuple[str, str, Key]]) -> set[str]:
         """wanted: (task, node, its newest entry) → tasks of which that node said that it has the entry."""

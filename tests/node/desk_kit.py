@@ -198,11 +198,14 @@ async def add_person(node: Node, name: str, kind: str, *, office: str = "", home
     person = person_id(name)
     admin = node.actor("admin", node.office)
     await node.say(RegisterPerson(id=new_id(), person=person, office=office, name=name, phone="13800001234"), admin)
-    post = f"{kind}.{sha256(f'{name} {kind} {office}'.encode()).hexdigest()[:8]}"
-    await node.say(
-        GivePost(id=new_id(), post=post, person=person, office=office, title=Tables.packaged().post_name(kind), home=home), admin
-    )
-    return person, post
+    return person, await add_post(node, person, kind, office, home)
+
+
+async def add_post(node: Node, person: str, kind: str, office: str, home: str = "") -> str:
+    post = f"{kind}.{sha256(f'{person} {kind} {office}'.encode()).hexdigest()[:8]}"
+    given = GivePost(id=new_id(), post=post, person=person, office=office, title=Tables.packaged().post_name(kind), home=home)
+    await node.say(given, node.actor("admin", node.office))
+    return post
 
 
 async def carry(source: Node, target: Node, limit: int = 500) -> int:

@@ -158,7 +158,12 @@ def test_it_is_forgotten_when_the_visit_is_over_or_another_s_and_not_before_the_
     page.reload()
     expect(page.get_by_text("现在没有要办的任务")).to_be_visible()
     assert len(page.evaluate(KEYS)) == 2, "the list was cut: the visit may be on the rest of it"
-    said["more"] = False
+    said |= {"more": False, "away": "您现在没有下派干部的岗位。"}
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.get_by_role("alert")).to_have_text("您现在没有下派干部的岗位。")
+    assert len(page.evaluate(KEYS)) == 2, "his post may come back"
+    look(page, "phone-no-post")
+    said["away"] = ""
     page.evaluate("dispatchEvent(new Event('online'))")
     lie_there(page, 0)
     page.context.unroute_all(behavior="wait")

@@ -7,15 +7,20 @@ from typing import Any
 import pytest
 
 from protocol import task as rules
-from protocol.calendar import MINUTE_MS
+from protocol.calendar import DAY_MS, MINUTE_MS
 from protocol.case import TASK_OPEN
-from protocol.commands import PHONE_COMMANDS, AddTaskEvidence, RecallTask
+from protocol.commands import PHONE_COMMANDS, AddTaskEvidence, RecallTask, TellTask
+from protocol.node.journal.branches import adopted_id
+from protocol.node.people import FIELD_SESSION_MS_MAX
+from protocol.node.web.phone import routes
 from protocol.node.web.phone.routes import flow, moment
 from protocol.tables import Tables
-from tests.hub_pages.world import JSON, Hub, world
-from tests.node.desk_kit import new_id
+from tests.hub_pages.world import JSON, PASSWORD, Hub, world
+from tests.node.desk_kit import ROOT as TOP
+from tests.node.desk_kit import add_post, new_id
 
 JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000") + bytes(400) + b"\xff\xd9"
+MORE = ("空调外机对着窗", "承包地互换")
 
 
 @pytest.fixture
@@ -169,6 +174,60 @@ def test_the_phone_offers_what_the_rules_take_and_moves_as_they_do():
             assert rules.BY_COMMAND[step["kind"]].moves[status] == told["moves"][step["kind"]][status]
     assert {kind.__name__ for kind in PHONE_COMMANDS} == set(told["moves"])
     assert AddTaskEvidence.__name__ not in told["moves"]
+
+
+async def test_a_cadre_with_a_second_post_keeps_his_visits_whichever_post_he_chose_at_a_desk(hub: Hub):
+    await add_post(hub.root, hub.cadre, "admin", TOP)
+    assert hub.as_cadre().powers == {"field"}
+    (other,) = [p for p in await hub.root.people.posts(hub.client.cookies["yidi"]) if p.kind == "admin"]
+    await hub.client.post("/post", data={"post": other.post})
+    said = await hub.get("/task/mine")
+    assert ([task["id"] for task in said["tasks"]], said["away"]) == ([hub.task], "")  # type: ignore[attr-defined]
+    assert (await act(hub, "ConfirmTask"))["task"]["status"] == "confirmed"
+    asked = {"sum": "a" * 64, "size": len(JPEG), "mime": "image/jpeg", "person": hub.cadre, "task": hub.task}  # type: ignore[attr-defined]
+    assert (await hub.client.post("/uploads", json=asked, headers=JSON)).status_code == 200
+    assert (await evidence(hub, new_id(), JPEG)).status_code == 200
+
+
+async def test_without_a_post_that_makes_visits_the_phone_is_told_why_it_gets_none(hub: Hub):
+    await hub.sign_in("operator")
+    said = await hub.get("/task/mine")
+    assert (said["tasks"], "没有下派干部的岗位" in said["away"]) == ([], True)
+    refused = await act(hub, "ConfirmTask", 403, person=said["me"]["person"])
+    assert (refused["code"], refused["sentence"]) == ("field_post_needed", said["away"])
+
+
+async def test_however_many_visits_there_are_what_was_just_recalled_is_among_them(hub: Hub, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(routes, "TASKS_MAX", 2)
+    monkeypatch.setattr(routes, "OVER_MIN", 1)
+    await hub.sign_in("operator")
+    ended = [hub.task, *[await hub.send(title, due_ms=str(hub.county.clock() + n * DAY_MS)) for n, title in enumerate(MORE, 1)]]  # type: ignore[attr-defined]
+    for task in reversed(ended):  # the first sent, and first due, is the last recalled
+        await hub.root.say(RecallTask(id=new_id(), task=task, reason="不用去了"), hub.root.actor())
+    opened = [await hub.send(title) for title in ("老宅地基", "物业费三年没交")]
+    await hub.sign_in("cadre")
+    said = await hub.get("/task/mine")
+    assert [task["id"] for task in said["tasks"]] == [*sorted(opened), hub.task]  # type: ignore[attr-defined]
+    assert said["more"] is True
+    assert (await act(hub, "ReportTask", result="settled", words="已经去过了。", photos=0, signatures=0))["task"]["status"] == "reported"
+
+
+async def test_an_answer_stands_under_the_office_that_gave_it(hub: Hub):
+    await act(hub, "TellTask", text="门牌是几号？")
+    await hub.root.say(TellTask(id=new_id(), task=hub.task, text="三组最里面一户。"), hub.root.actor())  # type: ignore[attr-defined]
+    (visit,) = (await hub.get("/task/mine"))["tasks"]
+    assert [(told["mine"], told["office"]) for told in visit["told"]] == [(True, "安吉县社会治理中心"), (False, "安吉县社会治理中心")]
+
+
+async def test_a_step_that_was_adopted_from_another_history_is_not_sent_again(hub: Hub):
+    id_ = new_id()
+    await act(hub, "ConfirmTask", id_=adopted_id(id_))
+    assert (await hub.get(f"/task/mine?kept={id_}"))["marks"][id_]["here"] is True
+
+
+async def test_a_phone_keeps_its_cookie_as_long_as_the_node_may_keep_its_session(hub: Hub):
+    said = await hub.client.post("/sign-in", data={"name": "cadre", "password": PASSWORD}, headers=JSON)
+    assert f"max-age={FIELD_SESSION_MS_MAX // 1000};" in said.headers["set-cookie"].lower()
 
 
 def test_times_on_a_phone_are_true_on_whatever_day_they_are_read():

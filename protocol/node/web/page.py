@@ -51,6 +51,17 @@ def actor_of(request: Request) -> Actor:
     raise Refused("sign_in_needed")
 
 
+async def carrier_of(request: Request) -> Actor:
+    """Whose phone asks: who is signed in, by their post that makes visits, whichever post the session has at a desk.
+
+    Raises Refused sign_in_needed, field_post_needed.
+    """
+    node = node_of(request)
+    if actor := await node.people.in_field(actor_of(request), node.certificate.node):
+        return actor
+    raise Refused("field_post_needed")
+
+
 def may(request: Request, power: str) -> bool:
     """Claims that the signed-in post has this power: for showing or hiding a door, never the permission itself."""
     actor = getattr(request.state, "actor", None)

@@ -23,7 +23,7 @@ from protocol.commands import Blob
 from protocol.events import Actor
 from protocol.node.blobs import kind_of
 from protocol.node.uploads import PIECE_BYTES, THUMB_BYTES_MAX
-from protocol.node.web.page import actor_of, node_of, twin
+from protocol.node.web.page import actor_of, carrier_of, node_of, twin
 from protocol.problem import Refused
 
 TAKEN: Final = ("image/", "audio/", "application/pdf", "video/webm", "video/mp4")  # a browser calls some recordings video
@@ -64,7 +64,8 @@ async def ask(request: Request) -> Response[bytes]:
         raise Refused("sign_in_needed")
     if asked.mime and not asked.mime.startswith(TAKEN):
         raise Refused("file_kind", what=asked.name)
-    if await _same(node, await _attachments(node, actor, asked.case, asked.task), asked.sum, asked.size):
+    who = await carrier_of(request) if asked.person and asked.task else actor  # a phone names its person
+    if await _same(node, await _attachments(node, who, asked.case, asked.task), asked.sum, asked.size):
         return twin({"have": asked.size, "size": asked.size, "piece": PIECE_BYTES, "here": True})
     half = await node.uploads.ask(actor.person, asked.sum, asked.size)
     return twin({"have": half.have, "size": half.size, "piece": PIECE_BYTES, "here": False})

@@ -17,6 +17,7 @@ from litestar.params import FromQuery
 from litestar.response import Redirect
 
 from protocol.events import Actor
+from protocol.node.people import FIELD_SESSION_MS_MAX
 from protocol.node.web import asking, carried, cases, forms, parties, register, task_steps, transfers, visits, whose
 from protocol.node.web.page import (
     COOKIE,
@@ -38,7 +39,7 @@ from protocol.people_rules import FIRST_POSTS
 from protocol.place import tier
 from protocol.problem import Refused
 
-PHONE_S_MAX: Final = 14 * 86_400  # a phone keeps its cookie; a desk's ends with the browser, the node decides anyway
+PHONE_S_MAX: Final = FIELD_SESSION_MS_MAX // 1000  # as long as the node may keep its session; a desk's cookie ends with the browser
 PHONE: Final = "/task"
 CARRY_CHARS_MAX: Final = 200_000
 CHOICE_S: Final = 365 * 86_400

@@ -1,6 +1,6 @@
 // The list: what is new, today's way, later, what is done and waits to be sent, what is done. Each visit stands in it once.
 import { allowed, Ask, pushed } from "./asking.jsx";
-import { ask, cleared, drafts, foreign, halves, left, lies, me, notice, sayings, shown, signed, signOut } from "./state.js";
+import { ask, away, cleared, drafts, foreign, halves, left, lies, me, notice, sayings, shown, signed, signOut } from "./state.js";
 import { Due, isOver, moment, Offline, Sent, Status, Tag, useSteady } from "./parts.jsx";
 import { Room } from "./room.jsx";
 import { route } from "./today.js";
@@ -41,12 +41,13 @@ export function List() {
     {signed.value !== "out" && drafts.value.length > halves.value.length && <p class="note">手机里还有别人没写完的反馈 {drafts.value.length - halves.value.length} 份，等本人登录后接着写。</p>}
     {cleared.value && <section class="problem" role="alert"><p><strong>这台手机里存的内容被清掉过（{cleared.value}发现）。</strong>那时还没有发出的步骤、照片没有了，已经发出的都在。请看看每项任务的“进展”，缺的补做一次；派单的人也看得到这条提醒。</p>
       <button onClick={async () => { if ((await ask("/task/cleared", { method: "POST" }))?.ok) cleared.value = ""; }}>知道了</button></section>}
+    {away.value && signed.value === "in" && <p class="problem" role="alert">{away.value}</p>}
     <Room />
     {gone.length > 0 && <section><h2>刚撤回，不用去了</h2><Cards some={gone} /></section>}
     {today.length > 0 && <Today places={today} />}
     {later.length > 0 && <section><h2>{today.length ? "以后" : "要办的"}</h2><Cards some={later} /></section>}
     {over.length > 0 && <section><h2>办完的，等发送</h2><Cards some={over} /></section>}
-    {me.value && !doing.length && !gone.length && <p class="empty">现在没有要办的任务。派给您的任务会出现在这里。</p>}
+    {me.value && !away.value && !doing.length && !gone.length && <p class="empty">现在没有要办的任务。派给您的任务会出现在这里。</p>}
     {done.length > 0 && <section><h2>办过的</h2><Cards some={done} /></section>}
     {me.value && shown.value.some((t) => t.open) && allowed.value === "ask" && <Ask />}
     {me.value && <p class="owner">{me.value.name}　{me.value.office}<button class="plain" onClick={signOut}>退出登录</button></p>}

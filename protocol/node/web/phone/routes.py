@@ -4,19 +4,21 @@
     GET /task/sw.js              the worker, allowed to serve all of /task
     GET /task/app.webmanifest, /task/icon-192.png, /task/icon-512.png
     POST /task/cleared           its carrier has read that the phone had been cleared
-    GET /task/mine?kept=IDS&store=NAME&n=COUNT   {me, now_ms, flow, tasks, more, marks}: the visits of who is signed in, never the case; {me: null} for nobody
+    GET /task/mine?kept=IDS&store=NAME&n=COUNT   {me, now_ms, flow, tasks, more, away, marks}: the visits of who is signed in, never the case; {me: null} for nobody
+        more: there are others · away: why there are none at all, in words, for who has no post that makes visits
     POST /task/push              see push.py
     POST /task/commands          form: command (JSON, one of PHONE_COMMANDS), person, sent_ms → {command, task}
     POST /task/files             the same with an `upload` that was sent in pieces before (pieces.py): AddTaskEvidence with the command's id
 
 The phone keeps what it sent until `marks` (by command id) says that it is `safe`: at another node too, a photo with all its bytes, or
 here when no other node would take it; what is not `here` any more is sent again under the same id. `person` is who did it: another
-person's session is answered 401, so nothing is ever written under the wrong name. `sent_ms`, the phone's clock at sending,
+person's session is answered 401, so nothing is ever written under the wrong name; of the same person it is their post that makes visits,
+whichever they chose at a desk. `sent_ms`, the phone's clock at sending,
 gives the offset of the times it reports.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -32,8 +34,10 @@ from protocol.case import TASK_OPEN, TASK_STATUS_NAMES, Line, Task
 from protocol.commands import PHONE_COMMANDS, AddTaskEvidence, Id, Party, Subject, TaskCommand
 from protocol.events import Actor
 from protocol.node import phones
+from protocol.node.journal.branches import adopted_id
+from protocol.node.shown import TaskRow
 from protocol.node.web import pieces
-from protocol.node.web.page import COOKIE, HTML, actor_of, environment_of, in_language, language_of, node_of, twin
+from protocol.node.web.page import COOKIE, HTML, actor_of, carrier_of, environment_of, in_language, language_of, node_of, twin
 from protocol.node.web.phone.push import push
 from protocol.node.web.words import WEEKDAYS
 from protocol.problem import Refused
@@ -43,6 +47,7 @@ from protocol.words import COMMAND_NAMES, EVENT_NAMES, OURS, UNKNOWN_NAME
 
 HERE: Final = Path(__file__).parent
 TASKS_MAX: Final = 60  # a screen of a phone; the open ones come first
+OVER_MIN: Final = 10  # of those that ended, the last ones, also beside more open ones than that
 KEPT_MAX: Final = 100  # the phone asks for the oldest first
 OFFSET_MS_NOISE: Final = 2_000  # what a slow line alone can make of it
 COUNT_CHARS_MAX: Final = 15
@@ -74,10 +79,11 @@ def moment(ms: int) -> str:
 
 
 async def kept_marks(node: Any, actor: Actor, kept: str) -> dict[str, dict[str, bool]]:
-    """By command id: `here` this node has it · `safe` another one too, or there is no other. Only of the asker's own commands."""
+    """By command id: `here` this node has it, also where it was adopted from another history · `safe` another one too, or there is no other. Only of the asker's own commands."""
     keys: dict[str, list[tuple[str, str, int]]] = {}
     for command_id in [text for text in kept.split(",") if ID.fullmatch(text)][:KEPT_MAX]:
-        written = await node.desk.journal.command(command_id)
+        journal = node.desk.journal
+        written = await journal.command(command_id) or await journal.command(adopted_id(command_id))
         keys[command_id] = [(e.ledger, e.origin, e.seq) for e in written if e.head.author[0] == actor.person]
     known = await node.reads.marks({key for some in keys.values() for key in some})
     return {
@@ -168,7 +174,13 @@ def visit(task: Task, marks: list[dict[str, Any]], rank: int, tables: Tables, sa
         ],
         "urges": [{"text": "；".join(x.text.values()), "at": say(moment(x.at_ms))} for x in task.lines if x.kind == "TaskUrged"],
         "told": [
-            {"key": key_of(x), "text": "；".join(x.text.values()), "at": say(moment(x.at_ms)), "mine": x.head.author[0] == task.cadre}
+            {
+                "key": key_of(x),
+                "text": "；".join(x.text.values()),
+                "at": say(moment(x.at_ms)),
+                "mine": x.head.author[0] == task.cadre,
+                "office": tables.office_name(x.office),  # of a linked task it is not the one that sent him
+            }
             for x in task.lines
             if x.kind == "TaskTold"
         ],
@@ -176,11 +188,16 @@ def visit(task: Task, marks: list[dict[str, Any]], rank: int, tables: Tables, sa
     }
 
 
+def on_a_phone(rows: Sequence[TaskRow]) -> list[TaskRow]:
+    """Of all his visits, in their order, as many as a phone shows: however many go on, what ended last is among them, or a recall would be no news."""
+    opened, over = [row for row in rows if row.status in TASK_OPEN][:TASKS_MAX], [row for row in rows if row.status not in TASK_OPEN]
+    return opened + over[: max(TASKS_MAX - len(opened), OVER_MIN)]
+
+
 async def visit_of(request: Request, actor: Actor, subject: str) -> dict[str, Any] | None:
     """One visit as `mine` would show it, so that the phone is right before it asks again; None when it is no longer theirs."""
     node, say = node_of(request), partial(in_language, request)
-    rows = await node.reads.my_tasks(actor)
-    for rank, row in enumerate(rows[:TASKS_MAX]):
+    for rank, row in enumerate(on_a_phone(await node.reads.my_tasks(actor))):
         if row.subject == subject:
             return visit(await node.reads.task(actor, subject), marks_of(row.marks, node.name, say), rank, node.tables(), say)
     return None
@@ -221,10 +238,15 @@ async def mine(request: Request) -> Response[bytes]:
     node, actor = node_of(request), request.state.actor
     if actor is None:  # a state of the phone, not a fault: its shell is there for everybody
         return twin({"me": None, "tasks": []})
-    tables, his, say = node.tables(), await node.reads.my_tasks(actor), partial(in_language, request)
+    tables, say, away = node.tables(), partial(in_language, request), ""
+    try:
+        actor = await carrier_of(request)
+    except Refused as refused:
+        away = say(refused.sentence)
+    his = await node.reads.my_tasks(actor)
     tasks = [
         visit(await node.reads.task(actor, row.subject), marks_of(row.marks, node.name, say), rank, tables, say)
-        for rank, row in enumerate(his[:TASKS_MAX])
+        for rank, row in enumerate(on_a_phone(his))
     ]
     return twin(
         {
@@ -232,7 +254,8 @@ async def mine(request: Request) -> Response[bytes]:
             "now_ms": node.clock(),
             "flow": {**flow(tables, say), "push": node.push.key},
             "tasks": tasks,
-            "more": len(his) > TASKS_MAX,
+            "more": len(his) > len(tasks),
+            "away": away,
             "cleared_at": await cleared_at(request, actor),
             "marks": await kept_marks(node, actor, request.query_params.get("kept", "")),
         }
@@ -260,7 +283,7 @@ async def told_cleared(request: Request) -> Response[bytes]:
 
 async def said(request: Request) -> tuple[dict[str, Any], Actor, int | None]:
     """The form, who did it, and how far the phone's clock is ahead. Raises Refused sign_in_needed for another person's session."""
-    form, actor = dict(await request.form()), actor_of(request)
+    form, actor = dict(await request.form()), await carrier_of(request)
     if form.get("person") not in ("", None, actor.person):
         raise Refused("sign_in_needed")
     sent = str(form.get("sent_ms", ""))

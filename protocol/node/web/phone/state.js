@@ -11,6 +11,7 @@ const FULL = "手机存满了，新收到的存不下；已经存好的都在。
 const DELIVERED_MAX = 40; // the last ones, for the page of what was sent
 export const tasks = signal([]), outbox = signal([]), me = signal(null), flow = signal({ steps: {}, moves: {}, names: {}, results: [] });
 export const notice = signal(""), open = signal(""), door = signal(""), place = signal(null), cleared = signal("");
+export const away = signal(""); // why his node has no visits for him at all, in words
 export const signed = signal("unknown"); // in, out, or not asked yet
 export const isOffline = signal(false); // as the browser has it
 export const heard = signal(0); // when the server last answered
@@ -63,7 +64,8 @@ async function once() {
   const before = me.value?.person === said.me.person ? tasks.value : null;
   if (!await received(said, asker, Date.now())) { wanted = true; return; }
   await settle(sent.filter((a) => a.person === said.me.person), said.marks, said.tasks);
-  await forget(said.me.person, said.tasks, said.more);
+  away.value = said.away ?? "";
+  await forget(said.me.person, said.tasks, said.more || Boolean(said.away));
   const looked = await noted("seen") ?? {};
   if (said.tasks.some((t) => !(t.id in looked))) await note("seen", known(looked, said.tasks));
   await show("in");

@@ -75,7 +75,7 @@ function Tell({ t, said, keep, hand }) {
     sending.current = false;
   };
   return <section class="card"><h2>和派单单位的留言</h2>
-    {t.told?.length > 0 && <ol class="steps">{t.told.map((x) => <li key={x.key}><strong>{x.mine ? "我" : t.assigned_by}</strong> <span class="soft">{x.at}</span><p>{x.text}</p></li>)}</ol>}
+    {t.told?.length > 0 && <ol class="steps">{t.told.map((x) => <li key={x.key}><strong>{x.mine ? "我" : x.office || t.assigned_by}</strong> <span class="soft">{x.at}</span><p>{x.text}</p></li>)}</ol>}
     {isOpen ? <><label for="told">要问什么、要说明什么</label><textarea id="told" ref={field} rows="3" maxlength="200" value={said.told} onInput={(e) => keep({ told: e.target.value })} />
       <div class="two"><button onClick={send}>留言</button><button class="plain" onClick={() => { keep({ told: "" }); door.value = ""; }}>不写了</button></div></>
       : said && t.open && <button onClick={() => { door.value = "tell"; }}>问派单的人…</button>}</section>;
