@@ -1,4 +1,4 @@
-"""A photo that takes too long is given up: whoever sends it just now stops, the report's text and all else go on, and what was handed over already is said."""
+"""A photo that is half sent, or finds no room, holds up no text. One that takes too long is given up: whoever sends it just now stops, the report's text and all else go on, and what was handed over already is said."""
 
 import re
 import time
@@ -9,7 +9,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from protocol.tables import Tables
-from tests.kit.browser import PHONE, TOUCH, look
+from tests.hub_pages.world import Hub
+from tests.kit import browser
+from tests.kit.browser import PHONE, TOUCH, WAITS_MS, look
 from tests.kit.machine import needs_chromium
 from tests.phone.test_cadre_browser import Phone
 from tests.phone.test_pieces_browser import noise
@@ -99,6 +101,52 @@ def test_a_file_in_the_middle_is_stopped_and_all_else_goes_on(world, open_page, 
     run(hub.second_node_has_it())
     expect(phone.status).to_have_text("全部已送达")
     assert phone.kept() == []
+
+
+def come(run: Any, hub: Hub, page: Page, task: str, status: str) -> None:
+    until = time.monotonic() + WAITS_MS / 1000
+    while (now := run(hub.root.reads.task(hub.root.actor(), task)).status) != status:
+        assert time.monotonic() < until, now
+        page.wait_for_timeout(50)
+
+
+def test_text_goes_before_a_photo_that_is_half_sent(world, open_page):
+    url, hub, run = world
+    subject, other = run(hub.send("田埂地界")), run(hub.send("空调外机对着窗"))
+    phone, held = two_photos_on_their_way(open_page, url, SECOND_PIECE)
+    page = phone.page
+    expect(page.get_by_text(re.compile(r"^发送中 [1-9]\d?%$"))).to_be_visible()
+    page.get_by_role("link", name="‹ 我的任务").tap()
+    phone.task("空调外机对着窗")
+    phone.main("接单")
+    come(run, hub, page, other, "confirmed")
+    assert run(hub.root.reads.task(hub.root.actor(), subject)).blobs == [], "the line of the first one hung all the time"
+    held.go()
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
+    assert len(run(hub.root.reads.task(hub.root.actor(), subject)).blobs) == 2
+
+
+def test_a_photo_that_finds_no_room_at_the_node_holds_up_nothing_else_and_says_why(world, open_page, monkeypatch):
+    monkeypatch.setattr(browser, "EXPECTED", re.compile(browser.EXPECTED.pattern + "|status of 507"))  # the refusal itself
+    url, hub, run = world
+    subject, other = run(hub.send("田埂地界")), run(hub.send("空调外机对着窗"))
+    full = {"sentence": "本机存附件的地方满了。", "code": "store_full"}
+    page = open_page(f"{url}/task", PHONE, **TOUCH)
+    page.context.route("**/uploads", lambda route: route.fulfill(status=507, json=full))
+    phone, held = two_photos_on_their_way(lambda *_, **__: page, url, SECOND_PIECE)
+    page.get_by_role("link", name="‹ 我的任务").tap()
+    phone.task("空调外机对着窗")
+    phone.main("接单")
+    come(run, hub, page, other, "confirmed")
+    expect(phone.status).to_have_text("2 条待发送，中心的机器现在收不下")
+    page.get_by_role("link", name="发送情况").tap()
+    expect(photos(page).first).to_contain_text("中心的机器存满了，照片、录音现在收不下，文字照常发。")
+    look(page, "phone-queue-no-room")
+    page.context.unroute("**/uploads")
+    held.go()
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
+    expect(page.get_by_text("收不下")).to_have_count(0)
+    assert len(run(hub.root.reads.task(hub.root.actor(), subject)).blobs) == 2
 
 
 def test_what_was_handed_over_may_be_there_and_the_question_says_so(world, open_page):

@@ -1,7 +1,7 @@
 // What the cadre did, kept until it is safe. Shared by the page and the service worker.
 //
-// Promise: an action is on the phone's disk before the screen says so; actions leave in the order of a stored counter, one
-// sender at a time over all tabs and the worker; each has an id made here, so sending twice is doing once; it stays after
+// Promise: an action is on the phone's disk before the screen says so; actions leave in the order of a stored counter, text before any
+// file (a file on its way stops for it), one sender at a time over all tabs and the worker; each has an id made here, so sending twice is doing once; it stays after
 // it was sent until a second node has it, and is sent again when the first one lost it. A refusal is kept and shown, and
 // what follows a refused step on the same task waits. Only its owner's session sends it. A photo goes in pieces and on from where it was
 // cut, also when the page was killed meanwhile; it is let go of when a second node has all its bytes.
@@ -13,9 +13,10 @@ import { forgetKey, sealed, unsealed } from "./seal.js";
 export const WAITING = "waiting", SENT = "sent";
 export const PROGRESS = "yidi-progress"; // {id, share}: how far a photo has got; {}: an item is in another state. For whoever has the page open
 const told = new BroadcastChannel(PROGRESS);
-let going = null; // {id, stop}: the file that is being sent from here
-const over = new BroadcastChannel("yidi-given-up"); // {id}: for whoever sends it just now, page or worker
-const cut = (id) => { if (going?.id === id) going.stop.abort(); };
+let going = null; // {id, stop, gaveWay}: the file that is being sent from here
+const over = new BroadcastChannel("yidi-given-up"); // {id}: for whoever sends it just now, page or worker; "": whichever it is, to go on after text
+const cut = (id) => { if (going && (!id || going.id === id)) { going.gaveWay = !id; going.stop.abort(); } };
+const GAVE_WAY = { status: 0, said: {} }, NO_ROOM = [429, 507];
 over.onmessage = ({ data }) => cut(data.id);
 
 const opened = () => openDB("yidi-task", 1, {
@@ -37,7 +38,7 @@ export async function begin(stores, mode) {
 let lastMe = null; // whose actions these are, also when the store was cleared meanwhile
 
 // What stands open in a record: enough to order, count and name it. All else (words, pictures, position) is in its box.
-const OPEN = ["id", "n", "person", "state", "refused", "code", "task", "kind", "label", "of", "handed"];
+const OPEN = ["id", "n", "person", "state", "refused", "code", "task", "kind", "label", "of", "handed", "held"];
 const openOf = (action) => Object.fromEntries(Object.entries(action).filter(([name]) => OPEN.includes(name)));
 export const restOf = (action) => Object.fromEntries(Object.entries(action).filter(([name]) => !OPEN.includes(name)));
 const boxed = async (action) => ({ ...openOf(action), ...await sealed(db, action.id, restOf(action)) });
@@ -90,6 +91,7 @@ export const put = (actions, draft = "", said = null) => navigator.locks.request
     if (said) there.push(said.record ? tx.objectStore("drafts").put(said.record) : tx.objectStore("drafts").delete(said.key));
     await Promise.all([...gone, ...there, tx.objectStore("state").put(n, "counter"), tx.done]);
   });
+  if (records.some((r) => !r.of)) { cut(""); over.postMessage({ id: "" }); }
 });
 
 /** What this store is called and how far it has counted: by these the node notices that the browser cleared it, unsent actions and all. */
@@ -140,13 +142,13 @@ async function done(action, task) {
   const box = task && { id: task.id, ...await sealed(db, task.id, task) };
   await withRoom(db, async () => {
     const tx = await begin(["outbox", "tasks", "state"], "readwrite"), now = await tx.objectStore("outbox").get(action.id), me = await tx.objectStore("state").get("me");
-    await Promise.all([now && tx.objectStore("outbox").put({ ...now, state: SENT, refused: null, code: null }), box && me && tx.objectStore("tasks").put(box), tx.done]);
+    await Promise.all([now && tx.objectStore("outbox").put({ ...now, state: SENT, refused: null, code: null, held: null }), box && me && tx.objectStore("tasks").put(box), tx.done]);
   });
 }
-export const again = (action) => change(action, { state: WAITING, refused: null, code: null, handed: false });
+export const again = (action) => change(action, { state: WAITING, refused: null, code: null, handed: false, held: null });
 
 function formOf(action) {
-  const { n, person, state, refused, code, handed, bytes, of, label, what, name, mime, thumb, ...command } = action, form = new FormData();
+  const { n, person, state, refused, code, handed, held, bytes, of, label, what, name, mime, thumb, ...command } = action, form = new FormData();
   form.set("person", person);
   form.set("sent_ms", String(Date.now())); // the server sees by it how far this clock is off
   form.set("command", JSON.stringify(command));
@@ -157,10 +159,10 @@ async function post(record) {
   const action = await unboxed(record).catch(() => null);
   if (!action) return { status: 422, said: { sentence: "这一步在手机里读不出来了，请重新做一次。" } };
   if (!action.bytes) return call("/task/commands", "POST", formOf(action));
-  const { stop } = (going = { id: action.id, stop: new AbortController() });
+  const mine = (going = { id: action.id, stop: new AbortController(), gaveWay: false });
   const { bytes, name, mime, what, thumb, task, person, id } = action, about = { sum: await digest(bytes), size: bytes.byteLength, name, mime };
-  const sent = await sendPieces({ ...about, task, person }, bytes, (share) => told.postMessage({ id, share }), stop.signal).finally(() => { going = null; });
-  if (sent?.status !== 200) { told.postMessage({}); return sent; } // it is on its way no more
+  const sent = await sendPieces({ ...about, task, person }, bytes, (share) => told.postMessage({ id, share }), mine.stop.signal).finally(() => { going = null; });
+  if (sent?.status !== 200) { told.postMessage({}); return mine.gaveWay ? GAVE_WAY : sent; } // it is on its way no more
   if (!await change(record, { handed: true })) return null; // given up before it was handed over
   const form = formOf(action);
   form.set("upload", JSON.stringify({ ...about, what, thumb }));
@@ -168,25 +170,38 @@ async function post(record) {
   return answer?.status === 404 && answer.said.code === "upload_unknown" ? null : answer; // it lost the pieces: they are sent anew
 }
 
-/** Sends what waits, in order. Returns how many still wait for a signal or a sign-in. */
+/** What of this person waits, in its order: nothing that follows a refused step. */
+async function dueOf(person) {
+  const all = (await kept()).filter((a) => a.person === person), blocked = new Set(all.filter((a) => a.refused && !a.of).map((a) => a.task)); // a file that is refused holds up nothing
+  return all.filter((a) => isUnsent(a) && !a.refused && !blocked.has(a.task));
+}
+/** They wait until there is room: why is kept with each, once. */
+async function hold(some, { sentence = "", code = "" }, full) {
+  for (const a of some) {
+    full.add(a.id);
+    if (a.held == null || a.code !== code) await change(a, { held: sentence, code });
+  }
+}
+/** Sends what waits: text in its order, then files in theirs; one for which the node has no room now waits alone. Returns how many still wait. */
 export const replay = () => navigator.locks.request("yidi-outbox", async () => {
-  const store = await db, me = await store.get("state", "me"), blocked = new Set();
-  if (!me) return 0;
-  const all = (await kept()).filter((a) => a.person === me.person);
-  for (const a of all) if (a.refused && !a.of) blocked.add(a.task); // a step; a file that is refused holds up nothing
-  const due = all.filter((a) => isUnsent(a) && !blocked.has(a.task));
-  for (const [i, action] of due.entries()) {
-    if (blocked.has(action.task) || !await isKept(action.id)) continue;
-    const answer = await post(action);
+  const me = await (await db).get("state", "me"), full = new Set();
+  for (;;) {
+    const due = me ? await dueOf(me.person) : [], action = due.find((a) => !a.of) ?? due.find((a) => !full.has(a.id));
+    if (!action) return due.length;
+    const answer = await post(action), isFull = NO_ROOM.includes(answer?.status);
+    if (answer === GAVE_WAY) continue;
     if (!answer && !await isKept(action.id)) { told.postMessage({}); continue; } // given up
-    if (!answer || answer.status >= 500 || [401, 408, 429].includes(answer.status)) return due.length - i; // later; the order must hold
+    if (isFull) {
+      await hold(due.filter((a) => a.id === action.id || (action.of && a.of && answer.status === 507)), answer.said, full); // too many halves: the others go on
+      told.postMessage({});
+      if (action.of) continue;
+    }
+    if (!answer || answer.status >= 500 || [401, 408, 429].includes(answer.status)) return due.length; // later; the order must hold
     if (answer.status < 300) {
       await done(action, answer.said.task);
     } else {
-      if (!action.of) blocked.add(action.task);
-      await change(action, { refused: answer.said.sentence ?? answer.said.detail ?? `没有收下（${answer.status}）。`, code: answer.said.code ?? "" });
+      await change(action, { refused: answer.said.sentence ?? answer.said.detail ?? `没有收下（${answer.status}）。`, code: answer.said.code ?? "", held: null });
     }
     told.postMessage({});
   }
-  return 0;
 });

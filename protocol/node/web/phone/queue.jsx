@@ -5,7 +5,7 @@ import { discard } from "./drafts.js";
 import { Replaced } from "./help.jsx";
 import { again, drop, giveUp, isUnsent, ONCE, unboxed } from "./outbox.js";
 import { delivered, drafts, flow, foreign, halves, left, lookAtDrafts, me, mine, notice, outbox, refresh, share, show, signed, tasks, unsaid } from "./state.js";
-import { moment, Offline, Sent, Tag, useSteady } from "./parts.jsx";
+import { isHeld, moment, Offline, Sent, Tag, useSteady } from "./parts.jsx";
 import { Room } from "./room.jsx";
 
 // problem code → what the cadre can do; the sentence of the node stands before it
@@ -14,10 +14,14 @@ const ADVICE = {
   task_unknown: "这项任务现在不归您了。点“不要这一步了”；已经去过的，打电话告诉派单的单位。",
   task_not_yours: "这项任务现在不归您了。点“不要这一步了”；已经去过的，打电话告诉派单的单位。",
   field_post_needed: "岗位恢复以后，点“再发一次”。",
-  store_full: "中心的机器存满了，请告诉管理员，清理后点“再发一次”。",
-  disk_full: "中心的机器存满了，请告诉管理员，清理后点“再发一次”。",
   file_too_large: "这个文件太大，发不了。点“不要这一步了”，重拍或录短一些。",
   file_kind: "这种文件收不了。点“不要这一步了”，重拍或重录。",
+};
+// the same of what waits until the node has room for it
+const HELD = {
+  store_full: "中心的机器存满了，照片、录音现在收不下，文字照常发。请告诉管理员；清出空间后自动发出。",
+  disk_full: "中心的机器存满了，现在收不下。请告诉管理员；清出空间后自动发出。",
+  upload_too_many: "没传完的文件太多，这个先等着；别的传完后自动发出。",
 };
 const OTHERWISE = "可以再发一次；还不行，打电话给派单的单位。";
 
@@ -52,6 +56,7 @@ function stateOf(a) {
   if (!isUnsent(a)) return ["已送到，正等另一台机器也存好", "good"];
   if (share.value?.id === a.id) return [`发送中 ${Math.floor(share.value.share * 100)}%`, "act"];
   if (signed.value === "out") return ["存在手机 · 等您登录", "soon"];
+  if (isHeld(a)) return ["存在手机 · 中心现在收不下", "late"];
   return mine.value.some((x) => x.task === a.task && x.refused && !x.of) ? ["存在手机 · 等前面被退回的一步", "soon"] : ["存在手机 · 待发送", "soon"];
 }
 /** Of a file that is too long on its way, or is not wanted any more. The report's text goes all the same. */
@@ -65,6 +70,7 @@ const Item = ({ a }) => {
   const [words, tone] = stateOf(a), about = tasks.value.find((t) => t.id === a.task)?.purpose ?? "";
   return <li class="card"><p class="tags"><strong>{a.label ?? "一步"}</strong>{a.of && a.box && <span class="soft">{kib(a.box.byteLength)}</span>}<Tag tone={tone}>{words}</Tag></p>{about && <p class="soft">{about}</p>}
     {share.value?.id === a.id && <progress max="1" value={share.value.share} aria-label={`${a.label ?? "这一步"}已传`} />}{a.refused && <Refused a={a} />}
+    {isHeld(a) && <p>{HELD[a.code] ?? a.held}</p>}
     {a.of && isUnsent(a) && !a.refused && <button class="plain" onClick={() => stopSending(a)}>不发这个了</button>}</li>;
 };
 
