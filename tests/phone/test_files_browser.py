@@ -6,7 +6,7 @@ import struct
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from protocol.tables import Tables
 from tests.hub_pages.world import Hub
@@ -94,6 +94,13 @@ def sent(phone: Phone, hub: Hub, run: Any, subject: str) -> list[Any]:
     return [(attachment.blob, run(hub.root.blobs.get(attachment.blob))) for attachment in task.blobs]
 
 
+def slow_photo(page: Page) -> None:
+    """It is picked, and the phone is at work on it until it is told to `go`."""
+    page.evaluate(SLOW_PHONE)
+    page.locator("#photo").set_input_files({"name": "现场.jpg", "mimeType": "image/jpeg", "buffer": base64.b64decode(page.evaluate(DRAWN))})
+    expect(page.get_by_text("正在处理…")).to_be_visible()
+
+
 def test_a_photo_carries_no_position_unless_the_cadre_keeps_it(world, open_page):
     url, hub, run = world
     phone, subject = at_the_report(open_page, url, run, hub)
@@ -156,11 +163,9 @@ def test_a_report_that_is_sent_at_once_waits_for_the_photo_and_the_voice_note_th
     url, hub, run = world
     phone, subject = at_the_report(open_page, url, run, hub, permissions=["microphone"])
     page = phone.page
-    page.evaluate(SLOW_PHONE)
     page.get_by_role("button", name="录一段话").tap()
     expect(page.get_by_role("button", name=re.compile(r"停止录音\s*0:0[2-9]"))).to_be_visible()
-    page.locator("#photo").set_input_files({"name": "现场.jpg", "mimeType": "image/jpeg", "buffer": base64.b64decode(page.evaluate(DRAWN))})
-    expect(page.get_by_text("正在处理…")).to_be_visible()
+    slow_photo(page)
     phone.main("提交反馈")
     expect(phone.notice).to_contain_text("照片、录音还在处理，好了就提交。")
     look(page, "phone-report-waits")
@@ -170,6 +175,62 @@ def test_a_report_that_is_sent_at_once_waits_for_the_photo_and_the_voice_note_th
     task = run(hub.root.reads.task(hub.root.actor(), subject))
     assert sorted(attachment.blob.what for attachment in task.blobs) == ["photo", "voice"]
     assert task.photos == 1
+
+
+def test_who_leaves_the_screen_while_the_report_waits_has_sent_it_all_the_same_his_wide_signature_whole(world, open_page):
+    url, hub, run = world
+    phone, subject = at_the_report(open_page, url, run, hub)
+    page = phone.page
+    page.set_viewport_size({"width": PHONE["height"], "height": PHONE["width"]})
+    canvas = page.locator("canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box and box["width"] > 480
+    page.mouse.move(box["x"] + 20, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 470, box["y"] + 100, steps=20)
+    page.mouse.up()
+    page.set_viewport_size(PHONE)
+    page.locator("#sign-label").scroll_into_view_if_needed()
+    look(page, "phone-signed-wide")
+    slow_photo(page)
+    phone.main("提交反馈")
+    expect(phone.notice).to_contain_text("照片、录音还在处理，好了就提交。")
+    page.go_back()
+    expect(page.get_by_role("heading", name="我的任务")).to_be_visible()
+    page.evaluate("go()")
+    expect(page.get_by_role("heading", name="办过的")).to_be_visible()
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
+    task = run(hub.root.reads.task(hub.root.actor(), subject))
+    assert (task.status, task.photos, task.signatures) == ("reported", 1, 1)
+    (signature,) = [run(hub.root.blobs.get(attachment.blob)) for attachment in task.blobs if attachment.blob.what == "signature"]
+    width, height = struct.unpack(">II", signature[16:24])
+    assert width > 6 * height, "all of it, whatever the screen is now"
+
+
+@pytest.mark.parametrize("by", ["coming back", "another tab"])
+def test_a_photo_that_is_still_being_made_is_not_lost_to_what_is_typed_meanwhile(world, open_page, by):
+    url, hub, run = world
+    phone, subject = at_the_report(open_page, url, run, hub)
+    page, words = phone.page, "后来补的一句。"
+    slow_photo(page)
+    if by == "coming back":
+        page.get_by_role("link", name="‹ 我的任务").tap()
+        phone.task("田埂地界")
+        page.get_by_label("经过和结果").fill(words)
+        page.evaluate("go()")
+        expect(page.get_by_alt_text("第 1 张照片")).to_be_visible()
+    else:
+        other = page.context.new_page()
+        other.goto(f"{url}/task#{subject}")
+        expect(other.get_by_label("经过和结果")).not_to_be_empty()
+        page.evaluate("go()")
+        expect(page.get_by_alt_text("第 1 张照片")).to_be_visible()
+        other.get_by_label("经过和结果").fill(words)
+        phone = Phone(other, url)
+    ((blob, _),) = sent(phone, hub, run, subject)
+    task = run(hub.root.reads.task(hub.root.actor(), subject))
+    assert (blob.what, task.photos, task.words) == ("photo", 1, words)
 
 
 def test_a_photo_that_fails_after_the_tap_stops_the_report_once(world, open_page):

@@ -1,6 +1,7 @@
 // Reports that are half written, each of one visit and one writer, sealed like all else. They outlast a sign-out and are shown to their writer
 // alone; they end when they are sent, when he throws them away, or when his node says that the visit is over or not his any more.
-// Words and files are kept apart: text finds room where a photo does not, and typing seals no pictures anew. What is being said beside the
+// Words and files are kept apart: text finds room where a photo does not, and typing seals no pictures anew. Which files there are is known by
+// the files alone, so that two tabs that write on the same report lose none. What is being said beside the
 // report, a question or why he cannot go, is a record of its own (its key ends in SAID) and lasts as long as the visit is on his list.
 import { begin, db, keyOf, read, restOf } from "./outbox.js";
 import { isTextSafe, TEXT_ROOM, withRoom } from "./reserve.js";
@@ -10,11 +11,12 @@ const SAID = "said";
 /** [{task, person, what}]: who has half written what, SAID or a report (undefined). By the keys alone: no picture is read for it. */
 export const halfWritten = async () => (await (await db).getAllKeys("drafts")).filter((key) => key.includes("/")).map((key) => { const [task, person, what] = key.split("/"); return { task, person, what }; });
 
-const isEmpty = (d) => !d.result && !d.words && !d.strokes.length && !d.files.length;
-/** The words of a draft, and its files by their ids; an empty one is none. */
-export async function keep(draft) {
+const isBlank = (d) => !d.result && !d.words && !d.strokes.length;
+const filesOf = async (key) => (await (await db).getAll("drafts")).filter((d) => d.of === key);
+/** The words of a draft; one without words and files is none. */
+export async function keep({ files, ...draft }) {
   const key = keyOf(draft.task, draft.person);
-  if (isEmpty(draft)) return (await db).delete("drafts", key);
+  if (isBlank(draft) && !(await filesOf(key)).length) return (await db).delete("drafts", key);
   return withRoom(db, async () => (await db).put("drafts", { task: key, ...await sealed(db, key, draft) }));
 }
 /** A file of a draft, as its action in the outbox will hold it. Throws where it would take the room of text. */
@@ -31,10 +33,9 @@ export const dropFile = async (id) => (await db).delete("drafts", id);
 
 /** {draft, files}: the words (null where there are none of this person) and [{id, what, name, mime, bytes, thumb, …}] in their order. */
 export async function opened(task, person) {
-  const store = await db, key = keyOf(task, person), draft = await read(await store.get("drafts", key));
-  if (!draft) return { draft, files: [] };
-  const lying = await Promise.all((await store.getAll("drafts")).filter((d) => d.of === key).map(async (d) => ({ ...await read(d), id: d.task })));
-  return { draft, files: (draft.files ?? []).map((id) => lying.find((f) => f.id === id)).filter((f) => f?.bytes) };
+  const key = keyOf(task, person), draft = await read(await (await db).get("drafts", key));
+  const files = await Promise.all((await filesOf(key)).map(async (d) => ({ ...await read(d), id: d.task })));
+  return { draft, files: files.filter((f) => f.bytes).sort((a, b) => a.at_ms - b.at_ms) };
 }
 
 const saidKey = (task, person) => `${keyOf(task, person)}/${SAID}`;

@@ -1,20 +1,82 @@
-// Files that are still being made: a photo is shrunk, a recording is ended. A report that is sent waits for them, so that none stays behind.
-import { useRef } from "preact/hooks";
-import { useSignal } from "@preact/signals";
+// A report that is being written: its draft, and what is still being made for it (a photo is shrunk, a recording is ended). There is one for
+// each visit and writer while this page is open, whichever screens come and go: who leaves it and comes back finds it as it is, and one that is
+// sent waits for what is being made, so that none stays behind.
+import { signal } from "@preact/signals";
+import { thumbOf } from "../islands/_send.js";
+import { dropFile, keep, keepFile, opened } from "./drafts.js";
+import { keyOf } from "./outbox.js";
+import { writer } from "./writing.js";
 
-/** {count, work, settled}. work(job): runs `job`, which says whether all of it lies on the disk. settled(): true when all that was being made just now does. */
-export function useMaking() {
-  const count = useSignal(0), pending = useRef(new Set());
-  const work = (job) => {
-    const one = job().catch(() => false).finally(() => { pending.current.delete(one); count.value = pending.current.size; });
-    pending.current.add(one);
-    count.value = pending.current.size;
-    return one;
+const LABELS = { photo: "照片", signature: "签名", voice: "录音" };
+const reports = new Map(), write = writer();
+
+/** A file of a draft, as its action in the outbox: from here on its id and its box stay what they are. */
+export const fileOf = async (task, what, bytes, mime, name) => ({ id: crypto.randomUUID(), task, kind: "AddTaskEvidence", label: LABELS[what], at_ms: Date.now(), what, name, mime, bytes, thumb: what === "voice" ? "" : await thumbOf(new Blob([bytes], { type: mime })) });
+
+/** The draft of a task with its files; a new one where there is none of this person. */
+async function begun(task, person) {
+  const { draft: was, files: lying } = await opened(task, person), files = lying.map((f) => ({ ...f, task, kind: "AddTaskEvidence", label: LABELS[f.what] }));
+  if (!was) return { task, person, result: "", words: "", strokes: [], files };
+  for (const [what, some, mime] of [["photo", was.photos ?? [], "image/jpeg"], ["signature", was.signatures ?? [], "image/png"]]) // as an older shell kept it
+    for (const bytes of some) { const file = await fileOf(task, what, bytes, mime, `${LABELS[what]}${files.length + 1}`); await keepFile(file, person); files.push(file); }
+  const { photos, signatures, ...draft } = { ...was, files };
+  return draft;
+}
+
+function make(task, person) {
+  const draft = signal(null), count = signal(0), pending = new Set();
+  const change = (more) => { draft.value = { ...draft.value, ...more }; return write(() => keep(draft.value)); };
+  const load = async () => { await write(() => 0); draft.value = await begun(task, person); };
+  return {
+    draft, // null until it was read
+    count, // how many are being made
+    isSending: false,
+    isOver: false, // thrown away: what is still being made is too
+    ready: load(),
+    keep: change,
+    /** Keeps one more file. Throws where there is no room. False: the report was thrown away. */
+    async add(what, bytes, mime, name) {
+      const file = await fileOf(task, what, bytes, mime, name);
+      await this.ready;
+      if (this.isOver) return false;
+      await keepFile(file, person);
+      await change({ files: [...draft.value.files, file] });
+      return true;
+    },
+    async remove(file) {
+      await dropFile(file.id);
+      await change({ files: draft.value.files.filter((f) => f.id !== file.id) });
+    },
+    /** As it lies on the disk, with what another tab added. */
+    async whole() {
+      await write(() => 0);
+      return { ...draft.value, files: (await begun(task, person)).files };
+    },
+    /** Runs `job`, which says whether all of it lies on the disk. */
+    work(job) {
+      const one = job().catch(() => false).finally(() => { pending.delete(one); count.value = pending.size; });
+      pending.add(one);
+      count.value = pending.size;
+      return one;
+    },
+    /** True when all that was being made just now lies on the disk. */
+    async settled() {
+      let is = true;
+      while (pending.size) is = (await Promise.all(pending)).every(Boolean) && is;
+      return is;
+    },
   };
-  const settled = async () => {
-    let is = true;
-    while (pending.current.size) is = (await Promise.all(pending.current)).every(Boolean) && is;
-    return is;
-  };
-  return { count, work, settled };
+}
+
+export function reportOf(task, person) {
+  const key = keyOf(task, person);
+  if (!reports.has(key)) reports.set(key, make(task, person));
+  return reports.get(key);
+}
+/** It was sent or thrown away, or (isOver false) its screen is left: read anew the next time, unless something is still being made. */
+export function leaveReport(task, person, isOver) {
+  const key = keyOf(task, person), report = reports.get(key);
+  if (!report || (!isOver && (report.count.value || report.isSending))) return;
+  report.isOver = isOver;
+  reports.delete(key);
 }

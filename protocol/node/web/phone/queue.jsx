@@ -3,6 +3,7 @@ import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { discard } from "./drafts.js";
 import { Replaced } from "./help.jsx";
+import { leaveReport } from "./making.js";
 import { again, drop, giveUp, isUnsent, ONCE, unboxed } from "./outbox.js";
 import { delivered, drafts, flow, foreign, halves, left, lookAtDrafts, me, mine, notice, outbox, refresh, share, show, signed, tasks, unsaid } from "./state.js";
 import { isHeld, moment, Offline, Sent, Tag, useSteady } from "./parts.jsx";
@@ -79,6 +80,7 @@ const Half = ({ task, what }) => {
   const purpose = tasks.value.find((t) => t.id === task)?.purpose ?? "", lost = what ? "没写完的留言不要了？删掉就找不回来。" : "这份没写完的反馈不要了？文字、照片、录音、签名一起删掉，找不回来。";
   const throwAway = async () => {
     if (!confirm(lost)) return;
+    if (!what) leaveReport(task, me.value.person, true);
     await discard(task, me.value.person, what);
     await lookAtDrafts();
   };

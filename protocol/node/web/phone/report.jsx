@@ -2,32 +2,29 @@
 import { useEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import SignaturePad from "signature_pad";
-import { thumbOf } from "../islands/_send.js";
-import { dropFile, keep as keepDraft, keepFile, opened } from "./drafts.js";
-import { useMaking } from "./making.js";
+import { fileOf, leaveReport, reportOf } from "./making.js";
 import { Main } from "./parts.jsx";
 import { encoded, taken } from "./photo.js";
 import { measure } from "./room.jsx";
-import { act, notice } from "./state.js";
+import { act, notice, open } from "./state.js";
 import { Heard, Recorder, VOICES_MAX } from "./voice.jsx";
-import { useWriting } from "./writing.js";
 
 const PHOTOS_MAX = 9, SIGNATURES_MAX = 6;
-const LABELS = { photo: "照片", signature: "签名", voice: "录音" };
 const FULL = "手机存不下这个了。写的文字都在，可以先发；请删掉不用的照片、视频或应用再拍。";
 
-/** A file of a draft, as its action in the outbox: from here on its id and its box stay what they are. */
-const fileOf = async (task, what, bytes, mime, name) => ({ id: crypto.randomUUID(), task, kind: "AddTaskEvidence", label: LABELS[what], at_ms: Date.now(), what, name, mime, bytes, thumb: what === "voice" ? "" : await thumbOf(new Blob([bytes], { type: mime })) });
-
-/** The draft of a task with its files; a new one where there is none of this person. */
-async function begun(task, person) {
-  const { draft: was, files: lying } = await opened(task, person);
-  if (!was) return { task, person, result: "", words: "", strokes: [], files: [] };
-  const files = lying.map((f) => ({ ...f, task, kind: "AddTaskEvidence", label: LABELS[f.what] }));
-  for (const [what, some, mime] of [["photo", was.photos ?? [], "image/jpeg"], ["signature", was.signatures ?? [], "image/png"]]) // as an older shell kept it
-    for (const bytes of some) { const file = await fileOf(task, what, bytes, mime, `${LABELS[what]}${files.length + 1}`); await keepFile(file, person); files.push(file); }
-  const { photos, signatures, ...draft } = { ...was, files };
-  return draft;
+const PAPER = "#ffffff", INK_MARGIN_PX = 12, INK_SCALE = 2;
+/** Strokes as they are, moved and then made larger or smaller. */
+const moved = (strokes, left, top, scale) => strokes.map((s) => ({ ...s, points: s.points.map((p) => ({ ...p, x: (p.x - left) * scale, y: (p.y - top) * scale })) }));
+/** Those that a screen turned upright would cut are made narrower. */
+const fitted = (strokes, width) => { const right = Math.max(0, ...strokes.flatMap((s) => s.points.map((p) => p.x))); return right > width ? moved(strokes, 0, 0, width / right) : strokes; };
+/** A PNG of all strokes, however wide the screen is now, or whether it is still there. */
+async function inkOf(strokes) {
+  const points = strokes.flatMap((s) => s.points), c = document.createElement("canvas");
+  const [left, right] = [Math.min, Math.max].map((of) => of(...points.map((p) => p.x))), [top, bottom] = [Math.min, Math.max].map((of) => of(...points.map((p) => p.y)));
+  c.width = (right - left + 2 * INK_MARGIN_PX) * INK_SCALE; c.height = (bottom - top + 2 * INK_MARGIN_PX) * INK_SCALE;
+  c.getContext("2d").scale(INK_SCALE, INK_SCALE);
+  new SignaturePad(c, { backgroundColor: PAPER }).fromData(moved(strokes, left - INK_MARGIN_PX, top - INK_MARGIN_PX, 1));
+  return (await encoded(c, "image/png")).arrayBuffer();
 }
 
 function Thumb({ bytes, mime, words, onDrop }) {
@@ -46,7 +43,7 @@ function Sign({ pad, strokes, onStroke }) {
       pad.current?.off();
       c.width = c.offsetWidth * k; c.height = c.offsetHeight * k; c.getContext("2d").scale(k, k); // else the strokes blur
       pad.current = new SignaturePad(c, { penColor: look.color, backgroundColor: look.backgroundColor });
-      if (kept?.length) pad.current.fromData(kept);
+      if (kept?.length) pad.current.fromData(fitted(kept, c.offsetWidth));
       pad.current.addEventListener("endStroke", () => onStroke(pad.current.toData()));
     };
     lay();
@@ -60,26 +57,17 @@ function Sign({ pad, strokes, onStroke }) {
 const KeepsPosition = ({ on }) => <label class="answer"><input type="checkbox" checked={on.value} onChange={(e) => { on.value = e.target.checked; }} /><span>照片里留着拍摄位置<span class="soft">{on.value ? "（相机写了才有）" : "（现在不留）"}</span></span></label>;
 
 export function Report({ t, person, results, step }) {
-  const draft = useSignal(null), pad = useRef(null), sending = useRef(false), wrong = useSignal(""), keepsPosition = useSignal(false);
-  const making = useMaking(), recording = useRef(null);
-  const write = useWriting();
-  const keep = (more) => {
-    draft.value = { ...draft.value, ...more };
-    return write(() => keepDraft({ ...draft.value, files: draft.value.files.map((f) => f.id) }));
-  };
-  useEffect(() => { begun(t.id, person).then((d) => { draft.value = d; }); }, []);
+  const report = useRef(null), pad = useRef(null), wrong = useSignal(""), keepsPosition = useSignal(false), recording = useRef(null);
+  const r = (report.current ??= reportOf(t.id, person)), { draft, keep } = r;
+  useEffect(() => () => leaveReport(t.id, person, false), []);
   if (!draft.value) return null;
   const d = draft.value, of = (what) => draft.value.files.filter((f) => f.what === what), photos = of("photo"), signatures = of("signature"), voices = of("voice");
 
   /** true when it lies on the disk. */
   const add = async (what, bytes, mime, name) => {
-    const file = await fileOf(t.id, what, bytes, mime, name);
-    try { await keepFile(file, person); } catch { notice.value = FULL; measure(); return false; }
-    await keep({ files: [...draft.value.files, file] });
-    measure();
-    return true;
+    try { return await r.add(what, bytes, mime, name); } catch { notice.value = FULL; return false; } finally { measure(); }
   };
-  const remove = async (file) => { await keep({ files: draft.value.files.filter((f) => f.id !== file.id) }); await dropFile(file.id); measure(); };
+  const remove = (file) => r.remove(file).then(measure);
   /** true when all lie on the disk. */
   const addPhotos = async (files) => {
     let all = true;
@@ -93,36 +81,39 @@ export function Report({ t, person, results, step }) {
     }
     return all;
   };
-  const picked = (e) => { const files = [...e.target.files]; e.target.value = ""; making.work(() => addPhotos(files)); };
-  const ink = async () => (await encoded(pad.current.canvas, "image/png")).arrayBuffer();
+  const picked = (e) => { const files = [...e.target.files]; e.target.value = ""; r.work(() => addPhotos(files)); };
   const nextSigner = async () => {
-    if (pad.current.isEmpty()) { notice.value = "签名板还是空的。"; return false; }
-    if (!await add("signature", await ink(), "image/png", `签名${of("signature").length + 1}`)) return false;
+    const { strokes } = draft.value;
+    if (!strokes.length) { notice.value = "签名板还是空的。"; return false; }
+    if (!await add("signature", await inkOf(strokes), "image/png", `签名${of("signature").length + 1}`)) return false;
     await keep({ strokes: [] });
-    pad.current.clear();
+    pad.current?.clear();
     return true;
   };
   const send = async () => {
-    if (sending.current) return; // a thumb that taps twice
+    if (r.isSending) return; // a thumb that taps twice
     if (!d.result) { wrong.value = "result"; document.getElementById("result-0").focus(); return; }
     if (!d.words.trim()) { wrong.value = "words"; document.getElementById("words").focus(); return; }
     wrong.value = "";
-    sending.current = true;
-    try { if (await isAllMade()) await hand(); } finally { sending.current = false; }
+    r.isSending = true;
+    try { if (await isAllMade()) await hand(); } finally { r.isSending = false; }
   };
   /** Waits for what is still being made; false when some of it did not come to lie on the disk: why stands on the screen, and the cadre decides. */
   const isAllMade = async () => {
     recording.current?.();
-    if (making.count.value) notice.value = "照片、录音还在处理，好了就提交。";
-    return making.settled();
+    if (r.count.value) notice.value = "照片、录音还在处理，好了就提交。";
+    return r.settled();
   };
+  /** Also when he has left the screen meanwhile. */
   const hand = async () => {
-    const last = pad.current.isEmpty() ? [] : [await fileOf(t.id, "signature", await ink(), "image/png", `签名${of("signature").length + 1}`)];
-    const { result, words } = draft.value, id = crypto.randomUUID(), files = [...draft.value.files, ...last].map((f) => ({ ...f, of: id }));
-    await write(() => 0);
+    const { result, words, strokes, files: lying } = await r.whole(), count = (what) => lying.filter((f) => f.what === what).length;
+    const last = strokes.length ? [await fileOf(t.id, "signature", await inkOf(strokes), "image/png", `签名${count("signature") + 1}`)] : [];
+    const id = crypto.randomUUID(), files = [...lying, ...last].map((f) => ({ ...f, of: id }));
     // Text first: the bytes follow, each with its own id.
-    const report = { id, kind: step.kind, label: step.label, task: t.id, at_ms: Date.now(), result, words: words.trim(), photos: of("photo").length, signatures: of("signature").length + last.length };
-    if (await act([report, ...files], t.id)) scrollTo(0, 0);
+    const told = { id, kind: step.kind, label: step.label, task: t.id, at_ms: Date.now(), result, words: words.trim(), photos: count("photo"), signatures: count("signature") + last.length };
+    if (!await act([told, ...files], t.id)) return;
+    leaveReport(t.id, person, true);
+    if (open.value === t.id) scrollTo(0, 0);
   };
   const shown = (some, words) => some.length > 0 && <ul class="shots">{some.map((f, i) => <Thumb key={f.id} bytes={f.bytes} mime={f.mime} words={words(i + 1)} onDrop={() => remove(f)} />)}</ul>;
 
@@ -134,16 +125,16 @@ export function Report({ t, person, results, step }) {
     <textarea id="words" rows="4" maxlength="2000" value={d.words} aria-invalid={wrong.value === "words"} aria-describedby={wrong.value === "words" ? "words-wrong" : undefined} onInput={(e) => keep({ words: e.target.value })} />
     <h3>现场照片 <span class="soft">{photos.length ? `${photos.length} 张` : "可以没有"}</span></h3>
     {shown(photos, (n) => `第 ${n} 张照片`)}
-    <label class="button" for="photo">{making.count.value ? "正在处理…" : "拍照片"}</label><input class="hide" id="photo" type="file" accept="image/*" capture="environment" multiple onChange={picked} />
+    <label class="button" for="photo">{r.count.value ? "正在处理…" : "拍照片"}</label><input class="hide" id="photo" type="file" accept="image/*" capture="environment" multiple onChange={picked} />
     <KeepsPosition on={keepsPosition} />
     <h3>录音 <span class="soft">{voices.length ? `${voices.length} 段` : "可以没有"}</span></h3>
     {voices.length > 0 && <ul class="voices">{voices.map((f, i) => <Heard key={f.id} bytes={f.bytes} mime={f.mime} words={`第 ${i + 1} 段录音`} onDrop={() => remove(f)} />)}</ul>}
-    {voices.length < VOICES_MAX && <Recorder end={recording} onDone={(done) => making.work(async () => { const got = await done; return !got || add("voice", got.bytes, got.mime, `录音${of("voice").length + 1}（${got.seconds}秒）`); })} />}
+    {voices.length < VOICES_MAX && <Recorder end={recording} onDone={(done) => r.work(async () => { const got = await done; return !got || add("voice", got.bytes, got.mime, `录音${of("voice").length + 1}（${got.seconds}秒）`); })} />}
     <h3 id="sign-label">当事人签名 <span class="soft">{signatures.length ? `已签 ${signatures.length} 人` : "可以没有"}</span></h3>
     {shown(signatures, (n) => `第 ${n} 个签名`)}
     <Sign pad={pad} strokes={d.strokes} onStroke={(strokes) => keep({ strokes })} />
     <div class="two"><button type="button" onClick={() => { pad.current.clear(); keep({ strokes: [] }); }}>重签</button>
-      {signatures.length + 1 < SIGNATURES_MAX && <button type="button" onClick={() => making.work(nextSigner)}>下一位签</button>}</div>
+      {signatures.length + 1 < SIGNATURES_MAX && <button type="button" onClick={() => r.work(nextSigner)}>下一位签</button>}</div>
     <Main step={step} onClick={send} />
   </section>;
 }
