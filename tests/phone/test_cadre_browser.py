@@ -213,3 +213,48 @@ def test_signing_out_clears_what_was_received_and_keeps_and_counts_what_was_not_
     phone.sign_in("cadre")
     expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
     assert run(hub.root.reads.task(hub.root.actor(), subject)).status == "confirmed"
+
+
+def test_whoever_signs_out_stays_out_and_nobody_else_is_put_out_for_it(world, open_page):
+    url, hub, run = world
+    run(hub.send())
+    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
+    page = phone.page
+    phone.sign_in("cadre")
+    held: list[Any] = []
+    page.context.route("**/sign-out", lambda route: held.append(route))  # noqa: PLW0108 playwright can't wrap a builtin
+    phone.main("退出登录")
+    expect(page.get_by_role("link", name="登录", exact=True)).to_be_visible()
+    page.evaluate("dispatchEvent(new Event('online'))")  # his session is still good
+    while len(held) < 2:
+        page.wait_for_timeout(50)
+    expect(page.get_by_text("上门：田埂地界")).to_have_count(0)
+    for route in held:
+        route.abort()
+    page.goto(f"{url}/sign-in")
+    page.context.unroute("**/sign-out")
+    with page.expect_request("**/sign-out"):
+        phone.sign_in("other")
+    page.reload()
+    expect(page.get_by_text("穆青")).to_be_visible()
+    assert page.evaluate("fetch('/task/mine').then((r) => r.json()).then((said) => said.me.name)") == "穆青"
+
+
+def test_whoever_signs_in_after_another_s_session_ended_reads_nothing_of_what_that_one_sent(world, open_page):
+    url, hub, run = world
+    run(hub.send())
+    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
+    phone.sign_in("cadre")
+    phone.task("田埂地界")
+    phone.main("接单")
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
+    run(hub.second_node_has_it())
+    expect(phone.status).to_have_text("全部已送达")
+    phone.page.get_by_role("link", name="发送情况").tap()
+    expect(phone.page.get_by_role("heading", name="已送到")).to_be_visible()
+    phone.page.context.clear_cookies()
+    phone.sign_in("other")
+    phone.page.get_by_role("link", name="发送情况").tap()
+    expect(phone.page.get_by_role("heading", name="发送情况")).to_be_visible()
+    expect(phone.page.get_by_role("heading", name="已送到")).to_have_count(0)
+    expect(phone.page.get_by_text("田埂地界")).to_have_count(0)

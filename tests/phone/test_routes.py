@@ -46,7 +46,9 @@ async def evidence(hub: Hub, id_: str, plain: bytes, what: str = "photo") -> Any
 
 async def test_the_phone_gets_the_visit_and_nothing_else_of_the_case(hub: Hub):
     said = await hub.get("/task/mine")
+    session = said["me"].pop("session")
     assert said["me"] == {"person": hub.cadre, "name": "陈立新", "office": "安吉县社会治理中心"}
+    assert session not in hub.client.cookies["yidi"]
     (visit,) = said["tasks"]
     assert visit["place"] == "天子湖镇高禹村"
     assert [party["name"] for party in visit["contacts"]] == ["叶根土"]
@@ -223,6 +225,16 @@ async def test_a_step_that_was_adopted_from_another_history_is_not_sent_again(hu
     id_ = new_id()
     await act(hub, "ConfirmTask", id_=adopted_id(id_))
     assert (await hub.get(f"/task/mine?kept={id_}"))["marks"][id_]["here"] is True
+
+
+async def test_a_sign_out_that_was_promised_ends_no_session_that_began_since(hub: Hub):
+    promised = (await hub.get("/task/mine"))["me"]["session"]
+    await hub.sign_in("other")
+    await hub.client.post("/sign-out", data={"session": promised})
+    said = (await hub.get("/task/mine"))["me"]
+    assert said["name"] == "穆青"
+    await hub.client.post("/sign-out", data={"session": said["session"]})
+    assert (await hub.get("/task/mine"))["me"] is None
 
 
 async def test_a_phone_keeps_its_cookie_as_long_as_the_node_may_keep_its_session(hub: Hub):

@@ -7,6 +7,7 @@ kept by a browser (`no-store`): the next person at this PC must not find them by
 
 import logging
 import re
+from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
@@ -49,6 +50,11 @@ def actor_of(request: Request) -> Actor:
     if actor := getattr(request.state, "actor", None):
         return actor
     raise Refused("sign_in_needed")
+
+
+def session_of(request: Request) -> str:
+    """What the session of this browser is called, for those who must not know its token."""
+    return sha256(request.cookies.get(COOKIE, "").encode()).hexdigest()[:16]
 
 
 async def carrier_of(request: Request) -> Actor:

@@ -31,6 +31,7 @@ from protocol.node.web.page import (
     page,
     refused,
     refused_twin,
+    session_of,
     twin,
     wants_json,
 )
@@ -245,9 +246,12 @@ async def _reopened(request: Request, path: str, form: forms.Typed, has_file: bo
 
 @post("/sign-out", public=True, of_anybody=True)
 async def sign_out(request: Request) -> Redirect:
+    """Ends the session of this browser. A phone that promised it without a signal names which (`session`): whoever signed in since stays."""
+    response, meant = Redirect("/sign-in", status_code=303), (forms.typed((await request.form()).multi_items()).get("session") or [""])[0]
+    if meant not in ("", session_of(request)):
+        return response
     if token := request.cookies.get(COOKIE):
         await node_of(request).people.sign_out(token)
-    response = Redirect("/sign-in", status_code=303)
     response.delete_cookie(COOKIE)
     return response
 

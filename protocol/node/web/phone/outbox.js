@@ -62,7 +62,9 @@ export async function received({ tasks, me, flow }, person, at_ms) {
   const boxes = await Promise.all(tasks.map(async (task) => ({ id: task.id, ...await sealed(db, task.id, task) })));
   return withRoom(db, async () => {
     const tx = await begin(["tasks", "state"], "readwrite"), there = tx.objectStore("tasks"), state = tx.objectStore("state");
-    if (((await state.get("me"))?.person ?? "") !== person) { await tx.done; return false; }
+    const before = await state.get("me");
+    if ((before?.person ?? "") !== person || await state.get("leaving")) { await tx.done; return false; }
+    if (before && before.person !== me.person) for (const name of ["delivered", "seen"]) state.delete(name); // another one's, whose session ended by itself
     await Promise.all([there.clear(), ...boxes.map((box) => there.put(box)), state.put(me, "me"), state.put(flow, "flow"), state.put(at_ms, "heard"), tx.done]);
     return true;
   });
@@ -142,7 +144,7 @@ async function done(action, task) {
   const box = task && { id: task.id, ...await sealed(db, task.id, task) };
   await withRoom(db, async () => {
     const tx = await begin(["outbox", "tasks", "state"], "readwrite"), now = await tx.objectStore("outbox").get(action.id), me = await tx.objectStore("state").get("me");
-    await Promise.all([now && tx.objectStore("outbox").put({ ...now, state: SENT, refused: null, code: null, held: null }), box && me && tx.objectStore("tasks").put(box), tx.done]);
+    await Promise.all([now && tx.objectStore("outbox").put({ ...now, state: SENT, refused: null, code: null, held: null }), box && me?.person === action.person && tx.objectStore("tasks").put(box), tx.done]);
   });
 }
 export const again = (action) => change(action, { state: WAITING, refused: null, code: null, handed: false, held: null });

@@ -20,7 +20,6 @@ gives the offset of the times it reports.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -37,7 +36,7 @@ from protocol.node import phones
 from protocol.node.journal.branches import adopted_id
 from protocol.node.shown import TaskRow
 from protocol.node.web import pieces
-from protocol.node.web.page import COOKIE, HTML, actor_of, carrier_of, environment_of, in_language, language_of, node_of, twin
+from protocol.node.web.page import HTML, actor_of, carrier_of, environment_of, in_language, language_of, node_of, session_of, twin
 from protocol.node.web.phone.push import push
 from protocol.node.web.words import WEEKDAYS
 from protocol.problem import Refused
@@ -250,7 +249,7 @@ async def mine(request: Request) -> Response[bytes]:
     ]
     return twin(
         {
-            "me": {"person": actor.person, "name": actor.name, "office": tables.office_name(actor.office)},
+            "me": {"person": actor.person, "name": actor.name, "office": tables.office_name(actor.office), "session": session_of(request)},
             "now_ms": node.clock(),
             "flow": {**flow(tables, say), "push": node.push.key},
             "tasks": tasks,
@@ -260,10 +259,6 @@ async def mine(request: Request) -> Response[bytes]:
             "marks": await kept_marks(node, actor, request.query_params.get("kept", "")),
         }
     )
-
-
-def session_of(request: Request) -> str:
-    return sha256(request.cookies.get(COOKIE, "").encode()).hexdigest()[:16]
 
 
 async def cleared_at(request: Request, actor: Actor) -> str:

@@ -102,11 +102,12 @@ export async function saw(task) {
   await note("seen", Object.fromEntries(Object.entries(seen.value).filter(([id]) => tasks.value.some((t) => t.id === id)))).catch(() => 0);
   navigator.clearAppBadge?.().catch?.(() => 0);
 }
-/** Ends the session at the server: true. Without a signal it is promised, and done first thing when there is one. */
-export async function leave() {
+/** Ends the session that was promised to end, and no other one that has begun since: true. Without a signal the promise stays, and is kept first thing when there is one. */
+async function leave() {
   await withdraw();
-  const r = await ask("/sign-out", { method: "POST" }), store = await db, left = r && r.status < 500;
-  if (left) await store.delete("state", "leaving"); else await store.put("state", true, "leaving");
+  const store = await db, session = await store.get("state", "leaving"), r = await ask("/sign-out", { method: "POST", body: new URLSearchParams(typeof session === "string" ? { session } : {}) });
+  const left = r && r.status < 500;
+  if (left) await store.delete("state", "leaving");
   return left;
 }
 export async function signOut() {
@@ -115,9 +116,10 @@ export async function signOut() {
   const tx = await begin(["tasks", "state"], "readwrite");
   tx.objectStore("tasks").clear();
   for (const name of ["me", "delivered", "seen"]) tx.objectStore("state").delete(name);
+  tx.objectStore("state").put(me.value.session ?? true, "leaving"); // from here on no answer brings him back
   await tx.done;
-  await leave();
   open.value = "";
   await show("out");
+  await leave();
 }
 export const go = (id) => { notice.value = ""; door.value = ""; place.value = null; history.pushState(null, "", id ? `#${id}` : "/task"); open.value = id; scrollTo(0, 0); };
