@@ -258,3 +258,37 @@ def test_whoever_signs_in_after_another_s_session_ended_reads_nothing_of_what_th
     expect(phone.page.get_by_role("heading", name="发送情况")).to_be_visible()
     expect(phone.page.get_by_role("heading", name="已送到")).to_have_count(0)
     expect(phone.page.get_by_text("田埂地界")).to_have_count(0)
+
+
+def test_a_position_that_is_still_looked_for_is_asked_about_and_never_goes_with_another_visit(world, open_page):
+    url, hub, run = world
+    subjects = [run(hub.send(title)) for title in ("田埂地界", "空调外机对着窗")]
+    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
+    page = phone.page
+    phone.sign_in("cadre")
+    page.evaluate("() => { globalThis.answers = []; navigator.geolocation.getCurrentPosition = (got) => answers.push(got); }")
+    found = "answers.pop()({ coords: { latitude: 30.8, longitude: 119.7, accuracy: 11 } })"
+    phone.task("田埂地界")
+    phone.main("接单")
+    phone.main("附上我的位置")
+    page.get_by_role("link", name="‹ 我的任务").tap()
+    phone.task("空调外机对着窗")
+    phone.main("接单")
+    expect(page.get_by_text("只在您点了以后才取一次")).to_be_visible()
+    page.evaluate(found)  # of the visit before
+    expect(page.get_by_text("只在您点了以后才取一次")).to_be_visible()
+    phone.main("已到现场")
+    expect(page.get_by_label("经过和结果")).to_be_visible()
+    page.get_by_role("link", name="‹ 我的任务").tap()
+    phone.task("田埂地界")
+    phone.main("附上我的位置")
+    asked: list[str] = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    phone.main("已到现场")
+    assert asked == ["还在定位，位置还没有附上。不等了，不带位置就报到场吗？"]
+    page.evaluate(found)
+    expect(page.get_by_text("误差约 11 米")).to_be_visible()
+    phone.main("已到现场")
+    expect(page.get_by_label("经过和结果")).to_be_visible()
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
+    assert [run(hub.root.reads.task(hub.root.actor(), subject)).latitude for subject in subjects] == [30.8, None]

@@ -10,7 +10,7 @@ const NEAR_MS = 4_000, FAR_MS = 20_000, HIDDEN_MS = 60_000; // how often to look
 const FULL = "手机存满了，新收到的存不下；已经存好的都在。请清出空间。";
 const DELIVERED_MAX = 40; // the last ones, for the page of what was sent
 export const tasks = signal([]), outbox = signal([]), me = signal(null), flow = signal({ steps: {}, moves: {}, names: {}, results: [] });
-export const notice = signal(""), open = signal(""), door = signal(""), place = signal(null), cleared = signal("");
+export const notice = signal(""), open = signal(""), door = signal(""), place = signal(null) /* {task, words, isLooking, given}: the position he gives with an arrival */, cleared = signal("");
 export const away = signal(""); // why his node has no visits for him at all, in words
 export const signed = signal("unknown"); // in, out, or not asked yet
 export const isOffline = signal(false); // as the browser has it

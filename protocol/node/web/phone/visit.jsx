@@ -81,15 +81,16 @@ function Tell({ t, said, keep, hand }) {
       : said && t.open && <button onClick={() => { door.value = "tell"; }}>问派单的人…</button>}</section>;
 }
 
-/** The position leaves the phone only when the cadre taps for it. */
-function Position() {
+/** The position leaves the phone only when the cadre taps for it, and only with the visit at which he did. */
+function Position({ t }) {
+  const has = place.value?.task === t.id ? place.value : null;
   const find = () => {
-    place.value = { words: "正在定位…" };
-    const got = ({ coords: c }) => { place.value = { words: `已附上位置，误差约 ${Math.round(c.accuracy)} 米`, latitude: c.latitude, longitude: c.longitude, accuracy_m: c.accuracy }; };
-    navigator.geolocation.getCurrentPosition(got, () => { place.value = { words: "没有定到位。可以不带位置。" }; }, { enableHighAccuracy: true, timeout: 20_000 });
+    const asked = (place.value = { task: t.id, isLooking: true, words: "正在定位…" }), settle = (found) => { if (place.value === asked) place.value = { task: t.id, ...found }; }; // else he has gone on or does not want it any more
+    const got = ({ coords: c }) => settle({ words: `已附上位置，误差约 ${Math.round(c.accuracy)} 米`, given: { latitude: c.latitude, longitude: c.longitude, accuracy_m: c.accuracy } });
+    navigator.geolocation.getCurrentPosition(got, () => settle({ words: "没有定到位。可以不带位置。" }), { enableHighAccuracy: true, timeout: 20_000 });
   };
-  return <section class="card"><h2>位置（可以不给）</h2><p class="soft" role="status">{place.value?.words ?? "只在您点了以后才取一次，随到场记录上报。"}</p>
-    {place.value?.latitude === undefined ? <button onClick={find}>附上我的位置</button> : <button onClick={() => { place.value = null; }}>不附位置</button>}</section>;
+  return <section class="card"><h2>位置（可以不给）</h2><p class="soft" role="status">{has?.words ?? "只在您点了以后才取一次，随到场记录上报。"}</p>
+    {has?.isLooking || has?.given ? <button onClick={() => { place.value = null; }}>不附位置</button> : <button onClick={find}>附上我的位置</button>}</section>;
 }
 
 /** A visit that was made counts though the recall crossed it; whoever did not go is asked for nothing. */
@@ -103,8 +104,9 @@ export function Visit({ t }) {
   const [said, keep, hand] = useSaid(t.id, me.value.person), isDeclining = no && said && (door.value === "decline" || Boolean(said.reason));
   const still = useStill(refused.map((a) => a.id).join());
   const send = () => {
-    const { words, ...position } = step.kind === "ArriveTask" && place.value ? place.value : {};
-    act([{ kind: step.kind, label: step.label, task: t.id, at_ms: Date.now(), ...position }]).then((ok) => { if (ok) { place.value = null; scrollTo(0, 0); } });
+    const has = step.kind === "ArriveTask" && place.value?.task === t.id ? place.value : null;
+    if (has?.isLooking && !confirm("还在定位，位置还没有附上。不等了，不带位置就报到场吗？")) return;
+    act([{ kind: step.kind, label: step.label, task: t.id, at_ms: Date.now(), ...has?.given }]).then((ok) => { if (ok) { place.value = null; scrollTo(0, 0); } });
   };
   return <main class="phone" id="main" ref={still}>
     <p><a class="back" href="#">‹ 我的任务</a></p>
@@ -117,7 +119,7 @@ export function Visit({ t }) {
     <section class="card"><dl class="told"><Fact label="去哪里"><Where t={t} /></Fact><Fact label="何时前">{t.due_at}</Fact><Fact label="带什么">{t.bring}</Fact>
       <Fact label="情况">{t.summary}</Fact><Fact label="谁派的">{t.assigned_by}</Fact><Fact label="案件编码">{t.code}</Fact></dl></section>
     {t.contacts.length > 0 && <section class="card"><h2>找谁</h2><ul class="people">{t.contacts.map((p) => <Person key={p.name} p={p} />)}</ul></section>}
-    {step?.kind === "ArriveTask" && <Position />}
+    {step?.kind === "ArriveTask" && <Position t={t} />}
     {step?.kind === "ArriveTask" && allowed.value === "ask" && <Ask />}
     {!over && <History t={t} />}
     {flow.value.moves.TellTask && (t.open || t.told?.length > 0 || said?.told) && <Tell t={t} said={said} keep={keep} hand={hand} />}
