@@ -32,10 +32,12 @@ async def hub(tmp_path) -> AsyncIterator[Hub]:
         yield made
 
 
-async def act(hub: Hub, kind: str, status: int = 200, *, id_: str = "", person: str = "", sent_ms: int | None = None, **more: Any) -> Any:
+async def act(
+    hub: Hub, kind: str, status: int = 200, *, id_: str = "", person: str = "", sent_ms: int | None = None, form: Any = None, **more: Any
+) -> Any:
     told = {"kind": kind, "id": id_ or new_id(), "task": hub.task, "at_ms": hub.county.clock(), **more}  # type: ignore[attr-defined]
-    form = {"command": json.dumps(told), "person": person or hub.cadre, "sent_ms": str(sent_ms or hub.county.clock())}
-    return await hub.post("/task/commands", form, status)
+    whole = {"command": json.dumps(told), "person": person or hub.cadre, "sent_ms": str(sent_ms or hub.county.clock()), **(form or {})}
+    return await hub.post("/task/commands", whole, status)
 
 
 async def evidence(hub: Hub, id_: str, plain: bytes, what: str = "photo") -> Any:
@@ -122,6 +124,27 @@ async def test_a_fast_clock_of_a_phone_is_measured_and_taken_off(hub: Hub):
     task = await hub.root.reads.task(hub.root.actor(), hub.task)  # type: ignore[attr-defined]
     line = task.lines[-1]
     assert (line.at_ms, line.head.occurred_ms, line.head.offset_ms) == (now - 60 * MINUTE_MS, now - 51 * MINUTE_MS, ahead)
+
+
+@pytest.mark.parametrize(
+    ("at", "made", "now", "is_at"),
+    [
+        (DAY_MS - 60, DAY_MS, 0, -60),  # put right before it was sent
+        (-60, None, 0, -60),  # a shell that does not say it
+        (-3 * DAY_MS - 60, 0, -3 * DAY_MS, -60),  # it went wrong after the node last answered
+        (9 * DAY_MS, 0, 0, 9 * DAY_MS),  # nobody can tell any more
+    ],
+)
+async def test_a_step_has_the_time_by_which_the_clock_was_wrong_when_it_was_made(hub: Hub, at: int, made: int | None, now: int, is_at: int):
+    hub.county.clock.pass_ms(60_000)
+    clock = hub.county.clock()
+    more = {} if made is None else {"ahead_ms": made}
+    await act(hub, "ConfirmTask", sent_ms=clock + now, at_ms=clock + at, form=more)
+    task = await hub.root.reads.task(hub.root.actor(), hub.task)  # type: ignore[attr-defined]
+    assert task.lines[-1].at_ms == clock + is_at
+    await hub.sign_in("operator")
+    page = (await hub.client.get(f"/tasks/{hub.task}", headers={"accept": "text/html"})).text  # type: ignore[attr-defined]
+    assert ("时间不可能" in page, "本机收到" in page) == ((True, True) if is_at > 0 else (False, False))
 
 
 async def test_a_step_that_the_rules_refuse_says_why_in_words(hub: Hub):

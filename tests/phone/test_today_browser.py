@@ -215,3 +215,25 @@ def test_he_says_no_with_a_reason(world, open_page):
     expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
     task = run(hub.root.reads.task(hub.root.actor(), subject))
     assert (task.status, "在县里开会" in str([line.text for line in task.lines])) == ("declined", True)
+
+
+def test_a_clock_that_is_a_day_ahead_makes_nothing_late_and_no_step_impossible(world, open_page):
+    url, hub, run = world
+    subject = run(hub.send("田埂地界", due_ms=ms(NOON.replace(hour=17, minute=30))))
+    phone = opened(open_page, url)
+    clock = phone.page.context.clock
+    clock.set_system_time(NOON + timedelta(days=1))
+    with phone.page.expect_response("**/task/mine**"):
+        phone.page.evaluate("dispatchEvent(new Event('online'))")
+    expect(phone.page.get_by_text("24 小时内到期")).to_be_visible()
+    expect(phone.page.get_by_text("今天 17:30前")).to_be_visible()
+    expect(phone.page.get_by_text("已超期")).to_have_count(0)
+    phone.signal(False)
+    phone.task("田埂地界")
+    phone.main("接单")
+    expect(phone.status).to_have_text("1 条待发送，有信号时自动发出")
+    clock.set_system_time(NOON)  # somebody puts it right before there is a signal
+    phone.signal(True)
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
+    confirmed = run(hub.root.reads.task(hub.root.actor(), subject)).lines[-1]
+    assert (confirmed.kind, abs(confirmed.at_ms - int(ms(NOON))) < 600_000) == ("TaskConfirmed", True)

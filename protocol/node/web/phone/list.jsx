@@ -1,11 +1,11 @@
 // The list: what is new, today's way, later, what is done and waits to be sent, what is done. Each visit stands in it once.
 import { allowed, Ask, pushed } from "./asking.jsx";
-import { ask, away, cleared, drafts, foreign, halves, left, lies, me, notice, sayings, shown, signed, signOut } from "./state.js";
+import { ask, away, cleared, drafts, foreign, halves, left, lies, me, notice, now, sayings, shown, signed, signOut } from "./state.js";
 import { Due, isOver, moment, Offline, Sent, Status, Tag, useSteady } from "./parts.jsx";
 import { Room } from "./room.jsx";
 import { route } from "./today.js";
 
-const isToday = (ms) => new Date(ms).toDateString() === new Date().toDateString();
+const isToday = (ms) => new Date(ms).toDateString() === new Date(now()).toDateString();
 const Card = ({ t, n }) => <li><a class="card" href={`#${t.id}`}>
   <span class="tags"><Status t={t} /><Due t={t} />{t.nearby && <Tag>顺路，不急</Tag>}</span><strong>{n ? `${n}. ` : ""}{t.purpose}</strong><span>{t.place}{t.address && `，${t.address}`}</span>{t.due_at && <span class="soft">{isToday(t.due_ms) ? moment(t.due_ms) : t.due_at}前</span>}</a></li>;
 const Cards = ({ some }) => <ul class="tasks">{some.map((t) => <Card key={t.id} t={t} />)}</ul>;
@@ -31,7 +31,7 @@ const Language = () => <p class="owner" role="group" aria-label="语言"><span>�
 export function List() {
   const gone = shown.value.filter((t) => t.news === "recalled"), rest = shown.value.filter((t) => t.news !== "recalled");
   const doing = rest.filter((t) => t.open || t.waits.length), done = rest.filter((t) => !t.open && !t.waits.length);
-  const over = doing.filter(isOver), { today, later } = route(doing.filter((t) => !isOver(t)), Date.now());
+  const over = doing.filter(isOver), { today, later } = route(doing.filter((t) => !isOver(t)), now());
   const unsent = lies(left.value + foreign.value, drafts.value.length, sayings.value.length);
   const steady = useSteady();
   return <main class="phone" id="main" ref={steady}><h1>我的任务</h1><Sent /><Offline />

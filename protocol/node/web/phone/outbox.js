@@ -24,7 +24,7 @@ const opened = () => openDB("yidi-task", 1, {
     d.createObjectStore("outbox", { keyPath: "id" });
     d.createObjectStore("tasks", { keyPath: "id" });
     d.createObjectStore("drafts", { keyPath: "task" }); // see drafts.js
-    d.createObjectStore("state"); // counter, store, me, flow, leaving, key, heard, delivered, seen, asked, reserve-text, reserve-files
+    d.createObjectStore("state"); // counter, store, me, flow, leaving, key, heard, ahead, delivered, seen, asked, reserve-text, reserve-files
   },
   terminated() { forgetKey(); db = opened(); }, // the browser cleared it under us: what is on the screen can be kept anew
 });
@@ -38,7 +38,7 @@ export async function begin(stores, mode) {
 let lastMe = null; // whose actions these are, also when the store was cleared meanwhile
 
 // What stands open in a record: enough to order, count and name it. All else (words, pictures, position) is in its box.
-const OPEN = ["id", "n", "person", "state", "refused", "code", "task", "kind", "label", "of", "handed", "held"];
+const OPEN = ["id", "n", "person", "state", "refused", "code", "task", "kind", "label", "of", "handed", "held", "ahead_ms"];
 const openOf = (action) => Object.fromEntries(Object.entries(action).filter(([name]) => OPEN.includes(name)));
 export const restOf = (action) => Object.fromEntries(Object.entries(action).filter(([name]) => !OPEN.includes(name)));
 const boxed = async (action) => ({ ...openOf(action), ...await sealed(db, action.id, restOf(action)) });
@@ -57,15 +57,16 @@ export async function sealOld() {
 export const keyOf = (task, person) => `${task}/${person}`;
 /** A sealed value in `state`. */
 export const note = (name, value) => withRoom(db, async () => (await db).put("state", await sealed(db, name, value), name));
-/** What the server said, in place of what it said before. False: whoever asked (`person`, "" for nobody yet) has signed out meanwhile, so nothing is kept. */
-export async function received({ tasks, me, flow }, person, at_ms) {
+/** What the server said, in place of what it said before. False: whoever asked (`person`, "" for nobody yet) has signed out meanwhile, so nothing is kept.
+ * ahead: how far this phone's clock is before the node's, in ms. */
+export async function received({ tasks, me, flow, now_ms }, person, ahead) {
   const boxes = await Promise.all(tasks.map(async (task) => ({ id: task.id, ...await sealed(db, task.id, task) })));
   return withRoom(db, async () => {
     const tx = await begin(["tasks", "state"], "readwrite"), there = tx.objectStore("tasks"), state = tx.objectStore("state");
     const before = await state.get("me");
     if ((before?.person ?? "") !== person || await state.get("leaving")) { await tx.done; return false; }
     if (before && before.person !== me.person) for (const name of ["delivered", "seen"]) state.delete(name); // another one's, whose session ended by itself
-    await Promise.all([there.clear(), ...boxes.map((box) => there.put(box)), state.put(me, "me"), state.put(flow, "flow"), state.put(at_ms, "heard"), tx.done]);
+    await Promise.all([there.clear(), ...boxes.map((box) => there.put(box)), state.put(me, "me"), state.put(flow, "flow"), state.put(now_ms, "heard"), state.put(ahead, "ahead"), tx.done]);
     return true;
   });
 }
@@ -82,9 +83,10 @@ export const put = (actions, draft = "", said = null) => navigator.locks.request
   const there = await store.getAll("outbox"), isThere = (x) => there.some((a) => a.id === x.id || (ONCE.includes(x.kind) && a.task === x.task && a.kind === x.kind && !a.refused));
   actions = actions.filter((x) => !isThere(x));
   const ended = keyOf(draft, me?.person), own = draft ? (await store.getAll("drafts")).filter((d) => d.task === ended || d.of === ended) : [], lying = new Map(own.map((d) => [d.task, d]));
+  const ahead_ms = await store.get("state", "ahead"); // when it was made: by the time it is sent somebody may have put the clock right
   let n = (await store.get("state", "counter")) ?? 0; // the lock keeps the others out while the boxes are made
   const records = await Promise.all(actions.map(async (action) => {
-    const now = { id: crypto.randomUUID(), ...action, n: ++n, person: me?.person ?? "", state: WAITING }, box = lying.get(now.id);
+    const now = { id: crypto.randomUUID(), ...action, ahead_ms, n: ++n, person: me?.person ?? "", state: WAITING }, box = lying.get(now.id);
     return box?.box ? { ...openOf(now), iv: box.iv, box: box.box } : boxed(now);
   }));
   await withRoom(db, async () => {
@@ -150,9 +152,10 @@ async function done(action, task) {
 export const again = (action) => change(action, { state: WAITING, refused: null, code: null, handed: false, held: null });
 
 function formOf(action) {
-  const { n, person, state, refused, code, handed, held, bytes, of, label, what, name, mime, thumb, ...command } = action, form = new FormData();
+  const { n, person, state, refused, code, handed, held, ahead_ms, bytes, of, label, what, name, mime, thumb, ...command } = action, form = new FormData();
   form.set("person", person);
-  form.set("sent_ms", String(Date.now())); // the server sees by it how far this clock is off
+  form.set("sent_ms", String(Date.now())); // the server sees by it how far this clock is off now
+  if (ahead_ms !== undefined) form.set("ahead_ms", String(ahead_ms)); // and by this how far it was when the action was made
   form.set("command", JSON.stringify(command));
   return form;
 }

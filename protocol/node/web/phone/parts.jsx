@@ -1,6 +1,6 @@
 // Small pieces that several screens show.
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { flow, halves, heard, isOffline, left, lies, me, mine, notice, share, signed, unsaid } from "./state.js";
+import { flow, halves, heard, isOffline, left, lies, me, mine, notice, now, share, signed, unsaid } from "./state.js";
 import { isUnsent } from "./outbox.js";
 
 const SOON_MS = 86_400_000, STILL_MS = 350; // longer than a second tap of a double one, shorter than a thought
@@ -41,7 +41,7 @@ export const Tag = ({ tone, children }) => <span class={`tag ${tone ?? ""}`}>{ch
 export const isOver = (t) => ["reported", "declined", "recalled"].includes(t.status);
 export const Due = ({ t }) => {
   if (!t.due_ms || isOver(t)) return null;
-  const rest = t.due_ms - Date.now();
+  const rest = t.due_ms - now();
   return rest < 0 ? <Tag tone="late">已超期</Tag> : rest < SOON_MS ? <Tag tone="soon">24 小时内到期</Tag> : null;
 };
 const NEWS = { new: "新派来的", changed: "有变化", recalled: "刚撤回" };
@@ -51,7 +51,7 @@ export const Status = ({ t }) => <>
 
 export const moment = (ms) => {
   const d = new Date(ms), two = (n) => String(n).padStart(2, "0"), time = `${two(d.getHours())}:${two(d.getMinutes())}`;
-  return d.toDateString() === new Date().toDateString() ? `今天 ${time}` : `${d.getMonth() + 1}月${d.getDate()}日 ${time}`;
+  return d.toDateString() === new Date(now()).toDateString() ? `今天 ${time}` : `${d.getMonth() + 1}月${d.getDate()}日 ${time}`;
 };
 
 /** It waits for room at the node, not for a signal. */

@@ -13,8 +13,8 @@
 The phone keeps what it sent until `marks` (by command id) says that it is `safe`: at another node too, a photo with all its bytes, or
 here when no other node would take it; what is not `here` any more is sent again under the same id. `person` is who did it: another
 person's session is answered 401, so nothing is ever written under the wrong name; of the same person it is their post that makes visits,
-whichever they chose at a desk. `sent_ms`, the phone's clock at sending,
-gives the offset of the times it reports.
+whichever they chose at a desk. How far the phone's clock is ahead: `ahead_ms`
+as it knew when it did it, and by `sent_ms`, its clock at sending; of the two the first that makes a possible time.
 """
 
 import re
@@ -50,6 +50,7 @@ OVER_MIN: Final = 10  # of those that ended, the last ones, also beside more ope
 KEPT_MAX: Final = 100  # the phone asks for the oldest first
 OFFSET_MS_NOISE: Final = 2_000  # what a slow line alone can make of it
 COUNT_CHARS_MAX: Final = 15
+NUMBER: Final = re.compile(r"-?[0-9]{1,15}")
 FRESH: Final = {"Cache-Control": "no-cache"}
 ID: Final = re.compile(r"[0-9a-z-]{8,64}")
 ORDER: Final = ("ConfirmTask", "ArriveTask", "ReportTask")  # of these the first that moves a task on is the main button
@@ -276,18 +277,23 @@ async def told_cleared(request: Request) -> Response[bytes]:
     return twin({})
 
 
-async def said(request: Request) -> tuple[dict[str, Any], Actor, int | None]:
-    """The form, who did it, and how far the phone's clock is ahead. Raises Refused sign_in_needed for another person's session."""
+async def said(request: Request) -> tuple[dict[str, Any], Actor, list[int]]:
+    """The form, who did it, and how far the phone's clock may be ahead (see above). Raises Refused for another person's session."""
     form, actor = dict(await request.form()), await carrier_of(request)
     if form.get("person") not in ("", None, actor.person):
         raise Refused("sign_in_needed")
-    sent = str(form.get("sent_ms", ""))
-    offset = int(sent) - node_of(request).clock() if sent.isascii() and sent.isdigit() and len(sent) <= 15 else None
-    return form, actor, 0 if offset is not None and abs(offset) < OFFSET_MS_NOISE else offset
+    made, sent = (int(text) if NUMBER.fullmatch(text := str(form.get(name, ""))) else None for name in ("ahead_ms", "sent_ms"))
+    known = [made, None if sent is None else sent - node_of(request).clock()]
+    return form, actor, [0 if abs(ahead) < OFFSET_MS_NOISE else ahead for ahead in known if ahead is not None]
 
 
-async def submitted(request: Request, command: TaskCommand, actor: Actor, offset_ms: int | None) -> Response[bytes]:
-    node = node_of(request)
+async def submitted(request: Request, command: TaskCommand, actor: Actor, offsets: Sequence[int]) -> Response[bytes]:
+    node, possible = node_of(request), list[int]()
+    if command.at_ms is not None and len(offsets) > 1:
+        rows = await node.journal.rows("task_row", "subject = :subject", {"subject": command.task})
+        from_ms, until_ms = (rows[0]["assigned_ms"] if rows else 0), node.clock() + OFFSET_MS_NOISE
+        possible = [ahead for ahead in offsets if from_ms <= command.at_ms - ahead <= until_ms]
+    offset_ms = next(iter([*possible, *offsets]), None)
     outcome = await node.desk.submit(command, actor, at_ms=command.at_ms, offset_ms=offset_ms)
     return twin({"command": outcome.command, "task": await visit_of(request, actor, command.task)})
 
@@ -302,14 +308,14 @@ def decoded(decoder: Any, form: dict[str, Any]) -> Any:
 
 @post("/task/commands", status_code=200)
 async def command(request: Request) -> Response[bytes]:
-    form, actor, offset_ms = await said(request)
-    return await submitted(request, decoded(_command, form), actor, offset_ms)
+    form, actor, offsets = await said(request)
+    return await submitted(request, decoded(_command, form), actor, offsets)
 
 
 @post("/task/files", status_code=200)
 async def file(request: Request) -> Response[bytes]:
     """The bytes are kept before the entry that names them. The same file twice is one blob, the same id twice one entry."""
-    form, actor, offset_ms = await said(request)
+    form, actor, offsets = await said(request)
     told, sent, node = decoded(_file_command, form), form.get("file"), node_of(request)
     some = pieces.named([form.get("upload")])
     if told.kind != "AddTaskEvidence":
@@ -323,7 +329,7 @@ async def file(request: Request) -> Response[bytes]:
     else:
         raise Refused("command_invalid", why="没有文件")
     evidence = AddTaskEvidence(id=told.id, task=told.task, at_ms=told.at_ms, blob=blob, note=told.note, thumb=thumb)
-    answer = await submitted(request, evidence, actor, offset_ms)
+    answer = await submitted(request, evidence, actor, offsets)
     await pieces.forget(node, actor, some)
     return answer
 

@@ -6,6 +6,7 @@ import { forget, halfWritten } from "./drafts.js";
 import { announce, changeOf, known, looks } from "./news.js";
 import { withdraw } from "./push.js";
 
+const NOISE_MS = 2_000; // beside half the way there and back, what two clocks may differ by and still be taken for one
 const NEAR_MS = 4_000, FAR_MS = 20_000, HIDDEN_MS = 60_000; // how often to look: while something is under way, else, in the background
 const FULL = "手机存满了，新收到的存不下；已经存好的都在。请清出空间。";
 const DELIVERED_MAX = 40; // the last ones, for the page of what was sent
@@ -15,6 +16,9 @@ export const away = signal(""); // why his node has no visits for him at all, in
 export const signed = signal("unknown"); // in, out, or not asked yet
 export const isOffline = signal(false); // as the browser has it
 export const heard = signal(0); // when the server last answered
+export const ahead = signal(0); // how far this phone's clock was ahead of its node's then, in ms
+/** By the clock of the node: what is due, late or today is asked of it, however wrong this phone's clock is. */
+export const now = () => Date.now() - ahead.value;
 export const delivered = signal([]); // {id, label, about, at_ms}: what a second node has, the newest first
 export const seen = signal(null); // task → what of it the cadre has looked at
 
@@ -55,14 +59,15 @@ async function once() {
   if (signed.value === "in" || await ask("/task/mine").then((r) => r?.ok && r.json()).then((said) => said && said.me)) await replay().catch(() => 0);
   const all = (await kept()).filter((a) => a.state === SENT), sent = all.slice(0, 100);
   const { store: name, n } = await marked(), asker = (await store.get("state", "me"))?.person ?? "";
-  const r = await ask(`/task/mine?kept=${sent.map((a) => a.id).join(",")}&store=${name}&n=${n}`);
+  const asked_ms = Date.now(), r = await ask(`/task/mine?kept=${sent.map((a) => a.id).join(",")}&store=${name}&n=${n}`);
   if (!r?.ok) return show(signed.value);
   const said = await r.json();
   if (!said.me) return show("out");
   if ((await kept()).some((a) => a.state === SENT && !all.some((x) => x.id === a.id))) { wanted = true; return show("in"); } // the worker sent more meanwhile: this answer is older
   cleared.value = said.cleared_at ?? "";
   const before = me.value?.person === said.me.person ? tasks.value : null;
-  if (!await received(said, asker, Date.now())) { wanted = true; return; }
+  const half = (Date.now() - asked_ms) / 2, off = Math.round(asked_ms + half - said.now_ms), is = Math.abs(off) < half + NOISE_MS ? 0 : off;
+  if (!await received(said, asker, is)) { wanted = true; return; }
   await settle(sent.filter((a) => a.person === said.me.person), said.marks, said.tasks);
   away.value = said.away ?? "";
   await forget(said.me.person, said.tasks, said.more || Boolean(said.away));
@@ -74,16 +79,16 @@ async function once() {
 /** What a second node has is forgotten here; what the first one lost is sent again. */
 async function settle(sent, marks, theirs) {
   const safe = sent.filter((a) => marks[a.id]?.safe), about = (a) => theirs.find((t) => t.id === a.task)?.purpose ?? "";
-  if (safe.length) await note("delivered", [...safe.reverse().map((a) => ({ id: a.id, label: a.label ?? "", about: about(a), at_ms: Date.now() })), ...await noted("delivered") ?? []].slice(0, DELIVERED_MAX));
+  if (safe.length) await note("delivered", [...safe.reverse().map((a) => ({ id: a.id, label: a.label ?? "", about: about(a), at_ms: now() })), ...await noted("delivered") ?? []].slice(0, DELIVERED_MAX));
   await drop(safe.map((a) => a.id));
   for (const a of sent) if (marks[a.id] && !marks[a.id].here) await again(a);
 }
 export async function show(session) {
-  const store = await db, states = ["me", "flow", "heard"].map((name) => store.get("state", name));
-  const [{ tasks: all, actions }, done, looked, half, who, rules, at] = await Promise.all([together(), noted("delivered"), noted("seen"), halfWritten(), ...states]);
+  const store = await db, states = ["me", "flow", "heard", "ahead"].map((name) => store.get("state", name));
+  const [{ tasks: all, actions }, done, looked, half, who, rules, at, off] = await Promise.all([together(), noted("delivered"), noted("seen"), halfWritten(), ...states]);
   batch(() => {
     tasks.value = all.sort((a, b) => a.rank - b.rank); outbox.value = actions; delivered.value = done ?? []; seen.value = looked ?? {};
-    begun.value = half; me.value = who ?? null; heard.value = at ?? 0; signed.value = session;
+    begun.value = half; me.value = who ?? null; heard.value = at ?? 0; ahead.value = off ?? 0; signed.value = session;
     if (rules) flow.value = rules;
   });
 }
