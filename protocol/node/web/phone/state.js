@@ -123,8 +123,8 @@ export async function signOut() {
   for (const name of ["me", "delivered", "seen"]) tx.objectStore("state").delete(name);
   tx.objectStore("state").put(me.value.session ?? true, "leaving"); // from here on no answer brings him back
   await tx.done;
+  await leave();
   open.value = "";
   await show("out");
-  await leave();
 }
 export const go = (id) => { notice.value = ""; door.value = ""; place.value = null; history.pushState(null, "", id ? `#${id}` : "/task"); open.value = id; scrollTo(0, 0); };
