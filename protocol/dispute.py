@@ -9,7 +9,7 @@ Drafts that change or move something carry `seen`, so that elsewhere they wait f
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -40,6 +40,7 @@ __all__ = [
     "mermaid",
     "receivers_down",
     "receivers_up",
+    "refusal",
     "steps",
 ]
 
@@ -226,6 +227,12 @@ def decide(case: Case | None, command: Command, actor: Actor, context: Context) 
     if isinstance(command, WriteOpinion):
         return opinion_drafts(case, command, actor, context)
     return DRAFTS[row.command](case, command, actor, context)
+
+
+def refusal(command: str, case: Any, actor: Actor, context: Context) -> Refused | None:
+    """Why `decide` would refuse the command now, whatever were filled in; None: it would not. case: a Case, or a row of case_row where the
+    command hangs on no offer (AssignTask)."""
+    return _refusal(BY_COMMAND[command], case, actor, context)
 
 
 def _may_log(actor: Actor, context: Context) -> Refused | None:

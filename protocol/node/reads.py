@@ -210,6 +210,12 @@ class Reads:
             known = await self._marks(c, [_last(rows[0])])
         return row_as(CaseRow, rows[0], known[_last(rows[0])])
 
+    async def case_rows(self, actor: Actor, subjects: Iterable[str]) -> dict[str, CaseRow]:
+        """Those of them that the actor may see, without marks."""
+        async with self._journal.read() as c:
+            rows = await _dicts(c, f"select * from case_row where {among(c, 'subject', 'some')}", {"some": bound(c, sorted(set(subjects)))})
+        return {row["subject"]: row_as(CaseRow, row) for row in rows if access.may_see_case(actor, row)}
+
     async def stuck(self, actor: Actor, before_ms: int, most: int) -> tuple[list[CaseRow], int]:
         """(the newest, how many) cases whose last word was written here before then and has not reached every level yet: see underway.rows."""
         async with self._journal.read() as c:
@@ -328,9 +334,7 @@ class Reads:
             raise Refused("not_allowed", what="派单")
         kinds = [kind for kind, row in self._shelf().posts.items() if "field" in row.powers]
         async with self._journal.read() as c:
-            posted, load = await self._kept.of(
-                c, ("posted",), lambda: past.posted(c), LONG_MS
-            )  # a page of many tasks asks for each of them
+            posted, load = await self._kept.of(c, ("posted",), lambda: past.posted(c), LONG_MS)  # a page of many tasks asks for each
             posts = [p for p in posted if p.kind in kinds]
             names = await self._names(c, [p.subject for p in posts])
         made = []

@@ -111,6 +111,18 @@ async def test_who_has_arrived_keeps_his_task_and_a_date_that_is_over_is_chosen_
     assert str((await hub.get(f"/tasks/{new['new']}"))["due_ms"]) == by
 
 
+async def test_a_dispute_that_another_office_holds_now_keeps_its_visit(hub: Hub):
+    tasks, other = await sent(hub), await hub.person("穆青")
+    old_page = form(hub, other, tasks)
+    await hub.handed_down("田埂地界")
+    assert sorted((await plan(hub, other, tasks))["tasks"]) == sorted(tasks[1:])
+    assert f'href="/visits/reassign?of={hub.cadre}">2 项一起改派</a>' in (await hub.client.get("/tasks")).text
+    said = (await hub.post("/visits/reassign", old_page, 207))["tasks"]
+    assert [(bool(one["new"]), one["recalled"]) for one in said] == [(False, False), (True, False), (True, False)]
+    assert "现在由天子湖镇综治中心承办" in said[0]["why_not"]
+    assert (await holders(hub))[tasks[0]] == hub.cadre
+
+
 async def test_one_that_was_recalled_and_found_nobody_is_named_and_given_to_a_third(hub: Hub, monkeypatch):
     tasks, other, third = await sent(hub), await hub.person("穆青"), await hub.person("周敏")
     submit, broken = hub.root.desk.submit, []

@@ -140,6 +140,26 @@ async def test_nothing_is_recalled_when_the_new_one_cannot_go(hub: Hub):
     assert (await hub.get(f"/tasks/{subject}"))["status"] == "sent"
 
 
+async def test_of_a_dispute_that_another_office_holds_nobody_is_recalled_for_a_task_that_cannot_be_sent(hub: Hub):
+    subject, declined = await hub.send(), await hub.send("空调外机对着窗")
+    await hub.root.say(DeclineTask(id=new_id(), task=declined, reason="腿摔了"), hub.as_cadre())
+    assert ">另派</a>" in (await hub.client.get("/board")).text
+    await hub.handed_down("田埂地界")
+    await hub.handed_down("空调外机对着窗")
+    for path in ("/board", "/tasks", f"/tasks/{subject}", f"/tasks/{subject}/ask/RecallTask"):
+        page = (await hub.client.get(path)).text
+        assert f"/tasks/{subject}/ask/ReassignTask" not in page, path
+        assert ">另派</a>" not in page
+    sentence = "这件纠纷现在由天子湖镇综治中心承办，只有承办单位能做这一步。"
+    assert f"没有别人接着去。这里不能改派：{sentence}" in page
+    assert (await hub.get(f"/tasks/{subject}/ask/ReassignTask", 409))["sentence"] == sentence
+    form = {"command_id": new_id(), "cadre": await hub.person("穆青"), "by": "kept", "reason": "换人"}
+    assert (await hub.client.post(f"/tasks/{subject}/ask/ReassignTask", data=form, headers=JSON)).status_code == 409  # of an old page
+    task = await hub.get(f"/tasks/{subject}")
+    assert (task["status"], task["recalls"]) == ("sent", 0)
+    await hub.post(f"/tasks/{subject}/ask/RecallTask", {"command_id": new_id(), "reason": "镇里去了"})
+
+
 async def test_whoever_arrived_is_not_recalled(hub: Hub):
     subject = await hub.send()
     await hub.root.say(ArriveTask(id=new_id(), task=subject), hub.as_cadre())

@@ -19,7 +19,7 @@ import uvicorn
 from deploy.nats.servers import free_ports
 from hub.web.pages import app
 from protocol.calendar import DAY_MS
-from protocol.commands import AcceptDispute, EscalateDispute, LogDispute, Party, RecordMediation, TakeUpDispute
+from protocol.commands import AcceptDispute, EscalateDispute, HandDownDispute, LogDispute, Party, RecordMediation, TakeUpDispute
 from protocol.events import Actor
 from protocol.node.config import Config
 from tests.kit.browser import leave_pages
@@ -99,6 +99,15 @@ class Hub:
         due_ms = self.county.clock() + 2 * DAY_MS
         form = {"command_id": new_id(), "cadre": self.cadre, "purpose": f"上门：{title}", "due_ms": str(due_ms), "contact": ["0"], **more}
         return (await self.post(f"/cases/{self.cases[title]}/AssignTask", form, 201))["subjects"][0]
+
+    async def handed_down(self, title: str) -> str:
+        """A case that the county sent somebody for is the township's now."""
+        subject, officer = self.cases[title], self.actor()
+        await self.root.say(HandDownDispute(id=new_id(), case=subject, to=TOWN, due="2026-12-31", reason="请就近办理"), officer)
+        await exchange(self.root, self.town)
+        await self.town.say(TakeUpDispute(id=new_id(), case=subject), self.town.actor())
+        await exchange(self.root, self.town)
+        return subject
 
     async def second_node_has_it(self) -> None:
         """The village takes what is here, and its receipt comes back."""

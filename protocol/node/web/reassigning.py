@@ -93,6 +93,8 @@ def planned(one: Handed, person: str, by: str, now_ms: int) -> Handed:
     why = ""
     if not one.recalled and one.task.status not in BY_COMMAND["RecallTask"].moves:
         why = f"任务已经是“{TASK_STATUS_NAMES[one.task.status]}”"
+    elif one.track.unsent is not None:
+        why = one.track.unsent.sentence.rstrip("。")
     elif chosen is None or chosen.why_not:
         why = chosen.why_not if chosen else "这里没有这位干部了"
     elif due_of({"by": by}, one.task) <= now_ms:

@@ -4,7 +4,7 @@
     POST the same                                                  does it; 422 gives the form back as typed
 
 改派 is two commands whose ids derive from the form's own: the old task is recalled, then a new one with the same contents is sent.
-Whether the new one can go is looked at before anything is written; should it still be refused after the recall (he was given another
+Whether the new one can go, and this office may still send for the dispute, is looked at before anything is written; should it still be refused after the recall (he was given another
 post in between), the page says so, and the same form sent again recalls nothing twice. Whoever has arrived is not recalled by anybody.
 """
 
@@ -19,7 +19,7 @@ from protocol.entry import derive
 from protocol.node.web import forms
 from protocol.node.web.dispatching import Choices, candidates_for, times_offered
 from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, page, twin, wants_json
-from protocol.node.web.tracks import track, tracks
+from protocol.node.web.tracks import track, tracks, unsent
 from protocol.problem import Refused
 from protocol.task import BY_COMMAND
 
@@ -79,10 +79,12 @@ def _back(asked: str, subject: str) -> str:
 
 
 def _check(known: Any, step: str) -> None:
-    """Raises Refused in words for whoever clicks a button of a page that is old by now."""
+    """Raises Refused in words for whoever clicks a button of a page that is old by now, or of a dispute in other hands."""
     command = "RecallTask" if step == "ReassignTask" else step
     if known.row.status not in BY_COMMAND[command].moves:
         raise Refused("task_not_now", status=TASK_STATUS_NAMES[known.row.status], what=WRITTEN[step])
+    if step == "ReassignTask" and command in known.may and known.unsent is not None:
+        raise known.unsent
     if command not in known.may or (step == "ReassignTask" and not known.may_reassign):
         raise Refused("not_allowed", what=WRITTEN[step])
 
@@ -182,6 +184,8 @@ async def reassign(request: Request, subject: str, id_: str, reason: str, typed:
             raise Unfilled(by="请选一个还没过的期限。")
         if not task.purpose:
             raise Unfilled(reason="这一项的内容已依法删除，没有可以照旧的：请撤回，再从纠纷页另派一次。")
+        if held := await unsent(request, [task]):
+            raise held[task.id]
         name = chosen.choice.name
         recall = RecallTask(id=derive(id_, "reassign recall"), task=subject, reason=f"改派给{name}：{reason}"[:100])
         command = AssignTask(

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from litestar import Request
 
+from protocol import dispute
 from protocol.case import TASK_OPEN, Line, Task
 from protocol.context import Context
 from protocol.events import Actor
@@ -17,6 +18,7 @@ from protocol.node import phones, silence
 from protocol.node.errands import linked_id
 from protocol.node.web.cases import context_of
 from protocol.node.web.page import actor_of, node_of
+from protocol.problem import Refused
 from protocol.task import DOER, is_one, steps_task
 
 SHOWN_MAX: Final = 100  # of one case, or of one who is sent
@@ -40,7 +42,8 @@ def question_of(task: Task) -> str:
 class Track(msgspec.Struct, frozen=True):
     """A task as a list shows it. steps: (words, when it was reached or None) · over: how it ended before the report, else ""
     · cleared_ms: when the phone of who is on his way was found cleared, with what it had not sent; 0: it was not
-    · stands: where it is, in words · may: of OFFERED what the rules let this person do now."""
+    · stands: where it is, in words · may: of OFFERED what the rules let this person do now
+    · unsent: why this person can't send anybody else for it (the dispute is in other hands, or over), None: it is possible."""
 
     row: Any
     name: str
@@ -51,11 +54,12 @@ class Track(msgspec.Struct, frozen=True):
     stands: silence.Standing = silence.Standing("")
     may: frozenset[str] = frozenset()
     is_left: bool = False  # it was declined and nobody else was sent
+    unsent: Refused | None = None
     fetched: bool = True  # a phone is known to have it, or it is not for a phone, or that is not known here
 
     @property
     def may_reassign(self) -> bool:
-        return "RecallTask" in self.may and bool(self.row.cadre)
+        return "RecallTask" in self.may and bool(self.row.cadre) and self.unsent is None
 
 
 async def track(request: Request, row: Any) -> Track:
@@ -91,7 +95,7 @@ async def listed(request: Request, open_only: bool, page: int, per: int) -> List
     page = min(max(page, 1), -(-len(found) // per) or 1)
     some = found[(page - 1) * per : page * per]
     shown = await _marked(request, some)
-    return Listed(shown, page, len(found), _together(request, found, shown))
+    return Listed(shown, page, len(found), await _together(request, found, shown))
 
 
 async def _marked(request: Request, some: Sequence[Ranked]) -> list[Track]:
@@ -100,14 +104,29 @@ async def _marked(request: Request, some: Sequence[Ranked]) -> list[Track]:
     return await tracks_of(request, [one._replace(row=row) for one, row in zip(some, rows, strict=True)])
 
 
-def _together(request: Request, found: Sequence[Ranked], shown: Sequence[Track]) -> dict[str, int]:
+async def _together(request: Request, found: Sequence[Ranked], shown: Sequence[Track]) -> dict[str, int]:
     first: dict[str, str] = {}
     for one in shown:
         if one.may_reassign:
             first.setdefault(one.row.cadre, one.row.subject)
     rules, actor = context_of(request), actor_of(request)
-    many = Counter(row.cadre for row, *_ in found if row.cadre in first and "RecallTask" in _offered(row, actor, rules))
+    his = [one.row for one in found if one.row.cadre in first and "RecallTask" in _offered(one.row, actor, rules)]
+    held = await unsent(request, his)
+    many = Counter(row.cadre for row in his if _id(row) not in held)
     return {first[cadre]: count for cadre, count in many.items() if count > 1}
+
+
+async def unsent(request: Request, rows: Sequence[Any]) -> dict[str, Refused]:
+    """Task → why this person can't send somebody for its dispute now; those of whom nobody speaks can be sent again."""
+    cases = {_id(row): getattr(row, "case_subject", "") or getattr(row, "case", "") for row in rows if row.cadre}
+    actor, rules = actor_of(request), context_of(request)
+    known = await node_of(request).reads.case_rows(actor, cases.values()) if any(cases.values()) else {}
+    found = {}
+    for task, case in cases.items():
+        why = dispute.refusal("AssignTask", known[case], actor, rules) if case in known else Refused("case_unknown")
+        if case and why is not None:
+            found[task] = why
+    return found
 
 
 def _offered(row: Any, actor: Actor, rules: Context) -> set[str]:
@@ -147,6 +166,7 @@ async def tracks_of(request: Request, found: Sequence[Ranked]) -> list[Track]:
     node, now_ms = node_of(request), node_of(request).clock()
     names = await node.reads.person_names(one.row.cadre for one in found)
     cleared = await phones.last_cleared(node.journal, {one.row.cadre for one in found if one.row.cadre and one.row.status in TASK_OPEN})
+    held = await unsent(request, [one.row for one in found])
     made, actor, rules = [], actor_of(request), context_of(request)
     for row, stands, way, is_left in found:
         steps = tuple((words, getattr(row, field) or None) for field, words in STEPS)
@@ -156,7 +176,8 @@ async def tracks_of(request: Request, found: Sequence[Ranked]) -> list[Track]:
         made.append(
             Track(
                 row, names[row.cadre] if row.cadre else "", steps, OVER.get(row.status, ""), late,
-                cleared_ms if cleared_ms >= row.assigned_ms else 0, stands, frozenset(_offered(row, actor, rules) & set(OFFERED)), is_left, _fetched(way),
+                cleared_ms if cleared_ms >= row.assigned_ms else 0, stands, frozenset(_offered(row, actor, rules) & set(OFFERED)), is_left,
+                held.get(_id(row)), _fetched(way),
             )
         )  # fmt: skip
     return made
