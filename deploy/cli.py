@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from deploy import tables
 from protocol.node.config import Config, ConfigWrong, load
 from protocol.problem import Refused
 
@@ -162,6 +163,7 @@ def _keeping_parsers(command: Callable[..., argparse.ArgumentParser]) -> None:
     rebuild.add_argument("--json", action="store_true")
     digest = command("digest", _digest, "每个台账的摘要，两处相同即内容相同（digest of every ledger）")
     digest.add_argument("--json", action="store_true")
+    tables.parser(command)
     proof = command("proof", _proof, "核对一份证明文件，不用节点和网络（check a proof of one entry, with no node in reach）")
     proof.add_argument("file")
     proof.add_argument("--county", default="", help="县的公钥，64 位十六进制；不写就用文件里的，请自己比对（the county's public key）")

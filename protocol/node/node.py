@@ -336,7 +336,8 @@ class Node:
     async def _elsewhere(self) -> None:
         """The command line works on the same journal: what it wrote goes out and is shown like anything else.
 
-        What this program wrote itself is said once more, too: telling the two apart by lane misses one that both advanced.
+        What this program wrote itself is said once more, too: telling the two apart by lane misses one that both advanced. So is a day on
+        which a table begins that the county set before.
         """
         while True:
             told = await self._told_of_another()
@@ -344,14 +345,15 @@ class Node:
                 self.outdated.set()
             heads = await self.journal.heads()
             changed = [lane for lane, head in heads.items() if self._heads.get(lane) != head]
+            begun = self.shelf.has_next_begun
+            if (begun or any(ledger == COMMON for ledger, _ in changed)) and await follow_common(self.journal, self.shelf):
+                await follow(self.journal, self.shelf)
             if changed:
-                if any(ledger == COMMON for ledger, _ in changed) and await follow_common(self.journal, self.shelf):
-                    await follow(self.journal, self.shelf)
                 await follow_ends(self.journal, self.shelf)
                 await self.forks.load()
                 self.forks.changed.set()
             self._heads = heads  # not before: of a round that failed the next one still tells
-            if changed or told:
+            if changed or told or begun:
                 with self.fellows.passing_on():
                     self.wake.commit(changed, ())
                     self.wake.heard()

@@ -97,7 +97,7 @@ class Shelf:
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
         self._contents: dict[str, bytes] = {name: content for name, (_, _, content) in PACKAGED.items()}
-        self._tables = Tables.packaged()
+        self._tables, self._next = Tables.packaged(), ""  # _next: the day on which a table of *common* begins that has not yet, "" = none
         self.revoked: Mapping[str, Mapping[tuple[str, str], int]] = {}
         self.tips: Mapping[tuple[str, str], tuple[int, bytes]] = {}
         self.certificates: Mapping[str, Certificate] = {}
@@ -108,6 +108,15 @@ class Shelf:
 
     def __call__(self) -> Tables:
         return self._tables
+
+    def content(self, name: str) -> bytes:
+        """The table in force as JSON; the packaged one where this version can't read the county's."""
+        return PACKAGED[name][2] if name in self._tables.broken else self._contents[name]
+
+    @property
+    def has_next_begun(self) -> bool:
+        """Claims that a table has begun since *common* was read: it is to be read again."""
+        return bool(self._next) and self._next <= local_date(self._clock()).isoformat()
 
     async def load(self, journal: Journal) -> Stale:
         """Reads *common* from the views. At once in force; views are for `folding.fold_again`, see `folding.follow_common`."""
@@ -121,7 +130,9 @@ class Shelf:
         self.tips = _tips(revoking)
         nodes = frozenset(node for node in {*before, *self.revoked} if before.get(node) != self.revoked.get(node))
         contents = {name: content for name, (_, _, content) in PACKAGED.items()}
-        begun = [row for row in rows if row.name in PACKAGED and (row.valid_from or "") <= today]  # others are read elsewhere
+        known = [row for row in rows if row.name in PACKAGED]  # others are read elsewhere
+        begun = [row for row in known if (row.valid_from or "") <= today]
+        self._next = min((row.valid_from for row in known if (row.valid_from or "") > today), default="")
         for row in sorted(begun, key=lambda r: (r.valid_from or "", r.version)):
             contents[row.name] = bytes(row.content)
         if contents == self._contents:

@@ -2,19 +2,27 @@
 
 import asyncio
 import errno
+import json
 import os
 import shutil
 import tarfile
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from deploy import keeping
+from deploy import keeping, tables
 from deploy import sticks as at_terminal
+from deploy.cli import main
 from deploy.county import County
 from deploy.keeping import register
-from protocol.node import blobs, killpoints, node, sticks
+from protocol.calendar import DAY_MS, local_date
+from protocol.data import PACKAGED
+from protocol.node import blobs, killpoints, sticks
+from protocol.node import node as wiring
 from protocol.node.config import Config, Push
+from protocol.node.folding import FOLDED_WITH
 from protocol.node.gate import RESTORED
 from protocol.node.identity import Identity
 from protocol.node.node import Node, now_ms
@@ -104,7 +112,7 @@ async def test_a_part_that_ends_at_once_does_not_keep_the_others_from_running():
         if began > 100:
             raise asyncio.CancelledError  # else this test would never end either
 
-    task = asyncio.create_task(node._for_ever("ends", ends))
+    task = asyncio.create_task(wiring._for_ever("ends", ends))
     await asyncio.sleep(0.05)
     task.cancel()
     assert began == 1
@@ -241,3 +249,80 @@ async def test_an_export_of_several_files_takes_no_other_one_s_place(tmp_path: P
     assert [(file.name, file.read_text()) for file in stick.iterdir()] == [("x-2.yidi", "of another village")]
     await at_terminal.export(tmp_path / "hub", Config(), stick / "y.yidi", "")
     assert {"y.yidi", "y-2.yidi"} <= {file.name for file in stick.iterdir()}
+
+
+def ran(folder: Path, *words: str) -> int:
+    with pytest.raises(SystemExit) as end:
+        main(["table", *words, "--folder", str(folder)])
+    return int(end.value.code or 0)
+
+
+NEXT_YEAR = {"year": 2027, "rest": [["2027-01-01", "2027-01-03", "元旦"]], "work": ["2026-12-27"]}
+
+
+async def furnished(folder: Path) -> None:
+    county = County.open(folder, Config(), now_ms())
+    node = await opened(folder)
+    await county.furnish(node)
+    await node.close()
+
+
+def test_the_county_publishes_the_rest_days_of_next_year(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    asyncio.run(furnished(tmp_path))
+    capsys.readouterr()
+    assert ran(tmp_path, "show", "calendar") == 0
+    shown = capsys.readouterr()
+    assert "现在用的：版本 2026.1，2025-11-04 起。" in shown.err
+    table, file = json.loads(shown.out), tmp_path / "calendar.json"
+
+    def put(**more: Any) -> tuple[int, str]:
+        file.write_text(json.dumps({**table, **more}, ensure_ascii=False), "utf-8")
+        code = ran(tmp_path, "set", "calendar", str(file))
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    rows = [*table["rows"], NEXT_YEAR]
+    for said, more in {
+        "版本 2026.1 已经有了，内容不同": {"rows": rows},
+        "写了也不会生效": {"rows": rows, "version": "2025.9"},
+        "要写 valid_from": {"rows": rows, "version": "2027.1", "valid_from": "明年"},
+        "rows[2].year：要的是 int，写的是 str": {"rows": [*table["rows"], {**NEXT_YEAR, "year": "2027"}], "version": "2027.1"},
+        "没有这样的项：rset": {"rows": [*table["rows"], {"year": 2027, "rset": []}], "version": "2027.1"},
+        "写了两遍：2027": {"rows": [*rows, NEXT_YEAR], "version": "2027.1"},
+    }.items():
+        assert ((made := put(**more))[0], said in made[1]) == (1, True), made
+    new = {"rows": rows, "version": "2027.1"}
+    code, said = put(**new)
+    assert (code, "新增：2027 年，放假 3 天，调休上班 1 天" in said, "版本 2027.1 已发布，现在起在全县生效" in said) == (0, True, True), (
+        said
+    )
+    assert "没有改动" in put(**new)[1]
+    ran(tmp_path, "show", "calendar")
+    shown = capsys.readouterr()
+    assert (json.loads(shown.out)["rows"][-1], "软件自带的是版本 2026.1" in shown.err) == (NEXT_YEAR, True)
+    file.write_text(json.dumps({"version": "2", "valid_from": "2026-11-01", "rows": []}))
+    assert ran(tmp_path, "set", "posts", str(file)) == 1
+    assert "台账里还用着这些代码，不能删" in capsys.readouterr().err
+
+
+def test_every_packaged_table_can_be_shown_and_read_again():
+    assert set(tables.KEYS) == set(PACKAGED)
+    for name, (version, valid_from, content) in PACKAGED.items():
+        assert tables.read(name, tables.pretty(content).encode()) == (valid_from, version, content)
+
+
+async def test_a_table_that_was_set_before_is_in_force_from_its_day_on_without_a_restart(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(wiring, "ELSEWHERE_S", 0.02)
+    await furnished(tmp_path)
+    node = await opened(tmp_path)
+    begins = (local_date(now_ms()) + timedelta(days=2)).isoformat()
+    table = {**json.loads(PACKAGED["calendar"][2]), "version": "2027.1", "valid_from": begins}
+    await tables.put(node, "calendar", json.dumps({**table, "rows": [*table["rows"], NEXT_YEAR]}).encode())
+    await node.start()
+    assert node.tables().versions["calendar"][0] == "2026.1"
+    clock = node.shelf._clock
+    monkeypatch.setattr(node.shelf, "_clock", lambda: clock() + 2 * DAY_MS)
+    async with asyncio.timeout(20):  # also the views are folded with it
+        while node.tables().versions["calendar"][0] != "2027.1" or await node.journal.local(FOLDED_WITH) != node.shelf.mark:
+            await asyncio.sleep(0.02)
+    await node.close()
