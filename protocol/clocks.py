@@ -7,7 +7,7 @@ from receipt; one that starts on arrival starts at the Arrived entry. Total: a d
 What starts a rule: logged, accepted, signed (each agreement, also a late one: the paper stands), due (each day of
 performance; none given: the day of signing), pledge (closing by pledge), offer (arrival at the office asked), term (the hold),
 written (the last progress), asked (the date of a hand-down or urge), task. A reopened case is mediated anew: clocks that
-mediation stops start again, those of the petition law don't. Escalation restarts only the inner ones (term, offer).
+mediation stops start again, those of the petition law don't; a date that was asked before it and is over asks nothing any more. Escalation restarts only the inner ones (term, offer).
 """
 
 from bisect import bisect_left
@@ -158,7 +158,7 @@ def _inner(case: Case, tables: Tables, reopened_ms: int, last_ms: int) -> Iterat
             if _fits(rule, case, False):
                 yield _counted(rule, tables, last_ms, RUNNING)
     asked = _day(case.due) if case.due else None
-    if asked is not None:
+    if asked is not None and day_end_ms(asked) >= reopened_ms:  # what was asked of the work before is over
         for rule in tables.clocks_from.get("asked", ()):
             yield _met(_timed(rule, tables, case.term_since_ms, day_end_ms(asked), state), "mediation", case)
 

@@ -218,6 +218,14 @@ def test_a_date_asked_by_hand_down_or_urge_is_a_clock() -> None:
     assert "asked" not in ids(a_case("2026-03-16", due="soon"))
 
 
+def test_a_reopened_case_owes_nothing_by_a_date_that_was_over_then() -> None:
+    case = a_case("2026-03-16", due="2026-03-28", status="logged")
+    case.lines.append(a_line("DisputeReopened", "2026-05-06"))
+    assert states(case, "asked") == []
+    case.due = "2026-05-06"  # of that day, or asked since
+    assert states(case, "asked") == [("2026-05-06", RUNNING)]
+
+
 def test_a_right_of_the_parties_is_nobody_s_delay() -> None:
     case = agreed(a_case("2026-03-16"), a_paper("2026-03-18", "2026-06-30"))
     (right,) = of(case, "T10")
