@@ -29,6 +29,7 @@ STOPPED: Final = "stopped"
 
 _DROPPED: Final = frozenset({"voided", "merged", "declined", "transferred"})
 _UNSETTLED: Final = frozenset({"logged", "accepted", "mediating"})  # no agreement in force, mediation not ended
+_REMINDERS: Final = frozenset({"T12", "T31"})
 _MS_MAX: Final = 2**62  # a column of a store holds it
 
 
@@ -77,6 +78,12 @@ def of_task(task: Task, tables: Tables) -> list[Clock]:
 def first_due(clocks: Iterable[Clock]) -> Clock | None:
     """The running duty that ends first; a right of the parties is none."""
     return min((c for c in clocks if c.state == RUNNING and not c.right), key=_order, default=None)
+
+
+def duty_ms(clocks: Iterable[Clock]) -> int | None:
+    """When the first running duty ends of those that figures count: a follow-up and a silence remind, nobody is late by them. None: no such."""
+    first = first_due(c for c in clocks if c.id not in _REMINDERS)
+    return first.due_ms if first else None
 
 
 def follow_up_due_ms(clocks: Iterable[Clock]) -> int | None:

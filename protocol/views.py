@@ -32,6 +32,9 @@ from protocol.hold import Item, gathered, out_of_office, read
 from protocol.tables import Tables
 from protocol.words import party_names
 
+VERSION: Final = (
+    1  # raised when the same entries come to other rows: a store that was filled by another one is filled anew when it is opened
+)
 ACCOUNT_CHARS: Final = 200
 PERSON_CHARS: Final = 24  # 96 bits: no two persons of a country meet
 NUMBER_CHARS_MIN: Final = 7  # of a telephone or card number: 110 is nobody's own
@@ -68,7 +71,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
     "case_row": _columns(
         "subject! ledger+ code+ title type+ status+ holder handler term:int offer_to+ offer_by+ offer_kind offer_ms:int arrived_ms:int"
         " risk headcount:int amount_fen:int parties account intake place_text logged_office logged_ms:int+ accepted_ms:int agreed_ms:int"
-        " closed_ms:int updated_ms:int+ due_ms:int+ due_clock follow_up_by+ follow_up_due_ms:int reviews:int convened merged_into visit+"
+        " closed_ms:int updated_ms:int+ due_ms:int+ due_clock duty_ms:int follow_up_by+ follow_up_due_ms:int reviews:int convened merged_into visit+"
         " predecessor+ successor+ answer answered transfer_to+ leftover:int+"
         " ending figures:int follow_ups:int person urged_ms:int"
         " last_origin last_seq:int"
@@ -125,7 +128,7 @@ def _of_case(case: Case, tables: Tables) -> Rows:
         "account": case.account[:ACCOUNT_CHARS], "intake": case.intake, "place_text": case.place_text,
         "logged_office": case.logged_office, "logged_ms": case.logged_ms, "accepted_ms": case.accepted_ms,
         "agreed_ms": case.agreement.signed_ms if case.agreement else None, "closed_ms": case.closed_ms, "updated_ms": case.updated_ms,
-        "due_ms": first.due_ms if first else None, "due_clock": first.id if first else None,
+        "due_ms": first.due_ms if first else None, "due_clock": first.id if first else None, "duty_ms": clocks.duty_ms(found),
         "follow_up_by": case.follow_up_by, "follow_up_due_ms": clocks.follow_up_due_ms(found), "reviews": len(case.reviews),
         "convened": " ".join(case.convened), "merged_into": case.merged_into, "visit": case.visit,
         "predecessor": case.predecessor, "successor": case.successor, "answer": case.answer, "answered": case.answered,

@@ -34,7 +34,7 @@ class Folding:
     """protocol.views with what the shelf knows about lanes."""
 
     TABLES = views.TABLES
-    VERSION = getattr(views, "VERSION", 0)
+    VERSION = views.VERSION
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf

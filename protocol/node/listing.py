@@ -63,7 +63,7 @@ INDICES: Final = (
         " where follow_up_due_ms is not null"
     ),
     (
-        "create index if not exists case_figures on case_row (logged_ms, figures, ledger, type, intake, risk, ending, due_ms, follow_ups, amount_fen)"
+        "create index if not exists case_figures on case_row (logged_ms, figures, ledger, type, intake, risk, ending, duty_ms, follow_ups, amount_fen)"
         " where figures > 0"
     ),
     f"create index if not exists case_handler on case_row (handler, {FIRST_DUE}, ledger, holder, due_ms, offer_to, type, status, risk, updated_ms)",
@@ -98,7 +98,7 @@ GONE: Final = (
 SOON_MS: Final = 86_400_000  # what ends within a day is told apart on every page
 DUE_MS: Final = 3 * 86_400_000  # what ends within three days, or has ended, is pressing
 COUNTED: Final = "figures > 0"
-LATE: Final = f"((figures & {FIGURES['missed']}) > 0 or ((figures & {FIGURES['open']}) > 0 and due_ms is not null and due_ms < :now_ms))"
+LATE: Final = f"((figures & {FIGURES['missed']}) > 0 or ((figures & {FIGURES['open']}) > 0 and duty_ms is not null and duty_ms < :now_ms))"
 KINDS: Final = {
     **{name: f"(figures & {FIGURES[name]}) > 0" for name in ("registered", "accepted", "resolved", "raised", "followed", "money")},
     "timed": f"((figures & {FIGURES['kept']}) > 0 or {LATE})",

@@ -45,7 +45,7 @@ _REST: Final = f"{_bits('raised', 'followed')}, sum(case when (figures & {FIGURE
 _WHOLE: Final = f"count(*), {_RESULT}, {_TIME}, {_REST}"
 _PART: Final = f"count(*), {_RESULT}, {_TIME}"
 _GROUPS: Final = {"types": ("type", _WHOLE), "places": ("ledger", _PART), "ways": ("intake, risk, ending", _PART)}
-_RUNS: Final = f"(figures & {FIGURES['open']}) > 0 and due_ms >= :now_ms"  # what will be late without an entry
+_RUNS: Final = f"(figures & {FIGURES['open']}) > 0 and duty_ms >= :now_ms"  # what will be late without an entry
 _NEVER_MS: Final = 1 << 62
 
 
@@ -238,7 +238,7 @@ class _Question:
                 code = tuple(cell or "" for cell in row[:width])
                 groups[code if width > 1 else code[0]] = tuple(int(cell or 0) for cell in row[width:])
             parts[name] = groups
-        rows = await named(self._c, f"select min(due_ms) from case_row where {self._inside} and {_DURING} and {_RUNS}", values)
+        rows = await named(self._c, f"select min(duty_ms) from case_row where {self._inside} and {_DURING} and {_RUNS}", values)
         until_ms = rows[0][0] if rows[0][0] is not None else until_ms
         return Block(parts, self._now_ms, until_ms)
 

@@ -118,8 +118,13 @@ def claims(node: Node, cases: list[Case], actor: Actor) -> dict[str, Callable[[C
     known = {case.id: clocks.of_case(case, tables) for case in cases}
 
     def late(case: Case) -> bool:
-        running = clocks.first_due(known[case.id])
-        return clocks.kept_and_missed(known[case.id])[1] > 0 or (case.status in OPEN and running is not None and running.due_ms < now_ms)
+        """As the page says it: by the law's and the county's terms; not by a right, a follow-up or a silence."""
+        running = [
+            c
+            for c in known[case.id]
+            if c.state == "running" and not c.right and c.name not in ("回访", "息访回访", "无进展", "无进展（红色风险）")
+        ]
+        return clocks.kept_and_missed(known[case.id])[1] > 0 or (case.status in OPEN and any(c.due_ms < now_ms for c in running))
 
     def kept(case: Case) -> bool:
         return clocks.kept_and_missed(known[case.id])[0] > 0
@@ -245,6 +250,22 @@ async def test_an_answer_is_kept_until_an_entry_comes_or_a_clock_may_have_run_ou
     assert (second.whole.registered, second.whole.late) == (1, 0)
     root.clock.pass_ms(KEPT_MS + 60 * DAY_MS)
     assert (await statistics.found(operator, ASKED)).whole.late == 1, "nothing was written, but its time is over"
+
+
+async def test_a_silence_and_a_follow_up_remind_and_make_nobody_late(county: County):
+    """The township has 15 working days; after five without a word the list is marked, and after signing a follow-up is due."""
+    town = await county.node("town")
+    for is_signed in (False, True):
+        case = (await town.say(dispute(TOWN))).subject
+        if is_signed:
+            await town.say(AcceptDispute(id=new_id(), case=case))
+            await town.say(SignAgreement(id=new_id(), case=case, terms=["各让一步。"], performance="当面办完。"))
+    town.clock.pass_ms(13 * DAY_MS)
+    actor = town.actor()
+    assert (await town.reads.cases(actor, "overdue")).total == 2
+    whole = (await town.reads.statistics.found(actor, ASKED)).whole
+    assert (whole.registered, whole.on_time, whole.late) == (2, 1, 0)
+    assert (await town.reads.cases(actor, narrowed=Narrowed("late"))).total == 0
 
 
 @pytest.mark.parametrize(("hours", "again"), [(2, 0), (10, 1), (24 * 365, 1), (24 * 365 + 1, 0)])
