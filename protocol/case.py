@@ -258,6 +258,11 @@ class Case(msgspec.Struct, kw_only=True):
     updated_ms: int = 0
     last: Key = ("", 0)
 
+    @property
+    def is_declined(self) -> bool:
+        """Claims that it was not accepted and that was its end, also when it is archived by now: what was closed has an ending."""
+        return self.status == "declined" or (self.status == "archived" and not self.ending)
+
 
 class Task(msgspec.Struct, kw_only=True):
     """purpose_kind: visit (a cadre goes, or an office asked), inquiry, join (a unit joins the mediation) · unit: office asked or "".

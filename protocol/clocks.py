@@ -248,8 +248,8 @@ def _fits(rule: ClockRule, case: Case, petition: bool) -> bool:
 def _state(stops: str, case: Case) -> str:
     """stops: mediation (agreed or ended), told (accepted or answered), closed, none."""
     status = case.status
-    if status in _DROPPED:
-        return MET if stops == "told" and status == "declined" else STOPPED
+    if status in _DROPPED or case.is_declined:
+        return MET if stops == "told" and case.is_declined else STOPPED
     if stops == "told":
         return RUNNING if case.accepted_ms is None and status == "logged" else MET
     if stops == "mediation":

@@ -20,6 +20,7 @@ from protocol.data import PACKAGED
 from protocol.shapes import ClockRule, Ending, Flag, Intake, Level, LevelTable, Notice, PlaceRow, Post, Template, TypeRow, Unit, check
 
 __all__ = ["PACKAGED", "Tables", "check"]
+DECLINED: Final = "declined"  # the ending of what was not accepted, in figures and lists: no county sets it
 ENDED: Final = "原"  # before the name of a place that was merged
 _FOR_EVER: Final = "9999-12-31"
 
@@ -185,7 +186,11 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return code in self.intakes and self.intakes[code].petition
 
     def ending_name(self, code: str) -> str:
-        return self.endings[code].name if code in self.endings else code
+        return dict(self.ending_names()).get(code, code)
+
+    def ending_names(self) -> tuple[tuple[str, str], ...]:
+        """(code, name) of all that a case may have ended with, what was not accepted among them."""
+        return (*((code, row.name) for code, row in self.endings.items()), (DECLINED, "不予受理"))
 
     def ending_ok(self, code: str) -> bool:
         """Claims that the ending counts as resolved (化解率)."""

@@ -29,7 +29,7 @@ from protocol.events import (
 from protocol.events_of_parties import PartyAdded, PartyCorrected
 from protocol.fold import LastGood, fold_case, fold_person, fold_task
 from protocol.hold import Item, gathered, out_of_office, read
-from protocol.tables import Tables
+from protocol.tables import DECLINED, Tables
 from protocol.words import party_names
 
 VERSION: Final = (
@@ -134,7 +134,7 @@ def _of_case(case: Case, tables: Tables) -> Rows:
         "predecessor": case.predecessor, "successor": case.successor, "answer": case.answer, "answered": case.answered,
         "transfer_to": case.offer.to if case.offer and offer is None else None,
         "leftover": worded(case) if case.removed else None,
-        "ending": case.ending, "figures": figures(case, found, tables), "follow_ups": len(case.follow_ups),
+        "ending": DECLINED if case.is_declined else case.ending, "figures": figures(case, found, tables), "follow_ups": len(case.follow_ups),
         "person": who_came(case), "urged_ms": max((line.at_ms for line in above.waiting(case)), default=None),
         "last_origin": case.last[0], "last_seq": case.last[1],
     }  # fmt: skip

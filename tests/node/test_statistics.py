@@ -12,7 +12,9 @@ from protocol.case import OPEN, Case
 from protocol.commands import (
     AcceptDispute,
     AddNote,
+    ArchiveDispute,
     CloseDispute,
+    DeclineDispute,
     EndMediation,
     EscalateDispute,
     MergeDispute,
@@ -70,10 +72,26 @@ async def lived(county: County, draw: Random, cases: int = 60) -> tuple[Node, li
 
 
 async def go_on(node: Node, draw: Random, made: list[str]) -> None:
-    fates = ("leave", "void", "agree", "agree", "end", "withdraw", "risk", "reopen", "raise" if node.kind == "village" else "merge")
+    fates = (
+        "leave",
+        "void",
+        "decline",
+        "file",
+        "agree",
+        "agree",
+        "end",
+        "withdraw",
+        "risk",
+        "reopen",
+        "raise" if node.kind == "village" else "merge",
+    )
     case, fate = made[-1], draw.choice(fates if node.kind == "root" or len(made) > 1 else ("raise",))
     if fate == "void":
         await node.say(VoidDispute(id=new_id(), case=case, reason="登错了"))
+    elif fate in ("decline", "file"):
+        await node.say(DeclineDispute(id=new_id(), case=case, reason="不归调解", door="人民法院"))
+        if fate == "file":
+            await node.say(ArchiveDispute(id=new_id(), case=case, retention="10"))
     elif fate == "risk":
         await node.say(SetRisk(id=new_id(), case=case, risk="red", reason="动过手"))
     elif fate == "raise":
@@ -132,7 +150,7 @@ def claims(node: Node, cases: list[Case], actor: Actor) -> dict[str, Callable[[C
     return {
         "registered": lambda case: True,
         "accepted": lambda case: case.accepted_ms is not None,
-        "resolved": lambda case: case.status in ("closed", "archived") and tables.endings[case.ending].ok,
+        "resolved": lambda case: case.ending in tables.endings and tables.endings[case.ending].ok,
         "timed": lambda case: kept(case) or late(case),
         "on_time": lambda case: kept(case) and not late(case),
         "late": late,
@@ -164,6 +182,10 @@ def counted(cases: list[Case], asked: Asked, actor: Actor) -> list[Case]:
     ]
 
 
+def ended_with(case: Case) -> str:
+    return "declined" if any(line.kind == "DisputeDeclined" for line in case.lines) else case.ending
+
+
 def check(sums: Sums, cases: list[Case], said: dict[str, Callable[[Case], bool]], kinds: tuple[str, ...]) -> None:
     assert {kind: getattr(sums, kind) for kind in kinds} == {kind: sum(map(said[kind], cases)) for kind in kinds}
 
@@ -178,10 +200,11 @@ def check_all(found: Found, cases: list[Case], said: dict[str, Callable[[Case], 
     assert found.whole.follow_ups == sum(len(case.follow_ups) for case in inside)
     parts = ((found.types, "type"), (found.places, "ledger"), (found.intakes, "intake"), (found.risks, "risk"), (found.endings, "ending"))
     for made, field in parts:
-        assert set(made) == {getattr(case, field) for case in inside}
+        codes = {case.id: ended_with(case) if field == "ending" else getattr(case, field) for case in inside}
+        assert set(made) == set(codes.values())
         for code, sums in made.items():
             more = ("again",) if field in ("type", "ledger") else ()
-            check(sums, [case for case in inside if getattr(case, field) == code], said, (*PART, *more))
+            check(sums, [case for case in inside if codes[case.id] == code], said, (*PART, *more))
     for n, sums in enumerate(found.months):
         check(
             sums, [c for c in inside if asked.months[n] <= c.logged_ms < asked.months[n + 1]], said, ("registered", "accepted", "resolved")

@@ -83,6 +83,16 @@ def test_being_told_meets_the_clock_of_telling() -> None:
     assert states(case, "T15") == [("2026-07-15", STOPPED)]
 
 
+def test_archiving_what_was_not_accepted_makes_no_term_of_it_late() -> None:
+    case = a_case("2026-06-30", type="2101", status="declined", closed_ms=ms("2026-08-03"))
+    declined = clocks.of_case(case, TABLES)
+    assert states(case, "village") == [("2026-07-07", STOPPED)]
+    case.status, case.archived_ms = "archived", ms("2026-08-04")
+    assert clocks.of_case(case, TABLES) == declined
+    case.ending = "withdrawn"
+    assert states(case, "village") == [("2026-07-07", MET)]
+
+
 @pytest.mark.parametrize(
     ("holder", "id_", "last"), [(VILLAGE, "village", "2026-03-23"), (TOWNSHIP, "township", "2026-03-31"), (COUNTY, "county", "2026-04-15")]
 )

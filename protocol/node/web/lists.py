@@ -213,7 +213,7 @@ def narrows_to_choose(request: Request) -> list[tuple[str, str, list[tuple[str, 
     return [
         ("intake", "来源", [*((code, row.name) for code, row in tables.intakes.items()), (NONE, "没有写")]),
         ("risk", "风险", list(tables.words("risk"))),
-        ("ending", "结案方式", [*((code, row.name) for code, row in tables.endings.items()), (NONE, "还没有办结")]),
+        ("ending", "结案方式", [*tables.ending_names(), (NONE, "还没有办结")]),
     ]
 
 

@@ -250,7 +250,7 @@ async def shown(request: Request) -> Shown:
         place_rows(found, query, actor.office, tables),
         code_rows(found.intakes, [(code, row.name) for code, row in tables.intakes.items()], "intake", "没有写"),
         code_rows(found.risks, list(tables.words("risk")), "risk", "没有写"),
-        code_rows(found.endings, [(code, row.name) for code, row in tables.endings.items()], "ending", "还没有办结"),
+        code_rows(found.endings, tables.ending_names(), "ending", "还没有办结"),
         [(what, how.format(resolving=resolving)) for what, how in COUNTING],
     )
 
