@@ -90,7 +90,9 @@ class Transfer(msgspec.Struct, frozen=True):
 
 
 class Agreement(msgspec.Struct, frozen=True):
-    """A signed paper. late: signed in a term that had been closed elsewhere; the paper stands, the status waits for a review."""
+    """A signed paper. late: signed in a term that had been closed elsewhere; the paper stands, the status waits for a review.
+
+    signed_ms: as the paper says, written_ms: when it was recorded here, perhaps days later."""
 
     number: str
     form: str
@@ -106,6 +108,7 @@ class Agreement(msgspec.Struct, frozen=True):
     key: Key
     office: str
     late: bool = False
+    written_ms: int = 0
 
 
 class FollowUp(msgspec.Struct, frozen=True):

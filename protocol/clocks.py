@@ -175,10 +175,13 @@ def _taken_up(clock: Clock, at_ms: int) -> Clock:
 
 
 def _met(clock: Clock, stops: str, case: Case) -> Clock:
-    """With the moment of what met it: the first since it began; one that was put on paper before then met no later clock."""
+    """With the moment of what met it: the first since it began; one that was recorded before then met no later clock. A paper that was signed
+    before it began and recorded after met it at once."""
     if clock.state != MET:
         return clock
-    signed_ms = case.agreement.signed_ms if case.agreement is not None else None
+    paper, signed_ms = case.agreement, None
+    if paper is not None:
+        signed_ms = max(paper.signed_ms, clock.starts_ms) if paper.written_ms >= clock.starts_ms else paper.signed_ms
     told: dict[str, tuple[int | None, ...]] = {
         "told": (case.accepted_ms, signed_ms, case.ended_ms, case.closed_ms),
         "mediation": (signed_ms, case.ended_ms, case.closed_ms),

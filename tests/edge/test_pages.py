@@ -273,7 +273,7 @@ async def test_a_step_with_mistakes_keeps_every_field(rig: Rig):
     await rig.say("village", AcceptDispute(id=new_id(), case=subject))
     async with at(rig, "village") as client:
         form = form_of((await client.get(f"/cases/{subject}")).text, "form-SignAgreement")
-        typed = {**form, "terms": "各付一半。", "amount": "六百多", "due": "2026-11-30"}
+        typed = {**form, "terms": "各付一半。", "amount": "六百多", "due": "2026-11-30", "signed_ms": "2026-11-16T16:30"}
         answer = await client.post(f"/cases/{subject}/SignAgreement", data=typed, headers=HTMX)
         assert answer.status_code == 422
         assert form_of(answer.text, "form-SignAgreement") == typed
@@ -282,6 +282,9 @@ async def test_a_step_with_mistakes_keeps_every_field(rig: Rig):
         assert whole.status_code == 422
         assert 'id="step-SignAgreement" open' in whole.text
         assert form_of(whole.text, "form-SignAgreement")["terms"] == "各付一半。"
+        mended = {**typed, "amount": "600", "performance": "当面付清"}
+        assert (await client.post(f"/cases/{subject}/SignAgreement", data=mended, headers=HTMX)).status_code == 200
+        assert '协议书</a> <span class="soft">11月16日' in (await client.get(f"/cases/{subject}")).text  # of the paper, not of the typing
 
 
 async def test_a_program_may_send_a_step_as_json(rig: Rig):

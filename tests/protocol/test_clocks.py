@@ -222,6 +222,17 @@ def test_a_paper_from_before_met_no_clock_that_began_later() -> None:
     assert (township.state, township.met_ms) == (MET, ms("2026-05-04"))
 
 
+def test_a_paper_that_was_recorded_later_met_what_began_in_between_at_once() -> None:
+    """Signed at a kitchen table on Friday, registered, accepted and typed on Monday."""
+    monday = {"accepted_ms": ms("2026-03-23"), "status": "closed", "closed_ms": ms("2026-04-30")}
+    paper = a_paper("2026-03-20", written_ms=ms("2026-03-23 09:30"))
+    case = agreed(a_case("2026-03-23", **monday), paper, status="closed")
+    for id_ in ("village", "T2"):
+        (clock,) = of(case, id_)
+        assert (clock.state, clock.met_ms) == (MET, clock.starts_ms), id_
+    assert ends(case, "T10") == "2026-04-20"  # 30 days from Friday end on a Sunday
+
+
 def test_a_date_asked_by_hand_down_or_urge_is_a_clock() -> None:
     case = a_case("2026-03-16", due="2026-03-28")
     assert states(case, "asked") == [("2026-03-28", RUNNING)]  # as written, never moved
