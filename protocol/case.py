@@ -28,6 +28,8 @@ STATUS_NAMES: Final[dict[str, str]] = {
     "merged": "已并案",
     "transferred": "已转办",
 }
+COMING: Final = "coming"  # in lists alone: nobody has taken it up there, so it counts where it comes from
+LISTED_STATUS_NAMES: Final[dict[str, str]] = {**STATUS_NAMES, COMING: "转办中"}
 OPEN: Final = ("logged", "accepted", "mediating", "agreed", "ended")
 
 TASK_STATUS_NAMES: Final[dict[str, str]] = {
@@ -265,6 +267,11 @@ class Case(msgspec.Struct, kw_only=True):
     def is_declined(self) -> bool:
         """Claims that it was not accepted and that was its end, also when it is archived by now: what was closed has an ending."""
         return self.status == "declined" or (self.status == "archived" and not self.ending)
+
+    @property
+    def is_coming(self) -> bool:
+        """Claims that it goes on from another case, which its office still answers for: nobody has taken this one up."""
+        return bool(self.predecessor) and self.term == 1 and self.status in OPEN
 
 
 class Task(msgspec.Struct, kw_only=True):

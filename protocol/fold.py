@@ -183,7 +183,9 @@ def _paper(item: Item, body: Any, late: bool) -> Agreement:
     f = item.facts
     texts = ([], "", "", "") if body is None else (body.terms, body.performance, body.facts, body.responsibility)
     signed = min(max(f.signed_ms, 0), TIME_MAX_MS)
-    return Agreement(f.number, f.form, signed, f.due, f.follow_up_by, f.amount_fen, f.copies, *texts, item.key, f.office, late, at_ms(item.head))
+    return Agreement(
+        f.number, f.form, signed, f.due, f.follow_up_by, f.amount_fen, f.copies, *texts, item.key, f.office, late, at_ms(item.head)
+    )
 
 
 def _end(case: Case, item: Item, _: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from protocol import above, clocks
-from protocol.case import OPEN, Case, Task, key_text
+from protocol.case import COMING, OPEN, Case, Task, key_text
 from protocol.companion import SORT as COMPANION
 from protocol.companion_fold import fold_companion, opinion_texts
 from protocol.entry import Admitted
@@ -120,7 +120,8 @@ def _of_case(case: Case, tables: Tables) -> Rows:
     first = clocks.first_due(found)
     offer = case.offer if case.offer is None or case.offer.kind != "transfer" else None
     row = {
-        "subject": case.id, "ledger": case.ledger, "code": case.code, "title": case.title, "type": case.type, "status": case.status,
+        "subject": case.id, "ledger": case.ledger, "code": case.code, "title": case.title, "type": case.type,
+        "status": COMING if case.is_coming else case.status,
         "holder": case.holder, "handler": case.handler, "term": case.term,
         "offer_to": offer.to if offer else None, "offer_by": offer.by if offer else None, "offer_kind": offer.kind if offer else None,
         "offer_ms": offer.at_ms if offer else None, "arrived_ms": offer.arrived_ms if offer else None,
@@ -156,7 +157,7 @@ def _meeting_rows(case: Case) -> list[dict[str, Any]]:
 
 def figures(case: Case, found: list[clocks.Clock], tables: Tables) -> int:
     """What of FIGURES is true of a case, one bit each; 0 for one that is not counted, since it goes on elsewhere or never was one."""
-    if case.status in UNCOUNTED:
+    if case.status in UNCOUNTED or case.is_coming:
         return 0
     kept, missed = clocks.kept_and_missed(found)
     raised = any(line.kind in RAISES and not line.set_aside and not line.waiting for line in case.lines)

@@ -459,9 +459,9 @@ class Reads:
         """Of what is open: how many, late, and offered to the actor's office."""
         seen, values = await listing.visible(c, actor)
         sql = (
-            "select ledger, count(*) as opened, sum(case when due_ms < :now_ms then 1 else 0 end) as late,"
-            " sum(case when offer_to = :office then 1 else 0 end) as coming"
-            f" from case_row where {listing.IS_OPEN} and {seen} group by (ledger || ''), ledger"
+            "select ledger, sum(opened) as opened, sum(late) as late, sum(coming) as coming from (select ledger, 1 as opened,"
+            f" case when due_ms < :now_ms then 1 else 0 end as late, 0 as coming from case_row where {listing.IS_OPEN} and {seen}"
+            " union all select ledger, 0, 0, 1 from case_row where offer_to = :office) found group by ledger"
         )
         return list(await named(c, sql, {**values, "office": actor.office, "now_ms": self._clock()}))
 

@@ -33,7 +33,9 @@ class Erasure(msgspec.Struct, frozen=True):
 
 
 class CaseRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of case_row plus `marks`; asked: somebody on a visit to it waits for an answer of whoever looks."""
+    """A row of case_row plus `marks`; asked: somebody on a visit to it waits for an answer of whoever looks.
+
+    status: of case.LISTED_STATUS_NAMES."""
 
     subject: str
     ledger: str

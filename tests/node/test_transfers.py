@@ -4,8 +4,10 @@ import pytest
 
 from protocol.commands import AcceptDispute, CallUpDispute, CloseDispute, Party, ReturnDispute, TakeUpDispute, TransferDispute
 from protocol.node.journal import rebuild
+from protocol.node.listing import Narrowed
+from protocol.node.statistics import Asked
 from protocol.problem import Refused
-from tests.node.desk_kit import OTHER_TOWN, ROOT, TOWN, UNIT, VILLAGE, County, Node, batch_of, dispute, new_id
+from tests.node.desk_kit import OTHER_TOWN, ROOT, START_MS, TOWN, UNIT, VILLAGE, County, Node, batch_of, dispute, new_id
 from tests.node.test_errands import settle
 
 SISTER = f"{TOWN}/330523111003"
@@ -48,6 +50,40 @@ async def test_the_receiver_gets_the_code_the_clocks_and_what_was_chosen(county)
         assert {row.subject for row in (await root.reads.cases(root.actor(), text=code)).rows} == {case, successor}
     assert [row.subject for row in (await stranger.reads.cases(stranger.actor(), "incoming")).rows] == [successor]
     assert (await stranger.reads.counts(stranger.actor()))["came_down"] == 0, "it is from beside, not from above"
+
+
+async def counted(node: Node, holder: str) -> dict[str, int]:
+    """How often the matter stands in lists and figures of this node."""
+    reads, actor = node.reads, node.actor()
+    asked = Asked(0, 2 * START_MS, (0, 0), ())
+    lists = {name: (await reads.cases(actor, name)).total for name in ("open", "overdue", "incoming", "outgoing")}
+    held = (await reads.cases(actor, "open", narrowed=Narrowed(holder=holder))).total
+    spread = sum(lying.opened for lying in (await reads.spread(actor, 0, 2 * START_MS)).values())
+    places = await reads.places(actor)
+    assert sum(row.incoming for row in places) == lists["incoming"]
+    return {
+        **lists,
+        "held": held,
+        "spread": spread,
+        "places": sum(row.open for row in places),
+        "registered": (await reads.statistics.found(actor, asked)).whole.registered,
+    }
+
+
+async def test_on_its_way_it_is_counted_once_where_it_comes_from(county):
+    root, town, stranger, case, successor = await transferred(county)
+    county.clock.pass_ms(60 * 86_400_000)
+    once = {"open": 1, "overdue": 1, "held": 1, "spread": 1, "places": 1, "registered": 1}
+    none = dict.fromkeys(once, 0)
+    assert await counted(root, TOWN) == {**once, "incoming": 0, "outgoing": 0}
+    assert await counted(town, TOWN) == {**once, "incoming": 0, "outgoing": 0}
+    assert await counted(stranger, OTHER_TOWN) == {**none, "incoming": 1, "outgoing": 0}
+    assert (await stranger.reads.case_row(stranger.actor(), successor)).status == "coming"
+    await stranger.say(TakeUpDispute(id=new_id(), case=successor))
+    await settle(root, town, stranger)
+    assert (await root.reads.case_row(root.actor(), case)).status == "transferred"
+    assert await counted(root, OTHER_TOWN) == {**once, "incoming": 0, "outgoing": 0}
+    assert await counted(stranger, OTHER_TOWN) == {**once, "incoming": 0, "outgoing": 0}
 
 
 async def test_no_byte_of_the_old_ledger_reaches_the_receivers_node(county):

@@ -12,7 +12,7 @@ import msgspec
 from litestar import Request, Response, get
 
 from protocol.calendar import end_of_day_ms, local_date, start_of_day_ms
-from protocol.case import STATUS_NAMES
+from protocol.case import LISTED_STATUS_NAMES
 from protocol.node.indexing import lag_since_ms
 from protocol.node.listing import NONE, Narrowed
 from protocol.node.web.page import actor_of, node_of, number_of_page, page, rendered, twin, wants_json
@@ -132,7 +132,7 @@ def query_of(request: Request, default_view: str = "all") -> Query:
     return Query(
         view=view if view in dict(VIEWS) else default_view,
         text=asked.get("text", "").strip()[:TEXT_CHARS_MAX],
-        status=asked.get("status", "") if asked.get("status", "") in STATUS_NAMES else "",
+        status=asked.get("status", "") if asked.get("status", "") in LISTED_STATUS_NAMES else "",
         place=asked.get("place", "")[:40],
         type=asked.get("type", "")[:4],
         page=number_of_page(request),
@@ -164,7 +164,7 @@ def further(request: Request, query: Query, shown: Any) -> list[tuple[str, list[
     ways = [
         ("类型", "type", lambda sign: sign.type[:2], known.get),
         ("年份", "year", lambda sign: str(local_date(sign.logged_ms).year), lambda year: f"{year} 年"),
-        ("状态", "status", lambda sign: sign.status, STATUS_NAMES.get),
+        ("状态", "status", lambda sign: sign.status, LISTED_STATUS_NAMES.get),
         ("地方", "place", lambda sign: below(sign.ledger), tables.place_name),
     ]
     made = []
@@ -227,7 +227,7 @@ async def case_list(request: Request) -> Response[Any]:
     tables = node_of(request).tables()
     places = with_chosen(places_to_choose(request), query.place, tables.place_full(query.place))
     types = with_chosen(types_to_choose(request), query.type, tables.type_name(query.type))
-    more: dict[str, Any] = {"places": places, "types": types, "statuses": list(STATUS_NAMES.items())}
+    more: dict[str, Any] = {"places": places, "types": types, "statuses": list(LISTED_STATUS_NAMES.items())}
     more |= {"narrows": narrows_to_choose(request), "kinds": KINDS}
     live = urlencode({"view": "list", "list": query.view, **{k: v for k, v in query.kept.items() if k != "view"}})
     return await page(request, "cases.html", views=VIEWS, live=f"{live}&page={query.page}", **context, **more)

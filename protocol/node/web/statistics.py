@@ -14,7 +14,7 @@ from litestar.response import Stream
 
 from protocol import place as places
 from protocol.access import CASE_POWERS
-from protocol.case import STATUS_NAMES
+from protocol.case import LISTED_STATUS_NAMES
 from protocol.events import Actor
 from protocol.node import log
 from protocol.node.listing import NONE
@@ -365,7 +365,7 @@ def list_cells(row: CaseRow, tables: Tables) -> list[Cell]:
 
     return [
         row.code, at(row.logged_ms), tables.place_full(row.ledger), tables.type_name(row.type), masked_title(row), tables.intake_name(row.intake),
-        tables.word("risk", row.risk), STATUS_NAMES.get(row.status, row.status), tables.office_name(row.holder),
+        tables.word("risk", row.risk), LISTED_STATUS_NAMES.get(row.status, row.status), tables.office_name(row.holder),
         None if row.amount_fen is None else row.amount_fen / 100, at(row.accepted_ms), at(row.closed_ms), tables.ending_name(row.ending), row.follow_ups,
     ]  # fmt: skip
 
@@ -375,7 +375,7 @@ def list_words(query: lists.Query, tables: Tables) -> list[list[Cell]]:
     said: list[list[Cell]] = [["看哪些", dict(lists.VIEWS)[query.view] + (f"，只看{lists.KINDS[query.kind]}" if query.kind else "")]]
     named = (
         ("登记从", query.since), ("登记到", query.until), ("找", "只有查到某个词的；词没有写出来，里面可能有姓名、电话" if query.text else ""),
-        ("承办人", "只看导出人自己" if query.mine else ""), ("状态", STATUS_NAMES.get(query.status, "")),
+        ("承办人", "只看导出人自己" if query.mine else ""), ("状态", LISTED_STATUS_NAMES.get(query.status, "")),
         ("地方", tables.place_full(query.place) + ("本级" if query.alone else "") if query.place else ""),
         ("类型", tables.type_name(query.type) if query.type else ""),
         ("来源", "没有写" if query.intake == NONE else tables.intake_name(query.intake)),

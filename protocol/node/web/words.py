@@ -16,7 +16,7 @@ from jinja2 import Environment
 
 from protocol import access
 from protocol.calendar import MINUTE_MS
-from protocol.case import STATUS_NAMES, TASK_STATUS_NAMES
+from protocol.case import LISTED_STATUS_NAMES, TASK_STATUS_NAMES
 from protocol.clocks import due_words
 from protocol.events import Actor
 from protocol.node.blobs import MEGABYTE
@@ -150,7 +150,7 @@ def teach(environment: Environment, node: Any) -> None:
         "level": lambda path: node.tables().level(path) if path else "",
         "type": lambda code: node.tables().type_name(code) if code else "",
         "type_short": lambda code: node.tables().type_name(code).rpartition("·")[2] if code else "",
-        "status": lambda code: STATUS_NAMES.get(code, code),
+        "status": lambda code: LISTED_STATUS_NAMES.get(code, code),
         "task_status": lambda code: TASK_STATUS_NAMES.get(code, code),
         "result": lambda code: node.tables().word("task_result", code),
         "risk": lambda code: node.tables().word("risk", code),
