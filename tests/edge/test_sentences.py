@@ -3,7 +3,18 @@
 import re
 
 from protocol.calendar import DAY_MS
-from protocol.commands import AcceptDispute, AddNote, CallUpDispute, EscalateDispute, HandDownDispute, Party, TakeUpDispute, WriteOpinion
+from protocol.commands import (
+    AcceptDispute,
+    AddNote,
+    CallUpDispute,
+    EscalateDispute,
+    HandDownDispute,
+    Party,
+    SignAgreement,
+    TakeUpDispute,
+    WriteOpinion,
+)
+from protocol.node.web.page import LANGUAGE
 from protocol.node.web.words import moment
 from tests.edge.pages_kit import HTMX, at
 from tests.edge.rig import Rig
@@ -120,3 +131,18 @@ async def test_the_head_and_the_timeline_say_since_when_it_is_held(rig: Rig):
     assert f"{since} 起" in head
     assert re.search(rf'<li class="hold" id="hold-2">.*?接自.*?{since} 起', rest, re.DOTALL)
     assert f"{moment(case.moves[0].at_ms, rig.county.clock())} 起" not in head
+
+
+async def test_a_right_that_is_over_says_what_is_left_and_is_nobody_s_delay(rig: Rig):
+    subject = await logged(rig)
+    await rig.say("village", SignAgreement(id=new_id(), case=subject, terms=["各退半尺。"], performance="当面办完。"))
+    assert "申请司法确认" in (before := await seen(rig, "village", subject))
+    assert "已过，" not in before
+    rig.county.clock.pass_ms(50 * DAY_MS)
+    page = await seen(rig, "village", subject)
+    assert '<span class="tag">已过，只能起诉或重新调解</span>' in page
+    assert page.count("超期 ") == 2, "the follow-up alone, in the head and among the clocks"
+    assert '<span class="soft">回访</span>' in page.partition("最近的时限")[2][:200]
+    async with at(rig, "village") as client:
+        client.cookies.set(LANGUAGE, "en")
+        assert "Over, only a suit or mediation anew is left" in (await client.get(f"/cases/{subject}")).text

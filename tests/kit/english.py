@@ -90,6 +90,8 @@ def table_messages() -> Iterator[tuple[str, str]]:
         table = json.loads((ROOT / where).read_text("utf-8"))
         for row in [table, *table["rows"]]:
             yield from ((message_of(row[key]), where) for key in NAMES if IDEOGRAPH.search(str(row.get(key, ""))))
+            if row.get("right"):  # pages say what is left when it is over
+                yield message_of(row["end"]), where
             yield from ((message_of(flag), where) for flag in row.get("flags", {}).values() if IDEOGRAPH.search(str(flag)))
 
 

@@ -119,7 +119,7 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
         "others": {step.command: step for step in offered if step.command in NOT_STEPS},
         "tasks": [(task, cadres[task.cadre] if task.cadre else "") for task in tasks],
         "brought": await brought(request, tasks),
-        "clocks": [(clock, clocks.warn(clock, node.clock())) for clock in running],
+        "clocks": shown_clocks(running, node.clock()),
         "choices": await choices(request, case, actor, steps),
         "reviewed": {review.item: review for review in case.reviews},
         "may_review": any(step.command == "DecideReview" for step in offered),
@@ -131,6 +131,12 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
         "form": {},
         "wrong": {},
     }
+
+
+def shown_clocks(running: list[clocks.Clock], now_ms: int) -> list[tuple[clocks.Clock, str, bool]]:
+    """(clock, tone, is_gone): a right of the parties that is over is nobody's delay, and comes last."""
+    told = [(clock, clocks.warn(clock, now_ms), clock.right and clocks.is_overdue(clock, now_ms)) for clock in running]
+    return sorted(told, key=lambda one: one[2])
 
 
 class Brought(msgspec.Struct, frozen=True):
@@ -228,7 +234,7 @@ def case_twin(context: dict[str, Any]) -> dict[str, Any]:
     ]
     lines = [line_twin(line, context) for line in case.lines]
     clock_rows = [
-        {"id": c.id, "name": c.name, "due_ms": c.due_ms, "starts_ms": c.starts_ms, "basis": c.basis} for c, _ in context["clocks"]
+        {"id": c.id, "name": c.name, "due_ms": c.due_ms, "starts_ms": c.starts_ms, "basis": c.basis} for c, *_ in context["clocks"]
     ]
     return {
         **plain,
