@@ -1,11 +1,14 @@
 """The operator's home: figures that filter, the worst clock first, and what each post is led to instead."""
 
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from protocol.calendar import DAY_MS
 from protocol.commands import SealDispute
+from protocol.node.web.masking import masked_title
 from protocol.problem import Refused
 from tests.hub_pages.world import Hub, world
 from tests.node.desk_kit import VILLAGE, exchange, new_id
@@ -103,3 +106,21 @@ async def test_a_refused_batch_is_shown_with_its_reason_and_its_count(hub: Hub):
     assert "天子湖镇高禹村" in page
     await hub.sign_in("cadre")
     assert (await hub.get("/quarantine", 403))["code"] == "not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("parties", "title", "shown"),
+    [
+        ("王小明等23人", "王小明等23人与某某工地工资纠纷", "王*明等23人与某某工地工资纠纷"),
+        ("王小明等23人、查小满", "王小明反映的工资纠纷", "王*明反映的工资纠纷"),
+        ("买买提•艾力", "", "买****力"),
+        ("阿依古丽热合曼", "", "阿*****曼"),
+        ("欧阳小明（代）", "欧阳小明（代）反映的通行纠纷", "欧**明（代）反映的通行纠纷"),
+        ("鑫源竹制品厂、张三", "", "鑫源竹制品厂、张*"),
+        ("浙江某某（集团）有限公司", "", "浙江某某（集团）有限公司"),
+        ("安吉县高等职业学校", "", "安吉县高等职业学校"),
+    ],
+)
+def test_every_name_of_a_person_is_masked_however_it_is_written(parties: str, title: str, shown: str):
+    row: Any = SimpleNamespace(parties=parties, title=title)
+    assert masked_title(row) == shown

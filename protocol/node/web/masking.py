@@ -1,6 +1,7 @@
 """How a case reads where it is shown to many or taken along: title and parties with every person's name masked; and, for programs, with
 the numbers masked that its page masks."""
 
+import re
 from typing import Any, Final
 
 import msgspec
@@ -9,15 +10,22 @@ from protocol import access
 from protocol.commands import Party
 from protocol.node.shown import CaseRow
 
-PERSON_CHARS_MAX: Final = 4
+PERSON_CHARS_MAX: Final = 4  # a name as short as this may be a person's whatever it ends with
+_MORE: Final = re.compile(r"(.+?)(等(?:\d|[一二两三四五六七八九十百数几多人户]|村民|职工|工人|业主|$).{0,8}|[（(][^（()）]*[）)])")  # 王小明等23人, 欧阳小明（代）
+_ORGANISATION: Final = re.compile(
+    r".*(公司|集团|中心|政府|学校|学院|大学|中学|小学|银行|医院|酒店|宾馆|饭店|超市|商行|车行|物业|服务|工地|项目部|居委会|合作社|事务所|工作室"
+    r"|民宿|农家乐|[厂店局所院校园社队站馆场村组会处部办行庄铺坊])"
+)
 
 
 def masked_title(row: CaseRow) -> str:
-    """Title and parties as a board may show them: every person's name is masked. A company (a long name without a dot) is no person."""
+    """Title and parties as a board may show them: every person's name is masked. A long name that ends as an organisation's is no person's."""
     names = {name: _masked(name) for name in row.parties.split("、") if name}
-    title, named = row.title, any(name in row.title for name in names)
-    for name in sorted(names, key=len, reverse=True):
-        title = title.replace(name, names[name])
+    stems = {stem: _masked(stem) for stem in (_parts(name)[0] for name in names)}  # a title may say 王小明 of 王小明等23人
+    title, every = row.title, stems | names
+    named = any(name in title for name in every)
+    for name in sorted(every, key=len, reverse=True):
+        title = title.replace(name, every[name])
     return title if named else " ".join(part for part in (title, "、".join(names.values())) if part)
 
 
@@ -36,4 +44,12 @@ def without_numbers(value: Any, open_phone: bool) -> Any:
 
 
 def _masked(name: str) -> str:
-    return access.masked(name) if len(name) <= PERSON_CHARS_MAX or "·" in name else name
+    stem, more = _parts(name)
+    is_organisation = len(stem) > PERSON_CHARS_MAX and _ORGANISATION.fullmatch(stem)
+    return name if is_organisation else access.masked(stem) + more
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """A name, and what is written behind it of others or of whom it stands for; "" = nothing."""
+    found = _MORE.fullmatch(name)
+    return (found[1], found[2]) if found else (name, "")
