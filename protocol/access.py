@@ -1,5 +1,6 @@
 """Who may see what, as claims about an actor and a case (or its row); and how names and numbers look to the others."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -10,6 +11,14 @@ CASE_POWERS: Final = frozenset(
     {"log", "mediate", "move", "call_up", "convene", "assign", "close", "follow_up", "supervise", "note", "review", "read"}
 )  # who has none of these (a cadre, the sealed desk, the system's admin) sees no case
 MASK: Final = "*"
+PERSON_CHARS_MAX: Final = 4  # a name as short as this may be a person's whatever it ends with
+_MORE: Final = re.compile(
+    r"(.+?)(等(?:\d|[一二两三四五六七八九十百数几多人户]|村民|职工|工人|业主|$).{0,8}|[（(][^（()）]*[）)])"
+)  # 王小明等23人, 欧阳小明（代）
+_ORGANISATION: Final = re.compile(
+    r".*(公司|集团|中心|政府|学校|学院|大学|中学|小学|银行|医院|酒店|宾馆|饭店|超市|商行|车行|物业|服务|工地|项目部|居委会|合作社|事务所|工作室"
+    r"|民宿|农家乐|[厂店局所院校园社队站馆场村组会处部办行庄铺坊])"
+)
 
 
 def _field(thing: Any, name: str) -> Any:
@@ -73,6 +82,19 @@ def masked(name: str) -> str:
     if len(name) < 2:
         return name
     return name[0] + MASK * (len(name) - 2) + name[-1] if len(name) > 2 else name[0] + MASK
+
+
+def masked_name(name: str) -> str:
+    """`masked` of the person in it, 王*明等23人 and 欧**明（代）; a long name that ends as an organisation's is no person's and stays."""
+    stem, more = name_parts(name)
+    is_organisation = len(stem) > PERSON_CHARS_MAX and _ORGANISATION.fullmatch(stem)
+    return name if is_organisation else masked(stem) + more
+
+
+def name_parts(name: str) -> tuple[str, str]:
+    """A name, and what is written behind it of others or of whom it stands for; "" = nothing."""
+    found = _MORE.fullmatch(name)
+    return (found[1], found[2]) if found else (name, "")
 
 
 def masked_phone(phone: str) -> str:

@@ -12,7 +12,7 @@ from protocol import events as e
 from protocol import id_card, words
 from protocol.access import may_register_in, may_see_case
 from protocol.calendar import end_of_day_ms, local_date
-from protocol.case import OPEN, OUT_OF_OFFICE, STATUS_NAMES, Case, Review, key_of, key_text
+from protocol.case import OPEN, OUT_OF_OFFICE, STATUS_NAMES, TASK_OPEN, Case, Review, key_of, key_text
 from protocol.context import Context
 from protocol.entry import derive
 from protocol.events import Actor, Draft
@@ -318,9 +318,10 @@ def _name_handler(case: Case, command: c.NameHandler, actor: Actor, _: Context) 
 
 def _convene(case: Case, command: c.ConveneUnits, actor: Actor, context: Context) -> list[Draft]:
     tables, units = context.tables, tuple(dict.fromkeys(command.units))
+    waited_for = {join.unit for join in context.joins if join.status in TASK_OPEN}
     for unit in units:
-        if not tables.is_place(unit) or unit == case.holder or unit in case.convened:
-            why = "已经在联调里" if unit in case.convened else "不能请它"
+        if not tables.is_place(unit) or unit == case.holder or unit in waited_for:
+            why = "上一次请它的联调还没有结果；要改时间或重新请，先撤回那一项任务" if unit in waited_for else "不能请它"
             raise Refused("field_impossible", field="units", what=tables.office_name(unit), why=why)
     if command.when_ms is not None and command.when_ms < context.now_ms - CLOCK_SLACK_MS:
         raise Refused("field_impossible", field="when_ms", what="联调时间", why="已经过去")
@@ -334,6 +335,12 @@ def _convene(case: Case, command: c.ConveneUnits, actor: Actor, context: Context
         facts = e.TaskAssigned(actor.office, case.term, (), case.id, "join", "", "", unit, end, link=link)
         drafts.append(Draft(ledger, derive(command.id, "join " + unit), "task", facts, body))
     return drafts
+
+
+def withdrawing(case: Case, unit: str, office: str) -> Draft:
+    """That a unit was asked back before it came: from then on it sees the case no more."""
+    facts = e.UnitsConvened(office, case.term, seen_of(case), (), None, "", (unit,))
+    return Draft(case.ledger, case.id, "dispute", facts)
 
 
 def _join_due_ms(command: c.ConveneUnits, context: Context) -> int:

@@ -212,6 +212,7 @@ class UnitsConvened(Facts):
     units: tuple[str, ...]
     when_ms: int | None
     due: str
+    withdrawn: tuple[str, ...] = ()  # asked back before they came
 
 
 class DisputeClosed(Facts):

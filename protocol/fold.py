@@ -213,7 +213,8 @@ def _merge(case: Case, item: Item, _: Any) -> None:
 
 
 def _convene(case: Case, item: Item, _: Any) -> None:
-    case.convened += [unit for unit in dict.fromkeys(item.facts.units) if unit not in case.convened]
+    named = dict.fromkeys([*case.convened, *item.facts.units])
+    case.convened = [unit for unit in named if unit not in item.facts.withdrawn]
 
 
 def _transferred(case: Case, item: Item, body: Any) -> None:

@@ -21,8 +21,9 @@ from protocol import commands as c
 from protocol import dispute, place, words
 from protocol import events as e
 from protocol.access import may_see_task
-from protocol.case import OUT_OF_OFFICE, TASK_OPEN, TASK_STATUS_NAMES, Review, Task
+from protocol.case import OUT_OF_OFFICE, TASK_OPEN, TASK_STATUS_NAMES, Case, Review, Task
 from protocol.context import Context, Step
+from protocol.drafts import withdrawing
 from protocol.events import Actor, Draft
 from protocol.facts import Seen
 from protocol.office import is_above
@@ -157,7 +158,18 @@ def decide_task(task: Task | None, command: c.Command, actor: Actor, context: Co
     if isinstance(command, c.DecideTaskReview):
         _check_review(task, command, context)
     facts, body = _MAKE[row.command](command, (acting(row, task, actor).office, 0, tuple(sorted(task.seen.items()))), context)
-    return [Draft(task.ledger, task.id, "task", facts, body)]
+    drafts = [Draft(task.ledger, task.id, "task", facts, body)]
+    if isinstance(command, c.RecallTask) and (case := context.cases.get(task.case)) is not None and leaves(task, case, actor, context):
+        drafts.append(withdrawing(case, task.unit, case.holder))
+    return drafts
+
+
+def leaves(task: Task, case: Case, actor: Actor, context: Context) -> bool:
+    """Claims that a unit whose task to join is recalled is out of the case: it was asked no other time, came never, and the actor's office
+    leads still. Who leads no more recalls the task alone: who joins is for the present holder to say."""
+    stays = any(join.unit == task.unit and join.task != task.id and join.status not in ("declined", "recalled") for join in context.joins)
+    is_in = task.purpose_kind == "join" and task.unit in case.convened and not stays
+    return is_in and dispute.refusal("ConveneUnits", case, actor, context) is None
 
 
 def _assign(command: c.AssignTask, actor: Actor, context: Context) -> list[Draft]:

@@ -82,7 +82,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
     ),
     "clock_row": _columns("subject! clock! starts_ms:int! due_ms:int+ state note"),
     "review_row": _columns("subject! item! owner+ reason due_ms:int"),
-    "meeting_row": _columns("subject! item! when_ms:int ledger units"),
+    "meeting_row": _columns("subject! item! when_ms:int ledger units command"),
     "number_row": _columns("subject! number!+"),
     "opinion_row": _columns("subject! item! case_subject+ ledger+ risk at_ms:int"),
     "person_row": _columns("subject! ledger+ name+ phone"),
@@ -149,7 +149,14 @@ def _meeting_rows(case: Case) -> list[dict[str, Any]]:
     """Joint meetings that have an hour."""
     held = [(line, facts_of(line.head)) for line in case.lines if line.kind == "UnitsConvened" and not line.set_aside and not line.waiting]
     return [
-        {"subject": case.id, "item": key_text(line.key), "when_ms": facts.when_ms, "ledger": case.ledger, "units": " ".join(facts.units)}
+        {
+            "subject": case.id,
+            "item": key_text(line.key),
+            "when_ms": facts.when_ms,
+            "ledger": case.ledger,
+            "units": " ".join(facts.units),
+            "command": line.head.command,
+        }
         for line, facts in held
         if isinstance(facts, UnitsConvened) and facts.when_ms
     ]

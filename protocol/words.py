@@ -265,7 +265,7 @@ _LINES: Final[dict[str, str]] = {
     "DisputeTransferred": "转给 f.to office · 要求办结 f.due text · 对方能看到 f.shows shows · 原因 b.reason text",
     "TransferAnswered": "对方 f.answer answer · 现由 f.holder office · 状态 f.status case_status · 结案方式 f.ending ending · 说明 b.text text",
     "HandlerNamed": "定的承办人 f.person text",
-    "UnitsConvened": "单位 f.units offices · 目的 b.text text · 时间 f.when_ms moment · 要求 f.due text",
+    "UnitsConvened": "单位 f.units offices · 目的 b.text text · 时间 f.when_ms moment · 要求 f.due text · 不再请 f.withdrawn offices",
     "DisputeClosed": "结案方式 f.ending ending · 结果 b.text text",
     "DisputeReopened": "原因 b.text text",
     "FollowUpRecorded": "履行 f.kept word:kept · 满意 f.satisfied word:satisfied · 情况 b.text text",

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol import access
 from protocol.calendar import DAY_MS
+from protocol.entry import derive
 from protocol.events import Actor
 from protocol.node import listing
 from protocol.node.journal import Journal
@@ -25,7 +26,7 @@ _CASE: Final = (
     "subject, ledger, holder, logged_office, offer_to, offer_kind, convened, title, code, type, status, parties, due_ms, follow_up_by,"
     " follow_up_due_ms"
 )
-_TASK: Final = "subject, case_subject, ledger, assigned_by, cadre, unit, status, purpose, due_ms, updated_ms"
+_TASK: Final = "subject, case_subject, ledger, assigned_by, cadre, unit, status, purpose, due_ms, updated_ms, request"
 _CASES: Final = f"select {_CASE} from case_row"
 _ONE: Final = TypeVar("_ONE")
 
@@ -80,7 +81,7 @@ def visits(seen: str) -> Found:
 
 def joint(seen: str) -> Found:
     """Meetings of such cases."""
-    return Found("meeting_row", "subject, when_ms, units", "when_ms", seen, "subject, item")
+    return Found("meeting_row", "subject, when_ms, units, command", "when_ms", seen, "subject, item")
 
 
 async def _by_day(c: AsyncConnection, found: Found, values: dict[str, Any], from_ms: int, to_ms: int, a_day: int) -> Some[dict[str, Any]]:
@@ -172,17 +173,18 @@ def _date(row: dict[str, Any], actor: Actor) -> Date:
     return Date("follow_up" if is_after else "due", row["subject"], row["at_ms"], row["title"] or row["code"] or "", row["parties"] or "")
 
 
-def _meeting(row: dict[str, Any], case: dict[str, Any], told: dict[tuple[str, str], str]) -> Meeting:
-    answers = tuple((unit, told.get((row["subject"], unit), "")) for unit in (row["units"] or "").split())
+def _meeting(row: dict[str, Any], case: dict[str, Any], told: dict[str, str]) -> Meeting:
+    """A unit that was asked once more answers each time for itself."""
+    answers = tuple((unit, told.get(derive(row["command"] or "", f"join {unit}"), "")) for unit in (row["units"] or "").split())
     is_off = case["status"] == "voided" or all(status == "recalled" for _, status in answers)
     return Meeting(row["subject"], row["when_ms"], case["title"] or "", case["type"] or "", answers, is_off)
 
 
-async def _answers(c: AsyncConnection, actor: Actor, cases: list[str]) -> dict[tuple[str, str], str]:
-    """(case, unit) → status. A task and its linked one are one: what was written last says where it is."""
+async def _answers(c: AsyncConnection, actor: Actor, cases: list[str]) -> dict[str, str]:
+    """Task → status. A task and its linked one are one: what was written last says where it is."""
     found = await _of(c, f"select {_TASK} from task_row", "case_subject", cases)
     tasks = [task for task in found if task["unit"] and access.may_see_task(actor, task)]
-    return {(task["case_subject"], task["unit"]): task["status"] for task in sorted(tasks, key=lambda task: task["updated_ms"])}
+    return {task["request"] or task["subject"]: task["status"] for task in sorted(tasks, key=lambda task: task["updated_ms"])}
 
 
 async def _of(c: AsyncConnection, sql: str, column: str, some: list[str]) -> list[dict[str, Any]]:

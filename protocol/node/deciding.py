@@ -20,6 +20,7 @@ from protocol.commands import (
     Blob,
     CaseCommand,
     Command,
+    ConveneUnits,
     EndPost,
     EraseBody,
     GivePost,
@@ -27,6 +28,7 @@ from protocol.commands import (
     LogDispute,
     MergeDispute,
     NameHandler,
+    RecallTask,
     RegisterPerson,
     RemoveDispute,
     SignAgreement,
@@ -34,7 +36,7 @@ from protocol.commands import (
     TaskCommand,
     VouchReset,
 )
-from protocol.context import Cadre, Context
+from protocol.context import Cadre, Context, Join
 from protocol.entry import node_of
 from protocol.events import Actor, Draft
 from protocol.fold import fold_case, fold_person, fold_task
@@ -65,6 +67,13 @@ class Asked:
     async def task(self, id_: str) -> Task | None:
         entries = [e.admitted for e in await self._entries(id_, "task")]
         return fold_task(entries, self.shelf(), self.shelf.good_until(entries))
+
+    async def joins(self, case: str) -> tuple[Join, ...]:
+        """Who was asked to join the case, each time; of a task and its linked one the first."""
+        sql = (
+            "select unit, subject, status from task_row where case_subject = :case and purpose_kind = 'join' and coalesce(request, '') = ''"
+        )
+        return tuple(Join(*row) for row in await fetch(self.w.connection, f"{sql} order by subject", {"case": case}))
 
     async def is_in(self, person: str, office: str) -> bool:
         """Claims that the person holds a post of the office."""
@@ -156,7 +165,8 @@ async def _dispute(asked: Asked, command: LogDispute | CaseCommand, actor: Actor
     named = command.person if isinstance(command, NameHandler) else command.handler if isinstance(command, TakeUpDispute) else ""
     if named and named != actor.person and not await asked.is_in(named, actor.office):
         raise Refused("field_impossible", field="handler", what="承办人", why="不在本单位的岗位上")
-    return dispute.decide(case, command, actor, asked.context(paper=paper, cases=cases, held=words))
+    joins = await asked.joins(case.id) if isinstance(command, ConveneUnits) else ()
+    return dispute.decide(case, command, actor, asked.context(paper=paper, cases=cases, held=words, joins=joins))
 
 
 async def held(asked: Asked, case: Case) -> tuple[tuple[str, str, str, int], ...]:
@@ -180,7 +190,9 @@ async def _task(asked: Asked, command: AssignTask | TaskCommand, actor: Actor) -
         known = await asked.task(command.task)
         if known is None or not access.may_see_task(actor, known):
             raise Refused("task_unknown")
-        return task.decide_task(known, command, actor, asked.context())
+        joined = await asked.case(known.case) if isinstance(command, RecallTask) and known.purpose_kind == "join" and known.case else None
+        more: dict[str, Any] = {"cases": {joined.id: joined}, "joins": await asked.joins(joined.id)} if joined else {}
+        return task.decide_task(known, command, actor, asked.context(**more))
     cases = {}
     if command.case:
         case = await asked.case(command.case)

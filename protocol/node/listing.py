@@ -140,10 +140,11 @@ _ORDER: Final = {
 OF_HIT: Final = "(subject || '')"  # looked up in case_found, which holds what a list of hits asks for
 _NEWEST: Final = "updated_ms desc, subject desc"
 _OUTSIDE: Final = "(ledger < :own or ledger >= :own_to)"
-# An office that was convened has a task of its own; whoever was asked for one thing only (请别处协助) has one too, and joins nothing.
+# An office that was convened, and not asked back since, has a task of its own; whoever was asked for one thing only (请别处协助) has one too, and
+# joins nothing: found by its tasks, told by the case.
 _JOINED: Final = (
     "select c.subject from task_row t join case_row c on c.subject = t.case_subject"
-    " where t.unit = :own and ' ' || c.convened || ' ' like '% ' || :own || ' %'"
+    " where t.unit = :own and ' ' || coalesce(c.convened, '') || ' ' like '% ' || :own || ' %'"
 )
 _ELSEWHERE: Final = " union ".join(
     [

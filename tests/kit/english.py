@@ -41,6 +41,7 @@ NOT_SHOWN: Final = {  # modules whose Chinese reaches no page in words of ours, 
     "protocol/node/web/print.py": "papers have their legal form",
     "protocol/node/web/filed.py": "papers have their legal form",
     "protocol/node/web/english/__init__.py": "the translation itself",
+    "protocol/access.py": "names are told by how they are written",
     "protocol/node/web/exports.py": "files taken along stay Chinese",
     "protocol/node/web/made_up.py": "files taken along stay Chinese",
 }

@@ -5,8 +5,21 @@ import re
 import pytest
 
 from protocol.calendar import DAY_MS, local_date, start_of_day_ms
-from protocol.commands import AcceptDispute, AssignTask, ConveneUnits, DeclineTask, RecallTask, SignAgreement
+from protocol.commands import (
+    AcceptDispute,
+    ArriveTask,
+    AssignTask,
+    ConfirmTask,
+    ConveneUnits,
+    DeclineTask,
+    RecallTask,
+    ReportTask,
+    SignAgreement,
+)
+from protocol.events import Actor
 from protocol.node import agenda
+from protocol.node.journal import rebuild
+from protocol.problem import Refused
 from tests.node.desk_kit import OTHER_TOWN, ROOT, TOWN, UNIT, VILLAGE, County, add_person, dispute, new_id
 
 OTHER_UNIT = "330523/u03"
@@ -43,6 +56,54 @@ async def test_a_meeting_that_everyone_was_asked_back_from_is_off(county: County
     assert [one.is_off for one in (await root.reads.agenda.meetings(operator, *EVER)).told] == [False]
     await root.say(RecallTask(id=new_id(), task=tasks[OTHER_UNIT], reason="不用了"), operator)
     assert [one.is_off for one in (await root.reads.agenda.meetings(operator, *EVER)).told] == [True]
+
+
+async def test_a_meeting_is_moved_by_recalling_and_asking_again(county: County):
+    root, case, when_ms, tasks = await convened(county)
+    operator, later_ms = root.actor("operator", ROOT), when_ms + DAY_MS
+    again = ConveneUnits(id=new_id(), case=case, units=[UNIT], purpose="改到后天", when_ms=later_ms)
+    with pytest.raises(Refused, match="先撤回那一项任务"):
+        await root.say(again, operator)
+    for unit in (UNIT, OTHER_UNIT):
+        await root.say(RecallTask(id=new_id(), task=tasks[unit], reason="改期"), operator)
+    new = (await root.say(again, operator)).subjects[1]
+    await root.say(ConfirmTask(id=new_id(), task=new), root.actor("department", UNIT))
+    told = {one.when_ms: (one.is_off, one.answers) for one in (await root.reads.agenda.meetings(operator, *EVER)).told}
+    assert told == {
+        when_ms: (True, ((UNIT, "recalled"), (OTHER_UNIT, "recalled"))),
+        later_ms: (False, ((UNIT, "confirmed"),)),
+    }
+
+
+async def test_a_unit_that_was_asked_back_sees_the_case_no_more_until_it_is_asked_again(county: County):
+    root, case, _, tasks = await convened(county)
+    operator, unit, other = root.actor("operator", ROOT), root.actor("department", UNIT), root.actor("department", OTHER_UNIT)
+
+    async def sees(who: Actor) -> bool:
+        listed = (await root.reads.cases(who)).total == 1
+        try:
+            await root.reads.case(who, case)
+        except Refused:
+            assert not listed
+            return False
+        assert listed
+        return True
+
+    assert (await sees(unit), await sees(other)) == (True, True)
+    await root.say(RecallTask(id=new_id(), task=tasks[UNIT], reason="请错了单位"), operator)
+    assert (await sees(unit), await sees(other)) == (False, True)
+    known = await root.reads.case(operator, case)
+    assert (known.convened, known.lines[-1].text) == ([OTHER_UNIT], {"不再请": root.shelf().office_name(UNIT)})
+    assert (await root.reads.task(unit, tasks[UNIT])).status == "recalled", "its own task it may read"
+    (new,) = (await root.say(ConveneUnits(id=new_id(), case=case, units=[UNIT], purpose="还是要来"), operator)).subjects[1:]
+    assert await sees(unit)
+    for step in (ArriveTask, ReportTask):
+        more = {"result": "settled", "words": "认过界了"} if step is ReportTask else {}
+        await root.say(step(id=new_id(), task=new, **more), unit)
+    (third,) = (await root.say(ConveneUnits(id=new_id(), case=case, units=[UNIT], purpose="再来一次"), operator)).subjects[1:]
+    await root.say(RecallTask(id=new_id(), task=third, reason="不用了"), operator)
+    assert await sees(unit), "it took part once"
+    assert await rebuild(root.journal)
 
 
 async def test_who_may_not_see_the_case_sees_no_meeting(county: County):

@@ -72,6 +72,7 @@ async def dispatch_context(request: Request, subject: str, form: dict[str, Any] 
         places.insert(0, (case.ledger, tables.place_full(case.ledger)))
     times = times_offered(node.clock(), tables.calendar)
     offered = {step.command for step in dispute.steps(case, actor, context_of(request))}
+    tasks = await node.reads.tasks(actor, case=subject, marked=False)
     return {
         "case": case,
         "places": places,
@@ -81,6 +82,7 @@ async def dispatch_context(request: Request, subject: str, form: dict[str, Any] 
         "cadres_able": found.able,
         "times": times,
         "units": [(path, tables.office_name(path)) for path in tables.units_of(case.ledger.split("/")[0]) if path != actor.office],
+        "waited_for": {one.unit for one in tasks if one.purpose_kind == "join" and one.status in TASK_OPEN},
         "may_convene": "ConveneUnits" in offered,
         "may_assign": "AssignTask" in offered,
         "form": {**first, "by": times[min(1, len(times) - 1)][0], **(form or {}), "place": place},
