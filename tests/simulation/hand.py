@@ -12,6 +12,7 @@ from protocol import certificate as certificates
 from protocol import place
 from protocol.access import CASE_POWERS
 from protocol.calendar import DAY_MS, local_date
+from protocol.case import COMING
 from protocol.commands import Command
 from protocol.dispute import BY_COMMAND, NONE, PENDING
 from protocol.events import Actor
@@ -114,7 +115,8 @@ class Hand:
         row = BY_COMMAND[command]
         actors = await self.who(row.power)
         offer = {NONE: "offer_to is null and transfer_to is null", PENDING: "offer_to > ''"}.get(row.offer, "1 = 1")
-        where, values = f"{_among('status', row.moves)} and {offer}", {}
+        statuses = [*row.moves, COMING] if row.offer == PENDING else row.moves  # what comes by 转办 is listed as such
+        where, values = f"{_among('status', statuses)} and {offer}", {}
         if column:
             offices = dict.fromkeys(office for a in actors for office in a.offices)
             where, values = f"{where} and {_among(column, offices)}", _named(offices)
