@@ -136,7 +136,7 @@ def _of_case(case: Case, tables: Tables) -> Rows:
         "transfer_to": case.offer.to if case.offer and offer is None else None,
         "leftover": worded(case) if case.removed else None,
         "ending": DECLINED if case.is_declined else case.ending, "figures": figures(case, found, tables), "follow_ups": len(case.follow_ups),
-        "person": who_came(case), "urged_ms": max((line.at_ms for line in above.waiting(case)), default=None),
+        "person": "" if case.status == "voided" else who_came(case), "urged_ms": max((line.at_ms for line in above.waiting(case)), default=None),
         "last_origin": case.last[0], "last_seq": case.last[1],
     }  # fmt: skip
     numbers = {key for party in case.parties for number in (party.phone, party.id_number) if (key := number_key(number))}

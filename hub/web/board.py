@@ -125,6 +125,7 @@ async def board_context(request: Request) -> dict[str, Any]:
     counts = await node.reads.counts(actor)
     narrowed = {"place": query.place, "type": query.type, "narrowed": query.narrowed}
     found = await node.reads.cases(actor, query.figure, **narrowed, page=query.page, per=PER, by_date=True)
+    query = msgspec.structs.replace(query, page=found.page)
     of_unit = place.is_unit(actor.office)
     ranked = [one for one in await tasks.ranked(request) if (one.row.unit == actor.office if of_unit else one.row.cadre)]
     out = await tasks.tracks_of(request, ranked[:OUT_SHOWN])

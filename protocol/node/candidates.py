@@ -73,10 +73,13 @@ def distance(office: str, place: str) -> int:
 
 
 def ranked(choices: Iterable[CadreChoice], place: str, parties: Iterable[str], past: Mapping[str, Past]) -> list[Candidate]:
-    """In the order above. parties: names of the parties of the case · past: by person."""
+    """In the order above, each person once, by the post that is first in it. parties: names of the parties of the case · past: by person."""
     names = {name for name in parties if name}
     made = [Candidate(one, distance(one.office, place), past.get(one.person, Past()), one.name in names) for one in choices]
-    return sorted(made, key=_key)
+    first: dict[str, Candidate] = {}
+    for one in sorted(made, key=_key):
+        first.setdefault(one.choice.person, one)
+    return list(first.values())
 
 
 def _key(one: Candidate) -> tuple:

@@ -255,7 +255,9 @@ def order(name: str, by_registration: bool = False, by_date: bool = False) -> st
 
 
 def of_type(code: str) -> Where:
-    """2 digits take their 4-digit types along."""
+    """2 digits take their 4-digit types along; what is no number is no type."""
+    if not (code.isascii() and code.isdigit()):
+        return "1 = 0", {}
     sql = "((type || '') >= :type and (type || '') < :type_to)"
     return sql, {"type": code, "type_to": code[:-1] + chr(ord(code[-1]) + 1)}
 

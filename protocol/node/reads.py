@@ -89,7 +89,7 @@ class Reads:
         narrowed: listing.Narrowed = WHATEVER,
         by_date: bool = False,
     ) -> CasePage:
-        """Newest change first; `overdue`, `due`, `incoming` and `follow_up` by their date, of a time by the day of registration.
+        """Newest change first; `overdue`, `due`, `incoming` and `follow_up` by their date, of a time by the day of registration. Past the last page is the last.
 
         type: 2 or 4 digits · place: with its subtree, unless `narrowed` says alone · by_date: what ends first in front, whatever the view.
         """
@@ -97,19 +97,20 @@ class Reads:
         page, per, more, signs = max(page, 1), min(max(per, 1), PER_MAX), False, ()
         total = (await self.counts(actor))[asked.view] if asked.is_whole else 0  # the menu of every page asks for it too
         async with self._journal.read() as c:
-            ordered = listing.order(asked.view, narrowed.from_ms is not None, by_date)
-            skip, kept = (page - 1) * per, (asked, *_who(actor))
+            ordered, kept = listing.order(asked.view, narrowed.from_ms is not None, by_date), (asked, *_who(actor))
             if asked.text:
                 hits = await self._hits.of(c, (*kept, ordered), lambda: self._subjects(c, actor, asked, ordered))
                 found, more = hits.subjects.split(), hits.more
-                total, some = len(found), {"some": bound(c, found[skip : skip + per])}
+                page = min(page, -(-len(found) // per) or 1)
+                total, some = len(found), {"some": bound(c, found[(page - 1) * per : page * per])}
                 signs = await finding.signs(c, found) if total > per else ()
                 rows = await _dicts(c, f"select * from case_row where {among(c, 'subject', 'some')} order by {ordered}", some)
             else:
                 condition, values = await self._asked(c, actor, asked)
                 if not asked.is_whole:
                     total = await self._kept.of(c, kept, lambda: self._total(c, actor, asked.alone, (condition, values)))
-                rows = await _dicts(c, listing.page(condition, ordered), {**values, "per": per, "skip": skip})
+                page = min(page, -(-total // per) or 1)
+                rows = await _dicts(c, listing.page(condition, ordered), {**values, "per": per, "skip": (page - 1) * per})
             known = await self._marks(c, [_last(row) for row in rows])
             waiting = await self._cases_asked(c, actor, [row["subject"] for row in rows])
         shown = tuple(row_as(CaseRow, row, known[_last(row)], asked=row["subject"] in waiting) for row in rows)

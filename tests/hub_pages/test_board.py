@@ -53,6 +53,15 @@ async def test_names_on_the_board_are_masked(hub: Hub):
     assert "叶根土" not in page
 
 
+async def test_a_page_that_is_there_no_more_is_the_last_one(hub: Hub):
+    """On page 2 somebody closes what stood there."""
+    await hub.sign_in("operator")
+    page = (await hub.client.get("/board?page=2")).text
+    assert "这里没有要看的纠纷" not in page
+    assert "叶*土" in page
+    assert "叶根土" in (await hub.client.get("/cases?page=7")).text
+
+
 async def test_an_operator_takes_up_from_the_board(hub: Hub):
     await hub.sign_in("operator")
     page = (await hub.client.get("/board?figure=incoming")).text

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from protocol.calendar import DAY_MS
 from protocol.commands import ArriveTask, AssignTask, ConfirmTask
-from protocol.node.web import visits
+from protocol.node.web import reassigning, visits
 from protocol.problem import Refused
 from tests.hub_pages.world import JSON, Hub
 from tests.node.desk_kit import ROOT, new_id
@@ -60,6 +60,15 @@ async def test_many_tasks_are_paged_and_each_page_counts_all_of_his(hub: Hub, mo
     assert ["第 1 页，共 2 页" in pages[0], 'href="/tasks?page=2"' in pages[0], "第 2 页，共 2 页" in pages[1]] == [True] * 3
     assert all(f'href="/visits/reassign?of={hub.cadre}">3 项一起改派</a>' in page for page in pages)
     assert [row["subject"] for row in (await hub.get("/tasks?page=2"))["tasks"]] == rows[0] + rows[1]  # a program gets them all
+
+
+async def test_how_many_he_has_is_said_where_not_all_are_shown(hub: Hub, monkeypatch):
+    await sent(hub)
+    assert "共 3 项，不改派的去掉勾" in (await hub.client.get(f"/visits/reassign?of={hub.cadre}")).text
+    monkeypatch.setattr(reassigning, "TASKS_MAX", 2)
+    page = (await hub.client.get(f"/visits/reassign?of={hub.cadre}")).text
+    assert "共 3 项，这里是最要紧的 2 项，其余的改派完再来" in page
+    assert page.count('name="task"') == 2
 
 
 async def test_what_is_confirmed_goes_over_once_and_both_are_told(hub: Hub):

@@ -266,6 +266,7 @@ def test_what_a_spreadsheet_takes_for_a_formula_is_a_text(typed: str):
 
 
 def test_numbers_stay_numbers():
+    assert [plain(said) for said in ("+12.5%", "−3.0%", "+2.0 个百分点")] == ["+12.5%", "−3.0%", "+2.0 个百分点"]
     assert [plain(cell) for cell in (-3, 1.5, None, Rate(0.5), Rate(None), "张三-李四")] == [-3, 1.5, "", "50.0%", "", "张三-李四"]
 
 

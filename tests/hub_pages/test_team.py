@@ -3,6 +3,7 @@
 from urllib.parse import urlencode
 
 from protocol.commands import LogDispute, Party
+from protocol.node.web import team
 from protocol.node.web.team import PAIRS_MAX
 from protocol.problem import Refused
 from tests.hub_pages.world import Hub
@@ -45,6 +46,15 @@ async def test_together_everybody_gets_a_task_for_every_visit(hub: Hub):
     assert len(made["plan"]) == 6
     await hub.post("/visits/team", form(made))
     assert len((await hub.get("/tasks"))["tasks"]) == 6
+
+
+async def test_what_is_ticked_beyond_the_most_is_said(hub: Hub, monkeypatch):
+    asked = urlencode([("case", hub.cases[title]) for title in TITLES])
+    assert "没有放进来" not in (await hub.client.get(f"/visits/team?{asked}")).text
+    monkeypatch.setattr(team, "CASES_MAX", 2)
+    page = (await hub.client.get(f"/visits/team?{asked}")).text
+    assert "一次最多派 2 件，后面的 1 件没有放进来" in page
+    assert page.count('name="case"') == 2
 
 
 async def test_a_batch_that_failed_half_way_says_which_and_sends_only_what_is_missing(hub: Hub, monkeypatch):

@@ -22,6 +22,11 @@ def names(*choices: CadreChoice, parties=(), past=None) -> list[str]:
     return [one.choice.name for one in ranked(choices, VILLAGE, parties, past or {})]
 
 
+def test_a_cadre_with_two_posts_stands_there_once_by_the_better_one():
+    far, near = choice("两头跑", ROOT, reachable=False), choice("两头跑", VILLAGE)
+    assert [one.choice for one in ranked([far, choice("别人"), near], VILLAGE, [], {}) if one.choice.name == "两头跑"] == [near]
+
+
 @pytest.mark.parametrize(
     ("office", "place", "expected"),
     [

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 
 from protocol import access, clocks, place
@@ -167,7 +168,7 @@ def came_before(case: Case, one: Case) -> bool:
     numbers = [p.id_number.upper() or "".join(filter(str.isdigit, p.phone)) for p in (first, other)]
     days = [(c.logged_ms + ZONE_MS) // DAY_MS for c in (case, one)]
     is_same = first.name == other.name and numbers[0] == numbers[1] != "" and case.type[:2] == one.type[:2]
-    return is_same and days[1] < days[0] and case.logged_ms - one.logged_ms <= 365 * DAY_MS
+    return is_same and one.status != "voided" and days[1] < days[0] and case.logged_ms - one.logged_ms <= 365 * DAY_MS
 
 
 def counted(cases: list[Case], asked: Asked, actor: Actor) -> list[Case]:
@@ -300,6 +301,31 @@ async def test_who_comes_again_within_a_year_but_not_the_same_day_comes_again(co
         await root.say(dispute(VILLAGE, parties=[PEOPLE[0]]), root.actor("operator", ROOT))
     asked = Asked(START_MS, START_MS + 400 * DAY_MS, (0, START_MS), ())
     assert (await root.reads.statistics.found(root.actor("operator", ROOT), asked)).whole.again == again
+
+
+async def test_a_registration_that_was_a_slip_is_no_earlier_visit(county: County):
+    """Voided yesterday, since it was entered wrongly; today's is the first. An unknown type finds nothing, whatever signs it has."""
+    root = await county.node("root")
+    operator = root.actor("operator", ROOT)
+    slip = (await root.say(dispute(VILLAGE, parties=[PEOPLE[0]]), operator)).subject
+    await root.say(VoidDispute(id=new_id(), case=slip, reason="登错了"), operator)
+    root.clock.pass_ms(DAY_MS)
+    await root.say(dispute(VILLAGE, parties=[PEOPLE[0]]), operator)
+    assert (await root.reads.statistics.found(operator, ASKED)).whole.again == 0
+    assert (await root.reads.cases(operator, narrowed=Narrowed("again"))).total == 0
+    for type_ in ("\U0010ffff", "02\ud7ff", "x"):
+        assert (await root.reads.cases(operator, type=type_)).total == 0
+        assert (await root.reads.statistics.found(operator, msgspec.structs.replace(ASKED, type=type_))).whole == Sums()
+
+
+async def test_past_the_last_page_is_the_last_one(county: County):
+    root = await county.node("root")
+    operator = root.actor("operator", ROOT)
+    for _ in range(3):
+        await root.say(dispute(VILLAGE), operator)
+    for more in ({}, {"type": "02"}, {"text": "田埂"}):
+        last = await root.reads.cases(operator, **more, page=9, per=2)
+        assert (last.page, last.total, len(last.rows)) == (2, 3, 1), more
 
 
 async def test_what_is_sealed_is_in_no_figure(county: County):

@@ -7,6 +7,7 @@ lists are written while they are read: CSV goes out piece by piece; a workbook i
 import asyncio
 import csv
 import io
+import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final
 from urllib.parse import quote
@@ -16,6 +17,7 @@ import msgspec
 from protocol.node.web.made_up import PREFIX
 
 BOM: Final = "\ufeff"  # else Excel reads the bytes as GBK
+CHANGE: Final = re.compile(r"[+−]\d{1,9}(\.\d)?(%| 个百分点)")  # ours: a number with its sign, which no spreadsheet takes for more
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 XLSX_ROWS_MAX: Final = 20_000  # about 60 MB while it is built; CSV has no end
 CSV_TYPE: Final = "text/csv"
@@ -47,7 +49,7 @@ def plain(cell: Cell) -> str | int | float:
     """As it stands in CSV: formulas defused by the sign that spreadsheets hide."""
     if isinstance(cell, Rate):
         return cell.words
-    if isinstance(cell, str):
+    if isinstance(cell, str) and not CHANGE.fullmatch(cell):
         return f"'{cell}" if cell.lstrip(" \u3000").startswith(FORMULA) or cell.startswith(FORMULA) else cell
     return "" if cell is None else cell
 

@@ -186,6 +186,7 @@ def example(query: Query, shown: Any) -> str:
 
 async def list_context(request: Request, query: Query, per: int = PER) -> dict[str, Any]:
     shown, node = await found(request, query, per), node_of(request)
+    query = msgspec.structs.replace(query, page=shown.page)
     indexed_ms = await lag_since_ms(node.desk.journal, node.clock()) if query.text else None
     context = {"rows": shown.rows, "total": shown.total, "per": per, "query": query, "text": query.text, "indexed_ms": indexed_ms}
     return {**context, "more": shown.more, "further": further(request, query, shown), "example": example(query, shown)}

@@ -57,13 +57,14 @@ def id_of(form: str, task: str) -> str:
     return derive(form, f"reassign {task}")
 
 
-async def handed(request: Request, person: str, picked: list[str], again: str) -> list[Handed]:
-    """His tasks that this office may take back, and those of `picked` that were recalled under the form `again`. Raises Refused not_allowed."""
+async def handed(request: Request, person: str, picked: list[str], again: str) -> tuple[list[Handed], int]:
+    """(the worst TASKS_MAX of them, how many there are): his tasks that this office may take back, and those of `picked` that were recalled
+    under the form `again`. Raises Refused not_allowed."""
     node, actor = node_of(request), actor_of(request)
     if "assign" not in actor.powers:
         raise Refused("not_allowed", what="改派")
-    made = []
-    for one in (await tracks(request, open_only=True, cadre=person))[:TASKS_MAX] if person else ():  # without a name: nobody's
+    made, his = [], await tracks(request, open_only=True, cadre=person) if person else []  # without a name: nobody's
+    for one in his[:TASKS_MAX]:
         task: Task = await node.reads.task(actor, one.row.subject)
         made.append(Handed(task, one, (await candidates_of(request, task)).shown, not picked or task.id in picked))
     for subject in picked:
@@ -71,7 +72,7 @@ async def handed(request: Request, person: str, picked: list[str], again: str) -
             task = await node.reads.task(actor, subject)
             if not await node.desk.journal.command(derive(id_of(again, subject), "reassign assign")):
                 made.append(Handed(task, await track(request, task), (await candidates_of(request, task)).shown, recalled=True))
-    return made[:TASKS_MAX]
+    return made[:TASKS_MAX], len(made) + len(his[TASKS_MAX:])
 
 
 def others(some: list[Handed]) -> list[Other]:
@@ -109,7 +110,7 @@ async def choose(request: Request) -> Response[Any]:
     asked, node = request.query_params, node_of(request)
     person, again, picked = asked.get("of", ""), asked.get("again", ""), asked.getall("task", [])
     is_plan = bool(asked.get("plan"))
-    some = await handed(request, person, picked, again)
+    some, total = await handed(request, person, picked, again)
     if is_plan and not picked:
         some = [msgspec.structs.replace(one, chosen=False) for one in some]
     chosen = [one for one in some if one.chosen]
@@ -131,7 +132,17 @@ async def choose(request: Request) -> Response[Any]:
         }
         return twin(found | {"wrong": wrong}, 422 if wrong else 200)
     name = await node.reads.person_name(person) if person else ""
-    context = {"some": some, "people": people, "times": times, "form": form, "wrong": wrong, "plan": plan, "of": person, "again": again}
+    context = {
+        "some": some,
+        "people": people,
+        "times": times,
+        "form": form,
+        "wrong": wrong,
+        "plan": plan,
+        "of": person,
+        "again": again,
+        "total": total,
+    }
     return await page(request, "visits/reassign.html", status=422 if wrong else 200, name=name, whom=whom, chosen=chosen, **context)
 
 

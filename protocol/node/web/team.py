@@ -143,7 +143,8 @@ async def team(request: Request) -> Response[Any]:
         "bring": asked.get("bring", ""),
     }
     context = {"visits": visits, "people": people, "days": days, "splits": SPLITS, "form": form, "wrong": wrong, "sentence": ""}
-    context |= {"pairs": [] if wrong else pairs, "day": dict(days)[by]}
+    beyond = max(len(set(asked.getall("case", []))) - CASES_MAX, 0)
+    context |= {"pairs": [] if wrong else pairs, "day": dict(days)[by], "beyond": beyond, "most": CASES_MAX}
     if wants_json(request):
         return twin({"plan": [] if wrong else [_as_twin(pair) for pair in pairs], "wrong": wrong, "days": days}, 422 if wrong else 200)
     return await page(request, "visits/team.html", status=422 if wrong else 200, **context)
