@@ -150,8 +150,7 @@ def check(batch: Batch, after: LaneHead | None, certificate: Certificate | None,
     here = after or EMPTY
     if batch.after > here.seq:
         raise Refused("lane_gap", have=here.seq, got=batch.after + 1)
-    if not 1 <= entry.epoch_of(batch.origin) <= EPOCHS_MAX:  # one node can't fill a ledger with lanes until no Have of it can be read
-        raise Refused("batch_malformed", why=f"epoch of {batch.origin}")
+    _check_epoch(batch.origin)
     heads = [_head(batch, seq, raw) for seq, raw in enumerate(batch.heads, batch.after + 1)]
     chained = list(hashes(batch))
     known = here.seq - batch.after  # how many of its entries the lane holds already
@@ -178,6 +177,7 @@ def check_branch(batch: Batch, certificate: Certificate | None, county_public: b
     vouched: a hash of that history that was proven before; a piece that ends there needs no signature of its own. Raises what
     `check` raises, but for lane_gap and lane_fork.
     """
+    _check_epoch(batch.origin)
     heads = [_head(batch, seq, raw) for seq, raw in enumerate(batch.heads, batch.after + 1)]
     chained = list(hashes(batch))
     ours = _certificates(batch, heads, certificate, county_public)
@@ -194,6 +194,13 @@ def check_branch(batch: Batch, certificate: Certificate | None, county_public: b
     for one in proven:
         _judge(one, ours)
     return proven
+
+
+def _check_epoch(origin: str) -> None:
+    """As written here, and one that a code has letters for: no node can fill a ledger with lanes until no Have of it can be read."""
+    epoch = entry.epoch_of(origin)
+    if not 1 <= epoch <= EPOCHS_MAX or origin != entry.origin_of(entry.node_of(origin), epoch):
+        raise Refused("batch_malformed", why=f"epoch of {origin}")
 
 
 def _head(batch: Batch, seq: int, raw: bytes) -> Head:

@@ -100,6 +100,7 @@ SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "lane_gap": (409, "数据包接不上：本机到第 {have} 条，它从第 {got} 条开始。"),
     "lane_fork": (409, "同一条号出现两份不同的内容：{lane} 第 {seq} 条，已隔离。"),
     "signature_wrong": (403, "签名不对，拒收。"),
+    "claim_unshown": (403, "说它有本机写的更多条目，却没有拿出来。"),
     "certificate_wrong": (403, "发送方没有县里签发的有效证书，拒收。"),
     "office_not_served": (403, "发送方替它不服务的单位写了条目：{office}。"),
     "body_wrong": (400, "正文与摘要对不上：第 {seq} 条。"),

@@ -8,6 +8,7 @@ import pytest
 from protocol import have
 from protocol.have import Have
 from protocol.node.link import subjects
+from protocol.node.link.claims import SILENT_MAX, Claims
 from tests.link.kit import HUB, N1, T1, V1, V3, now_ms, origin, soon
 
 
@@ -74,4 +75,46 @@ async def test_a_made_up_later_epoch_of_ours_stops_nobody(county, epoch):
         await soon(lambda: not hub.pump.is_overtaken)
     state = hub.pump.state()
     assert (state.overtaken, state.highest_epoch) == ((), 0)
-    await soon(lambda: (N1, V1, f"{HUB}:{epoch}", "lane_gap") in hub.memory.quarantined)  # who said so is shown
+    await soon(lambda: (N1, V1, f"{HUB}:{epoch}", "claim_unshown") in hub.memory.quarantined)  # who said so is shown
+
+
+def claims_of(ask, connected: bool = True) -> tuple[Claims, list[str]]:
+    """What a node at its first epoch makes of claims, over a line on which `ask` answers; and whom it refused."""
+    refused: list[str] = []
+    peers = SimpleNamespace(branch=lambda *_: "b")
+    ground = SimpleNamespace(
+        ask=ask, peers=peers, speaks=(), link=SimpleNamespace(is_connected=connected), signer=SimpleNamespace(origin=f"{HUB}:1"),
+        quarantine=lambda node, _ledger, _origin, refusal: refused.append(f"{node} {refusal.code}"),
+    )  # fmt: skip
+    return Claims(ground), refused
+
+
+async def test_who_claims_to_have_more_and_never_answers_stops_nobody_for_long():
+    """It is asked twice. After that its word counts for nothing, for a minute, then for longer."""
+    asked = []
+
+    async def silent(node: str, *_: object) -> None:
+        asked.append(node)
+        raise TimeoutError
+
+    claims, refused = claims_of(silent)
+    working = asyncio.create_task(claims.work())
+    for _ in range(5):
+        claims.note("rogue", V1, f"{HUB}:1", 9)
+        await soon(lambda: not claims.is_open)
+    assert (asked, refused) == (["rogue"] * SILENT_MAX, ["rogue claim_unshown"])
+    assert not claims.overtaken
+    working.cancel()
+
+
+@pytest.mark.parametrize(("epoch", "is_believed"), [(1, True), (4, True), (300, False)])
+async def test_a_claim_whose_answer_the_line_swallowed_is_believed_rather_than_forked_from(epoch, is_believed):
+    async def gone(*_: object) -> None:
+        return None
+
+    claims, refused = claims_of(gone, connected=False)
+    working = asyncio.create_task(claims.work())
+    claims.note("county", V1, f"{HUB}:{epoch}", 9)
+    await soon(lambda: not claims.is_open)
+    assert (claims.overtaken, claims.highest, refused) == (({V1}, epoch, []) if is_believed else (set(), 0, []))
+    working.cancel()

@@ -1,10 +1,12 @@
 """That others hold more of our own lanes than this disk: then it is an old one, and nothing more is written under this origin.
 
 A Have is a word, and any node may say it. So the entry itself is asked for, and what counts is our own signature under it; until the
-answer nothing is written. Whoever shows none, or another's, is not listened to for a while about it, and stands among the refused.
+answer nothing is written. Whoever shows none, or another's, is not listened to about it for a while, then longer, and stands among the refused.
 """
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterable
 
 import msgspec
 
@@ -13,19 +15,20 @@ from protocol import entry
 from protocol import lane as lanes
 from protocol.batch import Batch
 from protocol.node.link import subjects
-from protocol.node.link.answers import LaneAsk
+from protocol.node.link.answers import REFUSED_HEADER, LaneAsk
 from protocol.node.link.ground import Ground
 from protocol.problem import Refused
 
 ANSWER_S_MAX = 3.0
 ORIGINS_MAX = 8  # of ours, asked about in one round: the latest
 SPEAKERS_MAX = 8  # asked about one origin in one round
-DOUBTED_S = 60.0
-DOUBTED_MAX = 1_000
+SILENT_MAX = 2  # in a row
+NEAR_EPOCHS = 8  # so many later ones than ours an old folder may have forgotten
+DOUBTED_S_MIN, DOUBTED_S_MAX, DOUBTED_MAX = 60.0, 3_600.0, 1_000
 
 
 class Claims:
-    """overtaken: ledgers of which others are proven to hold more of our lane · highest: proven epoch of this node (0: none)."""
+    """overtaken: ledgers of which others are proven to hold more of our lane · highest: known epoch of this node (0: none)."""
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
@@ -33,7 +36,8 @@ class Claims:
         self.highest = 0
         self._heard: dict[str, dict[tuple[str, str], int]] = {}  # our origin → (speaker, ledger) → seq
         self._asking = False
-        self._doubted: dict[str, float] = {}  # who showed nothing → until when it is not asked again
+        self._silent: Counter[str] = Counter()  # speaker → how often in a row it gave no answer
+        self._doubted: dict[str, tuple[float, float]] = {}  # who showed nothing → (until when it is not asked again, for how long)
         self._poke = asyncio.Event()
 
     @property
@@ -42,7 +46,7 @@ class Claims:
         return self._asking or bool(self._heard)
 
     def note(self, speaker: str, ledger: str, origin: str, seq: int) -> None:
-        if self._doubted.get(speaker, 0.0) > asyncio.get_running_loop().time():
+        if self._doubted.get(speaker, (0.0, 0.0))[0] > asyncio.get_running_loop().time():
             return
         self._heard.setdefault(origin, {})[speaker, ledger] = seq
         self._poke.set()
@@ -60,24 +64,42 @@ class Claims:
                 self._asking = False
             for origin, is_ours in zip(latest, shown, strict=True):
                 if is_ours:
-                    self.highest = max(self.highest, entry.epoch_of(origin))
-                    self.overtaken |= {ledger for _, ledger in heard[origin]}
+                    self._believe(origin, heard[origin])
+
+    def _believe(self, origin: str, said: Iterable[tuple[str, str]]) -> None:
+        self.highest = max(self.highest, entry.epoch_of(origin))
+        self.overtaken |= {ledger for _, ledger in said}
 
     async def _is_shown(self, origin: str, said: dict[tuple[str, str], int]) -> bool:
+        """Also where the line went before the answer: a new epoch costs nothing, and what is written until it is back could be a fork."""
         for (speaker, ledger), seq in list(said.items())[:SPEAKERS_MAX]:
             try:
                 got = await self._asked(speaker, ledger, origin, seq)
             except Refused as refused:
                 self._doubt(speaker, ledger, origin, refused)
                 continue
-            if got is not None and self._is_ours(got, ledger, origin, seq):
+            if got is None and not self._ground.link.is_connected:
+                return entry.epoch_of(origin) <= entry.epoch_of(self._ground.signer.origin) + NEAR_EPOCHS
+            if got is None:
+                self._heard_nothing(speaker, ledger, origin, seq)
+                continue
+            del self._silent[speaker]
+            if self._is_ours(got, ledger, origin, seq):
                 return True
-            if got is not None:
-                self._doubt(speaker, ledger, origin, Refused("signature_wrong"))
+            self._doubt(speaker, ledger, origin, Refused("signature_wrong"))
         return False
 
+    def _heard_nothing(self, speaker: str, ledger: str, origin: str, seq: int) -> None:
+        """It is asked once more; then it is one who says so and does not show it."""
+        self._silent[speaker] += 1
+        if self._silent[speaker] < SILENT_MAX:
+            self.note(speaker, ledger, origin, seq)
+            return
+        del self._silent[speaker]
+        self._doubt(speaker, ledger, origin, Refused("claim_unshown"))
+
     async def _asked(self, speaker: str, ledger: str, origin: str, seq: int) -> Batch | None:
-        """None: no answer; its next Have is asked about again. Raises Refused: it does not have what it spoke of."""
+        """None: no answer. Raises Refused: it does not have what it spoke of."""
         ground = self._ground
         subject = subjects.pull(ground.peers.branch(speaker, ledger), speaker)
         ask = msgspec.msgpack.encode(LaneAsk(ledger, origin, seq - 1, 1, ground.speaks))
@@ -85,10 +107,10 @@ class Claims:
             answer = await ground.ask(speaker, subject, ask, ANSWER_S_MAX)
         except TimeoutError:
             return None
-        if answer is None:
+        if answer is None or (answer.headers or {}).get(REFUSED_HEADER):
             return None
         if not answer.data:
-            raise Refused("lane_gap", have=0, got=seq)
+            raise Refused("claim_unshown")
         return batches.unpack(answer.data, ground.speaks)
 
     def _is_ours(self, got: Batch, ledger: str, origin: str, seq: int) -> bool:
@@ -104,5 +126,6 @@ class Claims:
     def _doubt(self, speaker: str, ledger: str, origin: str, refused: Refused) -> None:
         if len(self._doubted) >= DOUBTED_MAX:
             self._doubted.clear()
-        self._doubted[speaker] = asyncio.get_running_loop().time() + DOUBTED_S
+        pause = min(self._doubted.get(speaker, (0.0, DOUBTED_S_MIN / 2))[1] * 2, DOUBTED_S_MAX)
+        self._doubted[speaker] = (asyncio.get_running_loop().time() + pause, pause)
         self._ground.quarantine(speaker, ledger, origin, refused)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from protocol import certificate as certificates
 from protocol import entry, events, have, lane
+from protocol.access import office_covers
 from protocol.certificate import Certificate
 from protocol.events import LaneOpened
 from protocol.lane import LaneHead
@@ -139,11 +140,21 @@ def counted(held: Mapping[str, Held], saved: Sequence[Saved]) -> tuple[list[str]
 
 
 def wordless(held: Mapping[str, Held]) -> Iterator[str]:
-    """Entries that stand without the words that their hash speaks of, though nobody erased them."""
+    """Entries that stand without the words that their hash speaks of, though nobody who counts erased them."""
     for name, one in held.items():
         rows = [row for lane_ in one.lanes.values() for row in lane_]
-        said = [events.facts_of(row.head) for row in rows if row.sort == "erasure"]
-        erased = {(facts.ledger, facts.origin, facts.seq) for facts in said if isinstance(facts, events.BodyErased)}
+        erased = set(_erased(rows))
         for row in rows:
-            if row.body is None and row.key not in erased and row.head.body_hash:
+            if row.body is None and (*row.key, row.subject) not in erased and row.head.body_hash:
                 yield f"{name} has no words of {row.key}"
+
+
+def _erased(rows: Sequence[Stored]) -> Iterator[tuple[str, str, int, str]]:
+    """(ledger, origin, seq, subject) by erasures inside their office's region, and not of a node that was put out before."""
+    facts = [(row, events.facts_of(row.head)) for row in rows if row.sort in ("erasure", "common")]
+    out = {f.node: {(ledger, origin): seq for ledger, origin, seq in f.last} for _, f in facts if isinstance(f, events.NodeRevoked)}
+    for row, said in facts:
+        last = out.get(entry.node_of(row.origin))
+        counts = last is None or row.seq <= last.get((row.ledger, row.origin), 0)
+        if isinstance(said, events.BodyErased) and counts and said.ledger == row.ledger and office_covers(said.office, row.ledger):
+            yield said.ledger, said.origin, said.seq, row.subject
