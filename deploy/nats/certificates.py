@@ -65,17 +65,20 @@ class CertificateAuthority:
         return made.sign(self._key, SHA256()).public_bytes(Encoding.PEM)
 
     def write_own(self, folder: Path, name: str, hosts: Sequence[str], now_s: int) -> None:
-        """tls.key, tls.pem and ca.pem for the machine that runs the authority itself; signed anew when a host is not in it yet."""
-        if not _names(folder / "tls.pem") >= {_host(host) for host in (*hosts, *LOOPBACK)}:
+        """tls.key, tls.pem and ca.pem for the machine that runs the authority itself; signed anew when a host is not in it yet. It stays good
+        for all that it was good for: who joined by an earlier name knows no other."""
+        had = _names(folder / "tls.pem")
+        if not {*had} >= {_host(host) for host in (*hosts, *LOOPBACK)}:
+            hosts = (*hosts, *(str(name.value) for name in had))
             write_whole(folder / "tls.pem", self.sign(tls_request(folder / "tls.key"), name, hosts, now_s), 0o644)
         write_whole(folder / "ca.pem", self.pem, 0o644)
 
 
-def _names(file: Path) -> set[x509.GeneralName]:
+def _names(file: Path) -> list[x509.GeneralName]:
     """Those that a certificate is good for; none while there is no file."""
     if not file.exists():
-        return set()
-    return set(x509.load_pem_x509_certificate(file.read_bytes()).extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+        return []
+    return list(x509.load_pem_x509_certificate(file.read_bytes()).extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
 
 
 def _named(name: str) -> x509.Name:
