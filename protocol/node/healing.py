@@ -338,7 +338,7 @@ async def _follow_up(journal: Journal, shelf: Shelf, blobs: Blobs, now_ms: int) 
             for e in wanted:
                 await expect_files(w, [e], entry.node_of(e.origin), now_ms)
             await w.project(await erase_bodies(w, erasing))
-    for row in await journal.rows("blob", "have < size and stage >= 0"):
+    for row in await journal.rows("blob", "(have < size and stage >= 0) or stage = 1"):
         if blobs.has(row["address"]):
             async with journal.writing() as w:
                 await w.connection.exec_driver_sql("update blob set have = size, stage = ? where address = ?", (DONE, row["address"]))

@@ -17,7 +17,8 @@ from protocol.node import fellows, healing, mending
 from protocol.node.config import Config, Root
 from protocol.node.healing import Gap, Healing
 from protocol.node.identity import Identity
-from protocol.node.journal import postgres_salvage, rebuild
+from protocol.node.journal import Journal, postgres_salvage, rebuild
+from protocol.node.journal.engine import connect_sqlite
 from protocol.node.journal.loose import LOOSE
 from protocol.node.journal.scrub import scrub
 from protocol.node.node import Node, now_ms
@@ -483,3 +484,13 @@ async def test_a_program_that_was_cut_off_while_the_database_was_healed_does_not
 
 def test_the_lead_is_among_the_traces():
     assert fellows.LEAD in postgres_salvage.TRACES
+
+
+async def test_an_erasure_that_waits_in_the_database_of_an_older_program_goes_over(tmp_path: Path, postgres_url):
+    file, key = tmp_path / "damaged.db", b"k" * 32
+    for url in (postgres_url, f"sqlite:///{file}"):
+        await (await Journal.open(url, key, lambda: None)).close()
+    await asked(postgres_url, "alter table erasure drop column subject")
+    await asked(postgres_url, "insert into erasure values ('330523', 'nvill:1', 7)")
+    assert await postgres_salvage.read_out(postgres_url, file, key) == 0
+    assert connect_sqlite(file, key, False).execute("select * from erasure").fetchall() == [("330523", "nvill:1", 7, "")]

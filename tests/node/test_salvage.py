@@ -5,17 +5,21 @@ from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import msgspec
 import pytest
+from sqlcipher3 import dbapi2 as sqlcipher
 
 from protocol.commands import AddNote
+from protocol.node import healing
+from protocol.node.bodies import DONE
 from protocol.node.journal import Journal
 from protocol.node.journal.engine import connect_sqlite
 from protocol.node.journal.loose import LOOSE, Loose
 from protocol.node.journal.reseal import PAGE_BYTES, reseal
-from protocol.node.journal.salvage import Saved, salvage
+from protocol.node.journal.salvage import Saved, readable, salvage
 from protocol.node.shelf import Shelf
 from tests.node.desk_kit import VILLAGE, County, dispute, exchange, new_id
 
@@ -140,3 +144,60 @@ async def test_an_undamaged_journal_goes_over_whole(world, tmp_path):
     assert (pages, entries, loose, saved.entries) == (0, truth, {}, len(truth))
     assert all(seq <= saved.here[lane] for lane, seq in saved.known.items())
     assert (VILLAGE, "nvill2222:1") in saved.here
+
+
+OF_0_2_0 = (  # what 0.3.0 changes, taken back
+    "drop index entry_bare",
+    "drop table erasure",
+    "create table erasure (ledger TEXT NOT NULL, origin TEXT NOT NULL, seq INTEGER NOT NULL, primary key (ledger, origin, seq))",
+    "insert into erasure values ('330523', 'nvill2222:1', 70)",
+    "update alembic_version set version_num = '0003'",
+    "alter table case_row add column older text",
+    "create table view_of_then (id text)",
+)
+
+
+async def test_a_damaged_journal_of_an_older_program_goes_over_with_what_waits_in_it(world, tmp_path):
+    """Bringing it up to this version first fails: the new index reads all entries, and meets the page."""
+    county, file, truth = world
+    copy = tmp_path / "copy.db"
+    shutil.copyfile(file, copy)
+    with closing(connect_sqlite(copy, KEY, True)) as c:
+        for change in OF_0_2_0:
+            c.execute(change)
+        c.execute("pragma wal_checkpoint(truncate)")
+    with copy.open("r+b") as f:
+        f.seek(copy.stat().st_size // PAGE_BYTES // 2 * PAGE_BYTES)
+        f.write(bytes(PAGE_BYTES))
+    got = await salvaged(county, copy, tmp_path / "work")
+    assert got.pages == 1 and is_true(got, truth) and len(got.entries) + len(got.loose) >= len(truth) - PAGE_ENTRIES_MAX
+    with closing(connect_sqlite(tmp_path / "work" / "journal.db", KEY, False)) as c:
+        assert c.execute("select * from erasure").fetchall() == [("330523", "nvill2222:1", 70, "")]
+
+
+async def test_columns_that_a_table_has_not_are_no_damage_to_be_read_past(world):
+    _, file, _ = world
+    openings = 0
+
+    def opened():
+        nonlocal openings
+        openings += 1
+        assert openings < 10, "asked again and again"
+        return connect_sqlite(file, KEY, False, tolerant=True)
+
+    with pytest.raises(sqlcipher.OperationalError, match="no such column"):
+        list(readable(opened, "entry", "ledger, colour"))
+    assert list(readable(opened, "no_such_table", "ledger")) == []
+
+
+async def test_a_file_that_0_1_0_had_whole_is_not_fetched_once_more(tmp_path):
+    """It knew no stages: the salvaged row has that of a file that is wanted."""
+    shelf = Shelf(lambda: 0)
+    journal = await Journal.open(f"sqlite:///{tmp_path / 'journal.db'}", KEY, shelf)
+    try:
+        async with journal.writing() as w:
+            await w.connection.exec_driver_sql("insert into blob (address, size, have) values ('a', 9, 9)")
+        await healing._follow_up(journal, shelf, SimpleNamespace(has=lambda _: True), 0)
+        assert [(row["have"], row["stage"]) for row in await journal.rows("blob")] == [(9, DONE)]
+    finally:
+        await journal.close()

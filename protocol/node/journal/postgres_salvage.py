@@ -28,7 +28,7 @@ from protocol.node.journal.journal import SINCE_BARRIER
 from protocol.node.journal.migrate import HEALED, OPENED
 from protocol.node.journal.projection import Views
 from protocol.node.journal.rows import driver_of, fetch, insert, number_on
-from protocol.node.journal.salvage import NEEDED
+from protocol.node.journal.salvage import BEFORE, NEEDED
 
 BLOCKS_AT_ONCE: Final = 256
 ROWS_AT_ONCE: Final = 5_000
@@ -217,11 +217,13 @@ async def _table(reader: _Reader, table: Table, out: Any) -> None:
         if table.name in NEEDED:
             raise UnreadableStore(table.name)
         return
-    sql = f"insert or ignore into {table.name} ({', '.join(names)}) values ({', '.join('?' * len(names))})"
+    added = {name: value for (of, name), value in BEFORE.items() if of == table.name and name not in there}
+    filled = [*names, *added]
+    sql = f"insert or ignore into {table.name} ({', '.join(filled)}) values ({', '.join('?' * len(filled))})"
     blocks = (await reader.fetch(_SIZE, table.name))[0][0]
     for at in range(0, blocks, BLOCKS_AT_ONCE):
         async for rows in _run(reader, table.name, names, at, min(blocks, at + BLOCKS_AT_ONCE)):
-            out.executemany(sql, [tuple(row) for row in rows])
+            out.executemany(sql, [(*row, *added.values()) for row in rows])
 
 
 async def _run(reader: _Reader, table: str, names: Sequence[str], first: int, end: int) -> AsyncIterator[Sequence[Any]]:

@@ -28,6 +28,7 @@ from protocol.node.journal.engine import connect_sqlite
 from protocol.node.journal.loose import LOOSE, Loose, LooseRow
 from protocol.node.journal.reseal import reseal
 from protocol.node.journal.transplant import transplant
+from protocol.node.journal.writing import ERASED_BEFORE
 from protocol.problem import Refused
 
 UNREADABLE_STORE: Final = (sqlcipher.Error, UnicodeDecodeError)  # its message may quote bytes that are no text
@@ -36,6 +37,9 @@ LOOSE_ROWS_MAX: Final = 200  # of one row of `local`
 STRANGE: Final = "\ufffd"  # stands for bytes that are no text
 DERIVED: Final = frozenset({"views", "view names", "tables", "ends of posts folded"})  # rows of `local` that a start makes again
 NEEDED: Final = frozenset({"entry", "account", "counter", "local"})
+BEFORE: Final[dict[tuple[str, str], str]] = {
+    ("erasure", "subject"): ERASED_BEFORE
+}  # what migrations give to a column that was not there yet
 APART: Final = frozenset({"entry", "lane", "session", "throttle", "peer", "peer_have", "own_have", "branch", "local"})
 
 _SCRATCH: Final = (
@@ -92,12 +96,16 @@ def salvage(damaged: Path, key: bytes, target: Path, work: Path, public: bytes) 
 
 def _has_list(opened: Callable[[], Any], damaged: Path, key: bytes, t: Any) -> bool:
     """A table whose line in the list of tables is damaged gets it back, where it is clear which one that is. False when one that a heal
-    can't do without is not in the list any more."""
-    wanted = {(name, sql) for (name, sql) in t.execute("select name, sql from sqlite_master where type = 'table'")}
+    can't do without is not in the list any more. Views and what an older program made are no damage."""
+    wanted = {
+        (name, sql) for (name, sql) in t.execute("select name, sql from sqlite_master where type = 'table'") if name in schema.kept.tables
+    }
     try:
         found = [row for row in readable(opened, "sqlite_master", "type, name, sql") if row[1] not in ("index", "trigger", "view")]
-        strange = [row[0] for row in found if (row[2], row[3]) not in wanted]
-        missing = sorted(wanted - {(row[2], row[3]) for row in found})
+        with closing(_lenient(opened)) as c:
+            others = {name for _, kind, name, _ in found if kind == "table" and _is_sound(c, t, name)}
+        strange = [row[0] for row in found if (row[2], row[3]) not in wanted and row[2] not in others]
+        missing = sorted(line for line in wanted - {(row[2], row[3]) for row in found} if line[0] not in others)
         if len(strange) == len(missing) == 1:
             name, sql = missing.pop()
             with closing(connect_sqlite(damaged, key, True, tolerant=True)) as c:
@@ -110,15 +118,30 @@ def _has_list(opened: Callable[[], Any], damaged: Path, key: bytes, t: Any) -> b
     return not NEEDED & {name for name, _ in missing}
 
 
+def _is_sound(c: Any, t: Any, name: str) -> bool:
+    """Claims that the list of tables has it under this name, and if it is one of ours with no other columns than ours."""
+    here, ours = _columns(c, name), _columns(t, name) if name in schema.kept.tables else None
+    return bool(here) and (ours is None or here.items() <= ours.items())
+
+
+def _columns(c: Any, table: str) -> dict[str, tuple[str, int]]:
+    """Name → type, whether it may not be empty; none: there is no such table."""
+    return {name: (kind, notnull) for name, kind, notnull in c.execute('select name, type, "notnull" from pragma_table_info(?)', (table,))}
+
+
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
 def readable(opened: Callable[[], Any], table: str, columns: str) -> Iterator[tuple[Any, ...]]:
-    """(rowid, columns …) of all rows that can be read, in the order of their row ids."""
+    """(rowid, columns …) of all rows that can be read, in the order of their row ids; none of a table that is not there. Raises sqlcipher's
+    Error where it has no such columns: that is no damaged page, to be read past."""
     c, last = _lenient(opened), -ROWID_MAX
     sql = f"select rowid, {columns} from {table} not indexed where rowid > ? order by rowid"
     try:
+        if not _columns(c, table):
+            return
+        c.execute(f"{sql} limit 0", (last,))
         while True:
             try:
                 for row in c.execute(sql, (last,)):
@@ -328,10 +351,14 @@ def _said(signed: Any, node: Any, ledger: Any) -> have.Have | None:
 
 
 def _copy(opened: Callable[[], Any], t: Any, table: Table) -> None:
-    names = [column.name for column in table.columns]
-    sql = f"insert or ignore into {table.name} ({', '.join(names)}) values ({', '.join('?' * len(names))})"
-    for _, *row in readable(opened, table.name, ", ".join(names)):
-        if all(_fits(column, value) for column, value in zip(table.columns, row, strict=True)):
+    """An older program made fewer columns."""
+    with closing(_lenient(opened)) as c:
+        there = _columns(c, table.name)
+    columns = [column for column in table.columns if column.name in there or (table.name, column.name) in BEFORE]
+    sql = f"insert or ignore into {table.name} ({', '.join(c.name for c in columns)}) values ({', '.join('?' * len(columns))})"
+    for _, *found in readable(opened, table.name, ", ".join(c.name if c.name in there else "null" for c in columns)):
+        row = [BEFORE.get((table.name, c.name)) if value is None else value for c, value in zip(columns, found, strict=True)]
+        if all(_fits(column, value) for column, value in zip(columns, row, strict=True)):
             with suppress(sqlcipher.IntegrityError):
                 t.execute(sql, row)
 
