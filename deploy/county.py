@@ -1,6 +1,7 @@
 """The county itself, founded once in a folder: its keys, its authority over NATS and certificates, the hub's own identity.
 
 county = County.open(folder, config, now_ms)     founds it when the folder is empty
+await check_store(folder, config)                before it, of a county on PostgreSQL
 county = County.of(folder, config, now_ms)       the one that was founded here, never a new one
 folder/county/      county.key (signs certificates of nodes), NATS seeds and ca.key: whoever has them is the county
 folder/identity/    the hub as a node, with sealing.key (reads sealed reports)
@@ -20,8 +21,9 @@ from protocol import certificate as certificates
 from protocol.data import PACKAGED
 from protocol.node.config import Config
 from protocol.node.identity import About, Identity, write_whole
+from protocol.node.journal import has_entries
 from protocol.node.link import creds
-from protocol.node.node import Node
+from protocol.node.node import Node, store_url
 from protocol.place import COMMON, SEALED
 from protocol.tables import Tables
 
@@ -49,6 +51,16 @@ def check_keys(folder: Path) -> None:
         )
     if bytes(SigningKey((home / "county.key").read_bytes()).verify_key) != about.root_public:
         raise RuntimeError(f"{home} 里是另一个县的密钥，和 {identity.folder} 对不上。请把一起另存的 county/ 和 identity/ 都放回去")
+
+
+async def check_store(folder: Path, config: Config) -> None:
+    """Claims that where a county would be founded the database has no other one's entries: nobody could read them under new keys. Raises
+    RuntimeError; as Journal.open does."""
+    url = store_url(folder, config)
+    if not Identity(folder).exists and not url.startswith("sqlite") and await has_entries(url):
+        raise RuntimeError(
+            f"数据库里有台账，{folder} 里没有 identity/。请先把另存的 identity/ 和 county/ 放回去；要新建一个县，请换一个空的数据库"
+        )
 
 
 class County:

@@ -35,6 +35,7 @@ from protocol.node.folding import made_anew
 from protocol.node.gate import Notes, note_restored
 from protocol.node.identity import Identity, write_whole
 from protocol.node.journal import backup as copy_journal
+from protocol.node.journal import has_entries
 from protocol.node.journal import restore as restore_journal
 from protocol.node.journal.backup import BackupBroken, NotEmpty
 from protocol.node.journal.engine import connect_sqlite, free_again, sync_folder
@@ -49,6 +50,7 @@ from protocol.problem import Refused
 
 BACKUP_KEY = "backup.key"
 SECRETS = ("identity", "county")
+_NOT_EMPTY = "数据库里已经有台账。请先建一个空的数据库，把 [store] url 改成它，再恢复"
 
 
 @asynccontextmanager
@@ -287,22 +289,24 @@ def _sync(path: Path) -> None:
 async def restore(folder: Path, config: Config, file: Path) -> int:
     """Puts the backup in the journal's place. The node goes on under a new epoch and takes its own later entries back from peers.
 
-    The old journal is moved only when all else is done and the new one stands, proven, beside it: stopped anywhere before, the node goes on
-    with what it had, after it has heard the others. Raises RuntimeError, OSError: the journal was not changed.
+    The old journal is moved, or the empty database filled, only when all else is done and the new one stands, proven, beside it: stopped
+    anywhere before, the node goes on with what it had, after it has heard the others. Raises RuntimeError, OSError, Refused: the journal was
+    not changed.
     """
     from deploy.running import sole
 
     identity, url = Identity(folder), store_url(folder, config)
+    embedded = url.startswith("sqlite")
     if not identity.exists:
         raise FileNotFoundError(f"{folder}/identity 不在：先把另存的密钥放回去，再恢复")
     if (about := identity.about()).node == about.root_node and not config.root.beside:
         check_keys(folder)
     aside = folder / f"before-restore-{int(time.time())}"
     with sole(folder), tempfile.TemporaryDirectory(dir=folder) as work:
-        made = Path(work) / "journal.db"
-        above = await _unpacked(
-            file, Path(work), identity, f"sqlite:///{made.resolve()}" if url.startswith("sqlite") else url, store_key(identity, config)
-        )
+        if not embedded and await has_entries(url):
+            raise RuntimeError(_NOT_EMPTY)
+        made, key = Path(work) / "journal.db", store_key(identity, config) or _backup_key(identity)
+        above = await _unpacked(file, identity, made, key)
         _put_files(Path(work) / "blobs", files_folder(folder, config) / "blobs")
         note_restored(Notes(folder), now_ms(), "restore")
         killpoints.reach("restore.epoch")
@@ -311,8 +315,10 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
             aside.mkdir(exist_ok=True)
             old.rename(aside / old.name)
         killpoints.reach("restore.move")
-        if made.exists():
+        if embedded:
             made.rename(folder / made.name)
+        else:
+            await _filled(url, made, key)
         (folder / MARK).unlink(missing_ok=True)
         sync_folder(folder)
     print(f"已恢复。本机从第 {epoch} 纪元继续写，备份之后的条目联上后从别的节点取回。")
@@ -322,25 +328,32 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
     return 0
 
 
-async def _unpacked(file: Path, work: Path, identity: Identity, url: str, key: bytes | None) -> int:
-    """A journal at `url` and the blobs in `work`; the highest epoch of this node in it, which a copy of the keys from before does not know.
-    Raises RuntimeError when the file is no backup of this node."""
-    copy = work / "journal.backup"
+async def _unpacked(file: Path, identity: Identity, made: Path, key: bytes) -> int:
+    """A journal as the file `made` and the blobs beside it; the highest epoch of this node in it, which a copy of the keys from before does
+    not know. Raises RuntimeError when the file is no backup of this node."""
+    copy = made.with_name("journal.backup")
     try:
         with tarfile.open(file) as tar:
-            tar.extractall(work, filter="data")
-        await restore_journal(copy, _backup_key(identity), url, key, Shelf(now_ms))
+            tar.extractall(made.parent, filter="data")
+        await restore_journal(copy, _backup_key(identity), f"sqlite:///{made.resolve()}", key, Shelf(now_ms))
     except FileNotFoundError:
         if file.exists():
             raise RuntimeError(f"{file} 里没有台账，不是备份") from None
         raise
-    except NotEmpty:
-        raise RuntimeError("数据库里已经有台账。请先建一个空的数据库，把 [store] url 改成它，再恢复") from None
     except (tarfile.TarError, BackupBroken) as wrong:
         raise RuntimeError(f"{file} 不是本节点的备份，或者已经损坏；什么也没有改动") from wrong
-    with closing(connect_sqlite(copy, _backup_key(identity), False)) as c:
+    copy.unlink()
+    with closing(connect_sqlite(made, key, False)) as c:
         origins = [origin for (origin,) in c.execute("select distinct origin from lane")]
     return max((epoch_of(origin) for origin in origins if node_of(origin) == identity.about().node), default=0)
+
+
+async def _filled(url: str, source: Path, key: bytes) -> None:
+    """The database in one transaction. Raises RuntimeError when another program filled it meanwhile."""
+    try:
+        await restore_journal(source, key, url, None, Shelf(now_ms))
+    except NotEmpty:
+        raise RuntimeError(_NOT_EMPTY) from None
 
 
 def _put_files(source: Path, target: Path) -> None:

@@ -38,7 +38,7 @@ _kept: dict[tuple[str, int], socket.socket] = {}  # host and port of the pages o
 
 async def run_hub(folder: Path, config: Config) -> bool:
     """True: open it again, it goes on under a new epoch. Raises Refused, RuntimeError (nats-server), OSError (a port is taken)."""
-    from deploy.county import County
+    from deploy.county import County, check_store
     from hub.web.enrol import enrol_route
     from hub.web.joining import invitation_route
     from hub.web.pages import app
@@ -48,6 +48,7 @@ async def run_hub(folder: Path, config: Config) -> bool:
     if config.root.beside:
         node = await Node.open(folder, config)
         return await _serve(node, app(node), None, None)
+    await check_store(folder, config)
     county = County.open(folder, config, now_ms())
     server = None
     if config.nats.run:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from deploy import keeping, tables
+from deploy import keeping, running, tables
 from deploy import sticks as at_terminal
 from deploy.cli import main
 from deploy.county import County
@@ -21,11 +21,13 @@ from protocol.calendar import DAY_MS, local_date
 from protocol.data import PACKAGED
 from protocol.node import blobs, killpoints, sticks
 from protocol.node import node as wiring
-from protocol.node.config import Config, Push
+from protocol.node.config import Config, Push, Store
 from protocol.node.folding import FOLDED_WITH
 from protocol.node.gate import RESTORED
 from protocol.node.identity import Identity
+from protocol.node.journal import has_entries
 from protocol.node.node import Node, now_ms
+from tests.kit.machine import needs_postgresql
 
 
 async def opened(folder: Path) -> Node:
@@ -118,10 +120,10 @@ async def test_a_part_that_ends_at_once_does_not_keep_the_others_from_running():
     assert began == 1
 
 
-async def founded(folder: Path, *files: bytes) -> list[str]:
+async def founded(folder: Path, *files: bytes, config: Config | None = None) -> list[str]:
     """A county with one person, and addresses of photos there."""
-    county = County.open(folder, Config(), now_ms())
-    node = await opened(folder)
+    county = County.open(folder, config or Config(), now_ms())
+    node = await Node.open(folder, config or Config())
     await county.furnish(node)
     await hire(node, "周敏")
     made = [(await node.blobs.put(b"\xff\xd8\xff" + plain, "a.jpg", "")).address for plain in files]
@@ -197,6 +199,37 @@ async def test_pages_wait_wherever_a_restore_was_stopped(tmp_path: Path, monkeyp
     assert node.gate.is_waiting
     await node.close()
     assert await keeping.restore(home, Config(), tmp_path / "b.tar") == 0, "and it may be done again"
+
+
+@needs_postgresql
+@pytest.mark.parametrize("point", ["restore.epoch", "restore.move"])
+async def test_a_database_is_restored_as_the_last_step(tmp_path: Path, monkeypatch, postgres_server, postgres_url, point: str):
+    home, new = tmp_path / "hub", Config(store=Store(url=await asyncio.to_thread(postgres_server.new_database)))
+    await founded(home, config=Config(store=Store(url=postgres_url)))
+    await keeping.backup(home, Config(store=Store(url=postgres_url)), tmp_path / "b.tar")
+    stops_at(monkeypatch, point)
+    with pytest.raises(KeyError):
+        await keeping.restore(home, new, tmp_path / "b.tar")
+    monkeypatch.undo()
+    assert not await has_entries(new.store.url), "else it would open at once, under the old epoch"
+    assert await keeping.restore(home, new, tmp_path / "b.tar") == 0, "and it may be done again"
+    before = Identity(home).about().epoch
+    node = await Node.open(home, new)
+    assert node.gate.is_waiting and any(origin.endswith(":1") for _, origin in await node.journal.heads("330523"))
+    await node.close()
+    (home / RESTORED).unlink()
+    with pytest.raises(RuntimeError, match="数据库里已经有台账"):
+        await keeping.restore(home, new, tmp_path / "b.tar")
+    assert Identity(home).about().epoch == before > 1 and not (home / RESTORED).exists(), "what is refused changes nothing"
+
+
+@needs_postgresql
+async def test_no_new_county_is_founded_over_the_database_of_another(tmp_path: Path, postgres_url):
+    config = Config(store=Store(url=postgres_url))
+    await founded(tmp_path / "hub", config=config)
+    with pytest.raises(RuntimeError, match="数据库里有台账，.*没有 identity/"):
+        await running.run_hub(tmp_path / "empty", config)
+    assert not (tmp_path / "empty").exists()
 
 
 async def test_pages_wait_also_when_the_program_dies_as_it_finds_what_was_lost(tmp_path: Path, monkeypatch):

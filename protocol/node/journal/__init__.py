@@ -11,7 +11,7 @@ What was refused wrote nothing. A full disk, a busy or a damaged store come as `
 since after a failed sync nobody knows what the disk holds: start again, verify, heal from peers.
 """
 
-from protocol.node.journal.backup import BackupBroken, NotEmpty, backup, restore
+from protocol.node.journal.backup import BackupBroken, NotEmpty, backup, has_entries, restore
 from protocol.node.journal.journal import Journal
 from protocol.node.journal.migrate import JournalTooNew
 from protocol.node.journal.rebuild import rebuild
@@ -29,6 +29,7 @@ __all__ = [
     "Witness",
     "Writing",
     "backup",
+    "has_entries",
     "rebuild",
     "restore",
 ]

@@ -18,7 +18,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from protocol import views as folding
 from protocol.node.journal import schema
-from protocol.node.journal.engine import connect_sqlite, sqlite_path, sync_folder
+from protocol.node.journal.engine import connect_sqlite, postgres_engine, sqlite_path, sync_folder
 from protocol.node.journal.faults import is_fatal, refusal
 from protocol.node.journal.journal import Journal
 from protocol.node.journal.migrate import OPENED
@@ -83,6 +83,21 @@ async def restore(path: Path, key: bytes, url: str, new_key: bytes | None, table
             await source.close()
     finally:
         _remove(work)
+
+
+async def has_entries(url: str) -> bool:
+    """Whether somebody's entries lie in this PostgreSQL; makes no tables in it. Raises as Journal.open does."""
+    engine = postgres_engine(url, False)
+    try:
+        async with engine.connect() as c:
+            made = await fetch(c, "select 1 where to_regclass('lane') is not null")
+            return bool(made and await fetch(c, "select 1 from lane limit 1"))
+    except Exception as error:
+        if meant := refusal(error):
+            raise meant from error
+        raise
+    finally:
+        await engine.dispose()
 
 
 def _copy_file(source: Path, source_key: bytes, target: Path, target_key: bytes) -> None:
