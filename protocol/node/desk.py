@@ -21,7 +21,7 @@ import msgspec
 from protocol import certificate as certificates
 from protocol import entry, lane, tables
 from protocol.certificate import Certificate
-from protocol.commands import Command, EndPost, SealDispute
+from protocol.commands import Command, EndPost, IssueCode, SealDispute
 from protocol.events import Actor, DisputeLogged, Draft, NodeEnrolled, NodeRevoked, TableSet, TextBody, facts_of
 from protocol.node import adopting, observe, sealing
 from protocol.node.bodies import erase_bodies, expect_files
@@ -199,11 +199,12 @@ class Desk:
 
     async def _submit(self, command: Command, actor: Actor, occurred_ms: int, offset_ms: int | None) -> Outcome:
         async with self.journal.writing(brief=True) as w:
-            known = await _accepted(w, command.id, actor.person)
+            asked, known = self._asked(w), await _accepted(w, command.id, actor.person)
+            if known and isinstance(command, IssueCode):  # whoever hears it opens the account again: judged by the posts of now
+                await decide(asked, command, actor)
             if known:
                 return known
             self._may_write(actor.office)
-            asked = self._asked(w)
             if isinstance(command, SealDispute):
                 drafts, author = [self._sealed(command, actor, occurred_ms)], NODE
             else:

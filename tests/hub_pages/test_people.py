@@ -112,6 +112,26 @@ async def test_an_operator_makes_no_admin_and_signs_in_as_nobody_who_reads_what_
     assert "谁能看密封件" not in (await hub.client.get("/people", headers={"accept": "text/html"})).text
 
 
+async def test_a_form_sent_before_the_person_became_the_reader_opens_no_account_afterwards(hub: Hub):
+    """Every form that gave a code, sent once more: as it was, and with another account."""
+    typed = form(account="cen")
+    person = (await hub.post("/people", typed, 201))["person"]
+    code, more = {"command_id": new_id(), "account": "cen"}, form()
+    await hub.post(f"/people/{person}/code", code, 201)
+    other = (await hub.post("/people", more, 201))["person"]  # at work elsewhere: no account here
+    await hub.sign_in("admin")
+    for whom in (person, other):
+        await hub.post(f"/people/{whom}/post", {"command_id": new_id(), "office": ROOT, "kind": "discipline"}, 201)
+    seen = (await hub.client.get("/people", headers={"accept": "text/html"})).text
+    assert "由卞主任给账号 cen 发了新登录码" in seen
+    await hub.sign_in("operator")
+    before = await hub.root.people.accounts()
+    assert "account" in (await hub.post("/people", {**typed, "account": "spy"}, 422))["wrong"]
+    for path, again in (("/people", typed), (f"/people/{person}/code", code), ("/people", {**more, "account": "spy"})):
+        assert (await hub.post(path, again, 403))["code"] == "not_allowed", path
+    assert await hub.root.people.accounts() == before
+
+
 async def test_the_admin_helps_the_reader_in_and_that_is_seen(hub: Hub):
     await hub.sign_in("admin")
     person = await hub.person("纪检专岗")

@@ -1,7 +1,7 @@
 """人员: who works where. A person, a post and, on this machine, a first sign-in by one-time code, made in one step.
 
     GET /people?office=&text=            persons of the office and below
-    POST /people                         RegisterPerson + GivePost (+ an account here); JSON gives {person, post, account, code}
+    POST /people                         RegisterPerson + GivePost (+ IssueCode: an account here); JSON gives {person, post, account, code}
     POST /people/{person}/post           a further post for a person who is there; one that opens what is sealed comes with a new code
     POST /people/{person}/end            EndPost
     POST /people/{person}/account        IssueCode: an account of this machine for who is there already
@@ -168,6 +168,20 @@ async def _checked(request: Request, form: dict[str, str], person: str) -> None:
     if "field" in node.tables().post_powers(form.get("kind", "")) and form.get("home") not in ("", None, node.certificate.node):
         raise Refused("field_impossible", field="account", what="登录账号", why="手机归别的机器，账号要在那台机器上开")
     await node.people.check_free(name, person)
+    if any(whose == person and known != name for known, whose in await node.people.accounts()):
+        raise Refused("field_impossible", field="account", what="登录账号", why="他在本机已经有账号")
+
+
+async def _let_in(request: Request, person: str, account: str, command_id: str) -> None:
+    """Who gives a code is written first, by an id that no other account has. Raises Refused."""
+    command = _built(IssueCode, id=derive(command_id, f"code {account}"), person=person, account=account)
+    await node_of(request).desk.submit(command, actor_of(request))
+
+
+async def _opened(request: Request, person: str, account: str, command_id: str) -> str:
+    """An account here, new; its one-time code. Raises Refused."""
+    await _let_in(request, person, account, command_id)
+    return await node_of(request).people.add_account(account, person, None, node_of(request).clock())
 
 
 @post("/people", status_code=200)
@@ -189,7 +203,7 @@ async def register(request: Request) -> Response[Any]:
         await node.desk.submit(registered, actor)
         await node.desk.submit(given, actor)
         account = form.get("account", "")
-        code = await node.people.add_account(account, person, None, node.clock()) if account else ""
+        code = await _opened(request, person, account, command_id) if account else ""
     except Refused as refusal:
         return await _again(request, form, refusal)
     return await _made(request, Made(person, given.post, registered.name, account, code))
@@ -211,7 +225,7 @@ async def give(request: Request, person: FromPath[str]) -> Response[Any]:
         if people_rules.is_guarded(node.tables().post_powers(form.get("kind", "")), given.office) and person != actor.person:
             # whoever opened the account before may know its password
             for account in [name for name, whose in await node.people.accounts() if whose == person]:
-                await node.desk.submit(IssueCode(id=derive(given.id, f"code {account}"), person=person, account=account), actor)
+                await _let_in(request, person, account, given.id)
                 code = await node.people.passwd(account, None, node.clock())
     except Refused as refusal:
         return await _again(request, form, refusal)
@@ -236,7 +250,7 @@ async def new_code(request: Request, person: FromPath[str]) -> Response[Any]:
     name = form.get("account", "")
     if person not in {row.person for row in await node.reads.people(actor)} or (name, person) not in await node.people.accounts():
         raise Refused("page_unknown")
-    await node.desk.submit(_built(IssueCode, id=form.get("command_id", ""), person=person, account=name), actor)
+    await _let_in(request, person, name, form.get("command_id", ""))
     code = await node.people.passwd(name, None, node.clock())
     return await _made(request, Made(person, "", await node.reads.person_name(person), name, code, ended=True))
 
@@ -254,8 +268,7 @@ async def new_account(request: Request, person: FromPath[str]) -> Response[Any]:
         await _checked(request, form, person)
         if any(whose == person for _, whose in await node.people.accounts()):
             raise Refused("field_impossible", field="account", what="登录账号", why="他在本机已经有账号")
-        await node.desk.submit(_built(IssueCode, id=form.get("command_id", ""), person=person, account=name), actor)
-        code = await node.people.add_account(name, person, None, node.clock())
+        code = await _opened(request, person, name, form.get("command_id", ""))
     except Refused as refusal:
         return await _again(request, form, refusal)
     return await _made(request, Made(person, "", await node.reads.person_name(person), name, code))
