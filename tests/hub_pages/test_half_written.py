@@ -4,8 +4,10 @@ import html
 import re
 from urllib.parse import urlencode
 
+import msgspec
 import pytest
 
+from protocol.node.unsaved import Draft
 from tests.hub_pages.world import JSON, PASSWORD, Hub
 from tests.node.desk_kit import new_id
 
@@ -17,6 +19,17 @@ async def kept(hub: Hub, form: str, field: str) -> None:
     draft = {"form": form, "tab": "a tab", "command": new_id(), "fields": [[field, WORDS]]}
     answer = await hub.client.post("/drafts", json=draft, headers=JSON)
     assert answer.status_code == 200, answer.text
+
+
+async def test_a_form_comes_back_without_the_post_that_its_page_was_made_for(hub: Hub):
+    """Else it is refused for good after another post of the person was chosen. Kept by a program of today, and of before."""
+    form, person = "/cases/1/AddParty ", await hub.person("卞主任")
+    fields = [("page_person", person), ("page_post", "operator.00000000"), ("reason", WORDS)]
+    draft = Draft(form, "a tab", new_id(), fields)
+    assert (await hub.client.post("/drafts", json=msgspec.to_builtins(draft), headers=JSON)).status_code == 200
+    await hub.root.unsaved.keep(person, msgspec.structs.replace(draft, tab="another"))
+    found = (await hub.client.post("/drafts/find", json={"forms": [form]}, headers=JSON)).json()["drafts"]
+    assert [one["fields"] for one in found] == [[["reason", WORDS]]] * 2
 
 
 @pytest.mark.parametrize(

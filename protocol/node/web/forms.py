@@ -32,7 +32,7 @@ FOLDED: Final = ("address", "id_number", "birth_year")  # of each party of a reg
 LISTS: Final = ("terms", "due", "units")
 # A control named `form` would hide the form's own property of that name from every script of the page (htmx could not send it).
 CONTROLS: Final = {"form": "paper_form"}
-PAGE_PERSON, PAGE_POST = "page_person", "page_post"
+OF_PAGE = PAGE_PERSON, PAGE_POST = "page_person", "page_post"
 DIGITS_MAX: Final = 18  # of a whole number; an amount or a time in ms has fewer
 TRUE: Final = ("true", "on", "1", "yes")
 
@@ -106,7 +106,7 @@ def typed(pairs: Iterable[tuple[str, Any]]) -> Typed:
     """The text fields of a form, every name with all its values; files and anything else that is no text are left out."""
     found: Typed = {}
     for name, value in pairs:
-        if isinstance(value, str) and name not in (PAGE_PERSON, PAGE_POST):
+        if isinstance(value, str) and name not in OF_PAGE:
             found.setdefault(name, []).append(value.replace("\r\n", "\n").strip())
     return found
 

@@ -7,6 +7,7 @@ for the same office.
     GET  /drafts/open?of=&tab=      leads to the form that it belongs to; where that step is not offered any more its words are read there
     POST /drafts/forget      of, tab: thrown away there
 
+For whom and by which post the page was made is none of it (whose.py): given back, the form of one post would be refused by another for good.
 What is, or sounds like, an accusation is kept nowhere and wiped where it was: it belongs into 密封转交.
 """
 
@@ -47,6 +48,11 @@ async def _asked(request: Request, kind: type[_Asked]) -> _Asked:
         raise Refused("form_incomplete", count=1) from None
 
 
+def _typed(draft: Draft) -> Draft:
+    """Also of one that was kept with the rest."""
+    return msgspec.structs.replace(draft, fields=[field for field in draft.fields if field[0] not in forms.OF_PAGE])
+
+
 def is_sealed(request: Request, draft: Draft) -> bool:
     tables = node_of(request).tables()
     if any(word in draft.form for word in SEALS):
@@ -60,7 +66,7 @@ def is_sealed(request: Request, draft: Draft) -> bool:
 @post("/drafts", status_code=200)
 async def keep(request: Request) -> Response[Any]:
     node, person, office = node_of(request), actor_of(request).person, actor_of(request).office
-    draft = msgspec.structs.replace(await _asked(request, Draft), office=office)
+    draft = msgspec.structs.replace(_typed(await _asked(request, Draft)), office=office)
     if is_sealed(request, draft):
         await node.unsaved.drop(person, draft.form, draft.tab, office)
         return twin({"sealed": True})
@@ -75,7 +81,7 @@ async def find(request: Request) -> Response[Any]:
     saved = [
         {"form": one.form, "tab": one.tab, "case": derive(one.command, "case") if one.form.startswith("/cases ") else ""} for one in done
     ]
-    return twin({"drafts": [draft for draft in drafts if draft not in done], "saved": saved})
+    return twin({"drafts": [_typed(draft) for draft in drafts if draft not in done], "saved": saved})
 
 
 @post("/drafts/drop", status_code=200)
