@@ -42,6 +42,7 @@ from protocol.problem import Refused
 
 PHONE_S_MAX: Final = FIELD_SESSION_MS_MAX // 1000  # as long as the node may keep its session; a desk's cookie ends with the browser
 PHONE: Final = "/task"
+STREAM: Final = "/stream"
 CARRY_CHARS_MAX: Final = 200_000
 CHOICE_S: Final = 365 * 86_400
 
@@ -61,7 +62,11 @@ async def before(request: Request) -> Response[Any] | None:
     request.state.actor = None
     if public == "file" or not token:
         return None if public else await sign_in_first(request)
-    request.state.actor = await node.people.actor(token, node.clock())
+    if request.url.path == STREAM:  # what a page asks by itself is no use of the session
+        idle_counts = not getattr(request.app.state.views.get(request.query_params.get("view", "")), "stays", False)
+        request.state.actor = await node.people.standing(token, node.clock(), idle_counts=idle_counts)
+    else:
+        request.state.actor = await node.people.actor(token, node.clock())
     if request.state.actor is None and not public:
         if await node.people.must_choose_password(token):
             return Redirect("/password", status_code=303)
@@ -77,7 +82,7 @@ async def sign_in_first(request: Request) -> Response[Any]:
     refusal = Refused("sign_in_needed")
     if wants_json(request):
         return refused_twin(request, refusal)
-    if request.url.path == "/stream":
+    if request.url.path == STREAM:
         return fragment(request, "_expired.html", status=401)
     if request.method == "GET":
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -115,7 +120,7 @@ async def page_of_another(request: Request) -> Response[Any] | None:
     is_of_another = theirs not in ("", actor.person)
     if not is_of_another and (post in ("", actor.post) or opt.get("of_any_post")):
         return None
-    if request.url.path == "/stream":
+    if request.url.path == STREAM:
         return Response("", status_code=409)
     refusal = await _not_theirs(request, "page", theirs, post)
     if request.method == "GET" and is_htmx(request):
