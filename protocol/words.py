@@ -312,6 +312,13 @@ _OF_PEOPLE: Final = frozenset(
 )
 # (kind, label) of the lines whose text is words of ours, not what somebody wrote and no name
 OURS: Final = frozenset((kind, label) for kind, line in _SHOWN.items() for label, _, _, convert in line if convert not in _OF_PEOPLE)
+# (kind, label) of the lines whose text somebody wrote in words of their own
+WRITTEN: Final = frozenset(
+    (kind, label)
+    for kind, line in _SHOWN.items()
+    for label, in_facts, _, convert in line
+    if not in_facts and convert in (_CONVERT["text"], _CONVERT["terms"])
+)
 
 
 def shown(kind: str, facts: Any, body: Any, tables: Tables) -> dict[str, str]:

@@ -40,6 +40,9 @@ _SUBJECTS: Final = (
 )
 
 
+TOO: Final = (
+    _SAME.format(first="subject = :case", also="") + " select subject from same where subject <> :case order by subject"
+)  # whose words go with its own
 MATTER: Final = (  # every other case of the same matter as :case, also the one that it was merged into
     _SAME.format(first="subject = :case", also=" or s.subject = r.merged_into")
     + " select subject from same where subject <> :case order by subject"

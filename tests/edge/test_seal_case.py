@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from protocol.calendar import DAY_MS
-from protocol.commands import AddNote, CorrectDispute, EscalateDispute, Party, RequestTask, TakeUpDispute
+from protocol.commands import AddNote, CorrectDispute, EscalateDispute, MergeDispute, Party, RequestTask, SetRisk, TakeUpDispute
 from tests.edge.pages_kit import JSON, at, form_of
 from tests.edge.rig import Rig
 from tests.node.desk_kit import TOWN, VILLAGE, new_id
@@ -68,7 +68,8 @@ async def test_all_that_was_told_goes_along_as_it_stands_now(rig: Rig):
         await rig.say("village", AddNote(id=new_id(), case=subject, text=text))
     async with at(rig, "village") as client:
         form = form_of((await client.get(f"/cases/{subject}/seal")).text, "seal-case")
-        assert form["account"] == "\n".join([long, *notes]), "nothing cut, the wrong words left out"
+        want = [long, "发生地点：三组菜地", "更正 原因：记错了", *notes]
+        assert form["account"] == "\n".join(want), "nothing cut, the wrong words left out"
         too_long = await client.post(f"/cases/{subject}/seal", data={**form, "sure": "1", "account": "长" * 20_001})
         assert too_long.status_code == 422 and "20000" in too_long.text
         assert (await client.post(f"/cases/{subject}/seal", data={**form, "sure": "1"})).status_code == 200
@@ -76,6 +77,26 @@ async def test_all_that_was_told_goes_along_as_it_stands_now(rig: Rig):
     root = rig.web("root").node
     (report,) = await root.reads.sealed(root.actor("discipline", "330523/u12"))
     assert report.account == form["account"]
+
+
+async def test_what_was_merged_in_and_every_other_word_goes_along_too(rig: Rig):
+    """All of it is erased: the case that was merged in, reasons, what had been done, the account that a visit got. Each once."""
+    subject = await logged(rig)
+    other, third = "第二件里反映人说主任收了五万", Party("褚月娥", phone="13700008888")
+    second = await rig.log("village", account=other, parties=[third], place_text="")
+    await rig.say("village", MergeDispute(id=new_id(), case=second, into=subject, reason="说的是同一件事"))
+    await rig.say("village", SetRisk(id=new_id(), case=subject, risk="yellow", reason="他说主任收了钱"))
+    escalated = EscalateDispute(id=new_id(), case=subject, to=TOWN, reason="村里查不了账", tried="去过主任家两回")
+    await rig.say("village", escalated)
+    due_ms = rig.county.clock() + DAY_MS
+    task = RequestTask(id=new_id(), case=subject, to=TOWN, purpose="去问存折的事", purpose_kind="visit", due_ms=due_ms, summary=ACCOUNT)
+    await rig.say("village", task)
+    async with at(rig, "village") as client:
+        form = form_of((await client.get(f"/cases/{subject}/seal")).text, "seal-case")
+    told = form["account"]
+    for words in (ACCOUNT, other, "同一件事", "他说主任收了钱", "上报 原因：村里查不了账", "做过的工作：去过主任家两回", "去问存折的事"):
+        assert told.count(words) == 1, words
+    assert "当事人：褚月娥 13700008888" in told and form["accuser"] == "匡守义"
 
 
 async def test_a_note_that_was_on_its_way_when_it_was_sealed_is_erased_when_it_arrives(rig: Rig):
@@ -114,11 +135,13 @@ async def test_only_the_holder_may_and_a_higher_holder_reaches_the_villages_word
 async def test_the_page_names_where_else_the_words_stay_for_a_while(rig: Rig):
     subject = await logged(rig)
     async with at(rig, "village") as client:
-        assert "别处也有" not in (await client.get(f"/cases/{subject}/seal")).text
+        page = (await client.get(f"/cases/{subject}/seal")).text
+        assert "别处也有" not in page and "别处自己记的" not in page
         due_ms = rig.county.clock() + DAY_MS
         asked = RequestTask(id=new_id(), case=subject, to=TOWN, purpose="问问", purpose_kind="visit", due_ms=due_ms, summary=ACCOUNT)
         await rig.say("village", asked)
         page = (await client.get(f"/cases/{subject}/seal")).text
+        assert "别处自己记的，这里看不到" in page
         assert "别处也有" in page and "请这里协助过：天子湖镇综治中心" in page
 
 

@@ -28,6 +28,7 @@ from protocol.tables import Tables
 ITEMS_MAX: Final = 200
 INSTEAD_CHARS_MAX: Final = 500
 GROUNDS: Final = "erase_ground"
+OPINION: Final = "内部意见"
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -39,10 +40,10 @@ class Held(msgspec.Struct, frozen=True):
     may: bool
 
 
-async def others_of(request: Request, case: Case) -> list[Case]:
-    """The same matter in other ledgers or under other numbers (转办, 并案), as far as it may be seen here."""
+async def others_of(request: Request, case: Case, which: str = removing.MATTER) -> list[Case]:
+    """The same matter in other ledgers or under other numbers (转办, 并案), as far as it may be seen here. which: a query of removing.py."""
     node, found = node_of(request), list[Case]()
-    for (subject,) in await node.journal.select(removing.MATTER, {"case": case.id}):
+    for (subject,) in await node.journal.select(which, {"case": case.id}):
         try:
             found.append(await node.reads.case(actor_of(request), subject))
         except Refused:
@@ -56,7 +57,7 @@ async def held(request: Request, case: Case, others: list[Case]) -> list[Held]:
     parts: list[tuple[str, list[Line]]] = []
     for one in (case, *others):
         parts.append(("经过", one.lines))
-        parts += [("内部意见", companion.lines) for companion in await node.reads.companions(actor, one.id)]
+        parts += [(OPINION, companion.lines) for companion in await node.reads.companions(actor, one.id)]
         for row in await node.reads.tasks(actor, case=one.id):
             for subject in (row.subject, linked_id(row.subject)):
                 try:

@@ -1,6 +1,7 @@
 """改为密封: what was logged as a dispute turns out to be an accusation. Its content is sealed, then every word of it here is erased.
 
-GET  /cases/{id}/seal     what will be sealed, to be mended first, and where else its words lie (node/removing.py); nothing is written
+GET  /cases/{id}/seal     what will be sealed, to be mended first: all that was written about the matter, for all of it is erased; and where else
+                          its words lie (node/removing.py), read here or not. Nothing is written
 POST /cases/{id}/seal     SealDispute by an id of its own, then RemoveDispute; the receipt number is told once
 
 The two commands have two random ids, so that nobody finds the sealed report from the case by comparing ids. Broken off between them,
@@ -15,38 +16,76 @@ from litestar.params import FromPath
 from protocol import dispute
 from protocol.case import Case
 from protocol.commands import RemoveDispute, SealDispute
+from protocol.drafts import title_of
+from protocol.node import removing
 from protocol.node.web import forms
 from protocol.node.web.cases import context_of
-from protocol.node.web.erasing import others_of
+from protocol.node.web.erasing import OPINION, held, others_of
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
 from protocol.problem import Refused
+from protocol.words import EVENT_NAMES, WRITTEN
 
-SAID: Final = ("MediationRecorded", "NoteAdded")  # whose words may belong into the report, after what the case is about
+BARE: Final = (("MediationRecorded", "经过"), ("NoteAdded", "备注"))  # goes along without the name of its step
+
+
+def _first(one: Case) -> list[tuple[str, str]]:
+    """(name, words) of what it is about, as it stands after corrections."""
+    title = "" if one.title in one.account else one.title
+    return [("", one.account), ("标题", title), ("发生地点", one.place_text)]
+
+
+async def _told(request: Request, case: Case, others: list[Case]) -> str:
+    """All that people wrote of the case, of what goes with it and of its tasks, each once, whole: what is left out is erased."""
+    cases, tables = {one.id: one for one in (case, *others)}, node_of(request).tables()
+    made = {title_of(one.parties, tables.type_name(one.type)) for one in cases.values() if one.parties}  # nobody wrote that
+    found: dict[str, str] = {}  # words → name of the step
+    for row in await held(request, case, others):
+        line = row.line
+        if line.kind == "DisputeLogged" and line.head.subject in cases:
+            said = _first(cases[line.head.subject])
+        elif row.of == OPINION:
+            continue  # stays where it is
+        else:
+            written = [(label, text) for label, text in line.text.items() if (line.kind, label) in WRITTEN]
+            name = EVENT_NAMES[line.kind] if written else ""
+            said = [("" if (line.kind, label) in BARE else f"{name} {label}", text) for label, text in written]
+        for name, text in said:
+            found.setdefault(text, name)
+    return "\n".join(f"{name}：{text}" if name else text for text, name in found.items() if text and text not in made)
+
+
+def _others_named(case: Case, others: list[Case], told: set[str]) -> str:
+    """Names and telephones of whoever else is a party, told: who stands in a field of their own."""
+    parties = dict.fromkeys((p.name, p.phone) for one in (case, *others) for p in one.parties if p.name not in told)
+    return "当事人：" + "、".join(f"{name} {phone}".strip() for name, phone in parties) if parties else ""
 
 
 async def sealing_context(request: Request, subject: str) -> dict[str, Any]:
     """Raises Refused case_unknown."""
     node, actor = node_of(request), actor_of(request)
     case: Case = await node.reads.case(actor, subject)
-    texts = [line.text.get(label, "") for line in case.lines if line.kind in SAID for label in ("经过", "备注")]
+    others = await others_of(request, case, removing.TOO)
     mine = next((p for p in case.parties if p.side == "applicant"), None)
+    accused = [p.name for p in case.parties if p.side == "respondent"]
+    more = _others_named(case, others, {*accused, *([mine.name] if mine else [])})
     first = {
-        "account": "\n".join(dict.fromkeys(text for text in (case.account, *texts) if text)),  # whole: what is left out is erased
+        "account": "\n".join(filter(None, (await _told(request, case, others), more))),
         "accuser": mine.name if mine else "",
         "contact": mine.phone if mine else "",
-        "accused": "、".join(p.name for p in case.parties if p.side == "respondent"),
+        "accused": "、".join(accused),
     }
     offered = {step.command: step for step in dispute.steps(case, actor, context_of(request))}
     tasks = await node.reads.tasks(actor, case=subject)
     elsewhere = [("转给了", case.transfer.to)] if case.transfer else []
     elsewhere += [("从这里转来", case.logged_office)] if case.predecessor else []
-    elsewhere += [
-        ("并进来的", one.ledger)
-        for one in await others_of(request, case)
-        if one.merged_into == subject != one.predecessor and one.ledger != case.ledger
-    ]
+    elsewhere += [("并进来的", one.ledger) for one in others if one.merged_into == subject != one.predecessor and one.ledger != case.ledger]
     elsewhere += [("请这里协助过", row.unit) for row in tasks if row.link and row.unit]
+    every = [case, *others]
+    linked = {id_ for one in every for id_ in (one.predecessor, one.successor) if id_} - {one.id for one in every}
+    known = {row[0] for row in await node.journal.select(removing.TOO, {"case": subject})}
     return {
+        "unread": bool(linked or known - {one.id for one in others} or any(row.link for row in tasks)),
+        "files": sum(len(one.blobs) for one in every),
         "elsewhere": list(dict.fromkeys(elsewhere)),
         "case": case,
         "step": offered.get("RemoveDispute"),
