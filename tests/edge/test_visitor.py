@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from protocol.tables import Tables
 from tests.edge.pages_kit import HTMX, JSON, at, form_of
 from tests.edge.rig import Rig
+from tests.node.desk_kit import TOWN, VILLAGE, new_id
 
 
 @pytest.fixture
@@ -42,3 +44,15 @@ async def test_one_visitor_with_three_matters_is_typed_once(rig: Rig):
     await rig.everywhere()
     async with at(rig, "town") as client:
         assert (await client.get(f"/cases/new?with={cases[0]}", headers=JSON)).status_code == 404, "another office's visitor"
+
+
+async def test_a_half_written_further_matter_goes_on_where_its_place_was_merged_into(rig: Rig, monkeypatch: pytest.MonkeyPatch):
+    case, words = await rig.log("village"), "还有一件：押金不退"
+    await rig.everywhere()
+    monkeypatch.setattr(Tables, "places_merged_into", lambda _, path: (VILLAGE,) if path == TOWN else ())
+    async with at(rig, "town") as client:
+        draft = {"form": f"/cases {case}", "tab": "a", "command": new_id(), "fields": [["visit", case], ["account", words]]}
+        assert (await client.post("/drafts", json=draft, headers=JSON)).status_code == 200
+        opened = await client.get("/drafts/open", params={"of": f"/cases {case}", "tab": "a"})
+        assert opened.headers.get("location") == f"/cases/new?with={case}"
+        assert "同一次来访" in (await client.get(opened.headers["location"])).text

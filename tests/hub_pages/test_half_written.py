@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
+from protocol.commands import RecallTask
+from protocol.entry import derive
 from protocol.node.unsaved import Draft
 from tests.hub_pages.world import JSON, PASSWORD, Hub
 from tests.node.desk_kit import new_id
@@ -56,6 +58,26 @@ async def test_what_is_half_written_is_on_today_and_leads_to_its_form(hub: Hub, 
     page = await hub.client.get(html.unescape(address), follow_redirects=True)
     assert page.status_code == 200
     assert f'action="{action}"' in page.text
+
+
+async def test_a_case_that_moved_on_has_no_form_to_transfer_it_and_the_words_are_read(hub: Hub):
+    case = await hub.handed_down("田埂地界")
+    await kept(hub, f"/cases/{case}/TransferDispute ", "reason")
+    page = await hub.client.get("/drafts/open", params={"of": f"/cases/{case}/TransferDispute ", "tab": "a tab"}, follow_redirects=True)
+    assert (WORDS in page.text, "不要了" in page.text) == (True, True)
+
+
+async def test_a_visit_that_was_recalled_for_another_still_gets_one(hub: Hub):
+    """The recall was written, the new task not: the form goes on by its command, from 今天 and after signing in anew."""
+    task, command = await hub.send(), new_id()
+    action = f"/tasks/{task}/ask/ReassignTask"
+    recall = RecallTask(id=derive(command, "reassign recall"), task=task, reason="改派给陈立新")
+    await hub.root.say(recall, hub.actor())
+    draft = {"form": f"{action} ", "tab": "a tab", "command": command, "fields": [["command_id", command], ["reason", WORDS]]}
+    assert (await hub.client.post("/drafts", json=draft, headers=JSON)).status_code == 200
+    page = await hub.client.get("/drafts/open", params={"of": f"{action} ", "tab": "a tab"}, follow_redirects=True)
+    for text in (page.text, await carried(hub, action, {"command_id": command, "reason": WORDS})):
+        assert (f'action="{action}"' in text, command in text, "还没有派给新的人" in text) == (True, True, True)
 
 
 async def carried(hub: Hub, path: str, sent: dict[str, object], **more: object) -> str:

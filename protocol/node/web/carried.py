@@ -38,7 +38,7 @@ OWN_PAGES: Final = {
     "AssignTask": "dispatch", "TransferDispute": "transfer", "RequestTask": "ask", "AddParty": "parties", "CorrectParty": "parties",
     "WithdrawParty": "parties", "DecideReview": "", "erase": "erase",
 }  # fmt: skip
-ALWAYS: Final = ("AssignTask", "TransferDispute")  # their pages show the form also to whom they say that it is not for now
+ALWAYS: Final = ("AssignTask",)  # its page shows the form also to whom it says that it is not for now
 ABOUT: Final = ("item", "visit", "party_id")  # as _drafts.js: where one page has several forms that are sent to one address
 
 
@@ -71,14 +71,14 @@ def about_of(form: forms.Typed) -> str:
     return next((form[name][0] for name in ABOUT if form.get(name)), "")
 
 
-async def is_offered(request: Request, path: str, about: str) -> bool:
-    """Whether a page has the form that is sent to `path`, for whoever is signed in. about: which of several there."""
+async def is_offered(request: Request, path: str, about: str, form: forms.Typed) -> bool:
+    """Whether a page has the form that is sent to `path`, for whoever is signed in. about: which of several there · form: what was typed."""
     try:
         match path.strip("/").split("/"):
             case ["cases"]:
                 if not may(request, "log"):
                     return False
-                return not about or (await node_of(request).reads.case(actor_of(request), about)).logged_office == actor_of(request).office
+                return not about or (await node_of(request).reads.case(actor_of(request), about)).logged_office in actor_of(request).offices
             case ["cases", subject, step] if step in STEP_NAMES:
                 return await _of_case(request, subject, step, about)
             case ["tasks", subject, step] if step in visits.COMMANDS:
@@ -87,7 +87,7 @@ async def is_offered(request: Request, path: str, about: str) -> bool:
                     return False
                 return step in visits.forms_of(task, actor_of(request), context_of(request))
             case ["tasks", subject, "ask", step]:
-                await task_steps.question(request, subject, step)
+                await task_steps.question(request, subject, step, forms.shown(form))  # 改派 goes on after its recall
     except Refused:
         return False
     return True
@@ -108,8 +108,8 @@ async def _of_case(request: Request, subject: str, step: str, about: str) -> boo
     return True
 
 
-def page_of(path: str, about: str) -> str:
-    """Where the form stands that would be sent there."""
+def page_of(path: str, about: str, command: str) -> str:
+    """Where the form stands that would be sent there, by that command."""
     match path.strip("/").split("/"):
         case ["cases"]:
             return f"/cases/new?{urlencode({'with': about})}" if about else "/cases/new"
@@ -117,7 +117,9 @@ def page_of(path: str, about: str) -> str:
             return f"/cases/{subject}/{OWN_PAGES[step]}".rstrip("/") if step in OWN_PAGES else f"/cases/{subject}?step={step}"
         case ["tasks", subject, _]:
             return f"/tasks/{subject}"
-    return path  # tasks/SUBJECT/ask/STEP is a page of its own
+        case ["tasks", _, "ask", _]:
+            return f"{path}?{urlencode({'command_id': command})}"
+    return path
 
 
 async def left(request: Request, path: str, form: forms.Typed, draft: Draft | None = None) -> Response[Any]:

@@ -113,7 +113,7 @@ async def _shown(
     typed: dict[str, Any] = {name: values[0] for name, values in form.items()}
     told = {"form": typed, "wrong": wrong, "sentence": sentence, "asked": typed.get("party_id") or NEW, "doing": command}
     path = f"/cases/{subject}/{command}"
-    if not await carried.is_offered(request, path, carried.about_of(form)):  # nobody's row: what was typed is read at the top
+    if not await carried.is_offered(request, path, carried.about_of(form), form):  # nobody's row: what was typed is read at the top
         told["left"] = carried.words_of(path, form)
     return await page(request, "parties.html", status=status, **{**await parties_context(request, subject), **told})
 

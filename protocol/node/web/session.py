@@ -225,7 +225,7 @@ async def _signed_in(request: Request, form: dict[str, str]) -> Response[Any]:
 
 async def _reopened(request: Request, path: str, form: forms.Typed, has_file: bool) -> Response[Any]:
     """The form that was being sent when the session had ended, filled again, or its words where no page has it any more; nothing is written."""
-    if not await carried.is_offered(request, path, carried.about_of(form)):
+    if not await carried.is_offered(request, path, carried.about_of(form), form):
         return await carried.left(request, path, form)
     match path.strip("/").split("/"):
         case ["cases"]:

@@ -1,6 +1,6 @@
 """催办, 撤回, 改派 of a task, from the list of who is out: one click asks, and says what will happen to whom; the second does it.
 
-    GET  /tasks/{id}/ask/UrgeTask | RecallTask | ReassignTask     the question; with htmx the form alone, for a pane
+    GET  /tasks/{id}/ask/UrgeTask | RecallTask | ReassignTask?command_id=    the question; with htmx the form alone, for a pane
     POST the same                                                  does it; 422 gives the form back as typed
 
 改派 is two commands whose ids derive from the form's own: the old task is recalled, then a new one with the same contents is sent.
@@ -104,7 +104,9 @@ async def candidates_of(request: Request, task: Task) -> Choices:
 
 @get("/tasks/{subject:str}/ask/{step:str}")
 async def ask(request: Request, subject: FromPath[str], step: FromPath[str]) -> Response[Any]:
-    return await _shown(request, await question(request, subject, step))
+    """`command_id`: of a form that was answered before; 改派 goes on where it stopped."""
+    begun = request.query_params.get("command_id", "")
+    return await _shown(request, await question(request, subject, step, {"command_id": begun} if begun else None))
 
 
 async def form_page(request: Request, subject: str, step: str, form: forms.Typed) -> Response[Any]:

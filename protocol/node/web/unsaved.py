@@ -98,9 +98,10 @@ async def open_draft(request: Request, of: FromQuery[str] = "", tab: FromQuery[s
     path, _, about = of.partition(" ")
     if draft is None:  # saved or thrown away since
         return Redirect("/", status_code=303)
-    if await carried.is_offered(request, path, about):
-        return Redirect(carried.page_of(path, about), status_code=303)
-    return await carried.left(request, path, forms.typed(draft.fields), draft)
+    form = forms.typed(draft.fields)
+    if await carried.is_offered(request, path, about, form):
+        return Redirect(carried.page_of(path, about, draft.command), status_code=303)
+    return await carried.left(request, path, form, draft)
 
 
 @post("/drafts/forget")
