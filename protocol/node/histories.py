@@ -15,7 +15,7 @@ from protocol import certificate as certificates
 from protocol import entry, lane, place
 from protocol.access import CASE_POWERS, in_region
 from protocol.entry import Admitted
-from protocol.events import Actor, BranchDecided, body_of, facts_of
+from protocol.events import Actor, BodyErased, BranchDecided, body_of, facts_of
 from protocol.node.adopting import OWN_WORK, decision_subject
 from protocol.node.journal import Journal
 from protocol.node.journal import branches as kept
@@ -30,7 +30,8 @@ SHOWN_MAX = 100  # entries of one history on the page; the rest is counted
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One entry. person: a name, "" for the node itself · at_ms: by the writer's clock · decision: adopt, contest, "" (open) · may: decide."""
+    """One entry. person: a name, "" for the node itself · at_ms: by the writer's clock · decision: adopt, contest, "" (open) · may: decide
+    · erased: it has no words here, ground: of the law that took them ("" = they have not come)."""
 
     seq: int
     hash: str
@@ -42,6 +43,7 @@ class Line(msgspec.Struct, frozen=True):
     received_ms: int
     text: Mapping[str, str]
     erased: bool
+    ground: str = ""
     decision: str = ""
     may: bool = False
 
@@ -86,7 +88,8 @@ async def _fork(c: AsyncConnection, shelf: Shelf, signer: Signer, actor: Actor, 
     sql = f"{SELECT} where ledger = :ledger and origin = :origin and seq >= :left order by seq limit :most"
     here = [stored(row) for row in await fetch(c, sql, {"ledger": ledger, "origin": origin, "left": left, "most": SHOWN_MAX})]
     decisions = await _decisions(c, rows)
-    says = _Says(shelf, signer, actor, decisions, await _names(c, [*(e.head for e in here), *(row.head for row in rows)]))
+    grounds = await _grounds(c, {one.subject for one in (*here, *rows) if one.admitted.erased})
+    says = _Says(shelf, signer, actor, decisions, await _names(c, [*(e.head for e in here), *(row.head for row in rows)]), grounds)
     others = [_back(rows, end) for end in sorted(ends, key=lambda row: (-row.seq, row.hash))]
     node = entry.node_of(origin)
     known = shelf.certificates.get(node)
@@ -107,8 +110,17 @@ def _back(rows: Sequence[Branched], end: Branched) -> list[Branched]:
 
 
 class _Says:
-    def __init__(self, shelf: Shelf, signer: Signer, actor: Actor, decisions: Mapping[bytes, str], names: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        shelf: Shelf,
+        signer: Signer,
+        actor: Actor,
+        decisions: Mapping[bytes, str],
+        names: Mapping[str, str],
+        grounds: Mapping[tuple[str, str, str, int], str],
+    ) -> None:
         self.shelf, self.signer, self.actor, self.decisions, self.names = shelf, signer, actor, decisions, names
+        self.grounds = grounds
 
     def line(self, seq: int, hash_: bytes, admitted: Admitted, subject: str, row: Branched | None = None) -> Line:
         head, facts = admitted.head, facts_of(admitted.head)
@@ -120,7 +132,7 @@ class _Says:
         what = EVENT_NAMES.get(head.kind, UNKNOWN_NAME)
         return Line(
             seq, hash_.hex(), what, subject, facts.office, who, made.at_ms, admitted.received_ms, made.text if sees else {}, admitted.erased,
-            decision, may,
+            self.grounds.get((subject, head.ledger, head.origin, head.seq), ""), decision, may,
         )  # fmt: skip
 
 
@@ -132,6 +144,13 @@ async def _decisions(c: AsyncConnection, rows: Sequence[Branched]) -> dict[bytes
         if isinstance(facts := facts_of(e.head), BranchDecided):
             found.setdefault(facts.hash, facts.decision)
     return found
+
+
+async def _grounds(c: AsyncConnection, subjects: set[str]) -> dict[tuple[str, str, str, int], str]:
+    """(subject, ledger, origin, seq) of what was erased by law → the ground."""
+    sql = f"{SELECT} where sort = 'erasure' and {among(c, 'subject', 'subjects')} order by position"
+    rows = [stored(row) for row in await fetch(c, sql, {"subjects": bound(c, sorted(subjects))})] if subjects else []
+    return {(e.subject, f.ledger, f.origin, f.seq): f.ground for e in rows if isinstance(f := facts_of(e.head), BodyErased)}
 
 
 async def _names(c: AsyncConnection, heads: Sequence[Any]) -> dict[str, str]:

@@ -36,10 +36,11 @@ class Prevailed(msgspec.Struct, frozen=True):
     at_ms: int
     text: dict[str, str]
     erased: bool
+    ground: str
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """One entry that waits. item: `origin/seq` · matter: case code and whose it is, or the task's purpose · adoptable: else it can only be left."""
+    """One entry that waits. item: `origin/seq` · erased: it has no words here, ground: of the law that took them ("" = they have not come) · matter: case code and whose it is, or the task's purpose · adoptable: else it can only be left."""
 
     subject: str
     item: str
@@ -55,6 +56,7 @@ class Waiting(msgspec.Struct, frozen=True):
     due_ms: int
     adoptable: bool
     is_task: bool
+    ground: str = ""
     prevailed: Prevailed | None = None
 
 
@@ -109,6 +111,8 @@ async def _of(reads: Any, actor: Actor, subject: str) -> list[tuple[Review, Wait
         except Refused:
             return []
     lines = {line.key: line for line in subject_of.lines}
+    erasures = await reads.erasures(subject) if any(line.erased for line in subject_of.lines) else {}
+    grounds = {line.key: erasures[key].ground for line in subject_of.lines if (key := (line.head.ledger, *line.key)) in erasures}
     found = []
     for review in subject_of.reviews:
         line = lines.get(key_of(review.item) or ("", 0))
@@ -117,8 +121,12 @@ async def _of(reads: Any, actor: Actor, subject: str) -> list[tuple[Review, Wait
             person = await reads.person_name(line.head.author[0])
             won = lines.get(line.prevailed) if line.prevailed else None
             by = await reads.person_name(won.head.author[0]) if won else ""
-            beside = Prevailed(key_text(won.key), won.kind, by, won.office, won.at_ms, won.text, won.erased) if won else None
-            found.append((review, msgspec.structs.replace(_row(subject_of, review, line, person, can, is_task), prevailed=beside)))
+            beside = None
+            if won:
+                why = grounds.get(won.key, "")
+                beside = Prevailed(key_text(won.key), won.kind, by, won.office, won.at_ms, won.text, won.erased, why)
+            row = _row(subject_of, review, line, person, can, is_task)
+            found.append((review, msgspec.structs.replace(row, ground=grounds.get(line.key, ""), prevailed=beside)))
     return found
 
 

@@ -37,6 +37,32 @@ async def test_everything_handed_in_is_on_the_page_and_counts_nowhere_yet(rig: R
         assert (group["rows"], len(group["apart"])) == ([], 1), "the holder's office decides, nobody else"
 
 
+async def test_words_that_have_not_come_are_not_said_to_be_taken_by_law(rig: Rig):
+    sent, _ = await put_out(rig)
+    await hand_in(rig, "again")
+    await forget(rig, "again", sent, "MediationRecorded")
+    async with at(rig, "again") as client:
+        page = (await client.get("/reviews")).text
+    assert "正文不在本机，正在向别的机器取" in page and "已依法删除" not in page
+
+
+async def test_nor_are_those_of_another_record(rig: Rig):
+    await forked(rig)
+    row = (await rig.nodes["village"].node.journal.rows("entry", "sort = 'dispute'", {}, limit=1))[0]
+    await forget(rig, "village", row["subject"])
+    async with at(rig, "village") as client:
+        page = (await client.get("/forks")).text
+    assert "正文不在本机。" in page and "已依法删除" not in page
+
+
+async def forget(rig: Rig, kind: str, subject: str, event: str = "") -> None:
+    """The node has these entries of the subject without their words, as from a giver who had none."""
+    async with rig.nodes[kind].node.journal.writing() as w:
+        for e in [e for e in await w.subject(subject) if event in ("", e.head.kind)]:
+            await w.erase(*e.key, subject)
+        await w.project([subject])
+
+
 async def test_one_press_adopts_all_that_can_be_in_the_order_in_which_it_was_written(rig: Rig):
     sent, unsent = await put_out(rig)
     await hand_in(rig, "again", "town", "root")

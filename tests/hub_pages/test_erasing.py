@@ -1,5 +1,6 @@
 """The page 依法删除: what still holds a person's words, found by a name or number, erased on a ground of the law, once and everywhere."""
 
+import re
 from pathlib import Path
 
 from protocol.commands import AddNote, MergeDispute, TransferDispute, WriteOpinion
@@ -92,3 +93,28 @@ async def test_only_who_may_erase_sees_the_way(tmp_path: Path):
         case = hub.cases[TITLE]
         await hub.sign_in("admin")
         assert (await hub.client.get(f"/cases/{case}/erase", headers=JSON)).status_code == 404
+
+
+async def test_words_that_have_not_come_are_not_called_erased_and_can_be(tmp_path: Path):
+    """The giver had them not: they are fetched later (link/words.py), so whoever asks for an erasure must reach them now."""
+    async with world(tmp_path) as hub:
+        await hub.sign_in("operator")
+        case, task = hub.cases[TITLE], await hub.send(TITLE)
+        await hub.root.say(AddNote(id=new_id(), case=case, text=f"{NAME}的儿子来问过"), hub.actor())
+        async with hub.root.journal.writing() as w:
+            for subject, kind in ((case, "NoteAdded"), (task, "TaskAssigned")):
+                (e,) = [e for e in await w.subject(subject) if e.head.kind == kind]
+                await w.erase(*e.key, subject)
+                await w.project([subject])
+        page = (await hub.client.get(f"/cases/{case}/erase", params={"word": NAME}, headers={"accept": "text/html"})).text
+        assert "另有 2 条正文不在本机" in page and "已依法删除。" not in page
+        rows = (await hub.get(f"/cases/{case}/erase"))["rows"]
+        missing = [row["item"] for row in rows if row["missing"]]
+        assert len(missing) == 2 and not any(row["erased"] for row in rows)
+        boxes = {item: re.search(rf'value="{re.escape(item)}"([^>]*)', page)[1] for item in missing}
+        assert set(boxes.values()) == {""}, "neither locked nor ticked"
+        assert "正文不在本机，正在向别的机器取" in (await hub.client.get(f"/tasks/{task}", headers={"accept": "text/html"})).text
+        form = {"command_id": new_id(), "item": missing, "ground": "个人信息保护法第47条：本人撤回同意"}
+        assert (await hub.post(f"/cases/{case}/erase", form))["erased"] == 2
+        assert [row["item"] for row in (await hub.get(f"/cases/{case}/erase"))["rows"] if row["erased"]] == missing
+        assert "正文已依法删除（个人信息" in (await hub.client.get(f"/tasks/{task}", headers={"accept": "text/html"})).text

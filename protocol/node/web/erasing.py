@@ -19,6 +19,7 @@ from protocol.commands import EraseBody
 from protocol.entry import derive
 from protocol.node import removing
 from protocol.node.errands import linked_id
+from protocol.node.shown import Key
 from protocol.node.web import forms
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
 from protocol.place import within
@@ -32,12 +33,14 @@ OPINION: Final = "内部意见"
 
 
 class Held(msgspec.Struct, frozen=True):
-    """item: `ledger|origin|seq` · of: 经过, 内部意见, 任务 or 代为说明 · may: its ledger lies in the actor's region."""
+    """item: `ledger|origin|seq` · of: 经过, 内部意见, 任务 or 代为说明 · may: its ledger lies in the actor's region · gone: erased by
+    law, while words that merely have not come can still be."""
 
     item: str
     of: str
     line: Line
     may: bool
+    gone: bool
 
 
 async def others_of(request: Request, case: Case, which: str = removing.MATTER) -> list[Case]:
@@ -64,13 +67,16 @@ async def held(request: Request, case: Case, others: list[Case]) -> list[Held]:
                     parts.append(("任务", (await node.reads.task(actor, subject)).lines))
                 except Refused:
                     continue  # there is no linked task, or it lies beyond what is to be seen here
+    taken = set[tuple[str, Key]]()
     for subject in sorted({line.head.subject for _, lines in parts for line in lines if line.erased}):
-        parts.append(("代为说明", [gone.line for gone in (await node.reads.erasures(subject)).values()]))
+        erasures = await node.reads.erasures(subject)
+        parts.append(("代为说明", [gone.line for gone in erasures.values()]))
+        taken |= {(subject, key) for key in erasures}
     return [
-        Held(f"{line.head.ledger}|{line.head.origin}|{line.head.seq}", of, line, within(line.head.ledger, actor.office))
+        Held(f"{head.ledger}|{head.origin}|{head.seq}", of, line, within(head.ledger, actor.office), (head.subject, key) in taken)
         for of, lines in parts
         for line in lines
-        if line.head.body_hash
+        if (head := line.head).body_hash and (key := (head.ledger, head.origin, head.seq))
     ]
 
 
@@ -104,6 +110,7 @@ async def erasing_context(request: Request, subject: str) -> dict[str, Any]:
         "others": others,
         "rows": rows,
         "word": word,
+        "unread": sum(row.line.erased and row.may and not row.gone for row in rows),
         "ticked": await naming(request, rows, word) if word else set(),
         "grounds": [(text, text) for text in grounds(node.tables())],
         "names": {person: await node.reads.person_name(person) for person in names},
@@ -117,7 +124,15 @@ async def erasing_page(request: Request, subject: FromPath[str]) -> Response[Any
     context = await erasing_context(request, subject)
     if wants_json(request):
         rows = [
-            {"item": r.item, "of": r.of, "kind": r.line.kind, "text": r.line.text, "erased": r.line.erased, "may": r.may}
+            {
+                "item": r.item,
+                "of": r.of,
+                "kind": r.line.kind,
+                "text": r.line.text,
+                "erased": r.gone,
+                "missing": r.line.erased and not r.gone,
+                "may": r.may,
+            }
             for r in context["rows"]
         ]
         return twin({"rows": rows, "ticked": sorted(context["ticked"])})

@@ -215,6 +215,7 @@ async def task_context(request: Request, subject: str) -> dict[str, Any]:
         "pictures": await shown_of(node, task.blobs),
         "sounds": sounds_of(node, task.blobs),
         "names": {person: await node.reads.person_name(person) for person in writers if person},
+        "erasures": await node.reads.erasures(subject) if any(line.erased for line in task.lines) else {},
         "may_urge": "UrgeTask" in offered,
         "may_recall": "RecallTask" in offered,
         "asked": question_of(task),
