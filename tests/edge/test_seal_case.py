@@ -137,11 +137,17 @@ async def test_the_page_names_where_else_the_words_stay_for_a_while(rig: Rig):
     async with at(rig, "village") as client:
         page = (await client.get(f"/cases/{subject}/seal")).text
         assert "别处也有" not in page and "别处自己记的" not in page
+        bare = await logged(rig)
+        async with rig.nodes["village"].node.journal.writing() as w:
+            (note,) = [e for e in await w.subject(bare) if e.head.kind == "NoteAdded"]
+            await w.erase(*note.key, bare)  # as from a giver who had no words
+            await w.project([bare])
+        assert "别处自己记的" in (await client.get(f"/cases/{bare}/seal")).text
         due_ms = rig.county.clock() + DAY_MS
         asked = RequestTask(id=new_id(), case=subject, to=TOWN, purpose="问问", purpose_kind="visit", due_ms=due_ms, summary=ACCOUNT)
         await rig.say("village", asked)
         page = (await client.get(f"/cases/{subject}/seal")).text
-        assert "别处自己记的，这里看不到" in page
+        assert "别处自己记的、还没有到本机的" in page
         assert "别处也有" in page and "请这里协助过：天子湖镇综治中心" in page
 
 

@@ -20,9 +20,10 @@ from protocol.drafts import title_of
 from protocol.node import removing
 from protocol.node.web import forms
 from protocol.node.web.cases import context_of
-from protocol.node.web.erasing import OPINION, held, others_of
+from protocol.node.web.erasing import OPINION, Held, held, others_of
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
 from protocol.problem import Refused
+from protocol.tables import Tables
 from protocol.words import EVENT_NAMES, WRITTEN
 
 BARE: Final = (("MediationRecorded", "经过"), ("NoteAdded", "备注"))  # goes along without the name of its step
@@ -34,12 +35,11 @@ def _first(one: Case) -> list[tuple[str, str]]:
     return [("", one.account), ("标题", title), ("发生地点", one.place_text)]
 
 
-async def _told(request: Request, case: Case, others: list[Case]) -> str:
+def _told(tables: Tables, cases: dict[str, Case], rows: list[Held]) -> str:
     """All that people wrote of the case, of what goes with it and of its tasks, each once, whole: what is left out is erased."""
-    cases, tables = {one.id: one for one in (case, *others)}, node_of(request).tables()
     made = {title_of(one.parties, tables.type_name(one.type)) for one in cases.values() if one.parties}  # nobody wrote that
     found: dict[str, str] = {}  # words → name of the step
-    for row in await held(request, case, others):
+    for row in rows:
         line = row.line
         if line.kind == "DisputeLogged" and line.head.subject in cases:
             said = _first(cases[line.head.subject])
@@ -65,11 +65,13 @@ async def sealing_context(request: Request, subject: str) -> dict[str, Any]:
     node, actor = node_of(request), actor_of(request)
     case: Case = await node.reads.case(actor, subject)
     others = await others_of(request, case, removing.TOO)
+    every = {one.id: one for one in (case, *others)}
+    rows = await held(request, case, others)
     mine = next((p for p in case.parties if p.side == "applicant"), None)
     accused = [p.name for p in case.parties if p.side == "respondent"]
     more = _others_named(case, others, {*accused, *([mine.name] if mine else [])})
     first = {
-        "account": "\n".join(filter(None, (await _told(request, case, others), more))),
+        "account": "\n".join(filter(None, (_told(node.tables(), every, rows), more))),
         "accuser": mine.name if mine else "",
         "contact": mine.phone if mine else "",
         "accused": "、".join(accused),
@@ -80,12 +82,12 @@ async def sealing_context(request: Request, subject: str) -> dict[str, Any]:
     elsewhere += [("从这里转来", case.logged_office)] if case.predecessor else []
     elsewhere += [("并进来的", one.ledger) for one in others if one.merged_into == subject != one.predecessor and one.ledger != case.ledger]
     elsewhere += [("请这里协助过", row.unit) for row in tasks if row.link and row.unit]
-    every = [case, *others]
-    linked = {id_ for one in every for id_ in (one.predecessor, one.successor) if id_} - {one.id for one in every}
+    linked = {id_ for one in every.values() for id_ in (one.predecessor, one.successor) if id_} - every.keys()
+    missing = any(row.line.erased and not row.gone for row in rows)
     known = {row[0] for row in await node.journal.select(removing.TOO, {"case": subject})}
     return {
-        "unread": bool(linked or known - {one.id for one in others} or any(row.link for row in tasks)),
-        "files": sum(len(one.blobs) for one in every),
+        "unread": bool(missing or linked or known - every.keys() or any(row.link for row in tasks)),
+        "files": sum(len(one.blobs) for one in every.values()),
         "elsewhere": list(dict.fromkeys(elsewhere)),
         "case": case,
         "step": offered.get("RemoveDispute"),
