@@ -173,11 +173,11 @@ class Reads:
         return [row_as(CaseRow, row) for row in rows if access.may_see_case(actor, row)]
 
     async def erasures(self, subject: str) -> dict[Key, Erasure]:
-        """Entry → its erasure, of those of this subject. Of two, the later one that left a text in its place."""
+        """Entry → its erasure, of those of this subject that count. Of two, the later one that left a text in its place."""
         found: dict[Key, Erasure] = {}
         for e in await self._journal.subject(subject):
             facts = facts_of(e.head) if e.sort == "erasure" else None
-            if not isinstance(facts, BodyErased):
+            if not isinstance(facts, BodyErased) or not self._shelf.counts(*e.key):
                 continue
             body = body_of(e.head.kind, e.body)
             line = line_of(e.admitted, facts, body, self._shelf())
