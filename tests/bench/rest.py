@@ -40,9 +40,10 @@ HUB_PAGES = (
     "/tasks", "/cases", "/cases?view=incoming", "/cases/CASE", "/statistics", "/statistics?period=year", "/calendar", "/reviews", "/nodes", "/link",
     "/cases/new", "/quarantine", "/tasks?show=all", "/cases/CASE/erase",
 )  # fmt: skip
+LEFT = "leads to a form, or shows the words of one that is offered no more"
 UNMEASURED = {  # node → route → why
-    "town": {"/": "only says where to go", "/cases/{subject:str}/erase": "nobody there may erase"},
-    "hub": {"/": "only says where to go"},
+    "town": {"/": "only says where to go", "/cases/{subject:str}/erase": "nobody there may erase", "/drafts/open": LEFT},
+    "hub": {"/": "only says where to go", "/drafts/open": LEFT},
 }
 PLACES = {"CASE": "{subject:str}", "TASK": "{subject:str}", "UrgeTask": "{step:str}"}  # in a path here → in the routes of a program
 BARE = """
