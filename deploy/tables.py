@@ -3,7 +3,8 @@
     yidi table show calendar > calendar.json      what is in force, a row a line, to be changed with an editor
     yidi table set calendar calendar.json         at the hub: said what changes, then written into *common*, for every node
 
-A version is never written twice with different rows, and one that would not come into force is refused: nobody would see why.
+A version is never written twice with different rows, and one that would not come into force is refused: nobody would see why. So is one
+whose codes another that is still to begin would take back, or that would take back codes of that one.
 """
 
 import argparse
@@ -95,13 +96,19 @@ async def put(node: Any, name: str, raw: bytes) -> int:
     today, before = local_date(node.clock()).isoformat(), node.shelf.content(name)
     if any(one.version == made.version for one in versions):
         raise _wrong(f"版本 {made.version} 已经有了，内容不同：请把 version 改成一个新的", what="version")
-    begun = [one for one in versions if one.valid_from <= today]
-    if begun and made[:2] < begun[-1][:2]:
-        used = f"版本 {begun[-1].version}，{begun[-1].valid_from} 起"
+    due = {one.valid_from: one for one in versions if one.valid_from > today}  # of one day the last alone is ever in force
+    used = (
+        due.get(made.valid_from) if made.valid_from > today else next((one for one in reversed(versions) if one.valid_from <= today), None)
+    )
+    if used and made[:2] < used[:2]:
+        when = "那天" if used.valid_from > today else "现在"
         raise _wrong(
-            f"现在用的是{used}，按日期和版本号都排在这一份后面，写了也不会生效：请把 valid_from 写晚，或把 version 写大", what="valid_from"
+            f"{when}用的是版本 {used.version}，{used.valid_from} 起，按日期和版本号都排在这一份后面，写了也不会生效："
+            "请把 valid_from 写晚，或把 version 写大",
+            what="valid_from",
         )
     told = changes(name, before, made.content)
+    stays(name, made, due.values())
     await node.desk.set_table(name, made.version, made.valid_from, made.content)
     begins = f"{made.valid_from} 零点起" if made.valid_from > today else "现在起"
     print("\n".join([*told, f"{name} 版本 {made.version} 已发布，{begins}在全县生效；没联上的机器联上以后生效。期限会跟着重算。"]))
@@ -139,7 +146,7 @@ def read(name: str, raw: bytes) -> Version:
 
 def changes(name: str, before: bytes, after: bytes) -> list[str]:
     """What differs, a sentence each. Raises Refused field_impossible where a code would go that stands in entries."""
-    old, new = ({_key(name, row): row for row in shapes.read(name, content).rows} for content in (before, after))
+    old, new = _rows(name, before), _rows(name, after)
     gone = [key for key in old if key not in new]
     if gone and name in CODES:
         raise _wrong(f"少了 {_some(gone)}：台账里还用着这些代码，不能删；不再用的请写 valid_to，或者留着")
@@ -151,12 +158,33 @@ def changes(name: str, before: bytes, after: bytes) -> list[str]:
     return said or ["行的内容没有变化，只换了表头。"]
 
 
+def stays(name: str, made: Version, due: Iterable[Version]) -> None:
+    """due: what is still to begin. Raises Refused field_impossible where a code that begins with one version would go at the midnight of another."""
+    for one in due if name in CODES else ():
+        if one.valid_from == made.valid_from:
+            continue  # which it replaces
+        first, then = sorted((made, one))
+        has = _rows(name, then.content)
+        gone = [key for key in _rows(name, first.content) if key not in has]
+        other = f"版本 {one.version}（{one.valid_from} 起）"
+        if gone and one is then:
+            raise _wrong(
+                f"以后的{other}里没有 {_some(gone)}，到那天又会没有：请先把它们也写进那一份（valid_from 不变，version 写大）发布，再发布这一份"
+            )
+        if gone:
+            raise _wrong(f"少了 {_some(gone)}，{other}里有，台账里会用到：请也写进这一份")
+
+
 def pretty(content: bytes) -> str:
     """JSON with a row a line, as the files of the package are written."""
     table = json.loads(content)
     head = [f"  {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in table.items() if name != "rows"]
     rows = ",\n".join(f"    {json.dumps(row, ensure_ascii=False)}" for row in table["rows"])
     return "{\n" + ",\n".join([*head, f'  "rows": [\n{rows}\n  ]']) + "\n}"
+
+
+def _rows(name: str, content: bytes) -> dict[str, Any]:
+    return {_key(name, row): row for row in shapes.read(name, content).rows}
 
 
 def _key(name: str, row: Any) -> str:

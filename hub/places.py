@@ -31,7 +31,8 @@ NAME_CHARS_MAX = 40
 async def merge(enrolment: Enrolment, desk: Any, shelf: Shelf, *, old: str, new: str, day: str) -> list[Certificate]:
     """day: ISO, the first on which the old place is no more, not after today. The nodes that were widened. Again changes nothing.
 
-    Raises Refused field_impossible: no such places, not of one place above (a leaf hears its own branch alone), or ended already.
+    Raises Refused field_impossible: no such places, not of one place above (a leaf hears its own branch alone), ended already, or a
+    table of places is still to begin.
     """
     tables = shelf()
     if not all(path in tables.places and place.tier(path) == place.DEPTH_MAX - 1 for path in (old, new)) or old == new:
@@ -41,7 +42,7 @@ async def merge(enrolment: Enrolment, desk: Any, shelf: Shelf, *, old: str, new:
     if tables.is_ended(new) or (tables.is_ended(old) and tables.place_successor(old) != new):
         raise Refused("field_impossible", field="old", what="辖区", why="它已经并入别处")
     if not tables.is_ended(old):
-        await desk.set_table(PLACES, *_table(tables, _merged(tables, old, new, day), place.code_of(old), day))
+        await desk.set_table(PLACES, *_table(shelf, _merged(tables, old, new, day), place.code_of(old), day))
     before = [node for node, known in sorted(shelf.certificates.items()) if certificates.serves(known, new)]
     widened = [await enrolment.widen(node, (old,)) for node in before]
     return [made for made in widened if made]
@@ -50,7 +51,7 @@ async def merge(enrolment: Enrolment, desk: Any, shelf: Shelf, *, old: str, new:
 async def split(desk: Any, shelf: Shelf, *, old: str, code: str, name: str, day: str) -> str:
     """day: ISO, the first of the new place, not after today. Its path; nobody serves it until a computer is invited. Again changes nothing.
 
-    Raises Refused field_impossible: no such village, or the code is no free one of its township.
+    Raises Refused field_impossible: no such village, the code is no free one of its township, or a table of places is still to begin.
     """
     tables, town = shelf(), place.parent(old) or ""
     if old not in tables.places or place.tier(old) != place.DEPTH_MAX - 1 or tables.is_ended(old):
@@ -67,7 +68,7 @@ async def split(desk: Any, shelf: Shelf, *, old: str, code: str, name: str, day:
     if known is not None or name in taken:
         raise Refused("field_impossible", field="code", what="新村", why="这个代码或者名称已经有了")
     made = PlaceRow(code, name, tables.places[old].level, tables.places[old].parent, valid_from=day)
-    await desk.set_table(PLACES, *_table(tables, [*tables.places.values(), made], code, day))
+    await desk.set_table(PLACES, *_table(shelf, [*tables.places.values(), made], code, day))
     return path
 
 
@@ -79,8 +80,14 @@ def _merged(tables: Any, old: str, new: str, day: str) -> list[PlaceRow]:
     ]
 
 
-def _table(tables: Any, rows: list[PlaceRow], code: str, day: str) -> tuple[str, str, bytes]:
-    """(version, valid_from, content) of the places. code: of the one that ends or begins."""
-    version, valid_from = tables.versions[PLACES]
+def _table(shelf: Shelf, rows: list[PlaceRow], code: str, day: str) -> tuple[str, str, bytes]:
+    """(version, valid_from, content) of the places. code: of the one that ends or begins.
+
+    Raises Refused field_impossible where a version is still to begin: it would take this one back at its midnight.
+    """
+    if begins := shelf.next.get(PLACES):
+        why = f"已经发布了从 {begins} 零点起用的一份，里面没有这次的变动，到那天会变回去；请在 {begins} 当天或以后再做"
+        raise Refused("field_impossible", field="day", what="辖区的代码表", why=why)
+    version, valid_from = shelf().versions[PLACES]
     begins, said = max(day, valid_from), f"{version} {code}"
     return said, begins, msgspec.json.encode({"version": said, "valid_from": begins, "rows": rows})

@@ -91,13 +91,15 @@ async def note_ends(w: Writing, known: Ends, folded: Iterable[tuple[str, str]]) 
 
 class Shelf:
     """revoked: node → {(ledger, origin): last good seq} · tips: of those lanes, (that seq, the chain hash there) where it was said ·
-    certificates: node → its newest certificate of *common* · ended: post → its ends.
+    certificates: node → its newest certificate of *common* · ended: post → its ends ·
+    next: table → the first day on which a version of it begins that has not yet.
     """
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
         self._contents: dict[str, bytes] = {name: content for name, (_, _, content) in PACKAGED.items()}
-        self._tables, self._next = Tables.packaged(), ""  # _next: the day on which a table of *common* begins that has not yet, "" = none
+        self._tables = Tables.packaged()
+        self.next: Mapping[str, str] = {}
         self.revoked: Mapping[str, Mapping[tuple[str, str], int]] = {}
         self.tips: Mapping[tuple[str, str], tuple[int, bytes]] = {}
         self.certificates: Mapping[str, Certificate] = {}
@@ -116,7 +118,7 @@ class Shelf:
     @property
     def has_next_begun(self) -> bool:
         """Claims that a table has begun since *common* was read: it is to be read again."""
-        return bool(self._next) and self._next <= local_date(self._clock()).isoformat()
+        return bool(self.next) and min(self.next.values()) <= local_date(self._clock()).isoformat()
 
     async def load(self, journal: Journal) -> Stale:
         """Reads *common* from the views. At once in force; views are for `folding.fold_again`, see `folding.follow_common`."""
@@ -132,7 +134,8 @@ class Shelf:
         contents = {name: content for name, (_, _, content) in PACKAGED.items()}
         known = [row for row in rows if row.name in PACKAGED]  # others are read elsewhere
         begun = [row for row in known if (row.valid_from or "") <= today]
-        self._next = min((row.valid_from for row in known if (row.valid_from or "") > today), default="")
+        later = sorted((row.valid_from, row.name) for row in known if (row.valid_from or "") > today)
+        self.next = {name: day for day, name in reversed(later)}
         for row in sorted(begun, key=lambda r: (r.valid_from or "", r.version)):
             contents[row.name] = bytes(row.content)
         if contents == self._contents:

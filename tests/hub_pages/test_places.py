@@ -1,8 +1,11 @@
 """A village is split: the new one has a ledger of its own, which its township and the county cover, and the old one does not."""
 
+import json
+
 import pytest
 
-from hub.places import split
+from hub.places import merge, split
+from protocol.data import PACKAGED
 from protocol.problem import Refused
 from tests.node.desk_kit import REACH, ROOT, TOWN, VILLAGE, County, dispute, exchange
 
@@ -53,3 +56,20 @@ async def test_what_cannot_be_a_new_village_is_refused(county, old, code, name):
         await split(root.desk, root.shelf, old=old, code=code, name=name, day=DAY)
     assert root.shelf().versions == (await county.node("town")).shelf().versions, "nothing was said"
     assert ROOT in root.shelf().places
+
+
+async def test_nothing_is_merged_or_split_that_a_table_of_places_still_to_begin_would_take_back(county):
+    root = await county.node("root")
+    table = json.dumps({**json.loads(PACKAGED["places"][2]), "version": "2027.1", "valid_from": "2026-12-01"}).encode()
+    await root.desk.set_table("places", "2027.1", "2026-12-01", table)
+    for made in (
+        split(root.desk, root.shelf, old=VILLAGE, code=CODE, name=NAME, day=DAY),
+        merge(None, root.desk, root.shelf, old=VILLAGE, new=f"{TOWN}/330523111218", day=DAY),
+    ):
+        with pytest.raises(Refused) as refused:
+            await made
+        assert "2026-12-01 零点" in refused.value.sentence
+    assert len(await root.journal.rows("table_row")) == 1, "nothing was said"
+    county.clock.pass_ms(13 * 86_400_000)
+    await root.shelf.load(root.journal)
+    assert await split(root.desk, root.shelf, old=VILLAGE, code=CODE, name=NAME, day=DAY) in root.shelf().places

@@ -27,6 +27,7 @@ from protocol.node.gate import RESTORED
 from protocol.node.identity import Identity
 from protocol.node.journal import has_entries
 from protocol.node.node import Node, now_ms
+from protocol.problem import Refused
 from tests.kit.machine import needs_postgresql
 
 
@@ -342,6 +343,31 @@ def test_every_packaged_table_can_be_shown_and_read_again():
     assert set(tables.KEYS) == set(PACKAGED)
     for name, (version, valid_from, content) in PACKAGED.items():
         assert tables.read(name, tables.pretty(content).encode()) == (valid_from, version, content)
+
+
+async def test_no_table_takes_back_codes_of_another_at_the_midnight_of_the_later(tmp_path: Path):
+    """Written from what is in force today, while the other one waits for its day."""
+    await furnished(tmp_path)
+    node = await opened(tmp_path)
+    table, today = json.loads(PACKAGED["intake"][2]), local_date(node.clock())
+    days = [(today + timedelta(days=n)).isoformat() for n in (0, 10, 20)]
+
+    def made(version: str, day: str, *codes: str) -> bytes:
+        rows = [*table["rows"], *({**table["rows"][0], "code": code} for code in codes)]
+        return json.dumps({**table, "version": version, "valid_from": day, "rows": rows}).encode()
+
+    assert await tables.put(node, "intake", made("2099.1", days[1], "x1")) == 0
+    for said, raw in {
+        f"以后的版本 2099.1（{days[1]} 起）里没有 x2": made("2099.0", days[0], "x2"),
+        f"少了 x1，版本 2099.1（{days[1]} 起）里有": made("2099.2", days[2]),
+        "那天用的是版本 2099.1": made("2098.9", days[1], "x1"),
+    }.items():
+        with pytest.raises(Refused, match=said):
+            await tables.put(node, "intake", raw)
+    assert await tables.put(node, "intake", made("2099.3", days[1], "x2")) == 0, "in place of the one that would lack it"
+    assert await tables.put(node, "intake", made("2099.0", days[0], "x2")) == 0
+    assert await tables.put(node, "intake", made("2099.4", days[2], "x2", "x3")) == 0
+    await node.close()
 
 
 async def test_a_table_that_was_set_before_is_in_force_from_its_day_on_without_a_restart(tmp_path: Path, monkeypatch):
