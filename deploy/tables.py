@@ -1,6 +1,6 @@
 """`yidi table show NAME`, `yidi table set NAME FILE`: the county's own code tables (data/README.md), the rest days of next year among them.
 
-    yidi table show calendar > calendar.json      what is in force, a row a line, to be changed with an editor
+    yidi table show calendar > calendar.json      what is in force, a row a line, to be changed with an editor; --packaged: what came in the package
     yidi table set calendar calendar.json         at the hub: said what changes, then written into *common*, for every node
 
 A version is never written twice with different rows, and one that would not come into force is refused: nobody would see why. So is one
@@ -47,7 +47,7 @@ def parser(command: Callable[..., argparse.ArgumentParser]) -> None:
     made.add_argument("what", choices=["show", "set"])
     made.add_argument("name", choices=sorted(KEYS), help="表名，见 protocol/data/README.md（name of the table）")
     made.add_argument("file", nargs="?", default="", help="set：新表的 JSON 文件（the new table）")
-    made.add_argument("--packaged", action="store_true", help="set：用软件自带的那一份（the one that came in the package）")
+    made.add_argument("--packaged", action="store_true", help="软件自带的那一份（the one that came in the package）")
 
 
 def _run(given: argparse.Namespace, config: Any) -> int:
@@ -55,6 +55,9 @@ def _run(given: argparse.Namespace, config: Any) -> int:
 
     async def run() -> int:
         async with opened(Path(given.folder), config) as node:
+            if given.what == "show" and given.packaged:
+                print(pretty(PACKAGED[given.name][2]))
+                return 0
             if given.what == "show":
                 show(await known(node, given.name), given.name, node.shelf.content(given.name), local_date(node.clock()))
                 return 0
@@ -81,7 +84,12 @@ def show(versions: list[Version], name: str, content: bytes, today: date) -> Non
     said += [f"以后的：版本 {one.version}，{one.valid_from} 起。" for one in versions if one.valid_from > today.isoformat()]
     version, valid_from, packaged = PACKAGED[name]
     if packaged != content:
-        said.append(f"软件自带的是版本 {version}，{valid_from} 起；要用它：yidi table set {name} --packaged")
+        used, said_of = _begun(versions, today.isoformat()), f"软件自带的是版本 {version}，{valid_from} 起"
+        if used and (valid_from, version) < used[:2]:
+            how = f"yidi table show {name} --packaged > 文件，把 valid_from 改晚或 version 改大，再 yidi table set {name} 文件"
+            said.append(f"{said_of}，排在现在用的前面；要用它：{how}")
+        else:
+            said.append(f"{said_of}；要用它：yidi table set {name} --packaged")
     print("\n".join(said), file=sys.stderr)
 
 
@@ -90,16 +98,14 @@ async def put(node: Any, name: str, raw: bytes) -> int:
     if not covers(node.certificate.covers, COMMON):
         raise _wrong("代码表由县里更换，请在县中心的数据目录上运行", what="数据目录")
     made, versions = read(name, raw), await known(node, name)
-    if made in versions:
+    today, before = local_date(node.clock()).isoformat(), node.shelf.content(name)
+    due = {one.valid_from: one for one in versions if one.valid_from > today}  # of one day the last alone is ever in force
+    used = due.get(made.valid_from) if made.valid_from > today else _begun(versions, today)
+    if made == used:
         print(f"{name} 已经有版本 {made.version}，内容一样，没有改动。")
         return 0
-    today, before = local_date(node.clock()).isoformat(), node.shelf.content(name)
-    if any(one.version == made.version for one in versions):
+    if any(one.version == made.version and one != made for one in versions):
         raise _wrong(f"版本 {made.version} 已经有了，内容不同：请把 version 改成一个新的", what="version")
-    due = {one.valid_from: one for one in versions if one.valid_from > today}  # of one day the last alone is ever in force
-    used = (
-        due.get(made.valid_from) if made.valid_from > today else next((one for one in reversed(versions) if one.valid_from <= today), None)
-    )
     if used and made[:2] < used[:2]:
         when = "那天" if used.valid_from > today else "现在"
         raise _wrong(
@@ -181,6 +187,11 @@ def pretty(content: bytes) -> str:
     head = [f"  {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in table.items() if name != "rows"]
     rows = ",\n".join(f"    {json.dumps(row, ensure_ascii=False)}" for row in table["rows"])
     return "{\n" + ",\n".join([*head, f'  "rows": [\n{rows}\n  ]']) + "\n}"
+
+
+def _begun(versions: list[Version], today: str) -> Version | None:
+    """The one in force."""
+    return next((one for one in reversed(versions) if one.valid_from <= today), None)
 
 
 def _rows(name: str, content: bytes) -> dict[str, Any]:

@@ -334,6 +334,11 @@ def test_the_county_publishes_the_rest_days_of_next_year(tmp_path: Path, capsys:
     ran(tmp_path, "show", "calendar")
     shown = capsys.readouterr()
     assert (json.loads(shown.out)["rows"][-1], "软件自带的是版本 2026.1" in shown.err) == (NEXT_YEAR, True)
+    assert ran(tmp_path, "set", "calendar", "--packaged") == 1, "it was in force once, and would not be again"
+    assert "现在用的是版本 2027.1" in capsys.readouterr().err
+    assert ran(tmp_path, "show", "calendar", "--packaged") == 0 and "show calendar --packaged" in shown.err
+    assert json.loads(capsys.readouterr().out) == table
+    assert put(version="2027.2")[0] == 0, "as the hint says"
     file.write_text(json.dumps({"version": "2", "valid_from": "2026-11-01", "rows": []}))
     assert ran(tmp_path, "set", "posts", str(file)) == 1
     assert "台账里还用着这些代码，不能删" in capsys.readouterr().err
