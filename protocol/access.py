@@ -12,9 +12,16 @@ CASE_POWERS: Final = frozenset(
 )  # who has none of these (a cadre, the sealed desk, the system's admin) sees no case
 MASK: Final = "*"
 PERSON_CHARS_MAX: Final = 4  # a name as short as this may be a person's whatever it ends with
-_MORE: Final = re.compile(
-    r"(.+?)(等(?:\d|[一二两三四五六七八九十百数几多人户]|村民|职工|工人|业主|$).{0,8}|[（(][^（()）]*[）)])"
-)  # 王小明等23人, 欧阳小明（代）
+_ASIDE: Final = r"[（(][^（()）]*[）)]"
+_OTHERS: Final = r"等(?:(?:\d|[一二两三四五六七八九十百数几多人户]|村民|职工|工人|业主)[^（()）]{0,8})?"
+_MORE: Final = re.compile(rf"(.+?)((?:{_ASIDE})*(?:{_OTHERS})?(?:{_ASIDE})*)")  # 王小明等23人, 欧阳小明（代）, 王小明等3人（代）
+# What says of the one before it who he is, and names nobody
+_ROLE: Final = re.compile(
+    r"其?(?:(?:委托|法定|诉讼)?代(?:理人?|表人?|签)?|负责人|经营者|监护人|当事人|申请人|被申请人|第三人|继承人|承包人|承租人|出租人|户主|业主|房东|租户"
+    r"|老板|店主|父亲?|母亲?|父母|祖父母?|祖母|爷爷|奶奶|外公|外婆|子女?|女|儿子|女儿|夫妻?|妻子?|丈夫|配偶|夫妇|[兄弟姐妹]{1,2}|哥哥|孙[子女]?|女婿|儿媳"
+    r"|近?亲属|家属|家长|未成年人?|已故|死者|伤者|男|大|小|老|筹|村民|职工|员工|个体工商户|个体户|化名|匿名|[\d一二两三四五六七八九十百]+[人户名])"
+)
+_SAYING: Final = re.compile(r"[\s，,、；;：:。是系叫的]|住(?![房建])")  # 父王大明，住高禹村: more than a name
 _ORGANISATION: Final = re.compile(
     r".*(公司|集团|中心|政府|学校|学院|大学|中学|小学|银行|医院|酒店|宾馆|饭店|超市|商行|车行|物业|服务|工地|项目部|居委会|合作社|事务所|工作室"
     r"|民宿|农家乐|[厂店局所院校园社队站馆场村组会处部办行庄铺坊])"
@@ -85,10 +92,21 @@ def masked(name: str) -> str:
 
 
 def masked_name(name: str) -> str:
-    """`masked` of the person in it, 王*明等23人 and 欧**明（代）; a long name that ends as an organisation's is no person's and stays."""
+    """`masked` of the person in it, 王*明等23人 and 欧**明（代）; a long name that ends as an organisation's is no person's and stays. In
+    brackets stay a role and an organisation alone, 王*明（*）, for there may be the name of another person."""
     stem, more = name_parts(name)
-    is_organisation = len(stem) > PERSON_CHARS_MAX and _ORGANISATION.fullmatch(stem)
-    return name if is_organisation else masked(stem) + more
+    return (stem if _is_organisation(stem) else masked(stem)) + re.sub(_ASIDE, _masked_aside, more)
+
+
+def _masked_aside(found: re.Match[str]) -> str:
+    aside = found[0]
+    said = aside[1:-1].strip()
+    is_told = _ROLE.fullmatch(said) or (_is_organisation(said) and not _SAYING.search(said))
+    return aside if is_told else aside[0] + MASK + aside[-1]
+
+
+def _is_organisation(name: str) -> bool:
+    return len(name) > PERSON_CHARS_MAX and bool(_ORGANISATION.fullmatch(name))
 
 
 def name_parts(name: str) -> tuple[str, str]:
