@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from protocol.case import OPEN
+from protocol.case import COMING, OPEN
 from protocol.events import Actor
 from protocol.node import listing
 from protocol.node.journal import Journal
@@ -46,7 +46,8 @@ class Before(msgspec.Struct, frozen=True):
 
     @property
     def is_open(self) -> bool:
-        return self.status in OPEN
+        """Claims that the matter is not over: what comes by 转办 goes on here once it is taken up."""
+        return self.status in (*OPEN, COMING)
 
 
 class Known:
@@ -72,14 +73,19 @@ class Known:
             return await _of(c, actor, has_it, {"key": key})
 
     async def alike(self, actor: Actor, ledger: str, type: str, text: str, apart: Collection[str] = ()) -> list[Before]:
-        """ALIKE_MAX at most, the likest first: open ones of this very ledger, of the same type, or told in nearly the same words.
+        """ALIKE_MAX at most, the likest first: open ones of this very ledger and those that come to it by 转办, of the same type, or told in
+        nearly the same words.
 
         type: 2 digits speak for their 4-digit ones, and the other way · apart: subjects that are shown already.
         """
         async with self._journal.read() as c:
             seen, values = await listing.visible(c, actor)
-            where = f"{seen} and {listing.IS_OPEN} and (ledger || '') = :ledger"
-            sql = f"select subject from case_row where {where} order by updated_ms desc, subject desc limit {ALIKE_LOOKED_AT}"
+            last = f"order by updated_ms desc, subject desc limit {ALIKE_LOOKED_AT}"
+            goes_on = f"select subject from case_row where {seen} and {listing.IS_OPEN} and (ledger || '') = :ledger {last}"
+            comes = (
+                f"select subject from case_row where {seen} and status = '{COMING}' and ledger = :ledger {last}"  # each by its own index
+            )
+            sql = f"select subject from ({goes_on}) o union all select subject from ({comes}) c"
             rows = await named(c, f"select {_COLUMNS}, account from case_row where subject in ({sql})", {**values, "ledger": ledger})
         asked, ranked = _pairs(text), []
         for row in rows:

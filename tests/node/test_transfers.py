@@ -79,6 +79,10 @@ async def test_on_its_way_it_is_counted_once_where_it_comes_from(county):
     assert await counted(town, TOWN) == {**once, "incoming": 0, "outgoing": 0}
     assert await counted(stranger, OTHER_TOWN) == {**none, "incoming": 1, "outgoing": 0}
     assert (await stranger.reads.case_row(stranger.actor(), successor)).status == "coming"
+    known, actor = stranger.reads.known, stranger.actor()
+    assert [(one.subject, one.is_open) for one in await known.of_name(actor, "叶根土")] == [(successor, True)], "not one that is over"
+    for type_ in ("02", "0204"):
+        assert [one.subject for one in await known.alike(actor, OTHER_TOWN, type_, "")] == [successor], "nobody registers it once more"
     await stranger.say(TakeUpDispute(id=new_id(), case=successor))
     await settle(root, town, stranger)
     assert (await root.reads.case_row(root.actor(), case)).status == "transferred"
