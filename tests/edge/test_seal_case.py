@@ -68,7 +68,7 @@ async def test_all_that_was_told_goes_along_as_it_stands_now(rig: Rig):
         await rig.say("village", AddNote(id=new_id(), case=subject, text=text))
     async with at(rig, "village") as client:
         form = form_of((await client.get(f"/cases/{subject}/seal")).text, "seal-case")
-        want = [long, "发生地点：三组菜地", "更正 原因：记错了", *notes]
+        want = [long, "发生地点：三组菜地", "更正 原因：记错了", *notes, "当事人 叶根水，电话 13900005678"]
         assert form["account"] == "\n".join(want), "nothing cut, the wrong words left out"
         too_long = await client.post(f"/cases/{subject}/seal", data={**form, "sure": "1", "account": "长" * 20_001})
         assert too_long.status_code == 422 and "20000" in too_long.text
@@ -96,7 +96,27 @@ async def test_what_was_merged_in_and_every_other_word_goes_along_too(rig: Rig):
     told = form["account"]
     for words in (ACCOUNT, other, "同一件事", "他说主任收了钱", "上报 原因：村里查不了账", "做过的工作：去过主任家两回", "去问存折的事"):
         assert told.count(words) == 1, words
-    assert "当事人：褚月娥 13700008888" in told and form["accuser"] == "匡守义"
+    assert "当事人 褚月娥，身份 申请人，电话 13700008888" in told and form["accuser"] == "匡守义"
+
+
+async def test_all_that_is_known_of_the_parties_goes_along(rig: Rig):
+    """It is erased with the rest: what no field of the form holds stands behind what was told, whose it is."""
+    reporter = Party("匡守义", phone="13700007777", sex="1", birth_year=1970, address="高禹村三组", need="耳背，要写给他看")
+    chief = Party("龚大寿", side="respondent", phone="13700006666", id_number="330523197001011239", id_type="111")
+    firm = Party("鑫源竹制品厂", side="third", kind="company", agent="褚月娥")
+    same = Party("匡守义", phone="13700005555")  # in another case he gave another number
+    subject = await rig.log("village", account=ACCOUNT, parties=[reporter, chief, firm], place_text="")
+    second = await rig.log("village", account="他又来说了一回。", parties=[same], place_text="")
+    await rig.say("village", MergeDispute(id=new_id(), case=second, into=subject, reason="同一件"))
+    async with at(rig, "village") as client:
+        form = form_of((await client.get(f"/cases/{subject}/seal")).text, "seal-case")
+    assert (form["accuser"], form["accused"], form["contact"]) == ("匡守义", "龚大寿", "13700007777")
+    assert [line for line in form["account"].splitlines() if line.startswith("当事人")] == [
+        "当事人 匡守义，性别 男，出生年 1970，住址 高禹村三组，需要的帮助 耳背，要写给他看",
+        "当事人 龚大寿，出生年 1970，证件种类 居民身份证，证件号码 330523197001011239，电话 13700006666",
+        "当事人 鑫源竹制品厂，身份 第三人，类别 法人，代理人 褚月娥",
+        "当事人 匡守义，电话 13700005555",
+    ]
 
 
 async def test_a_note_that_was_on_its_way_when_it_was_sealed_is_erased_when_it_arrives(rig: Rig):

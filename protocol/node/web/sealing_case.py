@@ -8,6 +8,7 @@ The two commands have two random ids, so that nobody finds the sealed report fro
 the same form sent again goes on where it stopped.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from litestar import Request, Response, get, post
@@ -22,9 +23,10 @@ from protocol.node.web import forms
 from protocol.node.web.cases import context_of
 from protocol.node.web.erasing import OPINION, Held, held, others_of
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
+from protocol.parties import ERASED, LISTS
 from protocol.problem import Refused
 from protocol.tables import Tables
-from protocol.words import EVENT_NAMES, WRITTEN
+from protocol.words import EVENT_NAMES, PARTY_LABELS, WRITTEN
 
 BARE: Final = (("MediationRecorded", "经过"), ("NoteAdded", "备注"))  # goes along without the name of its step
 
@@ -54,10 +56,23 @@ def _told(tables: Tables, cases: dict[str, Case], rows: list[Held]) -> str:
     return "\n".join(f"{name}：{text}" if name else text for text, name in found.items() if text and text not in made)
 
 
-def _others_named(case: Case, others: list[Case], told: set[str]) -> str:
-    """Names and telephones of whoever else is a party, told: who stands in a field of their own."""
-    parties = dict.fromkeys((p.name, p.phone) for one in (case, *others) for p in one.parties if p.name not in told)
-    return "当事人：" + "、".join(f"{name} {phone}".strip() for name, phone in parties) if parties else ""
+def _who(tables: Tables, cases: Iterable[Case], form: dict[str, str]) -> list[str]:
+    """A line for each party of whom more is known than accuser, contact and accused of the form say; what is left out is erased."""
+    accused, made = form["accused"].split("、"), list[str]()
+    for party in (one for case in cases for one in case.parties if one.name != ERASED):
+        accuses, is_accused = party.name == form["accuser"], party.name in accused
+        held = {
+            "side": (accuses and party.side == "applicant") or (is_accused and party.side == "respondent"),
+            "kind": party.kind == "person",  # as nobody had to say
+            "phone": accuses and party.phone == form["contact"],
+        }
+        known = {name: getattr(party, name) for name in PARTY_LABELS if name != "name" and not held.get(name)}
+        said = [
+            f"{PARTY_LABELS[name]} {tables.word(LISTS[name], value) if name in LISTS else value}" for name, value in known.items() if value
+        ]
+        if said or not (accuses or is_accused):
+            made.append(f"当事人 {party.name}" + "".join(f"，{one}" for one in said))
+    return list(dict.fromkeys(made))
 
 
 async def sealing_context(request: Request, subject: str) -> dict[str, Any]:
@@ -69,13 +84,9 @@ async def sealing_context(request: Request, subject: str) -> dict[str, Any]:
     rows = await held(request, case, others)
     mine = next((p for p in case.parties if p.side == "applicant"), None)
     accused = [p.name for p in case.parties if p.side == "respondent"]
-    more = _others_named(case, others, {*accused, *([mine.name] if mine else [])})
-    first = {
-        "account": "\n".join(filter(None, (_told(node.tables(), every, rows), more))),
-        "accuser": mine.name if mine else "",
-        "contact": mine.phone if mine else "",
-        "accused": "、".join(accused),
-    }
+    first = {"accuser": mine.name if mine else "", "contact": mine.phone if mine else "", "accused": "、".join(accused)}
+    told = [_told(node.tables(), every, rows), *_who(node.tables(), every.values(), first)]
+    first["account"] = "\n".join(filter(None, told))
     offered = {step.command: step for step in dispute.steps(case, actor, context_of(request))}
     tasks = await node.reads.tasks(actor, case=subject)
     elsewhere = [("转给了", case.transfer.to)] if case.transfer else []
