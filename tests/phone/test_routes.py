@@ -220,6 +220,9 @@ async def test_without_a_post_that_makes_visits_the_phone_is_told_why_it_gets_no
     assert (said["tasks"], "没有下派干部的岗位" in said["away"]) == ([], True)
     refused = await act(hub, "ConfirmTask", 403, person=said["me"]["person"])
     assert (refused["code"], refused["sentence"]) == ("field_post_needed", said["away"])
+    # what a cadre left on the phone is not refused for that: it waits until they sign in again
+    assert (await act(hub, "ConfirmTask", 401))["code"] == "sign_in_needed"
+    assert (await evidence(hub, new_id(), JPEG)).status_code == 401
 
 
 async def test_however_many_visits_there_are_what_was_just_recalled_is_among_them(hub: Hub, monkeypatch: pytest.MonkeyPatch):

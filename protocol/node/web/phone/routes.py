@@ -278,10 +278,14 @@ async def told_cleared(request: Request) -> Response[bytes]:
 
 
 async def said(request: Request) -> tuple[dict[str, Any], Actor, list[int]]:
-    """The form, who did it, and how far the phone's clock may be ahead (see above). Raises Refused for another person's session."""
-    form, actor = dict(await request.form()), await carrier_of(request)
-    if form.get("person") not in ("", None, actor.person):
+    """The form, who did it, and how far the phone's clock may be ahead (see above).
+
+    Raises Refused sign_in_needed for nobody and for another person's session, field_post_needed.
+    """
+    form = dict(await request.form())
+    if form.get("person") not in ("", None, actor_of(request).person):  # before their post: what another one did waits for them
         raise Refused("sign_in_needed")
+    actor = await carrier_of(request)
     made, sent = (int(text) if NUMBER.fullmatch(text := str(form.get(name, ""))) else None for name in ("ahead_ms", "sent_ms"))
     known = [made, None if sent is None else sent - node_of(request).clock()]
     return form, actor, [0 if abs(ahead) < OFFSET_MS_NOISE else ahead for ahead in known if ahead is not None]
