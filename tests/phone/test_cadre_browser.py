@@ -67,7 +67,7 @@ class Phone:
 
     def sign_name(self) -> None:
         canvas = self.page.locator("canvas")
-        canvas.scroll_into_view_if_needed()
+        canvas.tap(trial=True)  # a screen that was just drawn takes no touch for a moment
         box = canvas.bounding_box()
         assert box
         self.page.mouse.move(box["x"] + 30, box["y"] + 60)

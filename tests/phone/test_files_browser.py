@@ -3,6 +3,7 @@
 import base64
 import re
 import struct
+import time
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from protocol.tables import Tables
 from tests.hub_pages.world import Hub
-from tests.kit.browser import PHONE, TOUCH, look
+from tests.kit.browser import PHONE, TOUCH, WAITS_MS, look
 from tests.kit.machine import needs_chromium
 from tests.phone.test_cadre_browser import Phone, size_of
 
@@ -19,6 +20,8 @@ LATITUDE, LONGITUDE = 30.638611, -119.680278  # west of Greenwich, so that a los
 GPS_POINTER, ASCII, RATIONAL, LONG = 0x8825, 2, 5, 4
 # A phone that is at work on a picture until it is told to `go`.
 SLOW_PHONE = "() => { const real = createImageBitmap, held = new Promise((done) => { globalThis.go = done; }); globalThis.createImageBitmap = (...what) => held.then(() => real(...what)); }"
+# A signature whose picture is not ready until its page is told that the ink is `dry`.
+SLOW_INK = "() => { const real = HTMLCanvasElement.prototype.toBlob; HTMLCanvasElement.prototype.toBlob = function (...what) { if (what[1] !== 'image/png') return real.apply(this, what); globalThis.dry = () => real.apply(this, what); }; }"
 DRAWN = "() => { const c = document.createElement('canvas'); c.width = 1200; c.height = 900; const p = c.getContext('2d'); p.fillStyle = '#486'; p.fillRect(100, 100, 800, 500); return c.toDataURL('image/jpeg').split(',')[1]; }"
 
 
@@ -81,9 +84,13 @@ def at_the_report(open_page: Any, url: str, run: Any, hub: Hub, **more: Any) -> 
     phone.task("田埂地界")
     phone.main("接单")
     phone.main("已到现场")
-    phone.page.get_by_text(Tables.packaged().word("task_result", "settled")).tap()
-    phone.page.get_by_label("经过和结果").fill("两家当面把界石立回去了。")
+    write(phone.page)
     return phone, subject
+
+
+def write(page: Page) -> None:
+    page.get_by_text(Tables.packaged().word("task_result", "settled")).tap()
+    page.get_by_label("经过和结果").fill("两家当面把界石立回去了。")
 
 
 def sent(phone: Phone, hub: Hub, run: Any, subject: str) -> list[Any]:
@@ -177,13 +184,15 @@ def test_a_report_that_is_sent_at_once_waits_for_the_photo_and_the_voice_note_th
     assert task.photos == 1
 
 
-def test_who_leaves_the_screen_while_the_report_waits_has_sent_it_all_the_same_his_wide_signature_whole(world, open_page):
+def test_who_leaves_the_screen_and_signs_out_while_the_report_waits_sends_it_when_he_is_back_his_wide_signature_whole(world, open_page):
     url, hub, run = world
     phone, subject = at_the_report(open_page, url, run, hub)
     page = phone.page
+    page.reload()  # nothing was done on this page since it was opened
+    write(page)
     page.set_viewport_size({"width": PHONE["height"], "height": PHONE["width"]})
     canvas = page.locator("canvas")
-    canvas.scroll_into_view_if_needed()
+    canvas.tap(trial=True)  # a screen that was just drawn takes no touch for a moment
     box = canvas.bounding_box()
     assert box and box["width"] > 480
     page.mouse.move(box["x"] + 20, box["y"] + 60)
@@ -198,7 +207,13 @@ def test_who_leaves_the_screen_while_the_report_waits_has_sent_it_all_the_same_h
     expect(phone.notice).to_contain_text("照片、录音还在处理，好了就提交。")
     page.go_back()
     expect(page.get_by_role("heading", name="我的任务")).to_be_visible()
+    page.once("dialog", lambda dialog: dialog.accept())
+    phone.main("退出登录")
+    expect(page.get_by_role("link", name="登录", exact=True)).to_be_visible()
     page.evaluate("go()")
+    expect(page.get_by_text("手机里还有 3 条没有发出")).to_be_visible()
+    assert run(hub.root.reads.task(hub.root.actor(), subject)).status == "arrived"
+    phone.sign_in("cadre")
     expect(page.get_by_role("heading", name="办过的")).to_be_visible()
     expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
     task = run(hub.root.reads.task(hub.root.actor(), subject))
@@ -231,6 +246,34 @@ def test_a_photo_that_is_still_being_made_is_not_lost_to_what_is_typed_meanwhile
     ((blob, _),) = sent(phone, hub, run, subject)
     task = run(hub.root.reads.task(hub.root.actor(), subject))
     assert (blob.what, task.photos, task.words) == ("photo", 1, words)
+
+
+def test_a_photo_that_is_still_being_made_in_another_tab_follows_the_report(world, open_page):
+    url, hub, run = world
+    phone, subject = at_the_report(open_page, url, run, hub)
+    first = phone.page
+    slow_photo(first)
+    phone = Phone(first.context.new_page(), url)
+    phone.page.goto(f"{url}/task#{subject}")
+    write(phone.page)
+    phone.sign_name()
+    phone.page.evaluate(SLOW_INK)
+    phone.main("提交反馈")
+    phone.page.wait_for_function("() => globalThis.dry")
+    first.evaluate("go()")
+    expect(first.get_by_alt_text("第 1 张照片")).to_be_visible()  # it lies beside the draft that is just being handed in
+    slow_photo(first)
+    phone.page.evaluate("dry()")
+    expect(phone.page.get_by_role("button", name="提交反馈")).to_have_count(0)
+    first.evaluate("go()")
+    until = time.monotonic() + WAITS_MS / 1000
+    while (got := sorted(a.blob.what for a in run(hub.root.reads.task(hub.root.actor(), subject)).blobs)) != [
+        "photo",
+        "photo",
+        "signature",
+    ]:
+        assert time.monotonic() < until, got
+        first.wait_for_timeout(50)
 
 
 def test_a_photo_that_fails_after_the_tap_stops_the_report_once(world, open_page):

@@ -3,7 +3,7 @@
 // Words and files are kept apart: text finds room where a photo does not, and typing seals no pictures anew. Which files there are is known by
 // the files alone, so that two tabs that write on the same report lose none. What is being said beside the
 // report, a question or why he cannot go, is a record of its own (its key ends in SAID) and lasts as long as the visit is on his list.
-import { begin, db, keyOf, read, restOf } from "./outbox.js";
+import { begin, counting, db, kept, keyOf, read, restOf } from "./outbox.js";
 import { isTextSafe, TEXT_ROOM, withRoom } from "./reserve.js";
 import { sealed } from "./seal.js";
 
@@ -19,8 +19,11 @@ export async function keep({ files, ...draft }) {
   if (isBlank(draft) && !(await filesOf(key)).length) return (await db).delete("drafts", key);
   return withRoom(db, async () => (await db).put("drafts", { task: key, ...await sealed(db, key, draft) }));
 }
-/** A file of a draft, as its action in the outbox will hold it. Throws where it would take the room of text. */
-export async function keepFile({ id, task, ...more }, person) {
+/** A file of a draft, as its action in the outbox will hold it: "". Not kept where its report was sent meanwhile, by another tab: the id of that report.
+ * Throws where it would take the room of text. */
+export const keepFile = ({ id, task, ...more }, person) => counting(async () => {
+  const sent = (await kept()).find((a) => a.kind === "ReportTask" && a.task === task && a.person === person);
+  if (sent) return sent.id;
   if (!await isTextSafe(db)) throw new Error("no room for files");
   const record = { task: id, of: keyOf(task, person), ...await sealed(db, id, restOf(more)) };
   await withRoom(db, async () => { // looked at in the same moment: what is given up for text just now is not for a file
@@ -28,7 +31,8 @@ export async function keepFile({ id, task, ...more }, person) {
     if (!await tx.objectStore("state").getKey(TEXT_ROOM)) { tx.abort(); throw new Error("no room for files"); }
     await Promise.all([tx.objectStore("drafts").put(record), tx.done]);
   }, false);
-}
+  return "";
+});
 export const dropFile = async (id) => (await db).delete("drafts", id);
 
 /** {draft, files}: the words (null where there are none of this person) and [{id, what, name, mime, bytes, thumb, …}] in their order. */

@@ -5,6 +5,7 @@ import { signal } from "@preact/signals";
 import { thumbOf } from "../islands/_send.js";
 import { dropFile, keep, keepFile, opened } from "./drafts.js";
 import { keyOf } from "./outbox.js";
+import { act } from "./state.js";
 import { writer } from "./writing.js";
 
 const LABELS = { photo: "照片", signature: "签名", voice: "录音" };
@@ -34,12 +35,13 @@ function make(task, person) {
     isOver: false, // thrown away: what is still being made is too
     ready: load(),
     keep: change,
-    /** Keeps one more file. Throws where there is no room. False: the report was thrown away. */
+    /** Keeps one more file; it follows its report where another tab has sent that. Throws where there is no room. False: it does not lie on the disk, or the report was thrown away. */
     async add(what, bytes, mime, name) {
       const file = await fileOf(task, what, bytes, mime, name);
       await this.ready;
       if (this.isOver) return false;
-      await keepFile(file, person);
+      const sent = await keepFile(file, person);
+      if (sent) return act([{ ...file, of: sent }], person);
       await change({ files: [...draft.value.files, file] });
       return true;
     },

@@ -35,7 +35,6 @@ export async function begin(stores, mode) {
   tx.done.catch(() => 0);
   return tx;
 }
-let lastMe = null; // whose actions these are, also when the store was cleared meanwhile
 
 // What stands open in a record: enough to order, count and name it. All else (words, pictures, position) is in its box.
 const OPEN = ["id", "n", "person", "state", "refused", "code", "task", "kind", "label", "of", "handed", "held", "ahead_ms"];
@@ -75,18 +74,26 @@ export const read = async (record) => (record?.box ? unsealed(db, record.task ??
 
 export const ONCE = ["ConfirmTask", "ArriveTask"]; // they hold nothing that a second tap, in another tab, would add
 
+/** Runs `job` while no other tab keeps actions, or a file for a report that may just be sent. */
+export const counting = (job) => navigator.locks.request("yidi-counter", job);
+/** What another tab added to a draft since its report was put together: it follows the report. */
+async function addedSince(own, actions) {
+  const report = actions.find((x) => !x.of), some = own.filter((d) => d.of && !actions.some((x) => x.id === d.task));
+  const files = await Promise.all(some.map(async (d) => ({ ...await read(d), id: d.task })));
+  return files.filter((f) => f.bytes).map(({ id, name }) => ({ id, task: report.task, kind: "AddTaskEvidence", label: name, of: report.id }));
+}
 /** Keeps actions, all or none, numbered in the order given. An action: {task, kind, at_ms, …} or a file {id, task, of, what, name, mime, bytes, at_ms}.
- * draft: the task whose draft of this person they end, in the same moment; its files lie on the disk already, sealed to the same ids, and are only moved.
+ * person: whose screen it was, also when he has signed out meanwhile or the store was cleared under it · draft: the task whose draft of this person they end, in the same moment; its files lie on the disk already, sealed to the same ids, and are only moved.
  * said: what is then left of the words beside the report (drafts.js), in the same moment too. */
-export const put = (actions, draft = "", said = null) => navigator.locks.request("yidi-counter", async () => {
-  const store = await db, me = (lastMe = await store.get("state", "me") ?? lastMe);
-  const there = await store.getAll("outbox"), isThere = (x) => there.some((a) => a.id === x.id || (ONCE.includes(x.kind) && a.task === x.task && a.kind === x.kind && !a.refused));
+export const put = (actions, person, draft = "", said = null) => counting(async () => {
+  const store = await db, there = (await store.getAll("outbox")).filter((a) => a.person === person), isThere = (x) => there.some((a) => a.id === x.id || (ONCE.includes(x.kind) && a.task === x.task && a.kind === x.kind && !a.refused));
   actions = actions.filter((x) => !isThere(x));
-  const ended = keyOf(draft, me?.person), own = draft ? (await store.getAll("drafts")).filter((d) => d.task === ended || d.of === ended) : [], lying = new Map(own.map((d) => [d.task, d]));
+  const ended = keyOf(draft, person), own = draft ? (await store.getAll("drafts")).filter((d) => d.task === ended || d.of === ended) : [], lying = new Map(own.map((d) => [d.task, d]));
+  actions = [...actions, ...await addedSince(own, actions)];
   const ahead_ms = await store.get("state", "ahead"); // when it was made: by the time it is sent somebody may have put the clock right
   let n = (await store.get("state", "counter")) ?? 0; // the lock keeps the others out while the boxes are made
   const records = await Promise.all(actions.map(async (action) => {
-    const now = { id: crypto.randomUUID(), ...action, ahead_ms, n: ++n, person: me?.person ?? "", state: WAITING }, box = lying.get(now.id);
+    const now = { id: crypto.randomUUID(), ...action, ahead_ms, n: ++n, person, state: WAITING }, box = lying.get(now.id);
     return box?.box ? { ...openOf(now), iv: box.iv, box: box.box } : boxed(now);
   }));
   await withRoom(db, async () => {

@@ -104,14 +104,14 @@ export function Report({ t, person, results, step }) {
     if (r.count.value) notice.value = "照片、录音还在处理，好了就提交。";
     return r.settled();
   };
-  /** Also when he has left the screen meanwhile. */
+  /** Also when he has left the screen meanwhile, or signed out: it is his all the same. */
   const hand = async () => {
     const { result, words, strokes, files: lying } = await r.whole(), count = (what) => lying.filter((f) => f.what === what).length;
     const last = strokes.length ? [await fileOf(t.id, "signature", await inkOf(strokes), "image/png", `签名${count("signature") + 1}`)] : [];
     const id = crypto.randomUUID(), files = [...lying, ...last].map((f) => ({ ...f, of: id }));
     // Text first: the bytes follow, each with its own id.
     const told = { id, kind: step.kind, label: step.label, task: t.id, at_ms: Date.now(), result, words: words.trim(), photos: count("photo"), signatures: count("signature") + last.length };
-    if (!await act([told, ...files], t.id)) return;
+    if (!await act([told, ...files], person, t.id)) return;
     leaveReport(t.id, person, true);
     if (open.value === t.id) scrollTo(0, 0);
   };

@@ -92,10 +92,10 @@ export async function show(session) {
     if (rules) flow.value = rules;
   });
 }
-/** Keeps actions and moves the screen on. draft: the task whose draft they end · said: see put. */
-export async function act(actions, draft = "", said = null) {
+/** Keeps actions and moves the screen on. person, draft, said: see put. */
+export async function act(actions, person, draft = "", said = null) {
   notice.value = "";
-  try { await put(actions, draft, said); } catch { notice.value = "手机存不下，这一步没有保存，写的还在。请清出空间（照片、视频、不用的应用）再试。"; return false; }
+  try { await put(actions, person, draft, said); } catch { notice.value = "手机存不下，这一步没有保存，写的还在。请清出空间（照片、视频、不用的应用）再试。"; return false; }
   await show(signed.value);
   navigator.serviceWorker?.ready.then((r) => r.sync?.register("outbox")).catch(() => {}); // Chromium only; the rest is sent below
   refresh();

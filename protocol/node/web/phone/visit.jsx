@@ -39,7 +39,7 @@ function useSaid(task, person) {
     await write(() => 0);
     const was = said.value, left = await saidRecord(task, person, { ...was, [name]: "" });
     said.value = { ...was, [name]: "" };
-    const isKept = await act([{ ...action, task, at_ms: Date.now() }], "", left);
+    const isKept = await act([{ ...action, task, at_ms: Date.now() }], person, "", left);
     if (!isKept) said.value = was;
     return isKept;
   };
@@ -106,7 +106,7 @@ export function Visit({ t }) {
   const send = () => {
     const has = step.kind === "ArriveTask" && place.value?.task === t.id ? place.value : null;
     if (has?.isLooking && !confirm("还在定位，位置还没有附上。不等了，不带位置就报到场吗？")) return;
-    act([{ kind: step.kind, label: step.label, task: t.id, at_ms: Date.now(), ...has?.given }]).then((ok) => { if (ok) { place.value = null; scrollTo(0, 0); } });
+    act([{ kind: step.kind, label: step.label, task: t.id, at_ms: Date.now(), ...has?.given }], me.value.person).then((ok) => { if (ok) { place.value = null; scrollTo(0, 0); } });
   };
   return <main class="phone" id="main" ref={still}>
     <p><a class="back" href="#">‹ 我的任务</a></p>
