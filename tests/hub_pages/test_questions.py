@@ -24,6 +24,13 @@ async def marked(hub: Hub) -> dict[str, bool]:
     return {path: MARK in (await hub.client.get(path, headers=HTML)).text.partition("</main>")[0] for path in pages}
 
 
+async def refused(hub: Hub, subject: str) -> str:
+    """The page with a form that said nothing."""
+    said = await hub.client.post(f"/tasks/{subject}/TellTask", data={"command_id": new_id(), "text": " "}, headers=HTML)
+    assert said.status_code == 422
+    return said.text
+
+
 async def test_it_is_marked_everywhere_until_it_is_answered(hub: Hub):
     await hub.send("空调外机对着窗")
     assert set((await marked(hub)).values()) == {False}
@@ -36,9 +43,10 @@ async def test_it_is_marked_everywhere_until_it_is_answered(hub: Hub):
         assert (await hub.client.get(path, headers=HTML)).text.count(WAITED) == 1, path
     listed = (await hub.client.get("/board", headers=HTML)).text.partition('id="board-rows"')[2].partition("</tbody>")[0]
     assert listed.count(MARK) == 1  # of this case, not of the other that somebody visits
+    assert "陈立新在等答复：</strong>户主电话打不通，改明天行吗" in await refused(hub, subject)
     await hub.post(f"/tasks/{subject}/TellTask", {"command_id": new_id(), "text": "可以，明天上午去"})
     assert set((await marked(hub)).values()) == {False}
-    assert "在等答复" not in (await hub.client.get(f"/tasks/{subject}", headers=HTML)).text
+    assert "在等答复" not in (await hub.client.get(f"/tasks/{subject}", headers=HTML)).text + await refused(hub, subject)
 
 
 async def test_a_visit_that_is_over_waits_for_nothing(hub: Hub):

@@ -218,7 +218,7 @@ async def task_context(request: Request, subject: str) -> dict[str, Any]:
         "erasures": await node.reads.erasures(subject) if any(line.erased for line in task.lines) else {},
         "may_urge": "UrgeTask" in offered,
         "may_recall": "RecallTask" in offered,
-        "asked": question_of(task),
+        "question": question_of(task),
         "may_tell": "TellTask" in offered,
         "reviewed": {review.item: review for review in task.reviews} if "DecideTaskReview" in offered else {},
         "linked": await linked_here(request, task),
