@@ -2,9 +2,11 @@
 
 import re
 from pathlib import Path
+from urllib.parse import urlencode
 
-from protocol.commands import AddNote, MergeDispute, TransferDispute, WriteOpinion
-from tests.hub_pages.world import JSON, OTHER_VILLAGE, world
+from protocol.commands import AddNote, ConfirmTask, MergeDispute, ReportTask, TellTask, TransferDispute, WriteOpinion
+from protocol.node.errands import linked_id
+from tests.hub_pages.world import JSON, OTHER_VILLAGE, Hub, world
 from tests.node.desk_kit import TOWN, VILLAGE, exchange, new_id
 from tests.node.journal_kit import everything_in
 
@@ -95,17 +97,22 @@ async def test_only_who_may_erase_sees_the_way(tmp_path: Path):
         assert (await hub.client.get(f"/cases/{case}/erase", headers=JSON)).status_code == 404
 
 
+async def lose(hub: Hub, subject: str, kind: str) -> None:
+    """The last entry of this kind came without its words."""
+    async with hub.root.journal.writing() as w:
+        e = [e for e in await w.subject(subject) if e.head.kind == kind][-1]
+        await w.erase(*e.key, subject)
+        await w.project([subject])
+
+
 async def test_words_that_have_not_come_are_not_called_erased_and_can_be(tmp_path: Path):
     """The giver had them not: they are fetched later (link/words.py), so whoever asks for an erasure must reach them now."""
     async with world(tmp_path) as hub:
         await hub.sign_in("operator")
         case, task = hub.cases[TITLE], await hub.send(TITLE)
         await hub.root.say(AddNote(id=new_id(), case=case, text=f"{NAME}的儿子来问过"), hub.actor())
-        async with hub.root.journal.writing() as w:
-            for subject, kind in ((case, "NoteAdded"), (task, "TaskAssigned")):
-                (e,) = [e for e in await w.subject(subject) if e.head.kind == kind]
-                await w.erase(*e.key, subject)
-                await w.project([subject])
+        await lose(hub, case, "NoteAdded")
+        await lose(hub, task, "TaskAssigned")
         page = (await hub.client.get(f"/cases/{case}/erase", params={"word": NAME}, headers={"accept": "text/html"})).text
         assert "另有 2 条正文不在本机" in page and "已依法删除。" not in page
         rows = (await hub.get(f"/cases/{case}/erase"))["rows"]
@@ -119,3 +126,49 @@ async def test_words_that_have_not_come_are_not_called_erased_and_can_be(tmp_pat
         assert (await hub.post(f"/cases/{case}/erase", form))["erased"] == 2
         assert [row["item"] for row in (await hub.get(f"/cases/{case}/erase"))["rows"] if row["erased"]] == missing
         assert "正文已依法删除（个人信息" in (await hub.client.get(f"/tasks/{task}", headers={"accept": "text/html"})).text
+
+
+async def test_a_visit_whose_words_have_not_come_is_not_called_erased_and_waits_for_them_to_be_given_to_another(tmp_path: Path):
+    async with world(tmp_path) as hub:
+        await hub.sign_in("operator")
+        task, hold, form = await hub.send(TITLE), "这一项的正文还没到本机，到了再改派", {"by": "kept", "reason": "他病了"}
+        await hub.root.say(ConfirmTask(id=new_id(), task=task), hub.as_cadre())
+        await hub.root.say(TellTask(id=new_id(), task=task, text="户主电话打不通"), hub.as_cadre())
+        await lose(hub, task, "TaskAssigned")
+        await lose(hub, task, "TaskTold")
+        asked = {"of": hub.cadre, "cadre": await hub.person("穆青"), "plan": "1", "task": task, **form}
+        plan = f"/visits/reassign?{urlencode(asked)}"
+        for path in (f"/tasks/{task}", "/tasks", "/today", f"/tasks/{task}/ask/ReassignTask", plan):
+            page = (await hub.client.get(path, headers={"accept": "text/html"})).text
+            assert "（正文不在本机）" in page and "已依法删除" not in page, path
+        assert "在等答复：</strong>（正文不在本机）" in (await hub.client.get(f"/tasks/{task}", headers={"accept": "text/html"})).text
+        hub.client.cookies.set("yidi-language", "en")
+        page = (await hub.client.get(f"/tasks/{task}", headers={"accept": "text/html"})).text
+        assert page.count("The text is not on this computer") > 2 and "正文不在本机" not in page
+        hub.client.cookies.delete("yidi-language")
+        assert [one["why_not"] for one in (await hub.get(plan))["plan"]] == [hold]
+        said = await hub.post(f"/tasks/{task}/ask/ReassignTask", {"command_id": new_id(), "cadre": asked["cadre"], **form}, 422)
+        assert said["wrong"] == {"reason": f"{hold}。"}
+
+
+async def test_the_answer_of_another_office_that_has_not_come_is_not_called_erased(tmp_path: Path):
+    async with world(tmp_path) as hub:
+        await hub.sign_in("operator")
+        form = {
+            "command_id": new_id(),
+            "to": TOWN,
+            "purpose": "问问他舅舅",
+            "purpose_kind": "inquiry",
+            "due_ms": "2026-11-25T17:30",
+        }
+        task = (await hub.post(f"/cases/{hub.cases[TITLE]}/RequestTask", form, 201))["subjects"][0]
+        await hub.root.desk.arrivals()
+        await exchange(hub.root, hub.town)
+        done = ReportTask(id=new_id(), task=linked_id(task), result="eased", words="地是他舅舅的")
+        await hub.town.say(done, hub.town.actor())
+        await exchange(hub.root, hub.town)
+        await hub.root.desk.arrivals()
+        assert "地是他舅舅的" in (await hub.client.get(f"/tasks/{task}", headers={"accept": "text/html"})).text
+        await lose(hub, task, "TaskAnswered")
+        page = (await hub.client.get(f"/tasks/{task}", headers={"accept": "text/html"})).text
+        assert "（正文不在本机）" in page and "已依法删除" not in page

@@ -20,7 +20,7 @@ from protocol.entry import derive
 from protocol.node.web import forms
 from protocol.node.web.dispatching import Reasons, times_offered
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
-from protocol.node.web.task_steps import DEFAULTS, KEPT, Unfilled, candidates_of, due_of, reassign
+from protocol.node.web.task_steps import DEFAULTS, KEPT, UNREAD, Unfilled, candidates_of, due_of, reassign
 from protocol.node.web.tracks import Track, track, tracks
 from protocol.problem import Refused
 from protocol.task import BY_COMMAND
@@ -100,8 +100,8 @@ def planned(one: Handed, person: str, by: str, now_ms: int) -> Handed:
         why = chosen.why_not if chosen else "这里没有这位干部了"
     elif due_of({"by": by}, one.task) <= now_ms:
         why = "原来的期限已经过了，请另选一个期限"
-    elif not one.task.purpose:
-        why = "内容已依法删除，没有可以照旧的：请撤回，再从纠纷页另派"
+    else:
+        why = UNREAD.get(one.track.unread, "")
     return msgspec.structs.replace(one, why_not=why)
 
 

@@ -19,7 +19,7 @@ from protocol.entry import derive
 from protocol.node.web import forms
 from protocol.node.web.dispatching import Choices, candidates_for, times_offered
 from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, page, twin, wants_json
-from protocol.node.web.tracks import track, tracks, unsent
+from protocol.node.web.tracks import AWAITED, ERASED, track, tracks, unsent
 from protocol.problem import Refused
 from protocol.task import BY_COMMAND
 
@@ -28,6 +28,10 @@ WRITTEN: Final = {"UrgeTask": "催办", "RecallTask": "撤回派单", "ReassignT
 DEFAULTS: Final = {"UrgeTask": "请尽快接单，告诉我们什么时候能到", "RecallTask": "情况有变，不用去了", "ReassignTask": "改由别的同志去"}
 LISTS: Final = ("/board", "/tasks")
 KEPT: Final = "kept"  # the date stays as it is
+UNREAD: Final = {  # why what can't be read is not given to somebody else
+    ERASED: "这一项的内容已依法删除，没有可以照旧的：请撤回，再从纠纷页另派一次",
+    AWAITED: "这一项的正文还没到本机，到了再改派",
+}
 
 
 class Unfilled(Exception):
@@ -184,8 +188,8 @@ async def reassign(request: Request, subject: str, id_: str, reason: str, typed:
         due_ms = due_of(typed, task)
         if due_ms <= now_ms:
             raise Unfilled(by="请选一个还没过的期限。")
-        if not task.purpose:
-            raise Unfilled(reason="这一项的内容已依法删除，没有可以照旧的：请撤回，再从纠纷页另派一次。")
+        if unread := UNREAD.get((await track(request, task)).unread):
+            raise Unfilled(reason=f"{unread}。")
         if held := await unsent(request, [task]):
             raise held[task.id]
         name = chosen.choice.name

@@ -97,7 +97,7 @@ async def asked(request: Request) -> tuple[list[Asked], int]:
     for one in await tasks.tracks_of(request, await tasks.standings(request, rows[:SHOWN])):
         task = await reads.task(actor, one.row.subject)
         offered = {step.command for step in steps_task(task, actor, cases.context_of(request))}
-        made.append(Asked(one, tasks.question_of(task), "TellTask" in offered and actor.person != task.cadre))
+        made.append(Asked(one, await tasks.question_of(request, task), "TellTask" in offered and actor.person != task.cadre))
     return made, len(rows)
 
 

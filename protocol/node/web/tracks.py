@@ -17,7 +17,7 @@ from protocol.events import Actor
 from protocol.node import phones, silence
 from protocol.node.errands import linked_id
 from protocol.node.web.cases import context_of
-from protocol.node.web.page import actor_of, node_of
+from protocol.node.web.page import actor_of, in_language, node_of
 from protocol.problem import Refused
 from protocol.task import DOER, is_one, steps_task
 
@@ -26,9 +26,10 @@ READ_MAX: Final = 500  # as many as reads gives
 STEPS: Final = (("assigned_ms", "已派"), ("confirmed_ms", "已接单"), ("arrived_ms", "已到场"), ("reported_ms", "已报"))
 OVER: Final = {"declined": "已谢绝", "recalled": "已撤回"}
 OFFERED: Final = ("UrgeTask", "RecallTask")
+ERASED, AWAITED = "（内容已依法删除）", "（正文不在本机）"
 
 
-def question_of(task: Task) -> str:
+async def question_of(request: Request, task: Task) -> str:
     """What whoever went has asked since he waits; "" when nobody does, or when it is over."""
     if task.asked_ms is None or task.status not in TASK_OPEN:
         return ""
@@ -36,14 +37,21 @@ def question_of(task: Task) -> str:
     for line in task.lines:
         if line.kind == "TaskTold" and not line.set_aside and not line.waiting:
             told = [*told, line] if any(is_one(who, task, line.office, line.head.author[0]) for who in DOER) else []
-    return "；".join(text for line in told for text in line.text.values()) or "（内容已依法删除）"
+    return "；".join(text for line in told for text in line.text.values()) or in_language(request, await wordless(request, task.id, told))
+
+
+async def wordless(request: Request, subject: str, lines: Sequence[Line]) -> str:
+    """What stands in place of the words of these lines of a task: AWAITED where some merely have not come yet, else ERASED."""
+    lost = {(line.head.ledger, *line.key) for line in lines if line.erased}
+    return AWAITED if lost and lost - set(await node_of(request).reads.erasures(subject)) else ERASED
 
 
 class Track(msgspec.Struct, frozen=True):
     """A task as a list shows it. steps: (words, when it was reached or None) · over: how it ended before the report, else ""
     · cleared_ms: when the phone of who is on his way was found cleared, with what it had not sent; 0: it was not
     · stands: where it is, in words · may: of OFFERED what the rules let this person do now
-    · unsent: why this person can't send anybody else for it (the dispute is in other hands, or over), None: it is possible."""
+    · unsent: why this person can't send anybody else for it (the dispute is in other hands, or over), None: it is possible
+    · unread: ERASED or AWAITED where what is to be done can't be read, else ""."""
 
     row: Any
     name: str
@@ -56,6 +64,7 @@ class Track(msgspec.Struct, frozen=True):
     is_left: bool = False  # it was declined and nobody else was sent
     unsent: Refused | None = None
     fetched: bool = True  # a phone is known to have it, or it is not for a phone, or that is not known here
+    unread: str = ""
 
     @property
     def may_reassign(self) -> bool:
@@ -177,10 +186,16 @@ async def tracks_of(request: Request, found: Sequence[Ranked]) -> list[Track]:
             Track(
                 row, names[row.cadre] if row.cadre else "", steps, OVER.get(row.status, ""), late,
                 cleared_ms if cleared_ms >= row.assigned_ms else 0, stands, frozenset(_offered(row, actor, rules) & set(OFFERED)), is_left,
-                held.get(_id(row)), _fetched(way),
+                held.get(_id(row)), _fetched(way), "" if row.purpose else await _unread(request, _id(row)),
             )
         )  # fmt: skip
     return made
+
+
+async def _unread(request: Request, subject: str) -> str:
+    """In place of what a task is for."""
+    task: Task = await node_of(request).reads.task(actor_of(request), subject)
+    return await wordless(request, subject, [line for line in task.lines if line.kind == "TaskAssigned"])
 
 
 def _fetched(way: silence.Known | None) -> bool:

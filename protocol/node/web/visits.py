@@ -18,7 +18,7 @@ from litestar import Request, Response, get, post
 from litestar.params import FromPath
 
 from protocol import dispute
-from protocol.case import TASK_OPEN, Case, Task
+from protocol.case import TASK_OPEN, Case, Line, Task
 from protocol.commands import (
     AssignTask,
     ConfirmTask,
@@ -41,7 +41,7 @@ from protocol.node.web.files import held, sent_file, shown_of, sounds_of
 from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, number_of_page, page, rendered, twin, wants_json
 from protocol.node.web.register import ledgers_to_choose, outcome_twin
 from protocol.node.web.sharing import SUMMARY_CHARS, contacts_of
-from protocol.node.web.tracks import READ_MAX, listed, question_of, track
+from protocol.node.web.tracks import READ_MAX, listed, question_of, track, wordless
 from protocol.problem import Refused
 from protocol.task import steps_task
 
@@ -198,6 +198,11 @@ def forms_of(task: Task, actor: Actor, rules: Context) -> set[str]:
     return found if task.unit else found - {"ConfirmTask", "DeclineTask", "ReportTask"}  # a cadre answers on the phone
 
 
+def reports_of(task: Task) -> list[Line]:
+    """The entry that brought the result: the report, or what came of it in another ledger."""
+    return [line for line in task.lines if line.kind in ("TaskReported", "TaskAnswered") and not line.set_aside and not line.waiting][-1:]
+
+
 async def task_context(request: Request, subject: str) -> dict[str, Any]:
     """Raises Refused task_unknown."""
     node, actor = node_of(request), actor_of(request)
@@ -218,7 +223,8 @@ async def task_context(request: Request, subject: str) -> dict[str, Any]:
         "erasures": await node.reads.erasures(subject) if any(line.erased for line in task.lines) else {},
         "may_urge": "UrgeTask" in offered,
         "may_recall": "RecallTask" in offered,
-        "question": question_of(task),
+        "question": await question_of(request, task),
+        "unread": "" if task.words else await wordless(request, subject, reports_of(task)),
         "may_tell": "TellTask" in offered,
         "reviewed": {review.item: review for review in task.reviews} if "DecideTaskReview" in offered else {},
         "linked": await linked_here(request, task),
