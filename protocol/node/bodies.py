@@ -33,26 +33,35 @@ _ONE: Final = " where ledger = :ledger and origin = :origin and seq = :seq"
 _UNUSED: Final = (
     "update blob set stage = -1 where address = :address and not exists (select 1 from blob_use u where u.address = blob.address)"
 )
+Lost = tuple[str, str, int, str]  # ledger, origin, seq, subject
 EVIDENCE: Final = ("EvidenceAdded", "TaskEvidenceAdded")
+
+
+def _takes(head: Head) -> Lost | None:
+    """The entry whose words this one may take; None: it takes none."""
+    facts = facts_of(head) if head.kind == "BodyErased" else None
+    if not isinstance(facts, BodyErased) or facts.ledger != head.ledger or not office_covers(facts.office, head.ledger):
+        return None
+    return facts.ledger, facts.origin, facts.seq, head.subject
 
 
 async def erase_bodies(w: Writing, fresh: Iterable[Stored]) -> set[str]:
     """Applies BodyErased, now or when its target arrives. Returns the subjects to project.
 
-    Only an entry of the subject it is written on (the number alone may be another's, after a fork), inside the ledger it stands in, and only for an office whose region holds that ledger: a node that is trusted with one
-    village cannot take words out of another.
+    Only an entry of the subject it is written on (the number alone may be another's, after a fork), inside the ledger it stands in, and
+    only for an office whose region holds that ledger: a node that is trusted with one village cannot take words out of another.
     """
     touched = set()
     for e in fresh:
-        facts = facts_of(e.head) if e.head.kind == "BodyErased" else None
-        if isinstance(facts, BodyErased) and facts.ledger == e.ledger and office_covers(facts.office, e.ledger):
-            key = {"ledger": facts.ledger, "origin": facts.origin, "seq": facts.seq}
-            if await w.erase(**key, subject=e.subject):
-                touched.add(e.subject)
-            await branches.erase(w, facts.ledger, facts.origin, facts.seq, e.subject)
-            here = await w.entry(**key)
-            if here is None or here.subject == e.subject:  # else the files are another entry's
-                await _let_go(w, key)
+        if (taken := _takes(e.head)) is None:
+            continue
+        ledger, origin, seq, subject = taken
+        if await w.erase(ledger, origin, seq, subject):
+            touched.add(subject)
+        await branches.erase(w, ledger, origin, seq, subject)
+        here = await w.entry(ledger, origin, seq)
+        if here is None or here.subject == subject:  # else the files are another entry's
+            await _let_go(w, {"ledger": ledger, "origin": origin, "seq": seq})
     return touched
 
 
@@ -106,30 +115,22 @@ class HasRows(Protocol):
     async def rows(self, table: str, where: str, values: Mapping[str, Any]) -> list[dict[str, Any]]: ...
 
 
-def _takes(head: Head, counts: Counts) -> tuple[str, str, int, str] | None:
-    """(ledger, origin, seq, subject) of what this entry erases; None: nothing, or it does not count."""
-    facts = facts_of(head)
-    if not isinstance(facts, BodyErased) or facts.ledger != head.ledger or not office_covers(facts.office, head.ledger):
-        return None
-    return (facts.ledger, facts.origin, facts.seq, head.subject) if counts(head.ledger, head.origin, head.seq) else None
-
-
-async def lacking(journal: HasRows, counts: Counts) -> list[tuple[str, str, int, str]]:
-    """(ledger, origin, seq, subject) of entries whose words did not come along, or were taken by somebody who had been put out."""
+async def lacking(journal: HasRows, counts: Counts) -> list[Lost]:
+    """Entries whose words did not come along, or were taken by somebody who had been put out."""
     bare = [(row["ledger"], row["origin"], row["seq"], row["subject"]) for row in await journal.rows("entry", "erased = 1", {})]
     said = await journal.rows("entry", _SAID, {}) if bare else []
-    gone = {_takes(decode_head(bytes(row["head_bytes"])), counts) for row in said}
+    gone = {_takes(decode_head(bytes(row["head_bytes"]))) for row in said if counts(row["ledger"], row["origin"], row["seq"])}
     return [key for key in bare if key not in gone]
 
 
-async def give_back(w: Writing, lost: tuple[str, str, int, str], words: entry.Entry, source: str, now_ms: int, counts: Counts) -> bool:
+async def give_back(w: Writing, lost: Lost, words: entry.Entry, source: str, now_ms: int, counts: Counts) -> bool:
     """Puts the words of an entry beside its head again, where nobody erased them meanwhile. Claims that it did."""
     *key, subject = lost
     here = await w.subject(subject)
     e = next((one for one in here if one.key == tuple(key)), None)
     if e is None or e.head_bytes != words.head_bytes or words.body is None or words.salt is None:
         return False
-    if entry.body_hash(words.salt, words.body) != e.head.body_hash or lost in {_takes(one.head, counts) for one in here}:
+    if entry.body_hash(words.salt, words.body) != e.head.body_hash or lost in {_takes(one.head) for one in here if counts(*one.key)}:
         return False
     back = await w.give_back(e, words.salt, words.body)
     await expect_files(w, [back], source, now_ms)

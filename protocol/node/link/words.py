@@ -10,7 +10,7 @@ import msgspec
 
 from protocol import batch as batches
 from protocol import certificate as certificates
-from protocol.node.bodies import Counts, give_back, lacking
+from protocol.node.bodies import Counts, Lost, give_back, lacking
 from protocol.node.link import subjects
 from protocol.node.link.answers import LaneAsk
 from protocol.node.link.catchup import CatchUp
@@ -22,7 +22,6 @@ ANSWER_S_MAX = 3.0
 LOOK_S = 60.0  # what committed since the last look is looked through so seldom: words are hardly ever missing
 AT_ONCE = 50
 REST_S_MIN, REST_S_MAX, RESTS_MAX = 5.0, 600.0, 5_000
-Lost = tuple[str, str, int, str]  # ledger, origin, seq, subject
 
 
 class Words:
