@@ -1,4 +1,4 @@
-"""A reader that goes away half way (a closed browser, a stopped node) leaves no connection behind in the middle of something."""
+"""Who goes away half way, reading or writing (a closed browser, a stopped node), leaves no connection behind in the middle of something."""
 
 import asyncio
 import random
@@ -33,6 +33,39 @@ async def test_reads_cancelled_at_any_moment_leave_every_connection_fit_for_the_
             assert await asyncio.gather(*(journal.heads() for _ in range(4))) == [{}] * 4
         async with journal.writing() as w:
             assert await w.counter("after it all") == 1
+    finally:
+        await journal.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'journal.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+
+
+async def test_writes_cancelled_at_any_moment_leave_the_next_one_a_fit_connection(url: str):
+    chance = random.Random(SEED)
+    journal = await Journal.open(url, bytes(32) if url.startswith("sqlite") else None, Tables.packaged)
+
+    async def counts(brief: bool) -> None:
+        async with journal.writing(brief) as w:
+            await w.counter("left")
+            await w.counter("left too")
+
+    try:
+        for _ in range(ROUNDS if url.startswith("sqlite") else ROUNDS // 5):
+            writing = [asyncio.create_task(counts(brief)) for brief in (True, False, True)]
+            for _ in range(chance.randrange(40)):
+                await asyncio.sleep(0)
+            if chance.random() < 0.5:
+                await asyncio.sleep(chance.random() * 0.003)
+            for task in writing:
+                task.cancel()
+            left = await asyncio.gather(*writing, return_exceptions=True)
+            assert all(e is None or isinstance(e, asyncio.CancelledError) for e in left), left
+        for _ in range(12):
+            await counts(False)
+        async with journal.writing() as w:
+            assert await w.counter("left") == await w.counter("left too"), "both or neither"
     finally:
         await journal.close()
 

@@ -104,6 +104,14 @@ class Connection(aiosqlite.Connection):
             self._is_left = True
             raise
 
+    async def begin(self) -> None:
+        """Takes the lock at once. Whoever is cancelled meanwhile leaves no transaction: the thread ends it before anything else is asked of it."""
+        try:
+            await self.execute_fetchall("BEGIN IMMEDIATE")
+        except asyncio.CancelledError:
+            self._tx.put_nowait((None, self._roll_back))
+            raise
+
     def end_reading(self) -> asyncio.Future[None] | None:
         """Rolls back what only read: at once (None), or, where the thread still does what nobody waits for, when it has broken that off."""
         if not self._is_left:
@@ -158,7 +166,7 @@ def sqlite_engine(path: Path, key: bytes, fatal: Callable[[str], Any]) -> AsyncE
         max_overflow=0,
         pool_timeout=WAIT_S,
     )
-    event.listen(engine.sync_engine, "begin", lambda c: c.connection.run_async(lambda driver: driver.execute_fetchall("BEGIN IMMEDIATE")))
+    event.listen(engine.sync_engine, "begin", lambda c: c.connection.run_async(lambda driver: driver.begin()))
     event.listen(engine.sync_engine, "handle_error", lambda context: stop_if_fatal(context.original_exception, fatal))
     return engine
 

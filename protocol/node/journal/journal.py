@@ -337,10 +337,13 @@ class Journal:
 
 
 async def _to_the_end(commit: Any) -> None:
-    """A page that is closed meanwhile must not leave a connection half way through a commit."""
-    task = asyncio.ensure_future(commit)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
+    """A page that is closed meanwhile, however often it says so, must not leave a connection half way through a commit."""
+    task, left = asyncio.ensure_future(commit), None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            left = error
+    if left:
+        raise left
+    task.result()
