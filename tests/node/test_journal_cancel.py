@@ -2,13 +2,14 @@
 
 import asyncio
 import random
+import time
 from pathlib import Path
 
 import pytest
 
 from protocol.node.journal import Journal
 from protocol.node.journal.engine import READERS_MAX
-from protocol.node.journal.rows import fetch
+from protocol.node.journal.rows import driver_of, fetch
 from protocol.problem import Refused
 from protocol.tables import Tables
 
@@ -74,8 +75,8 @@ async def test_whoever_left_in_the_middle_of_a_long_question_blocks_nobody(tmp_p
     journal = await Journal.open(f"sqlite:///{tmp_path / 'journal.db'}", bytes(32), Tables.packaged)
     try:
         async with asyncio.timeout(30):
-            for _ in range(READERS_MAX):
-                await _leave_a_long_question(journal)
+            for n in range(READERS_MAX):
+                await _leave_a_long_question(journal, begun=n % 2 == 0)
             for _ in range(READERS_MAX + 1):  # one by one, then all at once
                 await _answers(journal)
             await asyncio.gather(*(_answers(journal) for _ in range(READERS_MAX)))
@@ -92,10 +93,14 @@ async def test_a_reader_that_is_closed_under_somebody_says_so(tmp_path: Path):
         await _answers(journal)
 
 
-async def _leave_a_long_question(journal: Journal) -> None:
+async def _leave_a_long_question(journal: Journal, begun: bool) -> None:
+    """begun: else the thread is still busy with something else when nobody waits for the answer any more."""
+
     async def asks() -> None:
         async with journal.read() as c:
             began.set()
+            if not begun:
+                (await driver_of(c))._tx.put_nowait((None, lambda: time.sleep(0.2)))
             await fetch(c, ENDLESS)
 
     began = asyncio.Event()

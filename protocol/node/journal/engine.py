@@ -27,6 +27,7 @@ READER_CACHE_KB = 2_900
 CACHE_KB = 6_000  # decrypted pages of the writer; with those of five readers they must fit into an edge's 120 MB
 WRITERS_MAX = 4  # of PostgreSQL, at once: a save at a desk does not wait for what others bring in; rows and subjects are locked
 BUSY_WAIT_MS = 5000  # another program on the same file (`rebuild`, `backup`) may hold the lock for a moment
+BREAK_OFF_S = 0.05
 KEY_BYTES = 32
 LOCK_WAIT = "30s"  # of PostgreSQL: another program that holds a lane for longer is stuck
 WAIT_S = 30.0  # for a connection of the pool
@@ -118,10 +119,16 @@ class Connection(aiosqlite.Connection):
             self._roll_back()
             return None
         self._is_left = False
-        self.plain.interrupt()
         ended = asyncio.get_running_loop().create_future()
         self._tx.put_nowait((ended, self._roll_back))
+        self._break_off(ended)
         return ended
+
+    def _break_off(self, ended: asyncio.Future[None]) -> None:
+        """Again until it has ended: what the thread has not begun yet can't be interrupted."""
+        if not ended.done() and self._connection is not None:
+            self.plain.interrupt()
+            ended.get_loop().call_later(BREAK_OFF_S, self._break_off, ended)
 
     def _roll_back(self) -> None:
         if self.plain.in_transaction:
