@@ -17,6 +17,7 @@ from protocol import lane as lanes
 from protocol.node.forks import Forks, Wanted
 from protocol.node.link import subjects
 from protocol.node.link.ground import LOCAL, Ground
+from protocol.node.link.rests import Rests
 from protocol.problem import Refused
 
 ANSWER_S_MAX = 3.0
@@ -43,7 +44,7 @@ class Branches:
     def __init__(self, ground: Ground, forks: Forks, moved: Callable[[str, str], None]) -> None:
         """moved: this lane's history is another one now; what it lacks is asked for again."""
         self._ground, self._forks, self._moved = ground, forks, moved
-        self._rests: dict[tuple[str, str, bytes], tuple[float, float]] = {}  # (ledger, origin, hash) → (due, pause)
+        self._rests: Rests[tuple[str, str, bytes]] = Rests(REST_S_MIN, REST_S_MAX, RESTS_MAX)  # (ledger, origin, hash)
 
     async def work(self) -> None:
         """For ever: asks for what is wanted, sets right what can be."""
@@ -62,11 +63,10 @@ class Branches:
 
     def _in_turn(self, wanted: list[Wanted]) -> list[Wanted]:
         """What a proven entry names first, then one end of each speaker after the other. What nobody gave a moment ago is left to a later Have."""
-        now = asyncio.get_running_loop().time()
         turns: Counter[str] = Counter()
         ranked: list[tuple[int, int, Wanted]] = []
         for n, one in enumerate(wanted):
-            if self._rests.get((one.ledger, one.origin, one.hash), (0.0, 0.0))[0] <= now:
+            if not self._rests.holds((one.ledger, one.origin, one.hash)):
                 turns[one.node] += not one.vouched
                 ranked.append((0 if one.vouched else turns[one.node], n, one))
         return [one for _, _, one in sorted(ranked, key=lambda r: r[:2])]
@@ -88,16 +88,10 @@ class Branches:
             except TimeoutError:
                 continue
             if answer is not None and answer.data and await self._taken(holder, wanted, answer.data):
-                self._rests.pop(key, None)
+                self._rests.drop(key)
                 return
         if wanted.node and not wanted.vouched:  # a word alone: nobody needs to hold it
-            self._rest(key)
-
-    def _rest(self, key: tuple[str, str, bytes]) -> None:
-        if len(self._rests) >= RESTS_MAX:
-            self._rests.clear()
-        pause = min(self._rests.get(key, (0.0, REST_S_MIN / 2))[1] * 2, REST_S_MAX)
-        self._rests[key] = (asyncio.get_running_loop().time() + pause, pause)
+            self._rests.put(key)
 
     async def _taken(self, holder: str, wanted: Wanted, wire: bytes) -> bool:
         try:

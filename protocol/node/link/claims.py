@@ -17,6 +17,7 @@ from protocol.batch import Batch
 from protocol.node.link import subjects
 from protocol.node.link.answers import REFUSED_HEADER, LaneAsk
 from protocol.node.link.ground import Ground
+from protocol.node.link.rests import Rests
 from protocol.problem import Refused
 
 ANSWER_S_MAX = 3.0
@@ -37,7 +38,7 @@ class Claims:
         self._heard: dict[str, dict[tuple[str, str], int]] = {}  # our origin → (speaker, ledger) → seq
         self._asking = False
         self._silent: Counter[str] = Counter()  # speaker → how often in a row it gave no answer
-        self._doubted: dict[str, tuple[float, float]] = {}  # who showed nothing → (until when it is not asked again, for how long)
+        self._doubted: Rests[str] = Rests(DOUBTED_S_MIN, DOUBTED_S_MAX, DOUBTED_MAX)  # speakers who showed nothing
         self._poke = asyncio.Event()
 
     @property
@@ -46,7 +47,7 @@ class Claims:
         return self._asking or bool(self._heard)
 
     def note(self, speaker: str, ledger: str, origin: str, seq: int) -> None:
-        if self._doubted.get(speaker, (0.0, 0.0))[0] > asyncio.get_running_loop().time():
+        if self._doubted.holds(speaker):
             return
         self._heard.setdefault(origin, {})[speaker, ledger] = seq
         self._poke.set()
@@ -124,8 +125,5 @@ class Claims:
         return is_named and entry.is_signed(key, list(lanes.hashes(got))[-1], got.signature)
 
     def _doubt(self, speaker: str, ledger: str, origin: str, refused: Refused) -> None:
-        if len(self._doubted) >= DOUBTED_MAX:
-            self._doubted.clear()
-        pause = min(self._doubted.get(speaker, (0.0, DOUBTED_S_MIN / 2))[1] * 2, DOUBTED_S_MAX)
-        self._doubted[speaker] = (asyncio.get_running_loop().time() + pause, pause)
+        self._doubted.put(speaker)
         self._ground.quarantine(speaker, ledger, origin, refused)

@@ -21,6 +21,7 @@ from protocol.node.link import subjects
 from protocol.node.link.answers import REFUSED_HEADER, BlobAsk
 from protocol.node.link.catchup import CatchUp
 from protocol.node.link.ground import LOCAL, Ground
+from protocol.node.link.rests import Rests
 from protocol.problem import Refused
 
 AT_ONCE = 20  # files looked at in one round
@@ -49,7 +50,7 @@ class Fetching:
         self._poke = asyncio.Event()
         self._first: list[str] = []
         self._opened: set[str] = set()  # looked at, not yet noted in the journal
-        self._rests: dict[str, tuple[float, float]] = {}  # address → (due, pause)
+        self._rests: Rests[str] = Rests(REST_S_MIN, REST_S_MAX, RESTS_MAX)  # addresses
         self._trouble: dict[str, str] = {}
         self._most: dict[str, int] = {}  # holder whose line turned out to be thin → bytes that it is asked for at once
 
@@ -61,8 +62,7 @@ class Fetching:
         """Somebody looks at this one: before all others, also one that would not have come by itself."""
         self._first = [address, *(a for a in self._first if a != address)][:AT_ONCE]
         self._opened.add(address)
-        due, pause = self._rests.get(address, (0.0, REST_S_MIN))
-        self._rests[address] = (min(due, asyncio.get_running_loop().time() + PAUSE_S_MAX), pause)
+        self._rests.soon(address, PAUSE_S_MAX)
         self._poke.set()
 
     def again(self) -> None:
@@ -104,8 +104,7 @@ class Fetching:
         """Opened ones, then thumbnails, then the oldest; what rests is left out, and what rests no more has no row any longer."""
         if self._ground.blobs is None:
             return []
-        now = asyncio.get_running_loop().time()
-        resting = {address for address, (due, _) in self._rests.items() if due > now}
+        resting = self._rests.held()
         journal, rank = self._ground.journal, {address: n for n, address in enumerate(self._first)}
         small_first = f"case when what = '{THUMB}' then 0 else 1 end, added_ms"  # of all, not of the oldest alone
         some = await journal.rows("blob", "stage in (1, 2)", {}, order=small_first, limit=AT_ONCE * 5 + len(resting))
@@ -162,7 +161,7 @@ class Fetching:
         ground, address = self._ground, row["address"]
         own = row["source"] in ("", ground.certificate.node) or row["what"] == THUMB
         await self._set(_WHOLE, address=address, stage=DONE if own else UNTOLD)
-        self._rests.pop(address, None)
+        self._rests.drop(address)
         self._trouble.pop(address, None)
         left = await ground.journal.rows("blob", "address = :address", {"address": address})
         if ground.blobs is not None and (not left or left[0]["stage"] == GONE):
@@ -175,15 +174,11 @@ class Fetching:
         if answer is None:
             return self._rest(row["address"], "")
         await self._set(_STAGE, address=row["address"], was=UNTOLD, stage=DONE)
-        self._rests.pop(row["address"], None)
+        self._rests.drop(row["address"])
         return 1
 
     def _rest(self, address: str, trouble: str) -> int:
-        now = asyncio.get_running_loop().time()
-        if len(self._rests) > RESTS_MAX:
-            self._rests.clear()
-        _, pause = self._rests.get(address, (0.0, REST_S_MIN))
-        self._rests[address] = (now + pause, min(pause * 2, REST_S_MAX if self._ground.link.is_connected else PAUSE_S_MAX))
+        self._rests.put(address, None if self._ground.link.is_connected else PAUSE_S_MAX)
         self._trouble[address] = trouble
         return 0
 

@@ -15,6 +15,7 @@ from protocol.node.link import subjects
 from protocol.node.link.answers import LaneAsk
 from protocol.node.link.catchup import CatchUp
 from protocol.node.link.ground import LOCAL, Ground
+from protocol.node.link.rests import Rests
 from protocol.place import COMMON
 from protocol.problem import Refused
 
@@ -27,7 +28,7 @@ REST_S_MIN, REST_S_MAX, RESTS_MAX = 5.0, 600.0, 5_000
 class Words:
     def __init__(self, ground: Ground, catchup: CatchUp, counts: Counts) -> None:
         self._ground, self._catchup, self._counts = ground, catchup, counts
-        self._rests: dict[Lost, tuple[float, float]] = {}  # → (due, pause)
+        self._rests: Rests[Lost] = Rests(REST_S_MIN, REST_S_MAX, RESTS_MAX)
         self._poke = asyncio.Event()
         self._since = True  # something was committed since the last look
 
@@ -39,7 +40,8 @@ class Words:
 
     def again(self) -> None:
         """Somebody is back: what rested is asked for once more."""
-        self._rests = dict.fromkeys(self._rests, (0.0, REST_S_MIN / 2))
+        self._rests.clear()
+        self._since = True
         self._poke.set()
 
     async def work(self) -> None:
@@ -60,16 +62,15 @@ class Words:
         if not self._catchup.is_done or not (self._since or self._rests or self._poke.is_set()):
             return []
         self._since = False
-        now = asyncio.get_running_loop().time()
         lost = await lacking(self._ground.journal, self._counts)
-        self._rests = {one: self._rests[one] for one in lost if one in self._rests}
-        return [one for one in lost if self._rests.get(one, (0.0, 0.0))[0] <= now][:AT_ONCE]
+        self._rests.keep(lost)
+        return [one for one in lost if not self._rests.holds(one)][:AT_ONCE]
 
     async def _fetch(self, lost: Lost) -> None:
         for holder in self._holders(lost[0]):
             try:
                 if await self._taken(holder, lost):
-                    self._rests.pop(lost, None)
+                    self._rests.drop(lost)
                     return
             except TimeoutError:
                 continue
@@ -77,9 +78,7 @@ class Words:
                 if refused.code in LOCAL:
                     break
                 self._ground.quarantine(holder, lost[0], lost[1], refused)
-        pause = min(self._rests.get(lost, (0.0, REST_S_MIN / 2))[1] * 2, REST_S_MAX)
-        if len(self._rests) < RESTS_MAX:
-            self._rests[lost] = (asyncio.get_running_loop().time() + pause, pause)
+        self._rests.put(lost)
 
     async def _taken(self, holder: str, lost: Lost) -> bool:
         """Raises TimeoutError, Refused."""
