@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.kit.axe import accessible
 from tests.kit.machine import CHROMIUM, LIGHT_CHROMIUM
 from tests.kit.source import ROOT
 
@@ -26,7 +27,6 @@ DESK, OLD_PC, PHONE, SMALL_PHONE, HALL = (
 )
 WAITS_MS = 20_000  # for what a page does by itself, on a machine that does other things too
 ARGS = ["--no-sandbox", "--use-fake-device-for-media-stream"]  # a microphone that beeps; a page still needs the permission
-AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"], "resultTypes": ["violations"]}  # of what is as it should be nothing is told
 EXPECTED = re.compile(
     "ERR_|status of 4(01|22)|network error|Failed to fetch"
 )  # links cut on purpose, forms that come back, sessions that ended
@@ -111,17 +111,6 @@ def open_page(chromium: Chromium, request: pytest.FixtureRequest) -> Iterator[Ca
 
         yield opened
     assert complaints == []
-
-
-def accessible(page: "Page", where: str) -> None:
-    """WCAG 2.1 AA, as far as a program can tell."""
-    from axe_playwright_python.base import AxeResults
-    from axe_playwright_python.sync_playwright import Axe
-
-    if page.evaluate("typeof axe") == "undefined":
-        page.evaluate(Axe().axe_script)
-    found = AxeResults(page.evaluate("options => axe.run(document, options)", AXE))
-    assert found.violations_count == 0, f"{where}: {found.generate_report()}"
 
 
 def sign_in(page: "Page", account: str, password: str) -> "Page":
