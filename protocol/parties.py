@@ -34,7 +34,7 @@ from protocol.words import PARTY_LABELS
 
 PARTIES_MAX: Final = 40
 FIELD: Final = "party"  # of a Correction: one party, not the whole list
-ERASED: Final = "（已依法删除）"
+NAMELESS: Final = "（已删除或还没到本机）"
 LISTS: Final = {"side": "side", "kind": "party", "sex": "sex", "id_type": "id_type"}  # field → list of the tables
 
 
@@ -130,7 +130,7 @@ def added(case: Case, facts: PartyAdded, body: Any) -> None:
     """Without its body nothing of the party is known but that there is one."""
     if facts.party in case.party_ids or len(case.parties) >= 2 * PARTIES_MAX:
         return
-    party = Party(ERASED, side=facts.side) if body is None else body.party
+    party = Party(NAMELESS, side=facts.side) if body is None else body.party
     case.parties, case.party_ids = [*case.parties, party], [*case.party_ids, facts.party]
 
 
@@ -140,7 +140,7 @@ def corrected(case: Case, facts: PartyCorrected, body: Any, key: Key, at_ms: int
         return
     at = case.party_ids.index(facts.party)
     old = case.parties[at]
-    new = Party(ERASED, side=old.side) if body is None else body.party
+    new = Party(NAMELESS, side=old.side) if body is None else body.party
     case.parties = [*case.parties[:at], new, *case.parties[at + 1 :]]
     shown = (None, None, "") if body is None else (old, body.party, body.reason)
     case.corrections.append(Correction(key, FIELD, *shown, at_ms, tuple(name for name in facts.what if name in PARTY_LABELS)))

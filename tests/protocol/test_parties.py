@@ -8,7 +8,7 @@ from protocol import views
 from protocol.case import Case
 from protocol.entry import Admitted
 from protocol.fold import fold_case
-from protocol.parties import ERASED
+from protocol.parties import NAMELESS
 from protocol.problem import Refused
 from tests.protocol.county import COUNTY, PARTIES, TABLES, TOWNSHIP, VILLAGE, County, line
 
@@ -113,9 +113,9 @@ def test_an_erased_correction_shows_neither_the_new_nor_the_old_reading() -> Non
     entries = world.village.of(subject)
     case = fold_case(without_body(entries, "PartyCorrected"), TABLES)
     assert case is not None
-    assert names(case) == [ERASED, "李水生", "宋木根"] and case.corrections[0].old is None
+    assert names(case) == [NAMELESS, "李水生", "宋木根"] and case.corrections[0].old is None
     case = fold_case(without_body(entries, "PartyAdded"), TABLES)
-    assert case is not None and names(case)[2] == ERASED and case.parties[2].side == "third"
+    assert case is not None and names(case)[2] == NAMELESS and case.parties[2].side == "third"
     assert "宋木根" in views.search_text("dispute", entries)
     assert "宋木根" not in views.search_text("dispute", without_body(entries, "PartyAdded"))
     erased = fold_case(without_body(without_body(entries, "PartyAdded"), "PartyCorrected"), TABLES)

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from protocol.case import Case, Line
-from protocol.node.web.print import ERASED, day_words, paragraphs, party_label, party_words
+from protocol.node.web.print import WORDLESS, day_words, paragraphs, party_label, party_words
 from protocol.tables import Tables
 
 BY_HAND: Final = "＿" * 12
@@ -38,7 +38,7 @@ def _rows(*rows: tuple[str, list[str]] | tuple[str, list[str], int]) -> list[dic
 def _parties(case: Case, tables: Tables) -> list[tuple[str, list[str]]]:
     open_ = [msgspec.structs.replace(party, id_number="") for party in case.parties]
     told = [(f"{party_label(i)}（{tables.word('side', party.side)}）", [party_words(party, tables)]) for i, party in enumerate(open_)]
-    return told or [("当事人", [ERASED])]
+    return told or [("当事人", [WORDLESS])]
 
 
 def _signs(case: Case, how: str = "签名、盖章或者按指印") -> list[str]:
@@ -51,7 +51,7 @@ def _names(case: Case) -> str:
 
 def _said(line: Line, label: str) -> list[str]:
     """What the entry says under a label, as the case page shows it."""
-    return [ERASED] if line.erased else paragraphs(line.text.get(label, ""))
+    return [WORDLESS] if line.erased else paragraphs(line.text.get(label, ""))
 
 
 def _matter(case: Case) -> str:
@@ -64,7 +64,7 @@ def _intake(told: Told) -> dict[str, Any]:
         *_parties(case, tables),
         ("纠纷类型", [tables.type_name(case.type)]),
         ("来源", [tables.intake_name(case.intake)]),
-        ("纠纷简要情况", paragraphs(case.account) or [ERASED]),
+        ("纠纷简要情况", paragraphs(case.account) or [WORDLESS]),
         ("当事人要求", [], 4),
         ("登记", [f"{tables.office_name(case.logged_office)}　{day_words(case.logged_ms)}"]),
         ("受理", [day_words(case.accepted_ms)] if case.accepted_ms else [], 0 if case.accepted_ms else 1),

@@ -44,7 +44,7 @@ STEMS: Final = "甲乙丙丁戊己庚辛壬癸"
 DIGITS: Final = "零一二三四五六七八九"
 SEXES: Final = {"1": "男", "2": "女"}
 PRIVATE: Final = {"Cache-Control": "private, no-store"}
-ERASED: Final = "（内容已依法删除）"
+WORDLESS: Final = "（内容已删除或还没到本机）"
 _turn: Final = asyncio.Semaphore(AT_ONCE_MAX)
 
 
@@ -103,13 +103,13 @@ def values_of(case: Case, agreement: Agreement, tables: Tables) -> dict[str, Any
         "committee": tables.office_name(agreement.office),
         "date": day_words(agreement.signed_ms),
         "parties": parties,
-        "facts": paragraphs(agreement.facts or case.account) or [ERASED],
+        "facts": paragraphs(agreement.facts or case.account) or [WORDLESS],
         "responsibility": paragraphs(agreement.responsibility),
-        "terms": [" ".join(paragraphs(term)) for term in agreement.terms] or [ERASED],
+        "terms": [" ".join(paragraphs(term)) for term in agreement.terms] or [WORDLESS],
         "numerals": [numeral(i + 1) for i in range(max(len(agreement.terms), 1))],
         "amount": money.plain(amount) if amount else "",
         "capitals": money.capitals(amount) if amount else "",
-        "performance": paragraphs(agreement.performance) or [ERASED],
+        "performance": paragraphs(agreement.performance) or [WORDLESS],
         "due": due_words(agreement.due),
         "copies": numeral(agreement.copies),
     }

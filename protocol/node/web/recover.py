@@ -98,7 +98,7 @@ async def _lately(request: Request) -> list[dict[str, Any]]:
             if not isinstance(facts, ResetVouched) or facts.node == entry.node_of(head.origin) or not place.within(head.ledger, office):
                 continue
             by = await node.reads.person_name(head.author[0])
-            account = body.text if body else "（已依法删除）"
+            account = body.text if body else "（已删除或还没到本机）"
             found.append({"account": account, "place": head.ledger, "by": by, "office": facts.office, "at_ms": head.occurred_ms})
             if len(found) == LATELY_MAX:
                 return found

@@ -23,7 +23,7 @@ from protocol.node.web import forms
 from protocol.node.web.cases import context_of
 from protocol.node.web.erasing import OPINION, Held, held, others_of
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
-from protocol.parties import ERASED, LISTS
+from protocol.parties import LISTS, NAMELESS
 from protocol.problem import Refused
 from protocol.tables import Tables
 from protocol.words import EVENT_NAMES, PARTY_LABELS, WRITTEN
@@ -59,7 +59,7 @@ def _told(tables: Tables, cases: dict[str, Case], rows: list[Held]) -> str:
 def _who(tables: Tables, cases: Iterable[Case], form: dict[str, str]) -> list[str]:
     """A line for each party of whom more is known than accuser, contact and accused of the form say; what is left out is erased."""
     accused, made = form["accused"].split("、"), list[str]()
-    for party in (one for case in cases for one in case.parties if one.name != ERASED):
+    for party in (one for case in cases for one in case.parties if one.name != NAMELESS):
         accuses, is_accused = party.name == form["accuser"], party.name in accused
         held = {
             "side": (accuses and party.side == "applicant") or (is_accused and party.side == "respondent"),
