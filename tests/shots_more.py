@@ -3,6 +3,7 @@ in the dark and on paper; a session that is over, a node that writes no more. An
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from deploy.demo.cast import TOWNSHIP
 from deploy.demo.check import Page as Program
@@ -40,6 +41,11 @@ async def less_seen(camera: "Camera", demo: Demo, story: Story, county: "Page") 
     for path, name in {**paths, team: "team", "/seal": "seal-county", "/stick": "stick-county", "/recover": "recover"}.items():
         await county.goto(url + path)
         await camera.take(county, name)
+    left = f"/cases/{'0' * 32}/AddNote "  # half-written for a dispute that went out of sight
+    draft = {"form": left, "tab": "a tab", "command": new_id(), "fields": [["text", "两家都同意先量地，等村里拿到老地契再约。"]]}
+    await story.county.http.post("/drafts", json=draft)
+    await county.goto(f"{url}/drafts/open?{urlencode({'of': left, 'tab': 'a tab'})}")
+    await camera.take(county, "half-written")
     told = {"account": "村里发征地补偿款，有两户的面积对不上，都是村干部的亲戚。", "accused": "高禹村村干部", "type": "2201"}
     await story.town.post("/seal", {"command_id": new_id(), **told})
     jiwei = await Program(url, "jiwei").sign_in()

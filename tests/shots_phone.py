@@ -37,11 +37,12 @@ async def in_its_states(camera: "Camera", demo: Demo, story: Story) -> None:
     await page.goto(f"{url}/task#help")
     await camera.take(page, "phone-help", HELD)
     await stranger.close()
-    page = await camera.person(url, "liqiang", PHONE, **TOUCH)  # nobody is sent to him
-    await page.goto(f"{url}/task")
-    await page.get_by_text("现在没有要办的任务").wait_for()
-    await camera.take(page, "phone-empty", HELD)
-    await page.context.close()
+    for account, said, name in (("xuafa", "现在没有要办的任务", "phone-empty"), ("liqiang", "没有下派干部的岗位", "phone-no-cadre")):
+        page = await camera.person(url, account, PHONE, **TOUCH)
+        await page.goto(f"{url}/task")
+        await page.get_by_text(said).wait_for()
+        await camera.take(page, name, HELD)
+        await page.context.close()
     page = await camera.person(url, "chenjianguo", PHONE, **TOUCH)
     await page.context.add_init_script(DISK)
     await page.goto(f"{url}/task")
