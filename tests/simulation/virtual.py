@@ -41,13 +41,36 @@ def escape(*_: object, **__: object) -> Any:
     raise Escape(escapes[-1])
 
 
+class _Handle:
+    """What asyncio's Handle and TimerHandle are to whoever waits, without what a debugger wants to know: a run makes thousands."""
+
+    __slots__ = ("_args", "_callback", "_cancelled", "_context", "_when")
+
+    def __init__(self, when: float, callback: Callable[..., Any], args: tuple[Any, ...], context: Context) -> None:
+        self._when, self._callback, self._args, self._context, self._cancelled = when, callback, args, context, False
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._callback, self._args = _nothing, ()
+
+    def cancelled(self) -> bool:
+        return self._cancelled
+
+    def when(self) -> float:
+        return self._when
+
+
+def _nothing() -> None:
+    """Of what was cancelled."""
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     """steps: how often anything was resumed."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now, self.steps = START_S, 0
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timers: list[tuple[float, int, _Handle]] = []
         self._set = 0
         self._clock_resolution = 1e-9
 
@@ -86,21 +109,32 @@ class VirtualLoop(asyncio.BaseEventLoop):
             handle = ready.popleft()
             if handle._cancelled:
                 continue
-            life = handle._context.get(LIFE)
+            context = handle._context
+            life = context.get(LIFE)
             if life is None or life.may_go_on(handle):
-                handle._run()
+                try:
+                    context.run(handle._callback, *handle._args)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:  # noqa: BLE001, as asyncio's own Handle does
+                    self.call_exception_handler({"message": f"exception in {handle._callback!r}", "exception": error})
 
-    def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> asyncio.TimerHandle:  # type: ignore[override]
+    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:
+        return self.call_at(self.now + delay, callback, *args, context=context)
+
+    def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:
         """Of two at one time, the one that was set first."""
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        handle = _Handle(when, callback, args, context or copy_context())
         self._set += 1
         heapq.heappush(self._timers, (when, self._set, handle))  # compared without a call of ours: there are millions
         return handle
 
-    def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> asyncio.Handle:  # type: ignore[override]
-        handle = asyncio.Handle(callback, args, self, context)
+    def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:
+        handle = _Handle(0.0, callback, args, context or copy_context())
         self._ready.append(handle)
         return handle
+
+    get_debug = staticmethod(bool)  # type: ignore[assignment]  # False, without a call of ours: each future and each task asks
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """A callback of ours that raises is a fault of ours."""
@@ -122,9 +156,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return done
 
     def _process_events(self, event_list: object) -> None:
-        pass
-
-    def _timer_handle_cancelled(self, handle: object) -> None:
         pass
 
     def _asyncgen_finalizer_hook(self, agen: object) -> None:
