@@ -9,6 +9,7 @@ clocks stand in the views.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from types import MappingProxyType
 from typing import NamedTuple
@@ -146,7 +147,7 @@ class Shelf:
     @property
     def mark(self) -> bytes:
         """Of the tables in force: the same bytes wherever they say the same."""
-        return sha256(repr(sorted(self._contents.items())).encode()).digest()
+        return _mark(tuple(sorted(self._contents.items())))
 
     def nodes(self, own: Certificate) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
         """(serves, covers) of every node that is not revoked, what `Context.nodes` wants."""
@@ -195,6 +196,11 @@ class Shelf:
             changed |= rows.keys() ^ before.keys()
         every = {**(before or {}), **known, **rows}
         return {key: every[key] for key in changed}
+
+
+@lru_cache(4)  # asked with each entry of *common*, of the same tables for months
+def _mark(contents: tuple[tuple[str, bytes], ...]) -> bytes:
+    return sha256(repr(list(contents)).encode()).digest()
 
 
 def _by_post(ends: Ends) -> dict[str, list[Ended]]:

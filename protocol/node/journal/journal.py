@@ -47,6 +47,7 @@ class Journal:
         self._fatal: Callable[[str], Any] = faults.end_program
         self._checkpoint: Checkpoint | None = None
         self._is_closed = False
+        self._guarded, self._own_turn = _Guarded(self), _OwnTurn(self)
         self._asked: engines.Connection | None = None  # one question at a time, without the four hops of a transaction
         self.damaged = self.replaced = False
         self._healed: Sequence[Any] = ()
@@ -78,7 +79,7 @@ class Journal:
         journal = cls(writer, reader, tables, views, index_later)
         journal.url, journal.key, journal._fatal = url, key or b"", fatal
         try:
-            async with journal._guarded():
+            with journal._guarded:
                 if not path:
                     async with writer.connect() as c:
                         await durable.ensure(c)
@@ -114,10 +115,11 @@ class Journal:
         start together each folds, and they end with the first that is done. Raises Refused store_busy, see `migrate.unfilled`."""
         from protocol.node.journal.rebuild import fill
 
-        async with self._guarded(), self._writer.connect() as c:
-            made = await migrate.unfilled(c, self.views)
-            self._healed = await fetch(c, _HEALED, {"name": migrate.HEALED})
-            await c.rollback()
+        with self._guarded:
+            async with self._writer.connect() as c:
+                made = await migrate.unfilled(c, self.views)
+                self._healed = await fetch(c, _HEALED, {"name": migrate.HEALED})
+                await c.rollback()
         while made is not None:
             await fill(self, made)
             async with self.writing() as w:
@@ -132,9 +134,10 @@ class Journal:
     async def close(self) -> None:
         """Whoever writes ends; whoever comes later (a message that was being heard) is refused store_busy: somebody else opens it now."""
         self._is_closed = True
-        async with self._turn, self._guarded():
-            if self._checkpoint:
-                await self._checkpoint.close()
+        async with self._turn:
+            with self._guarded:
+                if self._checkpoint:
+                    await self._checkpoint.close()
         await self._dispose()
 
     async def _dispose(self) -> None:
@@ -147,14 +150,16 @@ class Journal:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A snapshot that cannot write. Keep it short: SQLite's log grows while it is held."""
-        async with self._guarded(), self._reader.connect() as c:
-            yield cast("AsyncConnection", c)  # a Snapshot of SQLite is asked through `rows` alone; giving either back rolls it back
+        with self._guarded:
+            async with self._reader.connect() as c:
+                yield cast("AsyncConnection", c)  # a Snapshot of SQLite is asked through `rows` alone; giving either back rolls it back
 
     @asynccontextmanager
     async def _question(self) -> AsyncIterator[AsyncConnection]:
         """For one statement."""
-        async with self._guarded(), self._one.connect() as c:
-            yield cast("AsyncConnection", c)
+        with self._guarded:
+            async with self._one.connect() as c:
+                yield cast("AsyncConnection", c)
 
     @asynccontextmanager
     async def writing(self, brief: bool = False) -> AsyncIterator[Writing]:
@@ -165,16 +170,17 @@ class Journal:
         """
         if self.damaged:
             raise Refused("store_damaged")
-        async with self._guarded(), self._own_turn(), self._writer.connect() as c:
-            await c.begin()
-            await be_brief(c, brief)
-            if is_postgres(c):
-                await fetch(c, "select pg_advisory_xact_lock_shared(:key)", {"key": SINCE_BARRIER})
-                await self._hold_against_heal(c)
-            yield Writing(c, self.views, self.tables, self._later)
-            killpoints.reach("journal.commit")
-            await _to_the_end(c.commit())
-            killpoints.reach("journal.committed")
+        with self._guarded:
+            async with self._own_turn, self._writer.connect() as c:
+                await c.begin()
+                await be_brief(c, brief)
+                if is_postgres(c):
+                    await fetch(c, "select pg_advisory_xact_lock_shared(:key)", {"key": SINCE_BARRIER})
+                    await self._hold_against_heal(c)
+                yield Writing(c, self.views, self.tables, self._later)
+                killpoints.reach("journal.commit")
+                await _to_the_end(c.commit())
+                killpoints.reach("journal.committed")
         if self._checkpoint:
             self._checkpoint.committed()
 
@@ -191,45 +197,16 @@ class Journal:
         if self._writer.dialect.name != "postgresql":
             async with self.writing():
                 return None
-        async with self._guarded(), self._writer.connect() as c:
-            await c.execute(text("select pg_advisory_xact_lock(:key)"), {"key": SINCE_BARRIER})
-            upto: int = (await c.execute(text("select coalesce(max(position), 0) from entry"))).scalar_one()
-            await c.rollback()
-            return upto
-
-    @asynccontextmanager
-    async def _own_turn(self) -> AsyncIterator[None]:
-        if self._turn.locked():
-            try:
-                async with asyncio.timeout(WRITE_WAIT_S_MAX):
-                    await self._turn.acquire()
-            except TimeoutError:
-                raise Refused("store_busy") from None
-        else:
-            await self._turn.acquire()  # at once, without a timer
-        try:
-            if self._is_closed:
-                raise Refused("store_busy")
-            yield
-        finally:
-            self._turn.release()
-
-    @asynccontextmanager
-    async def _guarded(self) -> AsyncIterator[None]:
-        try:
-            yield
-        except Exception as error:
-            cause = getattr(error, "orig", error)
-            engines.stop_if_fatal(cause, self._fatal)
-            refused = faults.refusal(error)
-            if refused is None:
-                raise
-            self.damaged = self.damaged or refused.code == "store_damaged"
-            raise refused from error
+        with self._guarded:
+            async with self._writer.connect() as c:
+                await c.execute(text("select pg_advisory_xact_lock(:key)"), {"key": SINCE_BARRIER})
+                upto: int = (await c.execute(text("select coalesce(max(position), 0) from entry"))).scalar_one()
+                await c.rollback()
+                return upto
 
     async def damaged_pages(self) -> list[str]:
         """What SQLCipher's checksums say of each page of the file; PostgreSQL has `data_checksums` for it. It reads the whole file."""
-        async with self._guarded():
+        with self._guarded:
             return await self._checkpoint.damaged_pages() if self._checkpoint else []
 
     # ── reading ──
@@ -291,7 +268,7 @@ class Journal:
             sql += " limit :row_limit offset :row_offset"
             values = {**(values or {}), "row_limit": limit, "row_offset": offset}
         if self._asked:
-            async with self._guarded():
+            with self._guarded:
                 names, found = await self._asked.ask(sql, values or {})
             return [dict(zip(names, row, strict=True)) for row in found]
         async with self._question() as c:
@@ -327,7 +304,7 @@ class Journal:
         """Rows of one statement, the program's own SQL; of `values` only what it names is bound."""
         used = {name: value for name, value in values.items() if f":{name}" in sql}
         if self._asked:
-            async with self._guarded():
+            with self._guarded:
                 return (await self._asked.ask(sql, used))[1]
         async with self._question() as c:
             return await fetch(c, sql, used)
@@ -347,3 +324,46 @@ async def _to_the_end(commit: Any) -> None:
     if left:
         raise left
     task.result()
+
+
+class _Guarded:
+    """What a store's fault means, said as a refusal. No generator: each single question passes here."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if not isinstance(error, Exception):
+            return
+        engines.stop_if_fatal(getattr(error, "orig", error), self._journal._fatal)
+        refused = faults.refusal(error)
+        if refused is not None:
+            self._journal.damaged = self._journal.damaged or refused.code == "store_damaged"
+            raise refused from error
+
+
+class _OwnTurn:
+    """One of the turns of this program's writers. Raises Refused store_busy."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def __aenter__(self) -> None:
+        turn = self._journal._turn
+        if turn.locked():
+            try:
+                async with asyncio.timeout(WRITE_WAIT_S_MAX):
+                    await turn.acquire()
+            except TimeoutError:
+                raise Refused("store_busy") from None
+        else:
+            await turn.acquire()  # at once, without a timer
+        if self._journal._is_closed:
+            turn.release()
+            raise Refused("store_busy")
+
+    async def __aexit__(self, *_: object) -> None:
+        self._journal._turn.release()
