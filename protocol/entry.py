@@ -11,6 +11,7 @@ heads alone (`facts`); what is in a body is personal and only shown.
 Format 1 = SHA-256, Ed25519 (RFC 8032), MessagePack. Format 2 is kept for SM3/SM2 (GB/T 32905, 32918).
 """
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -75,6 +76,7 @@ def encode_head(head: Head) -> bytes:
     return _head_encoder.encode(head)
 
 
+@lru_cache(4_096)  # a case is folded again with each entry that comes: 5 MB, and what is kept in `Head.__dict__` is read once
 def decode_head(raw: bytes) -> Head:
     """Raises msgspec.DecodeError (malformed) or msgspec.ValidationError (wrong type)."""
     return _head_decoder.decode(raw)

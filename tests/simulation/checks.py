@@ -148,11 +148,12 @@ async def at_end(world: "World", chance: Random) -> list[str]:
 
 def present(world: "World") -> Iterator[str]:
     """(a)"""
-    from tests.simulation.world import holds
+    from tests.simulation.world import held
 
+    here = [(site, held(site)) for site in world.alive()]
     for entry in sorted(world.entries_told() - world.lost):
-        for site in world.alive():
-            if site.hears(entry[0]) and not holds(site, entry):
+        for site, entries in here:
+            if entry not in entries and site.hears(entry[0]):
                 yield f"(a) {site.name} lacks {entry[0]} {entry[1]} {entry[2]}, which somebody was told is saved"
 
 

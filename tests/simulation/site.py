@@ -315,7 +315,7 @@ class Site:
 
     def hears(self, ledger: str) -> bool:
         """Its own sealed ledger, and those of whoever was here before it."""
-        return any(self.seat.hears(ledger, node) for node in (self.node_id, *self.former))
+        return _hears(self.seat, (self.node_id, *self.former), ledger)
 
     @property
     def node_id(self) -> str:
@@ -398,6 +398,11 @@ class Site:
 
 def signing_key(words: str) -> SigningKey:
     return SigningKey(sha256(words.encode()).digest())
+
+
+@lru_cache(65_536)
+def _hears(seat: Seat, nodes: tuple[str, ...], ledger: str) -> bool:
+    return any(seat.hears(ledger, node) for node in nodes)
 
 
 _about = lru_cache(4_096)(msgspec.json.Decoder(About).decode)

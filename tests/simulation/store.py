@@ -52,6 +52,7 @@ class Disk:
         self.connection = _lend(image) if self._lent else _connect(image)
         self._own = self.connection
         self.writer: Connection | None = None
+        self._keeps_before = False  # whether the open transaction makes an image before its first change
         self.before: bytes | None = None  # the image as it was before the open transaction, when readers may need it
         self._past: tuple[bytes, sqlite3.Connection] | None = None  # the same, opened: most of what an image costs is its schema
         self._readers: list[Connection] = []
@@ -131,21 +132,18 @@ class Disk:
         if self.writer is not None:
             raise RuntimeError("two writers at once")
         self.writer, self.before, self._free = writer, None, None
-        if self.chance.random() < self.overlap or self.lies:
-            self.before = self.written()
+        self._keeps_before = self.chance.random() < self.overlap or self.lies
         self.connection.execute("savepoint writing")
 
     def modifies(self) -> None:
         """Before the first change: readers that already look at the database go on seeing it as it is now."""
+        if self._keeps_before:
+            self.before = self.written()
         if self._readers:
-            image = self.before or self._before_changes()
+            self.before = self.before or self.connection.serialize()
             for reader in self._readers:
-                reader.old = image
+                reader.old = self.before
             self._readers.clear()
-
-    def _before_changes(self) -> bytes:
-        self.before = self.connection.serialize()
-        return self.before
 
     def commit(self) -> None:
         if self.lies:
@@ -267,6 +265,11 @@ class Connection:
     @property
     def connection(self) -> "Connection":
         return self
+
+    @property
+    def driver(self) -> "Connection | None":
+        """What a Snapshot lends; here, when the transaction has begun."""
+        return self if self._open else None
 
     async def get_raw_connection(self) -> "Connection":
         return self
@@ -465,9 +468,10 @@ async def open_journal(disk: Disk, tables: Callable[[], Any], views: Any = foldi
 
 def _is_up(disk: Disk, views: Any) -> bool:
     """Asked without SQLAlchemy, whose inspection takes longer than everything else of an opening."""
-    if not disk.rows("select 1 from sqlite_master where name = 'local'"):
+    try:
+        found = disk.rows("select value from local where name = 'views'")
+    except sqlite3.OperationalError:  # no such table
         return False
-    found = disk.rows("select value from local where name = 'views'")
     return (
         bool(found)
         and found[0][0] == migrate.shape_of(views)

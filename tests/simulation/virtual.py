@@ -18,8 +18,9 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from contextvars import Context, ContextVar, copy_context
+from functools import partial
 from typing import Any, Final
 from unittest import mock
 
@@ -73,6 +74,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._timers: list[tuple[float, int, _Handle]] = []
         self._set = 0
         self._clock_resolution = 1e-9
+        self.create_future = partial(asyncio.Future, loop=self)  # type: ignore[method-assign]
 
     def time(self) -> float:
         return self.now
@@ -83,7 +85,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         collects = gc.isenabled()
         gc.disable()  # what a dead life left must not be collected while others go on: that would run its `finally`
         try:
-            with forbid():
+            with forbid(), _unlisted():
                 return self.run_until_complete(main)
         finally:
             self._ready.clear()
@@ -135,6 +137,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return handle
 
     get_debug = staticmethod(bool)  # type: ignore[assignment]  # False, without a call of ours: each future and each task asks
+    _asyncgen_firstiter_hook = staticmethod(bool)  # type: ignore[assignment]  # nobody asks which generators are open
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """A callback of ours that raises is a fault of ours."""
@@ -239,6 +242,14 @@ _FORBIDDEN: Final = (
     (random, "random randint choice uniform shuffle sample randbytes"),
     (secrets, "token_bytes token_hex token_urlsafe randbelow choice"),
 )
+
+
+@contextmanager
+def _unlisted() -> Iterator[None]:
+    """Tasks stand in no list of all tasks: a life keeps its own, nobody here asks for the others, and a weak set costs more than a task."""
+    listed = getattr(asyncio.tasks, "_all_tasks", None)  # another in Python 3.12, and not made in Python
+    with mock.patch.object(listed, "add", bool) if listed is not None else nullcontext():
+        yield
 
 
 @contextmanager

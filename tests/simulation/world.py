@@ -192,13 +192,14 @@ class World:
         """What a person was told here, or another node by a Have, and is on this disk now."""
         twins = [other for other in self.everyone() if other is not site and other.node_id == site.node_id]
         if twins and site.disk.is_changing:  # what one of them told may be coming in just now: it is not here before the commit
-            return [entry for entry in sorted(site.said) if holds(site, entry)]
+            return sorted(site.said & held(site))
         own = {entry for entry in self.entries_told() if entry[1] == site.origin}
-        return [entry for entry in sorted(own | site.said) if holds(site, entry)]
+        return sorted((own | site.said) & held(site))
 
     def _kept(self, site: Site, promised: list[Entry]) -> None:
         """A death takes nothing that was promised, whenever it comes."""
-        gone = [entry for entry in promised if not holds(site, entry)]
+        here = held(site) if promised else set()
+        gone = [entry for entry in promised if entry not in here]
         self.broken += [f"(a) {site.name} died and had lost {entry[:3]}, which it had said it holds" for entry in gone[:2]]
 
     def _do_cut(self, step: Step) -> None:
@@ -323,11 +324,11 @@ class World:
         }
 
     def _with_loss(self, site: Site, happens: Callable[[], None]) -> None:
-        before = {entry for entry in self.entries_told() if holds(site, entry)}
+        before = self.entries_told() & held(site)
         happens()
         others = [other for other in self.alive() if other is not site]
-        gone = before if site.is_gone else {entry for entry in before if not holds(site, entry)}
-        fresh = {entry for entry in gone if not any(holds(other, entry) for other in others)}
+        gone = before if site.is_gone else before - held(site)
+        fresh = gone.difference(*map(held, others))
         self.lost |= fresh
         self.counts["entries lost with a disk"] += len(fresh)
 
@@ -432,8 +433,8 @@ class World:
         """What was told to be saved and only this seat's computers hold: nobody puts them out before it has come to others."""
         family = [site for site in self.alive() if site.seat.name == seat]
         others = [site for site in self.alive() if site.seat.name != seat]
-        here = {entry for entry in self.entries_told() - self.lost if any(holds(site, entry) for site in family)}
-        return {entry for entry in here if not any(holds(other, entry) for other in others)}
+        here = (self.entries_told() - self.lost) & set().union(*map(held, family))
+        return here.difference(*map(held, others))
 
     async def part(self, seat: str) -> None:
         """An operator ends a fork: the identity is put out, its copies are thrown away, the computer itself goes on under a new one."""
@@ -448,6 +449,12 @@ class World:
         await self.settled()
         for seat in list(self.put_out):
             await self._replace(seat)
+
+
+def held(site: Site) -> set[Entry]:
+    """All that it holds, in the lanes or beside them."""
+    rows = site.disk.rows("select ledger, origin, seq, hash from entry union all select ledger, origin, seq, hash from branch")
+    return set(rows)
 
 
 def holds(site: Site, entry: Entry) -> bool:

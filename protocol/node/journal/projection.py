@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.entry import Admitted
-from protocol.node.journal.rows import among, bound, chunks, driver_of, fetch, insert, is_postgres, run
+from protocol.node.journal.rows import chunks, driver_of, fetch, insert, is_postgres, one_of, run
 from protocol.node.journal.search import grams, normal
 from protocol.node.journal.stored import SELECT, Stored, stored
 
@@ -90,8 +90,8 @@ def cell(value: Any, indexed: bool) -> Any:
 async def entries_of(connection: AsyncConnection, subjects: Sequence[str]) -> dict[str, list[Stored]]:
     """Subject → its entries here, in the order of their positions."""
     found: dict[str, list[Stored]] = defaultdict(list)
-    sql = f"{SELECT} where {among(connection, 'subject', 'subjects')} order by position"
-    for row in await fetch(connection, sql, {"subjects": bound(connection, subjects)}):
+    where, values = one_of(connection, "subject", "subjects", subjects)
+    for row in await fetch(connection, f"{SELECT} where {where} order by position", values):
         e = stored(row)
         found[e.subject].append(e)
     return found
@@ -121,8 +121,7 @@ async def project(connection: AsyncConnection, piece: Piece, begun: Set[str], la
 
 async def replace(connection: AsyncConnection, made: Projected, old: Sequence[str]) -> None:
     """old: subjects that may have rows. Asks first where anything stands: a subject has rows in two or three tables of eight."""
-    where, stands = among(connection, "subject", "subjects"), [False] * len(made.rows)
-    values = {"subjects": bound(connection, old)}
+    (where, values), stands = one_of(connection, "subject", "subjects", old), [False] * len(made.rows)
     if old:
         (stands,) = await fetch(connection, _stands(tuple(made.rows), where), values)
     for (table, rows), there in zip(made.rows.items(), stands, strict=True):
@@ -142,17 +141,15 @@ async def _replace_texts(
     """Touches only what changed: most entries change no name, title or account, and taking grams out costs 10 µs each."""
     old: dict[str, Sequence[Any]] = {}
     if maybe:
-        sql = f"select id, text, pending, subject from search where {among(connection, 'subject', 'subjects')}"
-        old = {row[3]: row for row in await fetch(connection, sql, {"subjects": bound(connection, maybe)})}
+        where, values = one_of(connection, "subject", "subjects", maybe)
+        old = {row[3]: row for row in await fetch(connection, f"select id, text, pending, subject from search where {where}", values)}
     changed = [s for s in subjects if texts.get(s, "") != (old[s][1] if s in old else "")]
     await forget(connection, [old[s][:3] for s in changed if s in old])
     fresh = [s for s in changed if s in texts]
     await insert(connection, "search", ("subject", "text", "pending"), [(s, texts[s], 1) for s in fresh])
     if fresh and not later:
-        where = f"pending = 1 and {among(connection, 'subject', 'subjects')}"
-        await index(
-            connection, await fetch(connection, f"select id, text from search where {where}", {"subjects": bound(connection, fresh)})
-        )
+        where, values = one_of(connection, "subject", "subjects", fresh)
+        await index(connection, await fetch(connection, f"select id, text from search where pending = 1 and {where}", values))
 
 
 async def forget(connection: AsyncConnection, rows: Sequence[Sequence[Any]]) -> None:

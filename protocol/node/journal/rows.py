@@ -7,7 +7,7 @@ row a twelfth of it. Values are named (`:name`) on both.
 
 import json
 from collections import namedtuple
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -139,6 +139,13 @@ def among(connection: AsyncConnection, column: str, name: str) -> str:
 
 def bound(connection: AsyncConnection, values: Iterable[str]) -> Any:
     return list(values) if is_postgres(connection) else json.dumps(list(values))
+
+
+def one_of(connection: AsyncConnection, column: str, name: str, values: Collection[str]) -> tuple[str, dict[str, Any]]:
+    """(what `among` claims, what it binds) of these values. Of one, as most saves ask, a plain comparison: a third of the time in SQLite."""
+    if len(values) == 1:
+        return f"{column} = :{name}", {name: next(iter(values))}
+    return among(connection, column, name), {name: bound(connection, values)}
 
 
 def chunks(values: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:

@@ -5,6 +5,7 @@ index can be made again from `entry` at any time: `views` builds them from `prot
 shape (`shape`) drops them and folds again. Text sorts by code point on every backend, so paths and codes sort alike.
 """
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -166,5 +167,10 @@ DROP_GRAMS = {"sqlite": ("drop table if exists search_gram",), "postgresql": ()}
 
 def shape(shapes: dict[str, Any], version: int) -> bytes:
     """Changes whenever the views must be made again."""
-    said = [(name, [(c.name, c.type, c.key, c.index) for c in columns]) for name, columns in sorted(shapes.items())]
+    return _shape(tuple((name, tuple(columns)) for name, columns in sorted(shapes.items())), version)
+
+
+@lru_cache(8)  # each opening asks some four times
+def _shape(shapes: tuple[tuple[str, tuple[Any, ...]], ...], version: int) -> bytes:
+    said = [(name, [(c.name, c.type, c.key, c.index) for c in columns]) for name, columns in shapes]
     return sha256(repr((said, version, SEARCH_VERSION)).encode()).digest()

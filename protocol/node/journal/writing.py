@@ -19,7 +19,7 @@ from protocol.node import killpoints
 from protocol.node.journal import projection
 from protocol.node.journal.loose import LOOSE, without_body
 from protocol.node.journal.projection import Views
-from protocol.node.journal.rows import among, bound, driver_of, fetch, insert, is_postgres, run
+from protocol.node.journal.rows import driver_of, fetch, insert, is_postgres, one_of, run
 from protocol.node.journal.stored import COLUMNS, SELECT, LaneHead, Stored, stored
 from protocol.problem import Refused
 
@@ -202,23 +202,26 @@ class Writing:
     async def _read_heads(self, lanes: Sequence[tuple[str, str]]) -> None:
         c = self.connection
         if is_postgres(c):
-            where = f"join {_LANES} using (ledger, origin) order by ledger, origin for update of lane"
+            where, values = f"join {_LANES} using (ledger, origin) order by ledger, origin for update of lane", self._names(lanes)
         else:
-            where = f"where {among(c, 'ledger', 'ledgers')} and {among(c, 'origin', 'origins')}"
+            ledgers, named = one_of(c, "ledger", "ledgers", {k[0] for k in lanes})
+            origins, more = one_of(c, "origin", "origins", {k[1] for k in lanes})
+            where, values = f"where {ledgers} and {origins}", named | more
         wanted = set(lanes)
-        for r in await fetch(c, f"select ledger, origin, seq, hash, signed_seq from lane {where}", self._names(lanes)):
+        for r in await fetch(c, f"select ledger, origin, seq, hash, signed_seq from lane {where}", values):
             if (r[0], r[1]) in wanted:
                 self._heads[r[0], r[1]] = LaneHead(r[2], bytes(r[3]), r[4])
 
     def _names(self, lanes: Sequence[tuple[str, str]]) -> dict[str, Any]:
-        c = self.connection
-        return {"ledgers": bound(c, [k[0] for k in lanes]), "origins": bound(c, [k[1] for k in lanes])}
+        """What `_LANES` takes."""
+        return {"ledgers": [k[0] for k in lanes], "origins": [k[1] for k in lanes]}
 
     async def _without_erased(self, fresh: list[Stored]) -> list[Stored]:
         """Bodies whose erasure came before them (a stick, an old peer) never reach the disk. Another entry may have the number (a fork)."""
         c = self.connection
-        sql = f"select ledger, origin, seq, subject from erasure where {among(c, 'ledger', 'ledgers')}"
-        due = {((row[0], row[1], row[2]), row[3]) for row in await fetch(c, sql, {"ledgers": bound(c, {e.ledger for e in fresh})})}
+        where, values = one_of(c, "ledger", "ledgers", {e.ledger for e in fresh})
+        found = await fetch(c, f"select ledger, origin, seq, subject from erasure where {where}", values)
+        due = {((row[0], row[1], row[2]), row[3]) for row in found}
         met = {e.key: subject for e in fresh for subject in (e.subject, ERASED_BEFORE) if (e.key, subject) in due}
         gone = [dict(zip(("ledger", "origin", "seq", "subject"), (*key, subject), strict=True)) for key, subject in met.items()]
         await run(c, f"delete from erasure {_ONE} and subject = :subject", gone)
