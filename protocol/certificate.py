@@ -76,6 +76,7 @@ def encode(certificate: Certificate) -> bytes:
     return msgspec.msgpack.encode(certificate)
 
 
+@lru_cache(4_096)  # each start and each change of *common* reads those of the whole county again
 def decode(raw: bytes) -> Certificate:
     """Unverified: ask `is_valid` next. Raises Refused certificate_wrong."""
     try:

@@ -97,11 +97,15 @@ _KINDS = (
     (_TO_ANNOUNCE,),
     (_TO_ERASE, removing.DUE),
 )
-_DUE: Final = "select " + ", ".join(" or ".join(f"exists ({q.removesuffix(' limit :most')})" for q in kind) for kind in _KINDS[:-1]) + (
-    # of the last kind nothing is due where no case was removed, and its own question costs more than all others
-    ", case when exists (select 1 from case_row where leftover >= 0) then "
-    + " or ".join(f"exists ({q.removesuffix(' limit :most')})" for q in _KINDS[-1])
-    + " else false end"
+_DUE: Final = (
+    "select "
+    + ", ".join(" or ".join(f"exists ({q.removesuffix(' limit :most')})" for q in kind) for kind in _KINDS[:-1])
+    + (
+        # of the last kind nothing is due where no case was removed, and its own question costs more than all others
+        ", case when exists (select 1 from case_row where leftover >= 0) then "
+        + " or ".join(f"exists ({q.removesuffix(' limit :most')})" for q in _KINDS[-1])
+        + " else false end"
+    )
 )
 
 

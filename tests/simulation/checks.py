@@ -12,6 +12,7 @@ A claim that is costly is made at a node drawn from the seed.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import sha256
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
@@ -68,8 +69,7 @@ class Watch:
     def arrived(self, link: WireLink, msg: Msg) -> None:
         site = self._site(link)
         if msg.subject.startswith("y1.live.") or msg.subject.startswith("y1.have."):
-            _, _, *three, _ = msg.subject.split(".")
-            ledger = "/".join(token for token in three if token != "_") or "_"
+            ledger = _ledger_in(msg.subject)
         elif msg.subject.startswith("_INBOX.") and msg.data and not msg.headers:
             ledger = _ledger_of(msg.data)
         else:
@@ -85,6 +85,12 @@ class Watch:
     def _broken(self, what: str) -> None:
         if len(self._world.broken) < BROKEN_MAX:
             self._world.broken.append(what)
+
+
+@lru_cache(4_096)
+def _ledger_in(subject: str) -> str:
+    _, _, *three, _ = subject.split(".")
+    return "/".join(token for token in three if token != "_") or "_"
 
 
 def _is_committed(site: Site, ledger: str, origin: str, seq: int, hash_: bytes) -> bool:

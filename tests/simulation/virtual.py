@@ -24,6 +24,8 @@ from functools import partial
 from typing import Any, Final
 from unittest import mock
 
+import msgspec
+
 START_S: Final = 1_000.0  # what was never said counts as said at 0: a program starts on a machine that has been up for a while
 STEPS_MAX: Final = 5_000_000  # of one run; more than any honest one takes
 
@@ -42,13 +44,14 @@ def escape(*_: object, **__: object) -> Any:
     raise Escape(escapes[-1])
 
 
-class _Handle:
+class _Handle(msgspec.Struct, eq=False):
     """What asyncio's Handle and TimerHandle are to whoever waits, without what a debugger wants to know: a run makes thousands."""
 
-    __slots__ = ("_args", "_callback", "_cancelled", "_context", "_when")
-
-    def __init__(self, when: float, callback: Callable[..., Any], args: tuple[Any, ...], context: Context) -> None:
-        self._when, self._callback, self._args, self._context, self._cancelled = when, callback, args, context, False
+    _when: float
+    _callback: Callable[..., Any]
+    _args: tuple[Any, ...]
+    _context: Context
+    _cancelled: bool = False
 
     def cancel(self) -> None:
         self._cancelled = True
@@ -94,7 +97,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 gc.enable()
 
     def _run_once(self) -> None:
-        """The only place where time passes."""
+        """The only place where time passes. Until it is stopped: the loop around this one has nothing else to look at."""
+        while True:
+            self._turn()
+            if self._stopping:
+                return
+
+    def _turn(self) -> None:
         ready, timers = self._ready, self._timers
         while timers and timers[0][2]._cancelled:
             heapq.heappop(timers)
@@ -118,7 +127,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                     context.run(handle._callback, *handle._args)
                 except (SystemExit, KeyboardInterrupt):
                     raise
-                except BaseException as error:  # noqa: BLE001, as asyncio's own Handle does
+                except BaseException as error:
                     self.call_exception_handler({"message": f"exception in {handle._callback!r}", "exception": error})
 
     def call_later(self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:

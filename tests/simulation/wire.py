@@ -159,7 +159,7 @@ class Wire:
 
     def _routes_of(self, subject: str) -> list[tuple["WireLink", "_Heard"]]:
         if subject not in self._routes:
-            self._routes[subject] = [(link, one) for link in self._links for one in link.subscribed if link.hears(one, subject)]
+            self._routes[subject] = [(link, one) for link in self._links for one in link.hearing(subject)]
         return self._routes[subject]
 
     def _owner(self, subject: str) -> list[tuple["WireLink", "_Heard"]]:
@@ -246,7 +246,7 @@ class WireLink:
         self.context = life.context
         may = _node_may(certificate)
         self._says, self._hears, self._denied = tuple(may["pub"]["allow"]), tuple(may["sub"]["allow"]), tuple(may["sub"].get("deny", ()))
-        self._may_hear: dict[str, bool] = {}
+        self._hearing: dict[str, list[_Heard]] = {}
         self._greeted: list[Callable[[], None]] = []
         self._answers: dict[str, asyncio.Future[Msg | None]] = {}
         self._replies: set[str] = set()
@@ -269,6 +269,7 @@ class WireLink:
 
     async def subscribe(self, subject: str, cb: Callable[[Msg], Any], _group: str = "") -> None:
         self.subscribed.append(_Heard(subject, cb))
+        self._hearing.clear()
         self.wire.forget_routes()
         if not _allows(self._hears, subject) and subject not in self._hears:
             self._refusals.append(f'permissions violation for subscription to "{subject.lower()}"')
@@ -325,13 +326,15 @@ class WireLink:
             return True
         return _allows(self._says, subject)
 
-    def hears(self, one: _Heard, subject: str) -> bool:
+    def hearing(self, subject: str) -> list[_Heard]:
         """Asked for it, may have it."""
-        if not _allows((one.pattern,), subject):
-            return False
-        if subject not in self._may_hear:
-            self._may_hear[subject] = _allows(self._hears, subject) and not _allows(self._denied, subject)
-        return self._may_hear[subject]
+        found = self._hearing.get(subject)
+        if found is None:
+            found = [one for one in self.subscribed if _allows((one.pattern,), subject)]
+            if found and not (_allows(self._hears, subject) and not _allows(self._denied, subject)):
+                found = []
+            self._hearing[subject] = found
+        return found
 
     def heard(self, msg: Msg) -> None:
         if msg.reply:

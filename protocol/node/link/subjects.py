@@ -3,6 +3,7 @@
 y1.live|have.<path of the ledger: 3 tokens>.<speaker>     y1.pull|blob.<branch>.<answerer>     _INBOX.<branch>.<asker>.…
 """
 
+from functools import lru_cache
 from typing import Final
 
 from protocol import place
@@ -33,6 +34,7 @@ def inbox(branch: str, node: str) -> str:
     return f"_INBOX.{branch}.{node}"
 
 
+@lru_cache(16_384)  # a county has some 2,000, and each message of a storm has one of them
 def read(subject: str) -> tuple[str, str]:
     """(ledger, speaker) of a live or have subject. Raises ValueError."""
     tokens = subject.split(".")
