@@ -167,16 +167,16 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
             Cut(
                 f"{NODE}.journal.journal:Journal.writing",
                 "yield Writing(c, self.views, self.tables, self._later)\n",
-                "w = Writing(c, self.views, self.tables, self._later)\n        yield w\n",
+                "w = Writing(c, self.views, self.tables, self._later)\n            yield w\n",
             ),
             Cut(
                 f"{NODE}.journal.journal:Journal.writing",
                 'killpoints.reach("journal.committed")\n',
                 'killpoints.reach("journal.committed")\n'
-                "        for piece in getattr(w, 'late', []):\n"
-                "            await c.begin()\n"
-                "            await projection.project(c, piece, set(), self._later)\n"
-                "            await _to_the_end(c.commit())\n",
+                "            for piece in getattr(w, 'late', []):\n"
+                "                await c.begin()\n"
+                "                await projection.project(c, piece, set(), self._later)\n"
+                "                await _to_the_end(c.commit())\n",
             ),
         ),
         seeds_max=300,
