@@ -122,7 +122,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 continue
             context = handle._context
             life = context.get(LIFE)
-            if life is None or life.may_go_on(handle):
+            if life is None or (life._steps_left is None and not life.is_over) or life.may_go_on(handle):
                 try:
                     context.run(handle._callback, *handle._args)
                 except (SystemExit, KeyboardInterrupt):
