@@ -1,5 +1,6 @@
 """What a node knows of others: who should have what, whom to ask, whose clock is how far off, and how much that costs in a county."""
 
+import asyncio
 import time
 from random import Random
 
@@ -9,9 +10,10 @@ from protocol import certificate as certificates
 from protocol import have
 from protocol.have import Have, Room
 from protocol.lane import LaneHead
+from protocol.node.link.ground import Ground
 from protocol.node.link.peers import Peers
 from protocol.place import COMMON
-from tests.link.kit import COUNTY, HALL, HUB, N1, NODES, T1, TOWN, V1, V2
+from tests.link.kit import COUNTY, HALL, HUB, N1, NODES, T1, TOWN, V1, V2, now_ms
 from tests.link.test_wire import issued
 
 HASH = bytes(32)
@@ -164,3 +166,24 @@ def test_whoever_hears_a_ledger_is_found_among_many_as_by_asking_each():
     moved = msgspec.structs.replace(some[0], covers=(paths[-1],), valid_from_ms=some[0].valid_from_ms + 1)
     peers.learn(moved)
     assert some[0].node in [known.certificate.node for known in peers.expected(paths[-1])] or peers.get(some[0].node).revoked
+
+
+async def test_what_was_asked_over_a_lost_connection_is_asked_again_in_the_order_of_asking():
+    """Else a seed of the simulation would not be a replay."""
+    told: list[str] = []
+
+    class Silent:
+        async def request(self, subject: str, *_: object) -> bytes:
+            told.append(subject)
+            if len(told) <= len(wanted):
+                await asyncio.Event().wait()
+            return b""
+
+    wanted = [f"{n}" for n in range(40)]
+    ground = Ground(None, None, Silent(), None, certificate(N1), None, now_ms, None, "")
+    asked = [asyncio.create_task(ground.ask(HUB, subject, b"", 60.0)) for subject in wanted]
+    while len(told) < len(wanted):
+        await asyncio.sleep(0)
+    ground.back(HUB)
+    await asyncio.gather(*asked)
+    assert told == wanted * 2

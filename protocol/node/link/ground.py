@@ -62,7 +62,7 @@ class Ground:
         self._refusals: dict[tuple[str, str, str, str], tuple[Refused, int, bytes | None, int]] = {}
         self._written_ms: dict[tuple[str, str], int] = {}
         self._keep = asyncio.Event()
-        self._asking: dict[str, set[asyncio.Task[Msg | None]]] = {}  # node → what it was asked over its present connection
+        self._asking: dict[str, dict[asyncio.Task[Msg | None], None]] = {}  # node → what it was asked over its present connection, in turn
 
     # ── asking ──
 
@@ -74,12 +74,12 @@ class Ground:
         until = loop.time() + 2 * most_s
         while (left := until - loop.time()) > 0:
             asked = asyncio.ensure_future(self.link.request(subject, body, min(most_s, left)))
-            self._asking.setdefault(node, set()).add(asked)
+            self._asking.setdefault(node, {})[asked] = None
             try:
                 await asyncio.wait({asked})
             finally:
                 asked.cancel()
-                self._asking.get(node, set()).discard(asked)
+                self._asking.get(node, {}).pop(asked, None)
             if not asked.cancelled():
                 return asked.result()
             if before is not None:
