@@ -76,7 +76,7 @@ def encode_head(head: Head) -> bytes:
     return _head_encoder.encode(head)
 
 
-@lru_cache(4_096)  # a case is folded again with each entry that comes: 5 MB, and what is kept in `Head.__dict__` is read once
+@lru_cache(1_024)  # a case is folded again with each entry that comes: 1.2 MB, and what is kept in `Head.__dict__` is read once
 def decode_head(raw: bytes) -> Head:
     """Raises msgspec.DecodeError (malformed) or msgspec.ValidationError (wrong type)."""
     return _head_decoder.decode(raw)
