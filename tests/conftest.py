@@ -9,6 +9,7 @@ from deploy.memory import collect_rarely, settle
 from deploy.nats import servers
 
 pytest.register_assert_rewrite("tests.kit")  # else a failed assert of the kit says only "AssertionError"
+from tests.kit import warm  # noqa: E402
 from tests.kit.browser import chromium, open_page  # noqa: E402
 from tests.kit.once import make_once  # noqa: E402
 
@@ -34,6 +35,7 @@ LONG = (
 settings.register_profile("yidi", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("yidi")
 make_once()
+warm.start_so()
 
 
 def own_ports(worker: str) -> None:

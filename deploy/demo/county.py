@@ -15,7 +15,9 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -68,12 +70,44 @@ def is_free(port: int) -> bool:
     return True
 
 
+class Process(Protocol):
+    """A program that was begun: what is asked of asyncio's."""
+
+    pid: int
+
+    @property
+    def returncode(self) -> int | None: ...
+    def send_signal(self, signal: int) -> None: ...
+    def kill(self) -> None: ...
+    async def wait(self) -> int: ...
+
+
+async def begun(words: Sequence[str | Path], log: Path, more: Mapping[str, str] | None = None) -> Process:
+    """A program in a session of its own, which goes on when ours is ended; what it says is added to `log`. more: variables."""
+    with log.open("ab") as written:
+        return await asyncio.create_subprocess_exec(
+            *words,
+            stdout=written,
+            stderr=written,
+            stdin=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+            env={**environment(), **(more or {})},
+        )
+
+
+def environment() -> dict[str, str]:
+    """Ours, for a node that is configured by its file alone."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("YIDI_")}
+
+
 class Demo:
-    """The folder, the processes, the wires."""
+    """The folder, the processes, the wires. `begun` may be another's: (words of a program, its log) → the program, begun."""
+
+    begun: Callable[[Sequence[str], Path], Awaitable[Process]] = staticmethod(begun)
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.processes: dict[str, asyncio.subprocess.Process] = {}
+        self.processes: dict[str, Process] = {}
         self.wires: dict[str, Wire] = {}
         self.ports = Ports({}, 0, 0, 0, {})
 
@@ -108,17 +142,15 @@ class Demo:
             for start in starts:
                 start.cancel()
 
+    async def spawn(self, name: str) -> Process:
+        """The program of a node, begun; its pages need not answer yet."""
+        words = (sys.executable, "-m", "deploy.cli", "hub" if name == "hub" else "edge", "--folder", str(self.folder / name))
+        self.processes[name] = process = await self.begun(words, self.folder / f"{name}.log")
+        return process
+
     async def start_node(self, name: str) -> None:
         """Returns when its pages answer. Raises RuntimeError with the end of its log."""
-        role = "hub" if name == "hub" else "edge"
-        log = (self.folder / f"{name}.log").open("ab")
-        words = (sys.executable, "-m", "deploy.cli", role, "--folder", str(self.folder / name))
-        environ = {key: value for key, value in os.environ.items() if not key.startswith("YIDI_")}
-        self.processes[name] = process = await asyncio.create_subprocess_exec(
-            *words, stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL, start_new_session=True, env=environ
-        )
-        log.close()
-        began = time.monotonic()
+        began, process = time.monotonic(), await self.spawn(name)
         while not await answers(self.ports.pages[name]):
             if process.returncode is not None or time.monotonic() - began > START_S_MAX:
                 tail = (self.folder / f"{name}.log").read_text(errors="replace")[-1500:]

@@ -126,7 +126,7 @@ def _slowest(some: list[Seen]) -> str:
 
 
 async def _node(demo: Demo, sizes: Sizes, who: Person) -> Seen:
-    async with running(demo, who.node) as programs:
+    async with running(demo, who.node, cold=True) as programs:
         program = programs[who.node]
         await asyncio.sleep(sizes.rest_s)
         rest_mb = program.rss_mb()

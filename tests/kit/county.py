@@ -9,7 +9,6 @@ Everything that is typed through `log` is remembered, so that logs can be search
 
 import asyncio
 import io
-import os
 import secrets
 import shutil
 import signal
@@ -26,7 +25,7 @@ import httpx
 from deploy import cli, keeping
 from deploy.demo.cast import COUNTY, NEIGHBOUR, PASSWORD, PEOPLE, TOWNSHIP, VILLAGE
 from deploy.demo.check import Page, new_id, soon
-from deploy.demo.county import Demo, answers
+from deploy.demo.county import Demo, Process, answers
 from protocol.node.config import load
 from protocol.node.identity import Identity
 from protocol.node.journal.engine import connect_sqlite
@@ -74,13 +73,10 @@ def _command(words: list[str]) -> Ran:
 
 
 @asynccontextmanager
-async def running(role: str, folder: Path, port: int) -> AsyncIterator[asyncio.subprocess.Process]:
+async def running(role: str, folder: Path, port: int) -> AsyncIterator[Process]:
     """`yidi hub` or `yidi edge` of a folder, from when its pages answer until the block ends."""
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("YIDI_")}
-    command = (sys.executable, "-m", "deploy.cli", role, "--folder", str(folder))
     log = folder.with_suffix(".log")
-    with log.open("ab") as written:
-        process = await asyncio.create_subprocess_exec(*command, stdout=written, stderr=written, env=environ, start_new_session=True)
+    process = await Demo.begun((sys.executable, "-m", "deploy.cli", role, "--folder", str(folder)), log)
     try:
         async with asyncio.timeout(START_S_MAX):
             while not await answers(port):
@@ -91,7 +87,7 @@ async def running(role: str, folder: Path, port: int) -> AsyncIterator[asyncio.s
         await end(process, signal.SIGTERM)
 
 
-async def end(process: asyncio.subprocess.Process, how: signal.Signals) -> None:
+async def end(process: Process, how: signal.Signals) -> None:
     if process.returncode is None:
         process.send_signal(how)
         try:

@@ -1,6 +1,5 @@
 """The village's computer is copied. Both go on; both are stopped in words; the county decides; nothing of either is lost or doubled."""
 
-import asyncio
 import secrets
 import shutil
 import signal
@@ -12,6 +11,7 @@ import pytest
 
 from deploy.demo.cast import VILLAGE
 from deploy.demo.check import Page
+from deploy.demo.county import Process
 from deploy.nats.servers import free_ports
 from protocol.node.identity import Identity
 from tests.kit.county import HTML, County, distinct, running, until
@@ -62,7 +62,7 @@ async def test_the_copy_is_heard_first_and_nothing_is_lost(county: County):
 
 
 @asynccontextmanager
-async def both(county: County) -> AsyncIterator[tuple[Page, Page, asyncio.subprocess.Process]]:
+async def both(county: County) -> AsyncIterator[tuple[Page, Page, Process]]:
     """Pages of the village's computer and of a copy of it, both cut off; the copy's process."""
     clerk, home = await county.page("wangfang"), county.home("gaoyu")
     before = await county.log(clerk, VILLAGE, distinct("复制以前登记"))
@@ -82,7 +82,7 @@ async def both(county: County) -> AsyncIterator[tuple[Page, Page, asyncio.subpro
 
 
 @contextmanager
-def stopped(process: asyncio.subprocess.Process) -> Iterator[None]:
+def stopped(process: Process) -> Iterator[None]:
     process.send_signal(signal.SIGSTOP)
     try:
         yield

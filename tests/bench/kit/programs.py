@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from deploy.demo.county import Demo, answers
+from deploy.demo.county import Demo, Process, answers, begun
 from deploy.demo.wire import Wire
 
 START_S_MAX = 120
@@ -75,22 +75,17 @@ class Commits(asyncio.DatagramProtocol):
 class Program:
     """One `yidi hub` or `yidi edge`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, port: int, log: Path, start_s: float) -> None:
+    def __init__(self, process: Process, port: int, log: Path, start_s: float) -> None:
         self.process, self.port, self.log, self.start_s = process, port, log, start_s
 
     @classmethod
-    async def start(cls, name: str, folder: Path, port: int, watch: Commits | None = None) -> "Program":
-        """Returns when its pages answer; start_s says after how long. Raises RuntimeError with the end of its log."""
+    async def start(cls, name: str, folder: Path, port: int, watch: Commits | None = None, cold: bool = False) -> "Program":
+        """Returns when its pages answer; start_s says after how long. cold: by exec, in a test too. Raises RuntimeError with the end of its log."""
         role = "hub" if name == "hub" else "edge"
         words = ["-m", "deploy.cli"] if watch is None else ["-m", "tests.bench.kit.timed", str(watch.port), name]
-        environ = {key: value for key, value in os.environ.items() if not key.startswith("YIDI_")}
         log = folder / f"{name}.log"
         began = time.monotonic()
-        with log.open("ab") as written:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, *words, role, "--folder", str(folder / name),
-                stdout=written, stderr=written, stdin=asyncio.subprocess.DEVNULL, start_new_session=True, env=environ,
-            )  # fmt: skip
+        process = await (begun if cold else Demo.begun)((sys.executable, *words, role, "--folder", str(folder / name)), log)
         while not await answers(port):
             if process.returncode is not None or time.monotonic() - began > START_S_MAX:
                 raise RuntimeError(f"{name} did not start:\n{log.read_text(errors='replace')[-1500:]}")
@@ -118,7 +113,7 @@ class Program:
 
 
 @asynccontextmanager
-async def running(demo: Demo, *names: str, watch: Commits | None = None) -> AsyncIterator[dict[str, Program]]:
+async def running(demo: Demo, *names: str, watch: Commits | None = None, cold: bool = False) -> AsyncIterator[dict[str, Program]]:
     """The wires of the county and the programs named, in this order, until the block ends."""
     ports, programs = demo.ports, {}
     targets = {"town": ports.county_leaf, "gaoyu leaf": ports.leaf, "liangpeng leaf": ports.leaf}
@@ -126,7 +121,7 @@ async def running(demo: Demo, *names: str, watch: Commits | None = None) -> Asyn
         for wire, port in ports.wires.items():
             demo.wires[wire] = await Wire(port).start(targets.get(wire, ports.county))
         for name in names:
-            programs[name] = await Program.start(name, demo.folder, ports.pages[name], watch)
+            programs[name] = await Program.start(name, demo.folder, ports.pages[name], watch, cold)
         yield programs
     finally:
         for program in reversed(programs.values()):

@@ -25,7 +25,7 @@ import asyncpg
 from deploy.demo import build
 from deploy.demo.build import Ports
 from deploy.demo.cast import NODES
-from deploy.demo.county import WIRES, Demo, answers
+from deploy.demo.county import WIRES, Demo, Process, answers, begun
 from protocol import certificate as certificates
 from protocol.certificate import Certificate
 from protocol.node.config import load
@@ -60,15 +60,13 @@ class BrokenDemo(Demo):
         for n, (name, port) in enumerate(ports.wires.items()):
             self.wires[name] = await Proxy(port, self.seed + n).start(targets.get(name, ports.county))
 
-    async def spawn(self, name: str) -> asyncio.subprocess.Process:
-        """The program of a node, begun; its pages need not answer yet."""
+    async def spawn(self, name: str) -> Process:
+        """The program of a node, begun; its pages need not answer yet. What is peculiar to it works from its exec on, so it gets one."""
+        if not (self.before.get(name) or self.environ.get(name)):
+            return await super().spawn(name)
         role = "hub" if name == "hub" else "edge"
         words = (*self.before.get(name, ()), sys.executable, "-m", "deploy.cli", role, "--folder", str(self.folder / name))
-        environ = {key: value for key, value in os.environ.items() if not key.startswith("YIDI_")} | self.environ.get(name, {})
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = process = await asyncio.create_subprocess_exec(
-                *words, stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL, start_new_session=True, env=environ
-            )
+        self.processes[name] = process = await begun(words, self.folder / f"{name}.log", self.environ.get(name))
         return process
 
     async def start_node(self, name: str) -> None:
