@@ -17,6 +17,8 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 ASKED_BYTES_MAX = 1 << 18
 PROGRAMS = (
@@ -30,22 +32,40 @@ PROGRAMS = (
     "hub.web.renewal",
 )
 LATE = (  # what libraries import only while a program runs, some under names of their own: one that is gone is imported later
-    "anyio._backends._asyncio", "concurrent.futures.thread", "encodings.idna", "encodings.utf_8_sig", "litestar._kwargs.kwargs_model",
-    "litestar.exceptions.responses", "litestar.middleware._internal.exceptions.middleware", "litestar.middleware.allowed_hosts",
-    "litestar.middleware.csrf", "litestar.middleware.response_cache", "litestar.plugins.opentelemetry._utils",
-    "litestar.plugins.pydantic.utils", "uvicorn.lifespan.on", "uvicorn.protocols.http.auto", "uvicorn.protocols.websockets.auto",
+    "anyio._backends._asyncio", "concurrent.futures.thread", "encodings.idna", "encodings.utf_8_sig", "uvicorn.lifespan.on",
+    "uvicorn.protocols.http.auto", "uvicorn.protocols.websockets.auto",
 )  # fmt: skip
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 
 
+class Routed:
+    """In the place of `routed`: the pages of both programs, put together before there is a node. Each program takes its own once, for it adds to them;
+    if it opens its node again, it makes others."""
+
+    def __init__(self, app: Any) -> None:
+        self._real, self._made = app.routed, dict[Path, Any]()
+        app.routed = self.make
+        for routes_of in (import_module("edge.web.pages").edge_app, import_module("hub.web.pages").app):
+            routes_of(SimpleNamespace(tables=dict))
+        app.routed = self.take
+
+    def make(self, routes: list, dist: Path, *more: Any) -> Any:
+        self._made[dist] = made = self._real(routes, dist, *more)
+        return made
+
+    def take(self, routes: list, dist: Path, *more: Any) -> Any:
+        return self._made.pop(dist, None) or self._real(routes, dist, *more)
+
+
 def load() -> None:
-    """All that `yidi hub` and `yidi edge` import before their pages answer."""
+    """All that `yidi hub` and `yidi edge` import, and put together, before their pages answer."""
     for name in PROGRAMS:
         import_module(name)
     for name in LATE:
         with suppress(ImportError):
             import_module(name)
+    Routed(import_module("protocol.node.web.app"))
     del sys.modules["deploy.cli"]  # each program runs it as its own `__main__`
     assert len(list(Path("/proc/self/task").iterdir())) == 1, "an import began a thread, which a fork would lose"
     gc.collect()
