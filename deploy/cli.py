@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deploy import tables
+from deploy import memory, tables
 from protocol.node.config import Config, ConfigWrong, load
 from protocol.problem import Refused
 
@@ -170,7 +170,8 @@ def _keeping_parsers(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _hub(given: argparse.Namespace, config: Config) -> None:
-    from deploy import running
+    with memory.loading():
+        from deploy import running
 
     running.run(running.run_hub, Path(given.folder), config)
 
@@ -182,8 +183,9 @@ def _edge(given: argparse.Namespace, config: Config) -> int | None:
             return 2
         given.code = given.words[1]
         return _enrol(given, config)
-    from deploy import running
-    from protocol.node.identity import Identity
+    with memory.loading():
+        from deploy import running
+        from protocol.node.identity import Identity
 
     if not Identity(Path(given.folder)).exists:
         print(f"{given.folder} 还没有登记。请先向县里要登记码，再运行：yidi edge enrol 登记码 --folder {given.folder}", file=sys.stderr)

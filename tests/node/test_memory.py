@@ -23,6 +23,24 @@ thread.start()
 thread.join()
 """
 
+LOADED = """
+import gc, weakref
+from deploy import memory
+class Ring:
+    pass
+def ring():
+    made = Ring()
+    made.itself = made
+    return weakref.ref(made)
+try:
+    with memory.loading():
+        loaded, looks = ring(), not gc.isenabled()
+        raise ImportError
+except ImportError:
+    later = ring()
+print(looks, gc.isenabled(), *(([memory.settle(), loaded() is None, later() is None][1:]) for _ in range(2)))
+"""
+
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's own settings")
 def test_what_a_password_check_took_is_given_back():
@@ -31,3 +49,8 @@ def test_what_a_password_check_took_is_given_back():
     ]
     assert kept[0] < 10, kept
     assert kept[0] < kept[1], "the settings change nothing here any more: what are they for?"
+
+
+def test_what_a_start_loads_is_looked_through_when_the_node_is_opened_anew_and_not_before():
+    said = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, check=True, text=True).stdout
+    assert said.split("\n")[0] == "True True [False, True] [True, True]"
