@@ -91,7 +91,7 @@ class _Said:
         self._real, self._empty, self._key, self._kept = real, empty, key, dict[Any, list[tuple[str, Any]]]()
 
     def __call__(self, connection: Connection, *more: Any) -> None:
-        if not isinstance(connection, Connection) or not hasattr(connection.connection, "run_async") or self._is_there(connection):
+        if not isinstance(connection, Connection) or self._is_there(connection):
             self._real(connection, *more)
             return
         key = (connection.dialect.name, self._key(*more))
