@@ -15,6 +15,7 @@ from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 from litestar import Litestar
 from sqlalchemy import Connection, event, inspect, text
+from sqlalchemy.connectors.asyncio import AsyncAdapt_dbapi_connection
 
 from protocol.node import people
 from protocol.node.journal import migrate
@@ -98,8 +99,13 @@ class _Said:
         if key not in self._kept:
             self._kept[key] = self._heard(connection, *more)
             return
-        say = _say_to_sqlite if connection.dialect.name == "sqlite" else _say_to_postgres
-        connection.connection.run_async(partial(say, self._kept[key]))
+        said, driver = self._kept[key], connection.connection.dbapi_connection
+        if isinstance(driver, AsyncAdapt_dbapi_connection):
+            say = _say_to_sqlite if connection.dialect.name == "sqlite" else _say_to_postgres
+            driver.run_async(partial(say, said))
+            return
+        for statement, values in said:  # of the simulation's disks
+            connection.exec_driver_sql(statement, values or None)
 
     def _is_there(self, connection: Connection) -> bool:
         table = self._empty.split()[3]
