@@ -20,7 +20,7 @@ PLANTED = {  # mutation → words that its images must lead to
 @needs_strace
 @pytest.mark.parametrize("mutation", PLANTED)
 async def test_a_planted_mistake_is_found(tmp_path, mutation):
-    words, shown, _ = await row_06.cut(Random(3), tmp_path, "gaoyu", 20, 60, mutation)
+    words, shown, _ = await row_06.cut(Random(3), tmp_path, "gaoyu", 20, 60, mutation, until=PLANTED[mutation])
     found = {word for word in words if word.startswith(PLANTED[mutation])}
     assert shown > 10 and found, words
 
@@ -28,7 +28,7 @@ async def test_a_planted_mistake_is_found(tmp_path, mutation):
 @needs_strace
 @needs_postgresql
 async def test_a_postgresql_that_does_not_sync_is_found(tmp_path):
-    words, shown, _ = await row_07.pulled(Random(3), tmp_path, 4, 12, 5, "fsync=off", "nosync")
+    words, shown, _ = await row_07.pulled(Random(3), tmp_path, 4, 12, 5, "fsync=off", "nosync", until_wrong=True)
     assert shown > 10 and words.total() > words["true"], words
 
 

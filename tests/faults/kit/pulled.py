@@ -75,15 +75,18 @@ class Cluster:
         cluster._folders = [path.relative_to(folder) for path in folder.rglob("*") if path.is_dir()]
         return cluster
 
-    async def cut(self, chance: Random, count: int, pulls: int, *words: str) -> tuple[Counter[str], int, int]:
-        """(what was said of the images, receipts shown, receipts asked after)."""
+    async def cut(self, chance: Random, count: int, pulls: int, *words: str, until_wrong: bool = False) -> tuple[Counter[str], int, int]:
+        """(what was said of the images, receipts shown, receipts asked after). until_wrong: the first that is not true is the last."""
         seed, said, asked = chance.randrange(2**31), Counter[str](), 0
         ops = await asyncio.to_thread(self.recorded, seed, count, *words)
         shown, after = sum(op[0] == "ack" for op in ops), Afterwards(self.folder / "hub")
         assert shown, "a recording without a receipt proves nothing"
         for image, acks in images(ops, pulls, seed, self.before, named=True):
-            said[(await self.judge(image, acks, after)) or "true"] += 1
+            word = (await self.judge(image, acks, after)) or "true"
+            said[word] += 1
             asked += len(acks)
+            if until_wrong and word != "true":
+                break
         return said, shown, asked
 
     def recorded(self, seed: int, count: int, *words: str) -> list[Op]:

@@ -26,19 +26,26 @@ def recorded(home: Path, seed: int, count: int, *mutations: str) -> list[Op]:
     return record(command, home)
 
 
-async def judged(ops: Sequence[Op], home: Path, before: dict[str, bytes], count: int, seed: int) -> tuple[Counter[str], int]:
-    """What is said of so many images, and how many receipts were asked after."""
+async def judged(
+    ops: Sequence[Op], home: Path, before: dict[str, bytes], count: int, seed: int, until: tuple[str, ...] = ()
+) -> tuple[Counter[str], int]:
+    """What is said of so many images, and how many receipts were asked after. until: the first of which one of these is said is the last."""
     after, chance, words, asked = Afterwards(home), Random(seed), Counter[str](), 0
     for image, acks in images(ops, count, seed, before):
         with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as d:
             lay(image, home, Path(d))
-            words[(await after.judge(Path(d), acks, chance.random() < REBUILT)) or "true"] += 1
-            asked += len(acks)
+            word = (await after.judge(Path(d), acks, chance.random() < REBUILT)) or "true"
+        words[word] += 1
+        asked += len(acks)
+        if until and word.startswith(until):
+            break
     return words, asked
 
 
-async def cut(chance: Random, folder: Path, node: str, count: int, looked_at: int, *mutations: str) -> tuple[Counter[str], int, int]:
-    """(what was said of the images, receipts shown, receipts asked after)."""
+async def cut(
+    chance: Random, folder: Path, node: str, count: int, looked_at: int, *mutations: str, until: tuple[str, ...] = ()
+) -> tuple[Counter[str], int, int]:
+    """(what was said of the images, receipts shown, receipts asked after). until: as for `judged`."""
     home = folder / node
     if not home.exists():
         shutil.copytree(await founded() / node, home)
@@ -46,7 +53,7 @@ async def cut(chance: Random, folder: Path, node: str, count: int, looked_at: in
     ops = await asyncio.to_thread(recorded, home, seed, count, *mutations)
     shown = sum(op[0] == "ack" for op in ops)
     assert shown, "a recording without a receipt proves nothing"
-    words, asked = await judged(ops, home, before, looked_at, seed)
+    words, asked = await judged(ops, home, before, looked_at, seed, until)
     return words, shown, asked
 
 

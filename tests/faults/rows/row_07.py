@@ -68,13 +68,13 @@ async def _cut(chance: Random, folder: Path, commits: int, count: int, looked_at
     return await row_06.cut(chance, folder, "hub", count, looked_at, *mutations)
 
 
-async def pulled(chance: Random, folder: Path, commits: int, steps: int, pulls: int, *words: str):
-    """The same on PostgreSQL."""
+async def pulled(chance: Random, folder: Path, commits: int, steps: int, pulls: int, *words: str, until_wrong: bool = False):
+    """The same on PostgreSQL. until_wrong: as for `Cluster.cut`."""
     shutil.copytree(await founded() / "hub", folder / "hub")
     await inbox(folder, chance, commits)
     with tempfile.TemporaryDirectory(prefix="yidi-pg-", dir=MEMORY if MEMORY.is_dir() else None) as d:
         shutil.copytree(folder / "hub", Path(d) / "hub")
-        return await (await Cluster.around(Path(d))).cut(chance, steps, pulls, *words)
+        return await (await Cluster.around(Path(d))).cut(chance, steps, pulls, *words, until_wrong=until_wrong)
 
 
 def _both(embedded: Outcome, postgres: Outcome) -> Outcome:
