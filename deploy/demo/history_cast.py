@@ -3,6 +3,7 @@
 import datetime as dt
 import random
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -50,6 +51,7 @@ def party_name(chance: random.Random, woman: bool, age: int, surname: str = "") 
             return name
 
 
+@lru_cache(maxsize=4096)
 def yuan_words(fen: int) -> str:
     """1900元, 4.2万元, 41.26万元: as people write a sum."""
     yuan = fen // 100
@@ -161,7 +163,9 @@ class Cast:
         slots |= {"t" + key: "她" if self.people[key].woman else "他" for key in ("a", "b")}
         slots |= {f"m{back}": f"{(month - back - 1) % 12 + 1}月" for back in (1, 2, 3)}
         slots |= {f"p{at + 1}": yuan_words(part * 100) for at, part in enumerate(self.parts)}
-        slots |= {"n": self.n, "m": self.m, "where": self.where, "knot": "" if template == self.what.knot else self.say(self.what.knot)}
+        slots |= {"n": self.n, "m": self.m, "where": self.where}
+        if "{knot}" in template:
+            slots["knot"] = "" if template == self.what.knot else self.say(self.what.knot)
         slots |= {"when": day_words(self.happened, self.logged.year) if later else self._when}
         slots |= {"y1": f"{self.logged.year - 1}年" if later else "去年"}
         slots |= {
