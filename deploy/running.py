@@ -31,6 +31,7 @@ from protocol.node.version import VERSION
 from protocol.node.web import statistics
 from protocol.problem import Refused
 
+AGAIN_S = 1.0  # after what could not be applied
 GRACEFUL_S = 1  # open streams would else be waited for
 WARM_S, SETTLE_S = 0.5, 2.0  # after a start: the first pages go first
 _kept: dict[tuple[str, int], socket.socket] = {}  # host and port of the pages of this program
@@ -125,9 +126,14 @@ async def _apply_trust(node: Node, server: Server) -> None:
 
     async with node.wake.watch() as changed:
         while True:
-            said = await node.journal.subject(entry.derive("table", TRUST_TABLE))
-            if said and isinstance(facts := events.facts_of(said[-1].head), events.TableSet):
-                await server.apply(msgspec.json.decode(facts.content, type=Trust))
+            try:
+                said = await node.journal.subject(entry.derive("table", TRUST_TABLE))
+                if said and isinstance(facts := events.facts_of(said[-1].head), events.TableSet):
+                    await server.apply(msgspec.json.decode(facts.content, type=Trust))
+            except Exception as error:  # noqa: BLE001 — the store away, a full disk: who was revoked must not stay connected for it
+                log.event("trust not applied", level=logging.ERROR, exception=error)
+                await asyncio.sleep(AGAIN_S)
+                continue
             await changed.wait()
             changed.take()
 

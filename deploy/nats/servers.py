@@ -109,7 +109,7 @@ class Server:
         self._stopping = False
         _end_leftover(self._pid_file, self.file)
         await self._ports_are_free()
-        self._write()
+        self._write(self._trust)
         await self._spawn()
         try:
             await self._answering()
@@ -123,8 +123,8 @@ class Server:
         """False when it is what the server holds already. A cut client was revoked; nobody else notices."""
         if trust.account_jwt == self._trust.account_jwt:
             return False
+        self._write(trust)
         self._trust = trust
-        self._write()
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(signal.SIGHUP)
         return True
@@ -156,8 +156,8 @@ class Server:
 
     # ── the rest is private ──
 
-    def _write(self) -> None:
-        write_whole(self.file, configuration(self.name, self.listen, self._trust, self.remote).encode())
+    def _write(self, trust: Trust) -> None:
+        write_whole(self.file, configuration(self.name, self.listen, trust, self.remote).encode())
 
     async def _ports_are_free(self) -> None:
         """Else whoever listens there would be taken for ours. Waits a little for one of ours that is just ending."""
@@ -176,7 +176,10 @@ class Server:
         self._process = await asyncio.create_subprocess_exec(
             *words, cwd=self.folder, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, preexec_fn=_die_with_parent, start_new_session=True
         )
-        write_whole(self._pid_file, str(self._process.pid).encode())
+        try:
+            write_whole(self._pid_file, str(self._process.pid).encode())
+        except OSError as error:  # a full disk: the county has its server all the same
+            log.event("server's number not noted", server=self.name, exception=error)
 
     async def _answering(self) -> None:
         deadline = asyncio.get_running_loop().time() + START_S_MAX
@@ -205,7 +208,11 @@ class Server:
             pause = RESTART_S_MIN if loop.time() - began > CALM_S else pause
             await asyncio.sleep(pause)
             pause = min(pause * 2, RESTART_S_MAX)
-            await self._spawn()
+            try:
+                await self._spawn()
+            except OSError as error:  # no memory for another program just now
+                log.event("server not started", server=self.name, exception=error)
+                continue
             self._restarts += 1
 
 

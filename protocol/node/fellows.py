@@ -22,7 +22,7 @@ import asyncpg
 
 from protocol.node import log
 from protocol.node.journal import Journal
-from protocol.node.journal.engine import driver_url
+from protocol.node.journal.engine import driver_url, outlive_no_database
 from protocol.node.journal.rows import fetch
 from protocol.node.wake import Wake
 from protocol.problem import Refused
@@ -127,6 +127,7 @@ class Fellows:
                 await asyncio.sleep(RETRY_S)
                 continue
             try:
+                outlive_no_database(c)
                 await c.add_listener(CHANNEL, self._heard)
                 self.changed.set()
                 await self._speak(c)

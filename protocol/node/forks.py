@@ -162,7 +162,22 @@ class Forks:
 
     async def settle(self) -> list[Moved]:
         """Lanes of revoked origins follow the revocation, closed ones of the county its word, our own what others hold. Wants what it lacks."""
-        moved = []
+        moved: list[Moved] = []
+        try:
+            await self._set_right(moved)
+        except Refused as refused:  # the store is full, or busy: what was set right is told all the same, the rest is looked at again
+            if not moved:
+                raise
+            log.event("not all set right", reason_code=refused.code)
+            self.changed.set()
+        if moved:
+            await self.load()
+        for one in moved:
+            if self.regained:
+                await self.regained(one)
+        return moved
+
+    async def _set_right(self, moved: list[Moved]) -> None:
         said = {lane: tip for lane, tip in self._words.items() if lane in self.lanes and not self._is_closed(lane[1])}
         for (ledger, origin), tip in [*(said | dict(self._shelf.tips)).items()]:
             if one := await self._as_revoked(ledger, origin, *tip):
@@ -173,12 +188,12 @@ class Forks:
             good = self._shelf.last_good(ledger, origin)
             if good is not None and (one := await self._beyond(ledger, origin, good)):
                 moved.append(one)
-        if moved:
-            await self.load()
-        for one in moved:
-            if self.regained:
-                await self.regained(one)
-        return moved
+
+    async def put_aside(self) -> list[Branched]:
+        """What this node wrote and stands beside its lanes: another history took its place."""
+        async with self.journal.read() as c:
+            rows = await branches.branched(c, "where source = :me order by ledger, origin, seq", {"me": self._signer.node})
+        return [row for row in rows if entry.node_of(row.origin) == self._signer.node]
 
     async def _as_revoked(self, ledger: str, origin: str, seq: int, hash_: bytes) -> Moved | None:
         async with self.journal.read() as c:

@@ -99,7 +99,11 @@ class Months:
         if not known or is_cut or len(moved) > LANES_MAX:
             self._clear()
         elif moved:
-            await self._let_go(c, moved)
+            try:
+                await self._let_go(c, moved)
+            except BaseException:
+                self.forget()  # half of it may be out: nobody can tell any more what still holds
+                raise
 
     async def blocks(self, c: AsyncConnection, scope: Any, starts: Sequence[int], now_ms: int, count: Count) -> dict[int, Block]:
         """starts: of the months asked for → their sums, counted where they are not kept."""

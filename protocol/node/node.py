@@ -23,7 +23,7 @@ from protocol.certificate import Certificate
 from protocol.events import Actor
 from protocol.lane import LaneHead
 from protocol.node import asides, healing, indexing, killpoints, log, scrubbing, sticks, sweeping
-from protocol.node.admission import Admission
+from protocol.node.admission import OWN_STORE, Admission
 from protocol.node.config import Config
 from protocol.node.desk import Desk
 from protocol.node.fellows import Fellows
@@ -32,6 +32,7 @@ from protocol.node.forks import Forks, Moved
 from protocol.node.gate import Gate, note_restored
 from protocol.node.identity import Identity
 from protocol.node.journal import Journal, Witness
+from protocol.node.journal.branches import Branched
 from protocol.node.link.client import end
 from protocol.node.link.pump import Pump
 from protocol.node.machine import MARK, Machine, store_key, store_url
@@ -103,6 +104,7 @@ class Node:
         self._tasks: list[asyncio.Task[None]] = []
         self._heads: dict[tuple[str, str], LaneHead] = {}  # of all lanes, as `_elsewhere` told of them
         self._marked, self._wrote = asyncio.Event(), asyncio.Event()
+        self._is_left_aside = True  # something of ours may stand beside a lane and is not written anew yet
         self._witness, self._advanced = witness, set[str]()
         self.wake.listen(self._note)
 
@@ -203,12 +205,16 @@ class Node:
 
     async def save_mark(self) -> None:
         """Notes how far our own lanes have got. Raises OSError."""
-        ledgers, self._advanced = sorted(self._advanced), set()
-        for ledger in ledgers:
-            head = (await self.journal.heads(ledger)).get((ledger, self.signer.origin))
-            if head:
-                killpoints.reach("node.mark")
-                self._witness.note(ledger, self.signer.origin, head)
+        for ledger in sorted(self._advanced):
+            self._advanced.discard(ledger)  # first: what is written meanwhile is noted the next time
+            try:
+                head = (await self.journal.heads(ledger)).get((ledger, self.signer.origin))
+                if head:
+                    killpoints.reach("node.mark")
+                    self._witness.note(ledger, self.signer.origin, head)
+            except BaseException:
+                self._advanced.add(ledger)
+                raise
 
     # ── background ──
 
@@ -236,6 +242,11 @@ class Node:
                 async with asyncio.timeout(ERRANDS_S):
                     await self._wrote.wait()
             self._wrote.clear()
+            if (
+                self._is_left_aside and self.fellows.leads and not self.outdated.is_set()
+            ):  # a round broke off, or the program was stopped in it
+                self._is_left_aside = False
+                await self._write_anew(await self.forks.put_aside())
             await self.desk.ready()
             await self.desk.arrivals()
             if asyncio.get_running_loop().time() - looked_s >= CODES_S and await self._may_count_twice():
@@ -281,10 +292,16 @@ class Node:
         self._wrote.set()  # an offer may stand now that did not
         if moved.ledger == COMMON:
             await self.admission.common_changed()
-        for row in moved.aside if entry.node_of(moved.origin) == self.about.node else ():
+        if entry.node_of(moved.origin) == self.about.node:
+            await self._write_anew(moved.aside)
+
+    async def _write_anew(self, rows: Iterable[Branched]) -> None:
+        """Once each, however often it is asked for. What the store has no room for just now is looked for again."""
+        for row in rows:
             try:
                 await self.desk.adopt(row, Actor("", "node", self.office, frozenset()))
             except Refused as refused:  # it stays beside the lane, and pages show it
+                self._is_left_aside = self._is_left_aside or refused.code in OWN_STORE
                 log.event("not written anew", ledger=row.ledger, origin=row.origin, seq=row.seq, reason_code=refused.code)
 
     async def _scrub(self) -> None:

@@ -240,6 +240,22 @@ async def test_a_dead_leaf_comes_back_by_itself_and_its_state_says_so(town, wire
     assert again.last_exit == -9
 
 
+async def test_a_dead_leaf_comes_back_also_where_there_was_no_room_for_a_program_at_first(town, monkeypatch):
+    real, tried = asyncio.create_subprocess_exec, []
+
+    async def spawned(*words: str, **more: object) -> object:
+        tried.append(words)
+        if len(tried) == 1:
+            raise BlockingIOError(11, "no more processes")
+        return await real(*words, **more)
+
+    monkeypatch.setattr(servers.asyncio, "create_subprocess_exec", spawned)
+    town.leaf.kill()
+    await soon(lambda: town.leaf.state().restarts == 1)
+    assert len(tried) == 2
+    assert town.leaf.state().running
+
+
 async def test_a_leaf_in_strangers_hands_hears_and_forges_nothing_of_another_township(town, wire):
     """Its creds still good, its own rules gone: what the county's server lets through is all that guards."""
     hub, v9 = await wire(HUB), await wire(N9)
@@ -250,7 +266,7 @@ async def test_a_leaf_in_strangers_hands_hears_and_forges_nothing_of_another_tow
     remote = f'url: "tls://127.0.0.1:{town.county_listen.leaf_port}", credentials: leaf.creds'
     tls = "tls { cert_file: tls.pem, key_file: tls.key, ca_file: ca.pem }"
     stolen = f'{head}\nleafnodes {{ reconnect: "200ms", remotes [ {{ {remote}, {tls} }} ] }}\n'
-    town.leaf._write = lambda: town.leaf.file.write_text(stolen)
+    town.leaf._write = lambda _: town.leaf.file.write_text(stolen)
     await town.leaf.start()
     thief = await wire_without_creds(town)
     try:
@@ -288,7 +304,7 @@ async def test_a_leaf_without_a_certificate_of_the_county_is_not_parsed(town):
     start, end = whole.index("leafnodes"), whole.index("leaf.creds, tls")
     bare = whole[: end + len("leaf.creds")] + ", tls { ca_file: ca.pem } } ] }\n"
     assert start < end
-    town.leaf._write = lambda: town.leaf.file.write_text(bare)
+    town.leaf._write = lambda _: town.leaf.file.write_text(bare)
     await town.leaf.start()
     await soon(lambda: "client didn't provide a certificate" in town.server.log_file.read_text())
 

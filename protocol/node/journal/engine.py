@@ -7,6 +7,7 @@ the first statement, and SQLite's writer takes its lock at once (BEGIN IMMEDIATE
 
 import asyncio
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,7 @@ BREAK_OFF_S = 0.05
 KEY_BYTES = 32
 LOCK_WAIT = "30s"  # of PostgreSQL: another program that holds a lane for longer is stuck
 WAIT_S = 30.0  # for a connection of the pool
+DEAD_S = 20  # a PostgreSQL that its machine does not answer for
 _ERRORS = (
     "Error",
     "DatabaseError",
@@ -194,7 +196,25 @@ def postgres_engine(url: str, writes: bool) -> AsyncEngine:
         connect_args={"server_settings": {"synchronous_commit": "on", "lock_timeout": LOCK_WAIT, "timezone": "UTC", "jit": "off"}},
         **options,
     )
+    event.listen(engine.sync_engine, "connect", lambda c, _: outlive_no_database(c.driver_connection))
     return engine if writes else engine.execution_options(postgresql_readonly=True)
+
+
+def outlive_no_database(connection: Any) -> None:
+    """A database on another machine that loses its power in the middle of an answer says nothing any more: the system finds out, within
+    DEAD_S or so, and whoever waits is told. connection: asyncpg's."""
+    line = connection._transport.get_extra_info("socket")
+    if line is None or line.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", DEAD_S // 4),
+        ("TCP_KEEPINTVL", DEAD_S // 4),
+        ("TCP_KEEPCNT", 3),
+        ("TCP_USER_TIMEOUT", DEAD_S * 1000),
+    ):
+        if option := getattr(socket, name, None):  # by the system
+            line.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def stop_if_fatal(error: BaseException | None, fatal: Callable[[str], Any]) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from struct import unpack_from
 from typing import Any, Final
 from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 import msgspec
 from litestar import Request, Response, get
@@ -45,7 +46,7 @@ DIGITS: Final = "零一二三四五六七八九"
 SEXES: Final = {"1": "男", "2": "女"}
 PRIVATE: Final = {"Cache-Control": "private, no-store"}
 WORDLESS: Final = "（内容已删除或还没到本机）"
-_turn: Final = asyncio.Semaphore(AT_ONCE_MAX)
+_turns: Final = WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]()  # a node that is opened again has another loop
 
 
 def numeral(n: int) -> str:
@@ -166,7 +167,7 @@ async def pdf(template: str, values: dict[str, Any], *, mark: str = "", blanks: 
         values = _blanked(values, lacking)
     command = [sys.executable, "-I", str(HERE / "child.py"), str(HERE / f"{template}.typ"), str(fonts)]
     pipe = asyncio.subprocess.PIPE
-    async with _turn:
+    async with _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE_MAX)):
         child = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
         try:
             paper, told = await asyncio.wait_for(child.communicate(msgspec.json.encode(values)), PRINT_S_MAX)

@@ -101,8 +101,10 @@ class Channel:
                     await self._render()
                     await asyncio.sleep(max(COALESCE_MS / 1000, (time.thread_time() - began) / BUSY_SHARE))
                     with suppress(TimeoutError):  # what only time changes
-                        await asyncio.wait_for(event.wait(), STILL_THERE_S)
-                        await asyncio.wait_for(event.committed.wait(), NEWS_MS / 1000)
+                        async with asyncio.timeout(STILL_THERE_S):  # not wait_for: before Python 3.12 it swallows a cancel
+                            await event.wait()
+                        async with asyncio.timeout(NEWS_MS / 1000):
+                            await event.committed.wait()
         except Refused:
             pass  # the case left what this person may see, or the store is busy: the page asks again and is told
         except Exception as error:  # noqa: BLE001 — the streams end, their pages ask again; the fault is written down
@@ -144,7 +146,8 @@ async def changes(request: Request, view: View) -> AsyncIterator[ServerSentEvent
         while True:
             before = seen
             with suppress(TimeoutError):
-                seen = await asyncio.wait_for(channel.next(seen), max(asked_s + STILL_THERE_S - time.monotonic(), 0))
+                async with asyncio.timeout(max(asked_s + STILL_THERE_S - time.monotonic(), 0)):
+                    seen = await channel.next(seen)
             if time.monotonic() - asked_s >= STILL_THERE_S:  # also where something new comes all the time
                 asked_s = time.monotonic()
                 node, token, idle_counts = node_of(request), request.cookies.get(COOKIE, ""), not getattr(view, "stays", False)
