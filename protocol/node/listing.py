@@ -47,6 +47,7 @@ DECLINED: Final = (
 _TASK_IS_OPEN: Final = TASK_IS_OPEN.replace("status", "(status || '')", 1)
 ASKED: Final = f"asked_ms is not null and {_TASK_IS_OPEN}"  # who went waits for an answer
 HAS_IN_HAND: Final = f"{_TASK_IS_OPEN} and cadre > ''"
+_IS_ASKED: Final = "unit > '' and (status || '') = 'sent'"  # an office was asked, and has not said yet whether it comes
 INDICES: Final = (
     "create index if not exists case_list on case_row (updated_ms, subject, ledger, type, status, logged_ms, risk, intake, ending)",
     f"create index if not exists case_open on case_row (updated_ms, subject, ledger, holder, due_ms, offer_to, type, status) where {IS_OPEN}",
@@ -79,6 +80,7 @@ INDICES: Final = (
     f"create index if not exists task_asks on task_row (case_subject, asked_ms, subject, ledger, assigned_by, unit, request, home) where {ASKED}",
     f"create index if not exists task_declined on task_row (updated_ms, subject, case_subject, assigned_ms, ledger, assigned_by, unit, request) where {_IS_DECLINED}",
     f"create index if not exists task_busy on task_row (cadre, due_ms, link) where {HAS_IN_HAND}",
+    f"create index if not exists task_asked_of on task_row (unit, due_ms, assigned_ms, subject, link) where {_IS_ASKED}",
     f"create index if not exists task_went on task_row (cadre, ({WENT_MS}), case_subject) where cadre > ''",
     "create index if not exists entry_account on entry (position) where sort = 'account'",  # who answered for whom, of millions of entries
     "create index if not exists meeting_when on meeting_row (when_ms, subject, item, ledger)",
@@ -129,6 +131,12 @@ _VIEW: Final = {  # dates by what case_ends is ordered by: a range of it
     "overdue": f"{FIRST_DUE_MS} < :now_ms and {IS_OPEN}",
     "soon": f"{FIRST_DUE_MS} >= :now_ms and {FIRST_DUE_MS} < :soon_ms and {IS_OPEN}",
 }
+# Of tasks, what waits for the office itself. What it was asked in a ledger of its own is done there: of the two tasks that one.
+TASK_VIEWS: Final = {
+    "requested": f"unit = :office and {_IS_ASKED} and coalesce(link, '') = ''",
+    "visit_review": "subject in (select subject from review_row where owner = :office)",
+}
+TASK_ENDS: Final = "coalesce(nullif(due_ms, 0), assigned_ms), subject"
 _OWN: Final = frozenset({"held", "due", "incoming", "outgoing", "came_down", "urged"})  # names the actor's office, so it is seen by rule
 _ORDER: Final = {
     "overdue": FIRST_DUE,
@@ -227,6 +235,26 @@ def view(name: str, actor: Actor, now_ms: int, seen: Where) -> Where:
         else (_VIEW[name], {})
     )
     return f"{inside} and {asked}", {**values, **offices, **_dates(now_ms)}
+
+
+def task_view(name: str, actor: Actor) -> Where:
+    """One of TASK_VIEWS: each names an office that the actor acts for, so it is seen by rule."""
+    if not actor.powers & CASE_POWERS:
+        return "1 = 0", {}
+    return any_of([(TASK_VIEWS[name], {"office": office}) for office in actor.offices])
+
+
+async def counted(c: AsyncConnection, actor: Actor, views: Sequence[str], now_ms: int) -> dict[str, int]:
+    """How many each of these of VIEWS and TASK_VIEWS holds: a walk along an index each; only the whole region is counted by its own index."""
+    seen, region = await visible(c, actor), await visible(c, actor, "ledger")
+    parts, values = [], {}
+    for name in views:
+        of_tasks = name in TASK_VIEWS
+        condition, some = task_view(name, actor) if of_tasks else view(name, actor, now_ms, region if name == "all" else seen)
+        parts.append(f"(select count(*) from {'task_row' if of_tasks else 'case_row'} where {condition})")
+        values.update(some)
+    row = (await fetch(c, "select " + ", ".join(parts), values))[0]
+    return dict(zip(views, row, strict=True))
 
 
 def own_region(actor: Actor) -> Where:

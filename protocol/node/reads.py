@@ -145,11 +145,11 @@ class Reads:
             last = rows[-1]
 
     async def counts(self, actor: Actor) -> dict[str, int]:
-        """How many cases each of VIEWS holds for this actor. Each page asks; counted anew when an entry came, and now and then (Kept)."""
-        timeless = [name for name in VIEWS if name not in listing.DATED]
+        """How many cases each of VIEWS, and tasks each of TASK_VIEWS, holds for this actor. Each page asks; counted anew when an entry came, and now and then (Kept)."""
+        timeless = [name for name in (*VIEWS, *listing.TASK_VIEWS) if name not in listing.DATED]
         async with self._journal.read() as c:
-            found = await self._kept.of(c, ("counts", *_who(actor)), lambda: self._counted(c, actor, timeless), LONG_MS)
-            return found | await self._kept.of(c, ("dated", *_who(actor)), lambda: self._counted(c, actor, listing.DATED))
+            found = await self._kept.of(c, ("counts", *_who(actor)), lambda: listing.counted(c, actor, timeless, self._clock()), LONG_MS)
+            return found | await self._kept.of(c, ("dated", *_who(actor)), lambda: listing.counted(c, actor, listing.DATED, self._clock()))
 
     async def spread(self, actor: Actor, from_ms: int, to_ms: int) -> Spread:
         """How cases lie over places now; fresh: what was registered in this time, to_ms no more."""
@@ -277,6 +277,11 @@ class Reads:
             return []
         condition, values = listing.asked_of(actor, self._signer.certificate.node)
         return await self._task_rows(condition, values, "asked_ms, subject", most)
+
+    async def tasks_in(self, view: str, actor: Actor, most: int) -> list[TaskRow]:
+        """view: one of TASK_VIEWS. What ends first in front, without marks."""
+        async with self._journal.read() as c:
+            return await self._unmarked(c, *listing.task_view(view, actor), listing.TASK_ENDS, most)
 
     async def _cases_asked(self, c: AsyncConnection, actor: Actor, cases: Sequence[str]) -> set[str]:
         """Those of these cases that `asked` has a visit of."""
@@ -444,17 +449,6 @@ class Reads:
             region, more = await listing.visible(c, actor, "ledger")
             condition, values = f"{condition} and {region}", {**values, **more}
         return (await named(c, f"select count(*) from case_row where {condition}", values))[0][0]
-
-    async def _counted(self, c: AsyncConnection, actor: Actor, views: Sequence[str]) -> dict[str, int]:
-        """A walk along an index each; only the whole region is counted by its own index."""
-        seen, region = await listing.visible(c, actor), await listing.visible(c, actor, "ledger")
-        parts, values = [], {}
-        for name in views:
-            condition, some = listing.view(name, actor, self._clock(), region if name == "all" else seen)
-            parts.append(f"(select count(*) from case_row where {condition})")
-            values.update(some)
-        row = (await named(c, "select " + ", ".join(parts), values))[0]
-        return dict(zip(views, row, strict=True))
 
     async def _by_ledger(self, c: AsyncConnection, actor: Actor) -> list[Any]:
         """Of what is open: how many, late, and offered to the actor's office."""

@@ -80,6 +80,17 @@ async def count(journal: Journal, actor: Actor) -> int:
         return (await fetch(c, sql, {"offices": bound(c, actor.offices)}))[0][0]
 
 
+async def first_of(journal: Journal, actor: Actor, subjects: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """Case or task → (item, due_ms) of its entry that the actor's offices have to decide first."""
+    async with journal.read() as c:
+        sql = f"select subject, item, due_ms from review_row where {among(c, 'owner', 'offices')} and {among(c, 'subject', 'some')}"
+        rows = await fetch(c, sql, {"offices": bound(c, actor.offices), "some": bound(c, subjects)})
+    found: dict[str, tuple[str, int]] = {}
+    for subject, item, due_ms in sorted(rows, key=lambda row: (row[2], row[1])):
+        found.setdefault(subject, (item, due_ms))
+    return found
+
+
 async def waiting(journal: Journal, reads: Any, shelf: Shelf, actor: Actor) -> list[Group]:
     """Groups of computers first, the one with most in it first; in each in the order in which it was written."""
     if not actor.powers & CASE_POWERS:

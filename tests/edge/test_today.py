@@ -5,7 +5,18 @@ import html
 import re
 
 from protocol.calendar import DAY_MS, MINUTE_MS
-from protocol.commands import AcceptDispute, CloseDispute, EscalateDispute, NameHandler, TakeUpDispute
+from protocol.commands import (
+    AcceptDispute,
+    AssignTask,
+    CallUpDispute,
+    CloseDispute,
+    EscalateDispute,
+    NameHandler,
+    RecallTask,
+    ReportTask,
+    SignAgreement,
+    TakeUpDispute,
+)
 from protocol.node.web import today
 from tests.edge.pages_kit import JSON, at, form_of, section
 from tests.edge.rig import PASSWORD, Rig
@@ -169,3 +180,54 @@ async def test_who_may_only_read_is_offered_nothing_to_do(rig: Rig):
             assert "登记新纠纷" not in pages["/today"]
     async with at(rig, "town") as client:
         assert ">受领</a>" in (await client.get("/today")).text, "who may is"
+
+
+CALM = "今天没有到期的"
+
+
+async def crossed_visit(rig: Rig, n: int = 0) -> str:
+    """A visit that the township recalled while its cadre was there."""
+    town = rig.web("town").node
+    person, _ = await add_person(town, f"褚小军{n}", "cadre", home=town.signer.node)
+    given = {"place": TOWN, "cadre": person, "home": town.signer.node, "purpose": "看看晒场"}
+    task = (await rig.say("town", AssignTask(id=new_id(), due_ms=rig.county.clock() + 20 * DAY_MS, **given))).subject
+    await rig.say("town", RecallTask(id=new_id(), task=task, reason="双方谈好了"))
+    report = ReportTask(id=new_id(), task=task, result="eased", words="已经去过了")
+    await town.desk.submit(report, town.actor("cadre", TOWN, person))
+    return task
+
+
+async def test_a_day_on_which_only_a_visit_waits_for_a_review_is_not_called_empty(rig: Rig):
+    async with at(rig, "town") as client:
+        assert CALM in (await client.get("/today")).text
+        task = await crossed_visit(rig)
+        page = (await client.get("/today")).text
+        assert (CALM in page, f'href="/tasks/{task}"' in section(page, "today-visit-review")) == (False, True)
+        desk = (await client.get("/desk?view=review")).text
+        assert '待核对 <span class="count">1</span>' in desk
+        assert '走访另有 1 件等核对，<a href="/reviews">去核对</a>' in desk and "没有要核对的纠纷。" in desk
+        assert "走访另有" not in (await client.get("/desk?view=held")).text
+
+
+async def test_of_many_visits_to_review_the_first_are_shown_and_the_way_to_all(rig: Rig, monkeypatch):
+    monkeypatch.setattr(today, "SHOWN", 1)
+    for n in range(2):
+        await crossed_visit(rig, n)
+    async with at(rig, "town") as client:
+        shown = section((await client.get("/today")).text, "today-visit-review")
+        assert (shown.count("<li "), '<a class="end" href="/reviews">全部 2 件</a>' in shown) == (1, True)
+
+
+async def test_a_dispute_to_review_leads_to_the_form_of_what_waits(rig: Rig):
+    subject = await rig.log("village")
+    await rig.say("village", AcceptDispute(id=new_id(), case=subject))
+    await rig.everywhere()
+    await rig.say("town", CallUpDispute(id=new_id(), case=subject, reason="两村都牵涉，镇里来办。"))
+    await rig.say("village", SignAgreement(id=new_id(), case=subject, terms=["界石立回原处。"], performance="三天内在现场履行"))
+    await rig.everywhere()
+    async with at(rig, "town") as client:
+        page = (await client.get("/today")).text
+        to = re.search(r'href="/reviews#(row-[^"]+)">核对</a>', section(page, "today-review"))[1]
+        row = (await client.get("/reviews")).text.partition(f'id="{to}"')[2].partition("</li>")[0]
+        assert f'href="/cases/{subject}"' in row and 'value="adopt">采纳' in row
+        assert 'id="today-visit-review"' not in page

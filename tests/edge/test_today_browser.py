@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 from protocol.calendar import DAY_MS
-from protocol.commands import UrgeDispute
+from protocol.commands import AssignTask, RequestTask, TakeUpDispute, UrgeDispute
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, nodes_of
+from tests.edge.test_today import crossed_visit
 from tests.kit.browser import DESK, PHONE, look, sign_in
 from tests.kit.machine import needs_chromium
-from tests.node.desk_kit import new_id
+from tests.node.desk_kit import TOWN, VILLAGE, add_person, new_id
 
 pytestmark = needs_chromium
 
@@ -118,3 +119,74 @@ def test_what_above_asks_stands_there_until_the_office_has_acted(open_page: Call
     expect(page.locator("#said")).to_contain_text("已存本机")
     page.goto(nodes.url["village"] + "/today")
     expect(page.locator("#today-urged")).to_have_count(0)
+
+
+async def asked_of_the_village(rig: Rig) -> None:
+    cases = await rig.a_busy_village()
+    await rig.everywhere()
+    await rig.say("town", TakeUpDispute(id=new_id(), case=cases[2]))
+    for days, purpose in ((5, "上门问一问俞阿毛家欠了几个月的工钱，带上工资条"), (9, "看看厂里还有没有人")):
+        due_ms = rig.county.clock() + days * DAY_MS
+        asks = RequestTask(id=new_id(), case=cases[2], to=VILLAGE, purpose=purpose, summary="四个月工钱", due_ms=due_ms)
+        await rig.say("town", asks)
+    await rig.nodes["town"].desk.arrivals()
+    await rig.everywhere()
+
+
+def test_what_this_office_was_asked_is_one_click_from_the_answer(open_page: Callable, nodes: Served):
+    from playwright.sync_api import expect
+
+    page = signed_in(open_page(nodes.url["village"] + "/sign-in", DESK), "wangfang", "/today")
+    expect(page.locator("#today-requested")).to_have_count(0)
+    nodes.do(asked_of_the_village)
+    rows = page.locator("#today-requested li")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("天子湖镇请协助")
+    expect(page.locator("#nav a[href='/tasks'] .count")).to_have_text("2")
+    look(page, "today-requested")
+    page.set_viewport_size(PHONE)
+    look(page, "today-requested-390")
+    rows.first.get_by_role("link", name="接单").click()
+    page.locator("#answer").get_by_role("button", name="接单", exact=True).click()
+    expect(page.locator("#answer")).to_contain_text("已经接单")
+    page.locator("#nav a[href='/today']").click()
+    expect(rows).to_have_count(1)
+
+
+async def visits(rig: Rig) -> None:
+    """Two to review, two whose time is near."""
+    await busy(rig)
+    town = rig.web("town").node
+    person, _ = await add_person(town, "褚小军", "cadre", home=town.signer.node)
+    for n, purpose in enumerate(("上门问一问俞阿毛家欠了几个月的工钱", "看看水渠")):
+        await crossed_visit(rig, n)
+        given = {"place": TOWN, "cadre": person, "home": town.signer.node, "purpose": purpose}
+        await rig.say("town", AssignTask(id=new_id(), due_ms=rig.county.clock() + DAY_MS // 2, **given))
+
+
+def test_visits_are_reviewed_urged_and_given_to_others_from_there(open_page: Callable, nodes: Served):
+    from playwright.sync_api import expect
+
+    nodes.do(visits)
+    page = signed_in(open_page(nodes.url["town"] + "/sign-in", DESK), "shen", "/today")
+    expect(page.locator("#today-visit-review li")).to_have_count(2)
+    look(page, "today-visits")
+    page.set_viewport_size(PHONE)
+    look(page, "today-visits-390")
+    page.set_viewport_size(DESK)
+    page.locator("#today-visits").get_by_role("link", name="催办").first.click()
+    page.get_by_role("button", name="催办").click()
+    page.wait_for_url("**/today")
+    page.locator("#today-visit-review").get_by_role("link", name="核对").first.click()
+    row = page.locator(page.url[page.url.index("#") :])
+    expect(row).to_be_in_viewport()
+    look(page, "today-to-review")
+    row.get_by_placeholder("理由").fill("人确实去了")
+    row.get_by_role("button", name="采纳", exact=True).click()
+    page.goto(nodes.url["town"] + "/desk?view=review")
+    expect(page.locator("#rest")).to_contain_text("走访另有 1 件等核对")
+    look(page, "desk-review")
+    page.goto(nodes.url["town"] + "/cases?view=review")
+    look(page, "cases-review-visits")
+    page.goto(nodes.url["town"] + "/today")
+    expect(page.locator("#today-visit-review li")).to_have_count(1)

@@ -1,12 +1,14 @@
-"""今天's 快到时间的走访: a visit that ends soon, one that nobody hears of, and nothing else."""
+"""今天 of what is out there: visits that end soon or that nobody hears of, what this office was asked, and what waits for its review."""
+
+import re
 
 from protocol.calendar import DAY_MS, HOUR_MS
-from protocol.commands import ArriveTask, ConfirmTask, DeclineTask, ReportTask
+from protocol.commands import ArriveTask, ConfirmTask, ConveneUnits, DeclineTask, RecallTask, ReportTask
 from protocol.node.web import today
 from protocol.node.web.words import SOON_MS
 from tests.edge.pages_kit import section
-from tests.hub_pages.world import Hub
-from tests.node.desk_kit import new_id
+from tests.hub_pages.world import Hub, register
+from tests.node.desk_kit import UNIT, new_id
 
 
 async def visits(hub: Hub, hours: float = 0) -> str:
@@ -59,3 +61,63 @@ async def test_a_visit_that_was_declined_and_is_nobodys_stands_there_and_of_many
     await hub.send("空调外机对着窗", **due(hub, 0.9))
     shown = await visits(hub)
     assert (shown.count("<li>"), '<a href="/tasks">共 2 件</a>' in shown) == (1, True)
+
+
+async def test_a_visit_that_waits_for_a_review_is_told_and_leads_to_its_form(hub: Hub):
+    await visits(hub)
+    subject = await hub.send(**due(hub, 20))
+    await hub.root.say(RecallTask(id=new_id(), task=subject, reason="双方谈好了"), hub.actor())
+    await hub.root.say(ReportTask(id=new_id(), task=subject, result="eased", words="已经去过了"), hub.as_cadre())
+    page = (await hub.client.get("/today")).text
+    shown = section(page, "today-visit-review")
+    assert ("走访等核对 <span" in shown, f'href="/tasks/{subject}"' in shown) == (True, True)
+    to = re.search(r'href="/reviews#(row-[^"]+)">核对</a>', shown)[1]
+    assert f'<li class="line aside" id="{to}">' in (await hub.client.get("/reviews")).text
+    assert [one["row"]["subject"] for one in (await hub.get("/today"))["visit_reviews"]] == [subject]
+    listed = (await hub.client.get("/cases?view=review")).text
+    assert '走访另有 1 件等核对，<a href="/reviews">去核对</a>' in listed
+    assert '待核对 <span class="count">1</span>' in listed
+
+
+def counts_of(page: str) -> dict[str, str]:
+    return dict(
+        re.findall(
+            r'<a href="(/[a-z]+)"[^>]*>[^<]+ <span class="count">(\d+)</span></a>', page.partition('id="nav"')[2].partition("</nav>")[0]
+        )
+    )
+
+
+async def test_what_an_office_was_asked_stands_there_until_it_answers_though_there_is_time(hub: Hub):
+    await register(hub.root, "国土窗口", "department", UNIT, account="unit")
+    await register(hub.root, "国土查阅", "reader", UNIT, account="reader")
+    case = hub.cases["田埂地界"]
+    before_ms = hub.county.clock() + 9 * DAY_MS
+    asks = ConveneUnits(id=new_id(), case=case, units=[UNIT], purpose="带宗地图来", when_ms=before_ms)
+    (task,) = set((await hub.root.say(asks, hub.actor())).subjects) - {case}
+    await hub.sign_in("unit")
+    page = (await hub.client.get("/today")).text
+    shown = section(page, "today-requested")
+    assert f'<a class="button" href="/tasks/{task}#answer">接单</a>' in shown
+    assert ("带宗地图来" in shown, "请来联调" in shown, task in section(page, "today-visits")) == (True, True, False)
+    assert counts_of(page) == {"/today": "1", "/tasks": "1"}
+    assert 'id="answer"' in (await hub.client.get(f"/tasks/{task}")).text
+    hub.county.clock.pass_ms(3 * DAY_MS)
+    for account, act in (("reader", f'href="/tasks/{task}">打开'), ("unit", f'href="/tasks/{task}#answer">接单')):
+        await hub.sign_in(account)
+        page = (await hub.client.get("/today")).text
+        assert act in section(page, "today-requested"), account
+        assert task not in section(page, "today-visits"), "silent by now, and said once"
+    await hub.post(f"/tasks/{task}/ConfirmTask", {"command_id": new_id()})
+    page = (await hub.client.get("/today")).text
+    assert ('id="today-requested"' in page, counts_of(page)) == (False, {})
+
+
+async def test_who_is_late_is_urged_from_there_and_one_is_back(hub: Hub):
+    subject = await hub.send(**due(hub, 0.5))
+    shown = await visits(hub)
+    for step in ("UrgeTask", "ReassignTask", "RecallTask"):
+        assert f'<a href="/tasks/{subject}/ask/{step}?from=/today"' in shown
+    form = {"command_id": new_id(), "text": "今天能到吗", "back": "/today"}
+    assert 'name="back" value="/today"' in (await hub.client.get(f"/tasks/{subject}/ask/UrgeTask?from=/today")).text
+    said = await hub.client.post(f"/tasks/{subject}/ask/UrgeTask", data=form)
+    assert (said.status_code, said.headers["location"]) == (303, "/today")

@@ -26,7 +26,7 @@ from protocol.task import BY_COMMAND
 LABELS: Final = {"UrgeTask": "催办", "RecallTask": "撤回", "ReassignTask": "改派"}
 WRITTEN: Final = {"UrgeTask": "催办", "RecallTask": "撤回派单", "ReassignTask": "改派"}
 DEFAULTS: Final = {"UrgeTask": "请尽快接单，告诉我们什么时候能到", "RecallTask": "情况有变，不用去了", "ReassignTask": "改由别的同志去"}
-LISTS: Final = ("/board", "/tasks")
+LISTS: Final = ("/board", "/tasks", "/today")
 KEPT: Final = "kept"  # the date stays as it is
 UNREAD: Final = {  # why what can't be read is not given to somebody else
     ERASED: "这一项的内容已依法删除，没有可以照旧的：请撤回，再从纠纷页另派一次",

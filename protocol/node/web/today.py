@@ -14,6 +14,7 @@ from litestar import Request, Response, get
 from protocol import above, dispute
 from protocol.case import Case
 from protocol.events import facts_of
+from protocol.node import reviewing
 from protocol.node.listing import Narrowed
 from protocol.node.shown import CaseRow
 from protocol.node.unsaved import Draft
@@ -101,6 +102,25 @@ async def asked(request: Request) -> tuple[list[Asked], int]:
     return made, len(rows)
 
 
+class Requested(msgspec.Struct, frozen=True):
+    """A task that this office was asked to do and has not answered. may_answer: whoever is signed in may take it or decline."""
+
+    track: tasks.Track
+    may_answer: bool
+
+
+async def requested(request: Request) -> list[Requested]:
+    """What ends first in front."""
+    actor, rules = actor_of(request), cases.context_of(request)
+    tracks = await _tracks(request, "requested")
+    return [Requested(one, "ConfirmTask" in {step.command for step in steps_task(one.row, actor, rules)}) for one in tracks]
+
+
+async def _tracks(request: Request, view: str) -> list[tasks.Track]:
+    rows = await node_of(request).reads.tasks_in(view, actor_of(request), SHOWN)
+    return await tasks.tracks_of(request, await tasks.standings(request, rows))
+
+
 class Half(msgspec.Struct, frozen=True):
     """A draft: what it would become, its first words, where it goes on."""
 
@@ -168,10 +188,11 @@ def halves(drafts: list[Draft]) -> list[Half]:
 
 
 async def pressing(request: Request) -> tuple[list[tasks.Track], int]:
-    """Visits that end soon or should have ended, and those that nobody hears of; and how many they are."""
-    soon_ms = node_of(request).clock() + SOON_MS
+    """Visits that end soon or should have ended, and those that nobody hears of; and how many they are. What waits for this office's own answer stands apart."""
+    soon_ms, offices = node_of(request).clock() + SOON_MS, actor_of(request).offices
     ranked = await tasks.ranked(request)
     found = [one for one in ranked if one.stands.is_silent or (one.row.due_ms and one.row.due_ms < soon_ms)]
+    found = [one for one in found if one.row.unit not in offices or one.row.status != "sent"]
     return await tasks.tracks_of(request, found[:SHOWN]), len(found)
 
 
@@ -185,6 +206,8 @@ async def today_context(request: Request) -> dict[str, Any]:
     looked_after = groups["follow_up"]
     once = [item for item in looked_after.rows if item.row.subject not in due]  # its date stands above already
     groups["follow_up"] = Group(once, looked_after.total - len(looked_after.rows) + len(once), looked_after.mine)
+    visit_reviews = await _tracks(request, "visit_review") if counts["visit_review"] else []
+    reviewed = [item.row.subject for item in groups["review"].rows] + [one.row.subject for one in visit_reviews]
     drafts = await node.unsaved.of(actor.person, actor.offices)
     done = await node.unsaved.saved(actor.person, drafts)
     held_up, stuck_total = await node.reads.stuck(actor, node.clock() - STUCK_MS, SHOWN)
@@ -192,6 +215,9 @@ async def today_context(request: Request) -> dict[str, Any]:
     return {
         "groups": groups,
         "asked": await asked(request),
+        "requested": await requested(request) if counts["requested"] else [],
+        "visit_reviews": visit_reviews,
+        "first_reviews": await reviewing.first_of(node.desk.journal, actor, reviewed) if reviewed else {},
         "stuck": held_up,
         "stuck_total": stuck_total,
         "waiting": await link.waiting(node),
@@ -209,7 +235,7 @@ async def today_context(request: Request) -> dict[str, Any]:
 async def today(request: Request) -> Response[Any]:
     context = await today_context(request)
     if wants_json(request):
-        return twin({**context["groups"], "stuck": context["stuck"]})
+        return twin({**context["groups"], **{name: context[name] for name in ("requested", "visit_reviews", "stuck")}})
     return await page(request, "today.html", live="view=today", **context)
 
 
