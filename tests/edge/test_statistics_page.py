@@ -3,7 +3,6 @@
 import re
 from collections.abc import AsyncIterator
 from datetime import date
-from html import unescape
 
 import httpx
 import pytest
@@ -14,9 +13,9 @@ from protocol.node.web import statistics
 from protocol.node.web.periods import period
 from tests.edge.pages_kit import JSON, at
 from tests.edge.rig import Rig
+from tests.kit.behind import check_links
 from tests.node.desk_kit import OTHER_TOWN, TOWN, VILLAGE
 
-LINK = re.compile(r'href="(/cases\?[^"]*)"[^>]*>\s*([\d,]+)<')
 OTHER = f"{TOWN}/330523111201"
 
 
@@ -33,11 +32,10 @@ async def rig(tmp_path) -> AsyncIterator[Rig]:
 
 
 async def every_number(client: httpx.AsyncClient, path: str) -> int:
-    page = (await client.get(path)).text
-    links = {(unescape(to), int(count.replace(",", ""))) for to, count in LINK.findall(page)}
-    for to, count in links:
-        assert (await client.get(to, headers=JSON)).json()["total"] == count, to
-    return len(links)
+    async def total(to: str) -> int:
+        return (await client.get(to, headers=JSON)).json()["total"]
+
+    return len(await check_links((await client.get(path)).text, total))
 
 
 def places_of(page: str) -> list[str]:

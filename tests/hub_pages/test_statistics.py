@@ -23,9 +23,10 @@ from protocol.node.web import exports, statistics
 from protocol.node.web.exports import Rate, csv_lines, plain
 from protocol.node.web.periods import period, span_words
 from tests.hub_pages.world import PASSWORD, Hub, served, world
+from tests.kit import behind
+from tests.kit.behind import check_links
 from tests.node.desk_kit import VILLAGE, new_id
 
-LINK = re.compile(r'href="(/cases\?[^"]*)"[^>]*>\s*([\d,]+)<')
 HOSTILE = '=HYPERLINK("http://x";"点我")'
 
 
@@ -62,12 +63,13 @@ async def page_of(hub: Hub, path: str) -> str:
 
 async def every_number(hub: Hub, path: str) -> int:
     """Each number that is a link leads to a list of as many; returns how many there were."""
-    links = {(unescape(to), int(count.replace(",", ""))) for to, count in LINK.findall(await page_of(hub, path))}
-    for to, count in links:
-        total = (await hub.get(to))["total"]
-        assert total == count, f"{to}: {total}, the page says {count}"
-        assert f'<span id="total">{count}</span>' in await page_of(hub, to)
-    return len(links)
+
+    async def total(to: str) -> int:
+        found = (await hub.get(to))["total"]
+        assert f'<span id="total">{found}</span>' in await page_of(hub, to)
+        return found
+
+    return len(await check_links(await page_of(hub, path), total))
 
 
 @pytest.mark.parametrize(
@@ -88,10 +90,42 @@ async def test_a_number_of_one_time_leads_to_no_case_of_another(hub: Hub, more: 
     assert await every_number(hub, f"/statistics{more}") > 5
 
 
+async def test_rates_small_lines_and_the_time_before_lead_to_their_cases(hub: Hub):
+    """All but what is nought, and what no list can say."""
+    vague = {"type": "02", "account": "没有细分的。", "parties": [Party("查小满", phone="13900000009")], "title": "没有细分"}
+    await hub.root.say(LogDispute(id=new_id(), ledger=VILLAGE, **vague), hub.actor())
+    hub.county.clock.pass_ms(20 * DAY_MS)
+    await hub.root.say(LogDispute(id=new_id(), ledger=VILLAGE, **vague), hub.actor())
+    await hub.sign_in("operator")
+    page = await page_of(hub, "/statistics?period=last_month")
+    later = "/statistics?period=days&since=2026-12-01&until=2026-12-30"
+    assert await every_number(hub, "/statistics?period=last_month") and await every_number(hub, later)
+    figures = dict(re.findall(r'<li class="figure"><span>(.*?)</span>(.*?)</li>', page))
+    assert linked(figures["化解率"]) == [("resolved", "100.0%"), ("accepted", "受理 1 件")]
+    assert linked(figures["按期率"]) == [("on_time", "33.3%"), ("on_time", "按期 1 件"), ("late", "超期 2 件")]
+    assert linked(figures["涉及金额"]) == [("money", "12.3 万元"), ("money", "1 件")]
+    assert "共 1 次" in figures["回访"] and linked(figures["回访"]) == [("followed", "1")], "a number of talks, not of cases"
+    now = await page_of(hub, later)
+    assert {("registered", "上期 9 件"), ("resolved", "上期 100.0%"), ("money", "上期 12.3 万元")} <= set(linked(now))
+    rates = [to for to, words in behind.LINK.findall(page) if words.endswith("%")]
+    for way in ("type=", "place=", "intake=", "risk="):
+        assert any("kind=resolved" in to and way in to for to in rates), way
+    assert sum("since=2026-11-01&amp;until=2026-11-30" in to and "kind=resolved" in to for to in rates) > 1, "of the month too"
+    assert any("kind=on_time" in to and "place=" in to for to in rates)
+    fine = await page_of(hub, "/statistics?period=last_month&type=02")
+    (cells,) = re.findall(r'<th scope="row">没有细分<(.*?)</tr>', fine)
+    assert linked(cells) == [], "the list of its code holds the finer ones too"
+
+
+def linked(html: str) -> list[tuple[str, str]]:
+    """(kind, words) of the links to lists."""
+    return [(dict(parse_qsl(unescape(to).partition("?")[2]))["kind"], words) for to, words in behind.LINK.findall(html)]
+
+
 async def test_who_came_again_stands_by_place_and_type_and_leads_to_the_cases(hub: Hub):
     await hub.sign_in("operator")
     page = await page_of(hub, "/statistics")
-    links = [unescape(to) for to, _ in LINK.findall(page) if "kind=again" in to]
+    links = [unescape(to) for to, _ in behind.LINK.findall(page) if "kind=again" in to]
     assert len(links) == 3, "of all, of the place, of the type"
     for to in links:
         assert [row["title"] for row in (await hub.get(to))["rows"]] == [HOSTILE]

@@ -80,15 +80,22 @@ class Query(msgspec.Struct, frozen=True):
         asked |= {"place": self.place, "type": self.type, **more}
         return "/cases?" + urlencode({k: v for k, v in asked.items() if v})
 
+    @property
+    def past(self) -> dict[str, str]:
+        """The days of the time before, as `behind` takes them."""
+        return {"since": self.period.before_since.isoformat(), "until": self.period.before_until.isoformat()}
+
 
 class Figure(msgspec.Struct, frozen=True):
-    """number: as it is read · under: what it is made of · before: that of the time before · change: towards it, in words."""
+    """number: as it is read · under: what it is made of, each with the kind that a list of it asks, "" = no list says it · before: that of
+    the time before · change: towards it, in words.
+    """
 
     kind: str
     label: str
     number: str
     unit: str
-    under: str
+    under: tuple[tuple[str, str], ...]
     before: str
     change: str
 
@@ -136,25 +143,27 @@ def change_words(now: float | None, before: float | None, of_rate: bool) -> str:
 def figures(found: Found) -> list[Figure]:
     now, before = found.whole, found.before
 
-    def count(kind: str, label: str, under: str = "") -> Figure:
+    def count(kind: str, label: str, *under: tuple[str, str]) -> Figure:
         a, b = getattr(now, kind), getattr(before, kind)
         return Figure(kind, label, f"{a:,}", "件", under, f"{b:,} 件", change_words(a, b, of_rate=False))
 
-    def rate(kind: str, label: str, a: float | None, b: float | None, under: str) -> Figure:
+    def rate(kind: str, label: str, a: float | None, b: float | None, *under: tuple[str, str]) -> Figure:
         return Figure(kind, label, rate_words(a), "", under, rate_words(b), change_words(a, b, of_rate=True))
 
+    accepted = (f"受理 {now.accepted:,} 件", "accepted")
+    kept, late = (f"按期 {now.on_time:,} 件", "on_time"), (f"超期 {now.late:,} 件", "late")
     money = change_words(now.amount_fen, before.amount_fen, of_rate=False)
     return [
         count("registered", "登记"),
         count("accepted", "受理"),
         count("resolved", "化解"),
-        rate("resolved", "化解率", now.resolved_rate, before.resolved_rate, f"受理 {now.accepted:,} 件"),
-        rate("on_time", "按期率", now.on_time_rate, before.on_time_rate, f"按期 {now.on_time:,} 件，超期 {now.late:,} 件"),
+        rate("resolved", "化解率", now.resolved_rate, before.resolved_rate, accepted),
+        rate("on_time", "按期率", now.on_time_rate, before.on_time_rate, kept, late),
         count("late", "超期"),
         count("raised", "上报、提级"),
         count("again", "重复来访"),
-        count("followed", "回访", f"共 {now.follow_ups:,} 次"),
-        Figure("money", "涉及金额", wan(now.amount_fen), "", f"{now.money:,} 件", wan(before.amount_fen), money),
+        count("followed", "回访", (f"共 {now.follow_ups:,} 次", "")),
+        Figure("money", "涉及金额", wan(now.amount_fen), "", ((f"{now.money:,} 件", "money"),), wan(before.amount_fen), money),
     ]
 
 
@@ -312,7 +321,9 @@ async def about_of(request: Request, title: str, more: list[list[Cell]]) -> tupl
 
 
 def sheets(made: Shown) -> list[Sheet]:
-    figured = [[f.label, f"{f.number} {f.unit}".strip(), f.under, f.before, f.change] for f in made.figures]
+    figured = [
+        [f.label, f"{f.number} {f.unit}".strip(), "，".join(words for words, _ in f.under), f.before, f.change] for f in made.figures
+    ]
     tables = (("按月", "月份", made.months), ("类型", "类型", made.types), ("地方", "地方", made.places),
               ("来源", "来源", made.intakes), ("风险", "风险", made.risks), ("结案方式", "结案方式", made.endings))  # fmt: skip
     made_sheets = [Sheet("总数", ("指标", "本期", "其中", "上期", "变化"), [list(row) for row in figured])]
