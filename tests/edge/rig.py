@@ -59,7 +59,7 @@ class StandIn:
     """What the pages ask of the pump. `connected` is switched by the test."""
 
     def __init__(self) -> None:
-        self.connected, self.wanted, self.trouble = False, [], ""
+        self.connected, self.wanted, self.left, self.trouble = False, [], [], ""
 
     def state(self) -> PumpWords:
         return PumpWords(LinkWords(self.connected))
@@ -69,6 +69,12 @@ class StandIn:
 
     def want_blob(self, address: str) -> None:
         self.wanted.append(address)
+
+    def still_wants_blob(self, address: str) -> None:
+        self.wanted.append(address)
+
+    async def give_up_blob(self, address: str) -> None:
+        self.left.append(address)
 
     def wait_for(self, address: str, total: int) -> Wait:
         return Wait(total // 3, total, self.trouble)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from protocol.commands import AddEvidence
-from protocol.node.link.fetching import FULL, NOBODY, OFFLINE
+from protocol.node.link.fetching import FULL, LEFT, NOBODY, OFFLINE
 from protocol.node.web.files import FILES_MAX
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, nodes_of
@@ -16,7 +16,13 @@ from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 
 pytestmark = needs_chromium
-SAID = {OFFLINE: "没有连上别的节点", NOBODY: "连得上的机器都没有这个文件", FULL: "存附件的地方满了", "": "已取 33%"}
+SAID = {
+    LEFT: "有人点了“不取了”",
+    OFFLINE: "没有连上别的节点",
+    NOBODY: "连得上的机器都没有这个文件",
+    FULL: "存附件的地方满了",
+    "": "已取 33%",
+}
 
 
 nodes = nodes_of("village")
@@ -104,6 +110,10 @@ def test_the_small_picture_is_there_and_the_full_one_opens_by_itself_when_it_has
         expect(page.locator("main")).to_contain_text(words)
         look(page, f"files-wait-{trouble or 'coming'}-{size['width']}")
     assert pump.wanted[-1] == full
+    page.get_by_role("button", name="不取了").click()
+    expect(page).to_have_url(f"{nodes.url['village']}/cases/{subject}#files")
+    assert pump.left == [full]
+    page.goto(f"{nodes.url['village']}/files/{subject}/{full}")
     with page.expect_response(lambda answer: answer.url.endswith(full) and answer.headers.get("content-type") == "image/png") as told:
         nodes.do(lambda rig: arrives(rig, full))  # the page asks again by itself
     assert told.value.status == 200

@@ -236,3 +236,41 @@ async def test_small_pictures_come_before_any_full_one_and_what_is_opened_before
     assert [row["what"] for row in await wanting._wanted()] == [fetching.THUMB] * 4
     whole.hub.pump.want_blob(blobs[-1].address)
     assert (await wanting._wanted())[0]["address"] == blobs[-1].address
+
+
+async def test_what_is_given_up_takes_no_more_of_the_line_and_comes_only_where_it_would_have_come_unopened(whole, monkeypatch):
+    town, village = await whole.join("镇", TOWN), await whole.join("甲村", V1)
+    case = (await village.desk.submit(dispute(V1), actor(village, "clerk"))).subject
+    await soon_equal(V1, whole.hub, town, village)
+    real, asked = fetching.Fetching._piece, []
+
+    async def given_up_meanwhile(self, holder: str, ledger: str, address: str, offset: int):
+        asked.append((self, address))
+        if offset == 0 and address in mistaken:
+            await self.give_up(address)
+        return await real(self, holder, ledger, address, offset)
+
+    monkeypatch.setattr(fetching.Fetching, "_piece", given_up_meanwhile)
+    down, small = await added(town, case, PHOTO + b"3")
+    mistaken = {down.address}
+    await until(village, small.address, "stage", bodies.DONE)
+    assert (await row(village, down.address))["stage"] == bodies.ASIDE
+    asked.clear()
+    village.pump.want_blob(down.address)
+    await soon(lambda: village.blobs.progress(down.address).have == store.CHUNK_BYTES)
+    await until(village, down.address, "stage", bodies.ASIDE)
+    village.pump.still_wants_blob(down.address)  # a page that is open yet asks once more, of its own accord
+    assert village.pump.wait_for(down.address, down.size).trouble == fetching.LEFT
+    later, _ = await added(town, case, PHOTO + b"4")
+    await soon_equal(V1, whole.hub, town, village)
+    village.pump.want_blob(later.address)
+    await until(village, later.address, "stage", bodies.DONE)
+    assert [address for by, address in asked if by is village.pump._fetching] == [down.address] + [later.address] * 4
+    mistaken.clear()
+    village.pump.want_blob(down.address)
+    await until(village, down.address, "stage", bodies.DONE)
+    assert village.pump.wait_for(down.address, down.size).trouble == ""
+    up, _ = await added(village, case, PHOTO + b"5")  # comes to the county by itself
+    mistaken.add(up.address)
+    await soon(lambda: whole.hub.blobs.progress(up.address).have > 0)
+    await until(whole.hub, up.address, "stage", bodies.DONE)

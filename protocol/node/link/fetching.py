@@ -33,11 +33,12 @@ REST_S_MIN, REST_S_MAX = 0.2, 600.0  # of one file that nobody gave
 RESTS_MAX = 2_000
 _STAGE: Final = text("update blob set stage = :stage where address = :address and stage = :was")
 _WHOLE: Final = text("update blob set have = size, stage = :stage where address = :address and stage >= 0")
-FULL, NOBODY, OFFLINE = "full", "nobody", "offline"
+FULL, NOBODY, OFFLINE, LEFT = "full", "nobody", "offline", "left"
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """Why somebody who opened a file does not see it yet. trouble: "" on its way, or OFFLINE, NOBODY (gave it so far), FULL (no room)."""
+    """Why somebody who opened a file does not see it yet. trouble: "" on its way, or OFFLINE, NOBODY (gave it so far), FULL (no room),
+    LEFT (whoever waited for it does so no more)."""
 
     have: int
     total: int
@@ -50,6 +51,8 @@ class Fetching:
         self._poke = asyncio.Event()
         self._first: list[str] = []
         self._opened: set[str] = set()  # looked at, not yet noted in the journal
+        self._left: set[str] = set()  # given up, and not opened since
+        self._noting = asyncio.Lock()
         self._rests: Rests[str] = Rests(REST_S_MIN, REST_S_MAX, RESTS_MAX)  # addresses
         self._trouble: dict[str, str] = {}
         self._most: dict[str, int] = {}  # holder whose line turned out to be thin → bytes that it is asked for at once
@@ -62,8 +65,30 @@ class Fetching:
         """Somebody looks at this one: before all others, also one that would not have come by itself."""
         self._first = [address, *(a for a in self._first if a != address)][:AT_ONCE]
         self._opened.add(address)
+        self._left.discard(address)
         self._rests.soon(address, PAUSE_S_MAX)
         self._poke.set()
+
+    def still(self, address: str) -> None:
+        """The page of somebody who waits for it asks by itself: what was given up meanwhile is not wanted again."""
+        if address not in self._left:
+            self.want(address)
+
+    async def give_up(self, address: str) -> None:
+        """Nobody waits for it any more: it has its ordinary place again, and does not come where it came only since it was opened."""
+        async with self._noting:
+            self._first = [a for a in self._first if a != address]
+            self._opened.discard(address)
+            self._left.add(address)
+            for row in await self._ground.journal.rows("blob", "address = :address", {"address": address}):
+                if row["what"] != THUMB and self._is_from_above(row["source"]):
+                    await self._set(_STAGE, address=address, was=WANTED, stage=ASIDE)
+        self._ground.wake.commit([], [])  # who leads turns to the others
+
+    def _is_from_above(self, source: str) -> bool:
+        """Claims that files of this author come here only when somebody opens them, as admission has it."""
+        known = self._ground.peers.get(source)
+        return known is not None and certificates.is_above(known.certificate, self._ground.certificate)
 
     def again(self) -> None:
         """Somebody is back: what rested is asked for once more."""
@@ -73,7 +98,8 @@ class Fetching:
     def wait(self, address: str, total: int) -> Wait:
         blobs = self._ground.blobs
         have = blobs.progress(address).have if blobs is not None else 0
-        return Wait(have, total, self._trouble.get(address, "") if self._ground.link.is_connected else OFFLINE)
+        trouble = LEFT if address in self._left else self._trouble.get(address, "") if self._ground.link.is_connected else OFFLINE
+        return Wait(have, total, trouble)
 
     async def work(self) -> None:
         """For ever. Rests longer while nobody gives what is wanted."""
@@ -95,9 +121,10 @@ class Fetching:
                     pass
 
     async def _note_opened(self) -> bool:
-        opened, self._opened = self._opened, set()
-        for address in sorted(opened):
-            await self._set(_STAGE, address=address, was=ASIDE, stage=WANTED)
+        async with self._noting:
+            opened, self._opened = self._opened, set()
+            for address in sorted(opened):
+                await self._set(_STAGE, address=address, was=ASIDE, stage=WANTED)
         return bool(opened)
 
     async def _wanted(self) -> list[dict[str, Any]]:
@@ -129,12 +156,15 @@ class Fetching:
         blobs = ground.blobs
         if blobs is None:
             return 0
-        began = progress = await blobs.settled(address)
+        began, is_first = await blobs.settled(address), address in self._first
+        progress = began
         if not progress.is_whole and not await blobs.has_room(row["size"] - progress.have):
             return self._rest(address, FULL)
         for holder in self._holders(row):
             while not progress.is_whole and ground.link.is_connected:
                 await self._text_first()
+                if (is_first and address not in self._first) or await self._is_aside(address):
+                    return 1  # given up meanwhile: the others have their turn
                 piece = await self._piece(holder, row["ledger"], address, progress.have)
                 if piece is None:
                     break
@@ -156,6 +186,9 @@ class Fetching:
             return new or self._rest(address, NOBODY)
         await self._came(row)
         return max(progress.have - began.have, 1)
+
+    async def _is_aside(self, address: str) -> bool:
+        return any(row["stage"] == ASIDE for row in await self._ground.journal.rows("blob", "address = :address", {"address": address}))
 
     async def _came(self, row: dict[str, Any]) -> None:
         ground, address = self._ground, row["address"]

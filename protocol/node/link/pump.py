@@ -134,6 +134,14 @@ class Pump:
         """Somebody looks at a page that shows it: it is fetched before others."""
         self._fetching.want(address)
 
+    def still_wants_blob(self, address: str) -> None:
+        """The page of whoever waits for it asks again by itself."""
+        self._fetching.still(address)
+
+    async def give_up_blob(self, address: str) -> None:
+        """Whoever waited for it does so no more."""
+        await self._fetching.give_up(address)
+
     def wait_for(self, address: str, total: int) -> Wait:
         """How far a file that somebody opened has come, and what holds it up."""
         return self._fetching.wait(address, total)

@@ -100,6 +100,20 @@ async def show_file(request: Request, case: FromPath[str], address: FromPath[str
     return await sent_file(request, held(seen.blobs, address))
 
 
+@post("/files/{case:str}/{address:str}", status_code=303)
+async def leave_file(request: Request, case: FromPath[str], address: FromPath[str]) -> Response[Any]:
+    """Whoever opened it waits for it no more."""
+    seen = await node_of(request).reads.case(actor_of(request), case)
+    return await left(request, held(seen.blobs, address), f"/cases/{case}#files")
+
+
+async def left(request: Request, blob: Blob, to: str) -> Response[Any]:
+    pump = getattr(node_of(request), "pump", None)
+    if pump is not None:
+        await pump.give_up_blob(blob.address)
+    return Response("", status_code=303, headers={"Location": to})
+
+
 def held(attachments: Sequence[Attachment], address: str) -> Blob:
     """The file or thumbnail of this address. Raises Refused page_unknown."""
     for attachment in attachments:
@@ -162,7 +176,7 @@ async def _waiting(request: Request, blob: Blob) -> Response[Any]:
     """It is fetched now; a person sees how far it has come and what holds it up, and the page asks again by itself."""
     pump = getattr(node_of(request), "pump", None)
     if pump is not None:
-        pump.want_blob(blob.address)
+        (pump.still_wants_blob if is_htmx(request) else pump.want_blob)(blob.address)
     refusal = Refused("file_not_here")
     asks = is_htmx(request) or "text/html" in request.headers.get("accept", "")
     if wants_json(request) or pump is None or not asks:
@@ -175,4 +189,4 @@ async def _waiting(request: Request, blob: Blob) -> Response[Any]:
 
 
 def routes() -> list:
-    return [add_files, show_file, *pieces.routes()]
+    return [add_files, show_file, leave_file, *pieces.routes()]

@@ -37,7 +37,7 @@ from protocol.node.web import forms, papers, reassigning, task_steps, team
 from protocol.node.web import print as paper
 from protocol.node.web.cases import context_of
 from protocol.node.web.dispatching import as_twin, candidates_for, times_offered
-from protocol.node.web.files import held, sent_file, shown_of, sounds_of
+from protocol.node.web.files import held, left, sent_file, shown_of, sounds_of
 from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, number_of_page, page, rendered, twin, wants_json
 from protocol.node.web.register import ledgers_to_choose, outcome_twin
 from protocol.node.web.sharing import SUMMARY_CHARS, contacts_of
@@ -311,6 +311,13 @@ async def show_file(request: Request, subject: FromPath[str], address: FromPath[
     return await sent_file(request, held(task.blobs, address))
 
 
+@post("/tasks/{subject:str}/files/{address:str}", status_code=303)
+async def leave_file(request: Request, subject: FromPath[str], address: FromPath[str]) -> Response[Any]:
+    """Whoever opened it waits for it no more."""
+    task: Task = await node_of(request).reads.task(actor_of(request), subject)
+    return await left(request, held(task.blobs, address), f"/tasks/{subject}")
+
+
 VIEWS: Final = {"tasks": tasks_live, "task": task_live}
 
 
@@ -323,6 +330,7 @@ def routes() -> list[Any]:
         task_page,
         act,
         show_file,
+        leave_file,
         *task_steps.routes(),
         *team.routes(),
         *reassigning.routes(),
