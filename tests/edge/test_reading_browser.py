@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from protocol.access import masked_name
 from protocol.commands import Party, TellTask, UrgeDispute
+from protocol.node.web.page import LANGUAGE
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, nodes_of
 from tests.hub_pages.world import PASSWORD as HUB_PASSWORD
@@ -126,3 +127,60 @@ def test_pages_of_a_county_hold_long_names_and_twice_the_size(open_page: Callabl
             page.goto(url + path)
             page.evaluate(UNFOLDED)
             holds(page, f"long-{name}{end}")
+
+
+PASSED = "() => [...document.querySelectorAll('header.bar > *')].indexOf(document.activeElement.closest('header.bar > *'))"
+CLOSE = 24  # px: middles of what stands in one line
+
+
+@pytest.mark.parametrize("width", [1440, 1093, 390])
+def test_tab_goes_through_the_head_of_a_page_as_it_is_drawn(open_page: Callable, nodes: Served, width: int):
+    page = sign_in(open_page(nodes.url["town"] + "/sign-in", DESK), "shen", PASSWORD)
+    page.set_viewport_size({**DESK, "width": width})  # as it is turned, or made smaller, while it is open
+    expect(page.locator("header.bar > :last-child")).to_have_class("who" if width == 1440 else "nav")
+    boxes = [part.bounding_box() for part in page.locator("header.bar > *").all()]
+    drawn = [(round((box["y"] + box["height"] / 2) / CLOSE), box["x"]) for box in boxes]
+    assert drawn == sorted(drawn), "a reader goes through them as they are drawn"
+    assert len({y for y, _ in drawn}) == {1440: 1, 1093: 2, 390: 3}[width]
+    page.evaluate("document.activeElement.blur()")
+    passed: list[int] = []
+    while (at := page.keyboard.press("Tab") or page.evaluate(PASSED)) != -1 or not passed:
+        passed += [at] if at != -1 else []
+    assert passed == sorted(passed)
+    assert list(dict.fromkeys(passed)) == list(range(len(boxes))), "each of them"
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE])
+def test_the_villages_come_after_what_is_done_at_a_desk(open_page: Callable, nodes: Served, size):
+    page = sign_in(open_page(nodes.url["town"] + "/sign-in", size), "shen", PASSWORD)
+    parts = page.locator("main > *:not(.hidden)").all()
+    assert parts[-1].get_attribute("id") == "places-card"
+    look(page, f"desk-below-{size['width']}")
+    if size == PHONE:
+        tops = [part.bounding_box()["y"] for part in parts]
+        assert tops == sorted(tops)
+
+
+FILLED = """(words) => {
+  document.querySelectorAll('#nav .count').forEach((count) => count.remove());
+  for (const [n, count] of [[0, 12], [2, 105]]) document.querySelectorAll('#nav a')[n].insertAdjacentHTML('beforeend', ` <span class="count">${count}</span>`);
+  document.querySelector('#live').remove();
+  document.querySelector('#link-state').innerHTML = `<a href="/link" class="net good"><span class="dot" aria-hidden="true"></span>${words}</a>`;
+}"""
+
+
+@pytest.mark.parametrize(("language", "width"), [("zh", 1366), ("zh", 1440), ("en", 1440)])
+def test_the_menu_of_a_county_is_one_line(open_page: Callable, tmp_path, language: str, width: int):
+    with hub_served(tmp_path) as (url, _, _):
+        page = open_page(f"{url}/sign-in", {**DESK, "width": width})
+        page.context.add_cookies([{"name": LANGUAGE, "value": language, "url": url}])
+        sign_in(page, "operator", HUB_PASSWORD)
+        page.goto(f"{url}/tasks")
+        expect(page.locator("#nav a")).to_have_count(10)
+        page.evaluate(FILLED, {"zh": "已连接 · 全部送达", "en": "Linked · all delivered"}[language])
+        look(page, f"menu-{language}-{width}")
+        assert page.locator("header.bar").bounding_box()["height"] < 60
+        page.goto(f"{url}/nodes")
+        page.locator("main a[href='/quarantine']").click()  # seldom asked for: it is no word of the menu
+        page.locator("main a[href='/nodes']").click()
+        page.wait_for_url("**/nodes")

@@ -14,6 +14,17 @@ const one = (selector, root = document) => root.querySelector(selector);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const live = (element) => element?.id === "live";
 
+const bar = one("header.bar"), parts = [...(bar?.children ?? [])]; // at each width Tab and a reader go through them as they are drawn
+function inOrder() {
+  const at = document.activeElement, order = new Map(parts.map((part) => [part, Number(getComputedStyle(part).order)]));
+  const drawn = [...parts].sort((a, b) => order.get(a) - order.get(b));
+  if (drawn.every((part, n) => part === bar.children[n])) return;
+  bar.append(...drawn);
+  if (bar.contains(at)) at.focus({ preventScroll: true });
+}
+inOrder();
+for (const width of ["68.75em", "43.75em"]) matchMedia(`(max-width: ${width})`).addEventListener("change", inOrder);
+
 const strip = one("#nav"); // on a phone it is one line that scrolls: where one is stands in sight
 if (strip && strip.scrollWidth > strip.clientWidth) strip.scrollLeft = (one("[aria-current]", strip)?.offsetLeft ?? 0) - strip.clientWidth / 3;
 
