@@ -123,6 +123,7 @@ class County:
             servers=self.servers,
             leaf_remote=self.leaf_remote,
             applied=applied,
+            made_up=node.made_up,
         )
 
     async def furnish(self, node: Node) -> None:
@@ -172,6 +173,7 @@ class County:
             root_public=bytes(self.key.verify_key),
             sealing_public=bytes(sealing.public_key),
             certificate=certificates.encode(certificate),
+            made_up=self.config.demo.made_up,
         )
         self.identity.save(about)
 

@@ -82,6 +82,8 @@ async def enrol(code: str, folder: Path, config: Config) -> int:
     async with opened(folder, config) as node:
         await joining.take_in(node, joined.batches)
         print(f"已登记：{node.name}（节点 {node.about.node}）")
+        if node.made_up:
+            print("这是演示用的县，人和事都是编的：每一页都写明“演示”，真的纠纷不要登记在这里。")
         if joined.account:
             once = await node.people.add_account(joined.account, joined.person, None, now_ms())
             print(f"第一个账号：{joined.account}\n一次性密码：{once}（首次登录后请改掉）")

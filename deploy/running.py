@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -258,10 +259,22 @@ def with_certificate(folder: Path, config: Config) -> Config:
     return msgspec.structs.replace(config, http=msgspec.structs.replace(http, certificate=str(certificate), key=str(key)))
 
 
+def made_up_all_the_same(folder: Path, config: Config) -> str:
+    """One sentence where the folder was founded or joined as a demo and its switch does not say so; else ""."""
+    if config.demo.made_up or not Identity(folder).exists or not Identity(folder).about().made_up:
+        return ""
+    return (
+        f"{folder} 是演示用的，人和事都是编的：[demo] made_up 没有开，每一页、每份文书和导出的文件也照样写明“演示”。"
+        "要办真的纠纷，请换一个空的数据目录"
+    )
+
+
 def run(main: Callable[[Path, Config], Coroutine[Any, Any, bool]], folder: Path, config: Config) -> None:
     memory.be_frugal()
     config = with_certificate(folder, config)
     with sole(folder):
         log.start(config.log.level)
+        if told := made_up_all_the_same(folder, config):
+            print(told, file=sys.stderr)
         while asyncio.run(main(folder, config)):
             pass

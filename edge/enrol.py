@@ -129,6 +129,7 @@ def _about(certificate: Certificate, got: Answer, before: About | None) -> About
         servers=list(got.servers),
         origins_closed=[*before.origins_closed, f"{before.node}:{before.epoch}"] if before else [],
         former=[*before.former, before.node] if before else [],
+        made_up=got.made_up or bool(before and before.made_up),
     )
 
 

@@ -103,15 +103,17 @@ class Enrolment:
         servers: Sequence[str],
         leaf_remote: str,
         applied: Callable[[], Awaitable[Any]],
+        made_up: bool = False,
         chance: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         """certificate: the hub's own · address: host:port of the hub's pages, as a village reaches it · servers: of NATS.
 
-        leaf_remote: where leaves dial, `tls://host:port` · applied: gives the county's own server the new `authority.trust()`.
+        leaf_remote: where leaves dial, `tls://host:port` · applied: gives the county's own server the new `authority.trust()` · made_up: who
+        joins is told that people and matters are invented.
         """
         self._journal, self._desk, self._own, self._key, self._sealing = journal, desk, certificate, county_key, sealing_public
         self._authority, self._ca, self._clock, self._chance, self._applied = authority, ca, clock, chance, applied
-        self._address, self._servers, self._remote = address, tuple(servers), leaf_remote
+        self._address, self._servers, self._remote, self._made_up = address, tuple(servers), leaf_remote, made_up
 
     def dialled_here_alone(self) -> list[str]:
         """The addresses of this county that a code names, and no other machine can dial: loopback, or every address of whoever asks."""
@@ -302,6 +304,7 @@ class Enrolment:
             account=invited.account,
             person=invited.person,
             leaf=leaf,
+            made_up=self._made_up,
         )
 
     async def _batches(self, ledger: str, bytes_max: int = joining.ANSWER_BYTES_MAX) -> list[bytes]:

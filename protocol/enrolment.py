@@ -61,7 +61,8 @@ class Leaf(msgspec.Struct, array_like=True, frozen=True):
 class Answer(msgspec.Struct, array_like=True, frozen=True):
     """servers: host:port, best first · batches: packed, *common* first, then what holds the first person · tls, authority: PEM.
 
-    account, person: the first account to be made on the node ("" = none).
+    account, person: the first account to be made on the node ("" = none) · made_up: people and matters of the county are invented. New
+    fields go to the end, with a default: 0.1 and 0.2 read past them and give none.
     """
 
     certificate: bytes
@@ -76,6 +77,7 @@ class Answer(msgspec.Struct, array_like=True, frozen=True):
     account: str
     person: str
     leaf: Leaf | None = None
+    made_up: bool = False
 
 
 _asks, _answers = msgspec.msgpack.Decoder(Ask), msgspec.msgpack.Decoder(Answer)

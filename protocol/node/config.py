@@ -88,7 +88,8 @@ class Traces(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Demo(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """made_up: people and matters here are invented; every page says so, and nobody can mistake it for an office's own."""
+    """made_up: people and matters here are invented; every page says so, and nobody can mistake it for an office's own. What is founded or
+    joined meanwhile stays so (identity.About)."""
 
     made_up: bool = False
 

@@ -26,7 +26,7 @@ KEYS = ("sign", "store", "blob", "box")
 
 
 class About(msgspec.Struct, kw_only=True):
-    """former: ids that this machine had before it was enrolled again · moved: the epoch that was opened because others held more of ours than we did (0: never). certificate: bytes signed by the root · branch: token of our pulls and inboxes · servers: host:port, best first."""
+    """former: ids that this machine had before it was enrolled again · moved: the epoch that was opened because others held more of ours than we did (0: never). certificate: bytes signed by the root · branch: token of our pulls and inboxes · servers: host:port, best first · made_up: founded or joined as a demo, which no switch undoes."""
 
     node: str
     epoch: int = 1
@@ -40,6 +40,7 @@ class About(msgspec.Struct, kw_only=True):
     origins_closed: list[str] = []
     moved: int = 0
     former: list[str] = []
+    made_up: bool = False
 
 
 def new_node_id() -> str:

@@ -141,6 +141,11 @@ class Node:
         """The office that it serves first."""
         return certificates.seat(self.certificate)
 
+    @property
+    def made_up(self) -> bool:
+        """Claims that people and matters here are invented: by its own switch, or since it was founded or joined as a demo."""
+        return self.config.demo.made_up or self.about.made_up
+
     def tables(self) -> Tables:
         return self.shelf()
 

@@ -99,6 +99,10 @@ class WebNode:
         return self.node.signer.certificate
 
     @property
+    def made_up(self) -> bool:
+        return self.config.demo.made_up
+
+    @property
     def name(self) -> str:
         return self.tables().office_name(self.node.office)
 

@@ -51,6 +51,10 @@ class HubNode:
         self.recovering, self.admission, self.unsaved = node.recovering, node.admission, node.unsaved
         self.push = node.push
 
+    @property
+    def made_up(self) -> bool:
+        return self.config.demo.made_up
+
     def tables(self) -> Any:
         return self.node.shelf()
 

@@ -91,6 +91,10 @@ class Node:
         return Config()
 
     @property
+    def made_up(self) -> bool:
+        return self.config.demo.made_up
+
+    @property
     def push(self) -> Push:
         """Off."""
         return Push(self.journal, bytes, self.config.push, self.clock)

@@ -1,4 +1,4 @@
-"""Files of a node whose people and matters are invented ([demo] made_up): each says so in itself and in its name, for it travels without a page around it."""
+"""Files of a node whose people and matters are invented (`node.made_up`): each says so in itself and in its name, for it travels without a page around it."""
 
 from typing import Any, Final
 
@@ -8,9 +8,9 @@ PREFIX: Final = "演示-"
 
 def mark(node: Any) -> str:
     """What stands in its files; "" where people and matters are real."""
-    return MARK if node.config.demo.made_up else ""
+    return MARK if node.made_up else ""
 
 
 def named(node: Any, name: str) -> str:
     """The name of a file."""
-    return PREFIX + name if node.config.demo.made_up else name
+    return PREFIX + name if node.made_up else name

@@ -172,7 +172,7 @@ def teach(environment: Environment, node: Any) -> None:
     environment.filters.update(filters)
     names: dict[str, Any] = {
         "office_name": lambda: node.name,
-        "made_up": lambda: node.config.demo.made_up,
+        "made_up": lambda: node.made_up,
         "help_of": help_of,
         "tables": node.tables,
         "sees_cases": sees_cases,

@@ -344,7 +344,7 @@ def routes(dist: Path) -> list[Any]:
     @get("/task/sw.js", public="file")
     async def worker(request: Request) -> Response[bytes]:
         """Another worker where people and matters are invented: else a phone would go on with the kept shell of the other kind."""
-        headers, mark = {**FRESH, "Service-Worker-Allowed": "/task"}, b"\n// made up\n" if node_of(request).config.demo.made_up else b""
+        headers, mark = {**FRESH, "Service-Worker-Allowed": "/task"}, b"\n// made up\n" if node_of(request).made_up else b""
         return Response((dist / "sw.js").read_bytes() + mark, media_type="text/javascript", headers=headers)
 
     return [shell, worker, app_manifest, icon, mine, told_cleared, push, command, file]
