@@ -1,10 +1,10 @@
-"""POST /renewals/{node}: a node is put out and its place is invited again with a new one-time code.
+"""POST /renewals/{node}: reason → a node is put out and its place is invited again with a new one-time code.
 
 For a copied computer, a stolen or a lost one: whoever types the code at the machine in use goes on there under a new origin, all
 others of its kind are out. Who may: whoever administers or supervises at this office. The code is shown once.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from litestar import Request, Response, post
@@ -12,9 +12,12 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from hub.enrolment import Enrolment
-from protocol.node.web.histories import shown
+from protocol.node.web import forms
+from protocol.node.web.histories import WHY_RENEWED, shown
 from protocol.node.web.page import actor_of, twin, wants_json
 from protocol.problem import Refused
+
+REASON_CHARS_MAX: Final = 100
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -28,7 +31,8 @@ def renewal_route(enrolment: Enrolment) -> HTTPRouteHandler:
     async def renew(request: Request, node: FromPath[str]) -> Response[Any]:
         if not actor_of(request).powers & {"admin", "supervise"}:
             raise Refused("not_allowed", what="停用机器、发登记码")
-        name, code = await enrolment.renew(node, "同一份身份在两台机器上")
+        typed = forms.typed((await request.form()).multi_items()).get("reason", [""])[0].strip()
+        name, code = await enrolment.renew(node, typed[:REASON_CHARS_MAX] or WHY_RENEWED)
         made = Made(node, name, code)
         return twin(made, 201) if wants_json(request) else await shown(request, made=made)
 

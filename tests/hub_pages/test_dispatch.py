@@ -208,3 +208,13 @@ async def test_a_report_that_crossed_a_recall_is_reviewed_on_the_tasks_own_page(
     await hub.post(f"/tasks/{subject}/DecideTaskReview", {**form, "reason": "人确实去了"}, 200)
     assert (await hub.get(f"/tasks/{subject}"))["reviews"] == []
     assert "核对这一条" not in (await hub.client.get(f"/tasks/{subject}")).text
+
+
+async def test_whoever_sends_is_told_what_appears_where_on_the_page_and_in_the_pane(hub: Hub):
+    case = hub.cases["田埂地界"]
+    holder = hub.pages.tables().office_name((await hub.root.reads.case(hub.actor(), case)).holder)
+    for headers in ({}, {"HX-Request": "true"}):
+        page = (await hub.client.get(f"/cases/{case}/dispatch", headers=headers)).text
+        will = page.partition('<p class="will">选定的干部')[2].partition("</p>")[0]
+        assert "手机上会出现这一项任务" in will and f"这件仍由{holder}承办，状态不变" in will
+        assert page.index(will) < page.index('<button class="main wide">派出')

@@ -2,6 +2,8 @@
 
 import pytest
 
+from protocol.commands import LogDispute, Party, RecallTask
+from protocol.node.in_hand import InHand, in_hand
 from tests.hub_pages.world import JSON, PASSWORD, Hub
 from tests.node.desk_kit import ROOT, TOWN, new_id
 
@@ -147,3 +149,40 @@ async def test_people_are_for_those_who_may_register_them(hub: Hub):
     await hub.sign_in("cadre")
     assert (await hub.get("/people", 403))["code"] == "not_allowed"
     assert (await hub.post(f"/people/{hub.cadre}/code", {"command_id": new_id(), "account": "admin"}, 403))["code"] == "not_allowed"
+
+
+def details(page: str, row: dict, post: str) -> str:
+    """The form that ends this post, with what stands before it."""
+    mine = page.partition(f'id="person-{row["person"]}"')[2].partition("</tr>")[0]
+    return next(one for one in mine.split("<details")[1:] if f'value="{post}"' in one)
+
+
+async def test_before_a_post_ends_it_is_said_what_becomes_of_what_is_unsent_and_in_hand(hub: Hub):
+    async def said() -> str:
+        row = next(row for row in (await hub.get("/people?text=陈立新"))["people"])
+        return details((await hub.client.get("/people?text=陈立新")).text, row, row["posts"][0][0])
+
+    free = await said()
+    assert "就不能再以这个岗位登录、办事" in free and "在“待核对”里采纳才算数" in free and "不能撤销" in free
+    assert "手机里没发出的留在手机里，发不出来" in free
+    assert "他手上还有" not in free and "的承办人" not in free and "别的岗位照旧" not in free
+    task = await hub.send()
+    busy = await said()
+    assert "他手上还有 1 项没走完的任务" in busy and f'href="/visits/reassign?of={hub.cadre}"' in busy
+    own = (await hub.client.get(f"/visits/reassign?of={hub.cadre}")).text
+    assert task in own, "the link leads to where it can be given to another"
+    await hub.post(f"/people/{hub.cadre}/post", {"command_id": new_id(), "office": ROOT, "kind": "clerk"}, 201)
+    assert "别的岗位照旧" in await said()
+    await hub.root.say(RecallTask(id=new_id(), task=task, reason="不去了"), hub.actor())
+    assert "他手上还有" not in await said()
+
+
+async def test_who_is_in_charge_of_open_cases_is_said_to_be_before_the_post_ends(hub: Hub):
+    row = next(row for row in (await hub.get("/people?text=卞主任"))["people"])
+    before = (await in_hand(hub.root.journal, [row["person"]], [ROOT])).get(row["person"], InHand()).cases
+    parties = [Party("叶根土", phone="13800000000"), Party("叶根水", side="respondent")]
+    logged = LogDispute(id=new_id(), ledger=ROOT, type="0204", account="两家的菜地中间一条田埂，往东挪了半尺。", parties=parties)
+    await hub.root.say(logged, hub.root.actor("operator", ROOT, row["person"]))
+    page = details((await hub.client.get("/people?text=卞主任")).text, row, row["posts"][0][0])
+    assert f"他是 {before + 1} 件没办结的纠纷的承办人，仍由原来的单位承办" in page
+    assert "手机里没发出的" not in page, "this post sends nothing by a phone"

@@ -139,7 +139,8 @@ async def _decided(county: County, hub: Page, clerk: Page, node: str) -> None:
     """The county gives a code; it is typed at the computer in use; that one goes on as another node."""
     page = (await hub.http.get("/forks", headers=HTML)).text
     assert "先收到的一份" in page
-    assert f'action="/renewals/{node}"' in page
+    will = page.partition(f'action="/renewals/{node}"')[2].partition("</form>")[0]
+    assert "这份身份的每台电脑都停用，真正在用的那台也在内" in will and "核对采纳了才算数" in will
     made = await hub.http.post(f"/renewals/{node}")
     assert made.status_code == 201, made.text
     code = made.json()["code"]

@@ -2,7 +2,7 @@
 
     GET /forks                            every such lane in the region of who asks
     POST /forks/{hash}/{decision}         adopt (written anew, for its author) or contest one entry; JSON twin
-    POST /forks/all                       adopt all that may be adopted here, of one origin
+    POST /forks/all                       adopt all that may be adopted here, of one origin (and ledger), for one reason
 
 Who decides: whoever may review cases, at a node that serves the office in whose name it was written.
 """
@@ -17,10 +17,12 @@ from protocol.access import CASE_POWERS
 from protocol.node.histories import Fork, find, histories
 from protocol.node.web import forms, link
 from protocol.node.web.page import actor_of, node_of, page, refused_twin, twin, wants_json
+from protocol.node.web.reviews import GOOD
 from protocol.problem import Refused
 
 DECISIONS: Final = ("adopt", "contest")
 REASON_CHARS_MAX: Final = 500
+WHY_RENEWED: Final = "同一份身份在两台机器上"  # stands in the field already; people change it or leave it
 MAY: Final = frozenset({"review", "mediate", "log"})
 
 
@@ -39,13 +41,15 @@ async def forks_page(request: Request) -> Response[Any]:
 
 async def shown(request: Request, status: int = 200, asked: str = "", **more: Any) -> Response[Any]:
     """The page, with what a form led to. asked: hash of the entry that it was about · more: made (code of a new enrolment), sentence
-    (why it was refused), typed (the reason in it)."""
+    (why it was refused), typed (the reason in it), done and
+    left (how many were adopted at once, and were not)."""
     forks = await _forks(request)
     if wants_json(request):
         return twin({"forks": forks, **more}, status)
     may = bool(actor_of(request).powers & MAY) and not link.stopped_of(node_of(request))
     there = may and any(line.hash == asked and line.may for fork in forks for history in fork.others for line in history)
     more |= {"forks": forks, "may_decide": may, "renews": _renews(request), "asked": asked if there else ""}
+    more |= {"good": GOOD, "why_renewed": WHY_RENEWED}
     return await page(request, "forks.html", status=status, **more)
 
 
@@ -78,22 +82,27 @@ async def decide(request: Request, hash_: FromPath[str], decision: FromPath[str]
 
 @post("/forks/all", status_code=200)
 async def adopt_all(request: Request) -> Response[Any]:
-    """In the order in which they were written, for one refers to another. Says how many were not to be adopted, and the last reason."""
-    node, actor, origin = node_of(request), actor_of(request), (await _form(request)).get("origin", "")
+    """In the order in which they were written, for one refers to another. Says how many were adopted, how many not, and the last reason why."""
+    node, actor, form = node_of(request), actor_of(request), await _form(request)
     _may(request)
+    reason = form.get("reason", "").strip()[:REASON_CHARS_MAX]
+    lines = [line for fork in await _forks(request) if _is_asked(fork, form) for history in fork.others for line in history if line.may]
     done, sentence = 0, ""
-    for fork in await _forks(request):
-        for line in (line for history in fork.others for line in history if fork.origin == origin and line.may):
-            row = await find(node.desk.journal, actor, line.hash)
-            try:
-                if row is not None:
-                    await node.desk.adopt(row, actor)
-                    done += 1
-            except Refused as refusal:
-                sentence = refusal.sentence
+    for line in lines:
+        row = await find(node.desk.journal, actor, line.hash)
+        try:
+            if row is not None:
+                await node.desk.adopt(row, actor, reason=reason)
+                done += 1
+        except Refused as refusal:
+            sentence = refusal.sentence
     if wants_json(request):
         return twin({"adopted": done, "sentence": sentence})
-    return await shown(request, sentence=sentence) if sentence else Redirect("/forks", status_code=303)
+    return await shown(request, done=done, left=len(lines) - done, sentence=sentence)
+
+
+def _is_asked(fork: Fork, form: dict[str, str]) -> bool:
+    return fork.origin == form.get("origin") and form.get("ledger", "") in ("", fork.ledger)
 
 
 def _may(request: Request) -> None:

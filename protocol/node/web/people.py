@@ -24,7 +24,9 @@ from protocol import people_rules, place
 from protocol.commands import Command, EndPost, GivePost, IssueCode, RegisterPerson
 from protocol.entry import derive
 from protocol.node import guarding
+from protocol.node.in_hand import InHand, in_hand
 from protocol.node.people import check_account
+from protocol.node.shown import PersonRow
 from protocol.node.web import forms
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
 from protocol.problem import Refused
@@ -41,6 +43,14 @@ class Made(msgspec.Struct, frozen=True):
     account: str = ""
     code: str = ""
     ended: bool = False
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """What the end of a post leaves behind. others: its person has further posts · phone: the only one by which a phone of theirs may send."""
+
+    hand: InHand
+    others: bool
+    phone: bool
 
 
 def offices_to_choose(request: Request) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -83,8 +93,11 @@ async def people_context(request: Request) -> dict[str, Any]:
     accounts: dict[str, list[str]] = {}
     for name, person in await node.people.accounts():
         accounts.setdefault(person, []).append(name)
+    may_end = "people" in actor.powers
     return {
         "people": rows[:SHOWN_MAX],
+        "endings": await endings_of(request, rows[:SHOWN_MAX]) if may_end else {},
+        "reassigns": "assign" in actor.powers,
         "total": len(rows),
         "accounts": accounts,
         "asked_text": text,
@@ -96,6 +109,19 @@ async def people_context(request: Request) -> dict[str, Any]:
         "wrong": {},
         **(await guards_of(request) if people_rules.may_guard(actor) else {}),
     }
+
+
+async def endings_of(request: Request, rows: list[PersonRow]) -> dict[str, Ending]:
+    """Of each post of these persons that has not ended."""
+    node = node_of(request)
+    posts = {row.person: [one for one in row.posts if not one[5]] for row in rows}
+    hands = await in_hand(node.desk.journal, posts, (office for some in posts.values() for _, _, _, office, _, _ in some))
+    found: dict[str, Ending] = {}
+    for person, some in posts.items():
+        sends = [one for one, kind, *_ in some if "field" in node.tables().post_powers(kind)]
+        for one, *_ in some:
+            found[one] = Ending(hands.get(person, InHand()), len(some) > 1, sends == [one])
+    return found
 
 
 async def guards_of(request: Request) -> dict[str, Any]:

@@ -1,0 +1,42 @@
+"""另一份的全部采纳: it is said what becomes of how many, and each decision bears the reason that stood there."""
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+
+from protocol.events import BranchDecided, body_of, facts_of
+from tests.edge.pages_kit import JSON, at
+from tests.edge.rig import Rig
+from tests.edge.test_forks_browser import forked
+from tests.node.desk_kit import TOWN, VILLAGE
+
+
+@pytest.fixture
+async def rig(tmp_path) -> AsyncIterator[Rig]:
+    made = await Rig.make(tmp_path)
+    await forked(made)
+    made.nodes["village"].node.stopped = lambda: ""  # it goes on: as another node in truth
+    yield made
+    await made.close()
+
+
+async def reasons(rig: Rig) -> list[tuple[str, str]]:
+    journal = rig.nodes["village"].node.journal
+    lines = [e for row in await journal.rows("entry", "sort = 'branch'", {}) for e in await journal.subject(row["subject"])]
+    decided = [(facts_of(e.head), body_of(e.head.kind, e.body)) for e in lines]
+    return [(facts.decision, body.text) for facts, body in decided if isinstance(facts, BranchDecided)]
+
+
+async def test_all_of_one_record_are_adopted_for_the_reason_that_is_given(rig: Rig):
+    async with at(rig, "village") as client:
+        page = (await client.get("/forks")).text
+        will = page.partition('action="/forks/all"')[2].partition("</form>")[0]
+        assert "另一份里的 2 条都重新写入，仍算原来的人当时写的" in will and "另一份的全部采纳（2 条）" in will
+        form = dict(re.findall(r'name="(\w+)"[^>]* value="([^"]*)"', will))
+        assert form["ledger"] == VILLAGE and form["reason"] == "核对过，是当时办的"
+        nothing = await client.post("/forks/all", data={**form, "ledger": TOWN}, headers=JSON)
+        assert nothing.json() == {"adopted": 0, "sentence": ""}, "only what the form stands at"
+        done = (await client.post("/forks/all", data={**form, "reason": "借出去的那台写的"})).text
+    assert "采纳了 2 条。" in done and "都核对过了" in done and 'action="/forks/all"' not in done
+    assert await reasons(rig) == [("adopt", "借出去的那台写的")] * 2
