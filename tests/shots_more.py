@@ -1,17 +1,25 @@
 """What few open, for `./run shots`: the steps of a task, a team, deleting by law, what is sealed; the board with its pane open; the same pages
 in the dark and on paper; a session that is over, a node that writes no more. And which pages have no picture at all."""
 
+import asyncio
 import re
+import ssl
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from deploy.demo.cast import TOWNSHIP
+import nats
+
+from deploy.demo.cast import NEIGHBOUR, TOWNSHIP, VILLAGE
 from deploy.demo.check import Page as Program
 from deploy.demo.check import Story, new_id, soon
-from deploy.demo.county import Demo
+from deploy.demo.county import Demo, environment
 from protocol.node.identity import Identity
+from protocol.node.link import subjects
 from protocol.node.web.page import COOKIE
 from tests.kit.browser import DESK, OLD_PC, PHONE
+from tests.kit.source import ROOT
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -24,6 +32,11 @@ DARK = (  # node, account, path → name
 )
 WITH_CASE = {"dispatch": "dispatch", "transfer": "transfer", "ask": "ask-county", "erase": "erase", "parties": "parties-county"}
 STEPS = {"UrgeTask": "urge", "RecallTask": "recall", "ReassignTask": "reassign"}
+LATE = (
+    "两家又为晒场吵了一回，劝开了。",
+    "上门问过，水沟已经清了一半。",
+    "约好星期五再谈。",
+)  # written by a computer that was put out meanwhile
 NO_PICTURE = {"/": "only says where to go"}  # route → why
 ROUTE = re.compile(r"\{[^}]+\}")
 
@@ -127,12 +140,51 @@ async def cut_short(camera: "Camera", demo: Demo) -> None:
 
 
 async def writes_no_more(camera: "Camera", demo: Demo) -> None:
-    """Last of all: the county takes a village's computer out of use."""
-    url = demo.url("liangpeng")
+    """Last of all: the county takes a village's computer out of use while that one is away, and gets what it wrote meanwhile by stick."""
+    url, id_ = demo.url("liangpeng"), Identity(demo.folder / "liangpeng").about().node
     page = await camera.person(url, "shenmeiqin", DESK)
-    admin = await Program(demo.url("hub"), "admin").sign_in()
-    await admin.post(f"/renewals/{Identity(demo.folder / 'liangpeng').about().node}", {})
-    await admin.http.aclose()
+    clerk, admin, town = [
+        await Program(demo.url(node), account).sign_in()
+        for node, account in (("liangpeng", "shenmeiqin"), ("hub", "admin"), ("town", "liqiang"))
+    ]
+    cases = []
+    for n in range(len(LATE)):
+        form = {"ledger": NEIGHBOUR, "type": "0204", "account": "晒场边上又砌了半堵墙。", "party_name": ["盛阿大", "钮根生"]}
+        form |= {"party_side": ["applicant", "respondent"], "party_phone": [f"1380000001{n}", ""]}
+        cases.append((await clerk.post("/cases", {"command_id": new_id(), **form}))["case"])
+        await clerk.step(cases[-1], "EscalateDispute", to=TOWNSHIP, reason="两边都不让，请镇里出面。")
+
+    async def have_come() -> bool:
+        return set(cases) <= {row["subject"] for row in (await town.get("/cases", view="incoming"))["rows"]}
+
+    await soon("报到镇里", have_come)
+    for case in cases:
+        await town.step(case, "TakeUpDispute")
+    demo.cut("liangpeng")
+    await admin.post(f"/renewals/{id_}", {})
+    for case, text in zip(cases, LATE, strict=True):
+        await clerk.step(case, "AddNote", text=text)
+
+    async def is_known() -> bool:
+        return any(peer["node"] == id_ and peer["revoked"] for peer in (await town.get("/link"))["peers"])
+
+    await soon("镇里知道良朋村的电脑停用了", is_known)
+    late, news = demo.folder / "late.yidi", demo.folder / "news.yidi"
+    for node, *words in (
+        ("liangpeng", "export", late),
+        ("hub", "import", late),
+        ("hub", "export", news, "--to", id_),
+        ("liangpeng", "import", news),
+    ):
+        await yidi(demo, node, *words)
+    await nonsense(demo)
+    for node, account, path in (("town", "liqiang", "/reviews"), ("hub", "zhoumin", "/quarantine")):
+        county = await camera.person(demo.url(node), account, DESK)
+        await county.goto(demo.url(node) + path)
+        await camera.take(county, f"{path[1:]}-filled")
+        await county.context.close()
+    for one in (clerk, admin, town):
+        await one.http.aclose()
 
     async def is_told() -> bool:
         await page.goto(url + "/desk")
@@ -141,6 +193,32 @@ async def writes_no_more(camera: "Camera", demo: Demo) -> None:
     await soon("良朋村的电脑知道自己停用了", is_told)
     await camera.take(page, "node-stopped")
     await page.context.close()
+
+
+async def yidi(demo: Demo, node: str, *words: "str | Path") -> None:
+    """A command of a node, as typed there."""
+    run = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "deploy.cli", *map(str, words), "--folder", str(demo.folder / node), cwd=ROOT, env=environment(),
+        stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    assert await run.wait() == 0, words
+
+
+async def nonsense(demo: Demo) -> None:
+    """A village's line carries what is no data."""
+    home = demo.folder / "gaoyu/identity"
+    tls = ssl.create_default_context(cafile=str(home / "ca.pem"))
+    line = await nats.connect(f"tls://127.0.0.1:{demo.ports.county}", user_credentials=home / "link.creds", tls=tls)
+    await line.publish(subjects.live(VILLAGE, Identity(demo.folder / "gaoyu").about().node), b"nonsense")
+    await line.flush()
+    await line.close()
+    county = await Program(demo.url("hub"), "zhoumin").sign_in()
+
+    async def is_refused() -> bool:
+        return bool((await county.get("/quarantine"))["rows"])
+
+    await soon("县里拒收了", is_refused)
+    await county.http.aclose()
 
 
 def missing(visited: set[str], routes: set[str]) -> list[str]:
