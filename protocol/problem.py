@@ -114,6 +114,11 @@ SENTENCES: Final[dict[str, tuple[int, str]]] = {
 }
 
 
+OWN_STORE: Final = frozenset(
+    {"disk_full", "store_busy", "store_damaged"}
+)  # refusals that are our own store's, never the fault of what came
+
+
 class Refused(Exception):
     """A refusal with its code; `status` and `sentence` come from SENTENCES, words fill the braces.
 

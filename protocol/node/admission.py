@@ -38,13 +38,12 @@ from protocol.node.journal import Journal, Stored, Writing
 from protocol.node.shelf import Shelf
 from protocol.node.wake import Wake
 from protocol.place import COMMON
-from protocol.problem import Refused
+from protocol.problem import OWN_STORE, Refused
 
 ERRANDS = ("dispute", "task", "person")  # sorts of entries that may give this node something to write by itself
 BRIEF_ENTRIES_MAX = 8  # what somebody just did; a longer batch is catch-up, whose statements must not hold up the pages
 GATHERED_MAX, GATHERED_MIN = 6_000, 50  # entries of one transaction; more cost less each, and a save beside it waits longer
 ALONE_S_MAX = 0.03  # how long one may take where a save has to wait for it (SQLite)
-OWN_STORE = frozenset({"disk_full", "store_busy", "store_damaged"})  # refusals that are no batch's fault
 
 Lane = tuple[str, str]
 

@@ -27,10 +27,9 @@ from protocol.node.journal.branches import KEEP, Branched
 from protocol.node.journal.loose import LOOSE, Loose, LooseRow
 from protocol.node.journal.rows import fetch, run
 from protocol.place import COMMON
-from protocol.problem import Refused
+from protocol.problem import OWN_STORE, Refused
 
 TICK_S = 1.0
-OWN_STORE = frozenset({"disk_full", "store_busy", "store_damaged"})
 Lane = tuple[str, str]
 
 

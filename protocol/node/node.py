@@ -23,7 +23,7 @@ from protocol.certificate import Certificate
 from protocol.events import Actor
 from protocol.lane import LaneHead
 from protocol.node import asides, healing, indexing, killpoints, log, scrubbing, sticks, sweeping
-from protocol.node.admission import OWN_STORE, Admission
+from protocol.node.admission import Admission
 from protocol.node.config import Config
 from protocol.node.desk import Desk
 from protocol.node.fellows import Fellows
@@ -48,7 +48,7 @@ from protocol.node.version import VERSION
 from protocol.node.wake import Wake
 from protocol.node.widening import taken
 from protocol.place import COMMON
-from protocol.problem import Refused
+from protocol.problem import OWN_STORE, Refused
 from protocol.tables import Tables
 
 MARK_S = 0.5  # the mark follows a commit within this time; a mark that lags is harmless

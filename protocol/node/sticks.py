@@ -26,9 +26,8 @@ from protocol.node import blobs, killpoints, log
 from protocol.node.identity import write_whole
 from protocol.node.journal.engine import free_again
 from protocol.node.link.answers import piece
-from protocol.node.link.ground import LOCAL
 from protocol.place import COMMON
-from protocol.problem import Refused
+from protocol.problem import OWN_STORE, Refused
 
 PART_BYTES_MAX: Final = 32 * 2**20  # of one file, before it is sealed: three times that is held in memory for a moment
 FOLDER: Final = "sticks"  # where pages put what is to be downloaded
@@ -185,7 +184,7 @@ async def read(node: Any, raw: bytes, now_ms: int, progress: Progress | None = N
             new, known = new + fresh, known + count - fresh
             killpoints.reach("stick.import")
         except Refused as refusal:
-            if refusal.code in LOCAL:
+            if refusal.code in OWN_STORE:
                 raise  # a full disk is nobody's fault: the same stick is read again later
             if refusal.code == "lane_gap":
                 early += count
@@ -199,7 +198,7 @@ async def read(node: Any, raw: bytes, now_ms: int, progress: Progress | None = N
         try:
             pieces[await _piece(node, one)] += 1
         except Refused as refusal:
-            if refusal.code in LOCAL:
+            if refusal.code in OWN_STORE:
                 raise
             refused[refusal.sentence] = refused.get(refusal.sentence, 0) + 1
         if progress:

@@ -16,9 +16,9 @@ from protocol import batch as batches
 from protocol import lane as lanes
 from protocol.node.forks import Forks, Wanted
 from protocol.node.link import subjects
-from protocol.node.link.ground import LOCAL, Ground
+from protocol.node.link.ground import Ground
 from protocol.node.link.rests import Rests
-from protocol.problem import Refused
+from protocol.problem import OWN_STORE, Refused
 
 ANSWER_S_MAX = 3.0
 ROUND_S = 0.2  # what is wanted meanwhile goes together
@@ -102,11 +102,11 @@ class Branches:
                 return False
             await self._forks.note(got, holder, wanted.hash if wanted.vouched else b"")
         except Refused as refused:
-            if refused.code in LOCAL:
+            if refused.code in OWN_STORE:
                 self._forks.want(wanted)
             else:
                 self._ground.quarantine(holder, wanted.ledger, wanted.origin, refused, wire)
-            return refused.code in LOCAL
+            return refused.code in OWN_STORE
         return True
 
     def _holders(self, wanted: Wanted) -> list[str]:

@@ -19,8 +19,8 @@ from protocol.batch import BATCH_ENTRIES_MAX, Batch
 from protocol.node import observe
 from protocol.node.link import subjects
 from protocol.node.link.answers import REFUSED_HEADER, LaneAsk
-from protocol.node.link.ground import LOCAL, Ground
-from protocol.problem import Refused
+from protocol.node.link.ground import Ground
+from protocol.problem import OWN_STORE, Refused
 
 WORKERS = 4  # lanes pulled at once: the store admits one at a time anyway, the others hide the wire's delay
 WORKERS_SHARED = 16  # where others write at the same time, one transaction takes what so many bring
@@ -174,7 +174,7 @@ class CatchUp:
     def _judge(self, lane: tuple[str, str], need: Need, holder: str, got: Batch, refused: Refused) -> None:
         """Our own store's trouble waits; a gap is looked at again; a broken batch is halved, at last its holder is left."""
         loop = asyncio.get_running_loop()
-        if refused.code in LOCAL or refused.code == "lane_gap":
+        if refused.code in OWN_STORE or refused.code == "lane_gap":
             need.due, need.pause_s = loop.time() + need.pause_s, min(need.pause_s * 2, RETRY_S_MAX)
             return
         self._ground.quarantine(holder, *lane, refused, batches.encode(got))

@@ -20,9 +20,9 @@ from protocol.node.bodies import ASIDE, DONE, GONE, THUMB, UNTOLD, WANTED
 from protocol.node.link import subjects
 from protocol.node.link.answers import REFUSED_HEADER, BlobAsk
 from protocol.node.link.catchup import CatchUp
-from protocol.node.link.ground import LOCAL, Ground
+from protocol.node.link.ground import Ground
 from protocol.node.link.rests import Rests
-from protocol.problem import Refused
+from protocol.problem import OWN_STORE, Refused
 
 AT_ONCE = 20  # files looked at in one round
 PIECE_S_MAX = 5.0
@@ -171,7 +171,7 @@ class Fetching:
                 try:
                     after = await blobs.write_chunk(address, piece)
                 except Refused as refused:
-                    if refused.code in LOCAL:
+                    if refused.code in OWN_STORE:
                         raise  # nobody else's fault
                     ground.quarantine(holder, row["ledger"], "", refused)
                     progress = blobs.progress(address)

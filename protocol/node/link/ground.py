@@ -23,7 +23,6 @@ from protocol.node.link.parts import Admission, Blobs, Head, Journal, Signs, Wak
 from protocol.node.link.peers import Peers
 from protocol.problem import Refused
 
-LOCAL = frozenset({"disk_full", "store_busy", "store_damaged"})  # refusals that are our own store's, never the batch's fault
 AGAIN_S = 1.0
 FOLLOWS_S = 0.2  # so often at most a program that does not lead tells its pages what was heard
 WITNESS_MS = 60_000  # an unchanged Have is written again so seldom

@@ -21,8 +21,8 @@ from protocol.node.forks import Forks, Wanted
 from protocol.node.link import subjects
 from protocol.node.link.catchup import CatchUp
 from protocol.node.link.claims import Claims
-from protocol.node.link.ground import LOCAL, Ground
-from protocol.problem import Refused
+from protocol.node.link.ground import Ground
+from protocol.problem import OWN_STORE, Refused
 
 WHOLE = frozenset({"lane_foreign", "certificate_wrong", "lane_fork", "origin_revoked", "version_unknown"})  # no part of it can be good
 WIDER_S = 60.0  # how long a wider certificate may be on its way to us while its node speaks already
@@ -85,7 +85,7 @@ class Hearing:
         try:
             await ground.admission.admit(got, speaker)
         except Refused as refused:
-            if refused.code in LOCAL or refused.code == "lane_gap":
+            if refused.code in OWN_STORE or refused.code == "lane_gap":
                 self._catchup.need(*lane, got.last, speaker)
                 return
             ground.quarantine(speaker, *lane, refused, wire)

@@ -14,10 +14,10 @@ from protocol.node.bodies import Counts, Lost, give_back, lacking
 from protocol.node.link import subjects
 from protocol.node.link.answers import LaneAsk
 from protocol.node.link.catchup import CatchUp
-from protocol.node.link.ground import LOCAL, Ground
+from protocol.node.link.ground import Ground
 from protocol.node.link.rests import Rests
 from protocol.place import COMMON
-from protocol.problem import Refused
+from protocol.problem import OWN_STORE, Refused
 
 ANSWER_S_MAX = 3.0
 LOOK_S = 60.0  # what committed since the last look is looked through so seldom: words are hardly ever missing
@@ -75,7 +75,7 @@ class Words:
             except TimeoutError:
                 continue
             except Refused as refused:
-                if refused.code in LOCAL:
+                if refused.code in OWN_STORE:
                     break
                 self._ground.quarantine(holder, lost[0], lost[1], refused)
         self._rests.put(lost)
