@@ -3,10 +3,13 @@
 import gzip
 import json
 import time
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
+from protocol.node.web.page import language_of
+from protocol.node.web.phone import routes
 from tests.hub_pages.world import DIST
 from tests.kit.browser import PHONE, SMALL_PHONE, TOUCH, look
 from tests.kit.machine import needs_chromium
@@ -46,6 +49,26 @@ def test_it_can_be_installed_and_opens_cold_without_a_signal(world, open_page):
     cold = context.new_page()
     cold.goto(f"{url}/task")
     expect(cold.get_by_text("上门：田埂地界")).to_be_visible()
+
+
+def test_an_installation_that_broke_off_begins_anew_while_the_app_is_open(world, open_page, monkeypatch):
+    """Else whoever loses the signal now has no app until it was opened once more with one."""
+    url, _hub, _run = world
+    asked = []
+
+    def broken_off(request: Any) -> str:
+        asked.append(request.url.path)
+        if request.url.path.endswith(".webmanifest") and sum(map(asked[-1].__eq__, asked)) == 1:
+            raise OSError("the line broke off")
+        return language_of(request)
+
+    monkeypatch.setattr(routes, "language_of", broken_off)
+    page = open_page(f"{url}/task", PHONE, **TOUCH)
+    page.evaluate("navigator.serviceWorker.ready")
+    assert sum(path.endswith(".webmanifest") for path in asked) == 2
+    page.context.set_offline(True)
+    page.reload()
+    expect(page.get_by_role("heading", name="我的任务")).to_be_visible()
 
 
 def test_what_a_first_and_a_later_opening_take_on_a_thin_line(world, open_page):

@@ -12,7 +12,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -26,6 +25,7 @@ from deploy.demo import build
 from deploy.demo.build import Ports
 from deploy.demo.cast import NODES
 from deploy.demo.county import WIRES, Demo, Process, answers, begun
+from deploy.nats.servers import free_ports
 from protocol import certificate as certificates
 from protocol.certificate import Certificate
 from protocol.node.config import load
@@ -38,7 +38,6 @@ from tests.kit.county import County, end
 ALL = tuple(node.folder for node in NODES)
 START_S_MAX, SETTLE_S_MAX = 60.0, 120.0
 ASK_S = 0.2
-PORTS = range(10_000, 30_000)  # below those that outgoing connections draw from: a program that is started again must find its port free
 Lanes = dict[tuple[str, str], tuple[int, bytes]]
 _SQL = "select ledger, origin, seq, hash from lane where seq > 0"
 _template: Path | None = None
@@ -72,7 +71,7 @@ class BrokenDemo(Demo):
     async def start_node(self, name: str) -> None:
         """Returns when its pages answer. Raises RuntimeError with the end of its log."""
         began, process = time.monotonic(), await self.spawn(name)
-        while not await answers(self.ports.pages[name]):
+        while not await answers(self.ports.pages[name]) or process.returncode is not None:  # another one may answer there
             if process.returncode is not None or time.monotonic() - began > START_S_MAX:
                 tail = (self.folder / f"{name}.log").read_text(errors="replace")[-1500:]
                 raise RuntimeError(f"{name} ended with {process.returncode} instead of starting:\n{tail}")
@@ -223,15 +222,3 @@ def _ports() -> Ports:
     drawn = iter(free_ports(len(NODES) + 3 + len(WIRES)))
     pages = {node.folder: next(drawn) for node in NODES}
     return Ports(pages, next(drawn), next(drawn), next(drawn), {name: next(drawn) for name in WIRES})
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on now; drawn anew each time, since other programs look for some too."""
-    found: list[int] = []
-    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            found.append(port)
-        if len(found) == count:
-            return found
-    raise OSError("no free ports of the loopback")

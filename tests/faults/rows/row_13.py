@@ -10,9 +10,10 @@ import httpx
 
 from deploy.demo.cast import VILLAGE
 from deploy.demo.check import new_id
+from deploy.nats.servers import free_ports
 from protocol.node.identity import Identity
 from protocol.node.journal import branches
-from tests.faults.kit.county import BrokenCounty, free_ports, standing
+from tests.faults.kit.county import BrokenCounty, standing
 from tests.faults.kit.desks import Desks, Saved
 from tests.faults.row import Outcome, Row
 from tests.kit.county import distinct, until

@@ -15,9 +15,10 @@ import httpx
 
 from deploy.demo.cast import COUNTY, NEIGHBOUR, TOWNSHIP, VILLAGE
 from deploy.demo.check import Page, new_id
+from deploy.nats.servers import free_ports
 from protocol import certificate as certificates
 from protocol.case import OPEN
-from tests.faults.kit.county import BrokenCounty, free_ports, standing
+from tests.faults.kit.county import BrokenCounty, standing
 from tests.faults.kit.desks import ACTS, Saved
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row

@@ -14,7 +14,7 @@ import { door, flow, go, isOffline, me, notice, open, outbox, place, refresh, sa
 import { Visit } from "./visit.jsx";
 import "./phone.css";
 
-const MEASURE_MS = 1_000;
+const MEASURE_MS = 1_000, INSTALL_MS_MAX = 300_000;
 
 const App = () => {
   const t = shown.value.find((x) => x.id === open.value);
@@ -30,6 +30,11 @@ const look = () => { const was = open.value; open.value = location.hash.slice(1)
 async function hindrance() {
   if (!isSecureContext || !navigator.locks) return "请用 https 开头的地址打开，并换用较新的浏览器，否则没有信号时存不下您做的事。";
   return db.then(() => "", () => "这个浏览器不让存东西（可能开了无痕模式），没有信号时会丢。请换普通模式再打开。");
+}
+/** Lays down what opens the app without a signal: over a line that breaks off again and again, until it is whole. */
+async function install(pause_ms = 5_000) {
+  const got = await navigator.serviceWorker?.register("/task/sw.js", { scope: "/task" /* wider than its folder: the server says Service-Worker-Allowed */ }).catch(() => null);
+  if (got !== undefined && !got?.active) setTimeout(install, pause_ms, Math.min(pause_ms * 2, INSTALL_MS_MAX));
 }
 const why = await hindrance();
 if (why) { render(<main class="phone" id="main"><h1>我的任务</h1><p class="problem" role="alert">{why}</p></main>, document.getElementById("app")); throw new Error(why); }
@@ -53,5 +58,5 @@ line();
 addEventListener("offline", line);
 addEventListener("online", () => { line(); refresh(); });
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
-navigator.serviceWorker?.register("/task/sw.js", { scope: "/task" /* wider than its folder: the server says Service-Worker-Allowed */ });
+install();
 persist();
