@@ -1,11 +1,12 @@
 """A real Chromium that complains: a test using `open_page` fails on every console error of its pages (this finds CSP breaches).
 
-`look` keeps a picture in out/ (git-ignored; look at it) and holds the page to WCAG 2.1 AA and to no sideways scroll.
-Mark such a test `@needs_chromium`, and `@pytest.mark.whole_browser` when it wants what only a browser with a window system has: push,
+`look` keeps a picture in out/ (git-ignored; look at it; a run of all tests side by side keeps none) and holds the page to WCAG 2.1 AA and to
+no sideways scroll. Mark such a test `@needs_chromium`, and `@pytest.mark.whole_browser` when it wants what only a browser with a window system has: push,
 notifications, a microphone, a viewer of PDF. The server under test runs in another thread or process.
 """
 
 import asyncio
+import os
 import re
 from asyncio.events import _set_running_loop
 from collections.abc import Callable, Iterator
@@ -124,9 +125,12 @@ def sign_in(page: "Page", account: str, password: str) -> "Page":
 
 
 def picture(page: "Page", name: str, *, whole: bool = False) -> None:
-    """Of what is seen, or of the whole page. Taken again, once, where a busy machine had no frame to take it from."""
+    """Of what is seen, or of the whole page; none beside other workers, where nobody looks. Taken again, once, where a busy machine had no
+    frame to take it from."""
     from playwright.sync_api import Error
 
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
     OUT.mkdir(exist_ok=True)
     for last in (False, True):
         try:
