@@ -2,10 +2,19 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from protocol.node.web import app
 from tests.hub_pages.world import Hub, world
+
+
+@pytest.fixture
+def own_routes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test that registers one more than others have."""
+    made: Any = app.routed
+    monkeypatch.setattr(app, "routed", made.real)
 
 
 @pytest.fixture

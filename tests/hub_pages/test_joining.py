@@ -8,7 +8,6 @@ from playwright.sync_api import expect
 
 from hub.enrolment import check_leaf
 from hub.web.joining import invitation_route
-from protocol.node.web import app
 from tests.edge.pages_kit import form_of
 from tests.hub_pages.world import JSON, PASSWORD, Hub, served
 from tests.kit.browser import DESK, PHONE, look, sign_in
@@ -34,11 +33,7 @@ class Invites:
         return self.alone
 
 
-@pytest.fixture(autouse=True)
-def own_routes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One is registered more than other tests have."""
-    made: Any = app.routed
-    monkeypatch.setattr(app, "routed", made.real)
+pytestmark = pytest.mark.usefixtures("own_routes")
 
 
 def inviting(hub: Hub) -> Invites:

@@ -1,7 +1,11 @@
 """停用它，并给真正在用的那台发新登记码: whoever presses it says why, and is told which machines it stops (tests/stories/test_copied_computer.py)."""
 
+import pytest
+
 from hub.web.renewal import renewal_route
 from tests.hub_pages.world import Hub
+
+pytestmark = pytest.mark.usefixtures("own_routes")
 
 
 class Enrolment:

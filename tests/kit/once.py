@@ -36,6 +36,13 @@ class _Compiled(BytecodeCache):
         self._kept[bucket.key] = bucket.bytecode_to_string()
 
 
+class _Shared(Litestar):
+    __slots__ = ()
+
+    def register(self, value: Any) -> None:
+        raise AssertionError(f"{value} would be everybody's: let this test have the fixture own_routes")
+
+
 class _Routed:
     """real: for whoever registers a route more at an application, which would be everybody's."""
 
@@ -46,7 +53,9 @@ class _Routed:
         key = (*(getattr(route, "handler_name", type(route).__name__) for route in routes), dist, home, *homes.items())
         if key not in self._kept:
             self._kept[key] = self.real(routes, dist, home, homes)
-        return copy.copy(self._kept[key])
+        made: Any = copy.copy(self._kept[key])
+        made.__class__ = _Shared
+        return made
 
 
 class _Hasher(PasswordHasher):
@@ -134,5 +143,6 @@ def make_once() -> None:
     tables._migrate = _Said(tables._migrate, "select 1 from alembic_version", lambda: (migrate.VERSION, migrate.FOLDER))
     tables._make_views = _Said(tables._make_views, "select 1 from local where name in ('views', 'view names')", migrate.shape_of)
     hashes.PasswordHasher = _Hasher
-    made.Environment = partial(app.Environment, bytecode_cache=_Compiled())
+    kept = _Compiled()
+    made.compiled = lambda _folder: kept
     made.routed = _Routed()

@@ -134,7 +134,7 @@ def compiled(folder: Path | None) -> Compiled | None:
     """In `folder`/pages, of this very program: what an older one left is thrown away. None: there is no folder, or it takes nothing."""
     if folder is None or not folder.is_dir():
         return None
-    newest_ns = max(file.stat().st_mtime_ns for file in HERE.glob("*.py"))
+    newest_ns = max(file.stat().st_mtime_ns for file in HERE.rglob("*.py"))
     stamp, where = sha256(f"{VERSION} {newest_ns}".encode()).hexdigest()[:12], folder / "pages"
     try:
         where.mkdir(mode=0o700, exist_ok=True)

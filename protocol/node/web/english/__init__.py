@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from copy import copy
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,14 +50,16 @@ KEPT_MAX: Final = 4096  # answers kept; a page has some hundred
 
 
 class Catalogue:
-    """files: TOML with [messages], [own] and [in.…], read once. Raises ValueError for a message that two files give differently."""
+    """files: TOML with [messages], [own] and [in.…], read once; stamp: of what they say. Raises ValueError for a message that two files give differently."""
 
     def __init__(self, files: Iterable[Path]) -> None:
         self.messages: dict[str, str] = {}
         self.own: dict[str, frozenset[str]] = {}
         self.places: dict[str, dict[str, str]] = {}
+        read = sha256()
         for file in files:
-            told = tomllib.loads(file.read_text("utf-8"))
+            read.update(raw := file.read_bytes())
+            told = tomllib.loads(raw.decode())
             for message, english in told.get("messages", {}).items():
                 if self.messages.setdefault(message, english) != english:
                     raise ValueError(f"{file}: “{message}” has another English already")
@@ -64,6 +67,7 @@ class Catalogue:
                 self.own[template] = self.own.get(template, frozenset()) | frozenset(expressions)
             for place, messages in told.get("in", {}).items():
                 self.places.setdefault(place, {}).update(messages)
+        self.stamp = read.hexdigest()
         self._prepare()
 
     def of(self, place: str) -> "Catalogue":

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import PurePath
 from typing import Any, Final
 
-from jinja2 import Environment, nodes
+from jinja2 import BytecodeCache, Environment, nodes
 from jinja2.visitor import NodeTransformer
 
 from protocol.node.web.english import HOLE, IDEOGRAPH, SIGN, Catalogue, message_of, peeled, pointed, tidy
@@ -39,10 +39,22 @@ class English(Environment):
         return rewritten(tree, name or "", self.catalogue)
 
 
+class _Beside(BytecodeCache):
+    """What was compiled in English lies where the Chinese does, under a name of its own: that of these very words."""
+
+    def __init__(self, shared: BytecodeCache, stamp: str) -> None:
+        self._stamp, self.load_bytecode, self.dump_bytecode = stamp, shared.load_bytecode, shared.dump_bytecode
+
+    def get_cache_key(self, name: str, filename: str | None = None) -> str:
+        return super().get_cache_key(f"{name} {self._stamp}", filename)
+
+
 def environment(shared: Environment, catalogue: Catalogue, more: dict[str, Any]) -> English:
     """more: globals that differ, such as `asset`."""
     made = English(loader=shared.loader, autoescape=True, trim_blocks=shared.trim_blocks, lstrip_blocks=shared.lstrip_blocks)
     made.catalogue = catalogue
+    if shared.bytecode_cache:
+        made.bytecode_cache = _Beside(shared.bytecode_cache, catalogue.stamp)
     made.globals.update({**shared.globals, **more})
     filters: dict[str, Any] = dict(shared.filters)
     filters |= {name: _in_english(filters[name], catalogue.of(name)) for name in OWN_FILTERS if name in filters}
