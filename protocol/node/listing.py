@@ -47,6 +47,13 @@ DECLINED: Final = (
 _TASK_IS_OPEN: Final = TASK_IS_OPEN.replace("status", "(status || '')", 1)
 ASKED: Final = f"asked_ms is not null and {_TASK_IS_OPEN}"  # who went waits for an answer
 HAS_IN_HAND: Final = f"{_TASK_IS_OPEN} and cadre > ''"
+_IS_HANDLED: Final = f"{IS_OPEN} and handler > ''"
+# Tables to count from: in the order of their index, and with a limit, else SQLite would count along an index of all years.
+_MANY: Final = 10**9
+IN_HAND: Final = (
+    f"(select cadre, due_ms from task_row where {HAS_IN_HAND} and coalesce(link, '') = '' order by cadre, due_ms limit {_MANY}) in_hand"
+)
+HANDLED: Final = f"(select handler, holder from case_row where {_IS_HANDLED} order by handler, holder limit {_MANY}) handled"
 _IS_ASKED: Final = "unit > '' and (status || '') = 'sent'"  # an office was asked, and has not said yet whether it comes
 INDICES: Final = (
     "create index if not exists case_list on case_row (updated_ms, subject, ledger, type, status, logged_ms, risk, intake, ending)",
@@ -68,6 +75,7 @@ INDICES: Final = (
         " where figures > 0"
     ),
     f"create index if not exists case_handler on case_row (handler, {FIRST_DUE}, ledger, holder, due_ms, offer_to, type, status, risk, updated_ms)",
+    f"create index if not exists case_handled on case_row (handler, holder) where {_IS_HANDLED}",
     "create index if not exists case_urged on case_row (holder, urged_ms, subject, ledger, handler) where urged_ms is not null",
     "create index if not exists case_status on case_row (status, ledger, subject)",  # these three to count, and to look hits up
     "create index if not exists case_type on case_row (type, ledger, subject)",

@@ -12,10 +12,7 @@ from protocol.node.journal.rows import among, bound, named
 PARTIES_LOOKED_UP, PAST_CASES_MAX = 6, 50  # names of one case whose other cases are looked at, and how many of each
 SKILL_MS: Final = 2 * 365 * 86_400_000  # what lies longer ago says little
 _POSTS: Final = "select subject, kind, ledger, title, home from post_row where ended = 0 and home > '' order by subject"
-_BUSY: Final = (
-    "select cadre, count(*) as open_tasks, min(nullif(due_ms, 0)) as next_due_ms from task_row"
-    f" where {listing.HAS_IN_HAND} and coalesce(link, '') = '' group by cadre"
-)
+_BUSY: Final = f"select cadre, count(*) as open_tasks, min(nullif(due_ms, 0)) as next_due_ms from {listing.IN_HAND} group by cadre"
 _VISITED: Final = (
     f"select cadre, case_subject, count(*) as visits, max({listing.WENT_MS}) as last_ms from task_row"
     f" where {{among}} and cadre > '' and {listing.WENT_MS} > 0 group by cadre, case_subject"

@@ -44,7 +44,7 @@ PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startT
 COUNT = """addEventListener('click', (e) => {
   if (e.isTrusted && e.target.closest('a, button, label, summary') && !e.target.matches('input')) sessionStorage.taps = `${sessionStorage.taps ?? ''}${e.target.innerText.trim().split('\\n')[0]}|`;
 }, true);"""
-REPORTED = "phone-reported"  # the picture at the end of a whole visit
+HIT = "() => { const hit = sessionStorage.taps ?? ''; delete sessionStorage.taps; return hit; }"  # since it was asked last
 HEAVY = "/statistics"  # at the county: its charts are drawn by ECharts
 SLICED = ("village-offline", "board", "phone-report")  # pages that a slice asks axe about
 WEIGHED, ASKED = 3, 18  # of a slice
@@ -149,7 +149,7 @@ async def _small(browser: "Browser", runs: int, folder: Path, sizes: Sizes) -> d
         phone_kib, usable = await _phone(browser, demo, folder, runs)
         look = Look(browser, folder, readme=not sizes.all_pages)
         await shoot(look, demo)
-        print(f"  taps: {' · '.join(look.tapped)}")
+        print(f"  taps: {' · '.join(visits[-1].hit)}")
     finally:
         await demo.stop()
     for one in look.found:
@@ -160,7 +160,7 @@ async def _small(browser: "Browser", runs: int, folder: Path, sizes: Sizes) -> d
         "log_dispute_waited_s": figure([hand.waited_s for hand in logged], "s"),
         "phone_script_kib": figure([phone_kib], "KiB", target=120),
         "phone_usable_s": figure(usable, "s", target=2),
-        "report_taps": figure([len(look.tapped)], "taps", target=6),
+        "report_taps": figure([len(hand.hit) for hand in visits], "taps", target=6),
         "report_visit_s": figure([hand.seconds for hand in visits], "s"),
         "report_waited_s": figure([hand.waited_s for hand in visits], "s"),
         "axe_serious": figure([len(look.found)], "findings", target=0),
@@ -174,19 +174,11 @@ class Look(Camera):
     def __init__(self, browser: "Browser", folder: Path, readme: bool) -> None:
         super().__init__(browser, folder, readme)
         self.found: list[str] = []
-        self.tapped: list[str] = []
-
-    async def person(self, url: str, account: str, size: dict[str, int], **more: Any) -> "Page":
-        page = await super().person(url, account, size, **more)
-        await page.context.add_init_script(COUNT)
-        return page
 
     def wants(self, name: str) -> bool:
         return not self.readme or name in SLICED
 
     async def take(self, page: "Page", name: str, sizes: "Sequence[tuple[str, ViewportSize]]" = SIZES) -> None:
-        if name == REPORTED:
-            self.tapped = (await page.evaluate("sessionStorage.taps ?? ''")).split("|")[:-1]
         if not self.wants(name):
             return
         for end, size in (sizes[0], sizes[-1]) if self.readme else sizes:
@@ -235,6 +227,7 @@ async def _visits(browser: "Browser", demo: Demo, folder: Path, runs: int) -> li
     await officer.step(case, "AcceptDispute")
     person = (await cadre.get("/task/mine"))["me"]["person"]
     page = await Camera(browser, folder, readme=False).person(demo.url("town"), CADRE, PHONE, **TOUCH)
+    await page.context.add_init_script(COUNT)
     await page.goto(demo.url("town") + "/task")
     hands = []
     for n in range(runs):
@@ -257,6 +250,7 @@ async def _send(demo: Demo, officer: Program, case: str, person: str, purpose: s
 async def _visit(page: "Page", purpose: str) -> Hand:
     await page.get_by_text(purpose).first.wait_for()
     hand = Hand(page, THUMBED_S)
+    await page.evaluate(HIT)
     await hand.tap(page.get_by_text(purpose).first)
     for step in ("接单", "已到现场"):
         await hand.tap(page.get_by_role("button", name=step, exact=True))
@@ -271,6 +265,7 @@ async def _visit(page: "Page", purpose: str) -> Hand:
     await hand.tap(page.get_by_role("button", name="提交反馈", exact=True))
     async with hand.waiting():
         await page.get_by_text(re.compile("已送达")).first.wait_for()
+    hand.hit = (await page.evaluate(HIT)).split("|")[:-1]
     await page.get_by_role("link", name="‹ 我的任务").tap()
     return hand
 

@@ -198,7 +198,7 @@ def routed(routes: list, dist: Path, home: str, homes: Mapping[str, str]) -> Lit
         after_response=watch.answered,
         exception_handlers={Refused: refused, HTTPException: failed, Exception: failed},
         response_headers=POLICY,
-        compression_config=CompressionConfig(backend="gzip", exclude=["/files/", "/static/"]),
+        compression_config=CompressionConfig(backend="gzip", gzip_compress_level=6, exclude=["/files/", "/static/"]),
         request_max_body_size=BODY_BYTES_MAX,
         logging_config=None,  # refusals are answers, no faults; `failed` writes down what is one
         openapi_config=None,

@@ -21,6 +21,7 @@ class Hand:
         self.page, self._character_s = page, character_s
         self.keys, self.characters, self.taps = 0, 0, 0
         self.else_s, self.waited_s = 0.0, 0.0
+        self.hit: list[str] = []  # what the page itself saw tapped
 
     @property
     def seconds(self) -> float:
