@@ -1,20 +1,19 @@
 """One small county a test, with the operator signed in."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from protocol.node.web import app
 from tests.hub_pages.world import Hub, world
+from tests.kit import once
 
 
 @pytest.fixture
-def own_routes(monkeypatch: pytest.MonkeyPatch) -> None:
+def own_routes() -> Iterator[None]:
     """For a test that registers one more than others have."""
-    made: Any = app.routed
-    monkeypatch.setattr(app, "routed", made.real)
+    with once.own_routes():
+        yield
 
 
 @pytest.fixture

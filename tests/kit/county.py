@@ -31,6 +31,7 @@ from protocol.node.identity import Identity
 from protocol.node.journal.engine import connect_sqlite
 from protocol.node.node import Node
 from protocol.place import COMMON
+from tests.kit.once import own_routes
 
 WATCHERS = {"hub": "zhoumin", "town": "liqiang", "gaoyu": "wangfang", "liangpeng": "shenmeiqin"}  # who looks at /link of each node
 HAS = {  # which of the ledgers that stories write to lie where
@@ -61,7 +62,7 @@ async def yidi(*words: str | Path) -> Ran:
 
 def _command(words: list[str]) -> Ran:
     out, err, code = io.StringIO(), io.StringIO(), 0
-    with redirect_stdout(out), redirect_stderr(err):
+    with redirect_stdout(out), redirect_stderr(err), own_routes():
         try:
             cli.main(words)
         except SystemExit as over:
