@@ -187,3 +187,23 @@ async def test_what_was_asked_over_a_lost_connection_is_asked_again_in_the_order
     ground.back(HUB)
     await asyncio.gather(*asked)
     assert told == wanted * 2
+
+
+async def test_what_comes_to_be_missing_in_the_turn_before_a_question_goes_first():
+    """A piece of a file was asked for in the turn after it had been looked whether entries are missing."""
+    told: list[str] = []
+
+    class Line:
+        async def request(self, *_: object) -> bytes:
+            told.append("a piece" if nothing_missing.is_set() else "a piece before the text")
+            return b""
+
+    (nothing_missing := asyncio.Event()).set()
+    ground = Ground(None, None, Line(), None, certificate(N1), None, now_ms, None, "")
+    asked = asyncio.create_task(ground.ask(HUB, "blob", b"", 0.05, nothing_missing.wait))
+    loop = asyncio.get_running_loop()
+    loop.call_soon(nothing_missing.clear)  # heard of while the question is on its way
+    await asyncio.sleep(0.2)
+    assert told == [], "and waiting for the text is not counted as asking"
+    nothing_missing.set()
+    assert await asked == b"" and told == ["a piece"]

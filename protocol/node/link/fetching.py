@@ -249,7 +249,6 @@ class Fetching:
                 if most == PIECE_BYTES_MIN:
                     return None
                 self._most[holder] = max(most // 4, PIECE_BYTES_MIN)
-                await self._text_first()
         if answer is None or (answer.headers or {}).get(REFUSED_HEADER):
             return None
         if answer.data and loop.time() - began < PIECE_S:

@@ -68,11 +68,21 @@ class Ground:
     async def ask(
         self, node: str, subject: str, body: bytes, most_s: float, before: Callable[[], Awaitable[None]] | None = None
     ) -> Msg | None:
-        """As Link.request; asked anew each time `back` tells that the node connected anew, after `before`, for twice as long at most."""
+        """As Link.request, sent in the very turn in which `before` is through; asked anew each time `back` tells that the node connected
+        anew, for twice as long at most (without what `before` takes)."""
         loop = asyncio.get_running_loop()
         until = loop.time() + 2 * most_s
-        while (left := until - loop.time()) > 0:
-            asked = asyncio.ensure_future(self.link.request(subject, body, min(most_s, left)))
+
+        async def sent() -> Msg | None:
+            nonlocal until
+            began = loop.time()
+            if before is not None:
+                await before()
+            until += loop.time() - began
+            return await self.link.request(subject, body, min(most_s, until - loop.time()))
+
+        while loop.time() < until:
+            asked = asyncio.ensure_future(sent())
             self._asking.setdefault(node, {})[asked] = None
             try:
                 await asyncio.wait({asked})
@@ -81,8 +91,6 @@ class Ground:
                 self._asking.get(node, {}).pop(asked, None)
             if not asked.cancelled():
                 return asked.result()
-            if before is not None:
-                await before()
         raise TimeoutError
 
     def back(self, node: str) -> None:
