@@ -177,9 +177,7 @@ def test_he_asks_back_and_is_answered_and_the_visit_stays_as_it_is(world, open_p
     page = phone.page
     phone.task("田埂地界")
     phone.main("接单")
-    expect(
-        page.get_by_role("button", name="已到现场")
-    ).to_be_visible()  # it scrolls to the top then, and a tap meanwhile meets another place
+    expect(page.get_by_role("button", name="已到现场")).to_be_visible()  # it scrolls up then: a tap meanwhile meets another place
     phone.signal(False)
     phone.main("问派单的人…")
     phone.main("留言")
