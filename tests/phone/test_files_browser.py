@@ -20,6 +20,8 @@ LATITUDE, LONGITUDE = 30.638611, -119.680278  # west of Greenwich, so that a los
 GPS_POINTER, ASCII, RATIONAL, LONG = 0x8825, 2, 5, 4
 # A phone that is at work on a picture until it is told to `go`.
 SLOW_PHONE = "() => { const real = createImageBitmap, held = new Promise((done) => { globalThis.go = done; }); globalThis.createImageBitmap = (...what) => held.then(() => real(...what)); }"
+# Where the field for a name is, at each picture that the screen draws.
+WHERE_IT_IS = "() => { globalThis.seen = []; const look = () => { const field = document.querySelector('canvas'); if (!field) return; seen.push(field.getBoundingClientRect().top + scrollY); requestAnimationFrame(look); }; look(); }"
 # A signature whose picture is not ready until its page is told that the ink is `dry`.
 SLOW_INK = "() => { const real = HTMLCanvasElement.prototype.toBlob; HTMLCanvasElement.prototype.toBlob = function (...what) { if (what[1] !== 'image/png') return real.apply(this, what); globalThis.dry = () => real.apply(this, what); }; }"
 DRAWN = "() => { const c = document.createElement('canvas'); c.width = 1200; c.height = 900; const p = c.getContext('2d'); p.fillStyle = '#486'; p.fillRect(100, 100, 800, 500); return c.toDataURL('image/jpeg').split(',')[1]; }"
@@ -233,8 +235,11 @@ def test_a_photo_that_is_still_being_made_is_not_lost_to_what_is_typed_meanwhile
         page.get_by_role("link", name="‹ 我的任务").tap()
         phone.task("田埂地界")
         page.get_by_label("经过和结果").fill(words)
+        page.evaluate(WHERE_IT_IS)
         page.evaluate("go()")
         expect(page.get_by_alt_text("第 1 张照片")).to_be_visible()
+        expect(page.get_by_text("拍照片")).to_be_visible()
+        assert len(set(page.evaluate("seen"))) == 1, "nothing moves under the thumb that goes on meanwhile"
     else:
         other = page.context.new_page()
         other.goto(f"{url}/task#{subject}")

@@ -25,12 +25,13 @@ async function begun(task, person) {
 }
 
 function make(task, person) {
-  const draft = signal(null), count = signal(0), pending = new Set();
+  const draft = signal(null), count = signal(0), coming = signal(0), pending = new Set();
   const change = (more) => { draft.value = { ...draft.value, ...more }; return write(() => keep(draft.value)); };
   const load = async () => { await write(() => 0); draft.value = await begun(task, person); };
   return {
     draft, // null until it was read
     count, // how many are being made
+    coming, // photos of those that do not stand in the draft yet
     isSending: false,
     isOver: false, // thrown away: what is still being made is too
     ready: load(),
@@ -42,6 +43,7 @@ function make(task, person) {
       if (this.isOver) return false;
       const sent = await keepFile(file, person);
       if (sent) return act([{ ...file, of: sent }], person);
+      if (what === "photo") coming.value -= 1; // together with what stands in its place
       await change({ files: [...draft.value.files, file] });
       return true;
     },

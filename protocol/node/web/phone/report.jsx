@@ -30,8 +30,11 @@ async function inkOf(strokes) {
 function Thumb({ bytes, mime, words, onDrop }) {
   const url = useSignal("");
   useEffect(() => { const made = URL.createObjectURL(new Blob([bytes], { type: mime })); url.value = made; return () => URL.revokeObjectURL(made); }, [bytes]);
-  return <li>{url.value && <img src={url.value} alt={words} />}<button type="button" aria-label={`去掉${words}`} onClick={onDrop}>去掉</button></li>;
+  return <li>{url.value ? <img src={url.value} alt={words} /> : <span class="blank" />}<button type="button" aria-label={`去掉${words}`} onClick={onDrop}>去掉</button></li>;
 }
+
+/** Where a photo will stand that is still being made: nothing moves under the thumb when it comes. */
+const Coming = () => <li aria-hidden="true"><span class="blank" /><button type="button" disabled>去掉</button></li>;
 
 /** Pixels, not SVG: whoever opens it later must never open a document that could carry a script. */
 function Sign({ pad, strokes, onStroke }) {
@@ -68,20 +71,22 @@ export function Report({ t, person, results, step }) {
     try { return await r.add(what, bytes, mime, name); } catch { notice.value = FULL; return false; } finally { measure(); }
   };
   const remove = (file) => r.remove(file).then(measure);
+  /** true when it lies on the disk. */
+  const addPhoto = async (file) => {
+    const count = of("photo").length;
+    if (count >= PHOTOS_MAX) { notice.value = `最多 ${PHOTOS_MAX} 张照片。`; return false; }
+    const small = await taken(file, keepsPosition.value).catch(() => null);
+    if (!small) { notice.value = `这张照片打不开：${file.name}`; return false; }
+    if (small.where === "none") notice.value = "这张照片里没有位置（相机没有写）。";
+    return add("photo", small.bytes, "image/jpeg", `照片${count + 1}`);
+  };
   /** true when all lie on the disk. */
   const addPhotos = async (files) => {
     let all = true;
-    for (const file of files) {
-      const count = of("photo").length;
-      if (count >= PHOTOS_MAX) { notice.value = `最多 ${PHOTOS_MAX} 张照片。`; return false; }
-      const small = await taken(file, keepsPosition.value).catch(() => null);
-      if (!small) { notice.value = `这张照片打不开：${file.name}`; all = false; continue; }
-      if (small.where === "none") notice.value = "这张照片里没有位置（相机没有写）。";
-      if (!await add("photo", small.bytes, "image/jpeg", `照片${count + 1}`)) return false;
-    }
+    for (const file of files) if (!await addPhoto(file)) { all = false; r.coming.value -= 1; }
     return all;
   };
-  const picked = (e) => { const files = [...e.target.files]; e.target.value = ""; r.work(() => addPhotos(files)); };
+  const picked = (e) => { const files = [...e.target.files]; e.target.value = ""; r.coming.value += files.length; r.work(() => addPhotos(files)); };
   const nextSigner = async () => {
     const { strokes } = draft.value;
     if (!strokes.length) { notice.value = "签名板还是空的。"; return false; }
@@ -115,7 +120,9 @@ export function Report({ t, person, results, step }) {
     leaveReport(t.id, person, true);
     if (open.value === t.id) scrollTo(0, 0);
   };
-  const shown = (some, words) => some.length > 0 && <ul class="shots">{some.map((f, i) => <Thumb key={f.id} bytes={f.bytes} mime={f.mime} words={words(i + 1)} onDrop={() => remove(f)} />)}</ul>;
+  const shown = (some, words, coming = 0) => some.length + coming > 0 && <ul class="shots">
+    {some.map((f, i) => <Thumb key={f.id} bytes={f.bytes} mime={f.mime} words={words(i + 1)} onDrop={() => remove(f)} />)}
+    {Array.from({ length: coming }, (_, i) => <Coming key={i} />)}</ul>;
 
   return <section class="card report"><h2>办理结果</h2>
     <fieldset aria-describedby={wrong.value === "result" ? "result-wrong" : undefined}><legend>结果</legend>
@@ -124,7 +131,7 @@ export function Report({ t, person, results, step }) {
     <label for="words">经过和结果</label>{wrong.value === "words" && <p class="wrong" id="words-wrong" role="alert">请写一句经过和结果。</p>}
     <textarea id="words" rows="4" maxlength="2000" value={d.words} aria-invalid={wrong.value === "words"} aria-describedby={wrong.value === "words" ? "words-wrong" : undefined} onInput={(e) => keep({ words: e.target.value })} />
     <h3>现场照片 <span class="soft">{photos.length ? `${photos.length} 张` : "可以没有"}</span></h3>
-    {shown(photos, (n) => `第 ${n} 张照片`)}
+    {shown(photos, (n) => `第 ${n} 张照片`, Math.min(r.coming.value, PHOTOS_MAX - photos.length))}
     <label class="button" for="photo">{r.count.value ? "正在处理…" : "拍照片"}</label><input class="hide" id="photo" type="file" accept="image/*" capture="environment" multiple onChange={picked} />
     <KeepsPosition on={keepsPosition} />
     <h3>录音 <span class="soft">{voices.length ? `${voices.length} 段` : "可以没有"}</span></h3>
