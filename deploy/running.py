@@ -30,6 +30,7 @@ from protocol.node.identity import Identity
 from protocol.node.node import Node, now_ms
 from protocol.node.version import VERSION
 from protocol.node.web import statistics
+from protocol.node.web.app import read_templates
 from protocol.problem import Refused
 
 AGAIN_S = 1.0  # after what could not be applied
@@ -156,7 +157,7 @@ async def _serve(node: Node, application: Any, server: Server | None, watching: 
         listening = _listen(http.host, http.port)
         await node.start()
         log.event("started", node=node.about.node, port=http.port, version=VERSION)
-        warming = asyncio.create_task(_warm(node))
+        warming = asyncio.create_task(_warm(node, application))
         asyncio.get_running_loop().call_later(SETTLE_S, memory.settle)
         await pages.serve(sockets=[listening.dup()])
         return node.outdated.is_set()
@@ -207,10 +208,11 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-async def _warm(node: Node) -> None:
+async def _warm(node: Node, application: Any) -> None:
     """What a start costs once, before somebody waits for it. It may fail: then whoever asks first waits."""
     await asyncio.sleep(WARM_S)
     try:
+        await read_templates(application)
         await statistics.warm(node)
     except Exception as error:  # noqa: BLE001, said aloud, and the node goes on
         log.event("warming failed", level=logging.ERROR, exception=error)
