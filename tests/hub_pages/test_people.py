@@ -1,5 +1,7 @@
 """人员: a person, a post and a first sign-in in one step; codes are shown once and work once."""
 
+import re
+
 import pytest
 
 from protocol.commands import LogDispute, Party, RecallTask
@@ -31,6 +33,25 @@ async def test_the_same_form_twice_is_one_person(hub: Hub):
     first, second = await hub.post("/people", typed, 201), await hub.post("/people", typed, 201)
     assert first["person"] == second["person"]
     assert [row["name"] for row in (await hub.get("/people?text=岑文静"))["people"]] == ["岑文静"]
+
+
+async def test_thirty_stand_on_a_page_and_whoever_was_just_changed_on_the_one_that_is_shown(hub: Hub):
+    def names(page: str) -> list[str]:
+        return re.findall(r'<td class="tight called"><strong>(.*?)</strong>', page)
+
+    known = (await hub.get("/people"))["total"]
+    for n in range(32 - known):
+        await hub.post("/people", form(name=f"岑{n}"), 201)
+    everybody = [row["name"] for row in (await hub.get("/people"))["people"]]
+    first, second, beyond = [(await hub.client.get(f"/people?page={n}")).text for n in (1, 2, 9)]
+    assert (names(first), names(second)) == (everybody[:30], everybody[30:])
+    assert names(beyond) == names(second)
+    assert "第 2 页，共 2 页" in second
+    assert "/people?text=&amp;office=&amp;page=2" in first
+    last = (await hub.get("/people"))["people"][-1]
+    post = {"command_id": new_id(), "post": last["posts"][0][0], "office": last["posts"][0][3], "reason": "调离"}
+    ended = (await hub.client.post(f"/people/{last['person']}/end", data=post)).text
+    assert names(ended) == everybody[30:]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ command id, so the same form sent twice is one person.
 
 import re
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import msgspec
 from litestar import Request, Response, get, post
@@ -28,10 +29,11 @@ from protocol.node.in_hand import InHand, in_hand
 from protocol.node.people import check_account
 from protocol.node.shown import PersonRow
 from protocol.node.web import forms
-from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
+from protocol.node.web.page import actor_of, node_of, number_of_page, page, twin, wants_json
 from protocol.problem import Refused
 
-SHOWN_MAX: Final = 200
+PER: Final = 30  # persons on a page
+READ_MAX: Final = 200  # and in an answer for programs
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -81,8 +83,8 @@ def homes_to_choose(request: Request, office: str = "") -> list[tuple[str, str]]
     return [row for row in rows if not office or certificates.serves(known[row[0]], office)]
 
 
-async def people_context(request: Request) -> dict[str, Any]:
-    """Raises Refused not_allowed without the power people or admin."""
+async def people_context(request: Request, about: str = "") -> dict[str, Any]:
+    """about: a person whom the page must show. Raises Refused not_allowed without the power people or admin."""
     node, actor, asked = node_of(request), actor_of(request), request.query_params
     text, office = asked.get("text", "").strip()[:40], asked.get("office", "")[:40]
     rows = [
@@ -93,10 +95,16 @@ async def people_context(request: Request) -> dict[str, Any]:
     accounts: dict[str, list[str]] = {}
     for name, person in await node.people.accounts():
         accounts.setdefault(person, []).append(name)
-    may_end = "people" in actor.powers
+    per = READ_MAX if wants_json(request) else PER
+    number = next((at // per + 1 for at, row in enumerate(rows) if row.person == about), number_of_page(request))
+    number = min(number, max(1, -(-len(rows) // per)))
+    shown = rows[(number - 1) * per : number * per]
     return {
-        "people": rows[:SHOWN_MAX],
-        "endings": await endings_of(request, rows[:SHOWN_MAX]) if may_end else {},
+        "people": shown,
+        "per": per,
+        "page": number,
+        "address": f"/people?{urlencode({'text': text, 'office': office})}&",
+        "endings": await endings_of(request, shown) if "people" in actor.powers else {},
         "reassigns": "assign" in actor.powers,
         "total": len(rows),
         "accounts": accounts,
@@ -238,7 +246,7 @@ async def register(request: Request) -> Response[Any]:
 async def _made(request: Request, made: Made) -> Response[Any]:
     if wants_json(request):
         return twin(made, 201)
-    return await page(request, "people.html", made=made, **await people_context(request))
+    return await page(request, "people.html", made=made, **await people_context(request, made.person))
 
 
 @post("/people/{person:str}/post", status_code=200)
