@@ -10,7 +10,9 @@ from protocol.node.journal.rows import among, bound, fetch
 from protocol.node.listing import HANDLED, IN_HAND
 
 _VISITS: Final = f"select cadre, count(*) from {IN_HAND} group by cadre"
-_CASES: Final = f"select handler, count(*) from {HANDLED} where {{among}} group by handler"
+_CASES: Final = (
+    f"select handler, count(*) from {HANDLED} where {{offices}} group by handler"  # of `whose` alone: a county has thousands of others
+)
 
 
 class InHand(msgspec.Struct, frozen=True):
@@ -23,6 +25,7 @@ async def in_hand(journal: Journal, persons: Iterable[str], offices: Iterable[st
     wanted = set(persons)
     async with journal.read() as c:
         sent = await fetch(c, _VISITS, {})
-        named = await fetch(c, _CASES.format(among=among(c, "holder", "offices")), {"offices": bound(c, sorted(set(offices)))})
+        handled = _CASES.format(whose=among(c, "handler", "persons"), offices=among(c, "holder", "offices"))
+        named = await fetch(c, handled, {"persons": bound(c, sorted(wanted)), "offices": bound(c, sorted(set(offices)))})
     visits, cases = ({row[0]: int(row[1]) for row in rows} for rows in (sent, named))
     return {one: InHand(visits.get(one, 0), cases.get(one, 0)) for one in wanted & (visits.keys() | cases.keys())}

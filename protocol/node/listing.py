@@ -53,7 +53,7 @@ _MANY: Final = 10**9
 IN_HAND: Final = (
     f"(select cadre, due_ms from task_row where {HAS_IN_HAND} and coalesce(link, '') = '' order by cadre, due_ms limit {_MANY}) in_hand"
 )
-HANDLED: Final = f"(select handler, holder from case_row where {_IS_HANDLED} order by handler, holder limit {_MANY}) handled"
+HANDLED: Final = f"(select handler, holder from case_row where {{whose}} and {_IS_HANDLED} order by handler, holder limit {_MANY}) handled"
 _IS_ASKED: Final = "unit > '' and (status || '') = 'sent'"  # an office was asked, and has not said yet whether it comes
 INDICES: Final = (
     "create index if not exists case_list on case_row (updated_ms, subject, ledger, type, status, logged_ms, risk, intake, ending)",
