@@ -107,6 +107,7 @@ GONE: Final = (
 )
 SOON_MS: Final = 86_400_000  # what ends within a day is told apart on every page
 DUE_MS: Final = 3 * 86_400_000  # what ends within three days, or has ended, is pressing
+_AHEAD_MS: Final = {"now_ms": 0, "soon_ms": SOON_MS, "pressing_ms": DUE_MS}  # what dates are held against
 COUNTED: Final = "figures > 0"
 LATE: Final = f"((figures & {FIGURES['missed']}) > 0 or ((figures & {FIGURES['open']}) > 0 and duty_ms is not null and duty_ms < :now_ms))"
 KINDS: Final = {
@@ -230,7 +231,15 @@ def any_of(wheres: Sequence[Where]) -> Where:
 
 
 def _dates(now_ms: int) -> dict[str, int]:
-    return {"now_ms": now_ms, "soon_ms": now_ms + SOON_MS, "pressing_ms": now_ms + DUE_MS}
+    return {name: now_ms + ms for name, ms in _AHEAD_MS.items()}
+
+
+async def dated_until(c: AsyncConnection, now_ms: int) -> int:
+    """The first moment in ms at which one more open case, of anybody, is past its date, soon or pressing: until then what is counted by dates stays."""
+    first = f"(select min({FIRST_DUE_MS}) from case_row where {IS_OPEN} and {FIRST_DUE_MS} >= :%s)"
+    rows = await fetch(c, "select " + ", ".join(first % name for name in _AHEAD_MS), _dates(now_ms))
+    found = [int(due_ms) - ms for due_ms, ms in zip(rows[0], _AHEAD_MS.values(), strict=True) if due_ms is not None]
+    return min(found, default=now_ms + NEVER_MS) + 1
 
 
 def view(name: str, actor: Actor, now_ms: int, seen: Where) -> Where:

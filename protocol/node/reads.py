@@ -27,7 +27,7 @@ from protocol.node.journal.rows import among, bound, fetch, named
 from protocol.node.journal.stored import SELECT, stored
 from protocol.node.kept import LONG_MS, Kept
 from protocol.node.known import Known
-from protocol.node.listing import VIEWS
+from protocol.node.listing import VIEWS, dated_until
 from protocol.node.sealing import SealedReport
 from protocol.node.shelf import Shelf
 from protocol.node.shown import CadreChoice, CasePage, CaseRow, Erasure, Key, Mark, PersonRow, PlaceRow, QuarantineRow, TaskRow, row_as
@@ -108,7 +108,8 @@ class Reads:
             else:
                 condition, values = await self._asked(c, actor, asked)
                 if not asked.is_whole:
-                    total = await self._kept.of(c, kept, lambda: self._total(c, actor, asked.alone, (condition, values)))
+                    until = None if narrowed.kind else dated_until  # a kind may hang on another clock
+                    total = await self._kept.of(c, kept, lambda: self._total(c, actor, asked.alone, (condition, values)), until=until)
                 page = min(page, -(-total // per) or 1)
                 rows = await _dicts(c, listing.page(condition, ordered), {**values, "per": per, "skip": (page - 1) * per})
             known = await self._marks(c, [_last(row) for row in rows])
@@ -149,12 +150,16 @@ class Reads:
         timeless = [name for name in (*VIEWS, *listing.TASK_VIEWS) if name not in listing.DATED]
         async with self._journal.read() as c:
             found = await self._kept.of(c, ("counts", *_who(actor)), lambda: listing.counted(c, actor, timeless, self._clock()), LONG_MS)
-            return found | await self._kept.of(c, ("dated", *_who(actor)), lambda: listing.counted(c, actor, listing.DATED, self._clock()))
+            return found | await self._kept.of(
+                c, ("dated", *_who(actor)), lambda: listing.counted(c, actor, listing.DATED, self._clock()), until=dated_until
+            )
 
     async def spread(self, actor: Actor, from_ms: int, to_ms: int) -> Spread:
         """How cases lie over places now; fresh: what was registered in this time, to_ms no more."""
         async with self._journal.read() as c:
-            return await self._kept.of(c, ("spread", *_who(actor), from_ms, to_ms), lambda: spread(c, actor, self._clock(), from_ms, to_ms))
+            return await self._kept.of(
+                c, ("spread", *_who(actor), from_ms, to_ms), lambda: spread(c, actor, self._clock(), from_ms, to_ms), until=dated_until
+            )
 
     async def case(self, actor: Actor, subject: str, texts: bool = True) -> Case:
         """Raises Refused case_unknown, also when the actor may not see it. texts: with the words of its lines."""
@@ -321,7 +326,7 @@ class Reads:
         """The actor's own place and the places right below it."""
         tables, office = self._shelf(), actor.office
         async with self._journal.read() as c:
-            counted = await self._kept.of(c, ("places", office, *_who(actor)), lambda: self._by_ledger(c, actor))
+            counted = await self._kept.of(c, ("places", office, *_who(actor)), lambda: self._by_ledger(c, actor), until=dated_until)
             heard = {(r.node, r.ledger): r.at_ms for r in await named(c, "select node, ledger, at_ms from peer", {})}
         made = []
         for path in (office, *tables.children(office)):

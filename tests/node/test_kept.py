@@ -1,7 +1,12 @@
 """What pages kept is true: it is asked anew when an entry came, when something was folded anew, and when its time is over."""
 
+from typing import Any
+
+from protocol.calendar import DAY_MS
+from protocol.node import listing
 from protocol.node.journal.rows import is_postgres
 from protocol.node.kept import KEPT_MS, LONG_MS, Kept
+from protocol.node.listing import DUE_MS, SOON_MS, dated_until
 from protocol.node.node import Node
 from tests.node.desk_kit import ROOT, TOWN, VILLAGE, County, dispute
 
@@ -16,7 +21,7 @@ class Asker:
         self.times += 1
         return self.times
 
-    async def of(self, key: str = "a", **more: int) -> int:
+    async def of(self, key: str = "a", **more: Any) -> int:
         async with self.node.journal.read() as c:
             return await self.kept.of(c, key, self.ask, **more)
 
@@ -67,3 +72,41 @@ async def test_a_list_that_was_paged_through_has_what_came_meanwhile(county: Cou
         assert (found.total, found.rows[0].subject) == (4, new)
         assert (await root.reads.cases(who, place=TOWN)).total == 4
     assert (await root.reads.cases(root.actor("department", "330523/u09"), text="田埂")).total == 0, "what one found is not another's"
+
+
+async def test_what_dates_decide_is_another_answer_in_the_very_moment_when_one_runs_out(county: County):
+    """Between two of these nothing is counted again, for a minute at most."""
+    root = await county.node("root")
+    operator, clock = root.actor("operator", ROOT), county.clock
+    for place, days in ((VILLAGE, 0), (TOWN, 1), (ROOT, 2)):
+        clock.pass_ms(days * DAY_MS + 17 * 60_000)
+        await root.say(dispute(place), operator)
+    dues = sorted(row.due_ms for row in (await root.reads.cases(operator, view="open")).rows if row.due_ms)
+    moments = sorted(due + 1 - ahead for due in dues for ahead in (0, SOON_MS, DUE_MS) if due + 1 - ahead > clock())
+    assert len(dues) == 3 and len(moments) > 5
+    for at in moments:
+        for ms in (at - 1, at):
+            clock.pass_ms(ms - clock())
+            async with root.journal.read() as c:
+                true = await listing.counted(c, operator, listing.DATED, ms)
+                then = await dated_until(c, ms)
+            shown = await root.reads.counts(operator)
+            assert {name: shown[name] for name in listing.DATED} == true
+            lying = (await root.reads.spread(operator, 0, 1)).values()
+            late = [sum(place.overdue for place in await root.reads.places(operator)), sum(one.overdue for one in lying)]
+            assert [true["overdue"]] * 2 == late == [(await root.reads.cases(operator, view="overdue", place=ROOT)).total, late[0]]
+            assert then == next((moment for moment in moments if moment > ms), then) > ms
+
+
+async def test_an_answer_whose_end_is_known_is_not_asked_for_anew_before(county: County):
+    root, clock = await county.node("root"), county.clock
+    asker, ends_ms = Asker(root, Kept(clock)), clock() + 3 * KEPT_MS
+
+    async def until(_c: object, _now_ms: int) -> int:
+        return ends_ms
+
+    found = []
+    for ms in (0, 3 * KEPT_MS - 1, 1):
+        clock.pass_ms(ms)
+        found.append(await asker.of(until=until))
+    assert found == [1, 1, 2]
