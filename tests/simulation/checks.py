@@ -97,9 +97,9 @@ def _is_committed(site: Site, ledger: str, origin: str, seq: int, hash_: bytes) 
     sql = "select hash from entry where ledger = ? and origin = ? and seq = ?"
     disk, key = site.disk, (ledger, origin, seq)
     if disk.is_changing:
-        if disk.before is None:
+        if not disk.has_before:
             return True  # nobody can say: there is no image of what was committed
-        rows = disk.committed_rows(sql, key)
+        _, rows = disk.look(sql, key)
     else:
         rows = disk.rows(sql, key)
     return bool(rows) and bytes(rows[0][0]) == hash_

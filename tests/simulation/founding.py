@@ -205,8 +205,8 @@ async def _found(size: Size) -> Founded:
     for node in everyone:
         await node.close()
     kept = {name: site.copy() for name, site in sites.items()}
-    for one in kept.values():
-        lend(one.image)
+    for image in (*(one.image for one in kept.values()), _empty()):
+        lend(image)
     return Founded(size, seats, kept)
 
 

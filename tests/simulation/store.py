@@ -15,19 +15,20 @@ import asyncio
 import sqlite3
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from random import Random
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from protocol import views as folding
 from protocol.node.journal import Journal, migrate
-from protocol.node.journal.rows import row_type
+from tests.simulation.result import Result
 
 PAGE_BYTES = 1024  # a whole image is 110 kB then, and copying it takes 20 µs
 STATEMENT_S_MAX, SYNC_S_MAX = 0.004, 0.02
@@ -35,6 +36,15 @@ SLOW = 0.1  # share of statements that really take time; the others only let eve
 UNSYNCED_MAX = 6  # commits that a disk that lies may forget
 _DIALECT = SimpleNamespace(name="sqlite")
 _READS = ("select", "with", "pragma", "explain")
+
+
+class _Done(msgspec.Struct):
+    """A statement of an open transaction. rows: how many it changed; None: it failed."""
+
+    sql: str
+    values: Any
+    is_many: bool
+    rows: int | None = None
 
 
 class Disk:
@@ -52,9 +62,10 @@ class Disk:
         self.connection = _lend(image) if self._lent else _connect(image)
         self._own = self.connection
         self.writer: Connection | None = None
-        self._keeps_before = False  # whether the open transaction makes an image before its first change
-        self.before: bytes | None = None  # the image as it was before the open transaction, when readers may need it
-        self._past: tuple[bytes, sqlite3.Connection] | None = None  # the same, opened: most of what an image costs is its schema
+        self._keeps_before = False  # whether readers of the open transaction may see the moment before it
+        self._before: bytes | None = None  # the image of that moment, once somebody needed it
+        self._done: list[_Done] | None = None  # what was done since then
+        self._past: tuple[bytes, sqlite3.Connection] | None = None  # an image, opened: most of what one costs is its schema
         self._readers: list[Connection] = []
         self._unsynced: deque[bytes] = deque(maxlen=UNSYNCED_MAX)
         self._writing = asyncio.Event()
@@ -64,9 +75,33 @@ class Disk:
         """As committed."""
         if not self.is_changing:
             return self.written()
-        if self.before is None:
+        before = self.before
+        if before is None:
             raise RuntimeError("an image in the middle of a transaction")
-        return self.before
+        return before
+
+    @property
+    def before(self) -> bytes | None:
+        """The image as it was before the open transaction, when readers may need it; made when it is asked for."""
+        if self._before is None and self._done is not None:
+            self._before = self._as_before(self.written)
+        return self._before
+
+    @property
+    def has_before(self) -> bool:
+        return self._before is not None or self._done is not None
+
+    def _as_before(self, look: Callable[[], Any]) -> Any:
+        """What `look` finds when the open transaction is undone; then its statements are done again, as they were."""
+        self.connection.execute("rollback to writing")
+        found, done = look(), self._done or []
+        self._done = []
+        for one in done:
+            with suppress(sqlite3.IntegrityError):  # the first time, too
+                self.run(one.sql, one.values, one.is_many)
+            if self._done[-1].rows != one.rows:
+                raise RuntimeError(f"done again it is not the same: {one.sql}")
+        return found
 
     def written(self) -> bytes:
         """What is just being written, too. The search index keeps what it was told last to itself until a savepoint or a commit."""
@@ -93,7 +128,7 @@ class Disk:
             self.counts["unsynced lost"] += 1
         self._readers.clear()
         self._unsynced.clear()
-        self.before, self._free = None, None
+        self._before = self._done = self._free = None
 
     def put_back(self, image: bytes) -> None:
         """Another image: an old backup, a copy of another disk, an empty store."""
@@ -109,9 +144,13 @@ class Disk:
         """For whoever judges, not for the node: what is committed, or, inside a transaction, what is about to be."""
         return self.connection.execute(sql, values).fetchall()
 
-    def committed_rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Inside a transaction: what was committed before it. Costs a copy of the database."""
-        return (self.opened(self.before) if self.before else _connect(None)).execute(sql, values).fetchall()
+    def look(self, sql: str, values: Any) -> tuple[list[str], list[Any]]:
+        """Columns and rows, as committed."""
+        if not self.is_changing:
+            return _asked(self.connection, sql, values)
+        if self._done is not None:
+            return self._as_before(lambda: _asked(self.connection, sql, values))
+        return _asked(self.opened(self._before or b""), sql, values)
 
     def opened(self, image: bytes) -> sqlite3.Connection:
         """For reading only: all who look at one moment share it."""
@@ -131,48 +170,59 @@ class Disk:
     def begin(self, writer: "Connection") -> None:
         if self.writer is not None:
             raise RuntimeError("two writers at once")
-        self.writer, self.before, self._free = writer, None, None
+        self.writer, self._before, self._done, self._free = writer, None, None, None
         self._keeps_before = self.chance.random() < self.overlap or self.lies
         self.connection.execute("savepoint writing")
 
     def modifies(self) -> None:
         """Before the first change: readers that already look at the database go on seeing it as it is now."""
-        if self._keeps_before:
-            self.before = self.written()
+        if self.lies:
+            self._before = self.written()
+        elif self._keeps_before:
+            self._done = []
         if self._readers:
-            self.before = self.before or self.connection.serialize()
+            self._before = self._before or self.connection.serialize()
             for reader in self._readers:
-                reader.old = self.before
+                reader.old = self._before
             self._readers.clear()
+
+    def run(self, sql: str, values: Any, many: bool) -> sqlite3.Cursor:
+        """A statement of the open transaction that may change something."""
+        run = self.connection.executemany if many else self.connection.execute
+        if self._done is None:
+            return run(sql, values)
+        done = _Done(sql, values, many)
+        self._done.append(done)
+        cursor = run(sql, values)
+        done.rows = cursor.rowcount
+        return cursor
 
     def commit(self) -> None:
         if self.lies:
-            self._unsynced.append(self.before or b"")
+            self._unsynced.append(self._before or b"")
         _end(self.connection, True)
 
     def end(self) -> None:
-        self.writer, self.before = None, None
+        self.writer = self._before = self._done = None
         if self._free is not None:
             self._free.set()
 
     async def reads(self, reader: "Connection") -> None:
         """Decides which moment the reader sees."""
         while self.is_changing:
-            if self.before is not None:
+            if self.has_before:
                 reader.old = self.before
                 return
             self._free = self._free or asyncio.Event()
             await self._free.wait()
         self._readers.append(reader)
 
-    async def committed(self) -> sqlite3.Connection:
+    async def committed(self, sql: str, values: Any) -> tuple[list[str], list[Any]]:
         """For one question: what is committed now, or once the open transaction has ended."""
-        while self.is_changing:
-            if self.before is not None:
-                return self.opened(self.before)
+        while self.is_changing and not self.has_before:
             self._free = self._free or asyncio.Event()
             await self._free.wait()
-        return self.connection
+        return self.look(sql, values)
 
     def leave(self, reader: "Connection") -> None:
         if reader in self._readers:
@@ -197,6 +247,11 @@ def _lend(image: bytes) -> sqlite3.Connection:
         _connect(image).backup(made)
     made.execute("begin")
     return made
+
+
+def _asked(connection: sqlite3.Connection, sql: str, values: Any) -> tuple[list[str], list[Any]]:
+    cursor = connection.execute(sql, values)
+    return [d[0] for d in cursor.description or ()], cursor.fetchall()
 
 
 def _end(connection: sqlite3.Connection, keeps: bool) -> None:
@@ -343,14 +398,14 @@ class Connection:
             await asyncio.sleep(wait_s)
         if not self._writes:
             return (await self._view(sql)).execute(sql, values)
-        if not _reads_only(sql):
-            if self.disk.is_full:
-                raise _full()
-            if not self.has_changed:
-                self.disk.modifies()
-                self.has_changed = True
-        run = self.disk.connection.executemany if many else self.disk.connection.execute
-        return run(sql, values)
+        if _reads_only(sql):
+            return self.disk.connection.execute(sql, values)
+        if self.disk.is_full:
+            raise _full()
+        if not self.has_changed:
+            self.disk.modifies()
+            self.has_changed = True
+        return self.disk.run(sql, values, many)
 
     async def _view(self, sql: str) -> sqlite3.Connection:
         if not _reads_only(sql):
@@ -382,8 +437,7 @@ class Asked:
             raise _readonly()
         if (wait_s := self.disk.draws_wait()) is not None:
             await asyncio.sleep(wait_s)
-        cursor = (await self.disk.committed()).execute(sql, values)
-        return [d[0] for d in cursor.description or ()], cursor.fetchall()
+        return await self.disk.committed(sql, values)
 
     async def close(self) -> None:
         pass
@@ -421,41 +475,6 @@ def _readonly() -> sqlite3.OperationalError:
 
 def _full() -> sqlite3.OperationalError:
     return _error("database or disk is full", sqlite3.SQLITE_FULL)
-
-
-class Result:
-    """All rows at once, by position, by name, or as mappings."""
-
-    def __init__(self, rows: list[tuple[Any, ...]], names: tuple[str, ...]) -> None:
-        self._names, self._plain = names, rows
-        self.returns_rows = bool(names)
-
-    def all(self) -> list[Any]:
-        return list(map(row_type(self._names)._make, self._plain))
-
-    def __iter__(self) -> Any:
-        return iter(self.all())
-
-    def first(self) -> Any:
-        return next(iter(self), None)
-
-    def scalar(self) -> Any:
-        return self._plain[0][0] if self._plain else None
-
-    def scalar_one(self) -> Any:
-        ((value,),) = self._plain
-        return value
-
-    def mappings(self) -> "Mappings":
-        return Mappings([dict(zip(self._names, row, strict=True)) for row in self._plain])
-
-
-class Mappings(list[dict[str, Any]]):
-    def all(self) -> list[dict[str, Any]]:
-        return self
-
-    def first(self) -> dict[str, Any] | None:
-        return self[0] if self else None
 
 
 async def open_journal(disk: Disk, tables: Callable[[], Any], views: Any = folding, index_later: bool = False) -> Journal:

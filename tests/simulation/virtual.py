@@ -98,40 +98,40 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _run_once(self) -> None:
         """The only place where time passes. Until it is stopped: the loop around this one has nothing else to look at."""
+        ready, timers, pop, life_of = self._ready, self._timers, heapq.heappop, LIFE
         while True:
-            self._turn()
+            while timers and timers[0][2]._cancelled:
+                pop(timers)
+            if not ready and not self._stopping:
+                if not timers:
+                    raise Escape("deadlock: every task waits and no timer is set")
+                self.now = max(self.now, timers[0][0])
+            while timers and timers[0][0] <= self.now:
+                ready.append(pop(timers)[2])
+            self.steps += len(ready)
+            if self.steps > STEPS_MAX:
+                raise Escape(f"no end after {STEPS_MAX} steps")
+            for _ in range(len(ready)):
+                handle = ready.popleft()
+                if handle._cancelled:
+                    continue
+                context = handle._context
+                life = context.get(life_of)
+                if life is None or (life._steps_left is None and not life.is_over) or life.may_go_on(handle):
+                    try:
+                        context.run(handle._callback, *handle._args)
+                    except (SystemExit, KeyboardInterrupt):
+                        raise
+                    except BaseException as error:
+                        self.call_exception_handler({"message": f"exception in {handle._callback!r}", "exception": error})
             if self._stopping:
                 return
 
-    def _turn(self) -> None:
-        ready, timers = self._ready, self._timers
-        while timers and timers[0][2]._cancelled:
-            heapq.heappop(timers)
-        if not ready and not self._stopping:
-            if not timers:
-                raise Escape("deadlock: every task waits and no timer is set")
-            self.now = max(self.now, timers[0][0])
-        while timers and timers[0][0] <= self.now:
-            ready.append(heapq.heappop(timers)[2])
-        self.steps += len(ready)
-        if self.steps > STEPS_MAX:
-            raise Escape(f"no end after {STEPS_MAX} steps")
-        for _ in range(len(ready)):
-            handle = ready.popleft()
-            if handle._cancelled:
-                continue
-            context = handle._context
-            life = context.get(LIFE)
-            if life is None or (life._steps_left is None and not life.is_over) or life.may_go_on(handle):
-                try:
-                    context.run(handle._callback, *handle._args)
-                except (SystemExit, KeyboardInterrupt):
-                    raise
-                except BaseException as error:
-                    self.call_exception_handler({"message": f"exception in {handle._callback!r}", "exception": error})
-
     def call_later(self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:
-        return self.call_at(self.now + delay, callback, *args, context=context)
+        handle = _Handle(self.now + delay, callback, args, context or copy_context())
+        self._set += 1
+        heapq.heappush(self._timers, (handle._when, self._set, handle))
+        return handle
 
     def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:
         """Of two at one time, the one that was set first."""

@@ -265,7 +265,7 @@ class World:
 
     def _put_back_later(self, step: Step, put: Callable[[Site, Kept], None]) -> None:
         site = self.sites[step.on]
-        if site.disk.writer is not None and site.disk.writer.has_changed and site.disk.before is None:
+        if site.disk.writer is not None and site.disk.writer.has_changed and not site.disk.has_before:
             site.disk.overlap = 1.0  # an image in the middle of a transaction needs the one before
             self._later(0.05, lambda: self._put_back_later(step, put))
             return
