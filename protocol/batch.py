@@ -13,10 +13,10 @@ anything else. SPEAKS is all of this version:
     dict1   the packaged dictionary (protocol/data/wire-1.zdict, trained on made-up texts by deploy/wire/dictionary.py)
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from hashlib import blake2b
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 import zstandard
@@ -33,6 +33,7 @@ WHOLE_MAX = 100  # heads that need their hash all the same; more of them are not
 SPEAKS_MAX = 32  # words of one node; what is beyond was said by a version that we can't follow anyway
 BARE, DICT1 = "bare", "dict1"
 SPEAKS: Final = (BARE, DICT1)
+_Z = TypeVar("_Z")
 DICTIONARIES: Final = {DICT1: 2_037_972_993}  # word → id in the frame; a later dictionary gets a word and an id of its own
 
 
@@ -113,7 +114,8 @@ def decode(raw: bytes, speaks: Collection[str] = SPEAKS) -> Batch:
 def pack(batch: Batch, speaks: Collection[str] = ()) -> bytes:
     """speaks: what everybody who will read it understands; of other versions' words only ours count."""
     word = next((word for word in DICTIONARIES if word in speaks), "")
-    return _framed(_compressor(word).compress(encode(batch, speaks)))
+    raw = encode(batch, speaks)
+    return _framed(_with(_compressor, word, lambda made: made.compress(raw)))
 
 
 def unpack(wire: bytes, speaks: Collection[str] = SPEAKS) -> Batch:
@@ -128,7 +130,7 @@ def unpack(wire: bytes, speaks: Collection[str] = SPEAKS) -> Batch:
         word = next((word for word, id_ in DICTIONARIES.items() if id_ == about.dict_id and word in speaks), "")
         if about.dict_id and not word:
             raise Refused("version_unknown", version=about.dict_id)
-        raw = zstandard.ZstdDecompressor(dict_data=_dictionary(word)).decompress(frame)
+        raw = _with(_decompressor, word, lambda made: made.decompress(frame))
     except zstandard.ZstdError as error:
         raise Refused("frame_broken") from error
     return decode(raw, speaks)
@@ -189,8 +191,27 @@ def _dictionary(word: str) -> zstandard.ZstdCompressionDict | None:
 
 
 def _compressor(word: str) -> zstandard.ZstdCompressor:
-    """A new one each time: pages and pump may pack in several threads."""
     return zstandard.ZstdCompressor(level=LEVEL, dict_data=_dictionary(word))
+
+
+def _decompressor(word: str) -> zstandard.ZstdDecompressor:
+    return zstandard.ZstdDecompressor(dict_data=_dictionary(word))
+
+
+_idle: dict[tuple[Callable[[str], Any], str], list[Any]] = {}  # as many as threads were packing, or reading, at once
+
+
+def _with(make: Callable[[str], _Z], word: str, work: Callable[[_Z], bytes]) -> bytes:
+    """One that nobody else uses now, since pages and pump may pack in several threads: to make one takes as long as a small batch."""
+    idle = _idle.setdefault((make, word), [])
+    try:
+        made = idle.pop()
+    except IndexError:
+        made = make(word)
+    try:
+        return work(made)
+    finally:
+        idle.append(made)
 
 
 def _sum(frame: bytes) -> bytes:

@@ -50,6 +50,7 @@ class Timing:
 
 timings: Final[dict[str, Timing]] = {kind: Timing() for kind in KINDS}
 _span: Span | None = None
+_NO_SPAN: Final = nullcontext()
 
 
 def trace(span: Span | None) -> None:
@@ -68,7 +69,7 @@ def each(kind: str, facts: Callable[..., dict[str, str | int]]) -> Callable[[F],
     def wrap(called: F) -> F:
         @wraps(called)
         async def timed(*args: Any, **named: Any) -> Any:
-            with nullcontext() if _span is None else _span(kind, _for_others(facts(*args, **named))):
+            with _NO_SPAN if _span is None else _span(kind, _for_others(facts(*args, **named))):
                 began = time.perf_counter()
                 try:
                     answer = await called(*args, **named)

@@ -45,7 +45,7 @@ async def look(journal: Journal, chance: Random, over: asyncio.Event) -> int:
         for subject, found in entries.items():
             made = Projected(views)
             made.add(found, Tables.packaged())
-            wanted = [dict(zip(made.columns["case_row"], cells, strict=True)) for cells in made.rows["case_row"]]
+            wanted = [dict(zip(made.columns("case_row"), cells, strict=True)) for cells in made.rows["case_row"]]
             here = [rows[subject]] if subject in rows else []
             assert here == wanted or (here and here[0]["title"] == WRONG), subject
         looked += 1

@@ -35,10 +35,8 @@ class Projected:
 
     def __init__(self, views: Views) -> None:
         self._views = views
-        self.columns = {name: [c.name for c in columns] for name, columns in views.TABLES.items()}
-        self._limits = {name: [c.key or c.index for c in columns] for name, columns in views.TABLES.items()}
-        self._keys = {name: [n for n, c in enumerate(columns) if c.key] for name, columns in views.TABLES.items()}
-        self.rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in self.columns}
+        self._shapes: dict[str, _Shape] = {}  # made when a table has rows: most subjects have some in two or three of twelve
+        self.rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in views.TABLES}
         self.texts: dict[str, str] = {}
 
     def add(self, entries: Sequence[Stored], tables: Any) -> None:
@@ -49,11 +47,11 @@ class Projected:
         words, found = [], defaultdict(dict)
         for sort, admitted in sorts.items():
             for table, rows in self._views.rows(sort, admitted, tables).items():
-                names, keys = self.columns[table], self._keys[table]
+                names, limits, keys = self._shape(table)
                 for row in rows:
                     cells = tuple(map(row.get, names))
                     if not _are_plain(cells):
-                        cells = tuple(map(cell, cells, self._limits[table]))
+                        cells = tuple(map(cell, cells, limits))
                     found[table][tuple([cells[n] for n in keys])] = cells  # two rows of one key cannot stand: the later one does
             words.append(self._views.search_text(sort, admitted))
         for table, some in found.items():
@@ -62,7 +60,18 @@ class Projected:
         if text:
             self.texts[entries[0].subject] = text
 
+    def columns(self, table: str) -> list[str]:
+        return self._shape(table)[0]
 
+    def _shape(self, table: str) -> "_Shape":
+        if table not in self._shapes:
+            columns = self._views.TABLES[table]
+            keys = [n for n, c in enumerate(columns) if c.key]
+            self._shapes[table] = [c.name for c in columns], [c.key or c.index for c in columns], keys
+        return self._shapes[table]
+
+
+_Shape = tuple[list[str], list[bool], list[int]]  # names of the columns, which of them are bounded, where those of the key stand
 Piece = tuple[Sequence[str], Projected]  # subjects, and what their entries come to
 
 
@@ -127,7 +136,8 @@ async def replace(connection: AsyncConnection, made: Projected, old: Sequence[st
     for (table, rows), there in zip(made.rows.items(), stands, strict=True):
         if there:
             await fetch(connection, f"delete from {table} where {where}", values)
-        await insert(connection, table, made.columns[table], rows)
+        if rows:
+            await insert(connection, table, made.columns(table), rows)
 
 
 @cache

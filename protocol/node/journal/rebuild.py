@@ -68,8 +68,8 @@ async def _mend(journal: Journal, w: Writing, subjects: Sequence[str]) -> bool:
         made.add(entries, journal.tables())
     where, values = among(c, "subject", "subjects"), {"subjects": bound(c, subjects)}
     wrong = set()
-    for table, columns in made.columns.items():
-        rows = await fetch(c, f"select {', '.join(columns)} from {table} where {where}", values)
+    for table in made.rows:
+        rows = await fetch(c, f"select {', '.join(made.columns(table))} from {table} where {where}", values)
         here, fresh = _by_subject([tuple(r) for r in rows]), _by_subject(made.rows[table])
         wrong |= {s for s in here.keys() | fresh.keys() if here.get(s) != fresh.get(s)}
     texts = {r[0]: r[1] for r in await fetch(c, f"select subject, text from search where {where}", values)}
