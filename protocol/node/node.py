@@ -102,7 +102,8 @@ class Node:
         self.outdated = asyncio.Event()  # a new epoch was opened while running: whoever runs this node closes it and opens it again
         self.servers: list[Callable[[], object]] = []  # states of nats-servers that this program runs, for the page
         self._tasks: list[asyncio.Task[None]] = []
-        self._heads: dict[tuple[str, str], LaneHead] = {}  # of all lanes, as `_elsewhere` told of them
+        self._heads: dict[tuple[str, str], LaneHead] = {}  # of all lanes, as `_elsewhere` found them last
+        self._own: dict[tuple[str, str], LaneHead] = {}  # where this program alone has brought them since, and told so
         self._marked, self._wrote = asyncio.Event(), asyncio.Event()
         self._is_left_aside = True  # something of ours may stand beside a lane and is not written anew yet
         self._witness, self._advanced = witness, set[str]()
@@ -224,6 +225,10 @@ class Node:
     # ── background ──
 
     def _note(self, lanes: Iterable[tuple[str, str]]) -> None:
+        for lane in lanes:
+            before, after = self.journal.wrote.pop(lane, (None, LaneHead()))
+            if before is not None and before == self._own.get(lane, self._heads.get(lane, LaneHead())):
+                self._own[lane] = after
         if own := {ledger for ledger, origin in lanes if origin == self.signer.origin}:
             self._advanced |= own
             self._marked.set()
@@ -358,26 +363,29 @@ class Node:
     async def _elsewhere(self) -> None:
         """The command line works on the same journal: what it wrote goes out and is shown like anything else.
 
-        What this program wrote itself is said once more, too: telling the two apart by lane misses one that both advanced. So is a day on
-        which a table begins that the county set before.
+        What this program wrote itself was told when it was written. It is told apart by the heads before and after each of its commits: of a
+        lane that both advanced all is said. So is a day on which a table begins that the county set before.
         """
         while True:
             told = await self._told_of_another()
             if self.journal.replaced:
                 self.outdated.set()
+            own, self._own = self._own, {}
             heads = await self.journal.heads()
             changed = [lane for lane, head in heads.items() if self._heads.get(lane) != head]
-            begun = self.shelf.has_next_begun
-            if (begun or any(ledger == COMMON for ledger, _ in changed)) and await follow_common(self.journal, self.shelf):
+            theirs = [lane for lane in changed if own.get(lane) != heads[lane]]
+            begun, common = self.shelf.has_next_begun, any(ledger == COMMON for ledger, _ in changed)
+            if (begun or common) and await follow_common(self.journal, self.shelf):
                 await follow(self.journal, self.shelf)
-            if changed:
+            if theirs or common:
                 await follow_ends(self.journal, self.shelf)
                 await self.forks.load()
+            if changed:
                 self.forks.changed.set()
             self._heads = heads  # not before: of a round that failed the next one still tells
-            if changed or told or begun:
+            if theirs or told or begun:
                 with self.fellows.passing_on():
-                    self.wake.commit(changed, ())
+                    self.wake.commit(theirs, ())
                     self.wake.heard()
 
     async def _owed(self) -> None:

@@ -166,11 +166,6 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
             ),
             Cut(
                 f"{NODE}.journal.journal:Journal.writing",
-                "yield Writing(c, self.views, self.tables, self._later)\n",
-                "w = Writing(c, self.views, self.tables, self._later)\n            yield w\n",
-            ),
-            Cut(
-                f"{NODE}.journal.journal:Journal.writing",
                 'killpoints.reach("journal.committed")\n',
                 'killpoints.reach("journal.committed")\n'
                 "            for piece in getattr(w, 'late', []):\n"

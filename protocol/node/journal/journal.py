@@ -52,6 +52,7 @@ class Journal:
         self.damaged = self.replaced = False
         self._healed: Sequence[Any] = ()
         self.url, self.key = "", b""
+        self.wrote: dict[tuple[str, str], tuple[LaneHead | None, LaneHead]] = {}  # lane → from where to where this program has brought it
 
     @classmethod
     async def open(
@@ -177,12 +178,19 @@ class Journal:
                 if is_postgres(c):
                     await fetch(c, "select pg_advisory_xact_lock_shared(:key)", {"key": SINCE_BARRIER})
                     await self._hold_against_heal(c)
-                yield Writing(c, self.views, self.tables, self._later)
+                yield (w := Writing(c, self.views, self.tables, self._later))
                 killpoints.reach("journal.commit")
                 await _to_the_end(c.commit())
                 killpoints.reach("journal.committed")
+                self._note(w)
         if self._checkpoint:
             self._checkpoint.committed()
+
+    def _note(self, w: Writing) -> None:
+        """Of commits between which nobody else wrote into a lane: from the first to the last of them. Whoever takes note deletes it."""
+        for lane, (before, after) in w.moved().items():
+            earlier = self.wrote.get(lane)
+            self.wrote[lane] = (earlier[0] if earlier and earlier[1] == before else before, after)
 
     async def _hold_against_heal(self, c: AsyncConnection) -> None:
         """A connection that was made anew may lead to tables that a heal made meanwhile: nobody goes on from what he remembers of the others."""
@@ -315,7 +323,7 @@ class Journal:
 
 async def _to_the_end(commit: Any) -> None:
     """A page that is closed meanwhile, however often it says so, must not leave a connection half way through a commit."""
-    task, left = asyncio.ensure_future(commit), None
+    task, left = asyncio.create_task(commit), None
     while not task.done():
         try:
             await asyncio.wait({task})

@@ -44,13 +44,17 @@ class Writing:
         self._appended: set[str] = set()  # subjects of what `append` wrote
         self._locked: set[int] = set()
         self._was_cut = False
-        self.moved: set[tuple[str, str]] = set()  # lanes that have advanced
+        self.began: dict[tuple[str, str], LaneHead | None] = {}  # lane that has advanced → its head before; None: it was cut
         self.touched: set[str] = set()  # subjects that were projected
 
     # ── lanes ──
     async def lane_head(self, ledger: str, origin: str) -> LaneHead:
         """The last entry of a lane as of this transaction; seq 0 when it is empty. Held until the transaction ends."""
         return (await self.lane_heads([(ledger, origin)]))[ledger, origin]
+
+    def moved(self) -> dict[tuple[str, str], tuple[LaneHead | None, LaneHead]]:
+        """Lane → its head before this transaction and its head now, of those that have advanced."""
+        return {lane: (before, self._heads[lane]) for lane, before in self.began.items()}
 
     async def lane_heads(self, lanes: Iterable[tuple[str, str]]) -> dict[tuple[str, str], LaneHead]:
         """The same of many lanes, in one or two statements."""
@@ -111,8 +115,9 @@ class Writing:
         return fresh, heads
 
     def _note(self, fresh: Sequence[Stored], heads: dict[tuple[str, str], LaneHead]) -> None:
+        for e in fresh:
+            self.began.setdefault((e.ledger, e.origin), self._heads[e.ledger, e.origin])
         self._heads = heads
-        self.moved |= {(e.ledger, e.origin) for e in fresh}
         for e in fresh:
             if e.subject in self._known:
                 self._known[e.subject].append(e)
@@ -129,7 +134,7 @@ class Writing:
         self._heads[ledger, origin] = head
         row = {"ledger": ledger, "origin": origin, "seq": head.seq, "hash": head.hash, "signed_seq": head.signed_seq}
         await run(self.connection, _UPSERT_LANE, [row])
-        self.moved.add((ledger, origin))
+        self.began[ledger, origin] = None
         self._known.clear()
         self._begun.clear()
         self._was_cut = True
