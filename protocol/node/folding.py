@@ -22,7 +22,7 @@ from protocol.node.journal import Journal, migrate
 from protocol.node.journal.rebuild import fill, rebuild
 from protocol.node.journal.rows import index_names, is_postgres
 from protocol.node.listing import GONE, INDICES, SEARCH, STATISTICS
-from protocol.node.shelf import Owed, Shelf, Stale, ended_of, ends_folded, ends_known, note_ends
+from protocol.node.shelf import Owed, Shelf, Stale, ended_of, ends_noted, note_ends
 from protocol.place import covers
 from protocol.tables import Tables
 
@@ -149,7 +149,7 @@ async def fold_ended(journal: Journal, shelf: Shelf) -> None:
         for (ledger, origin), seq in after.items():
             await _project(journal, await _written_after(journal, ledger, origin, seq, posts))
         async with journal.writing() as w:
-            known, folded = await ends_known(journal), await ends_folded(journal)
+            known, folded = await ends_noted(journal)
             gone = stale.keys() - (shelf.ends or {}).keys()
             await note_ends(w, {key: raw for key, raw in known.items() if key not in gone}, (folded | stale.keys()) - gone)
 

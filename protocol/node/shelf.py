@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -70,19 +70,18 @@ class Ended(NamedTuple):
     of: str
 
 
+_NONE: Final = msgspec.msgpack.encode([])
 Ends = dict[tuple[str, str], bytes]  # (post, item) → its limits, packed
 
 
-async def ends_known(journal: Journal) -> Ends:
-    """Ends by which anything here may have been folded, also those that count no more."""
-    raw = await journal.local(ENDS_KNOWN)
-    return {(post, item): limits for post, item, limits in msgspec.msgpack.decode(raw, type=list[tuple[str, str, bytes]])} if raw else {}
-
-
-async def ends_folded(journal: Journal) -> set[tuple[str, str]]:
-    """(post, item) of the ends by which everything here was folded already; a rebuild forgets them."""
-    raw = await journal.local(ENDS_FOLDED)
-    return set(msgspec.msgpack.decode(raw, type=list[tuple[str, str]])) if raw else set()
+async def ends_noted(journal: Journal) -> tuple[Ends, set[tuple[str, str]]]:
+    """(Ends by which anything here may have been folded, also those that count no more; (post, item) of those by which everything here was
+    folded already: a rebuild forgets them)."""
+    sql = "select name, value from local where name in (:known, :folded)"
+    raw = {row[0]: bytes(row[1]) for row in await journal.select(sql, {"known": ENDS_KNOWN, "folded": ENDS_FOLDED})}
+    known = msgspec.msgpack.decode(raw.get(ENDS_KNOWN) or _NONE, type=list[tuple[str, str, bytes]])
+    folded = msgspec.msgpack.decode(raw.get(ENDS_FOLDED) or _NONE, type=list[tuple[str, str]])
+    return {(post, item): limits for post, item, limits in known}, set(folded)
 
 
 async def note_ends(w: Writing, known: Ends, folded: Iterable[tuple[str, str]]) -> None:
@@ -186,7 +185,7 @@ class Shelf:
         """
         async with journal.read() as c:
             rows: Ends = {(row[0], row[1]): bytes(row[2]) for row in await fetch(c, "select post, item, limits from ended_row")}
-        known, folded, before = await ends_known(journal), await ends_folded(journal), self.ends
+        (known, folded), before = await ends_noted(journal), self.ends
         if rows.keys() - known.keys():  # noted first: killed later, it is known that something may have been folded by it
             async with journal.writing() as w:
                 await note_ends(w, known | rows, folded)
