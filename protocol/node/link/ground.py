@@ -1,7 +1,7 @@
 """What all parts of the pump stand on: the neighbours, the lane heads as committed, the peers, and what is to be kept of them.
 
 Heads are read from the journal after each commit, never taken from what was sent or received: a Have speaks of the disk.
-Receipts and refusals are written together, at once when there is time and in one transaction when there is not. A fault of a
+Receipts and refusals are written together: the first at once, what comes in the moment after it in one transaction. A fault of a
 loop is logged, counted, shown on the page, and the loop begins again: the pump never stops.
 """
 
@@ -24,6 +24,7 @@ from protocol.node.link.peers import Peers
 from protocol.problem import Refused
 
 AGAIN_S = 1.0
+KEEPS_S = 0.05  # between two writes of receipts: each waits for the disk, and saves wait for their turn behind it
 FOLLOWS_S = 0.2  # so often at most a program that does not lead tells its pages what was heard
 WITNESS_MS = 60_000  # an unchanged Have is written again so seldom
 SAMPLE_BYTES_MAX = 65_536
@@ -82,7 +83,7 @@ class Ground:
             return await self.link.request(subject, body, min(most_s, until - loop.time()))
 
         while loop.time() < until:
-            asked = asyncio.ensure_future(sent())
+            asked = asyncio.create_task(sent())
             self._asking.setdefault(node, {})[asked] = None
             try:
                 await asyncio.wait({asked})
@@ -196,7 +197,7 @@ class Ground:
                 self._keep.set()
                 continue
             self.wake.heard()
-            await asyncio.sleep(AGAIN_S if not haves else 0)  # a flood of refused messages costs one write a second
+            await asyncio.sleep(KEEPS_S if haves else AGAIN_S)  # a flood of refused messages costs one write a second
 
     def lead(self) -> None:
         self._keep.set()
