@@ -132,7 +132,12 @@ def _read(asks: msgspec.msgpack.Decoder[Any], raw: bytes) -> Any:
 
 async def piece(journal: Any, ledger: str, origin: str, after: int, limit: int) -> Batch | None:
     """A batch of the lane after `after`, cut at a signature; None when there is nothing to give."""
-    rows: list[Any] = []
+    return (await piece_or_rest(journal, ledger, origin, after, limit))[0]
+
+
+async def piece_or_rest(journal: Any, ledger: str, origin: str, after: int, limit: int) -> tuple[Batch | None, bool]:
+    """The same, and whether it is all there was."""
+    rows, whole = list[Any](), True
     prev, size, signed = b"" if after else START, 0, False
     while len(rows) < BATCH_ENTRIES_MAX and size < BATCH_BYTES_MAX and not (signed and len(rows) >= limit):
         want = min(ROWS_AT_ONCE, BATCH_ENTRIES_MAX - len(rows), limit - len(rows) if len(rows) < limit else ROWS_AT_ONCE)
@@ -141,11 +146,12 @@ async def piece(journal: Any, ledger: str, origin: str, after: int, limit: int) 
         whole = len(more) == want + one
         if one:
             if not more:
-                return None
+                return None, True
             prev, more = bytes(more[0].hash), more[1:]
         rows += more
         size += sum(len(row.head_bytes) + len(row.body or b"") for row in more)
         signed = signed or any(row.signature for row in more)
         if not whole:
             break
-    return batches.cut(rows, ledger, origin, after, prev, limit) if rows else None
+    made = batches.cut(rows, ledger, origin, after, prev, limit) if rows else None
+    return made, not whole and (made is None or made.last == after + len(rows))

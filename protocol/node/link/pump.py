@@ -26,7 +26,7 @@ from protocol.node import killpoints, observe
 from protocol.node.bodies import Counts
 from protocol.node.forks import Forks
 from protocol.node.link import parts, subjects
-from protocol.node.link.answers import Answers, piece
+from protocol.node.link.answers import Answers, piece_or_rest
 from protocol.node.link.branches import Branches
 from protocol.node.link.catchup import WORKERS, WORKERS_SHARED, CatchUp
 from protocol.node.link.claims import Claims
@@ -253,7 +253,11 @@ class Pump:
         if not ground.link.is_connected or not ground.leads():
             return False
         speaks = ground.peers.speaks(ledger, ground.speaks)
-        while got := await piece(ground.journal, ledger, origin, after, BATCH_ENTRIES_MAX):
+        is_all = False
+        while not is_all:
+            got, is_all = await piece_or_rest(ground.journal, ledger, origin, after, BATCH_ENTRIES_MAX)
+            if got is None:
+                break
             killpoints.reach("link.publish")
             if got.last - began > BACKLOG_MAX or not await ground.link.publish(
                 subjects.live(ledger, ground.certificate.node), batches.pack(got, speaks)
@@ -305,7 +309,9 @@ class Pump:
                 continue
             now = asyncio.get_running_loop().time()
             for ledger in self._ground.ledgers():
-                repeat = self._repeats.setdefault(ledger, _Repeat(now))
+                repeat = self._repeats.get(ledger)
+                if repeat is None:
+                    repeat = self._repeats[ledger] = _Repeat(now)
                 if now - repeat.last < repeat.pause:
                     continue
                 unreceived = self._ground.peers.is_unreceived(ledger, self._ground.heads.get(ledger, {}))
