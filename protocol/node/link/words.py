@@ -47,19 +47,20 @@ class Words:
     async def work(self) -> None:
         """For ever."""
         while True:
+            self._poke.clear()  # before: what commits meanwhile is looked through after it
             lost = await self._look() if self._ground.leads() and self._ground.link.is_connected else []
             for one in lost:
                 await self._fetch(one)
-            self._poke.clear()
+            was_early = self._since and not self._catchup.is_done
             try:
-                async with asyncio.timeout(REST_S_MIN if lost else LOOK_S):
+                async with asyncio.timeout(REST_S_MIN if lost or was_early else LOOK_S):
                     await self._poke.wait()
             except TimeoutError:
                 pass
 
     async def _look(self) -> list[Lost]:
         """What is due now, after all that the ledgers lack: an erasure may be among it."""
-        if not self._catchup.is_done or not (self._since or self._rests or self._poke.is_set()):
+        if not self._catchup.is_done or not (self._since or self._rests):
             return []
         self._since = False
         lost = await lacking(self._ground.journal, self._counts)
