@@ -5,9 +5,8 @@ from collections.abc import Callable
 from protocol import calendar
 from protocol.calendar import DAY_MS
 from protocol.commands import ConveneUnits, TakeUpDispute
-from tests.edge.rig import Rig
+from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, nodes_of
-from tests.edge.test_today_browser import signed_in
 from tests.kit.browser import DESK, PHONE, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
@@ -32,7 +31,7 @@ def test_two_weeks_day_by_day(open_page: Callable, nodes: Served):
     from playwright.sync_api import expect
 
     day, hour = nodes.do(convened)
-    page = signed_in(open_page(nodes.url["town"] + "/sign-in", DESK), "shen", "/calendar")
+    page = open_page(nodes.url["town"] + "/calendar", DESK, who=("shen", PASSWORD))
     cell = page.locator(".days > li").filter(has=page.locator(f"time[datetime='{day}']"))
     expect(cell).to_contain_text("联调")
     expect(cell).to_contain_text(hour)

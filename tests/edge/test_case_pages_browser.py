@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from protocol.commands import AddParty, CorrectParty, Party, WriteOpinion
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, served
-from tests.kit.browser import DESK, PHONE, look, sign_in
+from tests.kit.browser import DESK, PHONE, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 
@@ -34,15 +34,14 @@ async def case_with_all(r: Rig) -> str:
     return subject
 
 
-def signed_in(rig: Served, open_page, kind: str, account: str, size) -> Page:
-    return sign_in(open_page(f"{rig.url[kind]}/sign-in", size), account, PASSWORD)
+def signed_in(rig: Served, open_page, kind: str, account: str, size, path: str) -> Page:
+    return open_page(rig.url[kind] + path, size, who=(account, PASSWORD))
 
 
 @pytest.mark.parametrize(("size", "end"), SIZES)
 def test_an_opinion_is_written_and_marked_and_words_are_erased(rig: Served, open_page, size, end):
     subject = rig.do(case_with_all)
-    page = signed_in(rig, open_page, "root", "fang", size)
-    page.goto(f"{rig.url['root']}/cases/{subject}")
+    page = signed_in(rig, open_page, "root", "fang", size, f"/cases/{subject}")
     page.locator("#step-WriteOpinion summary").click()
     page.fill("#WriteOpinion-text", "有集访苗头，先稳住。")
     look(page, f"opinion{end}")
@@ -66,8 +65,7 @@ def test_an_opinion_is_written_and_marked_and_words_are_erased(rig: Served, open
 @pytest.mark.parametrize(("size", "end"), SIZES)
 def test_parties_a_proof_and_the_way_to_seal(rig: Served, open_page, size, end):
     subject = rig.do(case_with_all)
-    page = signed_in(rig, open_page, "village", "wangfang", size)
-    page.goto(f"{rig.url['village']}/cases/{subject}")
+    page = signed_in(rig, open_page, "village", "wangfang", size, f"/cases/{subject}")
     page.get_by_role("link", name="更正、增减").click()
     page.locator("#party-p1 > summary").click()
     page.fill("#p1-party_address", "三组 12 号")
@@ -95,8 +93,7 @@ def test_a_lost_password_is_helped_by_telephone(rig: Served, open_page, size, en
     lost.get_by_role("button", name="要一串字母").click()
     challenge = lost.locator(".once").inner_text()
     look(lost, f"recover{end}")
-    helper = signed_in(rig, open_page, "town", "shen", size)
-    helper.goto(f"{rig.url['town']}/people")
+    helper = signed_in(rig, open_page, "town", "shen", size, "/people")
     look(helper, f"people-township{end}")
     helper.get_by_role("link", name="帮下级找回密码").click()
     helper.select_option("[name=node]", "nvill2222")

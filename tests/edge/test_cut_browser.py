@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.edge.rig import PASSWORD
 from tests.edge.served import Served, nodes_of
 from tests.kit import browser
-from tests.kit.browser import DESK, PHONE, look, sign_in
+from tests.kit.browser import DESK, PHONE, look
 from tests.kit.machine import needs_chromium
 
 pytestmark = needs_chromium
@@ -19,7 +19,7 @@ TYPED = "两家的水沟堵了，都说是对方倒的土。"
 
 @pytest.fixture
 def desk(open_page: Callable, nodes: Served) -> Page:
-    page = sign_in(open_page(nodes.url["village"] + "/sign-in", DESK), "wangfang", PASSWORD)
+    page = open_page(nodes.url["village"] + "/", DESK, who=("wangfang", PASSWORD))
     nodes.do(lambda rig: rig.log("village"))
     expect(page.locator("#rows")).to_contain_text("叶根土")  # its stream is open
     page.fill("#party_name", "罗小妹")

@@ -24,7 +24,7 @@ nodes = nodes_of("village", "town")
 def sign_in(open_page: Callable, nodes: Served) -> Callable:
     def signed_in(kind: str, size: dict, account: str = ""):
         account = account or {"village": "wangfang", "town": "shen"}[kind]
-        return browser.sign_in(open_page(nodes.url[kind] + "/sign-in", size), account, PASSWORD)
+        return open_page(nodes.url[kind] + "/", size, who=(account, PASSWORD))
 
     return signed_in
 
@@ -37,10 +37,10 @@ def type_in(page, *words: str) -> None:
         page.keyboard.insert_text(text)
 
 
-def test_a_clerk_logs_by_keyboard_and_watches_it_arrive(sign_in: Callable, nodes: Served):
+def test_a_clerk_logs_by_keyboard_and_watches_it_arrive(open_page: Callable, nodes: Served):
     from playwright.sync_api import expect
 
-    desk = sign_in("village", DESK)
+    desk = browser.sign_in(open_page(nodes.url["village"] + "/sign-in", DESK), "wangfang", PASSWORD)
     look(desk, "desk-empty")
     expect(desk.locator("#link-state")).to_have_text("离线")
     desk.keyboard.press("F2")

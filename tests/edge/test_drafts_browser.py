@@ -29,9 +29,9 @@ nodes = nodes_of("village", after=another_clerk)
 
 @pytest.fixture
 def desk(open_page: Callable, nodes: Served):
-    page = open_page(nodes.url["village"] + "/sign-in", DESK)
+    page = open_page(nodes.url["village"] + "/", DESK, who=("wangfang", PASSWORD))
     page.on("dialog", lambda dialog: dialog.accept())  # the page asks before it is left
-    return sign_in(page, "wangfang", PASSWORD)
+    return page
 
 
 def typed(desk) -> str:
@@ -99,7 +99,7 @@ def test_it_is_there_in_a_new_browser_after_signing_out(desk, nodes, open_page: 
     desk.wait_for_url("**/sign-in*")
     assert WORDS not in in_browser(desk)
     desk.close()
-    other = sign_in(open_page(nodes.url["village"] + "/sign-in", DESK), "wangfang", PASSWORD)
+    other = open_page(nodes.url["village"] + "/", DESK, who=("wangfang", PASSWORD))
     expect(other.locator("#account")).to_have_value(WORDS)
     expect(other.locator("#log")).to_contain_text("上次没写完的还在")
     other.get_by_role("button", name="不要了，清空").click()

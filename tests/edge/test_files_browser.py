@@ -11,7 +11,7 @@ from protocol.node.link.fetching import FULL, LEFT, NOBODY, OFFLINE
 from protocol.node.web.files import FILES_MAX
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, nodes_of
-from tests.kit.browser import DESK, PHONE, look, sign_in
+from tests.kit.browser import DESK, PHONE, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 
@@ -54,8 +54,7 @@ async def from_the_town(rig: Rig) -> tuple[str, str, str]:
 def test_what_is_more_than_a_form_takes_is_named_and_not_sent(open_page: Callable, nodes: Served, size):
     from playwright.sync_api import expect
 
-    page = sign_in(open_page(nodes.url["village"] + "/sign-in", size), "wangfang", PASSWORD)
-    page.goto(nodes.url["village"] + "/cases/new")
+    page = open_page(nodes.url["village"] + "/cases/new", size, who=("wangfang", PASSWORD))
     files = [{"name": f"沟 {n}.png", "mimeType": "image/png", "buffer": picture(4 + n)} for n in range(FILES_MAX + 2)]
     page.locator("#party_name").fill("叶根土")
     page.locator("#account").fill("两家的水沟堵了，都说是对方倒的土。")
@@ -94,9 +93,7 @@ def test_the_small_picture_is_there_and_the_full_one_opens_by_itself_when_it_has
     from playwright.sync_api import expect
 
     subject, full, thumb = nodes.do(from_the_town)
-    page = open_page(nodes.url["village"] + "/sign-in", size)
-    sign_in(page, "wangfang", PASSWORD)
-    page.goto(f"{nodes.url['village']}/cases/{subject}")
+    page = open_page(f"{nodes.url['village']}/cases/{subject}", size, who=("wangfang", PASSWORD))
     image = page.locator("#files img")
     image.scroll_into_view_if_needed()
     expect(image).to_have_attribute("src", f"/files/{subject}/{thumb}")

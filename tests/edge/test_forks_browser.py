@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from protocol.problem import Refused
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, served
-from tests.kit.browser import DESK, PHONE, look, sign_in
+from tests.kit.browser import DESK, PHONE, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import VILLAGE, batch_of, dispute
 
@@ -36,13 +36,9 @@ async def forked(rig: Rig) -> None:
     here.node.stopped, here.node.folder = (lambda: "node_forked"), rig.county.folder / "village"  # as the program says it
 
 
-def signed_in(village: Served, open_page, size) -> Page:
-    return sign_in(open_page(f"{village.url['village']}/sign-in", size), "wangfang", PASSWORD)
-
-
 @pytest.mark.parametrize(("size", "end"), [(DESK, ""), (PHONE, "-390")])
 def test_both_histories_are_read_and_one_entry_is_contested_one_adopted(village: Served, open_page, size, end):
-    page = signed_in(village, open_page, size)
+    page = open_page(f"{village.url['village']}/", size, who=("wangfang", PASSWORD))
     expect(page.get_by_role("alert")).to_contain_text("这台电脑的数据被复制过")
     page.goto(f"{village.url['village']}/link")
     expect(page.get_by_role("heading", name="用新的登记码恢复使用")).to_be_visible()
@@ -68,7 +64,7 @@ def test_both_histories_are_read_and_one_entry_is_contested_one_adopted(village:
 
 @pytest.mark.parametrize("scripts", [True, False])
 def test_a_key_in_a_reason_decides_nothing(village: Served, open_page, scripts):
-    page = sign_in(open_page(f"{village.url['village']}/sign-in", DESK, java_script_enabled=scripts), "wangfang", PASSWORD)
+    page = open_page(f"{village.url['village']}/", DESK, who=("wangfang", PASSWORD), java_script_enabled=scripts)
     village.rig.nodes["village"].node.stopped = lambda: ""
     page.goto(f"{village.url['village']}/forks")
     second = page.locator(".sides > div").nth(1)

@@ -10,7 +10,7 @@ from protocol.node import healing
 from protocol.node.healing import Gap, Healing
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, served
-from tests.kit.browser import DESK, PHONE, look, picture, sign_in
+from tests.kit.browser import DESK, PHONE, look, picture
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import START_MS, TOWN, VILLAGE, signing_key
 
@@ -40,14 +40,13 @@ async def lost(rig: Rig) -> None:
     await rig.deliver("root", "town")
 
 
-def signed_in(served_: Served, open_page, size, kind: str = "town", account: str = "shen") -> Page:
-    return sign_in(open_page(f"{served_.url[kind]}/sign-in", size), account, PASSWORD)
+def signed_in(served_: Served, open_page, size, kind: str = "town", account: str = "shen", path: str = "/") -> Page:
+    return open_page(served_.url[kind] + path, size, who=(account, PASSWORD))
 
 
 @pytest.mark.parametrize(("size", "end"), SIZES)
 def test_a_lost_computer_is_shown_with_the_numbers_that_are_gone_and_with_whom_to_ask(town: Served, open_page, size, end):
-    page = signed_in(town, open_page, size)
-    page.goto(f"{town.url['town']}/link")
+    page = signed_in(town, open_page, size, path="/link")
     page.get_by_role("link", name="没有送出的条目").click()
     card = page.locator("#lost-nvill2222")
     expect(card).to_contain_text("丢失 2 条")

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.edge.rig import PASSWORD
 from tests.edge.served import Served, nodes_of
-from tests.kit.browser import DESK, PHONE, picture, sign_in
+from tests.kit.browser import DESK, PHONE, picture
 from tests.kit.machine import needs_chromium
 
 pytestmark = needs_chromium
@@ -19,9 +19,9 @@ ON_PAPER = "(selector) => [...document.querySelectorAll(selector)].filter((e) =>
 
 @pytest.fixture
 def desk(open_page: Callable, nodes: Served) -> Page:
-    page = open_page(nodes.url["village"] + "/sign-in", DESK)
+    page = open_page(nodes.url["village"] + "/", DESK, who=("wangfang", PASSWORD))
     page.context.add_init_script(COUNTED)
-    return sign_in(page, "wangfang", PASSWORD)
+    return page
 
 
 @pytest.mark.parametrize(("path", "label", "shown"), [("/cases/{}", "打印这一页", "叶根土"), ("/calendar", "打印", "日程")])

@@ -14,7 +14,7 @@ from tests.edge.served import Served, nodes_of
 from tests.hub_pages.world import PASSWORD as HUB_PASSWORD
 from tests.hub_pages.world import Hub, register
 from tests.hub_pages.world import served as hub_served
-from tests.kit.browser import DESK, PHONE, look, sign_in
+from tests.kit.browser import DESK, PHONE, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import ROOT as TOP
 from tests.node.desk_kit import VILLAGE, dispute, new_id
@@ -66,8 +66,7 @@ def holds(page: Page, name: str) -> None:
 @pytest.mark.parametrize("width", [1440, 1100, 390])
 def test_tab_goes_through_a_case_as_it_is_drawn(open_page: Callable, nodes: Served, width: int):
     subject = nodes.do(lambda rig: rig.log("village"))
-    page = sign_in(open_page(nodes.url["village"] + "/sign-in", {**DESK, "width": width}), "wangfang", PASSWORD)
-    page.goto(f"{nodes.url['village']}/cases/{subject}")
+    page = open_page(f"{nodes.url['village']}/cases/{subject}", {**DESK, "width": width}, who=("wangfang", PASSWORD))
     boxes = [page.locator(f"main.case > {area}").bounding_box() for area in AREAS]
     drawn = sorted(range(len(AREAS)), key=lambda n: (n != 0, boxes[n]["x"], boxes[n]["y"]))
     page.locator("#main").focus()
@@ -82,7 +81,7 @@ def test_tab_goes_through_a_case_as_it_is_drawn(open_page: Callable, nodes: Serv
 def test_pages_of_a_desk_hold_long_names_and_twice_the_size(open_page: Callable, nodes: Served, size, end: str):
     subject = nodes.do(long_named)
     url = nodes.url["village"]
-    page = sign_in(sized(open_page(url + "/sign-in", size), end), "wangfang", PASSWORD)
+    page = sized(open_page(url + "/", size, who=("wangfang", PASSWORD)), end)
     for path, name in (("/desk", "desk"), ("/today", "today"), (f"/cases/{subject}", "case"), ("/cases", "list"), ("/cases/new", "log")):
         page.goto(url + path)
         holds(page, f"long-{name}{end}")
@@ -108,7 +107,7 @@ async def long_county(hub: Hub) -> tuple[str, str, list[str]]:
 def test_pages_of_a_county_hold_long_names_and_twice_the_size(open_page: Callable, tmp_path, size, end: str):
     with hub_served(tmp_path) as (url, hub, run):
         case, task, cadres = run(long_county(hub))
-        page = sign_in(sized(open_page(f"{url}/sign-in", size), end), "operator", HUB_PASSWORD)
+        page = sized(open_page(f"{url}/", size, who=("operator", HUB_PASSWORD)), end)
         expect(page.locator("#board-rows")).to_contain_text(masked_name(UNBROKEN))
         holds(page, f"long-board{end}")
         both = [
@@ -135,7 +134,7 @@ CLOSE = 24  # px: middles of what stands in one line
 
 @pytest.mark.parametrize("width", [1440, 1093, 390])
 def test_tab_goes_through_the_head_of_a_page_as_it_is_drawn(open_page: Callable, nodes: Served, width: int):
-    page = sign_in(open_page(nodes.url["town"] + "/sign-in", DESK), "shen", PASSWORD)
+    page = open_page(nodes.url["town"] + "/", DESK, who=("shen", PASSWORD))
     page.set_viewport_size({**DESK, "width": width})  # as it is turned, or made smaller, while it is open
     expect(page.locator("header.bar > :last-child")).to_have_class("who" if width == 1440 else "nav")
     boxes = [part.bounding_box() for part in page.locator("header.bar > *").all()]
@@ -152,7 +151,7 @@ def test_tab_goes_through_the_head_of_a_page_as_it_is_drawn(open_page: Callable,
 
 @pytest.mark.parametrize("size", [DESK, PHONE])
 def test_the_villages_come_after_what_is_done_at_a_desk(open_page: Callable, nodes: Served, size):
-    page = sign_in(open_page(nodes.url["town"] + "/sign-in", size), "shen", PASSWORD)
+    page = open_page(nodes.url["town"] + "/", size, who=("shen", PASSWORD))
     parts = page.locator("main > *:not(.hidden)").all()
     assert parts[-1].get_attribute("id") == "places-card"
     look(page, f"desk-below-{size['width']}")
@@ -172,9 +171,8 @@ FILLED = """(words) => {
 @pytest.mark.parametrize(("language", "width"), [("zh", 1366), ("zh", 1440), ("en", 1440)])
 def test_the_menu_of_a_county_is_one_line(open_page: Callable, tmp_path, language: str, width: int):
     with hub_served(tmp_path) as (url, _, _):
-        page = open_page(f"{url}/sign-in", {**DESK, "width": width})
+        page = open_page(f"{url}/", {**DESK, "width": width}, who=("operator", HUB_PASSWORD))
         page.context.add_cookies([{"name": LANGUAGE, "value": language, "url": url}])
-        sign_in(page, "operator", HUB_PASSWORD)
         page.goto(f"{url}/tasks")
         expect(page.locator("#nav a")).to_have_count(10)
         page.evaluate(FILLED, {"zh": "已连接 · 全部送达", "en": "Linked · all delivered"}[language])

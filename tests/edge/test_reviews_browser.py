@@ -11,7 +11,7 @@ from tests.edge.handed_in import hand_in, put_out
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, served
 from tests.edge.test_losses_browser import signed_in
-from tests.kit.browser import DESK, PHONE, look, picture, sign_in
+from tests.kit.browser import DESK, PHONE, look, picture
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 
@@ -33,8 +33,7 @@ async def _handed(rig: Rig) -> None:
 
 @pytest.mark.parametrize(("size", "end"), [(DESK, ""), (PHONE, "-390")])
 def test_a_computers_unsent_work_is_taken_over(town: Served, open_page, size, end):
-    page = signed_in(town, open_page, size, "again", "wangfang")
-    page.goto(f"{town.url['again']}/link")
+    page = signed_in(town, open_page, size, "again", "wangfang", "/link")
     page.get_by_role("link", name="去核对").click()
     expect(page.locator(".line")).to_have_count(5)
     look(page, f"reviews{end}")
@@ -61,8 +60,7 @@ def waiting(town: Served) -> int:
 
 @pytest.mark.parametrize("scripts", [True, False])
 def test_a_key_in_a_reason_decides_nothing(town: Served, open_page, scripts):
-    page = sign_in(open_page(f"{town.url['again']}/sign-in", DESK, java_script_enabled=scripts), "wangfang", PASSWORD)
-    page.goto(f"{town.url['again']}/reviews")
+    page = open_page(f"{town.url['again']}/reviews", DESK, who=("wangfang", PASSWORD), java_script_enabled=scripts)
     line = page.locator(".line").first
     reason = line.get_by_placeholder("理由")
     reason.fill("不是我们办的")
@@ -85,8 +83,7 @@ def test_a_key_in_a_reason_decides_nothing(town: Served, open_page, scripts):
 
 
 def test_a_refused_reason_stands_at_its_line(town: Served, open_page):
-    page = signed_in(town, open_page, DESK, "again", "wangfang")
-    page.goto(f"{town.url['again']}/reviews")
+    page = signed_in(town, open_page, DESK, "again", "wangfang", "/reviews")
     page.locator(".line").nth(1).get_by_role("button", name="不采纳").click()
     line = page.locator(".line").nth(1)
     expect(line.get_by_role("alert")).to_contain_text("不采纳请另写理由")
@@ -115,8 +112,7 @@ def test_what_prevailed_stands_beside_what_was_set_aside(tmp_path, open_page, si
 
 def _beside(town: Served, open_page, size, end: str) -> None:
     subject = town.do(_crossed)
-    page = signed_in(town, open_page, size, "town", "shen")
-    page.goto(f"{town.url['town']}/cases/{subject}")
+    page = signed_in(town, open_page, size, path=f"/cases/{subject}")
     won = page.locator("#timeline .line.aside .won")
     expect(won).to_contain_text("先不要签")
     look(page, f"case-prevailed{end}")

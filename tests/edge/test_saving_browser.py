@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.edge.rig import PASSWORD
 from tests.edge.served import Served, nodes_of
-from tests.kit.browser import DESK, PHONE, look, sign_in
+from tests.kit.browser import DESK, PHONE, look
 from tests.kit.machine import needs_chromium
 
 pytestmark = needs_chromium
@@ -67,7 +67,7 @@ def slow(nodes: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
 
 @pytest.fixture
 def page(open_page: Callable, nodes: Served) -> Page:
-    return sign_in(open_page(nodes.url["village"] + "/sign-in", DESK), "wangfang", PASSWORD)
+    return open_page(nodes.url["village"] + "/", DESK, who=("wangfang", PASSWORD))
 
 
 def test_a_slow_save_says_so_goes_out_once_and_is_saved(page: Page, nodes: Served, slow: Slow):

@@ -8,7 +8,7 @@ from playwright.sync_api import Route, expect
 from protocol.commands import CloseDispute
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, served
-from tests.kit.browser import DESK, OLD_PC, PHONE, look, picture, sign_in
+from tests.kit.browser import DESK, OLD_PC, PHONE, look, picture
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 
@@ -33,8 +33,7 @@ def town(tmp_path) -> Iterator[Served]:
 
 
 def test_an_officer_drills_from_the_menu_to_the_cases(town: Served, open_page):
-    page = open_page(f"{town.url['town']}/sign-in", OLD_PC)
-    sign_in(page, "shen", PASSWORD)
+    page = open_page(f"{town.url['town']}/", OLD_PC, who=("shen", PASSWORD))
     page.get_by_role("link", name="统计").click()
     for chart in ("months", "types", "places"):
         expect(page.locator(f"#chart-{chart}")).to_be_visible()
@@ -66,9 +65,7 @@ def test_an_officer_drills_from_the_menu_to_the_cases(town: Served, open_page):
 
 
 def test_what_takes_long_says_so_is_asked_once_and_can_be_given_up(town: Served, open_page):
-    page = open_page(f"{town.url['town']}/sign-in", DESK)
-    sign_in(page, "shen", PASSWORD)
-    page.goto(f"{town.url['town']}/statistics")
+    page = open_page(f"{town.url['town']}/statistics", DESK, who=("shen", PASSWORD))
     held: list[Route] = []
 
     def hold(route: Route) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from tests.edge.rig import PASSWORD
 from tests.edge.served import Served, nodes_of
-from tests.kit.browser import DESK, look, sign_in
+from tests.kit.browser import DESK, look
 from tests.kit.machine import needs_chromium
 
 pytestmark = needs_chromium
@@ -32,9 +32,7 @@ def test_a_clerk_takes_a_case_from_acceptance_to_its_end_by_clicking(open_page: 
     from playwright.sync_api import expect
 
     subject = nodes.do(lambda rig: rig.log("village"))
-    page = open_page(nodes.url["village"] + "/sign-in", DESK)
-    sign_in(page, "wangfang", PASSWORD)
-    page.goto(f"{nodes.url['village']}/cases/{subject}")
+    page = open_page(f"{nodes.url['village']}/cases/{subject}", DESK, who=("wangfang", PASSWORD))
     tried: set[str] = set()
 
     def every_empty_form_comes_back() -> None:

@@ -35,8 +35,7 @@ async def _prepared(rig: Rig) -> None:
 
 
 def test_a_file_is_carried_from_the_village_to_the_township(both: Served, open_page, tmp_path):
-    page = signed_in(both, open_page, DESK, "village", "wangfang")
-    page.goto(f"{both.url['village']}/link")
+    page = signed_in(both, open_page, DESK, "village", "wangfang", "/link")
     page.get_by_role("link", name="用优盘送").click()
     look(page, "stick")
     page.set_viewport_size(PHONE)
@@ -52,8 +51,7 @@ def test_a_file_is_carried_from_the_village_to_the_township(both: Served, open_p
     file = tmp_path / "carried.yidi"
     waited.value.save_as(file)
     assert waited.value.suggested_filename.endswith(".yidi")
-    town = signed_in(both, open_page, DESK, "town", "shen")
-    town.goto(f"{both.url['town']}/stick")
+    town = signed_in(both, open_page, DESK, path="/stick")
     for words in ("新收 1 条", "里面的本机都有了"):
         town.locator("#stick-file").set_input_files(file)
         town.get_by_role("button", name="导入").click()
@@ -76,8 +74,7 @@ def test_what_runs_can_be_given_up_and_leaves_nothing_half(both: Served, open_pa
         return await real(*words)
 
     both.do(lambda rig: rig.log("village", 1))
-    page = signed_in(both, open_page, DESK, "village", "wangfang")
-    page.goto(f"{both.url['village']}/stick")
+    page = signed_in(both, open_page, DESK, "village", "wangfang", "/stick")
     page.get_by_label("给哪台机器").select_option(label="town")
     monkeypatch.setattr(sticks, "piece", slow)
     page.get_by_role("button", name="导出").click()

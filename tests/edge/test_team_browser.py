@@ -5,7 +5,7 @@ from collections.abc import Callable
 from protocol.commands import AcceptDispute, CallUpDispute, TakeUpDispute
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, nodes_of
-from tests.kit.browser import DESK, PHONE, look, sign_in
+from tests.kit.browser import DESK, PHONE, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import add_person, new_id
 
@@ -31,8 +31,7 @@ def test_a_township_sends_its_own_cadre_to_several_of_its_cases(open_page: Calla
     from playwright.sync_api import expect
 
     first, second = nodes.do(two_taken_up)
-    page = sign_in(open_page(nodes.url["town"] + "/sign-in", DESK), "shen", PASSWORD)
-    page.goto(nodes.url["town"] + "/desk?view=held")
+    page = open_page(nodes.url["town"] + "/desk?view=held", DESK, who=("shen", PASSWORD))
     expect(page.locator("#rows [name=case]")).to_have_count(2)
     page.locator(f"#case-{first} [data-row]").focus()
     page.keyboard.press("x")
@@ -64,8 +63,7 @@ def test_a_case_that_was_called_up_meanwhile_is_counted_no_more_though_its_row_s
     from playwright.sync_api import expect
 
     kept, called_up = nodes.do(two_taken_up)
-    page = sign_in(open_page(nodes.url["town"] + "/sign-in", DESK), "shen", PASSWORD)
-    page.goto(nodes.url["town"] + "/cases")
+    page = open_page(nodes.url["town"] + "/cases", DESK, who=("shen", PASSWORD))
     for case in (kept, called_up):
         page.locator(f"#case-{case} [name=case]").check()
     expect(page.locator("#batch")).to_contain_text("已选 2 件")
@@ -84,8 +82,7 @@ def test_a_clerk_who_sends_nobody_sees_no_boxes_and_is_refused(open_page: Callab
     from playwright.sync_api import expect
 
     nodes.do(two_taken_up)
-    page = sign_in(open_page(nodes.url["village"] + "/sign-in", DESK), "wangfang", PASSWORD)
-    page.goto(nodes.url["village"] + "/cases")
+    page = open_page(nodes.url["village"] + "/cases", DESK, who=("wangfang", PASSWORD))
     expect(page.locator("#rows tr").first).to_be_visible()
     assert page.locator("#batch, #rows [name=case]").count() == 0
     told = page.request.get(nodes.url["village"] + "/visits/team", headers={"Accept": "application/json"})

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 
-from tests.edge.rig import Rig
+from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, nodes_of
-from tests.edge.test_today_browser import signed_in
 from tests.kit.browser import DESK, look, picture
 from tests.kit.machine import needs_chromium
 
@@ -21,7 +20,7 @@ def ground(page) -> str:
 
 def test_dark_is_chosen_once_and_holds_its_contrast_everywhere(open_page: Callable, nodes: Served):
     subjects = nodes.do(Rig.a_busy_village)
-    page = signed_in(open_page(nodes.url["village"] + "/sign-in", DESK), "wangfang", f"/cases/{subjects[0]}")
+    page = open_page(nodes.url["village"] + f"/cases/{subjects[0]}", DESK, who=("wangfang", PASSWORD))
     assert ground(page) != DARK_GROUND
     page.locator("details.who summary").click()
     page.get_by_role("button", name="深色").click()
@@ -46,7 +45,7 @@ def test_on_paper_stands_what_was_written_and_no_button(open_page: Callable, nod
     from playwright.sync_api import expect
 
     subjects = nodes.do(Rig.a_busy_village)
-    page = signed_in(open_page(nodes.url["village"] + "/sign-in", DESK), "wangfang", f"/cases/{subjects[0]}")
+    page = open_page(nodes.url["village"] + f"/cases/{subjects[0]}", DESK, who=("wangfang", PASSWORD))
     page.emulate_media(media="print")
     by_day = page.evaluate(INKS)
     for chosen in ("", "dark"):  # as the computer has it, or under the name: paper is white for everybody

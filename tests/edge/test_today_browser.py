@@ -7,7 +7,7 @@ from protocol.commands import AssignTask, RequestTask, TakeUpDispute, UrgeDisput
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, nodes_of
 from tests.edge.test_today import crossed_visit
-from tests.kit.browser import DESK, PHONE, look, sign_in
+from tests.kit.browser import DESK, PHONE, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import TOWN, VILLAGE, add_person, new_id
 
@@ -15,12 +15,6 @@ pytestmark = needs_chromium
 
 
 nodes = nodes_of("village", "town")
-
-
-def signed_in(page, who: str, path: str):
-    sign_in(page, who, PASSWORD)
-    page.goto(page.url.rpartition("/desk")[0] + path)
-    return page
 
 
 async def busy(rig: Rig) -> None:
@@ -32,7 +26,7 @@ async def busy(rig: Rig) -> None:
 def test_an_empty_day_says_what_to_do(open_page: Callable, nodes: Served):
     from playwright.sync_api import expect
 
-    page = signed_in(open_page(nodes.url["village"] + "/sign-in", DESK), "wangfang", "/today")
+    page = open_page(nodes.url["village"] + "/today", DESK, who=("wangfang", PASSWORD))
     expect(page.locator("main")).to_contain_text("今天没有到期的")
     expect(page.locator("main")).to_contain_text("按 F2 登记")
     look(page, "today-empty")
@@ -50,7 +44,7 @@ def test_what_ends_first_stands_on_top_and_leads_to_its_step(open_page: Callable
     from playwright.sync_api import expect
 
     nodes.do(busy)
-    page = signed_in(open_page(nodes.url["village"] + "/sign-in", DESK), "wangfang", "/desk")
+    page = open_page(nodes.url["village"] + "/desk", DESK, who=("wangfang", PASSWORD))
     page.fill("#account", "两家的水沟堵了，都说是对方倒的土。")
     expect(page.locator("#log [data-kept-note]")).to_contain_text("草稿已存本机")
     page.goto(nodes.url["village"] + "/today")
@@ -71,7 +65,7 @@ def test_what_was_sent_here_waits_with_the_oldest_first(open_page: Callable, nod
     from playwright.sync_api import expect
 
     nodes.do(busy)
-    page = signed_in(open_page(nodes.url["town"] + "/sign-in", DESK), "shen", "/today")
+    page = open_page(nodes.url["town"] + "/today", DESK, who=("shen", PASSWORD))
     coming = page.locator("#today-incoming li")
     expect(coming).to_have_count(2)
     expect(coming.first).to_contain_text("上报")
@@ -88,7 +82,7 @@ def test_what_was_sent_here_waits_with_the_oldest_first(open_page: Callable, nod
 def test_the_page_is_live(open_page: Callable, nodes: Served):
     from playwright.sync_api import expect
 
-    page = signed_in(open_page(nodes.url["town"] + "/sign-in", DESK), "shen", "/today")
+    page = open_page(nodes.url["town"] + "/today", DESK, who=("shen", PASSWORD))
     expect(page.locator("#today-incoming")).to_have_count(0)
     nodes.do(busy)
     expect(page.locator("#today-incoming li")).to_have_count(2)
@@ -103,7 +97,7 @@ def test_what_above_asks_stands_there_until_the_office_has_acted(open_page: Call
         await rig.say("town", UrgeDispute(id=new_id(), case=subject, text="当事人又到镇里来了，本周见一次面。", due="2026-12-20"))
         await rig.everywhere()
 
-    page = signed_in(open_page(nodes.url["village"] + "/sign-in", DESK), "wangfang", "/today")
+    page = open_page(nodes.url["village"] + "/today", DESK, who=("wangfang", PASSWORD))
     nodes.do(urge)
     row = page.locator("#today-urged li")
     expect(row).to_contain_text("本周见一次面")
@@ -136,7 +130,7 @@ async def asked_of_the_village(rig: Rig) -> None:
 def test_what_this_office_was_asked_is_one_click_from_the_answer(open_page: Callable, nodes: Served):
     from playwright.sync_api import expect
 
-    page = signed_in(open_page(nodes.url["village"] + "/sign-in", DESK), "wangfang", "/today")
+    page = open_page(nodes.url["village"] + "/today", DESK, who=("wangfang", PASSWORD))
     expect(page.locator("#today-requested")).to_have_count(0)
     nodes.do(asked_of_the_village)
     rows = page.locator("#today-requested li")
@@ -168,7 +162,7 @@ def test_visits_are_reviewed_urged_and_given_to_others_from_there(open_page: Cal
     from playwright.sync_api import expect
 
     nodes.do(visits)
-    page = signed_in(open_page(nodes.url["town"] + "/sign-in", DESK), "shen", "/today")
+    page = open_page(nodes.url["town"] + "/today", DESK, who=("shen", PASSWORD))
     expect(page.locator("#today-visit-review li")).to_have_count(2)
     look(page, "today-visits")
     page.set_viewport_size(PHONE)

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.edge.rig import PASSWORD
 from tests.edge.served import Served, nodes_of
 from tests.kit import browser
-from tests.kit.browser import DESK, sign_in
+from tests.kit.browser import DESK
 from tests.kit.machine import needs_chromium
 
 pytestmark = needs_chromium
@@ -19,7 +19,7 @@ nodes = nodes_of("village")
 
 
 def clerk(open_page: Callable, nodes: Served, **more: object) -> Page:
-    return sign_in(open_page(nodes.url["village"] + "/sign-in", DESK, **more), "wangfang", PASSWORD)
+    return open_page(nodes.url["village"] + "/", DESK, who=("wangfang", PASSWORD), **more)
 
 
 def kinds(nodes: Served, subject: str) -> list[str]:

@@ -23,7 +23,7 @@ def _refusals_are_expected(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def clerk(open_page: Callable, nodes: Served, size: dict[str, int] = DESK) -> Page:
-    page = sign_in(open_page(nodes.url["village"] + "/sign-in", size), "wangfang", PASSWORD)
+    page = open_page(nodes.url["village"] + "/", size, who=("wangfang", PASSWORD))
     page.on("dialog", lambda dialog: dialog.accept())
     return page
 

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from protocol.commands import ArriveTask, ConfirmTask, SignAgreement, VoidDispute
 from tests.hub_pages.world import PASSWORD, Hub, served
-from tests.kit.browser import DESK, PHONE, look, sign_in
+from tests.kit.browser import DESK, PHONE, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import ROOT, dispute, new_id
 
@@ -24,7 +24,7 @@ def county(tmp_path) -> Iterator[tuple[str, Hub, Callable[[Any], Any]]]:
 
 def test_an_operator_sends_a_cadre_from_the_board_and_watches_each_step(county, open_page):
     url, hub, run = county
-    board = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
+    board = open_page(f"{url}/", DESK, who=("operator", PASSWORD))
     expect(board.locator("#board-rows tr")).to_have_count(7)
     expect(board.locator(".first")).to_contain_text("看板上按 d")  # nobody has begun at this account
     for size, suffix in ((PHONE, "-phone"), (DESK, "")):
@@ -67,7 +67,7 @@ MET = """() => { globalThis.met = []; addEventListener('htmx:after:swap', () => 
 
 def test_a_row_that_moves_under_the_mouse_takes_no_click_for_a_moment(county, open_page):
     url, hub, run = county
-    board = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
+    board = open_page(f"{url}/", DESK, who=("operator", PASSWORD))
     rows = board.locator("#board-rows tr")
     expect(rows).to_have_count(7)
     stood = [row.get_attribute("data-case") or "" for row in rows.all()]
@@ -90,12 +90,12 @@ def test_a_row_that_moves_under_the_mouse_takes_no_click_for_a_moment(county, op
 
 def test_what_to_do_first_is_put_away_and_stays_away(county, open_page):
     url, _, _ = county
-    board = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
+    board = open_page(f"{url}/", DESK, who=("operator", PASSWORD))
     board.get_by_role("button", name="知道了，收起来").click()
     board.wait_for_url("**/board")
     expect(board.locator("#board-rows tr")).to_have_count(7)
     expect(board.locator(".first")).to_have_count(0)
-    other = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
+    other = open_page(f"{url}/", DESK, who=("operator", PASSWORD))
     expect(other.locator("#board-rows tr")).to_have_count(7)
     expect(other.locator(".first")).to_have_count(0)
 
@@ -106,7 +106,7 @@ def test_whoever_is_silent_stands_out_and_somebody_else_is_sent_from_the_board(c
     run(hub.send())
     run(hub.send("空调外机对着窗"))
     hub.county.clock.pass_ms(40 * 60_000)
-    page = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
+    page = open_page(f"{url}/", DESK, who=("operator", PASSWORD))
     out = page.locator("#out")
     expect(out.locator(".stands.late")).to_have_text(["已派出 · 40 分钟还没到手机"] * 2)
     look(page, "board-silent")
@@ -143,7 +143,7 @@ def test_the_pages_of_the_centre_hold_on_a_small_screen(county, open_page):
     url, hub, run = county
     run(hub.sign_in("operator"))
     run(hub.send())
-    page = sign_in(open_page(f"{url}/sign-in", PHONE), "operator", PASSWORD)
+    page = open_page(f"{url}/", PHONE, who=("operator", PASSWORD))
     for path, name in (
         ("/board", "board"),
         ("/tasks", "tasks"),
@@ -168,8 +168,7 @@ def test_the_printed_agreement_opens_in_the_browser(county, open_page):
     url, hub, run = county
     told = {"terms": ["界石立回原处。"], "performance": "当面办完。"}
     run(hub.root.say(SignAgreement(id=new_id(), case=hub.cases["田埂地界"], **told), hub.root.actor()))
-    page = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
-    page.goto(f"{url}/cases/{hub.cases['田埂地界']}")
+    page = open_page(f"{url}/cases/{hub.cases['田埂地界']}", DESK, who=("operator", PASSWORD))
     with page.context.expect_event("request", lambda asked: asked.url.endswith(".pdf")) as asked:
         page.get_by_role("link", name="打印协议书").click()
     answer = page.context.request.get(asked.value.url)
@@ -190,7 +189,7 @@ READABLE = """() => {
 
 def test_the_words_of_the_bars_are_read_in_the_dark_and_follow_the_colours_chosen(county, open_page):
     url, _, _ = county
-    page = sign_in(open_page(f"{url}/sign-in", DESK, color_scheme="dark"), "operator", PASSWORD)
+    page = open_page(f"{url}/", DESK, who=("operator", PASSWORD), color_scheme="dark")
     page.get_by_text("统计：各乡镇未办结").click()
     expect(page.locator("#chart svg")).to_be_visible()
 

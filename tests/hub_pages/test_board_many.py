@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from protocol.views import TABLES
 from tests.hub_pages.world import PASSWORD, VILLAGE, Hub, served
-from tests.kit.browser import DESK, PHONE, look, sign_in
+from tests.kit.browser import DESK, PHONE, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import ROOT, dispute
 
@@ -50,7 +50,7 @@ def focused(page: Page) -> str:
 def test_ten_thousand_open_cases_are_worked_through_with_keys(county, open_page, capsys):
     url, hub, run = county
     run(fill(hub))
-    page = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
+    page = open_page(f"{url}/", DESK, who=("operator", PASSWORD))
     expect(page.locator("#figure-open strong")).to_have_text(str(ROWS + REAL))
     expect(page.locator("#board-rows tr")).to_have_count(30)
     began = time.perf_counter()
@@ -105,7 +105,7 @@ def test_ten_thousand_open_cases_are_worked_through_with_keys(county, open_page,
 
 def test_keys_are_not_taken_from_an_input_method_or_a_field(county, open_page):
     url, _, _ = county
-    page = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
+    page = open_page(f"{url}/", DESK, who=("operator", PASSWORD))
     page.locator("#search").focus()
     page.keyboard.type("dtcx")
     expect(page.locator("#search")).to_have_value("dtcx")
@@ -126,7 +126,7 @@ def test_keys_are_not_taken_from_an_input_method_or_a_field(county, open_page):
 
 def test_a_view_is_named_and_removed_on_the_board(county, open_page):
     url, _, _ = county
-    page = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
+    page = open_page(f"{url}/", DESK, who=("operator", PASSWORD))
     page.locator("#figure-held").click()
     page.get_by_text("把现在的筛选存成视图").click()
     page.get_by_label("叫什么").fill("本中心在办")
@@ -147,7 +147,7 @@ def test_a_view_is_named_and_removed_on_the_board(county, open_page):
 
 def test_a_team_is_sent_to_what_was_ticked_on_the_board(county, open_page):
     url, hub, run = county
-    page = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
+    page = open_page(f"{url}/", DESK, who=("operator", PASSWORD))
     for title in ("田埂地界", "空调外机对着窗", "工钱没结清"):
         page.get_by_label(f"选上，一起派：{title}").check()
     expect(page.locator("#batch")).to_contain_text("已选 3 件")

@@ -10,7 +10,7 @@ from hub.enrolment import check_leaf
 from hub.web.joining import invitation_route
 from tests.edge.pages_kit import form_of
 from tests.hub_pages.world import JSON, PASSWORD, Hub, served
-from tests.kit.browser import DESK, PHONE, look, sign_in
+from tests.kit.browser import DESK, PHONE, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import TOWN, VILLAGE
 
@@ -104,8 +104,7 @@ async def test_only_who_registers_people_and_looks_after_machines_may(hub: Hub) 
 def test_the_lines_are_copied_by_a_button(tmp_path, open_page: Callable) -> None:
     with served(tmp_path) as (url, hub, _):
         inviting(hub).alone = ["127.0.0.1:8330", "127.0.0.1:4222"]
-        page = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
-        page.goto(f"{url}/nodes")
+        page = open_page(f"{url}/nodes", DESK, who=("operator", PASSWORD))
         page.locator("#invite summary").click()
         look(page, "nodes-invite")
         page.select_option("#place", VILLAGE)

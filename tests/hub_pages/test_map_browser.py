@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from protocol.calendar import DAY_MS
 from protocol.commands import LogDispute, Party
 from tests.hub_pages.world import PASSWORD, Hub, served
-from tests.kit.browser import DESK, OLD_PC, PHONE, look, picture, sign_in
+from tests.kit.browser import DESK, OLD_PC, PHONE, look, picture
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import ROOT, TOWN, UNIT, VILLAGE, dispute, new_id
 
@@ -44,9 +44,7 @@ def at(page: Page) -> str:
 
 
 def opened(open_page: Any, url: str, size: dict[str, int], path: str = "/map", **more: Any) -> Page:
-    page = sign_in(open_page(f"{url}/sign-in", size, **more), "operator", PASSWORD)
-    page.goto(url + path)
-    return page
+    return open_page(url + path, size, who=("operator", PASSWORD), **more)
 
 
 def test_by_keyboard_from_the_whole_to_a_case_and_back(county, open_page):

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from protocol.calendar import DAY_MS
 from protocol.commands import CloseDispute, LogDispute, Party, SetRisk, SignAgreement
 from tests.hub_pages.world import PASSWORD, Hub, served
-from tests.kit.browser import DESK, PHONE, look, picture, sign_in
+from tests.kit.browser import DESK, PHONE, look, picture
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import ROOT, VILLAGE, new_id
 
@@ -57,7 +57,7 @@ def bars(page: Page, chart: str) -> int:
 
 def test_a_reader_follows_a_number_to_its_cases_and_takes_them_along(county, open_page, tmp_path: Path):
     url, _, _ = county
-    page = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
+    page = open_page(f"{url}/", DESK, who=("operator", PASSWORD))
     page.get_by_role("link", name="统计").click()
     for chart in ("months", "types", "places"):
         expect(page.locator(f"#chart-{chart} svg")).to_be_visible()
@@ -90,8 +90,7 @@ def test_a_reader_follows_a_number_to_its_cases_and_takes_them_along(county, ope
 
 def test_a_time_is_chosen_and_one_without_cases_says_what_to_do(county, open_page):
     url, _, _ = county
-    page = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
-    page.goto(f"{url}/statistics")
+    page = open_page(f"{url}/statistics", DESK, who=("operator", PASSWORD))
     page.get_by_role("link", name="去年").click()
     expect(page.get_by_text("没有您能看到的、登记了的纠纷")).to_be_visible()
     look(page, "statistics-empty")
@@ -106,8 +105,7 @@ def test_a_time_is_chosen_and_one_without_cases_says_what_to_do(county, open_pag
 
 def test_a_bar_leads_where_its_name_leads(county, open_page):
     url, _, _ = county
-    page = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
-    page.goto(f"{url}/statistics")
+    page = open_page(f"{url}/statistics", DESK, who=("operator", PASSWORD))
     chart = page.locator("#chart-places")
     expect(chart.locator("svg")).to_be_visible()
     chart.scroll_into_view_if_needed()
@@ -119,8 +117,7 @@ def test_a_bar_leads_where_its_name_leads(county, open_page):
 
 def test_it_holds_on_a_small_screen_and_in_the_dark(county, open_page):
     url, _, _ = county
-    page = sign_in(open_page(f"{url}/sign-in", PHONE), "operator", PASSWORD)
-    page.goto(f"{url}/statistics")
+    page = open_page(f"{url}/statistics", PHONE, who=("operator", PASSWORD))
     expect(page.locator("#chart-months svg")).to_be_visible()
     expect(page.locator("tr.zero").first).to_be_hidden()  # what has nothing only makes the way long
     look(page, "statistics-phone")

@@ -65,8 +65,7 @@ def test_the_tasks_of_who_fell_ill_are_given_to_another(desk, open_page, name, s
     url, hub, run = desk
     for title in ("田埂地界", "空调外机对着窗", "工钱没结清"):
         run(hub.send(title))
-    page = open_page(url, size, **more)
-    sign_in(page, "operator", PASSWORD)
+    page = open_page(url, size, who=("operator", PASSWORD), **more)
     page.get_by_role("navigation", name="主菜单").get_by_role("link", name="任务").click()
     press(page.get_by_role("link", name="3 项一起改派"), more)
     expect(page.locator("#reassign-task").get_by_role("checkbox", checked=True)).to_have_count(3)

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from protocol.problem import Refused
 from tests.hub_pages.test_tasks_browser import both, desk  # noqa: F401, a fixture
 from tests.hub_pages.world import PASSWORD, Hub
-from tests.kit.browser import DESK, sign_in
+from tests.kit.browser import DESK
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import VILLAGE, batch_of, dispute, exchange
 
@@ -30,8 +30,7 @@ def test_each_says_beforehand_what_it_does(desk, open_page):  # noqa: F811
     run(hub.send())
     run(forked(hub))
     hub.app.state.renews = True
-    page = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
-    page.goto(f"{url}/people?text=陈立新")
+    page = open_page(f"{url}/people?text=陈立新", DESK, who=("operator", PASSWORD))
     page.locator("details.post summary").first.click()
     expect(page.get_by_role("link", name="先改派他的任务")).to_be_visible()
     both(page, "will-end")

@@ -1,7 +1,10 @@
-"""WCAG 2.1 AA, as far as a program can tell. Pages are made of the same parts: what was judged once in a process, and found to be as it should
-be, is not judged again (axe.js says what is the same). A page none of whose parts is new costs a thirtieth of one that is judged whole.
+"""WCAG 2.1 AA, as far as a program can tell. Pages are made of the same parts: what was judged once in a run, by whichever of its workers, and found
+to be as it should be, is not judged again (axe.js says what is the same). A page none of whose parts is new costs a thirtieth of one that is judged
+whole.
 """
 
+import struct
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.kit.source import ROOT
@@ -20,14 +23,46 @@ JUDGED = """async ([rules, contrast]) => {
   if (uncontrasted.length) judged.push(await axe.run({include: uncontrasted}, contrast));
   return judged;
 }"""
-_known: set[int] = set()  # numbers of what was found to be as it should be
+NUMBER = struct.Struct("<Q")
+
+
+class Known:
+    """Numbers of what was found to be as it should be. file: where all workers of a run keep them, one after the other."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        self._file, self._read_bytes, self._all = file, 0, set[int]()
+
+    def text(self) -> str:
+        if self._file and self._file.exists():
+            with self._file.open("rb") as kept:
+                kept.seek(self._read_bytes)
+                new = kept.read()
+            whole = len(new) - len(new) % NUMBER.size
+            self._all.update(number for (number,) in NUMBER.iter_unpack(new[:whole]))
+            self._read_bytes += whole
+        return " ".join(map(str, self._all))
+
+    def add(self, found: list[int]) -> None:
+        self._all.update(found)
+        if self._file:
+            with self._file.open("ab", buffering=0) as kept:
+                kept.write(b"".join(map(NUMBER.pack, found)))  # in one write, beside which no other worker's comes between
+
+
+_known = Known()
+
+
+def share(file: Path) -> None:
+    """With the other workers of this run."""
+    global _known
+    _known = Known(file)
 
 
 def accessible(page: "Page", where: str) -> None:
     from axe_playwright_python.base import AxeResults
     from axe_playwright_python.sync_playwright import Axe
 
-    found = page.evaluate(NEW, list(_known))
+    found = [int(number) for number in page.evaluate(NEW, _known.text()).split()]
     if not found:
         return
     if page.evaluate("typeof axe") == "undefined":
@@ -35,4 +70,4 @@ def accessible(page: "Page", where: str) -> None:
     for judged in page.evaluate(JUDGED, [RULES, CONTRAST]):
         results = AxeResults(judged)
         assert results.violations_count == 0, f"{where}: {results.generate_report()}"
-    _known.update(found)
+    _known.add(found)

@@ -12,15 +12,16 @@ from asyncio.events import _set_running_loop
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 import pytest
 
-from tests.kit.axe import accessible
+from tests.kit import axe
 from tests.kit.machine import CHROMIUM, LIGHT_CHROMIUM
 from tests.kit.source import ROOT
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 OUT = ROOT / "out"
 DESK, OLD_PC, PHONE, SMALL_PHONE, HALL = (
@@ -36,8 +37,10 @@ TOUCH = {"has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator["Chromium"]:
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Chromium"]:
     shared = Chromium()
+    if run := os.environ.get("PYTEST_XDIST_TESTRUNUID"):
+        axe.share(tmp_path_factory.getbasetemp().parent / f"axe-{run}")
     _shared.append(shared)
     yield shared
     _shared.clear()
@@ -97,21 +100,35 @@ class Chromium:
 
 @pytest.fixture
 def open_page(chromium: Chromium, request: pytest.FixtureRequest) -> Iterator[Callable[..., "Page"]]:
-    """open_page(url, size, **context options) → a page in a context of its own, which has answered with our CSP."""
+    """open_page(url, size, who, **context options) → a page in a context of its own, which has answered with our CSP.
+
+    who: (account, password) of whoever is signed in there before it opens, without the page that asks; else nobody is."""
     complaints: list[str] = []
     with chromium.in_use(CHROMIUM if request.node.get_closest_marker("whole_browser") else LIGHT_CHROMIUM) as browser:
 
-        def opened(url: str, size: dict[str, int], **more: object) -> "Page":
-            page = browser.new_context(viewport=size, locale="zh-CN", timezone_id="Asia/Shanghai", **more).new_page()
+        def opened(url: str, size: dict[str, int], who: tuple[str, str] | None = None, **more: object) -> "Page":
+            context = browser.new_context(viewport=size, locale="zh-CN", timezone_id="Asia/Shanghai", **more)
+            if who:
+                has_session(context, url, *who)
+            page = context.new_page()
             page.on("console", lambda m: m.type == "error" and not EXPECTED.search(m.text) and complaints.append(f"{page.url}: {m.text}"))
             page.on("pageerror", lambda e: complaints.append(f"{page.url}: {e}"))
             answer = page.goto(url)
             assert answer, f"{url} gave no answer"
             assert "default-src 'self'" in answer.headers.get("content-security-policy", ""), f"{url} has no CSP"
+            assert not (who and "/sign-in" in page.url), f"{url} asks {who[0]} who it is"
             return page
 
         yield opened
     assert complaints == []
+
+
+def has_session(context: "BrowserContext", url: str, account: str, password: str) -> None:
+    """As after `sign_in`, for half a second of a core less: by the twin of that page. url: of any page there."""
+    answer = context.request.post(
+        urljoin(url, "/sign-in"), form={"name": account, "password": password}, headers={"accept": "application/json"}
+    )
+    assert answer.ok and "person" in answer.json(), f"{account} is not signed in: {answer.status} {answer.text()[:400]}"
 
 
 def sign_in(page: "Page", account: str, password: str) -> "Page":
@@ -144,5 +161,5 @@ def picture(page: "Page", name: str, *, whole: bool = False) -> None:
 
 def look(page: "Page", name: str) -> None:
     picture(page, name)
-    accessible(page, name)
+    axe.accessible(page, name)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} scrolls sideways"

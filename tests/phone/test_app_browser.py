@@ -33,9 +33,8 @@ def test_the_app_is_light():
 def test_it_can_be_installed_and_opens_cold_without_a_signal(world, open_page):
     url, hub, run = world
     run(hub.send("田埂地界"))
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
+    phone = Phone.of("cadre", open_page, url)
     page = phone.page
-    phone.sign_in("cadre")
     cdp = page.context.new_cdp_session(page)
     told = cdp.send("Page.getAppManifest")
     assert told["errors"] == []
@@ -101,9 +100,8 @@ def test_it_is_read_in_the_dark_and_with_letters_twice_as_large(world, open_page
     run(hub.send("田埂地界", bring="卷尺", summary="两家争一条田埂，前后吵过两回。", address="三组"))
     large = scheme == "light"  # as a phone's own setting does it: the page is laid out in half the width
     size = {side: pixels // 2 for side, pixels in SMALL_PHONE.items()} if large else SMALL_PHONE
-    phone = Phone(open_page(f"{url}/task", size, color_scheme=scheme, **TOUCH), url)
+    phone = Phone.of("cadre", open_page, url, size, color_scheme=scheme)
     page = phone.page
-    phone.sign_in("cadre")
     name = "large" if large else "dark"
     look(page, f"phone-{name}-list")
     phone.task("田埂地界")

@@ -3,6 +3,7 @@
 import re
 import struct
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -44,7 +45,7 @@ def size_of(jpeg: bytes) -> tuple[int, int]:
 
 
 class Phone:
-    """A cadre's phone with the app open; `open` signs in and waits until it works without signal."""
+    """A cadre's phone with the app open; `sign_in` and `of` wait until it works without signal."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page, self.url = page, url
@@ -57,6 +58,16 @@ class Phone:
         self.page.fill("[name=password]", PASSWORD)
         self.page.get_by_role("button", name="登录").tap()
         self.page.wait_for_url("**/task")
+        self.has_all()
+
+    @classmethod
+    def of(cls, who: str, open_page: Callable[..., Page], url: str, size: dict[str, int] = PHONE, **more: object) -> "Phone":
+        """As after `sign_in`, without the page that asks."""
+        phone = cls(open_page(f"{url}/task", size, who=(who, PASSWORD), **TOUCH, **more), url)
+        phone.has_all()
+        return phone
+
+    def has_all(self) -> None:
         expect(self.page.get_by_text("退出登录")).to_be_visible()
         self.page.wait_for_function("() => navigator.serviceWorker.controller")
 
@@ -138,8 +149,7 @@ def test_a_cadre_works_without_signal_and_everything_is_sent_once(world, open_pa
 def test_an_answer_that_is_lost_does_nothing_twice(world, open_page):
     url, hub, run = world
     subject = run(hub.send())
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
-    phone.sign_in("cadre")
+    phone = Phone.of("cadre", open_page, url)
     lost: list[int] = []
 
     def lose(route: Any) -> None:
@@ -164,8 +174,7 @@ def test_a_refused_step_is_kept_and_shown_and_what_follows_waits(world, open_pag
     monkeypatch.setattr(browser, "EXPECTED", re.compile(browser.EXPECTED.pattern + "|status of 409"))  # the refusal itself
     url, hub, run = world
     subject = run(hub.send())
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
-    phone.sign_in("cadre")
+    phone = Phone.of("cadre", open_page, url)
     phone.signal(False)
     phone.task("田埂地界")
     phone.main("接单")
@@ -187,8 +196,7 @@ def test_a_refused_step_is_kept_and_shown_and_what_follows_waits(world, open_pag
 def test_signing_out_clears_what_was_received_and_keeps_and_counts_what_was_not_sent(world, open_page):
     url, hub, run = world
     subject = run(hub.send())
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
-    phone.sign_in("cadre")
+    phone = Phone.of("cadre", open_page, url)
     phone.page.context.route("**/task/commands", lambda route: route.abort())
     phone.task("田埂地界")
     phone.main("接单")
@@ -222,9 +230,8 @@ def test_signing_out_clears_what_was_received_and_keeps_and_counts_what_was_not_
 def test_whoever_signs_out_stays_out_and_nobody_else_is_put_out_for_it(world, open_page):
     url, hub, run = world
     run(hub.send())
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
+    phone = Phone.of("cadre", open_page, url)
     page = phone.page
-    phone.sign_in("cadre")
     held: list[Any] = []
     page.context.route("**/sign-out", lambda route: held.append(route))  # noqa: PLW0108 playwright can't wrap a builtin
     phone.main("退出登录")
@@ -248,8 +255,7 @@ def test_whoever_signs_out_stays_out_and_nobody_else_is_put_out_for_it(world, op
 def test_whoever_signs_in_after_another_s_session_ended_reads_nothing_of_what_that_one_sent(world, open_page):
     url, hub, run = world
     run(hub.send())
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
-    phone.sign_in("cadre")
+    phone = Phone.of("cadre", open_page, url)
     phone.task("田埂地界")
     phone.main("接单")
     expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
@@ -268,9 +274,8 @@ def test_whoever_signs_in_after_another_s_session_ended_reads_nothing_of_what_th
 def test_a_position_that_is_still_looked_for_is_asked_about_and_never_goes_with_another_visit(world, open_page):
     url, hub, run = world
     subjects = [run(hub.send(title)) for title in ("田埂地界", "空调外机对着窗")]
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
+    phone = Phone.of("cadre", open_page, url)
     page = phone.page
-    phone.sign_in("cadre")
     page.evaluate("() => { globalThis.answers = []; navigator.geolocation.getCurrentPosition = (got) => answers.push(got); }")
     found = "answers.pop()({ coords: { latitude: 30.8, longitude: 119.7, accuracy: 11 } })"
     phone.task("田埂地界")

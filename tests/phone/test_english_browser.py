@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from tests.kit.browser import PHONE, TOUCH, look
+from tests.kit.browser import look
 from tests.kit.english import ours_left, words_of_people, words_of_tables
 from tests.kit.machine import needs_chromium
 from tests.phone.test_cadre_browser import Phone
@@ -15,8 +15,7 @@ def test_the_phone_speaks_english_without_a_signal_too(world, open_page):
     run(
         hub.send("田埂地界", purpose="要办的", bring="卷尺", summary="两家争一条田埂。", address="三组")
     )  # a purpose that is a word of ours
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
-    phone.sign_in("cadre")
+    phone = Phone.of("cadre", open_page, url)
     page = phone.page
     known = run(words_of_people(hub.root.journal)) + "\n" + words_of_tables(hub.pages.tables()) + "\n" + hub.pages.name
     assert ours_left(page.content(), known) != []

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from protocol.tables import Tables
 from tests.hub_pages.world import Hub
-from tests.kit.browser import PHONE, TOUCH, WAITS_MS, look
+from tests.kit.browser import PHONE, WAITS_MS, look
 from tests.kit.machine import needs_chromium
 from tests.phone.test_cadre_browser import Phone, size_of
 
@@ -81,8 +81,7 @@ def position_in(jpeg: bytes) -> tuple[float, float] | None:
 
 def at_the_report(open_page: Any, url: str, run: Any, hub: Hub, **more: Any) -> tuple[Phone, str]:
     subject = run(hub.send("田埂地界"))
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH, **more), url)
-    phone.sign_in("cadre")
+    phone = Phone.of("cadre", open_page, url, **more)
     phone.task("田埂地界")
     phone.main("接单")
     phone.main("已到现场")

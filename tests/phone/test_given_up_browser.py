@@ -47,9 +47,8 @@ class Held:
 
 
 def two_photos_on_their_way(open_page: Any, url: str, what: Any) -> tuple[Phone, Held]:
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
+    phone = Phone.of("cadre", open_page, url)
     page = phone.page
-    phone.sign_in("cadre")
     held = Held(page, what)
     page.evaluate("navigator.serviceWorker.getRegistration('/task').then((r) => { r.sync.register = async () => {}; })")
     phone.task("田埂地界")

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from protocol.commands import RecallTask, ReportTask
 from protocol.tables import Tables
 from tests.hub_pages.world import Hub
-from tests.kit.browser import PHONE, TOUCH, WAITS_MS, look
+from tests.kit.browser import WAITS_MS, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 from tests.phone.test_cadre_browser import Phone, picture
@@ -35,8 +35,7 @@ OLDER = f"""async ([task, words, sealed]) => {{ {STORE}
 
 def half_written(open_page: Any, url: str, signal: bool = True) -> Phone:
     """On the visit, a report with words and a photo, not handed in. signal False: there is none from the arrival on."""
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
-    phone.sign_in("cadre")
+    phone = Phone.of("cadre", open_page, url)
     phone.task("田埂地界")
     phone.main("接单")
     expect(phone.status).to_have_text("已送达，正等另一台机器也存好")

@@ -65,8 +65,7 @@ def test_the_app_says_it_before_and_after_the_first_sign_in_and_without_a_signal
 
 def test_a_phone_does_not_go_on_with_the_shell_of_the_other_kind(kind, open_page):
     url, hub, _, made_up = kind
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
-    phone.sign_in("cadre")
+    phone = Phone.of("cadre", open_page, url)
     says_so(phone.page, "as it was", made_up)
     hub.pages.config = Config(demo=Demo(made_up=not made_up))
     for _ in range(RELOADS_MAX):

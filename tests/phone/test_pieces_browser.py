@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from protocol.node.uploads import PIECE_BYTES, THUMB_BYTES_MAX
 from protocol.tables import Tables
 from tests.hub_pages.world import PASSWORD
-from tests.kit.browser import DESK, PHONE, TOUCH, look, sign_in
+from tests.kit.browser import DESK, look
 from tests.kit.machine import needs_chromium
 from tests.phone.test_cadre_browser import Phone, size_of
 
@@ -67,8 +67,7 @@ def report(phone: Phone) -> None:
 def test_a_photo_goes_on_where_the_line_was_cut_though_the_page_was_killed(world, open_page):
     url, hub, run = world
     subject = run(hub.send("田埂地界"))
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
-    phone.sign_in("cadre")
+    phone = Phone.of("cadre", open_page, url)
     pieces = Pieces(phone.page, most=1)
     report(phone)
     while not pieces.cuts:
@@ -98,9 +97,7 @@ def test_a_photo_goes_on_where_the_line_was_cut_though_the_page_was_killed(world
 def test_a_desk_s_file_shows_how_far_it_is_is_cut_goes_on_and_can_be_given_up(world, open_page):
     url, hub, run = world
     case = hub.cases["田埂地界"]
-    page = open_page(f"{url}/sign-in", DESK)
-    sign_in(page, "operator", PASSWORD)
-    page.goto(f"{url}/cases/{case}")
+    page = open_page(f"{url}/cases/{case}", DESK, who=("operator", PASSWORD))
     pieces = Pieces(page, most=1)
     page.locator("#step-files summary").click()
     expect(page.get_by_text("每个最多 20 兆")).to_be_visible()

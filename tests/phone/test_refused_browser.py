@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from protocol.tables import Tables
-from tests.kit.browser import PHONE, SMALL_PHONE, TOUCH, look
+from tests.kit.browser import PHONE, SMALL_PHONE, look
 from tests.kit.machine import needs_chromium
 from tests.phone.test_cadre_browser import Phone, picture
 from tests.phone.test_taps_browser import fits_a_thumb
@@ -25,9 +25,8 @@ MET = """() => { const buttons = () => [...document.querySelectorAll('.problem b
 
 def two_refused(open_page: Any, url: str, size: dict[str, int]) -> Phone:
     """On the page of what was sent: two reports, the first with a photo."""
-    phone = Phone(open_page(f"{url}/task", size, **TOUCH), url)
+    phone = Phone.of("cadre", open_page, url, size)
     page = phone.page
-    phone.sign_in("cadre")
     for title in WORDS:
         phone.task(title)
         phone.main("接单")

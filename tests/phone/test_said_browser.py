@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from protocol.commands import RecallTask
-from tests.kit.browser import PHONE, SMALL_PHONE, TOUCH, look
+from tests.kit.browser import PHONE, SMALL_PHONE, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 from tests.phone.test_cadre_browser import Phone
@@ -27,9 +27,8 @@ def test_a_question_is_there_again_whatever_came_between(world, open_page, size)
     url, hub, run = world
     subject = run(hub.send("田埂地界"))
     run(hub.send("空调外机对着窗"))
-    phone = Phone(open_page(f"{url}/task", size, **TOUCH), url)
+    phone = Phone.of("cadre", open_page, url, size)
     page, wide = phone.page, size["width"]
-    phone.sign_in("cadre")
     phone.task("田埂地界")
     phone.main("接单")
     expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
@@ -77,9 +76,8 @@ def leave_quietly(phone: Phone) -> None:
 def test_a_reason_stands_before_the_next_step_until_he_goes_or_says_no(world, open_page):
     url, hub, run = world
     run(hub.send("田埂地界"))
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
+    phone = Phone.of("cadre", open_page, url)
     page = phone.page
-    phone.sign_in("cadre")
     phone.task("田埂地界")
     phone.main("谢绝…")
     page.get_by_label(WHY).fill(REASON)
@@ -101,9 +99,8 @@ def test_a_reason_stands_before_the_next_step_until_he_goes_or_says_no(world, op
 def test_what_was_being_typed_when_the_visit_was_taken_back_is_there(world, open_page):
     url, hub, run = world
     subject = run(hub.send("田埂地界"))
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
+    phone = Phone.of("cadre", open_page, url)
     page = phone.page
-    phone.sign_in("cadre")
     phone.task("田埂地界")
     phone.main("问派单的人…")
     page.get_by_label(TOLD).fill(QUESTION)

@@ -3,7 +3,6 @@
 from playwright.sync_api import expect
 
 from protocol.tables import Tables
-from tests.kit.browser import PHONE, TOUCH
 from tests.kit.machine import needs_chromium
 from tests.phone.test_cadre_browser import Phone, picture
 
@@ -32,8 +31,7 @@ OLD = """([task, words]) => new Promise(async (done) => {
 def test_nothing_of_a_visit_can_be_read_on_the_phone_and_all_of_it_arrives(world, open_page):
     url, hub, run = world
     subject = run(hub.send("田埂地界", summary="前后吵过两回。", address="三组"))
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
-    phone.sign_in("cadre")
+    phone = Phone.of("cadre", open_page, url)
     phone.signal(False)
     phone.task("田埂地界")
     phone.main("接单")
@@ -62,8 +60,7 @@ def test_nothing_of_a_visit_can_be_read_on_the_phone_and_all_of_it_arrives(world
 def test_what_an_older_shell_left_open_is_sealed_and_sent(world, open_page):
     url, hub, run = world
     subject = run(hub.send("田埂地界"))
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
-    phone.sign_in("cadre")
+    phone = Phone.of("cadre", open_page, url)
     phone.signal(False)
     phone.page.evaluate(OLD, [subject, WORDS])
     assert WORDS in phone.page.evaluate(OPEN)["outbox"]

@@ -65,9 +65,8 @@ def test_a_visit_from_the_list_to_the_report_in_six_taps(world, open_page, size)
     subject = run(
         hub.send("田埂地界", bring="卷尺、调解记录本", summary="两家争一条田埂，前后吵过两回。", address="三组十二号，老戏台对面")
     )
-    phone = Phone(open_page(f"{url}/task", size, **TOUCH), url)
+    phone = Phone.of("cadre", open_page, url, size)
     page, wide = phone.page, size["width"]
-    phone.sign_in("cadre")
     page.context.add_init_script(COUNT)
     page.reload()
     expect(page.get_by_role("link", name=re.compile("田埂地界"))).to_be_visible()
@@ -116,8 +115,7 @@ def test_a_visit_from_the_list_to_the_report_in_six_taps(world, open_page, size)
 def test_a_thumb_that_taps_twice_takes_one_step(world, open_page):
     url, hub, run = world
     subject = run(hub.send("田埂地界"))
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
-    phone.sign_in("cadre")
+    phone = Phone.of("cadre", open_page, url)
     phone.task("田埂地界")
     main = phone.page.locator(".foot button")
     expect(main).to_have_text("接单")
@@ -155,8 +153,7 @@ def test_a_list_that_moves_under_the_thumb_opens_nothing_else(world, open_page):
     url, hub, run = world
     run(hub.send("田埂地界"))
     recalled = run(hub.send("空调外机对着窗"))
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
-    phone.sign_in("cadre")
+    phone = Phone.of("cadre", open_page, url)
     page = phone.page
     expect(page.locator(".card")).to_have_count(2)
     page.wait_for_timeout(500)  # he looks at it
@@ -176,8 +173,7 @@ def test_a_list_that_is_pushed_by_a_lost_signal_opens_nothing_else(world, open_p
     url, hub, run = world
     for title in ("田埂地界", "空调外机对着窗"):
         run(hub.send(title))
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
-    phone.sign_in("cadre")
+    phone = Phone.of("cadre", open_page, url)
     page, calm = phone.page, phone.page.get_by_text("现在没有信号")
     expect(page.locator("a.card")).to_have_count(2)
     page.evaluate(PUSHED)
@@ -242,8 +238,7 @@ def test_what_is_tapped_on_other_days_can_be_hit_too(world, open_page, size):
 def test_names_without_a_break_leave_the_phone_as_wide_as_it_is(world, open_page, size):
     url, hub, run = world
     run(long_county(hub))
-    phone = Phone(open_page(f"{url}/task", size, **TOUCH), url)
-    phone.sign_in(UNBROKEN[-4:])
+    phone = Phone.of(UNBROKEN[-4:], open_page, url, size)
     expect(phone.page.get_by_role("link", name=re.compile(UNBROKEN))).to_be_visible()
     fits_a_thumb(phone.page, f"phone-{size['width']}-long-list")
     phone.task(UNBROKEN)

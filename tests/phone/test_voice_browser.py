@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from protocol.commands import AddEvidence, TellTask
 from tests.hub_pages.world import PASSWORD, Hub
-from tests.kit.browser import DESK, PHONE, look, sign_in
+from tests.kit.browser import DESK, PHONE, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 from tests.phone.test_files_browser import at_the_report, sent
@@ -70,8 +70,7 @@ def recorded(open_page: Any, url: str, hub: Hub, run: Any) -> tuple[str, str]:
 def test_what_a_cadre_said_is_heard_at_the_desk(world, open_page):
     url, hub, run = world
     subject, address = recorded(open_page, url, hub, run)
-    page = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
-    page.goto(f"{url}/tasks/{subject}")
+    page = open_page(f"{url}/tasks/{subject}", DESK, who=("operator", PASSWORD))
     audio = f"audio[src='{address}']"
     expect(page.get_by_role("link", name="录音")).to_have_attribute("href", address)
     at_both_sizes(page, audio, "task-voice")
@@ -93,8 +92,7 @@ def test_a_recording_that_a_desk_attached_is_heard_on_the_page_of_the_case(world
     case = hub.cases["工钱没结清"]
     blob = run(hub.root.blobs.put(quiet(), "当面谈的录音.wav", "audio/wav", "voice"))
     run(hub.root.say(AddEvidence(id=new_id(), case=case, blob=blob), hub.actor()))
-    page = sign_in(open_page(f"{url}/sign-in", DESK), "operator", PASSWORD)
-    page.goto(f"{url}/cases/{case}")
+    page = open_page(f"{url}/cases/{case}", DESK, who=("operator", PASSWORD))
     expect(page.locator("#files").get_by_role("link", name="当面谈的录音.wav")).to_have_attribute("href", f"/files/{case}/{blob.address}")
     at_both_sizes(page, "#files audio", "case-recording")
     press_play(page, "#files audio")

@@ -48,8 +48,7 @@ def test_without_signal_everything_is_there_and_each_item_says_what_became_of_it
     url, hub, run = world
     subject = run(hub.send("田埂地界", bring="卷尺", summary="两家争一条田埂，前后吵过两回。", address="三组"))
     other = run(hub.send("工钱没结清", address="镇上老街"))
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
-    phone.sign_in("cadre")
+    phone = Phone.of("cadre", open_page, url)
     phone.signal(False)
     phone.page.clock.install(time=time.time() + 6 * 86_400)  # six days on, the app was closed meanwhile
     phone.page.reload()
@@ -95,8 +94,7 @@ def test_without_signal_everything_is_there_and_each_item_says_what_became_of_it
 def test_a_file_on_its_way_says_how_much_of_it_is_there(world, open_page):
     url, hub, run = world
     run(hub.send("田埂地界"))
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
-    phone.sign_in("cadre")
+    phone = Phone.of("cadre", open_page, url)
     held: list[Any] = []
     second = re.compile(r"/uploads/.*offset=(?!0$)")
     phone.page.context.route(second, lambda route: held.append(route))  # noqa: PLW0108 it hangs on a thin line; playwright can't wrap a builtin
@@ -124,8 +122,7 @@ def test_a_file_on_its_way_says_how_much_of_it_is_there(world, open_page):
 def test_a_session_that_ended_in_the_middle_loses_nothing(world, open_page):
     url, hub, run = world
     subject = run(hub.send("田埂地界"))
-    phone = Phone(open_page(f"{url}/task", PHONE, **TOUCH), url)
-    phone.sign_in("cadre")
+    phone = Phone.of("cadre", open_page, url)
     phone.task("田埂地界")
     phone.main("接单")
     phone.main("已到现场")

@@ -18,7 +18,8 @@ from tests.edge.served import served as edge_served
 from tests.hub_pages.world import PASSWORD, Hub, world
 from tests.hub_pages.world import served as hub_served
 from tests.kit import browser
-from tests.kit.browser import DESK, PHONE, accessible
+from tests.kit.axe import accessible
+from tests.kit.browser import DESK, PHONE
 from tests.kit.machine import needs_chromium
 from tests.kit.source import ROOT as ROOT_FOLDER
 from tests.node.desk_kit import ROOT, new_id
