@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from protocol.tables import Tables
-from tests.hub_pages.world import Hub
+from tests.hub_pages.world import PASSWORD, Hub
 from tests.kit import browser
 from tests.kit.browser import PHONE, TOUCH, WAITS_MS, look
 from tests.kit.machine import needs_chromium
@@ -130,7 +130,7 @@ def test_a_photo_that_finds_no_room_at_the_node_holds_up_nothing_else_and_says_w
     url, hub, run = world
     subject, other = run(hub.send("田埂地界")), run(hub.send("空调外机对着窗"))
     full = {"sentence": "本机存附件的地方满了。", "code": "store_full"}
-    page = open_page(f"{url}/task", PHONE, **TOUCH)
+    page = open_page(f"{url}/task", PHONE, who=("cadre", PASSWORD), **TOUCH)
     page.context.route("**/uploads", lambda route: route.fulfill(status=507, json=full))
     phone, held = two_photos_on_their_way(lambda *_, **__: page, url, SECOND_PIECE)
     page.get_by_role("link", name="‹ 我的任务").tap()
