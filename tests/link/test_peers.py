@@ -97,6 +97,23 @@ def test_who_is_asked_first_is_whoever_answers_then_the_origin_itself():
     assert peers.branch("nstranger", COUNTY) == peers.branch("nstranger", f"{COUNTY}/u07") == "_"
 
 
+def test_who_lies_behind_another_leaf_is_asked_last_and_one_of_them_a_round():
+    """A county has hundreds of them, all hold *common*, and none of their answers gets to a village."""
+    peers, lane = Peers(certificate(N1)), (COMMON, f"{HUB}:1", 3)
+    others = ["nfaraway2", "nfaraway3", "nfaraway4"]
+    for node in (HUB, *others):
+        peers.learn(certificate(node, **({} if node == HUB else {"branch": "330523002"})))
+        peers.note(said(node, COMMON, 9, origin=f"{HUB}:1"), 0)
+    assert peers.holders(*lane) == [HUB, others[0]]
+    peers.get(HUB).answered(False)
+    assert peers.holders(*lane, {HUB}) == [others[0]], "once in a round"
+    peers.get(others[0]).answered(False)
+    assert peers.holders(*lane, {HUB, others[0]}) == []
+    assert peers.holders(*lane) == [HUB, others[1]], "and another one the next time"
+    peers.get(others[2]).answered(True)
+    assert peers.holders(*lane) == [others[2], HUB, others[1]], "no leaf lies between: it did answer"
+
+
 def test_the_room_of_a_disk_is_what_its_node_said_last_in_the_ledger_of_its_place():
     peers = Peers(certificate(HUB))
     peers.learn(certificate(T1))

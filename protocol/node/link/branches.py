@@ -112,6 +112,6 @@ class Branches:
     def _holders(self, wanted: Wanted) -> list[str]:
         """Where it was seen, then whoever keeps the ledger and answers; the writer itself may have a twin, and that one may hold it."""
         ground = self._ground
-        expected = sorted((k for k in ground.peers if not k.revoked and wanted.ledger in k.lanes), key=lambda k: k.failures)
+        expected = ground.peers.worth_asking(k for k in ground.peers if not k.revoked and wanted.ledger in k.lanes)
         nodes = [wanted.node, *(k.certificate.node for k in expected)]
         return list(dict.fromkeys(n for n in nodes if n))[:HOLDERS_MAX]

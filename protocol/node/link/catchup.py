@@ -48,6 +48,13 @@ class Need:
     busy: bool = False
     resting: bool = False
 
+    def was_late(self) -> None:
+        """The line may be thin: less at once, and of one commit longer."""
+        if self.limit > 1:
+            self.limit = max(self.limit // 4, 1)
+        else:
+            self.patience_s = min(max(self.patience_s, ANSWER_S_MAX) * 2, PATIENCE_S_MAX)
+
 
 class CatchUp:
     def __init__(self, ground: Ground) -> None:
@@ -143,7 +150,7 @@ class CatchUp:
         after = ground.head(*lane).seq
         if after >= need.until:
             return
-        holder = next((n for n in ground.peers.holders(*lane, after) if n not in need.tried), None)
+        holder = next(iter(ground.peers.holders(*lane, after, need.tried)), None)
         if holder is None or not ground.link.is_connected:
             need.tried.clear()
             need.due, need.pause_s = loop.time() + need.pause_s, min(need.pause_s * 2, RETRY_S_MAX)
@@ -183,7 +190,7 @@ class CatchUp:
             return
         need.tried.add(holder)
         need.limit = BATCH_ENTRIES_MAX
-        if not any(n not in need.tried for n in self._ground.peers.holders(*lane, self._ground.head(*lane).seq)):
+        if not self._ground.peers.holders(*lane, self._ground.head(*lane).seq, need.tried):
             need.tried.clear()
             need.due, need.resting = loop.time() + REST_S, True
 
@@ -197,12 +204,10 @@ class CatchUp:
             answer = await ground.ask(holder, subject, ask, max(need.patience_s, ANSWER_S_MAX))
         except TimeoutError:
             answer = None
-            if need.limit > 1:
-                need.limit = max(need.limit // 4, 1)
-            else:
-                need.patience_s = min(max(need.patience_s, ANSWER_S_MAX) * 2, PATIENCE_S_MAX)
+            if known is None or ground.peers.is_in_reach(known):  # else it says nothing about the line
+                need.was_late()
         if known is not None:
-            known.failures = 0 if answer is not None else min(known.failures + 1, 100)
+            known.answered(answer is not None)
         if answer is None or not answer.data or (answer.headers or {}).get(REFUSED_HEADER):
             return None
         took_s = loop.time() - began

@@ -8,7 +8,7 @@ the last few is therefore the best, and at most that delay too high; a message t
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from itertools import chain
 
@@ -60,7 +60,12 @@ class Known:
         self.room: Room | None = None
         self.speaks: frozenset[str] = frozenset()
         self.samples: deque[int] = deque(maxlen=SAMPLES_MAX)
-        self.failures = 0
+        self.failures, self.has_answered = 0, False
+
+    def answered(self, is_so: bool) -> None:
+        """What came of a question to it."""
+        self.failures = 0 if is_so else min(self.failures + 1, 100)
+        self.has_answered |= is_so
 
     @property
     def offset_ms(self) -> int | None:
@@ -137,12 +142,29 @@ class Peers:
             self._hints.clear()
         self._hints.setdefault(lane, {})[node] = seq
 
-    def holders(self, ledger: str, origin: str, after: int) -> list[str]:
-        """Nodes worth asking for what follows `after`, best first: those that answer, then the origin itself."""
+    def holders(self, ledger: str, origin: str, after: int, tried: Collection[str] = ()) -> list[str]:
+        """Nodes worth asking for what follows `after`, best first: those that answer, then the origin itself. tried: asked in vain in this round."""
         found = {n: k for n, k in self._known.items() if k.lanes.get(ledger, {}).get(origin, (0, b""))[0] > after and not k.revoked}
         hinted = [n for n, seq in self._hints.get((ledger, origin), {}).items() if seq > after and n not in found]
-        own = origin.partition(":")[0]
-        return sorted(found, key=lambda n: (found[n].failures, n != own, n)) + sorted(hinted)
+        best = [k.certificate.node for k in self.worth_asking(found.values(), origin.partition(":")[0], tried)]
+        return best + sorted(n for n in hinted if n not in tried)
+
+    def worth_asking(self, some: Iterable[Known], own: str = "", tried: Collection[str] = ()) -> list[Known]:
+        """Best first: who is in reach, and at last one of all others, another one each time. own: goes before its like.
+
+        A leaf lets no question through to another branch, and nothing says so: after one answer of the county that was lost, a village asked
+        everybody else in the county for *common*, each for seconds, before the county had its turn again.
+        """
+        ranked = sorted(some, key=lambda k: (k.failures, k.certificate.node != own, k.certificate.node))
+        near = [k for k in ranked if self.is_in_reach(k)]
+        far = [k for k in ranked if not self.is_in_reach(k)]
+        has_tried_far = any(k.certificate.node in tried for k in far)
+        return [k for k in near if k.certificate.node not in tried] + ([] if has_tried_far else far[:1])
+
+    def is_in_reach(self, known: Known) -> bool:
+        """Claims that a question gets there: it did before, or nobody's leaf lies between."""
+        own = self.mine.branch
+        return known.has_answered or own == place.FILL or known.certificate.branch in (place.FILL, own)
 
     def branch(self, node: str, ledger: str) -> str:
         """The token of its pull subject; for a node nobody vouched for yet, that of the ledger's place. All hear *common*: where a

@@ -100,4 +100,5 @@ class Words:
 
     def _holders(self, ledger: str) -> list[str]:
         ground = self._ground
-        return [k.certificate.node for k in ground.peers if not k.revoked and k.seen_ms and certificates.hears(k.certificate, ledger)]
+        some = (k for k in ground.peers if not k.revoked and k.seen_ms and certificates.hears(k.certificate, ledger))
+        return [k.certificate.node for k in ground.peers.worth_asking(some)]
