@@ -6,7 +6,8 @@ are pure: keys, salts and times are arguments. Entry 1 is LaneOpened with the or
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final
+from itertools import chain
+from typing import Any, Final
 
 import msgspec
 from nacl.signing import SigningKey
@@ -26,6 +27,9 @@ SORT = "lane"
 _json: Final = msgspec.json.Encoder()
 COMMON_ONLY: Final = frozenset({"NodeEnrolled", "NodeRevoked", "TableSet"})  # the county speaks for all: nowhere but in *common*
 COUNT_MAX = 2**53  # a turn, a seq, a time: what every store and every JSON reader keeps exactly
+DEPTH_MAX: Final = 200  # of lists and maps within each other; a fifth of what the oldest Python that we run on can read
+_NESTS: Final = (dict, list, tuple)
+_NEST_BYTES: Final = bytes((*range(0x80, 0xA0), *range(0xDC, 0xE0)))  # each list and each map of MessagePack begins with one of these
 _IDS: Final = re.compile(r"(?:[0-9A-Za-z._:/|-]{0,80}\n){6}[0-9A-Za-z_]{1,40}\n[0-9A-Za-z_]{1,40}")  # six ids and two names, a line each
 
 
@@ -259,12 +263,23 @@ def _judge(one: Proven, ours: list[Certificate]) -> None:
 
 
 def _is_readable(raw: bytes) -> bool:
-    """Claims that it is MessagePack with texts every store can keep: valid UTF-8 and no U+0000. What it means is asked elsewhere."""
+    """Claims that it is MessagePack, not too deep, with texts every store can keep: valid UTF-8 and no U+0000. What it means is asked elsewhere."""
     try:
         read = msgspec.msgpack.decode(raw)
     except UNREADABLE:
         return False
-    return b"\0" not in raw or not _may_hold_nul(read) or not _holds_nul(read)
+    is_shallow = len(raw) <= DEPTH_MAX or len(raw) - len(raw.translate(None, _NEST_BYTES)) <= DEPTH_MAX or _is_shallow(read)
+    return is_shallow and (b"\0" not in raw or not _may_hold_nul(read) or not _holds_nul(read))
+
+
+def _is_shallow(value: object) -> bool:
+    """How deep a decoder can go hangs on the Python that runs it: what one node took, another could not read."""
+    level: list[Any] = [value] if type(value) in _NESTS else []
+    for _ in range(DEPTH_MAX):
+        level = [part for one in level for part in (chain(one, one.values()) if type(one) is dict else one) if type(part) in _NESTS]
+        if not level:
+            return True
+    return False
 
 
 def _may_hold_nul(value: object) -> bool:

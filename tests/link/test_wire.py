@@ -13,7 +13,7 @@ from protocol import batch, certificate, entry, have, lane
 from protocol.batch import Batch
 from protocol.events import Draft, LaneOpened, NodeRevoked, NoteAdded, TextBody, facts_of
 from protocol.have import Have
-from protocol.lane import LaneHead
+from protocol.lane import DEPTH_MAX, LaneHead
 from protocol.problem import Refused
 
 COUNTY, KEY = SigningKey(bytes(range(32))), SigningKey(bytes(range(1, 33)))
@@ -242,7 +242,15 @@ def test_a_commit_is_of_one_lane_and_no_larger_than_a_batch():
 
 @pytest.mark.parametrize(
     "body",
-    [b"\xa2\xff\xff", b"\xc1", b"\x91" * 3_000 + b"\x90", msgspec.msgpack.encode({"text": "a\0b"}), msgspec.msgpack.encode([["\0"]])],
+    [
+        b"\xa2\xff\xff",
+        b"\xc1",
+        b"\x91" * 3_000 + b"\x90",
+        b"\x91" * DEPTH_MAX + b"\x90",
+        b"\x81\xa1a" * DEPTH_MAX + b"\x80",
+        msgspec.msgpack.encode({"text": "a\0b"}),
+        msgspec.msgpack.encode([["\0"]]),
+    ],
 )
 def test_a_body_or_facts_that_no_store_could_keep_are_refused_though_well_signed(body):
     made = commit(FIRST.head, note())
@@ -256,6 +264,14 @@ def test_a_body_or_facts_that_no_store_could_keep_are_refused_though_well_signed
         signed = entry.sign(KEY, entry.chain(FIRST.head.hash, raw))
         with pytest.raises(Refused):
             check(Batch(VILLAGE, ORIGIN, 3, FIRST.head.hash, (raw,), (carried,), signed), FIRST.head, OURS)
+
+
+def test_how_deep_a_body_may_be_hangs_on_no_interpreter():
+    body, salt = b"\x91" * (DEPTH_MAX - 1) + b"\x90", bytes(16)
+    head = commit(FIRST.head, note()).entries[0].head
+    raw = entry.encode_head(msgspec.structs.replace(head, body_hash=entry.body_hash(salt, body)))
+    signed = entry.sign(KEY, entry.chain(FIRST.head.hash, raw))
+    check(Batch(VILLAGE, ORIGIN, 3, FIRST.head.hash, (raw,), ((salt, body),), signed), FIRST.head, OURS)
 
 
 # ── batches ──
