@@ -104,3 +104,18 @@ async def test_what_persons_have_in_hand_is_counted_along_what_is_open(tmp_path)
             )
             assert f"INDEX {index}" in plan and "TEMP B-TREE" not in plan
     await county.close()
+
+
+async def test_what_is_offered_is_found_along_its_index(tmp_path):
+    """A township is offered thousands; looking at the row of each took a tenth of a second, three times a page."""
+    county = County(tmp_path)
+    village = await county.node("village")
+    asked = (
+        "select subject from case_row where offer_to = 'a' order by offer_ms, subject limit 30",
+        "select subject from case_row where offer_to = 'a' and ledger < 'a'",
+    )
+    async with village.journal.read() as c:
+        for sql in asked:
+            plan = " ".join(str(row) for row in await named(c, f"explain query plan {sql}", {}))
+            assert "COVERING INDEX case_offered" in plan and "TEMP B-TREE" not in plan
+    await county.close()

@@ -310,7 +310,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     Mutation(
         "only the writer is asked", "a lane is pulled from its own node alone",
-        (Cut(f"{LINK}.peers:Peers.holders", "return sorted(found,", "return sorted([n for n in found if n == own],"),),
+        (Cut(f"{LINK}.peers:Peers.holders", "worth_asking(found.values(),", "worth_asking([k for n, k in found.items() if origin.startswith(n)],"),),
         seeds_max=120,
         needs=("lose", "kill", "cut", "server"),
     ),
