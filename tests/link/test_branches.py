@@ -1,10 +1,12 @@
 """Ends of other histories that anybody may speak of: made-up ones hold up nothing that is real."""
 
 import asyncio
+from collections.abc import Iterable
 from types import SimpleNamespace
 
 from protocol.node.forks import Wanted
 from protocol.node.link.branches import AT_ONCE, Branches, end_asks
+from protocol.node.link.peers import Known
 
 LEDGER, ORIGIN = "330523/330523111/330523111001", "n1111111:1"
 
@@ -30,6 +32,9 @@ class Nobody(list):
 
     def branch(self, *_: str) -> str:
         return "b"
+
+    def worth_asking(self, some: Iterable[Known]) -> list[Known]:
+        return list(some)
 
 
 async def test_made_up_ends_hold_up_neither_what_others_speak_of_nor_what_is_here():
