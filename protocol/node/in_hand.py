@@ -10,9 +10,8 @@ from protocol.node.journal.rows import among, bound, fetch
 from protocol.node.listing import HANDLED, IN_HAND
 
 _VISITS: Final = f"select cadre, count(*) from {IN_HAND} group by cadre"
-_CASES: Final = (
-    f"select handler, count(*) from {HANDLED} where {{offices}} group by handler"  # of `whose` alone: a county has thousands of others
-)
+# Of `whose` alone: a county has thousands of others.
+_CASES: Final = f"select handler, count(*) from {HANDLED} where {{offices}} group by handler"
 
 
 class InHand(msgspec.Struct, frozen=True):
