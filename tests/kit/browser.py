@@ -160,6 +160,7 @@ def picture(page: "Page", name: str, *, whole: bool = False) -> None:
 
 
 def look(page: "Page", name: str) -> None:
+    page.wait_for_load_state()  # behind a link its document may have begun, and hold nothing yet
     picture(page, name)
     axe.accessible(page, name)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} scrolls sideways"

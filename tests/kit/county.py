@@ -255,11 +255,14 @@ class County:
 
 
 async def until(true: Callable[[], Awaitable[Any]] | Callable[[], Any], what: str, seconds: float = 20) -> Any:
-    """`soon` for claims that need not wait themselves."""
+    """`soon` for claims that need not wait themselves. A node that gives no answer, as one that opens again by itself, is asked again."""
 
     async def asked() -> Any:
-        found = true()
-        return await found if isinstance(found, Awaitable) else found
+        try:
+            found = true()
+            return await found if isinstance(found, Awaitable) else found
+        except httpx.TransportError:
+            return None
 
     return await soon(what, asked, seconds)
 
