@@ -18,7 +18,7 @@ from protocol.node.listing import Asked, Where, subjects_of
 
 LOOKED_AT: Final = 2_000
 FOUND_MAX: Final = 1_000
-SAMPLE_MAX: Final = 100  # of what is found: the kinds that are offered to narrow it by are those of the first ones
+SAMPLE_MAX: Final = 200  # of what is found, from its first to its last: the kinds that are offered to narrow it by are theirs
 
 
 class Found(NamedTuple):
@@ -54,6 +54,6 @@ async def _listed(c: AsyncConnection, ordered: str, where: Where) -> list[str]:
 
 
 async def signs(c: AsyncConnection, hits: Sequence[str]) -> tuple[Sign, ...]:
-    some = {"some": bound(c, list(hits[:SAMPLE_MAX]))}
+    some = {"some": bound(c, list(hits[:: -(-len(hits) // SAMPLE_MAX)]))}
     rows = await named(c, f"select type, status, ledger, logged_ms from case_row where {among(c, 'subject', 'some')}", some)
     return tuple(Sign(row.type or "", row.status or "", row.ledger, row.logged_ms or 0) for row in rows)

@@ -125,7 +125,7 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CasePage(msgspec.Struct, frozen=True):
-    """more: there are others that the words find · signs: of the first that were found, when a page holds not all."""
+    """more: there are others that the words find · signs: of some that were found, all through them, when a page holds not all."""
 
     rows: tuple[CaseRow, ...]
     total: int

@@ -24,6 +24,8 @@ async def test_what_a_word_finds_too_much_of_is_narrowed_by_a_second_sign(rig: R
         for address in offered:
             got = (await client.get(html.unescape(address), headers=JSON)).json()
             assert 0 < got["total"] < len(cases) and got["more"] is False
+        monkeypatch.setattr(finding, "SAMPLE_MAX", 2)
+        assert "status=agreed" in (await client.get("/cases?text=2026")).text, "kinds of the first hits alone"
         assert "narrow-title" not in (await client.get("/cases?text=毛竹")).text
         assert "narrow-title" not in (await client.get("/cases")).text, "nothing was looked for"
         monkeypatch.setattr(finding, "FOUND_MAX", 3)

@@ -226,9 +226,7 @@ class Fetching:
     def _holders(self, row: dict[str, Any]) -> list[str]:
         """The node it came from, the one whose entry names it, then whoever hears the ledger and was heard of."""
         ledger, source = row["ledger"], row["source"]
-        others = [
-            k.certificate.node for k in self._ground.peers if not k.revoked and k.seen_ms and certificates.hears(k.certificate, ledger)
-        ]
+        others = [k.certificate.node for k in self._ground.peers.hearers(ledger)]
         return list(dict.fromkeys([n for n in (source, *others) if n and n != self._ground.certificate.node]))
 
     @observe.each("file", lambda _, holder, ledger, *__: {"node": holder, "ledger": ledger})

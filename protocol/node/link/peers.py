@@ -149,6 +149,10 @@ class Peers:
         best = [k.certificate.node for k in self.worth_asking(found.values(), origin.partition(":")[0], tried)]
         return best + sorted(n for n in hinted if n not in tried)
 
+    def hearers(self, ledger: str) -> list[Known]:
+        """Who may hold this ledger and was heard of."""
+        return [k for k in self if not k.revoked and k.seen_ms and certificates.hears(k.certificate, ledger)]
+
     def worth_asking(self, some: Iterable[Known], own: str = "", tried: Collection[str] = ()) -> list[Known]:
         """Best first: who is in reach, and at last one of all others, another one each time. own: goes before its like.
 

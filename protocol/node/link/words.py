@@ -9,7 +9,6 @@ import asyncio
 import msgspec
 
 from protocol import batch as batches
-from protocol import certificate as certificates
 from protocol.node.bodies import Counts, Lost, give_back, lacking
 from protocol.node.link import subjects
 from protocol.node.link.answers import LaneAsk
@@ -99,6 +98,5 @@ class Words:
         return is_back
 
     def _holders(self, ledger: str) -> list[str]:
-        ground = self._ground
-        some = (k for k in ground.peers if not k.revoked and k.seen_ms and certificates.hears(k.certificate, ledger))
-        return [k.certificate.node for k in ground.peers.worth_asking(some)]
+        peers = self._ground.peers
+        return [k.certificate.node for k in peers.worth_asking(peers.hearers(ledger))]
