@@ -59,6 +59,40 @@ def test_a_question_is_seen_and_answered_from_today(desk, open_page):
     expect(page.locator("#today-asked")).to_have_count(0)
 
 
+@pytest.mark.parametrize("way", ["", "/board"])
+def test_another_place_is_chosen_after_the_rest_was_written(desk, open_page, way):
+    """Whoever can be sent there is asked for beside the form: that sends nothing of it and forgets nothing."""
+    url, hub, run = desk
+    case = hub.cases["田埂地界"]
+    page = open_page(f"{url}{way or f'/cases/{case}/dispatch'}", DESK, who=("operator", PASSWORD))
+    if way:
+        page.locator(f"a[href='/cases/{case}/dispatch']").first.click()
+    form = page.locator("#go-form")
+    form.get_by_label("去做什么").fill("量一量田埂")
+    form.get_by_label("告诉干部的情况").fill("两家都在家，先到东头")
+    place = form.get_by_label("去哪里")
+    before = place.input_value()
+    other = next(v for v in place.locator("option").evaluate_all("all => all.map(o => o.value)") if v != before)
+    with page.expect_response(lambda got: "only=cadres" in got.url):
+        place.select_option(other)
+    page.evaluate("new Promise(done => setTimeout(done, 50))")  # what comes after the answer has come
+    expect(place).to_have_value(other)
+    expect(form.get_by_label("去做什么")).to_have_value("量一量田埂")
+    look(page, "dispatch-elsewhere")
+    if not way:
+        expect(form).to_have_attribute("data-kept", "")
+        with page.expect_response(lambda got: "only=cadres" in got.url):
+            page.reload()
+        expect(place).to_have_value(other)
+        expect(form.get_by_label("去做什么")).to_have_value("量一量田埂")
+    form.get_by_role("radio", name="穆青").check()
+    form.get_by_role("button", name="派出").click()
+    expect(form).to_have_count(0)
+    subject = run(hub.root.journal.rows("task_row", "case_subject = :case", {"case": case}))[0]["subject"]
+    row = run(hub.root.reads.task(hub.root.actor("operator", ROOT), subject))
+    assert (row.place, row.purpose, row.summary) == (other, "量一量田埂", "两家都在家，先到东头")
+
+
 @pytest.mark.parametrize(("name", "size", "more"), SIZES, ids=[name for name, _, _ in SIZES])
 def test_the_tasks_of_who_fell_ill_are_given_to_another(desk, open_page, name, size, more):
     """By keyboard alone at a desk, by thumb on a phone."""

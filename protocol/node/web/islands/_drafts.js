@@ -92,7 +92,9 @@ function bring(form, draft, asItWas) {
     const values = left.get(c.name) ?? [];
     if (c.type === "radio" || c.type === "checkbox") c.checked = values.includes(c.value);
     else if (values.length) c.value = values.shift();
-    if (isTouched(c)) c.closest("details.more")?.setAttribute("open", "");
+    if (!isTouched(c)) continue;
+    c.closest("details.more")?.setAttribute("open", "");
+    if (c.hasAttribute("hx-get")) c.dispatchEvent(new Event("change")); // what hangs on it is another now
   }
   form.dataset.dirty = "";
   for (let fold = form.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;

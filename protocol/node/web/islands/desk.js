@@ -115,7 +115,7 @@ watch(unsure);
 addEventListener("htmx:config:request", ({ detail: { ctx } }) => Object.assign(ctx.request.headers, headers));
 const formOf = (e) => {
   const source = e.detail?.ctx?.sourceElement ?? e.target;
-  return source?.closest?.("[data-aside]") ? null : source?.closest?.("form[data-guard]"); // what a form asks beside it sends nothing of it
+  return source?.matches?.("form[data-guard]") ? source : null; // what something in a form asks sends nothing of it
 };
 addEventListener("htmx:before:request", (e) => { const form = formOf(e); if (form) { form.dataset.busy = ""; one("[data-notice]", form)?.remove(); one("#said")?.replaceChildren(); } });
 addEventListener("htmx:after:request", (e) => {
