@@ -7,6 +7,7 @@ those that the README shows, in deploy/pictures.
 import argparse
 import asyncio
 import json
+import os
 import sys
 import tempfile
 import time
@@ -22,7 +23,7 @@ from protocol.node.web.page import COOKIE, LANGUAGE
 from protocol.tables import Tables
 from tests.bench.kit.by_hand import drawn
 from tests.kit.browser import DESK, EXPECTED, OLD_PC, PHONE, TOUCH
-from tests.kit.machine import CHROMIUM
+from tests.kit.machine import LIGHT_CHROMIUM
 from tests.kit.source import ROOT
 from tests.shots_more import at_the_board, cut_short, in_the_dark, less_seen, missing, on_paper, writes_no_more
 from tests.shots_phone import HELD, in_its_states
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 README = ("village-offline", "today", "case", "board", "dispatch", "statistics", "phone", "phone-report")
 DISPUTES, SEED = 150, 20261124
+CHINESE = {**os.environ, "LANGUAGE": "zh_CN"}  # in which a browser asks for a date
 SIZES = (("", DESK), ("-1366", OLD_PC), ("-390", PHONE))
 
 
@@ -253,7 +255,7 @@ async def main(folder: Path, as_json: bool, readme: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="yidi-shots-") as data:
         demo = Demo(Path(data))
         async with async_playwright() as p:
-            browser = await p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            browser = await p.chromium.launch(executable_path=LIGHT_CHROMIUM, args=["--no-sandbox"], env=CHINESE)
             camera = Camera(browser, folder, readme)
             try:
                 await demo.prepare(near=False, disputes=DISPUTES, seed=SEED)

@@ -1,5 +1,6 @@
 """What pages load is built from what is in the tree, for each side apart, and only when something changed."""
 
+import gzip
 import json
 import subprocess
 
@@ -8,6 +9,7 @@ import pytest
 from deploy.web import bundle
 from tests.kit.source import ROOT
 
+DESK_KIB_MAX, PHONE_KIB_MAX = 30, 120  # compressed
 
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
@@ -67,6 +69,19 @@ def test_the_manifest_names_what_was_built(side):
     assert set(manifest) == {"version", "files"}
     assert sorted(manifest["files"].values()) == sorted(f.name for f in dist.iterdir() if f.name != "manifest.json")
     assert (dist / "theme.css").name in manifest["files"]
+
+
+@pytest.mark.parametrize("side", ["edge", "hub"])
+@pytest.mark.parametrize("tongue", ["", "en-"])
+def test_what_a_page_loads_keeps_within_what_an_old_computer_bears(side, tongue):
+    """Of statistics the charts come on top."""
+    dist = ROOT / side / "web/dist"
+    if not dist.exists():
+        pytest.skip("nothing bundled here: ./run bundle")
+    files = json.loads((dist / "manifest.json").read_text())["files"]
+    kib = {name: len(gzip.compress((dist / files[name]).read_bytes(), 9)) / 1024 for name in files if name.endswith(".js")}
+    assert sum(kib.get(f"{tongue}{name}", kib.get(name, 0)) for name in ("desk.js", "board.js", "map.js")) <= DESK_KIB_MAX
+    assert sum(kib.get(f"{tongue}{name}", kib.get(name, 0)) for name in ("task.js", "sw.js")) <= PHONE_KIB_MAX
 
 
 def test_run_is_a_posix_script_that_explains_itself():
