@@ -38,7 +38,7 @@ class DisputeLogged(Facts):
     """Of a successor, written by a node itself (office ""): by: the office that handed it over and holds it until it is taken up ·
     predecessor: the case it goes on from · since_ms, accepted_ms: that one's registration and acceptance, whose clocks count ·
     suggested: what the page had offered by the person's words, with blanks between: types as their codes alone, the rest by its field (`risk:red`,
-    `ledger:330523/330523111`). What was chosen stands beside it, in type, risk and ledger: both are learnt from. Unknown words are passed over.
+    `ledger:330523/330523111`), and of 发生地点 that one was (`spot`). What was chosen stands beside it, in type, risk and ledger: both are learnt from. Unknown words are passed over.
     """
 
     code: str

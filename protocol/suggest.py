@@ -4,6 +4,7 @@ The words stand in the tables (`types`, `lists` risk), so a county changes them 
 its length: a long one says more. What speaks for a 2-digit type speaks half for each of its 4-digit ones that is spoken for itself.
 """
 
+import re
 from datetime import date
 from typing import Final
 
@@ -13,6 +14,11 @@ from protocol.tables import Tables
 
 TYPES_MAX: Final = 3
 TEXT_CHARS_MAX: Final = 4_000
+_NAME = r"(?:(?![在住到于从是的了和跟往去至与及这那某每同向由])[\u4e00-\u9fff])"  # no word of a sentence stands in a name
+_NUMBER = r"(?:[一二三四五六七八九十]{1,3}|\d{1,4})"
+_SPOT: Final = re.compile(
+    rf"{_NAME}{{2,4}}自然村(?: ?第?{_NUMBER} ?组)?|第?{_NUMBER} ?(?:村民小)?组(?: ?{_NUMBER} ?号)?|{_NAME}{{1,4}}(?:路|街|弄|巷) ?\d{{1,4}} ?号"
+)
 
 
 class Hint(msgspec.Struct, frozen=True):
@@ -49,6 +55,12 @@ def risk(text: str, tables: Tables) -> Hint | None:
         if met := tuple(word for word in words if word in text):
             found = Hint(code, met)
     return found
+
+
+def spot(text: str) -> str:
+    """Where in a place it happened, as the text names it first: a hamlet, a group, a house in a street; "": it names none."""
+    found = _SPOT.search(text[:TEXT_CHARS_MAX])
+    return found[0] if found else ""
 
 
 def _weight(words: tuple[str, ...]) -> int:

@@ -11,6 +11,7 @@ from tests.kit.source import ROOT
 
 DESK_KIB_MAX, PHONE_KIB_MAX = 30, 120  # compressed
 
+
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
     """A tree with one shared style, one shared island and one island of each side."""

@@ -1,6 +1,7 @@
 """What is seen while a case is being written: places that the words name, never the office itself; who was here before, by name and by number;
 what lies open at the same place and is the same kind of matter; and what was offered is kept beside what was chosen."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -153,6 +154,17 @@ async def test_what_was_offered_and_what_was_chosen_stand_in_the_entry(rig: Rig)
 
 
 LAND = "征地的补偿款、青苗费被他贪污了，安置房也先分给他亲戚，集体分配没有我家户口的份。"
+
+
+async def test_a_village_is_offered_where_in_it_and_only_while_nothing_stands_there(rig: Rig) -> None:
+    wall = f"三组 12 号：{WALL}"
+    (offered,) = [one for one in (await asked(rig, "village", account=wall))["offered"] if one["name"] == "place_text"]
+    assert (offered["value"], offered["label"]) == ("三组 12 号", "在三组 12 号")
+    assert not [one for one in (await asked(rig, "village", account=wall, place_text="田头"))["offered"] if one["name"] == "place_text"]
+    async with at(rig, "village") as client:
+        page = (await client.post("/cases/hints", data={"account": wall}, headers={"HX-Request": "true"})).text
+    assert 'data-set="place_text" value="三组 12 号"' in page
+    assert page.count("三组 12 号") == 3 and "spot" in re.search(r'name="suggested" value="([^"]*)"', page)[1], "its words are in no fact"
 
 
 async def test_an_accusation_among_other_matters_is_said_and_kept_in_no_field_of_any_form(rig: Rig) -> None:

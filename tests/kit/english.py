@@ -33,6 +33,7 @@ SIDES: Final = ("protocol", "hub", "edge")
 NOT_SHOWN: Final = {  # modules whose Chinese reaches no page in words of ours, and why
     "protocol/money.py": "writes sums in words for papers",
     "protocol/codes.py": "numbers of papers",
+    "protocol/suggest.py": "what a person's words are looked through for",
     "protocol/visit_drafts.py": "",
     "protocol/node/config.py": "read by whoever starts the program, at the command line",
     "protocol/node/journal/backup.py": "command line",

@@ -2,6 +2,7 @@
 
 from datetime import date
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,3 +62,17 @@ def test_an_accusation_is_heard_whatever_else_was_said_and_is_no_type_that_is_of
     assert suggest.accuses(MANY, TABLES, DAY)
     assert suggest.accuses("水沟堵了。" * suggest.TEXT_CHARS_MAX + "我要检举。", TABLES, DAY)
     assert not suggest.accuses("村主任和村干部来调解过两次，镇长也来过。", TABLES, DAY), "who is named is not accused"
+
+
+@pytest.mark.parametrize(
+    ("said", "spot"),
+    [
+        ("东邻三组 12 号的围墙占了滴水巷半尺", "三组 12 号"),
+        ("他住在石马路 7 号，晚上放歌", "石马路 7 号"),
+        ("大坑自然村第二组的水沟堵了，找过工作组", "大坑自然村第二组"),
+        ("两家为滴水巷吵了一路，工作组来过", ""),
+        ("第10村民小组分的地", "第10村民小组"),
+    ],
+)
+def test_where_it_happened_is_heard_as_it_was_named(said: str, spot: str):
+    assert suggest.spot(said) == spot

@@ -64,6 +64,12 @@ def places(text: str, ledgers: list[tuple[str, Any]], tables: Tables) -> list[Of
     return [Offered("ledger", path, f"属于{name}", (name,)) for name, path in named[:PLACES_MAX]]
 
 
+def spot(text: str, form: forms.Typed) -> list[Offered]:
+    """While 发生地点 is empty: what the words name."""
+    found = "" if any(form.get("place_text", [])) else suggest.spot(text)
+    return [Offered("place_text", found, f"在{found}", (found,))] if found else []
+
+
 def chosen_place(form: forms.Typed, found: Iterable[Offered], request: Request) -> str:
     """Where the matter lies, once that is known: as chosen, else as the words say; an office with places below it is no place of a matter."""
     office = actor_of(request).office
@@ -74,8 +80,9 @@ def chosen_place(form: forms.Typed, found: Iterable[Offered], request: Request) 
 
 
 def suggested(found: Iterable[Offered]) -> str:
-    """As LogDispute keeps it."""
-    return " ".join(one.value if one.name == "type" else f"{one.name}:{one.value}" for one in found)
+    """As LogDispute keeps it. Of a spot only that one was offered: what it says is of somebody's words, which can be erased."""
+    said = {"type": "{0.value}", "place_text": "spot"}
+    return " ".join(said.get(one.name, "{0.name}:{0.value}").format(one) for one in found)
 
 
 async def known_of(request: Request, form: forms.Typed) -> list[Known]:
@@ -119,7 +126,7 @@ async def hints(request: Request) -> Response[Any]:
     found = offered(text, node.tables(), day)
     accuses = suggest.accuses("\n".join(value for values in form.values() for value in values), node.tables(), day)
     said = "".join(form.get("place_text", [])[:1])
-    found += places(text + said, ledgers_to_choose(request), node.tables())
+    found += [*places(text + said, ledgers_to_choose(request), node.tables()), *spot(text, form)]
     known = await known_of(request, form)
     like = [] if accuses else await alike(request, form, found, known)
     if wants_json(request):
