@@ -118,7 +118,10 @@ def test_a_photo_carries_no_position_unless_the_cadre_keeps_it(world, open_page)
     assert [b"Geheim" in raw for raw in files] == [True, True]
 
     def shoot(n: int, raw: bytes) -> None:
-        page.locator("#photo").set_input_files({"name": f"现场{n}.jpg", "mimeType": "image/jpeg", "buffer": raw})
+        """One that is taken now, one that was on the phone before, and so on."""
+        page.get_by_label(("选照片", "拍照片")[n % 2], exact=True).set_input_files(
+            {"name": f"现场{n}.jpg", "mimeType": "image/jpeg", "buffer": raw}
+        )
         expect(page.get_by_alt_text(f"第 {n} 张照片")).to_be_visible()
 
     keeps = page.get_by_label("照片里留着拍摄位置")

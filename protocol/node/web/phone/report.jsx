@@ -132,7 +132,8 @@ export function Report({ t, person, results, step }) {
     <textarea id="words" rows="4" maxlength="2000" value={d.words} aria-invalid={wrong.value === "words"} aria-describedby={wrong.value === "words" ? "words-wrong" : undefined} onInput={(e) => keep({ words: e.target.value })} />
     <h3>现场照片 <span class="soft">{photos.length ? `${photos.length} 张` : "可以没有"}</span></h3>
     {shown(photos, (n) => `第 ${n} 张照片`, Math.min(r.coming.value, PHOTOS_MAX - photos.length))}
-    <label class="button" for="photo">{r.count.value ? "正在处理…" : "拍照片"}</label><input class="hide" id="photo" type="file" accept="image/*" capture="environment" multiple onChange={picked} />
+    <div class="two"><label class="button" for="photo">{r.count.value ? "正在处理…" : "拍照片"}</label><input class="hide" id="photo" type="file" accept="image/*" capture="environment" multiple onChange={picked} />
+      <label class="button" for="album">选照片</label><input class="hide" id="album" type="file" accept="image/*" multiple onChange={picked} /></div>
     <KeepsPosition on={keepsPosition} />
     <h3>录音 <span class="soft">{voices.length ? `${voices.length} 段` : "可以没有"}</span></h3>
     {voices.length > 0 && <ul class="voices">{voices.map((f, i) => <Heard key={f.id} bytes={f.bytes} mime={f.mime} words={`第 ${i + 1} 段录音`} onDrop={() => remove(f)} />)}</ul>}
