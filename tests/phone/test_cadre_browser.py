@@ -2,6 +2,7 @@
 
 import re
 import struct
+import time
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -160,7 +161,9 @@ def test_an_answer_that_is_lost_does_nothing_twice(world, open_page):
     phone.task("田埂地界")
     phone.main("接单")
     expect(phone.page.get_by_text("1 条待发送")).to_be_visible()
-    phone.page.wait_for_timeout(500)
+    until = time.monotonic() + browser.WAITS_MS / 1000
+    while not lost and time.monotonic() < until:
+        phone.page.wait_for_timeout(50)
     assert lost[:1] == [200]  # the node has it, the phone does not know
     with suppress(Exception):
         phone.page.context.unroute("**/task/commands")

@@ -1,6 +1,7 @@
 """What a cadre sees of his day: the order of visits, how to call and to get there, and news of tasks that come, change or are taken back."""
 
 import re
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from protocol.commands import RecallTask, UrgeTask
 from tests.hub_pages.world import JSON, Hub, served
-from tests.kit.browser import PHONE, SMALL_PHONE, TOUCH, look
+from tests.kit.browser import PHONE, SMALL_PHONE, TOUCH, WAITS_MS, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 from tests.phone.test_cadre_browser import Phone
@@ -47,6 +48,17 @@ def opened(open_page: Any, url: str, size: dict[str, int] = PHONE, **more: Any) 
 
 def cards(page: Page, heading: str) -> list[str]:
     return page.locator("section", has=page.get_by_role("heading", name=heading)).locator(".tasks strong").all_inner_texts()
+
+
+def notices(page: Page, *titles: str) -> list[str]:
+    """As soon as they are these: each is told after the screen has changed, when its picture is there."""
+    until = time.monotonic() + WAITS_MS / 1000
+    while True:
+        told = page.evaluate(TOLD)
+        if sorted(one.split()[0] for one in told) == sorted(titles):
+            return told
+        assert time.monotonic() < until, told
+        page.wait_for_timeout(50)
 
 
 def test_today_is_in_the_order_of_deadlines_and_what_lies_together_goes_together(world, open_page):
@@ -126,13 +138,13 @@ def test_news_are_told_without_names_and_a_recalled_task_asks_nothing_more(world
     assert page.evaluate(TOLD) == [], "what stood there when he came is no news"
     second = run(hub.send("工钱没结清", due_ms=ms(NOON.replace(hour=17, minute=30))))
     expect(page.get_by_text("新派来的")).to_be_visible()
-    told = page.evaluate(TOLD)
-    assert len(told) == 1 and re.fullmatch(r"派来一项新任务 \d+月\d+日 周. 17:30前。点开看。", told[0]), told
+    (told,) = notices(page, "派来一项新任务")
+    assert re.fullmatch(r"派来一项新任务 \d+月\d+日 周. 17:30前。点开看。", told), told
     run(hub.root.say(UrgeTask(id=new_id(), task=first, text="今天能去吗"), hub.root.actor()))
     expect(page.get_by_text("有变化")).to_be_visible()
     run(hub.root.say(RecallTask(id=new_id(), task=second, reason="人手换了"), hub.root.actor()))
     expect(page.get_by_role("heading", name="刚撤回，不用去了")).to_be_visible()
-    assert sorted(title.split()[0] for title in page.evaluate(TOLD)) == ["有一项任务撤回了，不用去了", "有一项任务有变化"]
+    notices(page, "有一项任务撤回了，不用去了", "有一项任务有变化")
     look(page, "phone-news")
     phone.task("工钱没结清")
     expect(page.get_by_text("这项任务撤回了，不用去了。")).to_be_visible()

@@ -134,6 +134,7 @@ def test_a_session_that_ended_in_the_middle_loses_nothing(world, open_page):
     phone.main("提交反馈")
     expect(phone.status).to_have_text("登录过期了，2 条存在手机，登录后接着发")
     phone.page.get_by_role("link", name="发送情况").tap()
+    expect(phone.page.get_by_role("heading", name="按做的先后")).to_be_visible()
     assert [state for _, state in queue(phone.page)][-2:] == ["存在手机 · 等您登录"] * 2
     look(phone.page, "phone-queue-expired")
     phone.sign_in("other")  # somebody else borrows the phone: he sees that something waits, and nothing of it
