@@ -15,6 +15,7 @@ from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 
 pytestmark = needs_chromium
+REDRAWN = "addEventListener('htmx:after:swap', (e) => { if (e.detail.ctx?.sourceElement?.id === 'live') globalThis.redrawn = true; });"
 
 
 nodes = nodes_of("village", "town")
@@ -126,6 +127,7 @@ def test_the_rest_of_a_party_is_asked_on_demand(sign_in: Callable, nodes: Served
     expect(desk.locator("#party_address-2")).to_be_focused()
     desk.keyboard.insert_text("高禹村四组")
     expect(desk.locator("#log [data-kept-note]")).to_contain_text("草稿已存本机")
+    expect(desk.locator("#log")).to_have_attribute("data-kept", "")  # all of it
     desk.reload()
     expect(desk.locator("#party_id_number")).to_have_value("330523197001011234")  # the draft has it, and shows it
     expect(desk.locator("#party_address-2")).to_be_visible()
@@ -255,8 +257,9 @@ def test_a_township_takes_up_beside_its_list(sign_in: Callable, nodes: Served):
     expect(desk.locator("#rows tr[id^=case-]")).to_have_count(2)  # they came by themselves
     expect(desk.locator("#nav")).to_contain_text("待受领 2")
     look(desk, "township-desk")
+    desk.add_init_script(REDRAWN)
     desk.goto(nodes.url["town"] + "/inbox")
-    desk.wait_for_timeout(700)  # the stream's first message redraws the rows; a row opened in that instant opens as a page of its own
+    desk.wait_for_function("() => globalThis.redrawn")  # by the stream's first message: a row opened just then opens as a page of its own
     desk.keyboard.press("ArrowDown")
     desk.keyboard.press("Enter")
     expect(desk.locator("#peek")).to_be_focused()

@@ -41,6 +41,7 @@ def typed(desk) -> str:
     desk.fill("#party_name", "叶根土")
     desk.fill("#account", WORDS)
     expect(desk.locator("#log [data-kept-note]")).to_contain_text("草稿已存本机")
+    expect(desk.locator("#log")).to_have_attribute("data-kept", "")  # all of it: the words may be those of the first pause
     return desk.locator("#log [name=command_id]").input_value()
 
 
@@ -115,7 +116,11 @@ def test_a_tab_that_is_open_keeps_its_draft_to_itself(desk, nodes):
     with second.expect_response("**/drafts/find"):
         second.goto(nodes.url["village"] + "/desk")
     expect(second.locator("#account")).to_have_value("")
+    tab, until = desk.evaluate("window.name"), time.monotonic() + 20
     desk.close()
+    while tab in second.evaluate("navigator.locks.query().then((all) => all.held.map((one) => one.name))"):
+        assert time.monotonic() < until, "a tab that was closed lives on"
+        second.wait_for_timeout(50)
     second.reload()
     expect(second.locator("#account")).to_have_value(WORDS)
     assert second.locator("#log [name=command_id]").input_value() == command, "one draft, one command"

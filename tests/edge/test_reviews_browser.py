@@ -1,5 +1,6 @@
 """The page of what waits for a review in a real Chromium: read line by line, taken over by one press."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -120,6 +121,7 @@ def _beside(town: Served, open_page, size, end: str) -> None:
         said = page.locator("#timeline .line.aside .note").first.bounding_box()
         assert won.bounding_box()["x"] > said["x"] + said["width"] - 1
     won.get_by_role("link", name="提级").click()
+    page.wait_for_url(re.compile("#"))
     expect(page.locator(page.url[page.url.index("#") :])).to_contain_text("提级")
     page.goto(f"{town.url['town']}/reviews")
     expect(page.locator(".won")).to_contain_text("先不要签")

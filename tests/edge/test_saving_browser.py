@@ -110,6 +110,7 @@ def test_what_is_typed_while_it_is_saved_is_neither_taken_nor_lost(page: Page, n
     slow.let.set()
     page.locator("#log button.main").last.click()
     expect(page.locator("#log .saved")).to_contain_text("已登记")
+    expect(page.locator("#account")).to_be_focused()  # a moment after the answer is on the screen
     page.keyboard.type("下一件")
     expect(page.locator("#account")).to_have_value("下一件")
 

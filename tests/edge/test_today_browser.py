@@ -1,5 +1,6 @@
 """今天 in a real Chromium: what waits stands by what ends first, and one click leads to the step that is next."""
 
+import re
 from collections.abc import Callable
 
 from protocol.calendar import DAY_MS
@@ -172,6 +173,7 @@ def test_visits_are_reviewed_urged_and_given_to_others_from_there(open_page: Cal
     page.get_by_role("button", name="催办").click()
     page.wait_for_url("**/today")
     page.locator("#today-visit-review").get_by_role("link", name="核对").first.click()
+    page.wait_for_url(re.compile("#"))
     row = page.locator(page.url[page.url.index("#") :])
     expect(row).to_be_in_viewport()
     look(page, "today-to-review")
