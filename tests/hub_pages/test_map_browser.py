@@ -109,7 +109,7 @@ def test_without_script_it_is_a_table_with_the_same_numbers(county, open_page):
     row = page.get_by_role("row", name="天子湖镇")
     assert int(row.get_by_role("link").nth(1).inner_text()) == tile
     page.get_by_role("columnheader", name="在办").get_by_role("link").click()
-    assert "sort=open" in page.url
+    page.wait_for_url("**sort=open**")
     row.get_by_role("link").nth(1).click()
     assert page.locator("#total").inner_text() == str(tile)
 

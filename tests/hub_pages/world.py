@@ -240,5 +240,5 @@ def served(folder: Path) -> Iterator[tuple[str, Hub, Callable[[Any], Any]]]:
     finally:
         leave_pages()
         made[0].should_exit = True
-        thread.join(10)
+        thread.join(60)
         loop.close()
