@@ -16,7 +16,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
+from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -250,8 +250,15 @@ class County:
             c.close()
 
     def found_in_files(self, node: str, words: Iterable[str]) -> list[str]:
-        files = [path for path in self.home(node).rglob("*") if path.is_file()]
-        return [f"{path.name}: {word}" for path in files for word in words if word.encode() in path.read_bytes()]
+        files = ((path.name, bytes_of(path)) for path in self.home(node).rglob("*") if path.is_file())
+        return [f"{name}: {word}" for name, raw in files for word in words if word.encode() in raw]
+
+
+def bytes_of(file: Path) -> bytes:
+    """Of a program's file, which may be gone as soon as it was found: then it holds nothing."""
+    with suppress(FileNotFoundError):
+        return file.read_bytes()
+    return b""
 
 
 async def until(true: Callable[[], Awaitable[Any]] | Callable[[], Any], what: str, seconds: float = 20) -> Any:

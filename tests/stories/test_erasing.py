@@ -12,7 +12,7 @@ from deploy.demo.cast import VILLAGE
 from deploy.demo.check import new_id, photo
 from protocol.node.identity import Identity
 from protocol.node.journal.engine import connect_sqlite
-from tests.kit.county import HTML, County, Page, until
+from tests.kit.county import HTML, County, Page, bytes_of, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -45,7 +45,7 @@ def held(county: County, node: str, words: Iterable[str] = WORDS) -> list[str]:
         found += [f"{journal.parent.name}: {word}" for word in words if word.encode() in stored]
     for path in home.rglob("*"):
         if path.is_file():
-            raw = path.read_bytes()
+            raw = bytes_of(path)
             found += [f"{path.name}: {word}" for word in words if word.encode() in raw] + (
                 [f"{path.name}: picture"] if INSIDE in raw else []
             )
