@@ -146,7 +146,7 @@ async def test_who_connects_anew_again_and_again_is_not_asked_for_ever(county):
         await asyncio.Event().wait()
 
     ground.link.request = never
-    asking = asyncio.create_task(ground.ask(T1, "y1.pull.x", b"", 0.2))
+    asking = asyncio.create_task(ground.ask(T1, "y1.pull.x", b"", 1.0))
     await soon(asking.done)
     assert isinstance(asking.exception(), TimeoutError)
     assert len(asked) > 1

@@ -156,10 +156,10 @@ def test_a_county_of_233_nodes_and_300_ledgers_is_looked_through_in_a_few_millis
     for ledger, ours in ledgers.items():
         for known in peers.expected(ledger):
             peers.note(Have(known.certificate.node, ledger, have.lanes_of(ours), 0), 1)
-    began = time.perf_counter()
+    began = time.thread_time()  # what it costs, and not what others on this machine cost
     for _ in range(10):
         assert not any(peers.is_unreceived(ledger, ours) for ledger, ours in ledgers.items())
-    took_ms = (time.perf_counter() - began) * 100
+    took_ms = (time.thread_time() - began) * 100
     print(f"\none look through a county: {took_ms:.2f} ms")
     assert took_ms < 20
 

@@ -360,7 +360,7 @@ async def test_pulls_are_answered_to_those_who_cover_the_ledger_alone(county, to
     for node, code in asks.items():
         one = Raw(town, node)
         await soon(lambda one=one: one.link.is_connected)
-        got = await one.link.request(subjects.pull("_", HUB), msgspec.msgpack.encode(LaneAsk(V1, origin(N1), 0, 500)), 2)
+        got = await one.link.request(subjects.pull("_", HUB), msgspec.msgpack.encode(LaneAsk(V1, origin(N1), 0, 500)), 15)
         assert got is not None
         assert (got.headers or {}).get(REFUSED_HEADER, "") == code, node
         assert bool(got.data) == (code == "")
@@ -370,7 +370,7 @@ async def test_pulls_are_answered_to_those_who_cover_the_ledger_alone(county, to
             msgspec.msgpack.encode([V1, origin(N1), -1, 500]),
             msgspec.msgpack.encode([V1, origin(N1), 0, 10**9]),
         ):
-            bad = await one.link.request(subjects.pull("_", HUB), rubbish, 2)
+            bad = await one.link.request(subjects.pull("_", HUB), rubbish, 15)
             assert bad is not None
             assert bad.headers[REFUSED_HEADER] == "batch_malformed"
         await one.stop()
@@ -402,9 +402,11 @@ async def test_how_far_our_clock_is_ahead_is_measured(town):
     await soon(lambda: v1.has(hub, COMMON))
     v1.write()
     await soon(lambda: v1.receipt(HUB, V1, origin(N1)) == 2)
-    assert 3_600_000 <= v1.pump.offset_ms() < 3_600_500
+    await soon(lambda: v1.pump.offset_ms() < 3_600_500 or not v1.write())  # the least of some counts: one may have been held up on its way
+    assert v1.pump.offset_ms() >= 3_600_000
     await soon(lambda: peer(hub, N1).offset_ms is not None)
-    assert -3_600_000 <= peer(hub, N1).offset_ms < -3_599_500
+    await soon(lambda: peer(hub, N1).offset_ms < -3_599_500 or not v1.write())
+    assert peer(hub, N1).offset_ms >= -3_600_000
     assert hub.pump.offset_ms() is None  # nobody is above it
     assert peer(v1, HUB).version == "0.1.0"
 

@@ -90,7 +90,7 @@ async def test_an_answer_goes_once_to_the_asker_and_nobody_else_may_write_there(
 
     await v2.link.subscribe(subjects.pull(branch, N2), answer)
     await v2.link.confirm()
-    got = await v1.link.request(subjects.pull(branch, N2), b"", 2)
+    got = await v1.link.request(subjects.pull(branch, N2), b"", 15)
     assert got is not None
     assert got.data == b"one"
     assert not await v2.says(subjects.inbox(branch, N1) + ".unasked")
@@ -156,14 +156,14 @@ async def test_a_township_goes_on_while_the_county_is_dead(town, wire):
     await soon_heard(v1, hub, subjects.live(V1, N1), b"one")
     assert await v1.says(subjects.live(sealed, N1), b"sealed")  # passes the leaf, is heard by the hub alone
     await soon(lambda: b"sealed" in bodies(hub))
-    assert (await hub.link.request(subjects.pull("330523111", N1), b"", 2)).data == b"answer"
+    assert (await hub.link.request(subjects.pull("330523111", N1), b"", 15)).data == b"answer"
     with pytest.raises(TimeoutError):  # a leaf answers its branch and the county alone
         await v9.link.request(subjects.pull("330523111", N1), b"", 0.5)
     town.server.kill()
     await soon(lambda: not hub.link.is_connected)
     await v1.says(subjects.live(V1, N1), b"two")
     await soon(lambda: b"two" in bodies(t1))
-    assert (await t1.link.request(subjects.pull("330523111", N1), b"", 2)).data == b"answer"
+    assert (await t1.link.request(subjects.pull("330523111", N1), b"", 15)).data == b"answer"
     assert b"sealed" not in bodies(t1)
     await soon(lambda: town.server.state().restarts == 1)
     await soon(lambda: hub.link.is_connected)
