@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import text
 from sqlcipher3 import dbapi2 as sqlcipher
 
-from protocol.node.journal import Journal, engine, faults, rebuild
+from protocol.node.journal import Journal, Stored, engine, faults, rebuild
 from protocol.node.journal.engine import connect_sqlite
 from protocol.problem import Refused
 from tests.kit.machine import needs_strace
@@ -70,7 +70,9 @@ async def test_killed_in_the_middle_of_writing_every_acknowledged_entry_is_there
         lines += process.stdout.readlines()
     count = acknowledged(lines)
     journal = await opened(url)
-    entries = await journal.lane(PLACE, ORIGIN, 0, 5000)
+    entries: list[Stored] = []
+    while some := await journal.lane(PLACE, ORIGIN, len(entries), 5_000):  # it may have gone on for a while before it was killed
+        entries += some
     assert count >= after
     assert len(entries) in (3 * count, 3 * count + 3)  # the last may be on the disk unsaid; never half of it
     assert (await journal.heads())[PLACE, ORIGIN].hash == entries[-1].hash
@@ -334,7 +336,7 @@ async def test_the_log_is_emptied_when_nothing_is_written(tmp_path: Path, monkey
     path, lane = tmp_path / "journal.db", Lane()
     journal = await opened(f"sqlite:///{path}")
     await add(journal, *[lane.say("张三" * 50, subject(n)) for n in range(50)])
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         if checkpointed(path, tmp_path / "copy.db") == 50:
             break

@@ -50,7 +50,9 @@ async def sent(node: Node, cadre: str) -> str:
 async def running(node: Node, push: Push, tests: Callable[[], Any]) -> None:
     loop = asyncio.create_task(push.run(node.wake, lambda: True))
     try:
-        await asyncio.sleep(0.05)
+        while not node.wake._watched:  # it asks the store first from where on it knocks
+            assert not loop.done()
+            await asyncio.sleep(0.01)
         await tests()
     finally:
         loop.cancel()
