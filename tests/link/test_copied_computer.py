@@ -21,7 +21,7 @@ async def beside(node: Node) -> list[bytes]:
         return [row.hash for row in await branches.branched(c, "order by ledger, origin, seq, hash", {})]
 
 
-async def until(true, what: str, seconds: float = 20.0) -> None:
+async def until(true, what: str, seconds: float = 40.0) -> None:
     for _ in range(int(seconds / 0.05)):
         if await true():
             return

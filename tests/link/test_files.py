@@ -44,7 +44,7 @@ async def row(node, address: str) -> dict:
     return found[0] if found else {"stage": None, "elsewhere": ""}
 
 
-async def until(node, address: str, field: str, value: object, most_s: float = 15.0) -> None:
+async def until(node, address: str, field: str, value: object, most_s: float = 40.0) -> None:
     began = time.monotonic()
     while (await row(node, address))[field] != value:
         assert time.monotonic() - began < most_s, f"{field}: {(await row(node, address))[field]}"

@@ -137,7 +137,7 @@ async def equal(ledger: str, *nodes: Node) -> bool:
 
 
 async def soon_equal(ledger: str, *nodes: Node) -> None:
-    for _ in range(600):
+    for _ in range(2_000):
         if await equal(ledger, *nodes):
             return
         await asyncio.sleep(0.02)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-RUN_S_MAX = 120
+RUN_S_MAX = 300
 
 
 class Ran(NamedTuple):

@@ -24,7 +24,7 @@ from typing import Any
 KNOWN = "openat,write,pwrite64,pwritev,lseek,ftruncate,truncate,rename,link,mkdir,rmdir,unlink,unlinkat,fsync,fdatasync"
 UNKNOWN = "open,creat,writev,pwritev2,fallocate,copy_file_range,sendfile,linkat,renameat,renameat2,mkdirat"
 NAMED = ("openat", "rename", "link", "mkdir", "rmdir", "unlink", "truncate")  # calls whose texts are paths
-RECORD_S_MAX, TEXT_BYTES_MAX, SECTOR_BYTES = 120, 4_000_000, 512
+RECORD_S_MAX, TEXT_BYTES_MAX, SECTOR_BYTES = 300, 4_000_000, 512
 LINE = re.compile(r"\d+ +(\w+)\((.*)\)\s+= (-?\d+)")
 HEX = re.compile(r"(?:\\x[0-9a-f]{2})+")
 Op = tuple[Any, ...]

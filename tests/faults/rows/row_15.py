@@ -103,7 +103,7 @@ async def _waits_for_review(county: Lost, subject: str, upto: int) -> None:
     for node in (county.hub, county.town):
         rows = await node.journal.lane(V1, county.village.signer.origin, 0, 100)
         assert len(rows) == upto, f"{node.name} has {len(rows)} of {upto} entries"
-        for _ in range(300):
+        for _ in range(1_500):
             case = await _case(node, subject)
             if case.reviews:
                 break
