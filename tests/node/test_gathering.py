@@ -64,17 +64,21 @@ def lanes(most: int = 1_000, limit: int = 500) -> list[tuple[str, list[Batch]]]:
     return [(entry.node_of(origin), some) for (_, origin), some in list(crowd().pieces(limit).items())[:most]]
 
 
+async def brought(hub: Hub, batch: Batch, node: str) -> int | Refused:
+    """Once more where the store was busy, as whoever sends it does."""
+    while True:
+        try:
+            return await hub.admission.admit(batch, node)
+        except Refused as refused:
+            if refused.code != "store_busy":
+                return refused
+
+
 async def bring(hub: Hub, some: list[tuple[str, list[Batch]]]) -> list[list[int | Refused]]:
     """All lanes at once, each in order; what became of each batch."""
 
     async def one(node: str, batches: list[Batch]) -> list[int | Refused]:
-        said: list[int | Refused] = []
-        for batch in batches:
-            try:
-                said.append(await hub.admission.admit(batch, node))
-            except Refused as refused:
-                said.append(refused)
-        return said
+        return [await brought(hub, batch, node) for batch in batches]
 
     return await asyncio.gather(*[one(*lane) for lane in some])
 
