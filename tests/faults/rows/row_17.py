@@ -42,30 +42,33 @@ class Story:
         self.reviewed = 0
 
     async def log(self, page: Page, node: str, ledger: str = VILLAGE) -> None:
-        told = await self._keep(page, node, "/cases", self.county.form(ledger, f"为田埂争执，{self.chance.randrange(10**6)}"))
+        form = self.county.form(ledger, f"为田埂争执，{self.chance.randrange(10**6)}")
+        told = self._keep(page, node, form, await page.http.post("/cases", data=form))
         self.cases.append(told["case"])
         self.ledgers[told["case"]] = ledger
 
     async def act(self, page: Page, node: str, case: str, *wanted: str) -> str:
-        """One step that this page offers now (of those wanted); "" when it offers none."""
-        got = await page.http.get(f"/cases/{case}")
-        offered = {step["command"] for step in got.json()["steps"]} if got.status_code == 200 else set()
-        named = sorted(offered & set(wanted or ACTS))
-        if not named:
-            return ""
-        name = self.chance.choice(named)
+        """One step that this page offers now (of those wanted); "" when it offers none. What others did may come in between: then it looks anew."""
         to = {"EscalateDispute": COUNTY if node == "town" else TOWNSHIP, "HandDownDispute": self.ledgers[case]}
-        form = {"command_id": new_id(), **ACTS[name]} | ({"to": to[name]} if name in to else {})
-        await self._keep(page, node, f"/cases/{case}/{name}", form)
-        return name
+        offered = await _offered(page, case)
+        while named := sorted(offered & set(wanted or ACTS)):
+            name = self.chance.choice(named)
+            form = {"command_id": new_id(), **ACTS[name]} | ({"to": to[name]} if name in to else {})
+            got = await page.http.post(f"/cases/{case}/{name}", data=form)
+            if got.status_code != 409 or (now := await _offered(page, case)) == offered:
+                self._keep(page, node, form, got)
+                return name
+            offered = now
+        return ""
 
     async def work(self, page: Page, node: str, steps: int) -> None:
         for _ in range(steps):
             if self.chance.random() < 0.3 or not await self.act(page, node, self.chance.choice(self.cases)):
                 await self.log(page, node)
 
-    async def _keep(self, page: Page, node: str, path: str, form: dict[str, Any]) -> Any:
-        told = await page.post(path, form)
+    def _keep(self, page: Page, node: str, form: dict[str, Any], got: httpx.Response) -> Any:
+        assert got.status_code < 300, f"{got.url}: {got.status_code} {got.text[:500]}"
+        told = got.json()
         keys = tuple((e["ledger"], e["origin"], e["seq"]) for e in told["entries"])
         assert keys, told
         self.saved.append(Saved(node, page.account, form["command_id"], told["case"], told["code"], keys))
@@ -97,6 +100,11 @@ class Story:
                 self.reviewed += got.status_code == 200  # else an earlier decision made it needless
                 return
         raise AssertionError(f"{item} can be neither adopted nor not: {got.text}")
+
+
+async def _offered(page: Page, case: str) -> set[str]:
+    got = await page.http.get(f"/cases/{case}")
+    return {step["command"] for step in got.json()["steps"]} if got.status_code == 200 else set()
 
 
 async def _told(page: Page, case: str) -> Any:
