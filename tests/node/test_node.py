@@ -225,6 +225,24 @@ async def test_a_database_is_restored_as_the_last_step(tmp_path: Path, monkeypat
 
 
 @needs_postgresql
+async def test_a_county_moves_from_its_own_file_into_a_database(tmp_path: Path, postgres_url: str):
+    """As README says: back up, name the empty database, restore."""
+    home, database = tmp_path / "hub", Config(store=Store(url=postgres_url))
+    (photo,) = await founded(home, b"a photo")
+    node = await opened(home)
+    before, rows = await node.journal.heads(), await node.journal.rows("person_row", "1 = 1", {})
+    await node.close()
+    assert await keeping.backup(home, Config(), tmp_path / "b.tar") == 0
+    assert await keeping.restore(home, database, tmp_path / "b.tar") == 0
+    node = await Node.open(home, database)
+    heads = await node.journal.heads()
+    assert {lane: heads[lane] for lane in before} == before and await node.journal.rows("person_row", "1 = 1", {}) == rows
+    assert node.blobs.has(photo)
+    assert not (home / "journal.db").exists() and list(home.glob("before-restore-*/journal.db"))
+    await node.close()
+
+
+@needs_postgresql
 async def test_no_new_county_is_founded_over_the_database_of_another(tmp_path: Path, postgres_url):
     config = Config(store=Store(url=postgres_url))
     await founded(tmp_path / "hub", config=config)
