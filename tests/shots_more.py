@@ -195,13 +195,15 @@ async def writes_no_more(camera: "Camera", demo: Demo) -> None:
     await page.context.close()
 
 
-async def yidi(demo: Demo, node: str, *words: "str | Path") -> None:
-    """A command of a node, as typed there."""
+async def yidi(demo: Demo, node: str, *words: "str | Path") -> str:
+    """A command of a node, as typed there; what it said."""
     run = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "deploy.cli", *map(str, words), "--folder", str(demo.folder / node), cwd=ROOT, env=environment(),
-        stdout=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    assert await run.wait() == 0, words
+    said, _ = await run.communicate()
+    assert run.returncode == 0, words
+    return said.decode()
 
 
 async def nonsense(demo: Demo) -> None:

@@ -1,0 +1,63 @@
+"""States that a page is in for a while, for `./run shots`: somebody's first day, a save that takes long, a word that finds too much."""
+
+import asyncio
+import re
+from typing import TYPE_CHECKING
+
+from deploy.demo.county import Demo
+from tests.kit.browser import DESK
+from tests.shots_more import yidi
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page, Route
+
+    from tests.shots import Camera
+
+FIRST_PASSWORD = "di-yi-tian-2026"
+GIVEN_UP_S = 10.5  # from here on a page offers to wait no longer
+
+
+async def begins(camera: "Camera", demo: Demo) -> None:
+    """A new clerk, from the words she was told to her first page."""
+    url = demo.url("gaoyu")
+    said = await yidi(demo, "gaoyu", "person", "hexiaolan", "--name", "何小兰", "--post", "clerk")
+    once = re.search(r"一次性密码：(\S+?)（", said)
+    assert once, said
+    context = await camera.browser.new_context(viewport=DESK, locale="zh-CN", timezone_id="Asia/Shanghai")
+    page = await context.new_page()
+    await page.goto(f"{url}/sign-in")
+    await page.fill("#name", "hexiaolan")
+    await page.fill("#password", once[1])
+    await page.keyboard.press("Enter")
+    await page.locator("#again").wait_for()
+    await camera.take(page, "first-password")
+    await page.fill("#password", FIRST_PASSWORD)
+    await page.fill("#again", FIRST_PASSWORD)
+    await page.keyboard.press("Enter")
+    await page.locator("#first-title").wait_for()
+    await camera.take(page, "first-day")
+    await context.close()
+
+
+async def takes_long(camera: "Camera", demo: Demo, county: "Page") -> None:
+    """A save whose answer does not come; a word that stands in every case."""
+    url, held = demo.url("gaoyu"), asyncio.Event()
+
+    async def hold(route: "Route") -> None:
+        await held.wait()
+        await route.abort()
+
+    page = await camera.person(url, "wangfang", DESK)
+    await page.goto(f"{url}/cases/new")
+    await page.fill("#account", "两家的水沟堵了，都说是对方倒的土。")
+    await page.fill("#party_name", "叶根土")
+    await page.route("**/cases", hold)
+    await page.locator("#log button.main").click()
+    await asyncio.sleep(GIVEN_UP_S)
+    await camera.take(page, "save-slow")
+    held.set()
+    await page.locator("#log [data-notice]").wait_for()
+    await camera.take(page, "save-unsure")
+    await page.context.close()
+    await county.goto(f"{demo.url('hub')}/cases?text=2026")
+    await camera.take(county, "found-too-much")
