@@ -113,6 +113,27 @@ SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "bundle_wrong": (400, "这个文件不是本县的导出包，或者已经损坏：{why}。"),
 }
 
+# What a node refused of others, for its own people: why, by the code alone and without a word of what came, and what to do next
+_AGAIN: Final = "能补的会自动重新取，不用做什么；次数还在增加，就告诉县里的系统管理员。"
+_TELL: Final = "请告诉县里的系统管理员，由他找那台机器的人。"
+_TOLD: Final[dict[str, tuple[str, str]]] = {
+    "frame_broken": ("数据不完整，或者在路上被改动。", _AGAIN),
+    "frame_too_large": ("数据超过上限。", _AGAIN),
+    "batch_malformed": ("内容不合格式。", _AGAIN),
+    "body_wrong": ("正文与摘要对不上。", _AGAIN),
+    "version_unknown": ("数据的格式本机不认识，多半是两边的程序版本不同。", "请告诉县里的系统管理员，核对两台机器的程序版本。"),
+    "lane_foreign": ("里面有不归本机的台账。", _TELL),
+    "lane_fork": ("同一编号有两份不同的内容，两份都留着。", "多半是那台电脑被复制过，请告诉县里的系统管理员。"),
+    "signature_wrong": ("签名不对。", _TELL),
+    "certificate_wrong": ("没有县里签发的有效证书。", _TELL),
+    "claim_unshown": ("说它有本机写的更多条目，却没有拿出来。", _TELL),
+    "office_not_served": ("替它不服务的单位写了条目。", _TELL),
+    "origin_revoked": ("那台机器已被停用。", "那台还在用的话，请告诉县里的系统管理员。"),
+    "store_full": ("本机存附件的地方满了。", "请告诉县里的系统管理员，清出空间或者调高上限；以后会自动再取。"),
+}
+ASK: Final = "次数还在增加，就打电话问那里的人。"  # said to the one whom the others are to tell
+_OTHER: Final = ("本机没有收下。", _TELL)
+SEALED_TOLD: Final = ("送来的密封内容没有收下。", "能补的会自动重新取；次数还在增加，请系统管理员查本机的日志。")
 
 OWN_STORE: Final = frozenset(
     {"disk_full", "store_busy", "store_damaged"}
@@ -130,3 +151,8 @@ class Refused(Exception):
         self.status, template = SENTENCES[code]
         self.sentence = template.format(**words)
         super().__init__(f"{code}: {self.sentence}")
+
+
+def told(code: str) -> tuple[str, str]:
+    """(why, what to do next) of what was refused of another node."""
+    return _TOLD.get(code, _OTHER)

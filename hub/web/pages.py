@@ -16,6 +16,7 @@ from litestar import Litestar, Request, Response, get
 from hub.web import board, case_map, nodes, where
 from protocol.access import CASE_POWERS
 from protocol.events import Actor
+from protocol.node.refusals import sealed_here
 from protocol.node.web import visits
 from protocol.node.web.app import make_app
 from protocol.node.web.masking import masked_title
@@ -41,12 +42,12 @@ async def quarantine(request: Request) -> Response[Any]:
 @get("/sealed")
 async def sealed(request: Request) -> Response[Any]:
     """Raises Refused not_allowed for everyone else, whatever else they may do."""
-    reports = await node_of(request).reads.sealed(actor_of(request))
+    node, actor = node_of(request), actor_of(request)
+    reports, refused = await node.reads.sealed(actor), await sealed_here(node.desk.journal, actor)
     if wants_json(request):
-        return twin({"reports": reports})
-    return await page(
-        request, "sealed.html", reports=reports, name_of=node_of(request).reads.node_name, still=True, **await guards_of(request)
-    )
+        return twin({"reports": reports, "refused": refused})
+    more = {"reports": reports, "refused": refused, "name_of": node.reads.node_name}
+    return await page(request, "sealed.html", still=True, **more, **await guards_of(request))
 
 
 def app(node: Any, dist: Path = DIST) -> Litestar:

@@ -19,7 +19,7 @@ from protocol.companion import SORT as COMPANION
 from protocol.companion_fold import Companion, fold_companion
 from protocol.events import Actor, BodyErased, body_of, facts_of
 from protocol.fold import fold_case, fold_task
-from protocol.node import candidates, finding, listing, marks, past, sealing, underway
+from protocol.node import candidates, finding, listing, marks, past, refusals, sealing, underway
 from protocol.node.agenda import Agenda
 from protocol.node.deciding import home_covers
 from protocol.node.journal import Journal
@@ -48,7 +48,6 @@ HITS_KEPT_MAX = 4  # lists of what was found by its text, each of up to all case
 TASKS_MAX = 500  # of one list; an office that has more open at once looks case by case
 PEOPLE_MAX = 2_000
 VISIT_MAX = 20
-QUARANTINE_MAX = 200
 _OPEN_TASK = listing.TASK_IS_OPEN
 _FIRST_DUE = f"case when {_OPEN_TASK} then 0 else 1 end, case when {_OPEN_TASK} then coalesce(nullif(due_ms, 0), assigned_ms) else -updated_ms end, subject"
 
@@ -425,9 +424,10 @@ class Reads:
         """What was refused from other nodes, newest first. Raises Refused not_allowed without the power admin or supervise."""
         if not actor.powers & {"admin", "supervise"}:
             raise Refused("not_allowed", what="查看拒收的数据包")
-        rows = await self._journal.rows("quarantine", order="last_ms desc", limit=QUARANTINE_MAX)
+        like = {"sealed": refusals.SEALED_LIKE}
+        rows = await self._journal.rows("quarantine", "ledger not like :sealed", like, order="last_ms desc", limit=refusals.SHOWN_MAX)
         fields = QuarantineRow.__struct_fields__
-        return [QuarantineRow(**{name: row[name] for name in fields}) for row in rows if not place.is_sealed(row["ledger"])]
+        return [QuarantineRow(**{n: row[n] for n in fields} | {"sentence": refusals.said(row["code"], row["sentence"])}) for row in rows]
 
     # ── the rest is private ──
 

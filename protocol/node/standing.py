@@ -2,7 +2,8 @@
 how far its clock is off, what was refused of it, which program it runs, how much room its disk has.
 
 Figures come from what the node itself holds: the last signed Have of each peer (`pump.peers()`), our own entries (since when the
-first one that a peer lacks has been here), and the quarantine. The words are for the page; `worry` orders it.
+first one that a peer lacks has been here), and the quarantine, of which nothing sealed counts and no word of what came is said.
+The words are for the page; `worry` orders it.
 """
 
 import json
@@ -18,6 +19,8 @@ from protocol.have import Room
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import fetch, is_postgres, named
 from protocol.node.link.peers import Lane, Peer
+from protocol.node.refusals import SEALED_LIKE
+from protocol.problem import told
 
 QUIET_MS: Final = 5 * MINUTE_MS  # a Have comes each half minute from whoever is connected
 CLOCK_MS_SOON, CLOCK_MS_LATE = 30_000, 5 * MINUTE_MS
@@ -25,8 +28,8 @@ LANES_MAX: Final = 2_000  # of which the first missing entry is looked up
 CALM, LOOK, ACT = 0, 1, 2
 FORKED: Final = "lane_fork"
 _REFUSED: Final = (
-    "select node, code, sentence, sum(count) as times, max(last_ms) as last_ms from quarantine where last_ms > :after or code = :forked"
-    " group by node, code, sentence order by node, last_ms"
+    "select node, code, sum(count) as times, max(last_ms) as last_ms from quarantine where (last_ms > :after or code = :forked) and ledger not like :sealed"
+    " group by node, code order by node, max(last_ms)"
 )
 
 
@@ -66,11 +69,11 @@ async def standings(
     known = list(peers)
     async with journal.read() as c:
         since = await _since(c, {lane for peer in known for lane in peer.owed_from})
-        rows = await named(c, _REFUSED, {"after": now_ms - DAY_MS, "forked": FORKED})
-    refusals: dict[str, list[Any]] = {}
+        rows = await named(c, _REFUSED, {"after": now_ms - DAY_MS, "forked": FORKED, "sealed": SEALED_LIKE})
+    refused: dict[str, list[Any]] = {}
     for row in rows:
-        refusals.setdefault(row.node, []).append(row)
-    made = [_standing(peer, since, refusals.get(peer.node, []), serves.get(peer.node, ()), version, now_ms) for peer in known]
+        refused.setdefault(row.node, []).append(row)
+    made = [_standing(peer, since, refused.get(peer.node, []), serves.get(peer.node, ()), version, now_ms) for peer in known]
     return sorted(made, key=lambda s: (s.revoked, -s.worry, -len(s.reasons), s.path, s.node))
 
 
@@ -102,7 +105,7 @@ def _reasons(peer: Peer, began: int | None, refusals: Sequence[Any], offset_ms: 
         if row.code == FORKED:
             yield Reason(ACT, "同一编号有两份不同的内容，要人处理")
         elif row.last_ms > now_ms - DAY_MS:
-            yield Reason(LOOK, f"一天里拒收 {row.times} 次：{row.sentence}")
+            yield Reason(LOOK, f"一天里拒收 {row.times} 次：{told(row.code)[0]}")
     if peer.room and peer.room.is_tight:
         yield Reason(ACT, "磁盘满了，存不下新的登记" if peer.room.is_full else f"磁盘快满了，只剩 {peer.room.free_mib} 兆")
     if peer.last_seen_ms is None:

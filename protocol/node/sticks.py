@@ -19,10 +19,10 @@ import msgspec
 from nacl.public import PrivateKey
 
 from protocol import batch as batches
-from protocol import bundle
+from protocol import bundle, place
 from protocol import certificate as certificates
 from protocol.certificate import Certificate
-from protocol.node import blobs, killpoints, log
+from protocol.node import blobs, killpoints, log, refusals
 from protocol.node.identity import write_whole
 from protocol.node.journal.engine import free_again
 from protocol.node.link.answers import piece
@@ -46,7 +46,7 @@ class Written(msgspec.Struct, frozen=True):
 class Told(msgspec.Struct, frozen=True):
     """new, known: entries · files: pieces of attachments that were new · early: entries that wait for a file before this one ·
     gaps: pieces that were left, since what comes before them in their attachment is not here · unnamed: pieces that no entry here names (yet,
-    or any more), so they were left · refused: (sentence, batches or pieces) · name, made_ms: who wrote it, and when by its clock."""
+    or any more), so they were left · refused: (sentence, batches or pieces), none of a sealed ledger · name, made_ms: who wrote it, and when by its clock."""
 
     name: str
     made_ms: int
@@ -189,9 +189,9 @@ async def read(node: Any, raw: bytes, now_ms: int, progress: Progress | None = N
             if refusal.code == "lane_gap":
                 early += count
             else:
-                refused[refusal.sentence] = refused.get(refusal.sentence, 0) + 1
-                async with node.journal.writing() as w:
-                    await w.quarantine(got.certificate.node, ledger, origin, refusal, now_ms)
+                await _refuse(node, got, ledger, origin, refusal, now_ms)
+                told = "" if place.is_sealed(ledger) else refusals.said(refusal.code, refusal.sentence)
+                refused[told] = refused.get(told, 0) + 1
         if progress:
             progress(n, total)
     for n, one in enumerate(got.pieces, len(got.batches) + 1):
@@ -200,13 +200,20 @@ async def read(node: Any, raw: bytes, now_ms: int, progress: Progress | None = N
         except Refused as refusal:
             if refusal.code in OWN_STORE:
                 raise
+            await _refuse(node, got, "", "", refusal, now_ms)
             refused[refusal.sentence] = refused.get(refusal.sentence, 0) + 1
         if progress:
             progress(n, total)
     await node.admission.settled()
     log.event("stick read", node=got.certificate.node, entries=new, count=sum(refused.values()))
+    refused.pop("", None)  # of what is sealed: only who may know of it is told, by the page of what was refused
     left = (early, pieces["gap"], pieces["unnamed"])
     return Told(got.certificate.name, got.made_ms, new, known, pieces["new"], *left, tuple(refused.items()))
+
+
+async def _refuse(node: Any, got: bundle.Bundle, ledger: str, origin: str, refusal: Refused, now_ms: int) -> None:
+    async with node.journal.writing() as w:
+        await w.quarantine(got.certificate.node, ledger, origin, refusal, now_ms)
 
 
 async def _piece(node: Any, packed: bytes) -> str:

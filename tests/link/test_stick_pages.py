@@ -15,6 +15,7 @@ from protocol.commands import AddEvidence, SealDispute
 from protocol.node import sticks
 from protocol.node.node import Node, now_ms
 from protocol.node.web import sticks as stick_pages
+from protocol.problem import Refused
 from tests.link.kit import TOWN, V1, V2
 from tests.link.test_whole_nodes import Whole, actor, dispute, new_id
 
@@ -227,6 +228,40 @@ async def test_a_file_holds_what_its_receiver_hears_and_sealed_goes_to_the_count
     web = edge_app(village)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(web), base_url="http://desk") as nobody:
         assert (await nobody.get("/stick/files/a.yidi", headers=JSON)).status_code == 401
+
+
+async def test_what_a_stick_brings_and_is_refused_stands_on_the_page_it_names_and_of_the_sealed_nothing(whole, monkeypatch):
+    village = await whole.join("高禹村", V1)
+    await off(whole)
+    case = (await village.desk.submit(dispute(V1), actor(village, "clerk"))).subject
+    blob = await village.blobs.put(b"\xff\xd8\xff" + bytes(3_000), "田埂.jpg", "image/jpeg")
+    await village.desk.submit(AddEvidence(id=new_id(), case=case, blob=blob), actor(village, "clerk"))
+    await village.desk.submit(SealDispute(id=new_id(), account="村里的账目有问题。", type="2201"), actor(village, "clerk"))
+    sealed, real = sealed_ledger(village.certificate), whole.hub.admission.admit
+
+    async def admit(batch, *given, **more):
+        if batch.ledger == sealed:
+            raise Refused("lane_fork", lane=f"{sealed} {batch.origin}", seq=1)
+        return await real(batch, *given, **more)
+
+    def torn(_):
+        raise Refused("frame_broken")
+
+    monkeypatch.setattr(whole.hub.admission, "admit", admit)
+    monkeypatch.setattr(sticks.blobs, "unpack", torn)
+    async with at(whole, village) as clerk, at(whole, whole.hub, "operator") as operator, at(whole, whole.hub, "department") as window:
+        (raw,) = await exported(clerk, whole.hub.about.node)
+        job = await imported(operator, raw)
+        assert job["told"]["refused"] == [["收到的数据包不完整或被改动。", 1]]
+        for browser in (operator, window):
+            ((node, name, ledger, code, count),) = [
+                tuple(row[field] for field in ("node", "name", "ledger", "code", "count"))
+                for row in (await browser.get("/link", headers=JSON)).json()["refused"]
+            ]
+            assert (node, name, ledger, code, count) == (village.about.node, "高禹村", "", "frame_broken", 1)
+        seen = "".join([(await browser.get(path)).text for browser in (operator, window) for path in ("/link", "/stick")])
+        assert "高禹村" in seen and "sealed" not in seen and "两份不同" not in seen
+    assert {row["ledger"] for row in await whole.hub.journal.rows("quarantine")} == {"", sealed}, "kept all the same"
 
 
 async def test_what_was_made_is_kept_for_an_hour(whole):

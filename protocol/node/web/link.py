@@ -15,6 +15,7 @@ from protocol.have import digest
 from protocol.node import reviewing
 from protocol.node.indexing import lag_since_ms
 from protocol.node.journal.branches import forked
+from protocol.node.refusals import refused_here
 from protocol.node.room import room_of
 from protocol.node.standing import ACT, LOOK, Standing, standings
 from protocol.node.version import VERSION
@@ -129,6 +130,7 @@ async def shown(request: Request, status: int = 200, **more: Any) -> Response[An
     if not sees_cases(actor) and "admin" not in actor.powers:
         raise Refused("page_unknown")
     ledgers, link = await ledgers_of(node), await state(node)
+    refused = await refused_here(node.desk.journal, node.reads.node_name, actor)
     if wants_json(request):
         return twin(
             {
@@ -142,16 +144,16 @@ async def shown(request: Request, status: int = 200, **more: Any) -> Response[An
                 "servers": servers_of(node),
                 "stopped": stopped_of(node),
                 "forks": await forks_of(node),
+                "refused": refused,
                 "repairs": await repairs_of(node),
             }
         )
-    refusals = await node.reads.quarantine(actor) if actor.powers & {"admin", "supervise"} else []
     return await page(
         request,
         "link.html",
         own=_own(node),
         room=room_of(getattr(node, "folder", None)),
-        refusals=refusals,
+        refused=refused,
         stopped=stopped_of(node),
         forks=await forks_of(node),
         may_renew=getattr(request.app.state, "may_renew", False),
