@@ -9,6 +9,7 @@ from edge.web.pages import edge_app
 from hub.web.pages import app as hub_app
 from protocol.calendar import HOUR_MS
 from protocol.node.link.peers import Peer
+from protocol.node.web.page import LANGUAGE
 from protocol.problem import Refused
 from tests.edge.pages_kit import JSON, at, section
 from tests.edge.rig import PASSWORD, Rig
@@ -100,6 +101,8 @@ async def test_who_may_know_learns_that_something_sealed_was_refused_and_no_more
         assert "密封内容没有收下" in page
         assert not [word for word in (STRANGER, "nelse2222", "签名", "两份不同的内容", SAMPLE) if word in page]
     assert '"count":2' in (await client.get(path, headers=JSON)).text.replace(" ", "")
+    client.cookies.set(LANGUAGE, "en")
+    assert "look at the log of this computer" in (await client.get(path)).text
     await client.aclose()
 
 
