@@ -80,6 +80,10 @@ SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "push_refused": (422, "这台手机的浏览器用的推送服务，本机没有开通。页面开着时照样提醒。"),
     "disk_full": (507, "磁盘满了，没有保存。您写的还在表格里：请清出空间后再点一次保存。"),
     "store_busy": (503, "存储正忙，没有保存。您写的还在表格里：请过几秒再点一次保存。"),
+    "store_readonly": (
+        507,
+        "本机的存储现在只能读、不能写，没有保存。您写的还在表格里：请先抄在纸上，并请管理员检查磁盘或数据库；能写了会自动恢复，再点一次保存。",
+    ),
     "store_damaged": (
         503,
         "本机台账有损坏，已停止写入，正在修复，缺的从别的机器取回。请先记在纸上，过一两分钟再看；一直这样请告诉管理员。",
@@ -136,7 +140,7 @@ _OTHER: Final = ("本机没有收下。", _TELL)
 SEALED_TOLD: Final = ("送来的密封内容没有收下。", "能补的会自动重新取；次数还在增加，请系统管理员查本机的日志。")
 
 OWN_STORE: Final = frozenset(
-    {"disk_full", "store_busy", "store_damaged"}
+    {"disk_full", "store_busy", "store_readonly", "store_damaged"}
 )  # refusals that are our own store's, never the fault of what came
 
 

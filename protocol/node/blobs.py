@@ -10,7 +10,6 @@ address at the end. Disk methods are coroutines and work off the loop.
 """
 
 import asyncio
-import errno
 import os
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -26,6 +25,7 @@ from nacl.exceptions import CryptoError
 from protocol.commands import Blob
 from protocol.entry import UNREADABLE
 from protocol.node import killpoints
+from protocol.node.disk import MEANS
 from protocol.problem import Refused
 
 FORMAT = b"\x01"  # first byte of a cipher text: 1 = XChaCha20-Poly1305, 2 is kept for SM4
@@ -86,6 +86,7 @@ class Blobs:
         """file_bytes_max: of a file taken here; from other nodes FILE_BYTES_MAX is the limit · store_bytes_max: of the whole folder."""
         self.folder, self._secret, self.file_bytes_max = folder, secret, min(file_bytes_max, FILE_BYTES_MAX)
         self.store_bytes_max = store_bytes_max
+        self.is_readonly = False  # the last write of a file was refused for it
         self._used: int | None = None  # counted at first use, then kept along; counted anew by `count`
         self._locks: dict[str, asyncio.Lock] = {}
         folder.mkdir(parents=True, exist_ok=True)
@@ -100,7 +101,8 @@ class Blobs:
         address = sha256(cipher).hexdigest()
         async with self._held(address):
             if self.has(address):
-                self._path(address).touch()  # somebody is about to name it: not to be swept now
+                with self.disk():
+                    self._path(address).touch()  # somebody is about to name it: not to be swept now
             else:
                 await self.check_room(len(cipher))
                 await asyncio.to_thread(self._write_whole, address, cipher)
@@ -153,6 +155,19 @@ class Blobs:
             self._count(-self.progress(address).have)
             for path in list(self._path(address).parent.glob(f"{address}*")):  # halves, and what was set apart as damaged, too
                 path.unlink(missing_ok=True)
+
+    @contextmanager
+    def disk(self) -> Iterator[None]:
+        """A full disk and one that may only be read are said in words; any other error of the disk is a fault and goes up."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in MEANS:
+                raise
+            refused = Refused(MEANS[error.errno])
+            self.is_readonly = refused.code == "store_readonly"
+            raise refused from error
+        self.is_readonly = False
 
     # ── room ──
 
@@ -248,7 +263,7 @@ class Blobs:
 
     def _write_whole(self, address: str, cipher: bytes) -> None:
         path = self._path(address)
-        with disk():
+        with self.disk():
             _make_folder(path.parent)
             beside = path.with_suffix(".new")
             with beside.open("wb") as file:
@@ -268,7 +283,7 @@ class Blobs:
             return here
         path = self._path(piece.address)
         part = path.with_name(f"{piece.address}.{piece.total}.part")
-        with disk():
+        with self.disk():
             _make_folder(path.parent)
             with part.open("ab") as file:
                 file.write(piece.data)
@@ -287,7 +302,7 @@ class Blobs:
         if part is None or not _is_file(part, address):
             self._drop(address)
             return Progress(0, 0)
-        with disk():
+        with self.disk():
             with part.open("rb") as file:
                 _sync(file.fileno())
             _settle(part, self._path(address))
@@ -373,17 +388,6 @@ def _is_file(path: Path, address: str) -> bool:
 
 def _total_of(part: Path) -> int:
     return int(part.name.split(".")[1])
-
-
-@contextmanager
-def disk() -> Iterator[None]:
-    """A full disk is said in words; any other error of the disk is a fault and goes up."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Refused("disk_full") from error
-        raise
 
 
 def _make_folder(folder: Path) -> None:

@@ -102,9 +102,11 @@ class Desk:
         try:
             return await self._submit(command, actor, occurred_ms, offset_ms)
         except Refused as refused:
-            if refused.code != "store_busy" or not self.journal.url.startswith("postgres"):
+            if refused.code not in ("store_busy", "store_readonly") or not self.journal.url.startswith("postgres"):
                 raise
-        return await self._submit(command, actor, occurred_ms, offset_ms)  # another program had the same command, or the same lanes
+        return await self._submit(
+            command, actor, occurred_ms, offset_ms
+        )  # another program had the same command, or the same lanes; or another server leads
 
     async def arrivals(self) -> list[Outcome]:
         """All that this node has to write by itself (`errands`). Call at start, after admissions and now and then.
@@ -221,7 +223,7 @@ class Desk:
     def _may_write(self, office: str) -> None:
         if self.signer.node in self.shelf.revoked:
             raise Refused("node_revoked")
-        if code := self.stopped():
+        if (code := self.stopped()) and code != "store_readonly":  # whether it still is, the save itself finds out
             raise Refused(code)
         if not office or not certificates.serves(self.signer.certificate, office):
             raise Refused("not_served", office=self.shelf().office_name(office))

@@ -48,7 +48,7 @@ class Machine:
         return secrets.token_bytes(count)
 
     async def journal(self, shelf: Shelf) -> Journal:
-        """Raises Refused store_damaged, store_busy, disk_full; JournalTooNew, durable.StoreForgets."""
+        """Raises Refused store_damaged, store_busy, store_readonly, disk_full; JournalTooNew, durable.StoreForgets."""
         url = store_url(self.folder, self.config)
         return await open_journal(url, store_key(self.identity, self.config), shelf, index_later=not url.startswith("sqlite"))
 

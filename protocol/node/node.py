@@ -26,6 +26,7 @@ from protocol.node import asides, healing, indexing, killpoints, log, scrubbing,
 from protocol.node.admission import Admission
 from protocol.node.config import Config
 from protocol.node.desk import Desk
+from protocol.node.disk import takes_nothing
 from protocol.node.fellows import Fellows
 from protocol.node.folding import follow, follow_common, follow_ends, pay
 from protocol.node.forks import Forks, Moved
@@ -55,6 +56,7 @@ MARK_S = 0.5  # the mark follows a commit within this time; a mark that lags is 
 ERRANDS_S = 60.0  # how often we look whether a lower node has left something to us
 CODES_S = 30.0  # how often at most we look for numbers that were given twice
 OWED_S = 5.0
+READONLY_S = 2.0  # how often we look whether a store that could only be read takes something again
 ELSEWHERE_S = 1.0  # how often we look whether another program (the command line) wrote to our journal
 
 __all__ = ["MARK", "VERSION", "Node", "now_ms", "store_key", "store_url"]
@@ -111,7 +113,7 @@ class Node:
 
     @classmethod
     async def open(cls, folder: Path, config: Config, clock: Callable[[], int] = now_ms) -> "Node":
-        """Raises Refused store_damaged, store_busy, disk_full."""
+        """Raises Refused store_damaged, store_busy, store_readonly, disk_full."""
         await healing.finish(folder, config)
         return await cls.on(Machine(folder, config, clock))
 
@@ -158,7 +160,9 @@ class Node:
             return "store_busy"  # it opens again in a moment, under another origin
         if self.signer.node in self.shelf.revoked:
             return "node_revoked"
-        return "node_forked" if self.forks.is_forked else ""
+        if self.forks.is_forked:
+            return "node_forked"
+        return "store_readonly" if self.journal.writable.is_readonly or self.blobs.is_readonly else ""
 
     @property
     def _moves_on(self) -> bool:
@@ -188,6 +192,7 @@ class Node:
             "sweep": self._sweep,
             "mending": self.mending.run,
             "damage": self._damage,
+            "readonly": self._readonly,
         }
         if self.journal.indexes_later:
             loops["index"] = partial(indexing.follow, self.journal, self.wake)
@@ -330,6 +335,19 @@ class Node:
             if self.journal.damaged and self.may_heal and healing.may_by_itself(self.folder, self.clock()):
                 self.heal_asked()
         await asyncio.Event().wait()
+
+    async def _readonly(self) -> None:
+        """A store that could only be read is tried until it takes something again; pages are told of either."""
+        was = False
+        while True:
+            await asyncio.sleep(READONLY_S)
+            if self.journal.writable.is_readonly:
+                await self.journal.try_again()
+            if self.blobs.is_readonly:
+                self.blobs.is_readonly = await asyncio.to_thread(takes_nothing, self.blobs.folder)
+            if was != (was := self.stopped() == "store_readonly"):
+                log.event("store read-only" if was else "store writable again", level=logging.ERROR if was else logging.INFO)
+                self.wake.commit([], [])
 
     @property
     def may_heal(self) -> bool:

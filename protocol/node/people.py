@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol.events import Actor
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import named
-from protocol.problem import Refused
+from protocol.problem import OWN_STORE, Refused
 from protocol.tables import Tables
 
 IDLE_MS_MAX = 30 * 60_000  # a desk left alone
@@ -165,13 +165,13 @@ class People:
         return self._actor(actor.person, actor.name, post) if post else None
 
     async def _touch(self, token: str, now_ms: int) -> None:
-        """The session is in use. A full or locked store is no reason to turn the person away: what they came to save will say so."""
+        """The session is in use. A full, locked or read-only store is no reason to turn the person away: what they came to save will say so."""
         try:
             async with self._journal.writing() as w:
                 touched = text("update session set seen_ms = :now_ms where token_hash = :h")
                 await w.connection.execute(touched, {"now_ms": now_ms, "h": _hash(token)})
         except Refused as refused:
-            if refused.code not in ("disk_full", "store_busy", "store_damaged"):
+            if refused.code not in OWN_STORE:
                 raise
 
     async def must_choose_password(self, token: str) -> bool:

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import among, bound, fetch, run
-from protocol.problem import Refused
+from protocol.problem import OWN_STORE, Refused
 
 KEPT_MS: Final = 30 * 86_400_000
 OF_PERSON_MAX: Final = 40  # beyond it the oldest goes
@@ -94,10 +94,18 @@ class Unsaved:
             rows = await fetch(c, f"select id from command where {among(c, 'id', 'ids')}", {"ids": bound(c, commands)})
         done = [draft for draft in drafts if draft.command in {row[0] for row in rows}]
         if done:
+            await self._forget(person, done)
+        return done
+
+    async def _forget(self, person: str, done: list[Draft]) -> None:
+        """A store that takes nothing now forgets them another time: the page that asks only reads."""
+        try:
             async with self._journal.writing() as w:
                 for one in done:
                     await _drop(w.connection, person, one.form, one.tab, one.office)
-        return done
+        except Refused as refused:
+            if refused.code not in OWN_STORE:
+                raise
 
     async def tidy(self) -> None:
         """What was left lying goes."""

@@ -14,6 +14,7 @@ stays until its entry was written (`drop`), so an answer that was lost costs not
 import asyncio
 import re
 import secrets
+from contextlib import suppress
 from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Final
@@ -25,7 +26,7 @@ from nacl.exceptions import CryptoError
 
 from protocol.commands import Blob
 from protocol.entry import derive
-from protocol.node.blobs import CIPHER_EXTRA_BYTES, Blobs, disk
+from protocol.node.blobs import CIPHER_EXTRA_BYTES, Blobs
 from protocol.problem import Refused
 
 PIECE_BYTES: Final = 262_144
@@ -88,10 +89,11 @@ class Uploads:
             return await self._blobs.put(plain, name, mime, what)
 
     async def drop(self, person: str, sum_: str, size: int) -> None:
-        """Given up, or its entry is written."""
+        """Given up, or its entry is written. What a disk does not let go of now goes by `tidy`."""
         path = self._path(person, sum_, size)
         async with self._held(path.name):
-            path.unlink(missing_ok=True)
+            with suppress(Refused), self._blobs.disk():
+                path.unlink(missing_ok=True)
 
     async def drop_size(self, size: int) -> None:
         """Whole halves of a file of this size go: one that the law took is known by its size alone. Another one is sent anew."""
@@ -130,7 +132,7 @@ class Uploads:
         if offset != here.have:
             return here
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        with disk(), path.open("r+b" if path.exists() else "xb") as file:
+        with self._blobs.disk(), path.open("r+b" if path.exists() else "xb") as file:
             file.truncate(offset // PIECE_BYTES * _SEGMENT)  # what a power cut tore
             file.seek(0, 2)
             file.write(nonce + lock(data, self._about(path, offset), nonce, self._key(path)))

@@ -150,7 +150,7 @@ class MemoryBlobs(Blobs):
     def __init__(self, site: "Site", secret: bytes, clock: Callable[[], int]) -> None:
         self._site, self._secret, self._clock = site, secret, clock
         self.folder, self.file_bytes_max, self.store_bytes_max = NOWHERE, CIPHER_BYTES_MAX, 1 << 30
-        self._used: int | None = 0
+        self._used, self.is_readonly = 0, False
         self._locks: dict[str, asyncio.Lock] = {}
         self._touched: dict[str, float] = {}
 

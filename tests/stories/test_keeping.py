@@ -15,10 +15,14 @@ from deploy.demo.cast import COUNTY, PASSWORD, VILLAGE
 from deploy.demo.check import photo
 from protocol.commands import EraseBody
 from protocol.events import Actor
+from protocol.node.journal.faults import EXIT_CODE
 from tests.kit.county import HTML, County, distinct, until
+from tests.kit.machine import needs_strace
+from tests.kit.readonly import readonly
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+READONLY = "本机的存储现在只能读、不能写，没有保存"
 WRITES_MAX = 60
 DISK_MB = 8
 
@@ -173,6 +177,36 @@ def _typed_is_kept(got, status: int, sentence: str, form: dict) -> None:
     assert sentence in got.text
     for typed in (form["account"], form["command_id"], *form["party_name"], *filter(None, form["party_phone"])):
         assert typed in got.text, f"lost from the form: {typed}"
+
+
+@needs_strace
+async def test_a_disk_that_became_read_only_is_told_everywhere_and_the_same_form_saves_after_it(county: County):
+    clerk, process = await county.page("wangfang"), county.demo.processes["gaoyu"]
+    saved = await county.log(clerk, VILLAGE, distinct("磁盘变成只读以前"))
+    assert (await clerk.http.get("/healthz")).json()["status"] == "ok"
+    with readonly(process.pid):
+        form = county.form(VILLAGE, distinct("磁盘变成只读了"))
+        got = await clerk.http.post("/cases", data=form, headers=HTML)
+        _typed_is_kept(got, 507, READONLY, form)
+        got = await clerk.http.post("/cases", data=form, files={"files": ("墙.png", photo(), "image/png")}, headers=HTML)
+        _typed_is_kept(got, 507, READONLY, form)
+        draft = {"form": "/cases", "tab": "t", "command": form["command_id"], "fields": [["account", "写了一半"]]}
+        got = await clerk.http.post("/drafts", json=draft)
+        assert (got.status_code, got.json()["code"]) == (507, "store_readonly"), got.text
+        said = await clerk.http.get("/healthz")
+        assert (said.status_code, said.json()["why"], said.json()["store"]) == (503, ["store_readonly"], "readonly")
+        for path, words in (("/today", READONLY), ("/link", READONLY), ("/link", "能写了会自动恢复</span>")):
+            assert words in (await clerk.http.get(path, headers=HTML)).text, path
+        assert (await clerk.case(saved["case"]))["code"] == saved["code"], "reading goes on"
+    assert await asyncio.wait_for(process.wait(), 30) == EXIT_CODE, "it ends by itself, to be started again"
+    await county.begin("gaoyu")
+    await county.forget("gaoyu")
+    clerk = await county.page("wangfang")
+    again = await clerk.http.post("/cases", data=form)
+    assert again.status_code == 201, again.text
+    assert (await clerk.http.get("/healthz")).json()["why"] == []
+    assert READONLY not in (await clerk.http.get("/today", headers=HTML)).text
+    await county.same("hub", "town", "gaoyu")
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -17,6 +17,7 @@ from typing import Any
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from protocol import views as folding
+from protocol.node.disk import takes_nothing
 from protocol.node.journal import schema
 from protocol.node.journal.engine import connect_sqlite, postgres_engine, sqlite_path, sync_folder
 from protocol.node.journal.faults import is_fatal, refusal
@@ -134,6 +135,8 @@ def _meaning(error: BaseException, folder: Path) -> Exception:
         if shutil.disk_usage(folder).free < ROOM_BYTES_MIN:  # SQLite calls it so when its shared memory finds no room
             return Refused("disk_full")
         return OSError(errno.EIO, os.strerror(errno.EIO))
+    if refused and refused.code == "store_readonly" and takes_nothing(folder):  # the disk of the copy
+        return OSError(errno.EROFS, os.strerror(errno.EROFS), str(folder))
     return BackupBroken(str(error)) if refused is None or refused.code == "store_damaged" else refused
 
 

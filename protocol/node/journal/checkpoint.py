@@ -25,9 +25,9 @@ LOG_BYTES_MAX = 128 * 2**20  # beyond this the writer waits, so that the log can
 class Checkpoint:
     """committed(): call after each commit. Errors other than I/O ones (a reader in the way, a full disk) leave it to the next round."""
 
-    def __init__(self, path: Path, key: bytes, fatal: Callable[[str], Any], turn: asyncio.Semaphore) -> None:
+    def __init__(self, path: Path, key: bytes, failed: Callable[[BaseException], Any], turn: asyncio.Semaphore) -> None:
         self._log = path.with_name(path.name + "-wal")
-        self._fatal, self._turn = fatal, turn
+        self._failed, self._turn = failed, turn
         self._connection, self._mutex = connect_sqlite(path, key, True, CACHE_KB), Lock()
         self._task: asyncio.Task[None] | None = None
         self._again = False
@@ -63,7 +63,7 @@ class Checkpoint:
                 self._connection.execute(f"pragma wal_checkpoint({mode})").fetchall()
                 killpoints.reach("journal.checkpoint")
         except sqlcipher.Error as error:  # busy or full: the next round tries again
-            stop_if_fatal(error, self._fatal)
+            stop_if_fatal(error, self._failed)
 
     async def damaged_pages(self) -> list[str]:
         """Pages of the file whose checksum is wrong, also those that nobody reads. Looked at twice: another program may be writing one."""

@@ -159,7 +159,7 @@ async def sqlite_reader(path: Path, key: bytes) -> Connection:
     return made
 
 
-def sqlite_engine(path: Path, key: bytes, fatal: Callable[[str], Any]) -> AsyncEngine:
+def sqlite_engine(path: Path, key: bytes, failed: Callable[[BaseException], Any]) -> AsyncEngine:
     """The writer's: its pool holds one connection, callers queue for it. For the readers see `readers`."""
 
     dbapi = AsyncAdapt_aiosqlite_dbapi(aiosqlite, sqlcipher)
@@ -176,7 +176,7 @@ def sqlite_engine(path: Path, key: bytes, fatal: Callable[[str], Any]) -> AsyncE
         pool_timeout=WAIT_S,
     )
     event.listen(engine.sync_engine, "begin", lambda c: c.connection.run_async(lambda driver: driver.begin()))
-    event.listen(engine.sync_engine, "handle_error", lambda context: stop_if_fatal(context.original_exception, fatal))
+    event.listen(engine.sync_engine, "handle_error", lambda context: stop_if_fatal(context.original_exception, failed))
     return engine
 
 
@@ -217,9 +217,9 @@ def outlive_no_database(connection: Any) -> None:
             line.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def stop_if_fatal(error: BaseException | None, fatal: Callable[[str], Any]) -> None:
+def stop_if_fatal(error: BaseException | None, failed: Callable[[BaseException], Any]) -> None:
     if error is not None and is_fatal(error):
-        fatal(f"input/output error: {error}")
+        failed(error)
 
 
 @contextmanager

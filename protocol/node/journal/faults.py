@@ -1,11 +1,10 @@
 """What a store's errors mean to the person at the desk, and which of them must end the program.
 
-full disk → disk_full · busy, locked, gone away, out of connections → store_busy · damaged pages → store_damaged. An I/O
-error of SQLite is fatal: after a failed sync the kernel may have dropped the pages, and a second try would look like
-success. PostgreSQL panics by itself.
+full disk → disk_full · busy, locked, gone away, out of connections → store_busy · a disk or a database that may only be read →
+store_readonly · damaged pages → store_damaged. An I/O error of SQLite is fatal: after a failed sync the kernel may have dropped the pages,
+and a second try would look like success; of a disk that became read-only see `writable`. PostgreSQL panics by itself.
 """
 
-import errno
 import os
 import sys
 from typing import Final, NoReturn
@@ -13,13 +12,17 @@ from typing import Final, NoReturn
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from protocol.node import disk
 from protocol.problem import Refused
 
 EXIT_CODE = 70  # EX_SOFTWARE: whoever supervises starts the program again, and the start verifies
-_SQLITE: Final = {5: "store_busy", 6: "store_busy", 11: "store_damaged", 13: "disk_full", 26: "store_damaged"}
+_SQLITE: Final = {
+    5: "store_busy", 6: "store_busy", 8: "store_readonly", 11: "store_damaged", 13: "disk_full", 14: "store_readonly", 26: "store_damaged",
+}  # fmt: skip
 _SQLITE_IO: Final = 10
 _POSTGRES: Final = {  # https://www.postgresql.org/docs/current/errcodes-appendix.html, longest prefix first
     "53100": "disk_full", "XX001": "store_damaged", "XX002": "store_damaged", "55P03": "store_busy", "57014": "store_busy",
+    "25006": "store_readonly",
     "40": "store_busy", "53": "store_busy", "08": "store_busy", "57P": "store_busy",
 }  # fmt: skip
 
@@ -57,8 +60,8 @@ def _code(cause: BaseException) -> str:
     for prefix, code in _POSTGRES.items():
         if state.startswith(prefix):
             return code
-    if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "disk_full"
+    if isinstance(cause, OSError) and cause.errno in disk.MEANS:
+        return disk.MEANS[cause.errno]
     driver = sys.modules.get("asyncpg")  # loaded where PostgreSQL is used, and only there: it is 3 MB
     gone = (driver.InterfaceError, driver.InternalClientError) if driver else ()
     return "store_busy" if isinstance(cause, (ConnectionError, *gone)) else ""

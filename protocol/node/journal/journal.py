@@ -7,7 +7,7 @@ before `writing` returns, so whatever is said after it is true after a power cut
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, NoReturn, cast
 
 from sqlalchemy import text
@@ -23,11 +23,13 @@ from protocol.node.journal.readers import Readers
 from protocol.node.journal.rows import be_brief, clause, fetch, is_postgres
 from protocol.node.journal.search import subjects
 from protocol.node.journal.stored import SELECT, LaneHead, Stored, stored
+from protocol.node.journal.writable import Writable
 from protocol.node.journal.writing import Writing
 from protocol.problem import Refused
 
 WRITE_WAIT_S_MAX = 30.0  # a save that waited longer is told so; the form keeps what was typed
 LANE_LIMIT_MAX = 5000
+TRIED = "tried"  # a row of `local`: written to see whether anything can be
 _HEALED = "select value from local where name = :name"
 SINCE_BARRIER = 0x79696469  # advisory lock of PostgreSQL: shared by writers, taken alone for a moment by `since`
 
@@ -44,7 +46,7 @@ class Journal:
         self._one = reader.execution_options(isolation_level="AUTOCOMMIT") if isinstance(reader, AsyncEngine) else reader
         self.writers_max = 1 if writer.dialect.name == "sqlite" else engines.WRITERS_MAX
         self._turn = asyncio.Semaphore(self.writers_max)
-        self._fatal: Callable[[str], Any] = faults.end_program
+        self.writable = Writable(None, faults.end_program)
         self._checkpoint: Checkpoint | None = None
         self._is_closed = False
         self._guarded, self._own_turn = _Guarded(self), _OwnTurn(self)
@@ -68,17 +70,18 @@ class Journal:
         """url: `sqlite:///abs/path.db` (key: 32 bytes) or `postgresql+asyncpg://…` (key None).
 
         index_later: search rows are found by scanning until `index` is called; for the node that takes in whole counties.
-        Raises Refused store_damaged (wrong key, or no journal), store_busy, disk_full; migrate.JournalTooNew; durable.StoreForgets.
+        Raises Refused store_damaged (wrong key, or no journal), store_busy, store_readonly, disk_full; migrate.JournalTooNew; durable.StoreForgets.
         """
         path = engines.sqlite_path(url) if url.startswith("sqlite") else None
+        writable = Writable(path, fatal)
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
-            writer = engines.sqlite_engine(path, key or b"", fatal)
+            writer = engines.sqlite_engine(path, key or b"", writable.failed)
             reader: AsyncEngine | Readers = Readers(lambda: engines.sqlite_reader(path, key or b""))
         else:
             writer, reader = engines.postgres_engine(url, True), engines.postgres_engine(url, False)
         journal = cls(writer, reader, tables, views, index_later)
-        journal.url, journal.key, journal._fatal = url, key or b"", fatal
+        journal.url, journal.key, journal.writable = url, key or b"", writable
         try:
             with journal._guarded:
                 if not path:
@@ -87,7 +90,7 @@ class Journal:
                 await migrate.bring_up(writer, views)
             if path:
                 engines.sync_folder(path.parent)
-                journal._checkpoint = Checkpoint(path, key or b"", fatal, journal._turn)
+                journal._checkpoint = Checkpoint(path, key or b"", writable.failed, journal._turn)
                 journal._asked = await engines.sqlite_reader(path, key or b"")
             await journal._freshen()
         except BaseException:
@@ -167,10 +170,19 @@ class Journal:
         """One transaction, whole or not at all; on the disk when this returns. `writers_max` at once, in the order of their coming.
 
         brief: what one person does at once, a few rows by their keys (rows.be_brief).
-        Raises Refused disk_full, store_busy, store_damaged; whatever the body raises rolls back and rises.
+        Raises Refused disk_full, store_busy, store_readonly, store_damaged; whatever the body raises rolls back and rises.
         """
         if self.damaged:
             raise Refused("store_damaged")
+        if self.writable.needs_start:
+            raise Refused("store_readonly")
+        async with self._noting_readonly(), self._own_transaction(brief) as w:
+            yield w
+        if self._checkpoint:
+            self._checkpoint.committed()
+
+    @asynccontextmanager
+    async def _own_transaction(self, brief: bool) -> AsyncIterator[Writing]:
         with self._guarded:
             async with self._own_turn, self._writer.connect() as c:
                 await c.begin()
@@ -183,11 +195,32 @@ class Journal:
                 await _to_the_end(c.commit())
                 killpoints.reach("journal.committed")
                 self._note(w)
-        if self._checkpoint:
-            self._checkpoint.committed()
+
+    @asynccontextmanager
+    async def _noting_readonly(self) -> AsyncIterator[None]:
+        """A PostgreSQL that fell back to the second rank keeps its connections: new ones are made, which find whoever is the first now."""
+        try:
+            yield
+        except Refused as refused:
+            if refused.code == "store_readonly":
+                self.writable.refused()
+                if self._writer.dialect.name == "postgresql":
+                    await self._writer.dispose()
+                    await self._reader.dispose()
+            raise
+
+    async def try_again(self) -> None:
+        """Of a store that could only be read: whether it takes something now."""
+        if await asyncio.to_thread(self.writable.is_worth_a_try):
+            with suppress(Refused):
+                async with self.writing() as w:
+                    await w.set_local(TRIED, b"")
+                self.writable.is_readonly = False
 
     def _note(self, w: Writing) -> None:
         """Of commits between which nobody else wrote into a lane: from the first to the last of them. Whoever takes note deletes it."""
+        if w.moved():
+            self.writable.is_readonly = False
         for lane, (before, after) in w.moved().items():
             earlier = self.wrote.get(lane)
             self.wrote[lane] = (earlier[0] if earlier and earlier[1] == before else before, after)
@@ -346,8 +379,10 @@ class _Guarded:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if not isinstance(error, Exception):
             return
-        engines.stop_if_fatal(getattr(error, "orig", error), self._journal._fatal)
-        refused = faults.refusal(error)
+        writable, cause = self._journal.writable, getattr(error, "orig", error)
+        engines.stop_if_fatal(cause, writable.failed)
+        shut = Refused("store_readonly") if faults.is_fatal(cause) and writable.is_readonly else None
+        refused = shut or faults.refusal(error)
         if refused is not None:
             self._journal.damaged = self._journal.damaged or refused.code == "store_damaged"
             raise refused from error

@@ -147,7 +147,7 @@ class Fetching:
         try:
             return await self._fetched(row)
         except Refused as refused:
-            if refused.code != "disk_full":
+            if refused.code not in ("disk_full", "store_readonly"):
                 raise
             return self._rest(row["address"], FULL)
 

@@ -191,13 +191,24 @@ class Ground:
             self._haves, self._own, self._refusals = {}, {}, {}
             try:
                 await self._write(haves, own, refusals)
-            except Refused:  # disk full or busy: nothing was written, nothing is forgotten
-                self._haves, self._own, self._refusals = haves | self._haves, own | self._own, refusals | self._refusals
+            except Exception as error:  # disk full, busy, read-only, or a fault: nothing was written, nothing is forgotten
+                self._put_back(haves, own, refusals)
+                if not isinstance(error, Refused):
+                    raise
                 await asyncio.sleep(AGAIN_S)
-                self._keep.set()
                 continue
             self.wake.heard()
             await asyncio.sleep(KEEPS_S if haves else AGAIN_S)  # a flood of refused messages costs one write a second
+
+    def _put_back(self, haves: dict, own: dict, refusals: dict) -> None:
+        """What came meanwhile is newer; what was refused is counted with it."""
+        self._haves, self._own = haves | self._haves, own | self._own
+        for key, (_, _, _, count) in refusals.items():
+            if key in self._refusals:
+                refused, at_ms, sample, more = self._refusals[key]
+                self._refusals[key] = (refused, at_ms, sample, count + more)
+        self._refusals = refusals | self._refusals
+        self._keep.set()
 
     def lead(self) -> None:
         self._keep.set()

@@ -1,6 +1,6 @@
 """For machines that watch this one: `/healthz` tells the truth, `/metrics` (Prometheus) only where a token is configured.
 
-Healthy is a node that can save: its store answers and is whole, the disk has room, it is not being replaced by a new epoch, was neither
+Healthy is a node that can save: its store answers, is whole and took the last write, the disk has room, it is not being replaced by a new epoch, was neither
 put out nor copied. Pages that wait for what others hold after a restore are said (`waits`) and are no illness: they open by themselves.
 A link that is down is no illness (offline is calm); it is said, and the status stays 200. Neither tells anything about persons or cases.
 """
@@ -38,7 +38,7 @@ async def health_of(node: Any) -> dict[str, Any]:
         f"store_{store}": store != "ok",
         "disk_full": room is not None and room.is_full,
         "reopening": stopped == "store_busy",
-        stopped: stopped in ("node_revoked", "node_forked"),
+        stopped: stopped in ("node_revoked", "node_forked", "store_readonly"),
     }
     why = [name for name, is_so in failing.items() if is_so]
     pump = getattr(node, "pump", None)
@@ -55,7 +55,7 @@ async def health_of(node: Any) -> dict[str, Any]:
 
 
 async def _store(node: Any) -> str:
-    """ok | damaged | silent | the code of its refusal."""
+    """ok | damaged | readonly | silent | the code of its refusal."""
     journal = node.desk.journal
     if journal.damaged:
         return "damaged"
@@ -66,7 +66,7 @@ async def _store(node: Any) -> str:
         return "silent"
     except Refused as refused:
         return refused.code.removeprefix("store_")
-    return "ok"
+    return "readonly" if journal.writable.is_readonly else "ok"
 
 
 @get("/healthz", public=True)

@@ -25,13 +25,16 @@ class Ran(NamedTuple):
     errors: str
 
 
-def run(command: Sequence[object], calls: str, error: str, when: str | int, path: Path | None = None) -> Ran:
-    """path: only calls on that file."""
+def run(command: Sequence[object], calls: str, error: str, when: str | int, path: Path | None = None, beside: str = "") -> Ran:
+    """path: only calls on that file · beside: calls that fail likewise from the first on, for as long as the others do: up to the n-th."""
     with tempfile.TemporaryDirectory() as d:
         log = Path(d, "log")
         only = ["-P", str(path)] if path else []
         inject = f"inject={calls}:error={error}:when={when}"
-        strace = ["strace", "--seccomp-bpf", "-f", "-qq", "-e", f"trace={calls}", "-e", inject, "-e", "signal=none", *only, "-o", str(log)]
+        names, _, until = beside.partition(":")
+        more = ["-e", f"inject={names}:error={error}:when=1..{until}"] if beside else []
+        traced = f"trace={calls},{names}" if beside else f"trace={calls}"
+        strace = ["strace", "--seccomp-bpf", "-f", "-qq", "-e", traced, "-e", inject, *more, "-e", "signal=none", *only, "-o", str(log)]
         with subprocess.Popen(
             [*strace, *map(str, command)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as p:

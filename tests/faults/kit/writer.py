@@ -81,7 +81,7 @@ async def again(act):
         try:
             return await act()
         except Refused as refused:
-            if refused.code not in ("disk_full", "store_busy"):
+            if refused.code not in ("disk_full", "store_busy", "store_readonly"):
                 raise
             tell(f"NAK {refused.code}")
         except FileExistsError:
