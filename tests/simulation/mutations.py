@@ -165,7 +165,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
                 for where in ("_write", "project")
             ),
             Cut(
-                f"{NODE}.journal.journal:Journal.writing",
+                f"{NODE}.journal.journal:Journal._own_transaction",
                 'killpoints.reach("journal.committed")\n',
                 'killpoints.reach("journal.committed")\n'
                 "            for piece in getattr(w, 'late', []):\n"
