@@ -6,6 +6,7 @@ import { copied } from "./_copy.js";
 import "./_files.js";
 import { make } from "./_make.js";
 import { isGoing, stayed, watch } from "./_saving.js";
+import "./_pane.js";
 import "./_taking.js";
 import { bringBack, drop, isAtRisk, keep, lock, onKept } from "./_drafts.js";
 import { headers } from "./_whose.js";
