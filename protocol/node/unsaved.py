@@ -19,12 +19,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import among, bound, fetch, run
+from protocol.node.uploads import command_of
 from protocol.problem import OWN_STORE, Refused
 
 KEPT_MS: Final = 30 * 86_400_000
 OF_PERSON_MAX: Final = 40  # beyond it the oldest goes
 CONTENT_BYTES_MAX: Final = 200_000
 NAME_CHARS_MAX: Final = 300
+UPLOAD: Final = "upload"  # a field that names a file which was sent already (web/pieces.py)
+OF_FILES: Final = "/files"  # where a form of files alone is sent
 _SUBJECT: Final = re.compile(r"/(?:cases|tasks)/([0-9a-zA-Z_:-]{8,80})/")
 _PUT: Final = (
     "insert into draft (id, account, form, subject, content, updated_ms) values (:id, :account, :form, :subject, :content, :updated_ms)"
@@ -87,12 +90,12 @@ class Unsaved:
 
     async def saved(self, person: str, drafts: list[Draft]) -> list[Draft]:
         """Those whose command was accepted; they are forgotten."""
-        commands = [draft.command for draft in drafts if draft.command]
+        commands = [_last_of(draft) for draft in drafts if draft.command]
         if not commands:
             return []
         async with self._journal.read() as c:
             rows = await fetch(c, f"select id from command where {among(c, 'id', 'ids')}", {"ids": bound(c, commands)})
-        done = [draft for draft in drafts if draft.command in {row[0] for row in rows}]
+        done = [draft for draft in drafts if draft.command and _last_of(draft) in {row[0] for row in rows}]
         if done:
             await self._forget(person, done)
         return done
@@ -113,6 +116,12 @@ class Unsaved:
         if await self._journal.rows("draft", "updated_ms < :before", {"before": before_ms}, limit=1):
             async with self._journal.writing() as w:
                 await run(w.connection, "delete from draft where updated_ms < :before", [{"before": before_ms}])
+
+
+def _last_of(draft: Draft) -> str:
+    """The command whose acceptance says that nothing of the form is left to do: a form of files is one for each, in their order."""
+    files = sum(name == UPLOAD for name, _ in draft.fields)
+    return command_of(draft.command, files - 1) if files and draft.form.partition(" ")[0].endswith(OF_FILES) else draft.command
 
 
 async def _drop(c: AsyncConnection, person: str, form: str, tab: str, office: str) -> None:

@@ -3,6 +3,7 @@
     half = await uploads.ask(person, sum, size)          what is here already; refused before a byte is sent when it can't be taken
     half = await uploads.write(person, sum, size, offset, data)      the next piece; another one changes nothing
     blob = await uploads.take(person, sum, size, name, mime)         all is here: checked against its sum, kept as a blob
+    plain = await uploads.read(person, sum, size)                    the same bytes, nothing kept
     await uploads.drop(person, sum, size)
 
 A file is named by whoever sends it, its SHA-256 (`sum`, hex) and its size: the same person choosing the same file again, tomorrow or
@@ -77,16 +78,16 @@ class Uploads:
         """Raises Refused upload_unknown (not all is here), frame_broken (other bytes than were named; they are dropped), what `put` raises."""
         path = self._path(person, sum_, size)
         async with self._held(path.name):
-            if not (await asyncio.to_thread(self._half, path, size)).is_whole:
-                raise Refused("upload_unknown")
-            try:
-                plain = await asyncio.to_thread(self._plain, path, size)
-            except CryptoError:
-                plain = b""
-            if sha256(plain).hexdigest() != sum_:
-                path.unlink(missing_ok=True)
-                raise Refused("frame_broken")
-            return await self._blobs.put(plain, name, mime, what)
+            return await self._blobs.put(await self._checked(path, sum_, size), name, mime, what)
+
+    async def read(self, person: str, sum_: str, size: int) -> bytes:
+        """Raises Refused upload_unknown, frame_broken, as `take`."""
+        path = self._path(person, sum_, size)
+        async with self._held(path.name):
+            return await self._checked(path, sum_, size)
+
+    async def is_whole(self, person: str, sum_: str, size: int) -> bool:
+        return (await asyncio.to_thread(self._half, self._path(person, sum_, size), size)).is_whole
 
     async def drop(self, person: str, sum_: str, size: int) -> None:
         """Given up, or its entry is written. What a disk does not let go of now goes by `tidy`."""
@@ -112,6 +113,19 @@ class Uploads:
         if not _SUM.fullmatch(sum_) or not 0 < size < 2**40:
             raise Refused("command_invalid", why="附件的摘要或大小")
         return self._folder / f"{_short(person)}-{derive(f'{person} {sum_} {size}', 'upload')}.half"
+
+    async def _checked(self, path: Path, sum_: str, size: int) -> bytes:
+        """Only while it is held."""
+        if not (await asyncio.to_thread(self._half, path, size)).is_whole:
+            raise Refused("upload_unknown")
+        try:
+            plain = await asyncio.to_thread(self._plain, path, size)
+        except CryptoError:
+            plain = b""
+        if sha256(plain).hexdigest() != sum_:
+            path.unlink(missing_ok=True)
+            raise Refused("frame_broken")
+        return plain
 
     def _held(self, name: str) -> asyncio.Lock:
         if len(self._locks) > 1_000:
@@ -156,6 +170,11 @@ class Uploads:
     def _waiting(self) -> int:
         """Bytes of all halves."""
         return sum(path.stat().st_size for path in self._folder.glob("*.half"))
+
+
+def command_of(command: str, n: int) -> str:
+    """The id of the command that attaches the n-th file, from 0, of a form that was sent with `command`."""
+    return derive(command, f"file {n}")
 
 
 def remove_older(folder: Path, pattern: str, before_s: float) -> int:

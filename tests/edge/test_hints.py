@@ -10,6 +10,7 @@ import pytest
 from protocol.commands import CloseDispute, CorrectParty, Party, VoidDispute
 from protocol.events import facts_of
 from protocol.node.web.hints import places
+from protocol.node.web.unsaved import NOT_KEPT
 from protocol.tables import Tables
 from tests.edge.pages_kit import JSON, at, form_of
 from tests.edge.rig import VILLAGE, Rig
@@ -181,5 +182,5 @@ async def test_an_accusation_among_other_matters_is_said_and_kept_in_no_field_of
             draft = {"form": f"/cases/{'0' * 32}/{step} ", "tab": field, "command": new_id(), "fields": [[field, "水沟堵了。"]]}
             assert "kept" in (await client.post("/drafts", json=draft, headers=JSON)).json()
             told = await client.post("/drafts", json=draft | {"fields": [[field, LAND]], "turn": 1}, headers=JSON)
-            assert told.json() == {"sealed": True}
+            assert told.json() == {"sealed": True, "sentence": NOT_KEPT, "to": ""}
     assert await unsaved.of(person) == [], "wiped where it was"

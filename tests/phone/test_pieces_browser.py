@@ -120,6 +120,6 @@ def test_a_desk_s_file_shows_how_far_it_is_is_cut_goes_on_and_can_be_given_up(wo
     pieces.most = 0
     page.locator("#step-files-input").set_input_files({"name": "不要了.png", "mimeType": "image/png", "buffer": noise(300, 300)})
     expect(page.get_by_text("线断了，通了会从断的地方接着传…")).to_be_visible()
-    page.get_by_role("button", name="取消").click()
+    page.locator("li", has_text="不要了.png").get_by_role("button", name="去掉").click()
     expect(page.get_by_text("不要了.png")).to_have_count(0)
     expect(page.locator("input[name=upload]")).to_have_count(0)

@@ -33,11 +33,12 @@ CODED: Final = (
     "ledger", "type", "intake", "risk", "result", "to", "person", "units", "ending", "kept", "satisfied", "decision", "field",
     "party_side", "party_kind", "party_sex", "party_id_type",
 )  # fmt: skip
-STEP_NAMES: Final = {**COMMAND_NAMES, "erase": "依法删除", "ReassignTask": "改派"}
+STEP_NAMES: Final = {**COMMAND_NAMES, "erase": "依法删除", "ReassignTask": "改派", "files": COMMAND_NAMES["AddEvidence"]}
 OWN_PAGES: Final = {
     "AssignTask": "dispatch", "TransferDispute": "transfer", "RequestTask": "ask", "AddParty": "parties", "CorrectParty": "parties",
-    "WithdrawParty": "parties", "DecideReview": "", "erase": "erase",
+    "WithdrawParty": "parties", "DecideReview": "", "erase": "erase", "files": "",
 }  # fmt: skip
+STEP_OF: Final = {"files": "AddEvidence", "seal": "RemoveDispute"}  # by the last word of its address
 ALWAYS: Final = ("AssignTask",)  # its page shows the form also to whom it says that it is not for now
 ABOUT: Final = ("item", "visit", "party_id")  # as _drafts.js: where one page has several forms that are sent to one address
 
@@ -79,7 +80,7 @@ async def is_offered(request: Request, path: str, about: str, form: forms.Typed)
                 if not may(request, "log"):
                     return False
                 return not about or (await node_of(request).reads.case(actor_of(request), about)).logged_office in actor_of(request).offices
-            case ["cases", subject, step] if step in STEP_NAMES:
+            case ["cases", subject, step] if step in STEP_NAMES or step in STEP_OF:
                 return await _of_case(request, subject, step, about)
             case ["tasks", subject, step] if step in visits.COMMANDS:
                 task = await node_of(request).reads.task(actor_of(request), subject)
@@ -99,7 +100,7 @@ async def _of_case(request: Request, subject: str, step: str, about: str) -> boo
         return True
     if step == "erase":
         return may(request, "erase")
-    if step not in dispute.labels(case, actor_of(request), context_of(request)):
+    if STEP_OF.get(step, step) not in dispute.labels(case, actor_of(request), context_of(request)):
         return False
     if step == "DecideReview":
         return about in {review.item for review in case.reviews}

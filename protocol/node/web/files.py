@@ -14,10 +14,10 @@ from litestar.params import FromPath
 
 from protocol.case import Attachment
 from protocol.commands import AddEvidence, Blob
-from protocol.entry import derive
 from protocol.events import Actor
 from protocol.node.blobs import CIPHER_EXTRA_BYTES
 from protocol.node.scrubbing import want_again
+from protocol.node.uploads import command_of
 from protocol.node.web import forms, pieces
 from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, refused, twin, wants_json
 from protocol.node.web.ranges import part_of
@@ -66,7 +66,7 @@ async def taken(node: Any, actor: Actor, sent: Any, case: str = "", what: str = 
 async def attach(node: Any, actor: Actor, case: str, command: str, files: list[Taken], note: str = "") -> list[Any]:
     """One AddEvidence a file, with ids derived from the command that brought them. Returns the outcomes."""
     evidence = [
-        AddEvidence(id=derive(command, f"file {n}"), case=case, blob=blob, note=note, thumb=thumb) for n, (blob, thumb) in enumerate(files)
+        AddEvidence(id=command_of(command, n), case=case, blob=blob, note=note, thumb=thumb) for n, (blob, thumb) in enumerate(files)
     ]
     return [await node.desk.submit(command, actor) for command in evidence]
 

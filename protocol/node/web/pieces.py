@@ -91,6 +91,19 @@ def named(values: Iterable[Any]) -> list[Sent]:
     return [_read(_sent, str(value).encode()) for value in values if value]
 
 
+def read_kept(value: str) -> Sent | None:
+    """An `upload` field of a draft; None where it is none."""
+    try:
+        return _sent.decode(value)
+    except (msgspec.MsgspecError, UnicodeEncodeError):
+        return None
+
+
+def is_of(value: str, sum_: str, size: int) -> bool:
+    sent = read_kept(value)
+    return sent is not None and (sent.sum, sent.size) == (sum_, size)
+
+
 async def taken(node: Any, actor: Actor, sent: Sent, known: Sequence[Attachment] = ()) -> tuple[Blob, Blob | None]:
     """The blobs of a file and its thumbnail: of what was sent, or of the same file where it stands already (an answer got lost).
 

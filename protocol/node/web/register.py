@@ -82,9 +82,9 @@ async def new_case(request: Request) -> Response[str]:
     return await page(request, "log.html", **form_context(request, form, first=case))
 
 
-async def form_page(request: Request, form: forms.Typed) -> Response[str]:
-    """The form as a page of its own, filled with what was typed before the sign-in ran out."""
-    note = "您登录前写的内容已经放回来，请检查后保存。照片要重新选。"
+async def form_page(request: Request, form: forms.Typed, has_file: bool) -> Response[str]:
+    """The form as a page of its own, filled with what was typed before the sign-in ran out. has_file: files went along whole, and are gone."""
+    note = "您登录前写的内容已经放回来，请检查后保存。照片要重新选。" if has_file else forms.PUT_BACK
     return await page(request, "log.html", **form_context(request, forms.shown(form), note=note))
 
 

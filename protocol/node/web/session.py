@@ -229,7 +229,7 @@ async def _reopened(request: Request, path: str, form: forms.Typed, has_file: bo
         return await carried.left(request, path, form)
     match path.strip("/").split("/"):
         case ["cases"]:
-            return await register.form_page(request, form)
+            return await register.form_page(request, form, has_file)
         case ["cases", subject, command] if command in cases.COMMANDS:
             return await cases.form_page(request, subject, command, form)
         case ["cases", subject, "TransferDispute"]:

@@ -17,7 +17,7 @@ from protocol.events import facts_of
 from protocol.node import reviewing
 from protocol.node.listing import Narrowed
 from protocol.node.shown import CaseRow
-from protocol.node.unsaved import Draft
+from protocol.node.unsaved import UPLOAD, Draft
 from protocol.node.web import carried, cases, guides, link
 from protocol.node.web import tracks as tasks
 from protocol.node.web.page import actor_of, may, node_of, page, rendered, twin, wants_json
@@ -122,10 +122,11 @@ async def _tracks(request: Request, view: str) -> list[tasks.Track]:
 
 
 class Half(msgspec.Struct, frozen=True):
-    """A draft: what it would become, its first words, where it goes on."""
+    """A draft: what it would become, its first words, how many files it has, where it goes on."""
 
     what: str
     words: str
+    files: int
     href: str
     at_ms: int
 
@@ -179,11 +180,12 @@ def halves(drafts: list[Draft]) -> list[Half]:
         address = draft.form.partition(" ")[0].strip("/").split("/")
         said: dict[str, str] = {name: value for name, value in draft.fields if value}
         words = next((said[name] for name in TYPED if name in said), "")[:WORDS_CHARS]
+        files = sum(name == UPLOAD for name, _ in draft.fields)
         href = f"/drafts/open?{urlencode({'of': draft.form, 'tab': draft.tab})}"
         if address == ["cases"]:
-            made.append(Half("登记纠纷", words, href, draft.at_ms))
+            made.append(Half("登记纠纷", words, files, href, draft.at_ms))
         elif address[0] in ("cases", "tasks") and len(address) > 2:
-            made.append(Half(carried.STEP_NAMES.get(address[-1], "没写完的"), words, href, draft.at_ms))
+            made.append(Half(carried.STEP_NAMES.get(address[-1], "没写完的"), words, files, href, draft.at_ms))
     return made
 
 

@@ -1,6 +1,7 @@
 // What was typed outlives a reload, the back button, a session that ended, a crash and a power cut: at each pause the node keeps it, for this person
 // alone (protocol/node/web/unsaved.py). The browser keeps nothing. A form whose answer was lost is sent again under the same command, so that it is
 // one command. What is to be sealed is kept nowhere.
+import { bringFiles, busy } from "./_files.js";
 import { headers, me } from "./_whose.js";
 
 const PAUSE_MS = 400, FIND_TRIES = 10;
@@ -32,13 +33,17 @@ const due = new Map(); // form → timer
 const held = new Set(); // what the node may have of this tab
 const asDraft = (form) => ({
   form: place(form), tab, command: control(form, "command_id"), turn: nextTurn(), unsure: form.dataset.unsure !== undefined,
-  fields: [...new FormData(form)].filter(([, value]) => typeof value === "string"),
+  fields: [
+    ...[...new FormData(form)].filter(([, value]) => value.size !== 0) // an empty chooser of files
+      .map(([name, value]) => (value.name ? ["unsent", value.name] : [name, name === "upload" ? value.replace(/,"thumb.*/, "}") : value])),
+    ...all("[data-wants]", form).map((row) => [row.dataset.wants, row.querySelector(".name").textContent]),
+  ],
 });
-let tell = () => {}; // (form, state, words): how the page says it
+let tell = () => {}; // (form, state, words, to): how the page says it · to: where what was written belongs
 
 export function keep(form, sealed = false) {
   if (!isKept(form) || !me) return;
-  if (sealed || !(form.dataset.unsure !== undefined || [...form.elements].some(isTouched))) return drop(form);
+  if (sealed || !(form.dataset.unsure !== undefined || [...form.elements].some(isTouched) || form.querySelector("[data-wants], [name=upload]"))) return drop(form);
   clearTimeout(due.get(form));
   delete form.dataset.kept;
   due.set(form, setTimeout(() => now(form), PAUSE_MS));
@@ -50,7 +55,7 @@ async function now(form) {
   const answer = await inOrder("/drafts", draft);
   if (!held.has(draft.form) || due.has(form)) return;
   if (answer?.status === 200 && answer.said.kept) { form.dataset.kept = ""; return tell(form, "kept", `草稿已存本机 ${answer.said.kept}`); }
-  if (answer?.said.sealed) { held.delete(draft.form); return tell(form, "failed", "听起来是检举控告，这一稿没有存。"); }
+  if (answer?.said.sealed) { held.delete(draft.form); return tell(form, "failed", answer.said.sentence, answer.said.to); }
   if (answer?.status === 401) return tell(form, "expired", "登录已过期，刚写的只在这一页上。");
   if (["page_of_another", "page_of_post"].includes(answer?.said.code)) return tell(form, "expired", answer.said.sentence);
   tell(form, "failed", answer?.said.sentence ?? "草稿没有存下：本机程序没有回答。写的还在这一页上。");
@@ -62,8 +67,8 @@ export function drop(form) {
   tell(form, "none", "");
   if (held.delete(place(form))) inOrder("/drafts/drop", { form: place(form), tab });
 }
-/** Whether leaving now would lose something: what is not kept yet, and files, which a draft never holds. */
-export const isAtRisk = (form) => isKept(form) && form.dataset.dirty !== undefined && (form.dataset.kept === undefined || [...form.elements].some((c) => c.type === "file" && c.files.length));
+/** Whether leaving now would lose something: what is not kept yet, and files that are not at the node. */
+export const isAtRisk = (form) => isKept(form) && form.dataset.dirty !== undefined && (form.dataset.kept === undefined || busy(form) || [...form.elements].some((c) => c.type === "file" && c.files.length));
 
 function flush() {
   for (const [form, timer] of due) {
@@ -96,6 +101,7 @@ function bring(form, draft, asItWas) {
     c.closest("details.more")?.setAttribute("open", "");
     if (c.hasAttribute("hx-get")) c.dispatchEvent(new Event("change")); // what hangs on it is another now
   }
+  bringFiles(form, draft.fields);
   form.dataset.dirty = "";
   for (let fold = form.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
   if (draft.unsure) lock(form, true);

@@ -2,21 +2,42 @@
 // A cut line is waited out and gone on from; without JavaScript or https the form sends the files itself, as before.
 import { make } from "./_make.js";
 import { call, canSend, digest, sendPieces, thumbOf } from "./_send.js";
+import { headers } from "./_whose.js";
 
 const AGAIN_MS = 2_000, MEGABYTE = 1_048_576;
 const rest = (ms) => new Promise((done) => { setTimeout(done, ms); });
-const busy = (form) => form.querySelectorAll("[data-sending]").length > 0;
+const LEFT = { unsent: "没有传完，请再选一次。", lost: "本机已经没有了，请再选一次。" }; // why one of a draft is asked for again
+export const busy = (form) => form.querySelector("[data-sending]");
+
+const listOf = (input) => input.form.querySelector(`[data-sent="${input.id}"]`);
+const address = ({ sum, size }) => `/uploads/${sum}?size=${size}`;
+
+/** A file of the form: its name, what becomes of it, a button to be rid of it. gone: what is done then. */
+function rowOf(input, name, gone) {
+  const words = make("span", { className: "soft" }), drop = make("button", { type: "button", className: "plain", textContent: "去掉" }), row = make("li", {}, make("span", { className: "name", textContent: name }), words, drop);
+  drop.addEventListener("click", () => { row.remove(); gone?.(); settle(input); });
+  listOf(input).append(row);
+  return { row, words };
+}
+const wrong = (words, said) => Object.assign(words, { className: "wrong", textContent: said });
+function named({ row, words }, about) { // its picture is the last of it: _drafts.js cuts it off
+  row.querySelector("[name=upload]")?.remove();
+  row.append(make("input", { type: "hidden", name: "upload", value: JSON.stringify(about) }));
+  if (about.thumb) row.prepend(make("img", { alt: "", src: `data:image/jpeg;base64,${about.thumb}` }));
+  words.textContent = "已传到本机";
+}
 
 /** fits: false for what is more than one form takes; it is named, and not sent. */
 async function send(input, file, fits) {
-  const stop = new AbortController(), words = make("span", { className: "soft", textContent: "正在算校验…" }), bar = make("progress", { max: 1, value: 0 });
-  const drop = make("button", { type: "button", className: "plain", textContent: "取消" }), row = make("li", {}, make("span", { className: "name", textContent: file.name }), bar, words, drop);
+  let sum;
+  const stop = new AbortController(), bar = make("progress", { value: 0 });
+  const one = rowOf(input, file.name, () => { stop.abort(); if (sum) call(address({ sum, size: file.size }), "DELETE"); }), { row, words } = one;
   bar.setAttribute("aria-label", `${file.name} 已传`);
+  words.before(bar);
+  words.textContent = "正在算校验…";
   row.dataset.sending = "";
-  input.form.querySelector(`[data-sent="${input.id}"]`).append(row);
-  let sum = "";
-  drop.addEventListener("click", () => { stop.abort(); row.remove(); settle(input.form); if (sum) call(`/uploads/${sum}?size=${file.size}`, "DELETE"); });
-  const refuse = (said) => { delete row.dataset.sending; bar.remove(); words.className = "wrong"; words.setAttribute("role", "alert"); words.textContent = said; drop.textContent = "去掉"; delete input.form.dataset.after; };
+  row.dataset.wants = "unsent";
+  const refuse = (said, again) => { delete row.dataset.sending; if (!again) delete row.dataset.wants; bar.remove(); wrong(words, said).setAttribute("role", "alert"); delete input.form.dataset.after; settle(input); };
   if (!fits) return refuse(`一次最多 ${input.dataset.most} 个文件，这个没有传。先保存，再加其余的。`);
   const bytes = await file.arrayBuffer().catch(() => null);
   if (!bytes || !bytes.byteLength) return refuse("这个文件读不出来，或者是空的。");
@@ -27,27 +48,48 @@ async function send(input, file, fits) {
   let answer;
   while (!stop.signal.aborted) {
     answer = await sendPieces(asked, bytes, shown, stop.signal);
-    if (answer && answer.status < 500 && answer.status !== 429 && answer.status !== 408) break;
-    if (answer?.status === 507) break;
-    if (stop.signal.aborted) return;
+    if (answer && (answer.status === 507 || (answer.status < 500 && ![408, 429].includes(answer.status)))) break;
     words.textContent = "线断了，通了会从断的地方接着传…";
     await rest(AGAIN_MS);
   }
   if (stop.signal.aborted) return;
-  if (answer.status === 401) return refuse("登录已经过期，请重新登录后再选一次，会接着传。");
+  if (answer.status === 401) return refuse("登录已经过期，请重新登录后再选一次，会接着传。", true);
   if (answer.status !== 200) return refuse(answer.said.sentence ?? "没有收下，请再选一次。");
   if (answer.said.here) return refuse("这件纠纷里已经有这个文件，没有再传。");
-  const named = make("input", { type: "hidden", name: "upload", value: JSON.stringify({ ...about, what: input.dataset.what || kind(file), thumb: await thumbOf(file) }) });
+  const thumb = await thumbOf(file);
   delete row.dataset.sending;
-  row.append(named);
+  delete row.dataset.wants;
   bar.remove();
-  words.textContent = "已传到本机";
-  settle(input.form);
+  named(one, { ...about, what: input.dataset.what || kind(file), thumb });
+  settle(input);
+}
+
+/** The rows of a draft: what is at the node is there again, with its picture; what is not is asked for by name. fields: (name, value) of the draft. */
+export async function bringFiles(form, fields) {
+  const input = form.querySelector("input.pick"), pictures = [];
+  if (!input) return;
+  for (const [name, value] of fields) {
+    if (name in LEFT) {
+      const { row, words } = rowOf(input, value);
+      row.dataset.wants = name;
+      wrong(words, LEFT[name]);
+    } else if (name === "upload") {
+      const about = JSON.parse(value), one = rowOf(input, about.name, () => call(address(about), "DELETE"));
+      named(one, about);
+      if (!about.thumb && about.mime.startsWith("image/")) pictures.push([one, about]);
+    }
+  }
+  for (const [one, about] of pictures) {
+    const answer = await fetch(`/drafts${address(about)}`, { headers }).catch(() => null);
+    if (answer?.ok) named(one, { ...about, thumb: await thumbOf(await answer.blob()) });
+  }
 }
 const kind = ({ type }) => (type.startsWith("image/") ? "photo" : type.startsWith("audio/") || type.startsWith("video/") ? "voice" : type === "application/pdf" ? "paper" : "other");
 
-/** Somebody pressed the button while files were on their way: it is pressed for them when all are there. */
-function settle(form) {
+/** The draft is to hold what the rows say. Somebody pressed the button while files were on their way: it is pressed for them when all are there. */
+function settle(input) {
+  const { form } = input;
+  listOf(input).dispatchEvent(new Event("change", { bubbles: true }));
   if (busy(form)) return;
   form.querySelector("[data-waits]")?.remove();
   if (form.dataset.after !== undefined) { delete form.dataset.after; form.requestSubmit(); }
@@ -58,6 +100,7 @@ addEventListener("change", (e) => {
   const files = [...input.files], room = input.dataset.most - input.form.querySelectorAll("[data-sending], [data-sent] [name=upload]").length;
   input.value = ""; // they are sent here, not with the form
   input.form.dataset.dirty = "";
+  for (const name of input.form.querySelectorAll("[data-wants]:not([data-sending]) .name")) if (files.some((file) => file.name === name.textContent)) name.parentElement.remove();
   files.forEach((file, n) => { send(input, file, n < room); });
 });
 addEventListener("submit", (e) => {

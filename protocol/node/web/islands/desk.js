@@ -95,11 +95,9 @@ addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
 let waiting = null; // the form that was sent when the session had ended, or was another person's
 const notice = (form, kind, words) => {
   one("[data-notice]", form)?.remove();
-  const box = document.createElement("p");
+  const box = make("p", { className: kind, textContent: words });
   box.dataset.notice = "";
-  box.className = kind;
   box.setAttribute("role", kind === "problem" ? "alert" : "status");
-  box.textContent = words;
   form.prepend(box);
 };
 const UNSURE = "没有等到本机程序的回答，不知道存下没有。您写的还在，请再点一次保存，不会存成两份；存好以后再改。存下了的，在“纠纷”里也找得到。";
@@ -212,7 +210,7 @@ addEventListener("click", (e) => {
     field.dispatchEvent(new Event("change", { bubbles: true }));
     field.focus();
   }
-  if (e.target.closest?.("[data-sealed-note] a, [data-to-seal]")) { const form = e.target.closest("form"); form.reset(); delete form.dataset.dirty; }
+  if (e.target.closest?.("[data-sealed-note] a, [data-kept-note] a, [data-to-seal]")) { const form = e.target.closest("form"); form.reset(); delete form.dataset.dirty; }
   const copy = e.target.closest?.("[data-copy]");
   if (copy) copied(document.getElementById(copy.dataset.copy).textContent).then((done) => { one("[data-copied]").textContent = done ? "已复制，到那台电脑上粘贴。" : "复制不了，请照着输入。"; });
   const add = e.target.closest?.("[data-add-party]");
@@ -262,7 +260,7 @@ addEventListener("keydown", (e) => {
 });
 
 // ── drafts: kept by the node at each pause ──
-onKept((form, state, words) => {
+onKept((form, state, words, to) => {
   let place = one("[data-kept-note]", form);
   if (!words) return place?.remove();
   if (!place) {
@@ -272,6 +270,7 @@ onKept((form, state, words) => {
   }
   place.classList.toggle("wrong", state !== "kept");
   place.textContent = words;
+  if (to) place.append(make("a", { href: to, textContent: "改为密封" }));
   if (state === "expired") place.append(make("button", { type: "button", className: "plain", textContent: "重新登录", onclick: signInAgain }));
 });
 async function signInAgain() {
@@ -294,7 +293,8 @@ const back = (form, state, draft) => {
     if (draft.case) one("[data-notice]", form).append(make("a", { href: `/cases/${draft.case}`, textContent: "打开看看" }));
     return;
   }
-  notice(form, "note", "上次没写完的还在，检查后请保存。照片要重新选。");
+  const again = all("[data-wants] .name", form).map((name) => name.textContent).join("、");
+  notice(form, "note", `上次没写完的还在，检查后请保存。${again && `要再选：${again}。`}`);
   one("[data-notice]", form).append(make("button", { type: "reset", className: "plain", textContent: "不要了，清空" }));
 };
 bringBack(document, back);
