@@ -98,6 +98,25 @@ def _key(one: Candidate) -> tuple:
     )
 
 
+def matching(some: Iterable[Candidate], find: str, tables: Tables) -> list[Candidate]:
+    """Those whose name, unit or duty has every word of `find`, in the order given; all of them without a word."""
+    words, units = find.casefold().split(), {}
+    found = []
+    for one in some:
+        office = one.choice.office
+        if office not in units:
+            units[office] = f"{tables.office_name(office)} {tables.place_full(at(office))}"
+        said = f"{one.choice.name} {duty(one.choice, tables)} {units[office]}".casefold()
+        if all(word in said for word in words):
+            found.append(one)
+    return found
+
+
+def duty(choice: CadreChoice, tables: Tables) -> str:
+    """What he is: his title, else what his post is called."""
+    return choice.title or (tables.posts[choice.kind].name if choice.kind in tables.posts else "")
+
+
 def where(one: Candidate, place: str, tables: Tables) -> str:
     """就在高禹村 · 同在天子湖镇 · 从安吉县社会治理中心来"""
     if one.distance == FAR:

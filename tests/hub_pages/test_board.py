@@ -143,3 +143,22 @@ async def test_a_refused_batch_is_shown_with_its_reason_and_its_count(hub: Hub):
 def test_every_name_of_a_person_is_masked_however_it_is_written(parties: str, title: str, shown: str):
     row: Any = SimpleNamespace(parties=parties, title=title)
     assert masked_title(row) == shown
+
+
+async def test_what_is_taken_up_in_the_list_is_said_there_and_so_is_why_it_could_not_be(hub: Hub):
+    await hub.sign_in("operator")
+    path = f"/cases/{hub.cases['水渠清淤']}/TakeUpDispute"
+    form, htmx = {"command_id": new_id(), "from": "list"}, {"HX-Request": "true"}
+    done = await hub.client.post(path, data=form, headers=htmx)
+    assert (done.status_code, done.headers.get("HX-Retarget")) == (200, None)  # in the place that the form names
+    assert "受领：水渠清淤 宣*宝" in done.text  # others see the screen too
+    assert "现在由安吉县社会治理中心负责" in done.text
+    again = await hub.client.post(path, data=form, headers=htmx)
+    assert (again.status_code, again.text) == (200, done.text)
+    late = await hub.client.post(path, data={**form, "command_id": new_id()}, headers=htmx)
+    assert late.status_code == 409
+    assert "没有等您受领的上报或交办" in late.text
+    assert "水渠清淤 宣*宝" in late.text
+    assert "<form" not in late.text  # the form stands in the list
+    plain = await hub.client.post(path, data=form)
+    assert (plain.status_code, plain.headers["location"]) == (303, path.replace("/TakeUpDispute", "?said=TakeUpDispute"))

@@ -19,11 +19,11 @@ one("#narrow").addEventListener("keydown", (e) => {
   e.target.form.requestSubmit();
 });
 addEventListener("keydown", (e) => {
-  const act = KEYS[e.key] ?? (e.key === "f" && narrow);
+  const act = KEYS[e.key] ?? (e.key === "f" ? narrow : e.key > 0 && (() => one("#figures").children[e.key - 1]?.click()));
   if (!act || e.isComposing || e.keyCode === 229 || e.defaultPrevented || e.ctrlKey || e.altKey || e.metaKey || typing(e.target) || one("dialog[open]")) return;
   if (e.target.closest?.("#dispatch")) return; // the form there has its own words
   const at = row();
-  if (act !== narrow && !at?.dataset.case) return;
+  if (act === KEYS[e.key] && !at?.dataset.case) return;
   e.preventDefault();
   say("");
   act(at);
@@ -49,3 +49,27 @@ addEventListener("keydown", (e) => {
 // The bars bring ECharts along, which nobody needs before they are looked at.
 const bars = one("details[data-script]");
 bars?.addEventListener("toggle", () => import(bars.dataset.script), { once: true });
+
+// 受领 in the list is done here: beside it stands what came of it, and the next row has the focus. After that, and after a redraw in which the row with
+// the focus went, it goes to the nearest that follows, else to the nearest before.
+const TWICE_MS = 350; // the second press of a double one was not meant for what stands there by now
+let held, twice = 0;
+const from = (row) => { // it, those that follow, those before
+  const rows = [...one("#board-rows").rows], n = rows.indexOf(row);
+  return [...rows.slice(n), ...rows.slice(0, n).reverse()];
+};
+const goTo = (rows) => {
+  twice = performance.now() + TWICE_MS;
+  say("");
+  (one("[data-row]", rows.find((row) => row.isConnected)) ?? one("#figures [aria-current]")).focus();
+};
+addEventListener("htmx:before:swap", () => { const row = document.activeElement.closest("#board-rows tr"); held = row && from(row); });
+addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+  const at = document.activeElement, isLost = at === document.body, row = ctx?.target?.id === "taken" && one(`#row-${ctx.request.action.split("/")[2]}`);
+  if (row && ctx.response.status === 200) {
+    const isHere = isLost || row.contains(at);
+    one("form", row)?.replaceWith("已受领"); // the stream draws the row anew
+    if (isHere) goTo(from(row).slice(1));
+  } else if (isLost && held) goTo(held);
+});
+addEventListener("keydown", (e) => { if (e.key === "Enter" && (e.repeat || e.timeStamp < twice) && e.target.closest("#board-rows")) e.preventDefault(); });

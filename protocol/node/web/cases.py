@@ -35,7 +35,7 @@ from protocol.events import Actor
 from protocol.node.shown import Erasure, TaskRow
 from protocol.node.web import forms, papers
 from protocol.node.web.files import shown_of, sounds_of
-from protocol.node.web.masking import without_numbers
+from protocol.node.web.masking import masked_title, without_numbers
 from protocol.node.web.page import actor_of, fragment, in_language, is_htmx, node_of, page, refused, rendered, twin, wants_json
 from protocol.node.web.register import outcome_twin
 from protocol.problem import Refused
@@ -54,6 +54,9 @@ FIRST: Final = (
 )  # fmt: skip
 LATER: Final = ("AddNote", "WriteOpinion", "NameHandler", "SetRisk", "CorrectDispute", "MergeDispute", "DeclineDispute", "VoidDispute")
 PEEK_LINES: Final = 4
+# where a form stands beside its case → what says what came of it; a row of a list has its own place for that
+BESIDE: Final = {"peek": "_peek_done.html", "list": "_taken.html"}
+IN_PEEK: Final = {"HX-Retarget": "#peek", "HX-Reswap": "innerHTML"}
 NOT_STEPS: Final = (
     "AddEvidence",
     "DecideReview",
@@ -341,6 +344,8 @@ async def _again(request: Request, subject: str, kind: type[CaseCommand], filled
     except Refused as gone:
         return refused(request, gone)
     again: dict[str, Any] = {"form": filled.form, "wrong": filled.wrong, "sentence": sentence, "asked": kind.__name__}
+    if is_htmx(request) and filled.form.get("from") == "list":
+        return fragment(request, "_taken.html", status=status, which=await _which(request, subject), subject=subject, problem=sentence)
     if not is_htmx(request):
         return await page(request, "case.html", status=status, live=f"view=case&case={subject}", said="", **{**context, **again})
     if kind is DecideReview:
@@ -350,20 +355,25 @@ async def _again(request: Request, subject: str, kind: type[CaseCommand], filled
     return fragment(request, "_step_form.html", status=status, **{**context, **again}, step=step)
 
 
+async def _which(request: Request, subject: str) -> str:
+    """A case as a list names it: others see the screen too. Raises Refused case_unknown."""
+    row = await node_of(request).reads.case_row(actor_of(request), subject)
+    return masked_title(row) or row.code
+
+
 async def _done(request: Request, subject: str, kind: type[CaseCommand], form: forms.Typed) -> Response[Any]:
     """What was done, said at the top of the steps, and every region of the page as it is now."""
     context: dict[str, Any] = {"said": COMMAND_NAMES[kind.__name__], "subject": subject}
-    in_peek = form.get("from") == ["peek"]
+    beside = BESIDE.get((form.get("from") or [""])[0])
     try:
         case: Case = await node_of(request).reads.case(actor_of(request), subject)
         context["after"] = after(kind.__name__, case, node_of(request).tables())
-        if not in_peek:
-            context |= await case_context(request, subject)
+        context |= {"which": await _which(request, subject)} if beside else await case_context(request, subject)
     except Refused:  # it left what this office may see
-        if not in_peek:
+        if not beside:
             return Response("", headers={"HX-Redirect": "/"})
-    if in_peek:
-        return fragment(request, "_peek_done.html", headers={"HX-Retarget": "#peek", "HX-Reswap": "innerHTML"}, **context)
+    if beside:
+        return fragment(request, beside, headers=IN_PEEK if beside == BESIDE["peek"] else None, **context)
     return fragment(request, "_said.html", headers={"HX-Retarget": "#said", "HX-Reswap": "innerHTML"}, asked="", **context)
 
 

@@ -1,6 +1,6 @@
 """一起改派: the open tasks of a cadre who can't go (ill, away) are given to another in one go.
 
-    GET  /visits/reassign?of=PERSON                            which of his tasks, to whom, until when, why
+    GET  /visits/reassign?of=PERSON                            which of his tasks, to whom, until when, why; find=… names whom to look for
     GET  the same with task=…&cadre=…&by=…&reason=…&plan=1     what will happen to whom, to be confirmed
     POST /visits/reassign     command_id, of, task=…, cadre, by, reason → each task, or why it stayed as it was
 
@@ -18,7 +18,7 @@ from litestar import Request, Response, get, post
 from protocol.case import TASK_STATUS_NAMES, Task
 from protocol.entry import derive
 from protocol.node.web import forms
-from protocol.node.web.dispatching import Reasons, times_offered
+from protocol.node.web.dispatching import ALL, FIND_CHARS_MAX, FIND_FROM, Reasons, Wanted, times_offered, wanted_of
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
 from protocol.node.web.task_steps import DEFAULTS, KEPT, UNREAD, Unfilled, candidates_of, due_of, reassign
 from protocol.node.web.tracks import Track, track, tracks
@@ -57,21 +57,22 @@ def id_of(form: str, task: str) -> str:
     return derive(form, f"reassign {task}")
 
 
-async def handed(request: Request, person: str, picked: list[str], again: str) -> tuple[list[Handed], int]:
+async def handed(request: Request, person: str, picked: list[str], again: str, wanted: Wanted = ALL) -> tuple[list[Handed], int]:
     """(the worst TASKS_MAX of them, how many there are): his tasks that this office may take back, and those of `picked` that were recalled
-    under the form `again`. Raises Refused not_allowed."""
+    under the form `again`; `wanted` of who can go. Raises Refused not_allowed."""
     node, actor = node_of(request), actor_of(request)
     if "assign" not in actor.powers:
         raise Refused("not_allowed", what="改派")
     made, his = [], await tracks(request, open_only=True, cadre=person) if person else []  # without a name: nobody's
     for one in his[:TASKS_MAX]:
         task: Task = await node.reads.task(actor, one.row.subject)
-        made.append(Handed(task, one, (await candidates_of(request, task)).shown, not picked or task.id in picked))
+        made.append(Handed(task, one, (await candidates_of(request, task, wanted)).shown, not picked or task.id in picked))
     for subject in picked:
         if again and await node.desk.journal.command(derive(id_of(again, subject), "reassign recall")):
             task = await node.reads.task(actor, subject)
             if not await node.desk.journal.command(derive(id_of(again, subject), "reassign assign")):
-                made.append(Handed(task, await track(request, task), (await candidates_of(request, task)).shown, recalled=True))
+                cadres = (await candidates_of(request, task, wanted)).shown
+                made.append(Handed(task, await track(request, task), cadres, recalled=True))
     return made[:TASKS_MAX], len(made) + len(his[TASKS_MAX:])
 
 
@@ -109,9 +110,9 @@ def planned(one: Handed, person: str, by: str, now_ms: int) -> Handed:
 async def choose(request: Request) -> Response[Any]:
     asked, node = request.query_params, node_of(request)
     person, again, picked = asked.get("of", ""), asked.get("again", ""), asked.getall("task", [])
-    is_plan = bool(asked.get("plan"))
-    some, total = await handed(request, person, picked, again)
-    if is_plan and not picked:
+    is_plan, wanted = bool(asked.get("plan")) and not asked.get("look"), wanted_of(request, None)
+    some, total = await handed(request, person, picked, again, wanted)
+    if (is_plan or asked.get("look")) and not picked:
         some = [msgspec.structs.replace(one, chosen=False) for one in some]
     chosen = [one for one in some if one.chosen]
     people = others(chosen or some)
@@ -142,6 +143,9 @@ async def choose(request: Request) -> Response[Any]:
         "of": person,
         "again": again,
         "total": total,
+        "find": wanted.find,
+        "may_find": bool(wanted.find) or len(people) > FIND_FROM,
+        "find_chars_max": FIND_CHARS_MAX,
     }
     return await page(request, "visits/reassign.html", status=422 if wrong else 200, name=name, whom=whom, chosen=chosen, **context)
 

@@ -17,7 +17,7 @@ from protocol.case import TASK_STATUS_NAMES, Case, Task
 from protocol.commands import AssignTask, RecallTask, UrgeTask
 from protocol.entry import derive
 from protocol.node.web import forms
-from protocol.node.web.dispatching import Choices, candidates_for, times_offered
+from protocol.node.web.dispatching import ALL, Choices, Wanted, candidates_for, times_offered, wanted_of
 from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, page, twin, wants_json
 from protocol.node.web.tracks import AWAITED, ERASED, track, tracks, unsent
 from protocol.problem import Refused
@@ -72,9 +72,11 @@ async def question(request: Request, subject: str, step: str, form: dict[str, An
     kept = [] if is_past or not task.due_ms else [(KEPT, "照原来的期限")]
     if not kept and context["form"]["by"] == KEPT:
         context["form"]["by"] = times[0][0]
-    found = await candidates_of(request, task)
+    wanted = wanted_of(request, form)
+    found = await candidates_of(request, task, wanted)
+    context["form"].setdefault("cadre", wanted.chosen)
     of_his = len(await tracks(request, open_only=True, cadre=task.cadre))
-    return {**context, "times": [*kept, *times], "cadres": found.shown, "cadres_total": found.total, "of_his": of_his}
+    return {**context, "times": [*kept, *times], **found.context(wanted.find), "of_his": of_his}
 
 
 def _back(asked: str, subject: str) -> str:
@@ -93,7 +95,7 @@ def _check(known: Any, step: str) -> None:
         raise Refused("not_allowed", what=WRITTEN[step])
 
 
-async def candidates_of(request: Request, task: Task) -> Choices:
+async def candidates_of(request: Request, task: Task, wanted: Wanted = ALL) -> Choices:
     """Whom it can be given to instead; whoever has it now is among them, last, and says so."""
     node, actor = node_of(request), actor_of(request)
     case: Case | None = None
@@ -103,7 +105,7 @@ async def candidates_of(request: Request, task: Task) -> Choices:
         except Refused:
             case = None  # it lies where this office does not see: places and load are known all the same
     names = [party.name for party in (*task.contacts, *(case.parties if case else ()))]
-    return await candidates_for(request, task.place or task.ledger, case, names, now=task.cadre)
+    return await candidates_for(request, task.place or task.ledger, case, names, now=task.cadre, wanted=wanted)
 
 
 @get("/tasks/{subject:str}/ask/{step:str}")
@@ -124,7 +126,8 @@ async def _shown(request: Request, context: dict[str, Any], status: int = 200) -
         kept = {"who": context["who"], "step": context["step"], "sentence": context["sentence"], "wrong": context["wrong"]}
         return twin(kept | {"cadres": [one.choice for one in context.get("cadres", ())]}, status)
     if is_htmx(request):
-        return fragment(request, "visits/_ask_step.html", status=status, pane=True, **context)
+        name = "visits/_found.html" if request.query_params.get("only") == "found" else "visits/_ask_step.html"
+        return fragment(request, name, status=status, pane=True, **context)
     return await page(request, "visits/ask_step.html", status=status, **context)
 
 
@@ -133,6 +136,8 @@ async def do(request: Request, subject: FromPath[str], step: FromPath[str]) -> R
     form = forms.typed((await request.form()).multi_items())
     typed = forms.shown(form)
     id_ = str(typed.get("command_id", ""))
+    if "look" in form:  # without script: nothing is sent
+        return await _shown(request, await question(request, subject, step, typed))
     try:
         new = await _act(request, subject, step, id_, typed)
     except Unfilled as unfilled:
@@ -181,7 +186,7 @@ async def reassign(request: Request, subject: str, id_: str, reason: str, typed:
         raise Unfilled(reason="请写一句为什么改派，原来的人会看到。")
     sent = derive(id_, "reassign assign")
     if not await node.desk.journal.command(sent):
-        cadres = (await candidates_of(request, task)).shown
+        cadres = (await candidates_of(request, task, Wanted(chosen=str(typed.get("cadre", ""))))).shown
         chosen = next((one for one in cadres if one.choice.person == typed.get("cadre") and not one.why_not), None)
         if chosen is None:
             raise Unfilled(cadre="请选一位干部。")

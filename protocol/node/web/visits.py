@@ -1,7 +1,8 @@
 """派单 and what comes of it: who can go, the task sent, and each task from 已派 to 已报 with what was brought back.
 
-    GET /cases/{id}/dispatch?place=     who can go there, by when, what to bring; with htmx the form alone, for a pane
-    POST /cases/{id}/AssignTask         form → AssignTask; 422 gives the form back as typed
+    GET /cases/{id}/dispatch?place=&find=&cadre=    who can go there, by when, what to bring; with htmx the form alone, for a pane.
+                                        find: of a name, a unit, a duty · cadre: who is chosen
+    POST /cases/{id}/AssignTask         form → AssignTask; 422 gives the form back as typed; with `look` it is given back with those that were found
     GET /tasks?show=open|all&page=      every task this office may see, live (stream view `tasks`); for programs all on one page
     GET /tasks/{id}                     one task: its steps with times and receipts, words, photos, signatures, position (view `task`)
     POST /tasks/{id}/UrgeTask, TellTask, RecallTask, DecideTaskReview    and, by the unit that was asked to join, ConfirmTask, DeclineTask, ReportTask
@@ -36,7 +37,7 @@ from protocol.node.errands import linked_id
 from protocol.node.web import forms, papers, reassigning, task_steps, team
 from protocol.node.web import print as paper
 from protocol.node.web.cases import context_of
-from protocol.node.web.dispatching import as_twin, candidates_for, times_offered
+from protocol.node.web.dispatching import as_twin, candidates_for, times_offered, wanted_of
 from protocol.node.web.files import held, left, sent_file, shown_of, sounds_of
 from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, number_of_page, page, rendered, twin, wants_json
 from protocol.node.web.register import ledgers_to_choose, outcome_twin
@@ -60,7 +61,8 @@ async def dispatch_context(request: Request, subject: str, form: dict[str, Any] 
     case: Case = await node.reads.case(actor, subject)
     tables = node.tables()
     place = (form or {}).get("place") or request.query_params.get("place") or case.ledger
-    found = await candidates_for(request, place, case, [party.name for party in case.parties])
+    wanted = wanted_of(request, form)
+    found = await candidates_for(request, place, case, [party.name for party in case.parties], wanted=wanted)
     first = {
         "purpose": f"上门走访：{case.title or tables.type_name(case.type)}"[:100],
         "address": case.place_text,
@@ -77,15 +79,13 @@ async def dispatch_context(request: Request, subject: str, form: dict[str, Any] 
         "case": case,
         "places": places,
         "place": place,
-        "cadres": found.shown,
-        "cadres_total": found.total,
-        "cadres_able": found.able,
+        **found.context(wanted.find),
         "times": times,
         "units": [(path, tables.office_name(path)) for path in tables.units_of(case.ledger.split("/")[0]) if path != actor.office],
         "waited_for": {one.unit for one in tasks if one.purpose_kind == "join" and one.status in TASK_OPEN},
         "may_convene": "ConveneUnits" in offered,
         "may_assign": "AssignTask" in offered,
-        "form": {**first, "by": times[min(1, len(times) - 1)][0], **(form or {}), "place": place},
+        "form": {**first, "by": times[min(1, len(times) - 1)][0], "cadre": wanted.chosen, **(form or {}), "place": place},
         "wrong": {},
         "convened": {"units": [], "purpose": ""},
     }
@@ -101,15 +101,15 @@ async def dispatch_page(request: Request, subject: FromPath[str]) -> Response[An
     if wants_json(request):
         return twin({"case": subject, "place": context["place"], "cadres": [as_twin(one) for one in context["cadres"]]})
     if is_htmx(request):
-        name = "visits/_choice.html" if request.query_params.get("only") == "cadres" else "visits/_dispatch.html"
-        return fragment(request, name, pane=True, **context)
+        parts = {"cadres": "visits/_choice.html", "found": "visits/_found.html"}
+        return fragment(request, parts.get(request.query_params.get("only", ""), "visits/_dispatch.html"), pane=True, **context)
     return await page(request, "visits/dispatch.html", **context)
 
 
 async def dispatch_form(request: Request, subject: str, form: forms.Typed) -> Response[Any]:
-    """派单 as it was filled before the sign-in ran out."""
+    """派单 as it was filled before the sign-in ran out, or before somebody was looked for."""
     filled = {**forms.shown(form), "contact": form.get("contact", [])}
-    context: dict[str, Any] = {**await dispatch_context(request, subject, filled), "sentence": forms.PUT_BACK}
+    context: dict[str, Any] = {**await dispatch_context(request, subject, filled), "sentence": "" if "look" in form else forms.PUT_BACK}
     return await page(request, "visits/dispatch.html", **context)
 
 
@@ -140,7 +140,10 @@ async def assign(request: Request, subject: FromPath[str]) -> Response[Any]:
     if request.content_type[0] == "application/json":
         command = forms.from_json(AssignTask, await request.body(), {"case": subject})
         return twin(outcome_twin(await node.desk.submit(command, actor)), 201)
-    filled = await assignment(request, subject, forms.typed((await request.form()).multi_items()))
+    form = forms.typed((await request.form()).multi_items())
+    if "look" in form:  # without script: nothing is sent
+        return await dispatch_form(request, subject, form)
+    filled = await assignment(request, subject, form)
     if filled.command is None:
         return await _again(request, subject, filled, Refused("form_incomplete", count=len(filled.wrong)))
     try:

@@ -2,6 +2,7 @@
 // alone (protocol/node/web/unsaved.py). The browser keeps nothing. A form whose answer was lost is sent again under the same command, so that it is
 // one command. What is to be sealed is kept nowhere.
 import { bringFiles, busy } from "./_files.js";
+import { make } from "./_make.js";
 import { headers, me } from "./_whose.js";
 
 const PAUSE_MS = 400, FIND_TRIES = 10;
@@ -13,7 +14,7 @@ const ABOUT = ["item", "visit", "party_id"]; // where one page has several forms
 const place = (form) => `${form.getAttribute("action")} ${ABOUT.map((name) => control(form, name)).find(Boolean) ?? ""}`;
 const usual = (c) => c.options && ([...c.options].find((o) => o.defaultSelected) ?? c.options[0])?.value;
 function isTouched(c) {
-  if (!c.name || c.type === "hidden" || c.type === "file") return false;
+  if (!c.name || ["hidden", "file", "search"].includes(c.type)) return false;
   return c.type === "radio" || c.type === "checkbox" ? c.checked !== c.defaultChecked : c.value !== (c.options ? usual(c) : c.defaultValue);
 }
 
@@ -93,15 +94,16 @@ function bring(form, draft, asItWas) {
   const left = draft.fields.reduce((m, [name, value]) => m.set(name, [...(m.get(name) ?? []), value]), new Map());
   for (let more = (left.get("party_name")?.length ?? 0) - all(".party", form).length; more > 0; more--) form.querySelector("[data-add-party]")?.click();
   for (const c of form.elements) {
-    if (!c.name || c.type === "file" || (c.name === "command_id" && !asItWas)) continue;
+    if (!c.name || c.type === "file" || c.type === "search" || (c.name === "command_id" && !asItWas)) continue;
     const values = left.get(c.name) ?? [];
     if (c.type === "radio" || c.type === "checkbox") c.checked = values.includes(c.value);
     else if (values.length) c.value = values.shift();
-    if (!isTouched(c)) continue;
-    c.closest("details.more")?.setAttribute("open", "");
-    if (c.hasAttribute("hx-get")) c.dispatchEvent(new Event("change")); // what hangs on it is another now
+    if (isTouched(c)) c.closest("details.more")?.setAttribute("open", "");
   }
   bringFiles(form, draft.fields);
+  const list = form.querySelector("[data-found]"), [whom] = left.get("cadre") ?? [];
+  if (whom && list && !list.querySelector(":checked")) list.append(make("input", { type: "radio", name: "cadre", value: whom, checked: true, hidden: true })); // found before
+  form.querySelector("[hx-trigger$=seek]")?.dispatchEvent(new Event("seek")); // what hangs on what came back
   form.dataset.dirty = "";
   for (let fold = form.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
   if (draft.unsure) lock(form, true);

@@ -4,6 +4,7 @@ import "htmx.org/dist/ext/hx-sse.js";
 import "./_batch.js";
 import { copied } from "./_copy.js";
 import "./_files.js";
+import "./_find.js";
 import { make } from "./_make.js";
 import { isGoing, stayed, watch } from "./_saving.js";
 import "./_pane.js";
@@ -32,7 +33,7 @@ if (strip && strip.scrollWidth > strip.clientWidth) strip.scrollLeft = (one("[ar
 // ── what is being typed is never redrawn ──
 const GUARDED = "form[data-dirty], form[data-busy]";
 const turn = (root) => root && one("[data-turn]", root)?.dataset.turn;
-addEventListener("input", (e) => { const form = e.target.closest?.("form[data-guard]"); if (form) { form.dataset.dirty = ""; keep(form, sealedChosen(form)); } });
+addEventListener("input", (e) => { const form = e.target.type !== "search" && e.target.closest?.("form[data-guard]"); if (form) { form.dataset.dirty = ""; keep(form, sealedChosen(form)); } });
 addEventListener("change", (e) => { const form = e.target.closest?.("form[data-guard]"); if (form) keep(form, sealedChosen(form)); });
 addEventListener("reset", ({ target }) => { drop(target); if (target.matches("form[data-guard]")) { delete target.dataset.dirty; one("[data-notice]", target)?.remove(); } });
 addEventListener("input", ({ target }) => { // what is being mended is not called wrong any more; the server looks again
@@ -45,7 +46,8 @@ addEventListener("input", ({ target }) => { // what is being mended is not calle
 });
 addEventListener("htmx:before:swap", (e) => {
   const { ctx, tasks } = e.detail;
-  if (ctx?.sourceElement?.matches?.("[data-aside]") && ctx.response?.status !== 200) return e.preventDefault(); // the save itself will say it
+  if (ctx?.sourceElement?.matches?.("[data-aside]") && (ctx.response?.status !== 200 // the save itself will say it
+    || !ctx.request.action.includes(one("[data-found] :checked")?.value ?? ""))) return e.preventDefault(); // chosen since: the list stays under that hand
   if (!live(ctx?.sourceElement)) return;
   stood = rows();
   for (let i = tasks.length - 1; i >= 0; i--) {
@@ -244,7 +246,7 @@ const step = (by) => {
   rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(Math.max(at + by, 0), rows.length - 1)]?.focus();
 };
 addEventListener("keydown", (e) => {
-  if (e.isComposing || e.defaultPrevented) return; // the input method has the keys
+  if (e.isComposing || e.keyCode === 229 || e.defaultPrevented) return; // the input method has the keys
   const take = (act) => { e.preventDefault(); act(); };
   if (e.key === "F1") return take(() => toggle(one("#keys")));
   if (e.key === "F2") return take(() => { const first = one("[data-first]"); first?.closest("details")?.setAttribute("open", ""); if (first) first.focus(); else if (one("[data-search]")) location.href = "/cases/new"; });
@@ -255,7 +257,10 @@ addEventListener("keydown", (e) => {
   if (e.key === "Escape" && e.target.closest?.("#peek") && opener?.isConnected && !one("dialog[open]")) return opener.focus();
   if (e.key === "Escape" && typing(e.target) && !one("dialog[open]")) return e.target.blur();
   if (typing(e.target) || e.ctrlKey || e.altKey || e.metaKey || one("dialog[open]")) return;
-  if (e.key === "/") take(() => one("[data-search]")?.select());
+  const way = { n: "next", p: "prev" }[e.key.toLowerCase()];
+  const turned = way && !e.target.closest?.("form[data-guard]") && one(`[${e.shiftKey ? "data-far" : "rel"}=${way}]`); // what is being filled in stays
+  if (turned) take(() => turned.click());
+  else if (e.key === "/") take(() => one("[data-search]")?.select());
   else if ((e.key === "ArrowDown" || e.key === "ArrowUp") && one("[data-row]")) take(() => step(e.key === "ArrowDown" ? 1 : -1));
 });
 
