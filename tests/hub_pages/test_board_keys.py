@@ -169,10 +169,14 @@ def test_pressed_twice_it_is_one_command_and_opens_nothing(county, open_page):
     page.on("request", lambda r: r.method == "POST" and "TakeUpDispute" in r.url and sent.append(r.url))
     page.keyboard.press("t")
     page.keyboard.press("Enter")
-    page.keyboard.press("Enter")
+    page.keyboard.down("Enter")
     expect(page.locator("#taken")).to_contain_text("已存本机")
-    page.keyboard.press("Enter")  # still of the same hand
+    gone: list[str] = []
+    page.on("request", lambda r: r.is_navigation_request() and gone.append(r.url))
+    page.keyboard.down("Enter")  # the hand is still on it
     expect(page.locator("#board-rows tr")).to_have_count(3)
+    page.evaluate("new Promise(done => setTimeout(done, 100))")  # what it would have opened is asked for by now
+    assert gone == []
     assert page.url.endswith("/board?figure=incoming")
     assert entries(hub, run, subject) == before + 1
     assert len(sent) == 1

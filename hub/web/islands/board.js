@@ -63,13 +63,12 @@ const goTo = (rows) => {
   say("");
   (one("[data-row]", rows.find((row) => row.isConnected)) ?? one("#figures [aria-current]")).focus();
 };
-addEventListener("htmx:before:swap", () => { const row = document.activeElement.closest("#board-rows tr"); held = row && from(row); });
+addEventListener("htmx:before:swap", () => { const row = document.activeElement.closest("[data-case]"); held = row && from(row); });
 addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   const at = document.activeElement, isLost = at === document.body, row = ctx?.target?.id === "taken" && one(`#row-${ctx.request.action.split("/")[2]}`);
   if (row && ctx.response.status === 200) {
-    const isHere = isLost || row.contains(at);
+    if (isLost || row.contains(at)) goTo(from(row).slice(1));
     one("form", row)?.replaceWith("已受领"); // the stream draws the row anew
-    if (isHere) goTo(from(row).slice(1));
   } else if (isLost && held) goTo(held);
 });
-addEventListener("keydown", (e) => { if (e.key === "Enter" && (e.repeat || e.timeStamp < twice) && e.target.closest("#board-rows")) e.preventDefault(); });
+addEventListener("keydown", (e) => { if (e.key === "Enter" && (e.repeat || e.timeStamp < twice) && e.target.closest("[data-case]")) e.preventDefault(); });

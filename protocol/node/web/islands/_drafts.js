@@ -101,7 +101,7 @@ function bring(form, draft, asItWas) {
     if (isTouched(c)) c.closest("details.more")?.setAttribute("open", "");
   }
   bringFiles(form, draft.fields);
-  const list = form.querySelector("[data-found]"), [whom] = left.get("cadre") ?? [];
+  const list = form.querySelector("[data-found]"), whom = left.get("cadre")?.[0];
   if (whom && list && !list.querySelector(":checked")) list.append(make("input", { type: "radio", name: "cadre", value: whom, checked: true, hidden: true })); // found before
   form.querySelector("[hx-trigger$=seek]")?.dispatchEvent(new Event("seek")); // what hangs on what came back
   form.dataset.dirty = "";
