@@ -85,7 +85,7 @@ async def _run(table: Mapping[int, Row], rounds: int, seed: int, keep: bool, tel
 def _tell(one: Round, tell: Say) -> None:
     o = one.outcome
     images = f" · {o.images} images" if o.images else ""
-    what = " · ".join(o.said)
+    what = " · ".join((*o.said, *(f"{name} {value:g}" for name, value in o.figures.items())))
     tell(
         f"{'✗' if one.wrong else '✓'} row {one.row} seed {one.seed}: {o.acknowledged} acknowledged, {o.lost} lost, {o.doubled} doubled"
         f"{images} · {one.seconds:.1f} s{' · ' + what if what else ''}"
@@ -98,7 +98,11 @@ def figures(done: Sequence[Round], skipped: Sequence[int]) -> dict[str, object]:
     """Sums of a run, and each row's own."""
     outcomes = [one.outcome for one in done]
     per_row = {
-        str(n): {"rounds": sum(o.row == n for o in done), "failed": sum(o.row == n and bool(o.wrong) for o in done)}
+        str(n): {
+            "rounds": sum(o.row == n for o in done),
+            "failed": sum(o.row == n and bool(o.wrong) for o in done),
+            "measured": [dict(o.outcome.figures) for o in done if o.row == n and o.outcome.figures],
+        }
         for n in sorted({one.row for one in done})
     }
     return {

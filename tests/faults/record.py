@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from statistics import median
 
 import msgspec
 
@@ -20,6 +21,7 @@ ASKED = {  # by a release, over hours, in whatever the row counts (rounds where 
     18: "each pair of versions × row 4", 19: "each migration × 20", 20: "500 cuts", 21: "5,000 sticks", 22: "40 stories",
     23: "10,000,000 inputs", 26: "10", 27: "200", 28: "50 months, 8 h real", 30: "200", 31: "100,000 cases",
 }  # fmt: skip
+GOALS_S = {(2, "up_s"): 1.5, (3, "up_s"): 60, (4, "start_s"): 2, (15, "cut_s"): 5}  # stand beside what was measured; nothing fails by them
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -62,10 +64,10 @@ def today() -> str:
 
 
 def table(rows: Mapping[int, Row], rounds: Iterable[Round]) -> str:
-    """Markdown: fault → expected → what happened."""
+    """Markdown: fault → expected → what happened. Of each figure: the middle one and the largest of the rounds."""
     lines = [
-        "| # | fault | expected | rounds | asked | acknowledged | lost | doubled | images | failed | seeds, date, commit |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| # | fault | expected | rounds | asked | acknowledged | lost | doubled | images | failed | measured | seeds, date, commit |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     played: dict[int, list[Round]] = {}
     for one in rounds:
@@ -73,10 +75,21 @@ def table(rows: Mapping[int, Row], rounds: Iterable[Round]) -> str:
     for number, row in sorted(rows.items()):
         own = [one for one in played.get(number, []) if one.commit == played[number][-1].commit]
         if not own:
-            lines.append(f"| {number} | {row.fault} | {row.expected} | not played here | {ASKED.get(number, '')} | | | | | | |")
+            lines.append(f"| {number} | {row.fault} | {row.expected} | not played here | {ASKED.get(number, '')} | | | | | | | |")
             continue
         sums = [sum(getattr(one.outcome, name) for one in own) for name in ("acknowledged", "lost", "doubled", "images")]
         runs = " ".join(map(str, sorted({one.run for one in own})))
-        cells = [number, row.fault, row.expected, len(own), ASKED.get(number, ""), *sums, sum(bool(one.wrong) for one in own)]
+        failed = sum(bool(one.wrong) for one in own)
+        cells = [number, row.fault, row.expected, len(own), ASKED.get(number, ""), *sums, failed, measured(number, own)]
         lines.append("| " + " | ".join(map(str, cells)) + f" | {runs}, {own[-1].date}, {own[-1].commit} |")
     return "\n".join(lines)
+
+
+def measured(row: int, rounds: Iterable[Round]) -> str:
+    """`up_s 0.4, at most 1.2 (goal 1.5)`, of each figure."""
+    found: dict[str, list[float]] = {}
+    for one in rounds:
+        for name, value in one.outcome.figures.items():
+            found.setdefault(name, []).append(value)
+    told = {name: f"{name} {median(some):g}, at most {max(some):g}" for name, some in sorted(found.items())}
+    return "; ".join(line + (f" (goal {GOALS_S[row, name]:g})" if (row, name) in GOALS_S else "") for name, line in told.items())

@@ -14,13 +14,15 @@ import msgspec
 
 class Outcome(msgspec.Struct, frozen=True):
     """Of one round. acknowledged: promises a person or a peer was given · lost, doubled: of these (both 0, or the round failed)
-    · images: rebuilt disks, flipped copies, cut transfers … looked at · said: what happened, a line each, for the table and a failure."""
+    · images: rebuilt disks, flipped copies, cut transfers … looked at · said: what happened, a line each, for the table and a failure
+    · figures: what was measured, by name (seconds: …_s): kept in the record and shown in the table, never a pass or a failure."""
 
     acknowledged: int
     lost: int = 0
     doubled: int = 0
     images: int = 0
     said: tuple[str, ...] = ()
+    figures: dict[str, float] = {}
 
 
 class Row(msgspec.Struct, frozen=True):

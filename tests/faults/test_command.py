@@ -22,7 +22,7 @@ async def well(chance: Random, folder: Path) -> Outcome:
 
 
 async def loses(chance: Random, folder: Path) -> Outcome:
-    return Outcome(3, lost=1)
+    return Outcome(3, lost=1, figures={"up_s": 2.5})
 
 
 async def doubles(chance: Random, folder: Path) -> Outcome:
@@ -91,9 +91,16 @@ def test_the_table_holds_what_was_played_at_the_last_commit_and_nothing_else(tmp
     said.clear()
     assert command.main(["--table"], table, said.append, file) == 0
     lines, today = said[0].splitlines(), record.today()
-    assert f"| 3 | fault 3 | nothing is lost | 2 | 5 | 6 | 2 | 0 | 0 | 2 | 1, {today}, new |" in lines
-    assert f"| 1 | fault 1 | nothing is lost | 1 | 100,000 seeds | 3 | 0 | 0 | 2 | 0 | 7, {today}, new |" in lines
-    assert "| 8 | fault 8 | nothing is lost | not played here | 300 calls | | | | | | |" in lines
+    assert f"| 3 | fault 3 | nothing is lost | 2 | 5 | 6 | 2 | 0 | 0 | 2 | up_s 2.5, at most 2.5 (goal 60) | 1, {today}, new |" in lines
+    assert f"| 1 | fault 1 | nothing is lost | 1 | 100,000 seeds | 3 | 0 | 0 | 2 | 0 |  | 7, {today}, new |" in lines
+    assert "| 8 | fault 8 | nothing is lost | not played here | 300 calls | | | | | | | |" in lines
+
+
+def test_what_was_measured_is_told_with_its_goal_and_decides_nothing():
+    rounds = [record.Round(4, n, 1, Outcome(1, figures={"start_s": value})) for n, value in enumerate((0.5, 9.0, 1.0))]
+    assert record.measured(4, rounds) == "start_s 1, at most 9 (goal 2)"
+    assert record.measured(5, rounds) == "start_s 1, at most 9" and record.measured(4, []) == ""
+    assert command.figures(rounds, [])["failed"] == 0
 
 
 def test_every_row_says_what_is_expected_and_has_its_own_number():

@@ -56,6 +56,12 @@ class Saved(NamedTuple):
     keys: tuple[tuple[str, str, int], ...]
 
 
+def promised(node: str, account: str, told: dict[str, Any]) -> Saved:
+    """What a page answered to a form."""
+    keys = tuple((e["ledger"], e["origin"], e["seq"]) for e in told["entries"])
+    return Saved(node, account, told["command"], told["case"], told["code"], keys)
+
+
 class Desks:
     def __init__(
         self,
@@ -162,10 +168,9 @@ class Desks:
                 await self._again("no answer")
                 continue
             if got.status_code in (200, 201):
-                told = got.json()
-                keys = tuple((e["ledger"], e["origin"], e["seq"]) for e in told["entries"])
-                assert keys and told["command"] == form["command_id"], told
-                return Saved(node, account, form["command_id"], told["case"], told["code"], keys)
+                saved = promised(node, account, told := got.json())
+                assert saved.keys and saved.command == form["command_id"], told
+                return saved
             if refusable and got.status_code in NO:
                 self.refused[f"no: {got.json()['code']}"] += 1
                 return None

@@ -4,17 +4,26 @@ What was set aside stands in 待核对 with an owner and a day, or was decided; 
 one, that has people. An office of a merged place is its successor's.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
 
 from protocol.case import OPEN, TASK_OPEN, Case, Task, key_text
 from protocol.fold import fold_case, fold_task
 from protocol.node.node import Node
-from tests.faults.kit.county import BrokenCounty
 
 DECIDED = "核对结果"
 
 
-async def peopled(county: BrokenCounty) -> set[str]:
+class Stopped(Protocol):
+    """Nodes that take part, their programs ended: a BrokenCounty, or the folders of nodes without pages (kit/whole.py)."""
+
+    @property
+    def nodes(self) -> Sequence[str]: ...
+    def opened(self, node: str) -> AbstractAsyncContextManager[Node]: ...
+
+
+async def peopled(county: Stopped) -> set[str]:
     """Offices with a post that has not ended, on a node that serves them and is not revoked: an account here, a post in the ledger."""
     found: set[str] = set()
     for name in county.nodes:
@@ -27,7 +36,7 @@ async def peopled(county: BrokenCounty) -> set[str]:
     return found
 
 
-async def owned(county: BrokenCounty, name: str, offices: Collection[str]) -> list[str]:
+async def owned(county: Stopped, name: str, offices: Collection[str]) -> list[str]:
     """offices: see `peopled`."""
     async with county.opened(name) as node:
         wrong = []

@@ -19,9 +19,8 @@ from protocol.lane import LaneHead
 from protocol.node.journal import Journal, Stored, rebuild
 from protocol.node.link.answers import piece
 from protocol.node.node import Node
-from tests.faults.kit.county import BrokenCounty
 from tests.faults.kit.desks import Saved
-from tests.faults.kit.orphans import owned, peopled
+from tests.faults.kit.orphans import Stopped, owned, peopled
 from tests.faults.row import Outcome
 
 PIECE_MAX = 500
@@ -36,15 +35,18 @@ class Held(NamedTuple):
 
 
 async def judge(
-    county: BrokenCounty,
+    county: Stopped,
     saved: Iterable[Saved],
     *,
     nodes: Sequence[str] = (),
     expected: Collection[str] = (),
+    staffed: Collection[str] = (),
     said: Sequence[str] = (),
     images: int = 0,
+    figures: Mapping[str, float] | None = None,
 ) -> Outcome:
-    """expected: codes that may stand in quarantine. Raises AssertionError for all but (a) and (b), which are counted in the Outcome."""
+    """expected: codes that may stand in quarantine · staffed: offices whose people are the row's own, without an account. Raises AssertionError
+    for all but (a) and (b), which are counted in the Outcome."""
     held: dict[str, Held] = {}
     promises: list[tuple[str, have.Have]] = []
     for name in nodes or county.nodes:
@@ -56,12 +58,12 @@ async def judge(
     alike(held)
     kept(held, promises)
     light = [held[name].certificate for name in held if name not in county.nodes]  # their clerks are ours, without an account
-    offices = await peopled(county) | {path.removesuffix("/*") for certificate in light for path in certificate.serves}
+    offices = await peopled(county) | set(staffed) | {path.removesuffix("/*") for certificate in light for path in certificate.serves}
     nobodys = [line for name in county.nodes for line in await owned(county, name, offices)]
     assert nobodys == [], nobodys[:5]
     saved = list(saved)
     lost, doubled = counted(held, saved)
-    return Outcome(len(saved), len(lost), len(doubled), images, (*said, *lost[:5], *doubled[:5]))
+    return Outcome(len(saved), len(lost), len(doubled), images, (*said, *lost[:5], *doubled[:5]), dict(figures or {}))
 
 
 async def hold(name: str, certificate: Certificate, journal: Journal, root_public: bytes) -> Held:

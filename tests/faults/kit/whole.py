@@ -1,0 +1,67 @@
+"""Whole nodes without pages (tests/link/test_whole_nodes.py), judged like a real county: settled first, then by the folders they left.
+
+    await settled(hub, village)                    they hold the same of whatever two of them hear, and still do a moment later
+    await judge(Folders(hub=…, village=…), saved, staffed=OFFICES)     with their programs ended
+
+Whoever writes there has no account, so the offices that have people are named.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from deploy import keeping
+from protocol import certificate as certificates
+from protocol.node.config import Config
+from protocol.node.desk import Outcome
+from protocol.node.node import Node
+from tests.faults.kit.desks import Saved
+from tests.link.kit import COUNTY, TOWN, V1, V2
+
+STAFFED = (COUNTY, TOWN, V1, V2)
+SETTLE_S_MAX, ASK_S = 60.0, 0.1
+
+
+class Folders:
+    """What ended programs left: name → folder."""
+
+    def __init__(self, **folders: Path) -> None:
+        self.folders = folders
+
+    @property
+    def nodes(self) -> Sequence[str]:
+        return tuple(self.folders)
+
+    @asynccontextmanager
+    async def opened(self, node: str) -> AsyncIterator[Node]:
+        async with keeping.opened(self.folders[node], Config()) as found:
+            yield found
+
+
+def promise(node: str, told: Outcome) -> Saved:
+    """What a desk was told is saved."""
+    return Saved(node, "", told.command, told.subject, told.code, told.entries)
+
+
+async def settled(*nodes: Node, seconds: float = SETTLE_S_MAX) -> None:
+    """Raises AssertionError with the lanes that differ."""
+    began, calm = time.monotonic(), 0
+    while calm < 3:
+        left = await differing(nodes)
+        calm = 0 if left else calm + 1
+        assert time.monotonic() - began < seconds, f"not the same after {seconds:.0f} s: " + " · ".join(left[:8])
+        await asyncio.sleep(ASK_S)
+    for node in nodes:
+        await node.admission.settled()
+
+
+async def differing(nodes: Sequence[Node]) -> list[str]:
+    held = {node.name: await node.journal.heads() for node in nodes}
+    found = []
+    for key in sorted({key for heads in held.values() for key in heads}):
+        seen = {n.name: held[n.name].get(key) for n in nodes if certificates.hears(n.certificate, key[0])}
+        if len({(head.seq, head.hash) if head else None for head in seen.values()}) > 1:
+            found.append(f"{key[0]} {key[1]}: " + " ".join(f"{name}={head.seq if head else 0}" for name, head in seen.items()))
+    return found
