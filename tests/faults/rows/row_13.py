@@ -1,5 +1,12 @@
-"""Row 13: a village's PC is cloned and both work on: one lane with two histories. Who has a twin is told and stops; both histories are
-kept; no two go on under one number."""
+"""Row 13: a village's PC is cloned and both work on: one lane with two histories. Who has a twin is told and stops, the county decides which
+computer is the real one (either may be), that one goes on as another node, and its clerk adopts what is not in the lane.
+
+Asserted: the county and the township keep what both wrote, whole, from the first entry on; no two go on under one number; the computer that
+was not chosen saves nothing any more that anybody counts; after the decision each promise of either computer stands in a lane once (in its
+own number, or written anew), its case opens at the county under the code that was told, no code is two cases', nothing is left to decide;
+and all checkers (kit/truth.py), with nothing in quarantine but the fork and what a
+revoked computer said.
+"""
 
 import asyncio
 import shutil
@@ -9,16 +16,20 @@ from random import Random
 import httpx
 
 from deploy.demo.cast import VILLAGE
-from deploy.demo.check import new_id
 from deploy.nats.servers import free_ports
+from protocol import entry, lane
 from protocol.node.identity import Identity
 from protocol.node.journal import branches
+from protocol.node.journal.branches import Branched
+from protocol.node.node import Node
 from tests.faults.kit.county import BrokenCounty, standing
-from tests.faults.kit.desks import Desks, Saved
+from tests.faults.kit.desks import Desks, Saved, promised
+from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
 from tests.kit.county import distinct, until
 
 UPPER = ("hub", "town")
+EXPECTED = ("lane_fork", "origin_revoked")  # in quarantine: the twin's entries, and whatever it said after the decision
 
 
 async def play(chance: Random, folder: Path) -> Outcome:
@@ -28,22 +39,31 @@ async def play(chance: Random, folder: Path) -> Outcome:
             await desks.more(2, "gaoyu")
         await county.settle()
         await clone(county)
-        shared = Identity(county.home("gaoyu")).about().epoch
+        old, shared = county.id_of("gaoyu"), Identity(county.home("gaoyu")).about().epoch
         county.demo.cut("gaoyu")
-        mine = [await save(county, "gaoyu") for _ in range(chance.randint(1, 6))]
-        theirs = [await save(county, "clone") for _ in range(chance.randint(1, 6))]
+        apart = [await save(county, node) for node in ("gaoyu", "clone") for _ in range(chance.randint(1, 6))]
         first = chance.choice(("gaoyu", "clone"))
         await appear(county, "gaoyu", "clone", first)
-        await until(lambda: both_kept(county, mine, theirs), "the county and the township keep what both wrote", 90)
+        await until(lambda: both_kept(county, apart), "the county and the township keep what both wrote", 90)
         told = set[str]()
-        await until(lambda: settled(county, told, shared), "one is told that it lives twice, and no two go on under one number", 120)
-        await county.halt("clone")
+        await until(lambda: settled(county, told, shared, apart), "one is told that it lives twice, and no two go on under one number", 120)
+        await until(lambda: both_kept(county, apart), "and what the other one saved under its own number", 90)
+        real = chance.choice(("gaoyu", "clone"))
+        out = "clone" if real == "gaoyu" else "gaoyu"
+        await renewed(county, real, old)
+        await adopted(county, real)
+        apart.append(await save(county, real))
+        await put_out(county, out)
+        county.nodes = ("hub", "town", real, "liangpeng")
+        await county.settle()
+        await opened_by_code(county, apart)
         await county.stop()
-        lost = [
-            f"{node} lacks {saved.command} of {saved.node}" for node in UPPER for saved in await missing(county, node, [*mine, *theirs])
-        ]
-        said = (f"{len(mine)} and {len(theirs)} saves under one number, {first} seen first, told: {' '.join(sorted(told))}", *lost[:5])
-        return Outcome(desks.count() + len(mine) + len(theirs), len(lost), 0, 0, said)
+        promised = [*desks.saved, *[await as_it_stands(county, one) for one in apart]]
+        said = (
+            f"{len(apart)} saves under one number, {first} seen first, told: {' '.join(sorted(told))}, {real} goes on",
+            f"{await histories(county, old)} entries beside the lanes at each tier",
+        )
+        return await judge(county, promised, expected=EXPECTED, said=said)
 
 
 async def clone(county: BrokenCounty) -> None:
@@ -71,20 +91,12 @@ async def appear(county: BrokenCounty, one: str, other: str, first: str) -> None
 
 async def save(county: BrokenCounty, node: str) -> Saved:
     page = await county.page("wangfang", node)
-    form = county.form(VILLAGE, distinct("克隆以后登记"), command_id=new_id())
-    told = await page.post("/cases", form)
-    return Saved(
-        node,
-        "wangfang",
-        form["command_id"],
-        told["case"],
-        told["code"],
-        tuple((e["ledger"], e["origin"], e["seq"]) for e in told["entries"]),
-    )
+    form = county.form(VILLAGE, distinct("克隆以后登记"))
+    return promised(node, "wangfang", await page.post("/cases", form))
 
 
-async def both_kept(county: BrokenCounty, mine: list[Saved], theirs: list[Saved]) -> bool:
-    return not any([await missing(county, node, [*mine, *theirs]) for node in UPPER])
+async def both_kept(county: BrokenCounty, saved: list[Saved]) -> bool:
+    return not any([await missing(county, node, saved) for node in UPPER])
 
 
 async def missing(county: BrokenCounty, node: str, saved: list[Saved]) -> list[Saved]:
@@ -93,41 +105,141 @@ async def missing(county: BrokenCounty, node: str, saved: list[Saved]) -> list[S
         commands = set()
         for ledger, origin in await found.journal.heads(VILLAGE):
             commands |= {row.command for row in await found.journal.lane(ledger, origin, 0, 5_000)}
-        async with found.journal.read() as c:
-            commands |= {row.command for row in await branches.branched(c, "order by ledger, origin, seq, hash", {})}
+        commands |= {row.command for row in await beside(found)}
     return [one for one in saved if one.command not in commands]
 
 
-async def settled(county: BrokenCounty, told: set[str], shared: int) -> bool:
-    """Claims that each was told and stopped, or goes on under an epoch of its own; and that somebody was told.
+async def beside(node: Node) -> list[Branched]:
+    async with node.journal.read() as c:
+        return await branches.branched(c, "order by ledger, origin, seq, hash", {})
+
+
+async def settled(county: BrokenCounty, told: set[str], shared: int, apart: list[Saved]) -> bool:
+    """Claims that each was told and stopped, or goes on under an epoch of its own; and that somebody was told. apart: what was saved in asking.
 
     Which of them it is hangs on who hears of the other first: whoever hears of a longer history moves to a new epoch, and whoever sees
     the node come after it there knows that it has a twin."""
     for name in ("gaoyu", "clone"):
-        if await stopped(county, name):
+        if await stopped(county, name, apart) == "node_forked":
             told.add(name)
     left = [Identity(county.home(name)).about().epoch for name in ("gaoyu", "clone") if name not in told]
     return bool(told) and shared not in left
 
 
-async def stopped(county: BrokenCounty, node: str) -> bool:
-    """Claims that its page refuses to save, saying why."""
+async def stopped(county: BrokenCounty, node: str, saved: list[Saved]) -> str:
+    """Why its page refuses to save; "" when it saved (then that is a promise too), or gave no answer."""
     page = await county.page("wangfang", node)
     await asyncio.sleep(0.2)
+    form = county.form(VILLAGE, distinct("还能不能登记"))
     try:
-        got = await page.http.post("/cases", data=county.form(VILLAGE, distinct("还能不能登记")))
+        got = await page.http.post("/cases", data=form)
         if got.status_code in (303, 401):
             await page.sign_in()
-            return False
+            return ""
     except httpx.TransportError:  # it opens again by itself
-        return False
-    return got.status_code >= 400 and got.json().get("code") == "node_forked"
+        return ""
+    if got.status_code < 300:
+        saved.append(promised(node, "wangfang", got.json()))
+        return ""
+    return got.json().get("code", "")
+
+
+# ── the county decides ──
+
+
+async def renewed(county: BrokenCounty, real: str, old: str) -> None:
+    """The county puts the identity out and gives a code; typed at the computer that is in use, that one is another node."""
+    made = await (await county.page("zhoumin")).post(f"/renewals/{old}", {"reason": "同一份身份在两台机器上"})
+    county.typed.add(made["code"].rpartition("/")[2])
+    page = await county.page("wangfang", real)
+
+    async def typed() -> bool:
+        got = await page.http.post("/renew", data={"code": made["code"]})
+        return got.status_code == 200 or county.id_of(real) != old
+
+    await until(typed, f"the code is taken at {real}", 30)
+
+    async def goes_on() -> bool:
+        said = (await page.http.get("/link")).json()
+        return county.id_of(real) != old and said.get("online") is True and said["stopped"] == ""
+
+    await until(goes_on, f"{real} goes on as another node", 60)
+
+
+async def adopted(county: BrokenCounty, real: str) -> None:
+    """Whoever serves the village adopts all that stands beside its lanes, until the county sees nothing open."""
+    page, hub = await county.page("wangfang", real), await county.page("zhoumin")
+
+    async def nothing_open() -> bool:
+        for fork in (await page.get("/forks"))["forks"]:
+            if fork["open"]:
+                await page.post("/forks/all", {"origin": fork["origin"], "reason": "两台都用过，都算数"})
+        shown = (await hub.get("/forks"))["forks"]
+        return bool(shown) and not any(fork["open"] for fork in shown)
+
+    await until(nothing_open, "all that stands beside the lanes is decided", 60)
+
+
+async def put_out(county: BrokenCounty, out: str) -> None:
+    """It is told, in words; and then it is switched off."""
+    said = list[Saved]()
+
+    async def so() -> bool:
+        return await stopped(county, out, said) in ("node_forked", "node_revoked")
+
+    await until(so, f"{out} stays out", 60)
+    assert not said, f"{out} went on saving after the county's decision"
+    await county.halt(out)
+
+
+async def opened_by_code(county: BrokenCounty, saved: list[Saved]) -> None:
+    """Both histories are read at the county: each case under the code that was told, now or once, and no code is two cases' today."""
+    hub, codes = await county.page("zhoumin"), dict[str, str]()
+    for one in saved:
+        shown = await county.shows(hub, one.case)
+        assert one.code == shown["code"] or one.code in shown["aliases"], f"{one.code} of {one.node} is now {shown['code']} alone"
+        assert codes.setdefault(shown["code"], one.case) == one.case, f"{shown['code']} is two cases'"
+
+
+async def as_it_stands(county: BrokenCounty, one: Saved) -> Saved:
+    """The same promise, under the numbers that it has since it was written anew; as it was told where it stands so."""
+    async with county.opened("hub") as hub:
+        rows = await hub.journal.command(one.command)
+        if {row.key for row in rows} >= set(one.keys):
+            return one
+        anew = [row for row in await hub.journal.command(branches.adopted_id(one.command)) if row.sort != lane.SORT]
+    return one._replace(command=branches.adopted_id(one.command), keys=tuple(row.key for row in anew)) if anew else one
+
+
+async def histories(county: BrokenCounty, old: str) -> int:
+    """How many entries of the old identity stand beside the lanes: the same at each tier, with their words, each linked back to its lane."""
+    found: dict[str, set[bytes]] = {}
+    for name in UPPER:
+        async with county.opened(name) as node:
+            rows = await beside(node)
+            assert all(row.body is not None or not row.head.body_hash for row in rows), (
+                f"{name} keeps entries beside a lane without their words"
+            )
+            found[name] = {row.hash for row in rows}
+            async with node.journal.read() as c:
+                for ledger, origin in {(row.ledger, row.origin) for row in rows}:
+                    assert entry.node_of(origin) == old, f"{name} keeps another history of {origin}"
+                    for seq, hash_ in (await branches.tips(c, ledger))[origin]:
+                        way, lacking = await branches.path(c, ledger, origin, seq, hash_)
+                        assert not lacking, f"{name} lacks {lacking} below {origin} {seq}"
+                        for row in way:
+                            assert entry.chain(row.prev, row.head_bytes) == row.hash, (
+                                f"{name}: {origin} {row.seq} is not what its hash says"
+                            )
+    assert len(set(map(frozenset, found.values()))) == 1, f"the tiers keep different histories: { {n: len(h) for n, h in found.items()} }"
+    assert found["hub"], "nothing stands beside a lane: there was no fork"
+    return len(found["hub"])
 
 
 ROW = Row(
     13,
     "a cloned PC: two programs with one identity",
-    "seen at the first shared peer, both histories kept, told and stopped; no two go on under one number",
+    "seen at the first shared peer, both histories kept, told and stopped; re-enrolled and adopted, each promise stands once",
     (),
     play,
 )

@@ -10,7 +10,7 @@ from random import Random
 from deploy.demo.cast import VILLAGE
 from deploy.demo.check import JSON, Page
 from tests.faults.kit.county import BrokenCounty, standing
-from tests.faults.kit.desks import Desks, Saved
+from tests.faults.kit.desks import Desks, Saved, promised
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
 from tests.faults.rows.row_13 import save
@@ -81,9 +81,7 @@ async def chosen(county: BrokenCounty, account: str = ACCOUNT, once: str = "", n
 
 async def _save(county: BrokenCounty, page: Page) -> Saved:
     form = county.form(VILLAGE, "换了新电脑以后登记")
-    told = await page.post("/cases", form)
-    keys = tuple((e["ledger"], e["origin"], e["seq"]) for e in told["entries"])
-    return Saved("gaoyu", ACCOUNT, form["command_id"], told["case"], told["code"], keys)
+    return promised("gaoyu", ACCOUNT, await page.post("/cases", form))
 
 
 async def _named(county: BrokenCounty, page: Page, old: str, sent: list[str], never: list[str]) -> None:
