@@ -23,15 +23,15 @@ def actor(node: Node, kind: str) -> Actor:
 
 async def log(node: Node, ledger: str, kind: str, account: str) -> dict:
     parties = [Party("叶根土"), Party("叶根水", side="respondent")]
-    logged = await node.desk.submit(
-        LogDispute(id=secrets.token_hex(8), ledger=ledger, type="0204", account=account, parties=parties), actor(node, kind)
-    )
-    return {"case": logged.subject, "entries": logged.entries}
+    command = LogDispute(id=secrets.token_hex(8), ledger=ledger, type="0204", account=account, parties=parties)
+    logged = await node.desk.submit(command, actor(node, kind))
+    return {"command": command.id, "case": logged.subject, "entries": logged.entries}
 
 
 async def note(node: Node, case: str, kind: str, text: str) -> dict:
-    done = await node.desk.submit(AddNote(id=secrets.token_hex(8), case=case, text=text), actor(node, kind))
-    return {"case": case, "entries": done.entries}
+    command = AddNote(id=secrets.token_hex(8), case=case, text=text)
+    done = await node.desk.submit(command, actor(node, kind))
+    return {"command": command.id, "case": case, "entries": done.entries}
 
 
 async def stored(node: Node, ledger: str) -> dict:

@@ -3,6 +3,9 @@ a version that does not exist yet. What is new writes kinds of entries that the 
 
 A version before is the code of a commit, taken out of the history and run in programs of its own, on the libraries of this environment: 0.2.0
 is where CHANGELOG first names it, 0.1.0 the last commit before 2026-11-25. A clone without them plays the later version alone, and says so.
+
+Asserted: both hold the same bytes of what both hear; nothing is quarantined; what is unknown is shown as such and gets in nobody's way. In the
+end the older node's folder is opened by this version, and all checkers hold there and at the other, over all that either was told is saved.
 """
 
 import asyncio
@@ -30,7 +33,11 @@ from protocol.node.journal import Stored, rebuild
 from protocol.node.link import subjects
 from protocol.node.node import Node
 from protocol.node.web import words
+from protocol.place import COMMON
 from protocol.words import UNKNOWN_NAME
+from tests.faults.kit.desks import Saved
+from tests.faults.kit.truth import judge
+from tests.faults.kit.whole import STAFFED, Folders, settled
 from tests.faults.row import Outcome, Row
 from tests.faults.rows import older
 from tests.kit.county import until
@@ -56,8 +63,9 @@ def commit_of(version: str) -> str:
 async def add_party(node: Node, case: str, kind: str) -> dict[str, Any]:
     """An entry of a kind that neither version before knows."""
     party = Party("阿卜杜热合曼", side="respondent")
-    done = await node.desk.submit(AddParty(id=secrets.token_hex(8), case=case, party=party, reason="另一家"), actor(node, kind))
-    return {"case": case, "entries": done.entries}
+    command = AddParty(id=secrets.token_hex(8), case=case, party=party, reason="另一家")
+    done = await node.desk.submit(command, actor(node, kind))
+    return {"command": command.id, "case": case, "entries": done.entries}
 
 
 def code_of(commit: str) -> Path:
@@ -129,9 +137,9 @@ async def _same(node: Node, program: Program, ledger: str) -> dict[str, Any]:
     raise AssertionError({origin: (len(here.get(origin, [])), len(there.get(origin, []))) for origin in here.keys() | there.keys()})
 
 
-def _lost(told: list[dict[str, Any]], stored: dict[str, Any]) -> int:
-    """Of the entries that somebody was told are saved."""
-    return sum(1 for one in told for _, origin, seq in one["entries"] if len(stored.get(origin, [])) < seq)
+def _saved(told: list[dict[str, Any]]) -> list[Saved]:
+    """What somebody was told is saved."""
+    return [Saved("", "", one["command"], one["case"], "", tuple(map(tuple, one["entries"]))) for one in told]
 
 
 async def an_older_edge(draw: Random, folder: Path, version: str) -> Outcome:
@@ -155,15 +163,16 @@ async def an_older_edge(draw: Random, folder: Path, version: str) -> Outcome:
         edge = await Program.start(code, "edge", folder / "old")
         told.append(await edge("log", V1, "重开以后登记"))
         found = await _same(whole.hub, edge, V1)
-        assert await rebuild(whole.hub.journal) and not await whole.hub.journal.rows("quarantine")
+        await _same(whole.hub, edge, COMMON)
         await edge.stop()
         await _is_understood(folder / "old", told[4]["case"], found)
-        said = f"edge {version} under a new hub: same bytes, killed once, then brought up to this version"
-        return Outcome(len(told), lost=_lost(told, found), images=1, said=(said,))
     finally:
         if edge:
             await edge.stop()
         await whole.stop()
+    said = f"edge {version} under a new hub: same bytes, killed once, then brought up to this version"
+    left = Folders(hub=whole.hub.folder, old=folder / "old")
+    return await judge(left, _saved(told), staffed=STAFFED, images=1, said=(said,))
 
 
 async def _is_understood(folder: Path, case: str, found: dict[str, Any]) -> None:
@@ -191,13 +200,14 @@ async def an_older_hub(draw: Random, folder: Path, version: str) -> Outcome:
         told.append(await add_party(node, told[-1]["case"], "clerk"))
         told.append(await older.note(node, told[0]["case"], "clerk", "村里知道了"))
         told.append(await hub("note", told[-3]["case"], "县里知道了"))
-        found = await _same(node, hub, V1)
-        assert await rebuild(node.journal) and not await node.journal.rows("quarantine")
-        return Outcome(len(told), lost=_lost(told, found), images=1, said=(f"new edge under a hub of {version}: same bytes",))
+        await _same(node, hub, V1)
+        await _same(node, hub, COMMON)
     finally:
         if node:
             await node.close()
         await hub.stop()
+    left, said = Folders(edge=home, county=folder / "county" / "hub"), f"new edge under a hub of {version}: same bytes"
+    return await judge(left, _saved(told), staffed=STAFFED, images=1, said=(said,))
 
 
 # ── a version that does not exist yet ──
@@ -272,14 +282,14 @@ async def a_later_edge(draw: Random, folder: Path) -> Outcome:
             assert not any("以后的内容" in value for line in shown for value in line.text.values())
             assert case.status == "logged" and await rebuild(node.journal)
             assert not await node.journal.rows("quarantine")
-        await _goes_on(hub, logged["case"], town)
-        return Outcome(
-            len(made),
-            images=len(made),
-            said=(f"{len(made)} entries of a later version: same bytes at three tiers, shown as {UNKNOWN_NAME}",),
-        )
+        noted = await _goes_on(hub, logged["case"], town)
+        await settled(hub, town)
     finally:
         await whole.stop()
+    later = [Saved("village", "", row.command, row.subject, "", (row.key,)) for row in made]
+    said = f"{len(made)} entries of a later version: same bytes at three tiers, shown as {UNKNOWN_NAME}"
+    left = Folders(hub=hub.folder, town=town.folder)
+    return await judge(left, [*_saved([logged, noted]), *later], staffed=STAFFED, images=len(made), said=(said,))
 
 
 def _as_pages_say(node: Node, kind: str) -> str:
@@ -299,10 +309,11 @@ async def _heard(hub: Node, village: Node, said: bytes) -> None:
     await until(so, "the county hears a Have of a later version", 60)
 
 
-async def _goes_on(hub: Node, case: str, town: Node) -> None:
+async def _goes_on(hub: Node, case: str, town: Node) -> dict[str, Any]:
     """The case is worked on as before."""
-    await older.note(town, case, "officer", "镇里接着办")
+    noted = await older.note(town, case, "officer", "镇里接着办")
     await soon_equal(V1, hub, town)
+    return noted
 
 
 async def play(draw: Random, folder: Path) -> Outcome:

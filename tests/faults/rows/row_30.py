@@ -2,6 +2,9 @@
 
 A real Chromium with a profile on the disk, at a township's real program over a wire of ours. What the screen moved on from is sent in the
 end, once; the number of unsent steps it shows is true; a phone that was cleared says so, and whoever sent the cadre sees it too.
+
+Asserted besides: all checkers at the county and the township, over the case and the task as they were told to be
+saved, with nothing in quarantine.
 """
 
 import asyncio
@@ -14,13 +17,17 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from deploy.demo.cast import PASSWORD, TOWNSHIP
 from deploy.demo.check import new_id, photo
 from protocol import calendar
 from protocol.tables import Tables
 from tests.faults.kit.chromium import ARGS, WHERE, playwright, waited, watched
 from tests.faults.kit.county import BrokenCounty, standing
+from tests.faults.kit.desks import Saved, promised
 from tests.faults.kit.proxy import Proxy
+from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
 from tests.kit.county import until
 from tests.kit.machine import CHROMIUM
@@ -164,16 +171,18 @@ class Story:
     def __init__(self, county: BrokenCounty, phone: Phone, chance: Random) -> None:
         self.county, self.phone, self.chance = county, phone, chance
         self.purpose, self.words = f"上门走访{chance.randrange(10**6)}", f"两家把界石立回去了，第{chance.randrange(10**9)}回"
-        self.subject, self.was_cleared, self.done = "", False, list[str]()
+        self.subject, self.was_cleared, self.done, self.saved = "", False, list[str](), list[Saved]()
 
     async def send_him(self) -> None:
         officer, cadre = await self.county.page("liqiang"), await self.county.page(ACCOUNT)
-        case = (await self.county.log(officer, TOWNSHIP, "两家争一条田埂"))["case"]
+        logged = await self.county.log(officer, TOWNSHIP, "两家争一条田埂")
+        case = logged["case"]
         person = (await cadre.get("/task/mine"))["me"]["person"]
         due = calendar.end_of_day_ms(calendar.local_date(int(time.time() * 1000) + 3 * DAY_MS))
         form = {"place": TOWNSHIP, "cadre": person, "home": self.county.id_of("town"), "purpose": self.purpose, "due_ms": str(due)}
         sent = await officer.post(f"/cases/{case}/AssignTask", {"command_id": new_id(), **form})
         self.subject = sent["subjects"][0]
+        self.saved = [promised("town", "liqiang", {"case": case, "code": "", **told}) for told in (logged, sent)]
 
     async def take(self, label: str, fault: str) -> None:
         """One step, and what befalls the phone."""
@@ -299,7 +308,11 @@ async def drawn(chance: Random, folder: Path, faults: list[str]) -> Outcome:
         await county.settle()
         task = await until(lambda: _with_photo(county, story), "the photo is there", 60)
         await county.stop()
-        return judged(story, task, faults, clock_ms)
+        found = judged(story, task, faults, clock_ms)
+        truth = await judge(county, story.saved, said=found.said)
+        return structs.replace(
+            truth, acknowledged=truth.acknowledged + found.acknowledged, lost=truth.lost + found.lost, doubled=truth.doubled + found.doubled
+        )
 
 
 async def _with_photo(county: BrokenCounty, story: Story) -> Any:
