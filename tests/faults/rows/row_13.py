@@ -2,7 +2,7 @@
 computer is the real one (either may be), that one goes on as another node, and its clerk adopts what is not in the lane.
 
 Asserted: the county and the township keep what both wrote, whole, from the first entry on; no two go on under one number; the computer that
-was not chosen saves nothing any more that anybody counts; after the decision each promise of either computer stands in a lane once (in its
+was not chosen is told, or has no line and its saves come by stick, set aside with an owner and a day; after the decision each promise of either computer stands in a lane once (in its
 own number, or written anew), its case opens at the county under the code that was told, no code is two cases', nothing is left to decide;
 and all checkers (kit/truth.py), with nothing in quarantine but the fork and what a
 revoked computer said.
@@ -10,6 +10,7 @@ revoked computer said.
 
 import asyncio
 import shutil
+import signal
 from pathlib import Path
 from random import Random
 
@@ -50,20 +51,28 @@ async def play(chance: Random, folder: Path) -> Outcome:
         await until(lambda: both_kept(county, apart), "and what the other one saved under its own number", 90)
         real = chance.choice(("gaoyu", "clone"))
         out = "clone" if real == "gaoyu" else "gaoyu"
-        await renewed(county, real, old)
+        other, asleep = county.demo.processes[out], chance.random() < 0.5  # while the county decides
+        if asleep:
+            other.send_signal(signal.SIGSTOP)
+        how = await renewed(county, real, old)
         await adopted(county, real)
         apart.append(await save(county, real))
-        await put_out(county, out)
+        if asleep:  # and it wakes without a line
+            county.demo.cut("gaoyu")
+            other.send_signal(signal.SIGCONT)
+        late = await put_out(county, out)
+        county.demo.heal("gaoyu")
         county.nodes = ("hub", "town", real, "liangpeng")
         await county.settle()
         await opened_by_code(county, apart)
         await county.stop()
-        promised = [*desks.saved, *[await as_it_stands(county, one) for one in apart]]
+        told_so = [*desks.saved, *late, *[await as_it_stands(county, one) for one in apart]]
         said = (
-            f"{len(apart)} saves under one number, {first} seen first, told: {' '.join(sorted(told))}, {real} goes on",
+            f"{len(apart)} saves under one number, {first} seen first, told: {' '.join(sorted(told))}, {real} goes on{how}",
+            f"{len(late)} saves at {out} after the decision, brought by stick{', it slept through it' if asleep else ''}",
             f"{await histories(county, old)} entries beside the lanes at each tier",
         )
-        return await judge(county, promised, expected=EXPECTED, said=said)
+        return await judge(county, told_so, expected=EXPECTED, said=said)
 
 
 async def clone(county: BrokenCounty) -> None:
@@ -147,23 +156,39 @@ async def stopped(county: BrokenCounty, node: str, saved: list[Saved]) -> str:
 # ── the county decides ──
 
 
-async def renewed(county: BrokenCounty, real: str, old: str) -> None:
-    """The county puts the identity out and gives a code; typed at the computer that is in use, that one is another node."""
+async def renewed(county: BrokenCounty, real: str, old: str) -> str:
+    """The county puts the identity out and gives a code; typed at the computer that is in use, that one is another node. Who was told nothing
+    and had its line cut at once does not know that it is out, and takes no code: the county's stick tells it. Returns a word of that."""
     made = await (await county.page("zhoumin")).post(f"/renewals/{old}", {"reason": "同一份身份在两台机器上"})
     county.typed.add(made["code"].rpartition("/")[2])
-    page = await county.page("wangfang", real)
+    page, by_stick = await county.page("wangfang", real), list[Path]()
 
     async def typed() -> bool:
         got = await page.http.post("/renew", data={"code": made["code"]})
-        return got.status_code == 200 or county.id_of(real) != old
+        if got.status_code == 200 or county.id_of(real) != old:
+            return True
+        if got.status_code == 401:
+            await page.sign_in()
+        elif got.json()["code"] == "not_now" and not by_stick and not (await page.get("/link"))["online"]:
+            by_stick.append(await carried(county, "hub", real, old))
+        return False
 
-    await until(typed, f"the code is taken at {real}", 30)
+    await until(typed, f"the code is taken at {real}", 60)
 
     async def goes_on() -> bool:
         said = (await page.http.get("/link")).json()
         return county.id_of(real) != old and said.get("online") is True and said["stopped"] == ""
 
     await until(goes_on, f"{real} goes on as another node", 60)
+    return ", told by stick that it was out" if by_stick else ""
+
+
+async def carried(county: BrokenCounty, giver: str, taker: str, to: str = "") -> Path:
+    stick = county.folder / f"{giver}-{taker}.yidi"
+    for node, words in ((giver, ("export", stick, *(("--to", to) if to else ()))), (taker, ("import", stick))):
+        ran = await county.yidi(node, *words)
+        assert ran.code == 0, ran
+    return stick
 
 
 async def adopted(county: BrokenCounty, real: str) -> None:
@@ -180,16 +205,21 @@ async def adopted(county: BrokenCounty, real: str) -> None:
     await until(nothing_open, "all that stands beside the lanes is decided", 60)
 
 
-async def put_out(county: BrokenCounty, out: str) -> None:
-    """It is told, in words; and then it is switched off."""
-    said = list[Saved]()
+async def put_out(county: BrokenCounty, out: str) -> list[Saved]:
+    """It is told, in words; or it has no line any more, does not know why, and what it saves is on its disk alone. Then it is switched off,
+    and what it saved is brought to the county by a stick. Returns that."""
+    saved = list[Saved]()
 
     async def so() -> bool:
-        return await stopped(county, out, said) in ("node_forked", "node_revoked")
+        if await stopped(county, out, saved) in ("node_forked", "node_revoked"):
+            return True
+        return bool(saved) and not (await (await county.page("wangfang", out)).get("/link"))["online"]
 
-    await until(so, f"{out} stays out", 60)
-    assert not said, f"{out} went on saving after the county's decision"
+    await until(so, f"{out} is told, or has no line", 60)
     await county.halt(out)
+    if saved:
+        await carried(county, out, "hub")
+    return saved
 
 
 async def opened_by_code(county: BrokenCounty, saved: list[Saved]) -> None:
