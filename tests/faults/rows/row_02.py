@@ -16,7 +16,7 @@ from protocol import certificate as certificates
 from protocol import entry
 from tests.faults.kit import netns
 from tests.faults.kit.county import BrokenCounty, Lanes, standing
-from tests.faults.kit.desks import Desks
+from tests.faults.kit.desks import CALM_S, Desks
 from tests.faults.kit.truth import judge
 from tests.faults.needs import missing
 from tests.faults.row import Outcome, Row
@@ -41,9 +41,20 @@ async def play(chance: Random, folder: Path) -> Outcome:
         return await judge(county, desks.saved, said=told(healed), figures={"up_s": longest(healed)})
 
 
-async def sever(county: BrokenCounty, desks: Desks, chance: Random, kind: str) -> tuple[str, float | None]:
+async def small(chance: Random, folder: Path) -> Outcome:
+    """One cut between a village and the county."""
+    async with standing(folder, chance, nodes=("hub", "gaoyu")) as county:
+        async with Desks(county, chance, pause_s=CALM_S) as desks:
+            await desks.more(3)
+            healed = [await sever(county, desks, chance, chance.choice(("village", "one way")), "gaoyu")]
+        await county.settle()
+        await county.stop()
+        return await judge(county, desks.saved, said=told(healed), figures={"up_s": longest(healed)})
+
+
+async def sever(county: BrokenCounty, desks: Desks, chance: Random, kind: str, village: str = "") -> tuple[str, float | None]:
     """One cut with work going on at every desk, and its healing. Returns what it was, and `until_up` of who was behind it."""
-    village = chance.choice(("gaoyu", "liangpeng"))
+    village = village or chance.choice(("gaoyu", "liangpeng"))
     wires = ways(county, kind, village)
     if kind == "flapping":
         for _ in range(chance.randint(4, 10)):
@@ -119,4 +130,5 @@ ROW = Row(
     "below the cut work goes on and is shared; after it all hold the same",
     (),
     play,
+    small,
 )
