@@ -24,7 +24,9 @@ LIST = {"risk": ("green", "yellow", "red"), "kept": ("yes", "partly", "no"), "sa
 async def picture(hand: Hand, what: str = "photo") -> c.Blob:
     """Some file as a page takes it: bytes first, then the entry that names it."""
     plain = PNG + hand.chance.randbytes(hand.chance.choice((40, 700, 3_000)))
-    return await hand.node.blobs.put(plain, f"照片{hand.chance.getrandbits(12)}.png", "image/png", what)
+    blob = await hand.node.blobs.put(plain, f"照片{hand.chance.getrandbits(12)}.png", "image/png", what)
+    hand.record.files.append(blob.address)
+    return blob
 
 
 def parties(hand: Hand) -> list[c.Party]:

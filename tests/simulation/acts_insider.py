@@ -3,6 +3,7 @@
 What it writes never enters a journal of its own, so every trace of it elsewhere is a hole. What it is given is judged on the spot.
 """
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -12,12 +13,13 @@ from protocol import certificate as certificates
 from protocol import entry, lane, place
 from protocol.events import Draft, NoteAdded, TextBody
 from protocol.node.link import subjects
-from protocol.node.link.answers import REFUSED_HEADER, LaneAsk
+from protocol.node.link.answers import REFUSED_HEADER, BlobAsk, LaneAsk
 from tests.simulation.hand import Hand, Nothing
 from tests.simulation.record import Broken
 
 ANSWER_S_MAX = 0.5
 ASKS = 2
+WAITS_S, LOOKS_S = 4.0, 0.5  # for a file that is not the node's own; once there is one its entry is soon written
 
 
 def _link(hand: Hand) -> Any:
@@ -33,7 +35,8 @@ def _others(hand: Hand) -> list[certificates.Certificate]:
 
 
 async def pry(hand: Hand) -> str:
-    """Pulls lanes of ledgers that the node may not read from their owner and from the top. Raises Broken when it is given one."""
+    """Pulls lanes of ledgers that the node may not read from their owner and from the top, and files that its own entries don't name. Raises
+    Broken when it is given a lane; of which ledger a file is, the wire's watch knows (`checks.Watch`)."""
     link, mine = _link(hand), hand.node.desk.signer.certificate
     tops = [known for known in _others(hand) if certificates.writes(known, place.COMMON)]
     closed = [(other, ledger) for other in _others(hand) for ledger in _own_ledgers(other) if not _within_reach(ledger, mine)]
@@ -41,13 +44,34 @@ async def pry(hand: Hand) -> str:
         other, ledger = hand.one(closed)
         for asked in (*tops, other):
             body = msgspec.msgpack.encode(LaneAsk(ledger, f"{other.node}:1", 0, 50))
-            try:
-                answer = await link.request(subjects.pull(asked.branch, asked.node), body, ANSWER_S_MAX)
-            except TimeoutError:
-                continue
-            if answer is not None and answer.data and not (answer.headers or {}).get(REFUSED_HEADER):
+            if await is_given(link, subjects.pull(asked.branch, asked.node), body):
                 raise Broken(f"{hand.id} was given {ledger} by {asked.node}")
-    return "got nothing"
+    return f"got no lane, {await _pry_files(hand, link, tops)}"
+
+
+async def _pry_files(hand: Hand, link: Any, tops: list[certificates.Certificate]) -> str:
+    """Whoever does not know an address has nothing to ask for; this one has got hold of all of them."""
+    foreign, waited_s = list[str](), 0.0
+    while not foreign and waited_s < WAITS_S:
+        await asyncio.sleep(LOOKS_S)
+        known, waited_s = {row["address"] for row in await hand.node.journal.rows("blob")}, waited_s + LOOKS_S
+        foreign = [address for address in hand.record.files if address not in known]
+    if not foreign:
+        return "no file to ask for"
+    address = hand.one(foreign)
+    hand.record.pried.add((hand.id, address))
+    for asked in (*tops, hand.one(_others(hand))):
+        if await is_given(link, subjects.blob(asked.branch, asked.node), msgspec.msgpack.encode(BlobAsk(address, 0))):
+            return "a file on its way here"
+    return "no file"
+
+
+async def is_given(link: Any, subject: str, body: bytes) -> bool:
+    try:
+        answer = await link.request(subject, body, ANSWER_S_MAX)
+    except TimeoutError:
+        return False
+    return answer is not None and bool(answer.data) and not (answer.headers or {}).get(REFUSED_HEADER)
 
 
 def _own_ledgers(other: certificates.Certificate) -> list[str]:

@@ -4,8 +4,9 @@ from protocol import commands as c
 from protocol import place
 from protocol.calendar import DAY_MS
 from protocol.events import Actor
+from tests.simulation import phone
 from tests.simulation.acts_case import picture
-from tests.simulation.hand import Hand, Row
+from tests.simulation.hand import Hand, Nothing, Row
 
 OPEN_CASE = "status in ('logged', 'accepted', 'mediating', 'agreed', 'ended', 'closed')"
 
@@ -41,8 +42,15 @@ async def _task_for(hand: Hand, power: str, column: str, statuses: tuple[str, ..
 
 
 async def recall(hand: Hand) -> None:
-    """撤回, mostly while somebody is on his way."""
-    task, actor = await _task_for(hand, "assign", "assigned_by", ("sent", "confirmed"), "request = ''")
+    """撤回, as often as not while somebody without a signal is doing it. Where nobody is on his way, somebody is sent first."""
+    wanted = ("assign", "assigned_by", ("sent", "confirmed"), "request = ''")
+    try:
+        task, actor = await _task_for(hand, *wanted)
+    except Nothing:
+        await assign_free(hand)
+        task, actor = await _task_for(hand, *wanted)
+    if task["cadre"] and hand.odds(0.6):
+        await phone.act_unheard(hand, task)
     await hand.say(c.RecallTask(id=hand.new_id(), task=task["subject"], reason="改日再去"), actor)
 
 

@@ -5,8 +5,8 @@
 
 (a) every acknowledged entry is at every node that covers it, with the same bytes · (b) none twice · (c) views equal a rebuild ·
 (d) one holder a case and term, the same wherever the entries are the same · (e) chains and signatures verify from the first entry ·
-(f) nobody holds, or was sent, what may not be seen there · (g) what is set aside has a review item with owner and deadline ·
-(h) digests are equal at every tier. Chains, reach and signatures are judged here by rules of their own, not by production's functions.
+(f) nobody holds, was sent, or is given when he asks, what may not be seen there: entries and files · (g) what is set aside has a review item
+with owner and deadline · (h) digests are equal at every tier. Chains, reach and signatures are judged here by rules of their own, not by production's functions.
 
 A claim that is costly is made at a node drawn from the seed.
 """
@@ -17,6 +17,7 @@ from hashlib import sha256
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from nacl.exceptions import CryptoError
 from nacl.signing import VerifyKey
 
@@ -26,9 +27,13 @@ from protocol.case import key_text
 from protocol.entry import UNREADABLE, Admitted, decode_head
 from protocol.events import LaneOpened, facts_of
 from protocol.hold import gathered, judge
+from protocol.node import blobs as pieces
 from protocol.node.journal import rebuild
 from protocol.node.journal.stored import SELECT, stored
+from protocol.node.link import subjects
+from protocol.node.link.answers import BlobAsk
 from protocol.problem import Refused
+from tests.simulation import acts_insider as insider
 from tests.simulation.site import Site
 from tests.simulation.wire import Msg, WireLink
 
@@ -43,6 +48,7 @@ _CASES: Final = (  # a review is due a working day after this node knew of it, s
     " (select group_concat(r.item || ' ' || r.owner) from (select * from review_row where subject = c.subject order by item) r)"
     " from case_row c where c.ledger = ? order by c.subject"
 )
+_NAMED: Final = "select ledger from blob where address = ? union select ledger from blob_use where address = ?"
 _TASKS: Final = "select subject, status, cadre, result, reviews, recalls, answered from task_row where ledger = ? order by subject"
 
 
@@ -50,7 +56,7 @@ class Watch:
     """Judges each message as it is said and as it arrives."""
 
     def __init__(self, world: "World") -> None:
-        self._world, self._by_link = world, dict[int, Site]()
+        self._world, self._by_link, self._files = world, dict[int, Site](), set[tuple[str, str]]()
         world.wire.said.append(self.said)
         world.wire.delivered.append(self.arrived)
 
@@ -72,10 +78,23 @@ class Watch:
             ledger = _ledger_in(msg.subject)
         elif msg.subject.startswith("_INBOX.") and msg.data and not msg.headers:
             ledger = _ledger_of(msg.data)
+            if not ledger and (address := _file_of(msg.data)):
+                self._given(site, address)
         else:
             return
         if ledger and not site.hears(ledger):
             self._broken(f"(f) {msg.subject} of {ledger} was delivered to {site.name}")
+
+    def _given(self, site: Site, address: str) -> None:
+        """Whoever is given a file hears a ledger of which an entry names it, here or wherever it was heard of already."""
+        if (site.name, address) in self._files:
+            return
+        self._files.add((site.name, address))
+        ledgers = set(_named_in(site, address))
+        if not any(map(site.hears, ledgers)):
+            ledgers = ledgers.union(*(_named_in(one, address) for one in self._world.everyone()))
+        if not any(map(site.hears, ledgers)):
+            self._broken(f"(f) file {address[:8]} of {sorted(ledgers)} was given to {site.name}")
 
     def _site(self, link: WireLink) -> Site:
         if id(link) not in self._by_link:
@@ -112,6 +131,18 @@ def _ledger_of(data: bytes) -> str:
         return ""  # a piece of a file
 
 
+def _file_of(data: bytes) -> str:
+    try:
+        return pieces.unpack(data).address
+    except Refused:
+        return ""
+
+
+def _named_in(site: Site, address: str) -> list[str]:
+    """Ledgers that say they have the file, as known at this node."""
+    return [ledger for (ledger,) in site.disk.rows(_NAMED, (address, address))]
+
+
 # ── in the end ──
 
 
@@ -141,13 +172,14 @@ async def at_end(world: "World", chance: Random) -> list[str]:
     broken += _once(world)
     broken += _same_cases(world)
     for site in world.alive():
-        broken += _reach(site)
+        broken += [*_reach(site), *_foreign_files(world, site)]
     site = chance.choice(world.alive())
     broken += _proven(site)
     broken += _set_aside(world, world.sites["county"])
     for one in {"county": world.sites["county"], site.seat.name: site}.values():
         if one.node is not None and not await rebuild(one.node.journal):
             broken.append(f"(c) views of {one.name} were not what its entries say")
+    broken += await _kept_back(world, chance)
     broken += [f"sealed words in clear at {site.name}" for site in world.alive() if _in_clear(site, world.record.secrets)]
     return broken[:BROKEN_MAX]
 
@@ -202,10 +234,36 @@ def _same_cases(world: "World") -> Iterator[str]:
 
 def _reach(site: Site) -> Iterator[str]:
     """(f)"""
-    for table in ("entry", "branch"):
+    for table in ("entry", "branch", "blob", "blob_use"):
         for (ledger,) in site.disk.rows(f"select distinct ledger from {table}"):
             if not site.hears(ledger):
                 yield f"(f) {site.name} holds {table} of {ledger}"
+
+
+def _foreign_files(world: "World", site: Site) -> Iterator[str]:
+    """A file, whole or in part, of which only ledgers speak that are not heard here. Of one that nobody names the form was never saved."""
+    known = {address for (address,) in site.disk.rows("select address from blob")}
+    for address in sorted({*site.files, *site.parts} - known):
+        ledgers = {ledger for one in world.alive() for ledger in _named_in(one, address)}
+        if ledgers and not any(map(site.hears, ledgers)):
+            yield f"(f) {site.name} holds file {address[:8]} of {sorted(ledgers)}"
+
+
+async def _kept_back(world: "World", chance: Random) -> list[str]:
+    """(f) Somebody asks whoever has it for a file of which only ledgers speak that he does not hear."""
+    held_by = {address: site for site in world.alive() if site.node and not site.node.stopped() for address in sorted(site.files)}
+    named = {address: {ledger for one in world.alive() for ledger in _named_in(one, address)} for address in held_by}
+    asking = [site for site in world.alive() if site.link is not None and site.link.is_connected]
+    able = [(site, one) for one, ledgers in named.items() for site in asking if ledgers and not any(map(site.hears, ledgers))]
+    if not able:
+        return []
+    site, address = chance.choice(able)
+    known = held_by[address].certificate()
+    world.counts["a file was asked for in vain"] += 1
+    world.record.pried.add((site.node_id, address))
+    if await insider.is_given(site.link, subjects.blob(known.branch, known.node), msgspec.msgpack.encode(BlobAsk(address, 0))):
+        return [f"(f) {held_by[address].name} gives {site.name} file {address[:8]} of {sorted(named[address])}"]
+    return []
 
 
 def _proven(site: Site) -> Iterator[str]:

@@ -339,6 +339,62 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         quick=True,
         needs=("seal",),
     ),
+    Mutation(
+        "M8 for tasks", "of a task, what no longer fits is dropped instead of set aside",
+        (Cut("protocol.task_fold:_Aside.put", "self.items[item.key] = (", "_ = ("),),
+        seeds_max=60,
+        needs=("recall",),
+        quick=True,
+    ),
+    Mutation(
+        "a crossed report in silence", "a report of what was recalled counts, and nobody has to look at it",
+        (Cut("protocol.task_fold:_Aside.take", 'self.put(item, body, line, CROSSED, "")', "pass"),),
+        seeds_max=60,
+        needs=("recall",),
+    ),
+    Mutation(
+        "a crossed report dropped", "a report of what was recalled is left out without a word",
+        (
+            Cut(
+                "protocol.task_fold:_evolve",
+                "    if task.status not in row.moves:\n",
+                "    if task.status == 'recalled' and item.kind == 'TaskReported':\n        return ''\n    if task.status not in row.moves:\n",
+            ),
+        ),
+        seeds_max=60,
+        needs=("recall",),
+    ),
+    Mutation(
+        "linked task never made", "what an office elsewhere is asked for never gets there",
+        (Cut(f"{NODE}.errands:Errands.tasks", "(_TO_LINK, self._link), ", ""),),
+        seeds_max=60,
+        needs=("ask",),
+    ),
+    Mutation(
+        "answer never told", "what became of a linked task is not told to whoever asked for it",
+        (Cut(f"{NODE}.errands:Errands.tasks", ", (_TO_ANSWER, self._answer)", ""),),
+        seeds_max=120,
+        needs=("ask",),
+    ),
+    Mutation(
+        "recall never carried", "whoever does a linked task does not hear that it was recalled",
+        (Cut(f"{NODE}.errands:Errands.tasks", "(_TO_RECALL, self._recall), ", ""),),
+        seeds_max=200,
+        needs=("recall",),
+    ),
+    Mutation(
+        "file without asking who", "a file is given to whoever knows its address",
+        (
+            Cut(
+                f"{LINK}.answers:Answers.blob",
+                'self._may(msg.reply, *sorted({rows[0]["ledger"]} | {use["ledger"] for use in uses}))',
+                'self._may(msg.reply, "")',
+            ),
+        ),
+        seeds_max=60,
+        needs=("evidence", "log_with_file"),
+        quick=True,
+    ),
 )  # fmt: skip
 
 

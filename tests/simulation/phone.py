@@ -7,6 +7,7 @@ node says that a second one has it. It speaks with the handlers of the phone's p
 """
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -19,10 +20,11 @@ from protocol.events import Actor
 from protocol.node.web.phone import routes
 from protocol.problem import Refused
 from tests.simulation.acts_case import PNG
-from tests.simulation.hand import Hand, Nothing
+from tests.simulation.hand import Hand, Nothing, Row
 from tests.simulation.record import Form, LetGo
 
 YEAR_MS = 365 * DAY_MS
+CROSSING = ("ReportTask", "ReportTask", "DeclineTask", "ConfirmTask")
 LATER = (401, 408, 429)  # no answer to what was asked: it stays where it is in the order
 
 
@@ -100,7 +102,15 @@ class Phone:
             offered = ["ReportTask"]
         if task["status"] in ("arrived", "confirmed") and hand.odds(0.25):
             offered = ["AddTaskEvidence"]
-        kind = hand.one(offered if len(offered) == 1 or hand.odds(0.1) else offered[:1])
+        return self._done(hand, task, hand.one(offered if len(offered) == 1 or hand.odds(0.1) else offered[:1]))
+
+    def act_unheard(self, hand: Hand, task: str, kind: str) -> None:
+        """Where there is no signal. Nothing happens when the phone does not know the task, or no more that it can be done."""
+        if any(one["id"] == task for one in self._open()):
+            self.has_signal = False
+            self._done(hand, self.tasks[task], kind)
+
+    def _done(self, hand: Hand, task: dict[str, Any], kind: str) -> str:
         command: dict[str, Any] = {"kind": kind, "id": hand.new_id(), "task": task["id"], "at_ms": self.now_ms(hand)}
         if kind == "DeclineTask":
             command["reason"] = hand.text()[:90]
@@ -206,6 +216,19 @@ async def use(hand: Hand) -> str:
     return await phone.step(hand)
 
 
+async def act_unheard(hand: Hand, task: Row) -> None:
+    """Whoever was sent is there and reports, and it stays in his phone for now. A phone of another node may not have heard of the task, and
+    its node will not have heard of what is decided here: there less than a report may be taken, too."""
+    phone = hand.record.phones.get(task["cadre"])
+    if task["home"] == hand.id:
+        phone = hand.record.phones.setdefault(task["cadre"], phone or Phone(task["cadre"], hand.id))
+        if task["subject"] not in phone.tasks:
+            with suppress(Nothing):  # he has left his post
+                await phone.sync(hand)
+    if phone is not None:
+        phone.act_unheard(hand, task["subject"], "ReportTask" if task["home"] == hand.id else hand.one(CROSSING))
+
+
 async def settle(hand: Hand) -> None:
     """After the world has healed: every phone of this node sends what it still has, until nothing waits."""
     for person in sorted(hand.record.phones):
@@ -220,4 +243,4 @@ async def settle(hand: Hand) -> None:
                 break
 
 
-__all__ = ["Action", "Phone", "settle", "use"]
+__all__ = ["Action", "Phone", "act_unheard", "settle", "use"]

@@ -21,7 +21,7 @@ import msgspec
 from protocol import entry, have
 from protocol.node import log
 from protocol.problem import Refused
-from tests.simulation import acts, checks, founding, oracles, signatures, virtual, words
+from tests.simulation import acts, checks, founding, oracles, oracles_task, signatures, virtual, words
 from tests.simulation.plan import Plan
 from tests.simulation.virtual import Life, VirtualLoop
 from tests.simulation.wire import COUNTY
@@ -81,7 +81,8 @@ async def _played(plan: Plan, founded: founding.Founded, made: list[World], even
     await world.heal()
     wrong = await _healed(world)
     if not wrong:
-        wrong = await checks.at_end(world, Random(f"checks {plan.seed}"))
+        wrong = oracles_task.at_end(world)  # before `checks` makes views anew
+        wrong += await checks.at_end(world, Random(f"checks {plan.seed}"))
         wrong += oracles.at_end(world)
     failed = [f"{type(error).__name__}: {error}" for site in world.everyone() for life in site.lives for error in life.failed]
     return [*world.broken, *virtual.escapes, *events.faults, *failed, *wrong]

@@ -25,6 +25,26 @@ BITES = (
     "wire: lost",
     "wire: doubled",
     "wire: reordered",
+    "step full",
+    "step clock",
+    "step lose",
+    "step rollback",
+    "step forget",
+    "step server",
+    "step old",
+    "act work refused disk_full",
+    "entries lost with a disk",
+    "log: new epoch",
+    "log: pulled after a restore",
+    "wire: lost with a connection",
+    "refused: version_unknown",
+    "task: TaskReported set aside",
+    "task: set aside, then decided",
+    "request: linked",
+    "request: answered",
+    "request: recalled",
+    "a file was asked for in vain",
+    "act pry got no lane, no file",
 )
 REPLAY = "import sys, json; from tests.simulation import command; print(json.dumps([r[3] for r in command.results(range(5, 8), 1)]))"
 
@@ -37,7 +57,7 @@ def test_whatever_goes_wrong_the_county_is_one_again_and_nothing_acknowledged_is
         if wrong:
             broken[seed] = wrong
     assert not broken, f"./run sim --seed S --trace: {broken}"
-    assert all(counts[name] for name in BITES), counts
+    assert not [name for name in BITES if not counts[name]], counts
     assert sum(count for name, count in counts.items() if name.startswith("act ")) > SEEDS * 5
 
 
