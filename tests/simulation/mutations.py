@@ -252,7 +252,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     Mutation(
         "pull without asking who", "a lane is given to whoever asks",
-        (Cut(f"{LINK}.answers:Answers._may", "if known is None or known.revoked or not any(", "if False and not any("),),
+        (Cut(f"{LINK}.answers:Answers.pull", "await self._may(msg.reply, ask.ledger)", 'await self._may(msg.reply, "")'),),
         seeds_max=120,
         needs=("pry",),
     ),
