@@ -15,7 +15,7 @@ from litestar import Litestar, Request, Response, get, post
 from edge import enrol as joining
 from protocol.node.web import forms, guides, link, lists, visits
 from protocol.node.web.app import make_app
-from protocol.node.web.page import actor_of, node_of, page, refused_twin, rendered, twin, wants_json
+from protocol.node.web.page import actor_of, is_shut_out, node_of, page, refused_twin, rendered, twin, wants_json
 from protocol.node.web.phone import routes as phone
 from protocol.node.web.register import form_context
 from protocol.node.web.stream import shared
@@ -109,7 +109,7 @@ async def inbox_live(request: Request) -> str:
 async def renew(request: Request) -> Response[Any]:
     """A machine that was stopped (copied, lost and found) goes on by a new code; the program opens itself again as another node."""
     node = node_of(request)
-    if not node.stopped():
+    if not (node.stopped() or is_shut_out(node)):
         raise Refused("not_now", status="正常使用", what="换登记码")
     form = {name: values[0] for name, values in forms.typed((await request.form()).multi_items()).items()}
     try:

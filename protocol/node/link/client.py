@@ -29,6 +29,7 @@ EAGER_S = 60.0  # so long after a connection was lost a server is tried each EAG
 EAGER_PAUSE_S, PATIENT_PAUSE_S = 0.1, 0.5
 CONNECT_S_MAX = 5.0  # the first attempt never returns by itself when it is refused
 RETRY_S = 5.0  # after the server closed on us: revoked nodes ask seldom
+NO_MORE = ("authorization violation", "authentication revoked", "authentication expired")  # nats-server's words, lowered
 REFUSALS_MAX = 50
 PENDING_BYTES_MAX = 8_388_608  # of one subscription; what overflows is pulled again
 PENDING_MESSAGES_MAX = 8_192
@@ -39,7 +40,8 @@ Heard = Callable[[Msg], Awaitable[None]]
 class LinkState(msgspec.Struct, frozen=True):
     """server: host:port · closed: the server ended it for good, revoked for example.
 
-    refusals: subjects the server refused us, newest last, in its words · trouble: the last error of the connection, "" while it is up.
+    refusals: subjects the server refused us, newest last, in its words · trouble: the last error of the connection, "" while it is up ·
+    shut_out: since the last connection the server said that it takes this node no more.
     """
 
     connected: bool
@@ -48,6 +50,7 @@ class LinkState(msgspec.Struct, frozen=True):
     reconnects: int
     refusals: tuple[str, ...]
     trouble: str
+    shut_out: bool = False
 
 
 class _Client(Client):
@@ -74,6 +77,7 @@ class Link:
         self._gone = asyncio.get_running_loop().create_future()  # done when the connection is lost
         self._refusals: deque[str] = deque(maxlen=REFUSALS_MAX)
         self._reconnects, self._closed, self._trouble = 0, False, ""
+        self.is_shut_out = False
 
     @property
     def is_connected(self) -> bool:
@@ -81,7 +85,9 @@ class Link:
 
     def state(self) -> LinkState:
         trouble = "" if self.is_connected else self._trouble
-        return LinkState(self.is_connected, self._server() or "", self._closed, self._reconnects, tuple(self._refusals), trouble)
+        return LinkState(
+            self.is_connected, self._server() or "", self._closed, self._reconnects, tuple(self._refusals), trouble, self.is_shut_out
+        )
 
     def on_connect(self, greeted: Callable[[], None]) -> None:
         """Called after each connection and reconnection, also to another server. Must not block."""
@@ -153,10 +159,10 @@ class Link:
             async with asyncio.timeout(CONNECT_S_MAX):
                 await nc.connect([self._url(s) for s in self.servers], **self._options(nc))
         except (NatsError, OSError, TimeoutError) as error:
-            self._trouble = str(error) or self._trouble or type(error).__name__
+            self._note(error)
             await _shut(nc)
             return
-        self._nc, self._closed = nc, False
+        self._nc, self._closed, self.is_shut_out = nc, False, False
         try:
             for subject, cb, group in list(self._subscribed):
                 await self._listen(nc, subject, cb, group)
@@ -171,7 +177,7 @@ class Link:
             if "permissions violation" in str(error).lower():
                 self._refusals.append(str(error))
             else:
-                self._trouble = str(error)
+                self._note(error)
 
         async def lost() -> None:
             self._gone.set_result(None)
@@ -179,6 +185,7 @@ class Link:
 
         async def again() -> None:
             self._reconnects += 1
+            self.is_shut_out = False
             self._greet()
 
         async def gone() -> None:
@@ -203,6 +210,11 @@ class Link:
             "closed_cb": gone,
             **({"tls": self._tls} if self._tls else {}),
         }
+
+    def _note(self, error: Exception) -> None:
+        """Often the connection only breaks, for the server closes it first: which of many attempts is told why is chance."""
+        self._trouble = str(error) or self._trouble or type(error).__name__
+        self.is_shut_out = self.is_shut_out or any(words in self._trouble.lower() for words in NO_MORE)
 
     def _pause_s(self) -> float:
         return EAGER_PAUSE_S if asyncio.get_running_loop().time() - self._lost_s < EAGER_S else PATIENT_PAUSE_S

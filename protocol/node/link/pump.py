@@ -152,6 +152,11 @@ class Pump:
         return self._hearing.heard
 
     @property
+    def is_shut_out(self) -> bool:
+        """Claims that no server takes this node any more: the county put it out, most often, and it may not have heard of it."""
+        return self._ground.link.is_shut_out
+
+    @property
     def is_overtaken(self) -> bool:
         """Claims that others hold more of our own lane than this disk, or say so and were not heard out yet."""
         return bool(self._claims.overtaken) or self._claims.is_open

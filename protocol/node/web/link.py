@@ -20,7 +20,7 @@ from protocol.node.room import room_of
 from protocol.node.standing import ACT, LOOK, Standing, standings
 from protocol.node.version import VERSION
 from protocol.node.web.losses import repairs_of
-from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
+from protocol.node.web.page import actor_of, is_shut_out, node_of, page, rendered, twin, wants_json
 from protocol.node.web.words import sees_cases
 from protocol.problem import Refused
 
@@ -155,6 +155,7 @@ async def shown(request: Request, status: int = 200, **more: Any) -> Response[An
         room=room_of(getattr(node, "folder", None)),
         refused=refused,
         stopped=stopped_of(node),
+        shut_out=is_shut_out(node),
         forks=await forks_of(node),
         may_renew=getattr(request.app.state, "may_renew", False),
         status=status,
