@@ -34,7 +34,6 @@ POLICY: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
-SHUT_OUT: Final = "县里不再接受这台电脑的连接，多半是停用了它。写下的只存在本机，送不出去。请打电话问县里；停用了的，用新的登记码恢复使用。"
 OPENED: Final = "本机由备份恢复，还没有和别的机器核对（{}打开）：可能看到已经依法删除的内容，不要打印、不要转告。请尽快联网。"
 BESIDE: Final = {"HX-Reswap": "afterbegin"}  # above what was typed, never in its place
 POSTS: Final = re.compile(r'<form\b[^>]*\bmethod="post"[^>]*>')
@@ -112,7 +111,7 @@ def trouble_of(node: Any) -> str:
     if code and code != "store_busy":
         return SENTENCES[code][1]
     if is_shut_out(node):
-        return SHUT_OUT
+        return SENTENCES["shut_out"][1]
     restored = getattr(getattr(node, "gate", None), "restored", None)
     return OPENED.format(restored.opened_by) if restored and restored.opened_ms else ""
 
