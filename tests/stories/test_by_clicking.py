@@ -189,6 +189,9 @@ def takes_up_below(town: Person, code: str) -> None:
 def takes_up_above(hub: Person, code: str) -> None:
     row = hub.page.locator("#board-rows tr").filter(has_text=code)
     row.get_by_role("button", name="受领").click()
+    taken = hub.page.locator("#taken")  # the board stays; what was taken up is a press away
+    hub.sees(taken, "已存本机")
+    taken.get_by_role("link", name="打开这一件").click()
     hub.sees(hub.page.locator("#case-head"), code)
     holds = hub.page.locator("#timeline li.hold")  # both hand-overs, and the one just made
     expect(holds).to_have_text([re.compile(f"{held}.*承办") for held in ("高禹村", "天子湖镇", "安吉县")], timeout=SEEN_MS_MAX)
