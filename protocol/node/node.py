@@ -162,7 +162,7 @@ class Node:
             return "node_revoked"
         if self.forks.is_forked:
             return "node_forked"
-        return "store_readonly" if self.journal.writable.is_readonly or self.blobs.is_readonly else ""
+        return "store_readonly" if self.journal.writable.is_readonly else ""
 
     @property
     def _moves_on(self) -> bool:
@@ -345,7 +345,7 @@ class Node:
                 await self.journal.try_again()
             if self.blobs.is_readonly:
                 self.blobs.is_readonly = await asyncio.to_thread(takes_nothing, self.blobs.folder)
-            if was != (was := self.stopped() == "store_readonly"):
+            if was != (was := self.journal.writable.is_readonly or self.blobs.is_readonly):
                 log.event("store read-only" if was else "store writable again", level=logging.ERROR if was else logging.INFO)
                 self.wake.commit([], [])
 

@@ -12,6 +12,7 @@ from protocol.node.bodies import GONE
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import fetch, run
 from protocol.node.uploads import Uploads, remove_older
+from protocol.problem import Refused
 
 EACH_S, TIDY_EACH_S = 20.0, 3_600.0
 HOLD_S = 120.0  # between a file and the entry that names it lie seconds
@@ -26,6 +27,15 @@ async def sweep(journal: Journal, blobs: Blobs, now_s: float, uploads: Uploads |
     the next one does."""
     if not await journal.rows("blob", "stage = :stage", {"stage": GONE}, limit=1):
         return []
+    try:
+        return await _swept(journal, blobs, now_s, uploads)
+    except Refused as refused:
+        if refused.code != "store_readonly":
+            raise
+        return []  # the files' disk takes nothing now
+
+
+async def _swept(journal: Journal, blobs: Blobs, now_s: float, uploads: Uploads | None) -> list[str]:
     swept = []
     async with journal.writing() as w:  # nobody can name one of them meanwhile
         for address, size in await fetch(w.connection, _GOING, {"stage": GONE, "limit": AT_ONCE}):

@@ -27,7 +27,9 @@ OF_PERSON_MAX: Final = 40  # beyond it the oldest goes
 CONTENT_BYTES_MAX: Final = 200_000
 NAME_CHARS_MAX: Final = 300
 UPLOAD: Final = "upload"  # a field that names a file which was sent already (web/pieces.py)
+UNSENT: Final = "unsent"  # the name of a file that was chosen and is not here
 OF_FILES: Final = "/files"  # where a form of files alone is sent
+OF_CASES: Final = "/cases"  # a new case, with files
 _SUBJECT: Final = re.compile(r"/(?:cases|tasks)/([0-9a-zA-Z_:-]{8,80})/")
 _PUT: Final = (
     "insert into draft (id, account, form, subject, content, updated_ms) values (:id, :account, :form, :subject, :content, :updated_ms)"
@@ -90,12 +92,13 @@ class Unsaved:
 
     async def saved(self, person: str, drafts: list[Draft]) -> list[Draft]:
         """Those whose command was accepted; they are forgotten."""
-        commands = [_last_of(draft) for draft in drafts if draft.command]
+        commands = [one for draft in drafts if draft.command for one in _all_of(draft)]
         if not commands:
             return []
         async with self._journal.read() as c:
             rows = await fetch(c, f"select id from command where {among(c, 'id', 'ids')}", {"ids": bound(c, commands)})
-        done = [draft for draft in drafts if draft.command and _last_of(draft) in {row[0] for row in rows}]
+        accepted = {row[0] for row in rows}
+        done = [draft for draft in drafts if draft.command and _all_of(draft) <= accepted]
         if done:
             await self._forget(person, done)
         return done
@@ -118,10 +121,23 @@ class Unsaved:
                 await run(w.connection, "delete from draft where updated_ms < :before", [{"before": before_ms}])
 
 
-def _last_of(draft: Draft) -> str:
-    """The command whose acceptance says that nothing of the form is left to do: a form of files is one for each, in their order."""
-    files = sum(name == UPLOAD for name, _ in draft.fields)
-    return command_of(draft.command, files - 1) if files and draft.form.partition(" ")[0].endswith(OF_FILES) else draft.command
+def _all_of(draft: Draft) -> set[str]:
+    """The commands whose acceptance says that nothing of the form is left to do: one for each file, and its own where it is more than files."""
+    address = draft.form.partition(" ")[0]
+    is_files = address.endswith(OF_FILES)
+    if not is_files and address != OF_CASES:
+        return {draft.command}
+    files = {command_of(draft.command, _sum(value)) for name, value in draft.fields if name == UPLOAD}
+    if is_files and not files and any(name == UNSENT for name, _ in draft.fields):
+        return {command_of(draft.command, 0)}  # the form carried them itself
+    return files if is_files and files else {draft.command, *files}
+
+
+def _sum(upload: str) -> str:
+    try:
+        return str(msgspec.json.decode(upload)["sum"])
+    except (msgspec.MsgspecError, UnicodeEncodeError, KeyError, TypeError):
+        return ""
 
 
 async def _drop(c: AsyncConnection, person: str, form: str, tab: str, office: str) -> None:

@@ -5,7 +5,7 @@ import re
 import time
 from hashlib import sha256
 
-from tests.edge.pages_kit import JSON, at
+from tests.edge.pages_kit import JSON, at, form_of
 from tests.edge.rig import Rig
 from tests.edge.test_files_browser import picture
 from tests.edge.test_whose import OTHER, post_of_the_village, second_clerk
@@ -104,6 +104,35 @@ async def test_a_form_of_files_alone_is_no_draft_once_all_of_them_are_attached(r
         assert (await client.post(f"/cases/{subject}/files", data=sent, headers=JSON)).status_code == 201
         assert [one["form"] for one in (await found(client, form))["saved"]] == [form]
         assert (await found(client, form))["drafts"] == []
+
+
+async def test_what_is_taken_out_of_a_form_that_half_came_through_makes_no_other_file_it(rig: Rig):
+    """One of two is attached, the answer is lost; the clerk sees it in the case, takes it out of the form and presses again."""
+    subject, command = await rig.log("village"), new_id()
+    form = f"/cases/{subject}/files "
+    async with at(rig, "village") as client:
+        first, second = await send(client, PHOTO, "一.png"), await send(client, PAPER, "二.pdf")
+        await client.post(f"/cases/{subject}/files", data={"command_id": command, "upload": [first]}, headers=JSON)
+        await keep(client, [["upload", second]], form, command)
+        assert (await found(client, form))["saved"] == []
+        sent = await client.post(f"/cases/{subject}/files", data={"command_id": command, "upload": [second]}, headers=JSON)
+        assert sent.status_code == 201 and len((await rig.case("village", subject)).blobs) == 2
+        assert [one["form"] for one in (await found(client, form))["saved"]] == [form]
+
+
+async def test_a_new_case_whose_files_are_not_all_attached_is_still_a_draft(rig: Rig):
+    command = new_id()
+    async with at(rig, "village") as client:
+        page = form_of((await client.get("/cases/new")).text, "log")
+        field = await send(client, PHOTO, "界石.png")
+        typed = page | {"command_id": command, "account": "水沟堵了。", "party_name": ["何水法", ""]}
+        saved = await client.post("/cases", data=typed, headers=JSON)  # the power went before the photo's entry was written
+        assert saved.status_code == 201, saved.text
+        await keep(client, [["account", "水沟堵了。"], ["upload", field]], command=command)
+        assert (await found(client))["saved"] == [], "its photo is not there"
+        again = await client.post("/cases", data=typed | {"upload": field}, headers=JSON)
+        assert again.status_code == 201 and len((await rig.case("village", again.json()["case"])).blobs) == 1
+        assert [one["form"] for one in (await found(client))["saved"]] == ["/cases "]
 
 
 async def test_an_accusation_in_a_step_leads_to_sealing_that_case_whoever_may(rig: Rig):

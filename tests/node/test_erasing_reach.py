@@ -1,5 +1,6 @@
 """Where words hide besides entries: samples of what was refused, what a heal keeps apart, uploads nobody took, old journals."""
 
+import errno
 import shutil
 from collections.abc import Iterable
 from contextlib import closing
@@ -105,7 +106,7 @@ async def test_what_a_heal_keeps_apart_loses_the_body_before_it_is_put_back(coun
     assert (first.salt, first.body, second.body) == (None, None, entry.body)
 
 
-async def test_a_whole_upload_of_the_same_size_goes_with_the_file(county):
+async def test_a_whole_upload_of_the_same_size_goes_with_the_file(county, monkeypatch):
     root, village = await county.node("root"), await county.node("village")
     case = (await village.say(dispute())).subject
     plain = b"\xff\xd8\xff" + bytes(PIECE_BYTES + 7)
@@ -121,6 +122,14 @@ async def test_a_whole_upload_of_the_same_size_goes_with_the_file(county):
     await root.desk.submit(command, Actor("0" * 32, "operator.00000001", ROOT, root.shelf().post_powers("operator")))
     await carry(root, village)
     later = village.blobs.touched_s(blob.address) + HOLD_S + 1
+    with monkeypatch.context() as held:
+
+        async def refused(_):
+            raise OSError(errno.EROFS, "read-only")
+
+        held.setattr(village.blobs, "remove", refused)  # of a disk of their own
+        assert await sweep(village.journal, village.blobs, later, village.uploads) == []
+        assert not village.journal.writable.is_readonly and (await village.say(dispute())).subject, "the store is not that disk"
     assert await sweep(village.journal, village.blobs, later, village.uploads) == [blob.address]
     left = [path.stat().st_size for path in village.uploads._folder.glob("*.half")]
     assert len(left) == 1 and left[0] < 200, "the other one is still on its way"

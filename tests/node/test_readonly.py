@@ -209,12 +209,11 @@ async def test_a_save_finds_the_new_first_by_itself(tmp_path: Path, postgres_url
 @needs_strace
 async def test_a_node_whose_files_alone_lie_on_such_a_disk_says_so_until_it_takes_files_again(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(wiring, "READONLY_S", 0.01)
-    told: list[str] = []
+    told: list[Any] = []
     node: Any = SimpleNamespace(
         journal=SimpleNamespace(damaged=False, writable=Writable(None, told.append)),
         blobs=Blobs(tmp_path / "blobs", KEY),
-        stopped=lambda: "store_readonly" if node.blobs.is_readonly else "",
-        wake=SimpleNamespace(commit=lambda *_: told.append(node.stopped())),
+        wake=SimpleNamespace(commit=lambda *_: told.append(node.blobs.is_readonly)),
     )
     looking = asyncio.create_task(Node._readonly(node))
     with readonly(os.getpid()):
@@ -227,4 +226,4 @@ async def test_a_node_whose_files_alone_lie_on_such_a_disk_says_so_until_it_take
         while len(told) < 2:
             await asyncio.sleep(0.01)
     looking.cancel()
-    assert told == ["store_readonly", ""]
+    assert told == [True, False]

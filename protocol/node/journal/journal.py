@@ -202,7 +202,7 @@ class Journal:
         try:
             yield
         except Refused as refused:
-            if refused.code == "store_readonly":
+            if refused.code == "store_readonly" and not isinstance(refused.__cause__, OSError):  # that one is of files beside it
                 self.writable.refused()
                 if self._writer.dialect.name == "postgresql":
                     await self._writer.dispose()

@@ -79,7 +79,8 @@ async def candidates_for(
     kind, first = case.type[:2] if case else "", found[:CADRES_SHOWN_MAX]
     if wanted.chosen not in {one.choice.person for one in first}:
         first = [*(one for one in ranked if one.choice.person == wanted.chosen), *first]
-    went = await node.reads.practised(actor, [one.choice.person for one in first], kind) if kind else {}
+    persons = [] if wanted.find else [one.choice.person for one in first]  # else each letter typed were a question of its own
+    went = await node.reads.practised(actor, persons, kind) if kind and persons else {}
     shown = [reasons(one, place, node, went.get(one.choice.person, 0), kind) for one in first]
     has_it = "这一项现在就在他手上"
     shown = [msgspec.structs.replace(one, why_not=has_it) if one.choice.person == now else one for one in shown]

@@ -44,7 +44,7 @@ async def put(node: Any, upload: UploadFile, what: str = "") -> Blob:
         raise Refused(refusal.code, field="files", **refusal.words) from refusal
 
 
-Taken = tuple[Blob, Blob | None]  # a file and its thumbnail, if one was made
+Taken = tuple[Blob, Blob | None, str | int]  # a file, its thumbnail, if one was made, and which of the form it is: see command_of
 
 
 async def taken(node: Any, actor: Actor, sent: Any, case: str = "", what: str = "") -> list[Taken]:
@@ -57,17 +57,15 @@ async def taken(node: Any, actor: Actor, sent: Any, case: str = "", what: str = 
         if (have := len(some) + len(carried)) > FILES_MAX:
             raise Refused("files_too_many", most=FILES_MAX, have=have)
         known = (await node.reads.case(actor, case)).blobs if case and some else ()
-        found = [await pieces.taken(node, actor, one, known) for one in some]
+        found: list[Taken] = [(*await pieces.taken(node, actor, one, known), one.sum) for one in some]
     except Refused as refusal:
         raise Refused(refusal.code, field="files", **refusal.words) from refusal
-    return [*found, *[(await put(node, upload, what), None) for upload in carried]]
+    return [*found, *[(await put(node, upload, what), None, n) for n, upload in enumerate(carried)]]
 
 
 async def attach(node: Any, actor: Actor, case: str, command: str, files: list[Taken], note: str = "") -> list[Any]:
     """One AddEvidence a file, with ids derived from the command that brought them. Returns the outcomes."""
-    evidence = [
-        AddEvidence(id=command_of(command, n), case=case, blob=blob, note=note, thumb=thumb) for n, (blob, thumb) in enumerate(files)
-    ]
+    evidence = [AddEvidence(id=command_of(command, which), case=case, blob=blob, note=note, thumb=thumb) for blob, thumb, which in files]
     return [await node.desk.submit(command, actor) for command in evidence]
 
 
@@ -86,7 +84,7 @@ async def add_files(request: Request, subject: FromPath[str]) -> Response[Any]:
         return refused(request, refusal)
     if wants_json(request):
         entries = [{"ledger": ledger, "origin": origin, "seq": seq} for o in outcomes for ledger, origin, seq in o.entries]
-        return twin({"case": subject, "addresses": [blob.address for blob, _ in files], "entries": entries}, 201)
+        return twin({"case": subject, "addresses": [blob.address for blob, _, _ in files], "entries": entries}, 201)
     if is_htmx(request):
         return Response("", headers={"HX-Redirect": f"/cases/{subject}#files"})
     return Response("", status_code=303, headers={"Location": f"/cases/{subject}#files"})

@@ -110,6 +110,8 @@ def trouble_of(node: Any) -> str:
     code = node.stopped() if hasattr(node, "stopped") else ""
     if code and code != "store_busy":
         return SENTENCES[code][1]
+    if getattr(getattr(node, "blobs", None), "is_readonly", False):
+        return SENTENCES["files_readonly"][1]
     if is_shut_out(node):
         return SENTENCES["shut_out"][1]
     restored = getattr(getattr(node, "gate", None), "restored", None)

@@ -37,6 +37,7 @@ async def health_of(node: Any) -> dict[str, Any]:
     failing = {
         f"store_{store}": store != "ok",
         "disk_full": room is not None and room.is_full,
+        "files_readonly": getattr(getattr(node, "blobs", None), "is_readonly", False),
         "reopening": stopped == "store_busy",
         stopped: stopped in ("node_revoked", "node_forked", "store_readonly"),
     }

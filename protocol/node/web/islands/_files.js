@@ -16,6 +16,7 @@ const address = ({ sum, size }) => `/uploads/${sum}?size=${size}`;
 function rowOf(input, name, gone) {
   const words = make("span", { className: "soft" }), drop = make("button", { type: "button", className: "plain", textContent: "去掉" }), row = make("li", {}, make("span", { className: "name", textContent: name }), words, drop);
   drop.addEventListener("click", () => { row.remove(); gone?.(); settle(input); });
+  row.addEventListener("thrown", () => gone?.());
   listOf(input).append(row);
   return { row, words };
 }
@@ -48,7 +49,7 @@ async function send(input, file, fits) {
   let answer;
   while (!stop.signal.aborted) {
     answer = await sendPieces(asked, bytes, shown, stop.signal);
-    if (answer && (answer.status === 507 || (answer.status < 500 && ![408, 429].includes(answer.status)))) break;
+    if (answer && (answer.status === 507 || (answer.status < 500 && (![408, 429].includes(answer.status) || answer.said?.code === "upload_too_many")))) break;
     words.textContent = "线断了，通了会从断的地方接着传…";
     await rest(AGAIN_MS);
   }
@@ -111,4 +112,8 @@ addEventListener("submit", (e) => {
   form.dataset.after = "";
   if (!form.querySelector("[data-waits]")) { const note = make("p", { className: "note", textContent: "附件还在传，传完自动保存。" }); note.dataset.waits = ""; note.setAttribute("role", "status"); form.append(note); }
 }, true);
-addEventListener("reset", (e) => { for (const list of e.target.querySelectorAll("[data-sent]")) list.replaceChildren(); });
+addEventListener("reset", ({ target }) => {
+  delete target.dataset.after;
+  for (const row of target.querySelectorAll("[data-sending]")) row.dispatchEvent(new Event("thrown"));
+  for (const list of target.querySelectorAll("[data-sent]")) list.replaceChildren();
+});
