@@ -194,7 +194,7 @@ async def test_a_disk_that_became_read_only_is_told_everywhere_and_the_same_form
         got = await clerk.http.post("/drafts", json=draft)
         assert (got.status_code, got.json()["code"]) == (507, "store_readonly"), got.text
         said = await clerk.http.get("/healthz")
-        assert (said.status_code, said.json()["why"], said.json()["store"]) == (503, ["store_readonly"], "readonly")
+        assert (said.status_code, said.json()["why"], said.json()["store"]) == (503, ["store_readonly", "files_readonly"], "readonly")
         for path, words in (("/today", READONLY), ("/link", READONLY), ("/link", "能写了会自动恢复</span>")):
             assert words in (await clerk.http.get(path, headers=HTML)).text, path
         assert (await clerk.case(saved["case"]))["code"] == saved["code"], "reading goes on"
