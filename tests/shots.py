@@ -46,12 +46,17 @@ class Camera:
         self.visited: set[str] = set()  # paths of what was photographed
         self.refusals = False  # pages that say no are being looked at: their status is no complaint
 
-    async def person(self, url: str, account: str, size: dict[str, int], **more: Any) -> "Page":
-        """Signs in as a person would."""
+    async def stranger(self, url: str, size: dict[str, int], **more: Any) -> "Page":
+        """Before the page that asks who it is."""
         context: BrowserContext = await self.browser.new_context(viewport=size, locale="zh-CN", timezone_id="Asia/Shanghai", **more)
         page = await context.new_page()
-        page.on("console", lambda m: m.type == "error" and self.complain(f"{page.url}: {m.text}"))
         await page.goto(f"{url}/sign-in")
+        return page
+
+    async def person(self, url: str, account: str, size: dict[str, int], **more: Any) -> "Page":
+        """Signs in as a person would."""
+        page = await self.stranger(url, size, **more)
+        page.on("console", lambda m: m.type == "error" and self.complain(f"{page.url}: {m.text}"))
         await page.fill("[name=name]", account)
         await page.fill("[name=password]", PASSWORD)
         await page.get_by_role("button", name="登录").click()
@@ -204,16 +209,14 @@ async def states(camera: Camera, village: "Page", demo: Demo) -> None:
     await village.keyboard.press("F1")
     await camera.take(village, "help")
     await village.keyboard.press("F1")
-    context = await camera.browser.new_context(viewport=DESK, locale="zh-CN", timezone_id="Asia/Shanghai")
-    stranger = await context.new_page()
-    await stranger.goto(url + "/sign-in")
+    stranger = await camera.stranger(url, DESK)
     await camera.take(stranger, "sign-in")
     await stranger.fill("#name", "wangfang")
     await stranger.fill("#password", "wrong-password")
     await stranger.keyboard.press("Enter")
     await stranger.locator("[role=alert]").wait_for()
     await camera.take(stranger, "sign-in-wrong")
-    await context.close()
+    await stranger.context.close()
 
 
 def _already(step: Any) -> Any:

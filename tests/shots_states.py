@@ -23,9 +23,7 @@ async def begins(camera: "Camera", demo: Demo) -> None:
     said = await yidi(demo, "gaoyu", "person", "hexiaolan", "--name", "何小兰", "--post", "clerk")
     once = re.search(r"一次性密码：(\S+?)（", said)
     assert once, said
-    context = await camera.browser.new_context(viewport=DESK, locale="zh-CN", timezone_id="Asia/Shanghai")
-    page = await context.new_page()
-    await page.goto(f"{url}/sign-in")
+    page = await camera.stranger(url, DESK)
     await page.fill("#name", "hexiaolan")
     await page.fill("#password", once[1])
     await page.keyboard.press("Enter")
@@ -36,7 +34,7 @@ async def begins(camera: "Camera", demo: Demo) -> None:
     await page.keyboard.press("Enter")
     await page.locator("#first-title").wait_for()
     await camera.take(page, "first-day")
-    await context.close()
+    await page.context.close()
 
 
 async def takes_long(camera: "Camera", demo: Demo, county: "Page") -> None:

@@ -104,9 +104,8 @@ class Desk:
         except Refused as refused:
             if refused.code not in ("store_busy", "store_readonly") or not self.journal.url.startswith("postgres"):
                 raise
-        return await self._submit(
-            command, actor, occurred_ms, offset_ms
-        )  # another program had the same command, or the same lanes; or another server leads
+        # another program had the same command, or the same lanes; or another server leads
+        return await self._submit(command, actor, occurred_ms, offset_ms)
 
     async def arrivals(self) -> list[Outcome]:
         """All that this node has to write by itself (`errands`). Call at start, after admissions and now and then.

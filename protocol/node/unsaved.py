@@ -92,13 +92,14 @@ class Unsaved:
 
     async def saved(self, person: str, drafts: list[Draft]) -> list[Draft]:
         """Those whose command was accepted; they are forgotten."""
-        commands = [one for draft in drafts if draft.command for one in _all_of(draft)]
-        if not commands:
+        owed = [(draft, _all_of(draft)) for draft in drafts if draft.command]
+        if not owed:
             return []
+        commands = [one for _, some in owed for one in some]
         async with self._journal.read() as c:
             rows = await fetch(c, f"select id from command where {among(c, 'id', 'ids')}", {"ids": bound(c, commands)})
         accepted = {row[0] for row in rows}
-        done = [draft for draft in drafts if draft.command and _all_of(draft) <= accepted]
+        done = [draft for draft, some in owed if some <= accepted]
         if done:
             await self._forget(person, done)
         return done

@@ -30,3 +30,13 @@ async def county(town: Town):
         node.start()
     await soon(lambda: all(node.has(hub, COMMON) for node in (t1, v1, v2)))
     return hub, t1, v1, v2
+
+
+@pytest.fixture
+async def whole(tmp_path: Path):
+    """A county in a folder: real servers, the hub; `join` brings more."""
+    from tests.link.test_whole_nodes import Whole
+
+    made = await Whole(tmp_path).start()
+    yield made
+    await made.stop()

@@ -11,9 +11,7 @@ from protocol.node.journal import branches
 from protocol.node.node import Node
 from protocol.problem import Refused
 from tests.link.kit import TOWN, V1
-from tests.link.test_whole_nodes import Whole, actor, dispute, equal, soon_equal, whole
-
-__all__ = ["whole"]
+from tests.link.test_whole_nodes import Whole, actor, dispute, equal, soon_equal
 
 
 async def beside(node: Node) -> list[bytes]:

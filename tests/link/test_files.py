@@ -17,19 +17,10 @@ from protocol.problem import Refused
 from tests.link.kit import HUB, N1, T1, TOWN, V1, Town, origin, soon
 from tests.link.proxy import Proxy
 from tests.link.test_pump import Blobs
-from tests.link.test_whole_nodes import Whole, actor, dispute, new_id, soon_equal
+from tests.link.test_whole_nodes import actor, dispute, new_id, soon_equal
 
 PHOTO = b"\xff\xd8\xff" + os.urandom(900_000)
 SMALL = b"\xff\xd8\xff" + os.urandom(9_000)
-
-
-@pytest.fixture
-async def whole(tmp_path):
-    made = await Whole(tmp_path).start()
-    try:
-        yield made
-    finally:
-        await made.stop()
 
 
 async def added(node, case: str, plain: bytes = PHOTO):

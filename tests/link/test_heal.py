@@ -22,13 +22,6 @@ from tests.link.kit import TOWN, V1, soon
 from tests.link.test_whole_nodes import Whole, actor, dispute, new_id, soon_equal
 
 
-@pytest.fixture
-async def whole(tmp_path: Path):
-    made = await Whole(tmp_path).start()
-    yield made
-    await made.stop()
-
-
 async def stopped(whole: Whole, node: Node) -> Path:
     await node.close()
     whole.nodes.remove(node)

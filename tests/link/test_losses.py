@@ -1,9 +1,6 @@
 """A computer is gone for good: what it once said it had and nobody holds is named by ledger and number, at the county and at the new computer."""
 
 import asyncio
-from pathlib import Path
-
-import pytest
 
 from edge.enrol import enrol
 from protocol import batch as batches
@@ -12,14 +9,7 @@ from protocol.node.config import Config
 from protocol.node.losses import Gap, losses
 from protocol.node.node import Node
 from tests.link.kit import TOWN, V1
-from tests.link.test_whole_nodes import Whole, actor, dispute, soon_equal
-
-
-@pytest.fixture
-async def whole(tmp_path: Path):
-    made = await Whole(tmp_path).start()
-    yield made
-    await made.stop()
+from tests.link.test_whole_nodes import actor, dispute, soon_equal
 
 
 def goes_silent(node: Node) -> None:

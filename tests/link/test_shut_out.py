@@ -1,22 +1,9 @@
 """A computer that was put out and cut off before it heard of it: its pages say so, and take a new code. When it is let in again nothing is said."""
 
-from pathlib import Path
-
-import pytest
-
 from edge.web import pages
 from protocol.node.node import now_ms
 from tests.link.kit import V1, soon
 from tests.link.test_stick_pages import JSON, at
-from tests.link.test_whole_nodes import Whole
-
-
-@pytest.fixture
-async def whole(tmp_path: Path):
-    made = await Whole(tmp_path).start()
-    yield made
-    await made.stop()
-
 
 SAID = "县里不再接受这台电脑的连接"
 

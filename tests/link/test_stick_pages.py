@@ -2,10 +2,8 @@
 
 import asyncio
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import httpx
-import pytest
 
 from edge.web.pages import edge_app
 from hub.web.pages import app as hub_app
@@ -21,13 +19,6 @@ from tests.link.test_whole_nodes import Whole, actor, dispute, new_id
 
 JSON = {"Accept": "application/json"}
 PASSWORD = "diao-jie-2026"
-
-
-@pytest.fixture
-async def whole(tmp_path: Path):
-    made = await Whole(tmp_path).start()
-    yield made
-    await made.stop()
 
 
 @asynccontextmanager

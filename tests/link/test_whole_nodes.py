@@ -114,13 +114,6 @@ class Whole:
                 await server.stop()
 
 
-@pytest.fixture
-async def whole(tmp_path: Path):
-    made = await Whole(tmp_path).start()
-    yield made
-    await made.stop()
-
-
 def actor(node: Node, kind: str) -> Actor:
     return Actor(entry.derive(node.office, "someone"), f"{kind}.0000000b", node.office, node.tables().post_powers(kind), "办事员")
 

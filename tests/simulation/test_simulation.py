@@ -52,8 +52,7 @@ REPLAY = "import sys, json; from tests.simulation import command; print(json.dum
 def test_whatever_goes_wrong_the_county_is_one_again_and_nothing_acknowledged_is_lost() -> None:
     counts: Counter[str] = Counter()
     broken = {}
-    known = command.corpus()
-    for seed, wrong, some, _ in command.results(list(dict.fromkeys([*known, *range(FIRST, FIRST + SEEDS)]))[:SEEDS]):
+    for seed, wrong, some, _ in command.results(list(dict.fromkeys([*command.corpus(), *range(FIRST, FIRST + SEEDS)]))[:SEEDS]):
         counts.update(some)
         if wrong:
             broken[seed] = wrong

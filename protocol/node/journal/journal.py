@@ -219,9 +219,10 @@ class Journal:
 
     def _note(self, w: Writing) -> None:
         """Of commits between which nobody else wrote into a lane: from the first to the last of them. Whoever takes note deletes it."""
-        if w.moved():
+        moved = w.moved()
+        if moved:
             self.writable.is_readonly = False
-        for lane, (before, after) in w.moved().items():
+        for lane, (before, after) in moved.items():
             earlier = self.wrote.get(lane)
             self.wrote[lane] = (earlier[0] if earlier and earlier[1] == before else before, after)
 

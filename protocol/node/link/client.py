@@ -40,8 +40,7 @@ Heard = Callable[[Msg], Awaitable[None]]
 class LinkState(msgspec.Struct, frozen=True):
     """server: host:port · closed: the server ended it for good, revoked for example.
 
-    refusals: subjects the server refused us, newest last, in its words · trouble: the last error of the connection, "" while it is up ·
-    shut_out: since the last connection the server said that it takes this node no more.
+    refusals: subjects the server refused us, newest last, in its words · trouble: the last error of the connection, "" while it is up.
     """
 
     connected: bool
@@ -50,7 +49,6 @@ class LinkState(msgspec.Struct, frozen=True):
     reconnects: int
     refusals: tuple[str, ...]
     trouble: str
-    shut_out: bool = False
 
 
 class _Client(Client):
@@ -77,7 +75,7 @@ class Link:
         self._gone = asyncio.get_running_loop().create_future()  # done when the connection is lost
         self._refusals: deque[str] = deque(maxlen=REFUSALS_MAX)
         self._reconnects, self._closed, self._trouble = 0, False, ""
-        self.is_shut_out = False
+        self.is_shut_out = False  # since the last connection the server said that it takes this node no more
 
     @property
     def is_connected(self) -> bool:
@@ -85,9 +83,7 @@ class Link:
 
     def state(self) -> LinkState:
         trouble = "" if self.is_connected else self._trouble
-        return LinkState(
-            self.is_connected, self._server() or "", self._closed, self._reconnects, tuple(self._refusals), trouble, self.is_shut_out
-        )
+        return LinkState(self.is_connected, self._server() or "", self._closed, self._reconnects, tuple(self._refusals), trouble)
 
     def on_connect(self, greeted: Callable[[], None]) -> None:
         """Called after each connection and reconnection, also to another server. Must not block."""

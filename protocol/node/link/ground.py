@@ -21,7 +21,7 @@ from protocol.node import log
 from protocol.node.link.client import Heard, Link
 from protocol.node.link.parts import Admission, Blobs, Head, Journal, Signs, Wake
 from protocol.node.link.peers import Peers
-from protocol.problem import Refused
+from protocol.problem import OWN_STORE, Refused
 
 AGAIN_S = 1.0
 KEEPS_S = 0.05  # between two writes of receipts: each waits for the disk, and saves wait for their turn behind it
@@ -164,7 +164,9 @@ class Ground:
         self._own[ledger] = (self.clock(), wire)
 
     def quarantine(self, node: str, ledger: str, origin: str, refused: Refused, sample: bytes | None = None) -> None:
-        """Counts a refused batch or Have, one row a kind."""
+        """Counts a refused batch or Have, one row a kind. Trouble of our own store is nobody else's fault: the next Have shows what we lack."""
+        if refused.code in OWN_STORE:
+            return
         refused.sentence = _printable(refused.sentence, 300)  # it may quote what a stranger sent
         key = (_printable(node, 80), _printable(ledger, 80), _printable(origin, 80), refused.code)
         if key not in self._refusals and len(self._refusals) >= KEEP_MAX:

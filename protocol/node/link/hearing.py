@@ -70,8 +70,7 @@ class Hearing:
                     raise Refused("lane_foreign", ledger=got.ledger)
                 await self._admit(got, speaker, msg.data)
             except Refused as refused:
-                if refused.code not in OWN_STORE:  # ours is nobody else's fault; the next Have shows what we lack
-                    ground.quarantine(speaker, ledger, "", refused, msg.data)
+                ground.quarantine(speaker, ledger, "", refused, msg.data)
             except Exception as error:
                 ground.quarantine(speaker, ledger, "", Refused("batch_malformed", why=type(error).__name__), msg.data)
                 raise
@@ -110,8 +109,7 @@ class Hearing:
                 return
             await self._weigh(got, msg.data)
         except Refused as refused:
-            if refused.code not in OWN_STORE:
-                ground.quarantine(speaker, ledger, "", refused, msg.data)
+            ground.quarantine(speaker, ledger, "", refused, msg.data)
 
     def _own_voice(self, got: Have, wire: bytes) -> None:
         """Somebody speaks with our key, and it is not this program: a copy that lives. What an earlier life of ours said came long ago."""

@@ -47,7 +47,12 @@ class Choices(msgspec.Struct, frozen=True):
         """What visits/_cadres.html shows."""
         listed = min(self.total, CADRES_SHOWN_MAX)
         said = {"cadres": self.shown, "cadres_total": self.total, "cadres_listed": listed, "cadres_able": self.able}
-        return said | {"find": find, "may_find": bool(find) or self.everybody > FIND_FROM, "find_chars_max": FIND_CHARS_MAX}
+        return said | find_context(find, self.everybody)
+
+
+def find_context(find: str, everybody: int) -> dict[str, Any]:
+    """The field that finds among them, where there are many."""
+    return {"find": find, "may_find": bool(find) or everybody > FIND_FROM, "find_chars_max": FIND_CHARS_MAX}
 
 
 class Wanted(msgspec.Struct, frozen=True):

@@ -100,6 +100,10 @@ async def shell(request: Request) -> dict[str, Any]:
     return {"counts": counts, "link": link, "posts": posts, "path": request.url.path, "trouble": trouble_of(node)}
 
 
+def are_files_readonly(node: Any) -> bool:
+    return getattr(getattr(node, "blobs", None), "is_readonly", False)
+
+
 def is_shut_out(node: Any) -> bool:
     """Claims that the servers take this node no more, though it heard nothing of being put out."""
     return getattr(getattr(node, "pump", None), "is_shut_out", False)
@@ -110,7 +114,7 @@ def trouble_of(node: Any) -> str:
     code = node.stopped() if hasattr(node, "stopped") else ""
     if code and code != "store_busy":
         return SENTENCES[code][1]
-    if getattr(getattr(node, "blobs", None), "is_readonly", False):
+    if are_files_readonly(node):
         return SENTENCES["files_readonly"][1]
     if is_shut_out(node):
         return SENTENCES["shut_out"][1]

@@ -18,7 +18,7 @@ from litestar import Request, Response, get, post
 from protocol.case import TASK_STATUS_NAMES, Task
 from protocol.entry import derive
 from protocol.node.web import forms
-from protocol.node.web.dispatching import ALL, FIND_CHARS_MAX, FIND_FROM, Reasons, Wanted, times_offered, wanted_of
+from protocol.node.web.dispatching import ALL, Reasons, Wanted, find_context, times_offered, wanted_of
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
 from protocol.node.web.task_steps import DEFAULTS, KEPT, UNREAD, Unfilled, candidates_of, due_of, reassign
 from protocol.node.web.tracks import Track, track, tracks
@@ -143,9 +143,7 @@ async def choose(request: Request) -> Response[Any]:
         "of": person,
         "again": again,
         "total": total,
-        "find": wanted.find,
-        "may_find": bool(wanted.find) or len(people) > FIND_FROM,
-        "find_chars_max": FIND_CHARS_MAX,
+        **find_context(wanted.find, len(people)),
     }
     return await page(request, "visits/reassign.html", status=422 if wrong else 200, name=name, whom=whom, chosen=chosen, **context)
 

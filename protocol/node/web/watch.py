@@ -19,7 +19,7 @@ from protocol.node.blobs import MEGABYTE
 from protocol.node.room import room_of
 from protocol.node.version import VERSION
 from protocol.node.web.link import behind_of
-from protocol.node.web.page import KEPT_NOWHERE, node_of, twin
+from protocol.node.web.page import KEPT_NOWHERE, are_files_readonly, node_of, twin
 from protocol.problem import Refused
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ async def health_of(node: Any) -> dict[str, Any]:
     failing = {
         f"store_{store}": store != "ok",
         "disk_full": room is not None and room.is_full,
-        "files_readonly": getattr(getattr(node, "blobs", None), "is_readonly", False),
+        "files_readonly": are_files_readonly(node),
         "reopening": stopped == "store_busy",
         stopped: stopped in ("node_revoked", "node_forked", "store_readonly"),
     }

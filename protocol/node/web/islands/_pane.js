@@ -1,8 +1,8 @@
 // A pane that somebody asked for: after a second it says that it waits, after ten one may stop. Where no answer came, or a fault, it says so and can be
 // asked again; what stood in it stays. It waits for what was asked last alone. Where the cursor was in these words it goes back to what was pressed.
 import { make } from "./_make.js";
+import { SAID_MS, STOP_MS } from "./_saving.js";
 
-const SAID_MS = 1_000, STOP_MS = 10_000;
 const last = new WeakMap(); // pane → what was asked for it last: ctx of htmx, with box: where it is said, and timers: while it is waited for
 
 function over(ctx) {

@@ -3,7 +3,7 @@
 // nothing of it can be changed: what came too late to be sent would be gone with the saved form. The cursor stays where it is.
 import { make } from "./_make.js";
 
-const SAID_MS = 1_000, STOP_MS = 10_000;
+export const SAID_MS = 1_000, STOP_MS = 10_000;
 const going = new Map(); // form → {button, before, box, timers, leaves: the browser itself sends it}
 const submits = (form) => form.querySelector("button.main") ?? form.querySelector("button:not([type=button], [type=reset])");
 
