@@ -13,6 +13,8 @@ from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 
 pytestmark = needs_chromium
+FAULTY_ONCE = """() => { const real = fetch; window.fetch = (to, how) => { if (!String(to).includes("word=")) return real(to, how);
+  window.fetch = real; return Promise.resolve(new Response("<h1>坏了</h1>", { status: 502 })); }; }"""  # of a browser's own the console would tell
 SIZES = [(DESK, ""), (PHONE, "-390")]
 
 
@@ -49,10 +51,20 @@ def test_an_opinion_is_written_and_marked_and_words_are_erased(rig: Served, open
     expect(page.locator("#timeline li.apart")).to_have_count(2)
     expect(page.locator("#timeline li.apart").last).to_contain_text("村里看不到")
     page.get_by_role("link", name="依法删除正文").click()
-    page.fill("#word", "叶根土")
-    page.get_by_role("button", name="勾上", exact=True).click()
-    expect(page.locator("[name=item]:checked")).to_have_count(2)
     page.select_option("#ground", index=1)
+    page.locator("[name=item]").last.check()
+    page.fill("#word", "叶根土")
+    page.evaluate(FAULTY_ONCE)
+    page.get_by_role("button", name="勾上", exact=True).click()
+    expect(page.get_by_role("alert")).to_have_text("没有查成，请再试一次；还不行请告诉管理员。")
+    look(page, f"erase-not-found{end}")
+    page.get_by_role("button", name="勾上", exact=True).click()
+    expect(page.get_by_role("status").filter(has_text="写着“叶根土”的有 2 条")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(page.locator("[name=item]:checked")).to_have_count(3)
+    assert page.url.endswith("/erase"), "the name of somebody who is to be erased is in no address, so in no history"
+    page.locator("[name=item]").last.uncheck()
+    assert page.input_value("#ground") != "", "what was chosen before stands"
     page.fill("#erase-replacement", "当事人要求删除，纠纷已办结。")
     page.check("#sure")
     look(page, f"erase{end}")

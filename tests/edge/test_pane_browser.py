@@ -13,6 +13,9 @@ from tests.kit.machine import needs_chromium
 pytestmark = needs_chromium
 nodes = nodes_of("village", "town")
 DRAWN = "addEventListener('htmx:after:swap', ({ detail: { ctx } }) => { if (ctx.sourceElement.id === 'live') window.drawn = true; })"
+OPENED = (
+    "() => addEventListener('htmx:after:swap', ({ detail: { ctx } }) => { if (ctx.sourceElement.id !== 'live') window.opened = true; })"
+)
 FAULTY = """() => { const real = fetch; window.fetch = (to, how) => String(to).endsWith("/peek")
   ? Promise.resolve(new Response("<h1>坏了</h1>", { status: 502 })) : real(to, how); }"""  # of a browser's own the console would tell
 
@@ -92,6 +95,20 @@ def test_what_was_asked_last_stands_in_the_pane(inbox: Page):
     asked[1].continue_()
     expect(pane).to_contain_text(second.inner_text())
     expect(pane.get_by_role("status")).to_have_count(0)
+
+
+def test_a_pane_that_comes_late_leaves_the_cursor_with_whoever_writes_by_then(inbox: Page):
+    asked, pane, search = held(inbox), inbox.locator("#peek"), inbox.locator("#search")
+    row = inbox.locator("#rows [data-row]").first
+    row.click()
+    expect(row).to_be_focused()
+    search.press_sequentially("田")
+    inbox.evaluate(OPENED)
+    asked[0].continue_()
+    inbox.wait_for_function("() => window.opened")
+    expect(pane).to_contain_text(row.inner_text())
+    expect(search).to_be_focused()
+    expect(search).to_have_value("田")
 
 
 def test_what_did_not_come_says_so_and_is_asked_again(inbox: Page):

@@ -12,6 +12,9 @@ from tests.kit.browser import DESK, PHONE, look
 from tests.kit.machine import needs_chromium
 
 pytestmark = needs_chromium
+OPENED = (
+    "() => addEventListener('htmx:after:swap', ({ detail: { ctx } }) => { if (ctx.sourceElement.id !== 'live') window.opened = true; })"
+)
 
 
 @pytest.fixture
@@ -82,3 +85,22 @@ def test_a_slip_and_the_cadres_of_another_place_are_asked_for_again(county, open
         told.get_by_role("button", name="再试一次").click()
     expect(told).to_have_count(0)
     expect(place).to_be_focused()
+
+
+def test_a_pane_that_comes_late_leaves_the_cursor_with_whoever_writes_by_then(county, open_page):
+    url, _, _ = county
+    board, asked = opened(open_page, url), []
+
+    def hold(route: Route) -> None:
+        asked.append(route)
+
+    board.route("**/dispatch", hold)
+    board.get_by_label("派单：田埂地界").click()
+    search = board.locator("#search")
+    search.press_sequentially("田")
+    board.evaluate(OPENED)
+    asked[0].continue_()
+    board.wait_for_function("() => window.opened")
+    expect(board.locator("#dispatch").get_by_label("去哪里")).to_be_visible()
+    expect(search).to_be_focused()
+    expect(search).to_have_value("田")

@@ -29,14 +29,15 @@ addEventListener("keydown", (e) => {
   act(at);
 });
 
-// The pane: what was opened is gone to, Esc goes back to where it was opened.
+// The pane: what was opened is gone to, but not from where somebody writes by then (as htmx does with autofocus); Esc goes back to where it was opened.
 let opener = null;
 addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   const pane = one("#dispatch");
   if (ctx?.target !== pane || ctx.sourceElement?.closest("#dispatch")) return;
   opener = ctx.sourceElement;
+  if (typing(document.activeElement)) return;
   pane.scrollIntoView({ block: "nearest" });
-  (one("[autofocus]", pane) ?? one("input:not([type=hidden]):not(:disabled), select, button", pane))?.focus({ preventScroll: true });
+  (one("[data-start]", pane) ?? one("input:not([type=hidden]):not(:disabled), select, button", pane))?.focus({ preventScroll: true });
 });
 addEventListener("keydown", (e) => {
   if (e.key !== "Escape" || e.isComposing || one("dialog[open]") || !e.target.closest?.("#dispatch") || !opener) return;

@@ -70,7 +70,7 @@ export function watch(unsure) {
   });
   addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
     const form = ctx.sourceElement;
-    if (form?.matches?.("form[hx-post]")) begin(form, submits(form), () => { ctx.request.abort(); unsure(form); });
+    if (form?.matches?.("form[hx-post], form[hx-get]")) begin(form, submits(form), () => { ctx.request.abort(); unsure(form); });
   });
   for (const name of ["htmx:after:request", "htmx:finally:request"]) addEventListener(name, ({ detail: { ctx } }) => over(ctx?.sourceElement));
   addEventListener("htmx:error", ({ detail: { ctx } }) => { if (ctx?.sourceElement?.matches?.("form:not([data-guard])") && !ctx.response) unsure(ctx.sourceElement); });

@@ -31,6 +31,7 @@ const strip = one("#nav"); // on a phone it is one line that scrolls: where one 
 if (strip && strip.scrollWidth > strip.clientWidth) strip.scrollLeft = (one("[aria-current]", strip)?.offsetLeft ?? 0) - strip.clientWidth / 3;
 
 // ── what is being typed is never redrawn ──
+const asks = (element) => element?.matches?.("form[hx-get]"); // a question, which changes nothing
 const GUARDED = "form[data-dirty], form[data-busy]";
 const turn = (root) => root && one("[data-turn]", root)?.dataset.turn;
 addEventListener("input", (e) => { const form = e.target.type !== "search" && e.target.closest?.("form[data-guard]"); if (form) { form.dataset.dirty = ""; keep(form, sealedChosen(form)); } });
@@ -48,6 +49,7 @@ addEventListener("htmx:before:swap", (e) => {
   const { ctx, tasks } = e.detail;
   if (ctx?.sourceElement?.matches?.("[data-aside]") && (ctx.response?.status !== 200 // the save itself will say it
     || !ctx.request.action.includes(one("[data-found] :checked")?.value ?? ""))) return e.preventDefault(); // chosen since: the list stays under that hand
+  if (asks(ctx?.sourceElement) && ctx.response?.status !== 200) return e.preventDefault(), unsure(ctx.sourceElement);
   if (!live(ctx?.sourceElement)) return;
   stood = rows();
   for (let i = tasks.length - 1; i >= 0; i--) {
@@ -82,12 +84,13 @@ addEventListener("beforeunload", (e) => {
   setTimeout(stayed);
 });
 
-// ── the pane beside a list: Enter goes into it, Esc back to the row ──
+// ── the pane beside a list: Enter goes into it, Esc back to the row. One that comes late does not take the cursor from whoever writes elsewhere by then ──
 let opener = null;
 addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   const pane = one("#peek");
   if (ctx?.target !== pane || !ctx.sourceElement?.matches("[data-row]")) return;
   opener = ctx.sourceElement;
+  if (typing(document.activeElement)) return;
   pane.focus({ preventScroll: true });
   pane.scrollIntoView({ block: "nearest" });
   pane.scrollTop = 0;
@@ -105,8 +108,10 @@ const notice = (form, kind, words) => {
 const UNSURE = "没有等到本机程序的回答，不知道存下没有。您写的还在，请再点一次保存，不会存成两份；存好以后再改。存下了的，在“纠纷”里也找得到。";
 const AWAY = "没有等到回答，不知道做成没有。就在这一页上再点一次，不会做两遍。";
 const AGAIN = "没有等到回答，不知道做成没有。先刷新这一页看看，没有做成再点一次。";
+const ASKED = "没有查成，请再试一次；还不行请告诉管理员。";
 const ASKS = "还没有记下：写好了，点按钮才算。";
 const unsure = (form) => { // nobody knows whether it was saved: the same is sent again under the same command, so it is one
+  if (asks(form)) return notice(form, "problem", ASKED);
   if (!form.matches("[data-guard]")) return notice(form, "problem", form.elements.namedItem("command_id") ? AWAY : AGAIN);
   lock(form, true);
   keep(form);
@@ -118,6 +123,7 @@ const formOf = (e) => {
   const source = e.detail?.ctx?.sourceElement ?? e.target;
   return source?.matches?.("form[data-guard]") ? source : null; // what something in a form asks sends nothing of it
 };
+addEventListener("htmx:before:request", ({ detail: { ctx: { sourceElement } } }) => { if (asks(sourceElement)) one("[data-notice]", sourceElement)?.remove(); });
 addEventListener("htmx:before:request", (e) => { const form = formOf(e); if (form) { form.dataset.busy = ""; one("[data-notice]", form)?.remove(); one("#said")?.replaceChildren(); } });
 addEventListener("htmx:after:request", (e) => {
   const form = formOf(e), status = e.detail.ctx?.response?.status;
