@@ -14,7 +14,7 @@ SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "place_ended": (422, "{place}已经并入{into}，新的纠纷请登记到{into}。"),
     "case_unknown": (404, "没有这件纠纷，或者不在您能看的范围内。"),
     "task_unknown": (404, "没有这项任务，或者不是派给您的。"),
-    "page_unknown": (404, "没有这一页。请从上面的菜单再找一次。"),
+    "page_unknown": (404, "没有这一页，地址可能写错了。请回到首页再找。"),
     "sign_in_needed": (401, "请先登录。"),
     "page_of_another": (
         409,
