@@ -122,8 +122,9 @@ class Disk:
             torn = writer.is_writing_tail and not kept and self.chance.random() < 0.5
             self.counts["tail kept" if kept else "tail torn" if torn else "transaction lost"] += 1
             _end(self.connection, kept)
-        if power and self.lies and self._unsynced:
-            back = list(self._unsynced)[self.chance.randrange(len(self._unsynced))]
+        images = [image for image in self._unsynced if image]  # without one from before the tables were made: no node was there yet
+        if power and self.lies and images:
+            back = images[self.chance.randrange(len(images))]
             self.connection = _connect(back)
             self.counts["unsynced lost"] += 1
         self._readers.clear()
