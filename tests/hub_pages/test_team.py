@@ -2,7 +2,7 @@
 
 from urllib.parse import urlencode
 
-from protocol.commands import LogDispute, Party
+from protocol.commands import ArriveTask, LogDispute, Party, ReportTask
 from protocol.node.web import team
 from protocol.node.web.team import PAIRS_MAX
 from protocol.problem import Refused
@@ -46,6 +46,24 @@ async def test_together_everybody_gets_a_task_for_every_visit(hub: Hub):
     assert len(made["plan"]) == 6
     await hub.post("/visits/team", form(made))
     assert len((await hub.get("/tasks"))["tasks"]) == 6
+
+
+async def test_who_knows_most_of_them_comes_first_then_who_is_near_and_each_says_why(hub: Hub):
+    asked = urlencode([("case", hub.cases[title]) for title in TITLES])
+    before = {one["name"]: one for one in (await hub.get(f"/visits/team?{asked}"))["people"]}
+    assert (before["周敏"]["near"], before["陈立新"]["near"]) == (2, 0), "the third lies in another township"
+    assert next(iter(before)) == "周敏", "of those who know nobody whoever is nearest"
+    assert not any(one["known"] or one["skill"] for one in before.values())
+    subject, who = await hub.send(), hub.as_cadre()
+    await hub.root.say(ArriveTask(id=new_id(), task=subject), who)
+    await hub.root.say(ReportTask(id=new_id(), task=subject, result="eased", words="坐下来谈过一次。"), who)
+    first, second, *_ = (await hub.get(f"/visits/team?{asked}"))["people"]
+    assert (first["name"], first["known"], first["skill"]) == ("陈立新", 1, "这几类的去过 1 件")
+    assert second["name"] == "周敏"
+    page = (await hub.client.get(f"/visits/team?{asked}")).text
+    assert "来过或见过当事人的有 1 件" in page and "同乡镇的有 2 件" in page and "这几类的去过 1 件" in page
+    alone = (await hub.client.get(f"/visits/team?case={hub.cases[TITLES[0]]}")).text
+    assert "来过这件 1 次，最近今天" in alone and "邻里类去过 1 件" in alone and "同在" in alone
 
 
 async def test_what_is_ticked_beyond_the_most_is_said(hub: Hub, monkeypatch):

@@ -8,6 +8,7 @@ What is confirmed is the list itself, not the choice behind it, so that nothing 
 of each command derives from the form's, its case and its cadre: the same form sent again after a fault sends only what is missing.
 """
 
+from collections import Counter
 from typing import Any, Final
 
 import msgspec
@@ -19,7 +20,7 @@ from protocol.commands import AssignTask
 from protocol.entry import derive
 from protocol.node import candidates
 from protocol.node.web import forms
-from protocol.node.web.dispatching import Reasons, reasons
+from protocol.node.web.dispatching import CADRES_SHOWN_MAX, Reasons, reasons
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
 from protocol.node.web.sharing import SUMMARY_CHARS, contacts_of
 from protocol.node.web.words import WEEKDAYS
@@ -41,10 +42,14 @@ class Visit(msgspec.Struct, frozen=True):
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A cadre who can be chosen. able: to how many of the visits he may go."""
+    """A cadre who can be chosen. able: to how many of the visits he may go · known, near: to how many of those he was before or met a party
+    elsewhere, and how many lie in his own township · skill: to how many cases of the kinds that these are of he went, in words."""
 
     reasons: Reasons
     able: int
+    known: int
+    near: int
+    skill: str
     chosen: bool
 
 
@@ -91,17 +96,31 @@ async def visits_of(request: Request, cases: list[str]) -> list[Visit]:
     return made
 
 
-def members(visits: list[Visit], chosen: list[str], node: Any) -> list[Member]:
-    """Who may go to most of them first; then as for the first of the visits."""
+async def members(request: Request, visits: list[Visit], chosen: list[str]) -> list[Member]:
+    """Who may go to most of them first, of those whoever knows most and is nearest to most; then as for the first of the visits."""
     found: dict[str, list[candidates.Candidate]] = {}
     for visit in visits:
         for one in visit.ranked:
             found.setdefault(one.choice.person, []).append(one)
-    made = [
-        Member(reasons(some[0], visits[0].case.ledger, node), sum(one.may for one in some), person in chosen)
-        for person, some in found.items()
-    ]
-    return sorted(made, key=lambda member: -member.able)
+    node, place, skills = node_of(request), visits[0].case.ledger, await _skills(request, visits, list(found))
+    made = []
+    for person, some in found.items():
+        able = [one for one in some if one.may]
+        known = sum(1 for one in able if one.past.here or one.past.met)
+        near = sum(1 for one in able if one.distance < candidates.FAR)
+        made.append(Member(reasons(some[0], place, node), len(able), known, near, skills.get(person, ""), person in chosen))
+    return sorted(made, key=lambda member: (-member.able, -member.known, -member.near))
+
+
+async def _skills(request: Request, visits: list[Visit], persons: list[str]) -> dict[str, str]:
+    """person → to how many cases of these kinds he went, in words; of the first that are offered, whoever went to one."""
+    node, went = node_of(request), Counter[str]()
+    kinds = sorted({visit.case.type[:2] for visit in visits if visit.case.type})
+    for kind in kinds if persons else ():
+        went.update(await node.reads.practised(actor_of(request), persons[:CADRES_SHOWN_MAX], kind))
+    if len(kinds) == 1:
+        return {person: f"{node.tables().type_name(kinds[0])}类去过 {cases} 件" for person, cases in went.items()}
+    return {person: f"这几类的去过 {cases} 件" for person, cases in went.items()}
 
 
 def planned(visits: list[Visit], chosen: list[str], split: str) -> list[Pair]:
@@ -130,7 +149,7 @@ async def team(request: Request) -> Response[Any]:
     chosen, split = asked.getall("cadre", []), asked.get("split", "each")
     by = asked.get("by", "") if asked.get("by", "") in dict(days) else days[min(1, len(days) - 1)][0]
     is_plan = bool(asked.get("plan")) and bool(visits)
-    people = members(visits, chosen, node) if visits else []
+    people = await members(request, visits, chosen) if visits else []
     known = [member.reasons.choice.person for member in people if member.chosen]
     pairs = planned(visits, known, split) if is_plan else []
     wrong = {"cadre": "请至少选一位干部。"} if is_plan and not known else {}
@@ -146,8 +165,14 @@ async def team(request: Request) -> Response[Any]:
     beyond = max(len(set(asked.getall("case", []))) - CASES_MAX, 0)
     context |= {"pairs": [] if wrong else pairs, "day": dict(days)[by], "beyond": beyond, "most": CASES_MAX}
     if wants_json(request):
-        return twin({"plan": [] if wrong else [_as_twin(pair) for pair in pairs], "wrong": wrong, "days": days}, 422 if wrong else 200)
+        told = {"plan": [] if wrong else [_as_twin(pair) for pair in pairs], "wrong": wrong, "days": days}
+        return twin(told | {"people": [_member_twin(member) for member in people]}, 422 if wrong else 200)
     return await page(request, "visits/team.html", status=422 if wrong else 200, **context)
+
+
+def _member_twin(member: Member) -> dict[str, Any]:
+    said = {name: getattr(member, name) for name in ("able", "known", "near", "skill")}
+    return said | {"person": member.reasons.choice.person, "name": member.reasons.choice.name}
 
 
 def _as_twin(pair: Pair) -> dict[str, Any]:
