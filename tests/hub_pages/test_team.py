@@ -61,7 +61,7 @@ async def test_who_knows_most_of_them_comes_first_then_who_is_near_and_each_says
     assert (first["name"], first["known"], first["skill"]) == ("陈立新", 1, "这几类的去过 1 件")
     assert second["name"] == "周敏"
     page = (await hub.client.get(f"/visits/team?{asked}")).text
-    assert "来过或见过当事人的有 1 件" in page and "同乡镇的有 2 件" in page and "这几类的去过 1 件" in page
+    assert "来过或见过当事人的有 1 件" in page and "离得近的有 2 件" in page and "这几类的去过 1 件" in page
     alone = (await hub.client.get(f"/visits/team?case={hub.cases[TITLES[0]]}")).text
     assert "来过这件 1 次，最近今天" in alone and "邻里类去过 1 件" in alone and "同在" in alone
 

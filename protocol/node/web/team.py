@@ -43,7 +43,7 @@ class Visit(msgspec.Struct, frozen=True):
 
 class Member(msgspec.Struct, frozen=True):
     """A cadre who can be chosen. able: to how many of the visits he may go · known, near: to how many of those he was before or met a party
-    elsewhere, and how many lie in his own township · skill: to how many cases of the kinds that these are of he went, in words."""
+    elsewhere, and how many lie near him · skill: to how many cases of the kinds that these are of he went, in words."""
 
     reasons: Reasons
     able: int
