@@ -78,6 +78,7 @@ INDICES: Final = (
     f"create index if not exists case_handled on case_row (handler, holder) where {_IS_HANDLED}",
     "create index if not exists case_offered on case_row (offer_to, offer_ms, subject, ledger)",  # a township is offered thousands a year
     "create index if not exists case_arriving on case_row (offer_to) where offer_to > '' and arrived_ms is null",  # looked for after each commit
+    "create index if not exists case_came_down on case_row (offer_to, subject, ledger, predecessor, term) where offer_kind = 'hand_down'",
     "create index if not exists case_urged on case_row (holder, urged_ms, subject, ledger, handler) where urged_ms is not null",
     "create index if not exists case_status on case_row (status, ledger, subject)",  # these three to count, and to look hits up
     "create index if not exists case_type on case_row (type, ledger, subject)",

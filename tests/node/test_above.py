@@ -118,6 +118,9 @@ async def test_what_is_offered_is_found_along_its_index(tmp_path):
         for sql in asked:
             plan = " ".join(str(row) for row in await named(c, f"explain query plan {sql}", {}))
             assert "COVERING INDEX case_offered" in plan and "TEMP B-TREE" not in plan
+        condition, values = listing.view("came_down", village.actor(), 0, ("1 = 1", {}))
+        plan = " ".join(str(row) for row in await named(c, f"explain query plan select count(*) from case_row where {condition}", values))
+        assert "COVERING INDEX case_came_down" in plan, "each page counts them"
     await county.close()
 
 
