@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 README = ("village-offline", "today", "case", "board", "dispatch", "statistics", "phone", "phone-report")
 DISPUTES, SEED = 150, 20261124
-CHINESE = {**os.environ, "LANGUAGE": "zh_CN", "LC_ALL": "zh_CN.UTF-8"}  # fields of dates; LANGUAGE alone is passed over where LANG is C
+CHINESE = {**os.environ, "LANGUAGE": "zh_CN"}  # in which a browser asks for a date, where its words are installed
 SIZES = (("", DESK), ("-1366", OLD_PC), ("-390", PHONE))
 
 
