@@ -30,6 +30,7 @@ from tests.faults.row import Outcome, Row
 from tests.kit.county import distinct, until
 
 UPPER = ("hub", "town")
+FORKED = "同一条号出现两份不同的内容"  # by stick too its other history is set beside the lane, and said
 EXPECTED = ("lane_fork", "origin_revoked")  # in quarantine: the twin's entries, and whatever it said after the decision
 
 
@@ -187,7 +188,7 @@ async def carried(county: BrokenCounty, giver: str, taker: str, to: str = "") ->
     stick = county.folder / f"{giver}-{taker}.yidi"
     for node, words in ((giver, ("export", stick, *(("--to", to) if to else ()))), (taker, ("import", stick))):
         ran = await county.yidi(node, *words)
-        assert ran.code == 0, ran
+        assert ran.code == 0 or (words[0] == "import" and FORKED in ran.out), ran
     return stick
 
 
