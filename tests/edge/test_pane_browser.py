@@ -3,19 +3,16 @@
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from tests.edge.rig import PASSWORD
 from tests.edge.served import Served, nodes_of
-from tests.kit.browser import DESK, PHONE, look
+from tests.kit.browser import DESK, OPENED, PHONE, held, look
 from tests.kit.machine import needs_chromium
 
 pytestmark = needs_chromium
 nodes = nodes_of("village", "town")
 DRAWN = "addEventListener('htmx:after:swap', ({ detail: { ctx } }) => { if (ctx.sourceElement.id === 'live') window.drawn = true; })"
-OPENED = (
-    "() => addEventListener('htmx:after:swap', ({ detail: { ctx } }) => { if (ctx.sourceElement.id !== 'live') window.opened = true; })"
-)
 FAULTY = """() => { const real = fetch; window.fetch = (to, how) => String(to).endsWith("/peek")
   ? Promise.resolve(new Response("<h1>坏了</h1>", { status: 502 })) : real(to, how); }"""  # of a browser's own the console would tell
 
@@ -39,19 +36,8 @@ def both(page: Page, name: str) -> None:
         look(page, name + end)
 
 
-def held(page: Page) -> list[Route]:
-    """Whatever is asked for the pane from now on is not answered."""
-    asked: list[Route] = []
-
-    def hold(route: Route) -> None:  # playwright takes no method of a list
-        asked.append(route)
-
-    page.route("**/peek", hold)
-    return asked
-
-
 def test_a_pane_that_is_waited_for_says_so_and_is_given_up(inbox: Page):
-    asked, pane = held(inbox), inbox.locator("#peek")
+    asked, pane = held(inbox, "**/peek"), inbox.locator("#peek")
     first, second = inbox.locator("#rows [data-row]").all()
     first.focus()
     inbox.keyboard.press("Enter")
@@ -82,7 +68,7 @@ def test_a_pane_that_is_waited_for_says_so_and_is_given_up(inbox: Page):
 
 
 def test_what_was_asked_last_stands_in_the_pane(inbox: Page):
-    asked, pane = held(inbox), inbox.locator("#peek")
+    asked, pane = held(inbox, "**/peek"), inbox.locator("#peek")
     first, second = inbox.locator("#rows [data-row]").all()
     first.click()
     inbox.clock.fast_forward(1_000)
@@ -98,7 +84,7 @@ def test_what_was_asked_last_stands_in_the_pane(inbox: Page):
 
 
 def test_a_pane_that_comes_late_leaves_the_cursor_with_whoever_writes_by_then(inbox: Page):
-    asked, pane, search = held(inbox), inbox.locator("#peek"), inbox.locator("#search")
+    asked, pane, search = held(inbox, "**/peek"), inbox.locator("#peek"), inbox.locator("#search")
     row = inbox.locator("#rows [data-row]").first
     row.click()
     expect(row).to_be_focused()

@@ -5,16 +5,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.hub_pages.world import PASSWORD, Hub, served
-from tests.kit.browser import DESK, PHONE, look
+from tests.kit.browser import DESK, OPENED, PHONE, held, look
 from tests.kit.machine import needs_chromium
 
 pytestmark = needs_chromium
-OPENED = (
-    "() => addEventListener('htmx:after:swap', ({ detail: { ctx } }) => { if (ctx.sourceElement.id !== 'live') window.opened = true; })"
-)
 
 
 @pytest.fixture
@@ -43,12 +40,8 @@ def test_a_cadre_that_is_urged_from_the_board_is_waited_for_in_its_pane(county, 
     run(hub.sign_in("operator"))
     run(hub.send())
     hub.county.clock.pass_ms(40 * 60_000)
-    board, asked = opened(open_page, url), []
-
-    def hold(route: Route) -> None:
-        asked.append(route)
-
-    board.route(re.compile("/ask/UrgeTask"), hold)
+    board = opened(open_page, url)
+    asked = held(board, re.compile("/ask/UrgeTask"))
     pane, link = board.locator("#dispatch"), board.get_by_role("link", name="催办：")
     link.focus()
     board.keyboard.press("Enter")
@@ -89,12 +82,8 @@ def test_a_slip_and_the_cadres_of_another_place_are_asked_for_again(county, open
 
 def test_a_pane_that_comes_late_leaves_the_cursor_with_whoever_writes_by_then(county, open_page):
     url, _, _ = county
-    board, asked = opened(open_page, url), []
-
-    def hold(route: Route) -> None:
-        asked.append(route)
-
-    board.route("**/dispatch", hold)
+    board = opened(open_page, url)
+    asked = held(board, "**/dispatch")
     board.get_by_label("派单：田埂地界").click()
     search = board.locator("#search")
     search.press_sequentially("田")

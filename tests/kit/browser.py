@@ -21,7 +21,7 @@ from tests.kit.machine import CHROMIUM, LIGHT_CHROMIUM
 from tests.kit.source import ROOT
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 OUT = ROOT / "out"
 DESK, OLD_PC, PHONE, SMALL_PHONE, HALL = (
@@ -33,6 +33,9 @@ EXPECTED = re.compile(
     "ERR_|status of 4(01|22)|network error|Failed to fetch"
 )  # links cut on purpose, forms that come back, sessions that ended
 _shared: list["Chromium"] = []
+OPENED = (  # then window.opened says that something which was asked for stands there
+    "() => addEventListener('htmx:after:swap', ({ detail: { ctx } }) => { if (ctx.sourceElement.id !== 'live') window.opened = true; })"
+)
 TOUCH = {"has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 
 
@@ -45,6 +48,17 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Chromium"]:
     yield shared
     _shared.clear()
     shared.close()
+
+
+def held(page: "Page", address: "str | re.Pattern[str]") -> "list[Route]":
+    """Whatever is asked for there from now on is not answered, until the test does."""
+    asked: list[Route] = []
+
+    def hold(route: "Route") -> None:  # playwright takes no method of a list
+        asked.append(route)
+
+    page.route(address, hold)
+    return asked
 
 
 def leave_pages() -> None:

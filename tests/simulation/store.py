@@ -122,9 +122,8 @@ class Disk:
             torn = writer.is_writing_tail and not kept and self.chance.random() < 0.5
             self.counts["tail kept" if kept else "tail torn" if torn else "transaction lost"] += 1
             _end(self.connection, kept)
-        images = [image for image in self._unsynced if image]  # without one from before the tables were made: no node was there yet
-        if power and self.lies and images:
-            back = images[self.chance.randrange(len(images))]
+        if power and self.lies and self._unsynced:
+            back = list(self._unsynced)[self.chance.randrange(len(self._unsynced))]
             self.connection = _connect(back)
             self.counts["unsynced lost"] += 1
         self._readers.clear()
@@ -199,8 +198,8 @@ class Disk:
         return cursor
 
     def commit(self) -> None:
-        if self.lies:
-            self._unsynced.append(self._before or b"")
+        if self.lies and self._before:  # before the tables were made no node was there
+            self._unsynced.append(self._before)
         _end(self.connection, True)
 
     def end(self) -> None:

@@ -102,25 +102,25 @@ async def members(request: Request, visits: list[Visit], chosen: list[str]) -> l
     for visit in visits:
         for one in visit.ranked:
             found.setdefault(one.choice.person, []).append(one)
-    node, place, skills = node_of(request), visits[0].case.ledger, await _skills(request, visits, list(found))
-    made = []
+    node, place = node_of(request), visits[0].case.ledger
+    kinds = sorted({visit.case.type[:2] for visit in visits if visit.case.type})
+    kind, went, made = kinds[0] if len(kinds) == 1 else "", await _went(request, kinds, list(found)), []
     for person, some in found.items():
         able = [one for one in some if one.may]
         known = sum(1 for one in able if one.past.here or one.past.met)
         near = sum(1 for one in able if one.distance < candidates.FAR)
-        made.append(Member(reasons(some[0], place, node), len(able), known, near, skills.get(person, ""), person in chosen))
+        shown = reasons(some[0], place, node, went[person] if kind else 0, kind)
+        skill = shown.skill or (f"这几类的去过 {went[person]} 件" if went[person] else "")
+        made.append(Member(shown, len(able), known, near, skill, person in chosen))
     return sorted(made, key=lambda member: (-member.able, -member.known, -member.near))
 
 
-async def _skills(request: Request, visits: list[Visit], persons: list[str]) -> dict[str, str]:
-    """person → to how many cases of these kinds he went, in words; of the first that are offered, whoever went to one."""
-    node, went = node_of(request), Counter[str]()
-    kinds = sorted({visit.case.type[:2] for visit in visits if visit.case.type})
+async def _went(request: Request, kinds: list[str], persons: list[str]) -> Counter[str]:
+    """person → to how many cases of these kinds he went; of the first that are offered."""
+    went = Counter[str]()
     for kind in kinds if persons else ():
-        went.update(await node.reads.practised(actor_of(request), persons[:CADRES_SHOWN_MAX], kind))
-    if len(kinds) == 1:
-        return {person: f"{node.tables().type_name(kinds[0])}类去过 {cases} 件" for person, cases in went.items()}
-    return {person: f"这几类的去过 {cases} 件" for person, cases in went.items()}
+        went.update(await node_of(request).reads.practised(actor_of(request), persons[:CADRES_SHOWN_MAX], kind))
+    return went
 
 
 def planned(visits: list[Visit], chosen: list[str], split: str) -> list[Pair]:
