@@ -24,10 +24,15 @@ _AS_OF: Final = "select (select max(position) from entry), coalesce((select valu
 Until = Callable[[AsyncConnection, int], Awaitable[int]]  # (c, now in ms) → the first moment in ms at which the answer is another
 
 
-class _Answer(NamedTuple):
-    """as_of: (position of the newest entry, how often something was folded anew) · at_ms, until_ms: by this node's clock."""
+async def as_of(c: AsyncConnection) -> tuple[Any, ...]:
+    """(position of the newest entry, how often something was folded anew): while these stay, so do the rows of views."""
+    return tuple((await named(c, _AS_OF, {"name": REFOLDS}))[0])
 
-    as_of: tuple[int | None, int]
+
+class _Answer(NamedTuple):
+    """as_of: see there · at_ms, until_ms: by this node's clock."""
+
+    as_of: tuple[Any, ...]
     at_ms: int
     until_ms: int
     found: Any
@@ -43,13 +48,13 @@ class Kept:
         self, c: AsyncConnection, key: Any, ask: Callable[[], Awaitable[Any]], for_ms: int = KEPT_MS, until: Until | None = None
     ) -> Any:
         """Never change what comes of it: the next one gets the same. key: all that the answer hangs on besides entries and time."""
-        now_ms, as_of = self._clock(), tuple((await named(c, _AS_OF, {"name": REFOLDS}))[0])
+        now_ms, newest = self._clock(), await as_of(c)
         known = self._answers.get(key)
-        if known is None or known.as_of != as_of or not known.at_ms <= now_ms < known.until_ms:
+        if known is None or known.as_of != newest or not known.at_ms <= now_ms < known.until_ms:
             until_ms = now_ms + (KEPT_MS if is_postgres(c) else LONG_MS if until else for_ms)
             if until:
                 until_ms = min(until_ms, await until(c, now_ms))
             if len(self._answers) >= self._most:
                 self._answers.clear()
-            known = self._answers[key] = _Answer(as_of, now_ms, until_ms, await ask())
+            known = self._answers[key] = _Answer(newest, now_ms, until_ms, await ask())
         return known.found

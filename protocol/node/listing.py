@@ -75,6 +75,7 @@ INDICES: Final = (
         " where figures > 0"
     ),
     f"create index if not exists case_handler on case_row (handler, {FIRST_DUE}, ledger, holder, due_ms, offer_to, type, status, risk, updated_ms)",
+    f"create index if not exists case_tally on case_row (ledger, holder, type, due_ms, logged_ms) where {IS_OPEN}",
     f"create index if not exists case_handled on case_row (handler, holder) where {_IS_HANDLED}",
     "create index if not exists case_offered on case_row (offer_to, offer_ms, subject, ledger)",  # a township is offered thousands a year
     "create index if not exists case_arriving on case_row (offer_to) where offer_to > '' and arrived_ms is null",  # looked for after each commit
@@ -110,7 +111,7 @@ GONE: Final = (
 )
 SOON_MS: Final = 86_400_000  # what ends within a day is told apart on every page
 DUE_MS: Final = 3 * 86_400_000  # what ends within three days, or has ended, is pressing
-_AHEAD_MS: Final = {"now_ms": 0, "soon_ms": SOON_MS, "pressing_ms": DUE_MS}  # what dates are held against
+AHEAD_MS: Final = {"now_ms": 0, "soon_ms": SOON_MS, "pressing_ms": DUE_MS}  # what dates are held against
 COUNTED: Final = "figures > 0"
 LATE: Final = f"((figures & {FIGURES['missed']}) > 0 or ((figures & {FIGURES['open']}) > 0 and duty_ms is not null and duty_ms < :now_ms))"
 KINDS: Final = {
@@ -225,6 +226,22 @@ async def sees(c: AsyncConnection, actor: Actor) -> Callable[[Any], bool]:
     return lambda row: row.subject in others or any(place.within(row.ledger, office) for office in actor.offices)
 
 
+async def elsewhere(c: AsyncConnection, actor: Actor) -> Where | None:
+    """Cases outside the regions of the actor's offices that `visible` holds all the same; None: there are none."""
+    parts: list[Where] = []
+    for office in actor.offices:
+        if place.is_unit(office):
+            parts.append((f"subject in ({_OF_UNIT})", {"own": office}))
+        elif place.tier(office) == 0:
+            return None
+        elif others := await _elsewhere(c, office):
+            parts.append((among(c, "subject", "others"), {"others": bound(c, others)}))
+    if not parts:
+        return None
+    (sql, values), (region, own) = any_of(parts), own_region(actor)
+    return f"{sql} and not {region}", {**values, **own}
+
+
 def any_of(wheres: Sequence[Where]) -> Where:
     """One of these holds; their values are kept apart. A single one stays as it is, so that its index is taken."""
     if len(wheres) == 1:
@@ -233,15 +250,15 @@ def any_of(wheres: Sequence[Where]) -> Where:
     return "(" + " or ".join(parts) + ")", {f"{name}_{n}": value for n, (_, some) in enumerate(wheres) for name, value in some.items()}
 
 
-def _dates(now_ms: int) -> dict[str, int]:
-    return {name: now_ms + ms for name, ms in _AHEAD_MS.items()}
+def dates(now_ms: int) -> dict[str, int]:
+    return {name: now_ms + ms for name, ms in AHEAD_MS.items()}
 
 
 async def dated_until(c: AsyncConnection, now_ms: int) -> int:
     """The first moment in ms at which one more open case, of anybody, is past its date, soon or pressing: until then what is counted by dates stays."""
     first = f"(select min({FIRST_DUE_MS}) from case_row where {IS_OPEN} and {FIRST_DUE_MS} >= :%s)"
-    rows = await fetch(c, "select " + ", ".join(first % name for name in _AHEAD_MS), _dates(now_ms))
-    found = [int(due_ms) - ms for due_ms, ms in zip(rows[0], _AHEAD_MS.values(), strict=True) if due_ms is not None]
+    rows = await fetch(c, "select " + ", ".join(first % name for name in AHEAD_MS), dates(now_ms))
+    found = [int(due_ms) - ms for due_ms, ms in zip(rows[0], AHEAD_MS.values(), strict=True) if due_ms is not None]
     return min(found, default=now_ms + NEVER_MS) + 1
 
 
@@ -250,11 +267,11 @@ def view(name: str, actor: Actor, now_ms: int, seen: Where) -> Where:
     sql, values = seen
     inside = sql if name not in _OWN or sql == "1 = 0" else "1 = 1"
     asked, offices = (
-        any_of([(_VIEW[name], {"office": office, **_dates(now_ms)}) for office in actor.offices])
+        any_of([(_VIEW[name], {"office": office, **dates(now_ms)}) for office in actor.offices])
         if ":office" in _VIEW[name]
         else (_VIEW[name], {})
     )
-    return f"{inside} and {asked}", {**values, **offices, **_dates(now_ms)}
+    return f"{inside} and {asked}", {**values, **offices, **dates(now_ms)}
 
 
 def task_view(name: str, actor: Actor) -> Where:
@@ -262,19 +279,6 @@ def task_view(name: str, actor: Actor) -> Where:
     if not actor.powers & CASE_POWERS:
         return "1 = 0", {}
     return any_of([(TASK_VIEWS[name], {"office": office}) for office in actor.offices])
-
-
-async def counted(c: AsyncConnection, actor: Actor, views: Sequence[str], now_ms: int) -> dict[str, int]:
-    """How many each of these of VIEWS and TASK_VIEWS holds: a walk along an index each; only the whole region is counted by its own index."""
-    seen, region = await visible(c, actor), await visible(c, actor, "ledger")
-    parts, values = [], {}
-    for name in views:
-        of_tasks = name in TASK_VIEWS
-        condition, some = task_view(name, actor) if of_tasks else view(name, actor, now_ms, region if name == "all" else seen)
-        parts.append(f"(select count(*) from {'task_row' if of_tasks else 'case_row'} where {condition})")
-        values.update(some)
-    row = (await fetch(c, "select " + ", ".join(parts), values))[0]
-    return dict(zip(views, row, strict=True))
 
 
 def own_region(actor: Actor) -> Where:

@@ -5,6 +5,7 @@ A case or task itself is folded from its entries, so that what a revoked node wr
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from protocol.companion import SORT as COMPANION
 from protocol.companion_fold import Companion, fold_companion
 from protocol.events import Actor, BodyErased, body_of, facts_of
 from protocol.fold import fold_case, fold_task
-from protocol.node import candidates, finding, listing, marks, past, refusals, sealing, underway
+from protocol.node import candidates, counts, finding, listing, marks, past, refusals, sealing, underway
 from protocol.node.agenda import Agenda
 from protocol.node.deciding import home_covers
 from protocol.node.journal import Journal
@@ -34,6 +35,7 @@ from protocol.node.shown import CadreChoice, CasePage, CaseRow, Erasure, Key, Ma
 from protocol.node.signer import Signer
 from protocol.node.spread import Spread, spread
 from protocol.node.statistics import Statistics
+from protocol.node.tallies import Of, Tallies, added
 from protocol.place import covers as covers_place
 from protocol.problem import Refused
 from protocol.words import line_of
@@ -60,6 +62,7 @@ class Reads:
         self._journal, self._shelf, self._signer, self._clock = journal, shelf, signer, clock
         self._secret = sealing_secret
         self._kept, self._hits = Kept(clock), Kept(clock, HITS_KEPT_MAX)
+        self._tallies = Tallies(clock)
         self.statistics, self.agenda, self.known = Statistics(journal, clock), Agenda(journal), Known(journal)
         if sealing_secret is not None:
             crypto_scalarmult_base(sealing_secret)  # raises at once for a key that is none
@@ -146,18 +149,19 @@ class Reads:
 
     async def counts(self, actor: Actor) -> dict[str, int]:
         """How many cases each of VIEWS, and tasks each of TASK_VIEWS, holds for this actor. Each page asks; counted anew when an entry came, and now and then (Kept)."""
-        timeless = [name for name in (*VIEWS, *listing.TASK_VIEWS) if name not in listing.DATED]
-        async with self._journal.read() as c:
-            found = await self._kept.of(c, ("counts", *_who(actor)), lambda: listing.counted(c, actor, timeless, self._clock()), LONG_MS)
-            return found | await self._kept.of(
-                c, ("dated", *_who(actor)), lambda: listing.counted(c, actor, listing.DATED, self._clock()), until=dated_until
+        async with self._tallied() as (c, of):
+            return await self._kept.of(
+                c, ("counts", *_who(actor)), lambda: counts.counted(c, actor, of, self._clock()), until=self._tallies.until
             )
 
     async def spread(self, actor: Actor, from_ms: int, to_ms: int) -> Spread:
         """How cases lie over places now; fresh: what was registered in this time, to_ms no more."""
-        async with self._journal.read() as c:
+        async with self._tallied() as (c, of):
             return await self._kept.of(
-                c, ("spread", *_who(actor), from_ms, to_ms), lambda: spread(c, actor, self._clock(), from_ms, to_ms), until=dated_until
+                c,
+                ("spread", *_who(actor), from_ms, to_ms),
+                lambda: spread(c, actor, of, self._clock(), from_ms, to_ms),
+                until=self._tallies.until,
             )
 
     async def case(self, actor: Actor, subject: str, texts: bool = True) -> Case:
@@ -324,18 +328,20 @@ class Reads:
     async def places(self, actor: Actor) -> list[PlaceRow]:
         """The actor's own place and the places right below it."""
         tables, office = self._shelf(), actor.office
-        async with self._journal.read() as c:
-            counted = await self._kept.of(c, ("places", office, *_who(actor)), lambda: self._by_ledger(c, actor), until=dated_until)
+        async with self._tallied() as (c, of):
+            key = ("places", office, *_who(actor))
+            seen, coming = await self._kept.of(c, key, lambda: self._by_ledger(c, actor, of), until=self._tallies.until)
             heard = {(r.node, r.ledger): r.at_ms for r in await named(c, "select node, ledger, at_ms from peer", {})}
         made = []
         for path in (office, *tables.children(office)):
             # the own row counts what lies in its own ledger only: its children stand below it
             merged = tables.places_merged_into(path)
-            own = [r for r in counted if r.ledger in merged or (r.ledger == path if path == office else place.within(r.ledger, path))]
+            own = {k for k in (*seen, *coming) if k in merged or (k == path if path == office else place.within(k, path))}
+            opened = added(seen[ledger].opened for ledger in own if ledger in seen)
             nodes = {n for n, known in self._shelf.certificates.items() if certificates.serves(known, path)}
             heard_ms = max((at_ms for (node, _), at_ms in heard.items() if node in nodes), default=None)
-            opened, late, coming = (int(sum(getattr(r, name) for r in own)) for name in ("opened", "late", "coming"))
-            made.append(PlaceRow(path, tables.place_name(path), opened, late, coming, heard_ms))
+            offered = sum(coming.get(ledger, 0) for ledger in own)
+            made.append(PlaceRow(path, tables.place_name(path), opened.cases, opened.late, offered, heard_ms))
         return made
 
     async def cadres(self, actor: Actor, place: str) -> list[CadreChoice]:
@@ -455,15 +461,17 @@ class Reads:
             condition, values = f"{condition} and {region}", {**values, **more}
         return (await named(c, f"select count(*) from case_row where {condition}", values))[0][0]
 
-    async def _by_ledger(self, c: AsyncConnection, actor: Actor) -> list[Any]:
-        """Of what is open: how many, late, and offered to the actor's office."""
-        seen, values = await listing.visible(c, actor)
-        sql = (
-            "select ledger, sum(opened) as opened, sum(late) as late, sum(coming) as coming from (select ledger, 1 as opened,"
-            f" case when due_ms < :now_ms then 1 else 0 end as late, 0 as coming from case_row where {listing.IS_OPEN} and {seen}"
-            " union all select ledger, 0, 0, 1 from case_row where offer_to = :office) found group by ledger"
-        )
-        return list(await named(c, sql, {**values, "office": actor.office, "now_ms": self._clock()}))
+    async def _by_ledger(self, c: AsyncConnection, actor: Actor, of: Of) -> tuple[Of, dict[str, int]]:
+        """What the actor sees, and how many are offered to his office."""
+        sql = "select ledger, count(*) as cases from case_row where offer_to = :office group by ledger"
+        coming = {row.ledger: int(row.cases) for row in await named(c, sql, {"office": actor.office})}
+        return await counts.seen(c, actor, of, self._clock()), coming
+
+    @asynccontextmanager
+    async def _tallied(self) -> AsyncIterator[tuple[AsyncConnection, Of]]:
+        """A snapshot, and how many cases lie in each ledger as it has them."""
+        async with self._tallies.alone(), self._journal.read() as c:
+            yield c, await self._tallies.now(c)
 
     async def _marks(self, c: AsyncConnection, keys: Iterable[Key]) -> dict[Key, tuple[Mark, ...]]:
         return await marks.marks(c, keys, self._shelf, self._signer.certificate)

@@ -1,25 +1,22 @@
 """How cases lie over places: open ones, those past a date, and those registered in a time, by ledger and 2-digit type, within what the actor may see.
 
-One question, two walks along indices that hold all it asks for (case_open, case_figures), so what was closed long ago costs nothing. It counts
-what the lists count: `opened` the view open, `overdue` the view overdue, `fresh` the kind registered of that time.
+It counts what the lists count: `opened` the view open and `overdue` the view overdue, both as the tallies have them; `fresh` the kind registered
+of that time, by a walk along an index that holds all it asks for (case_figures).
 """
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.events import Actor
-from protocol.node import listing
+from protocol.node import counts, listing
 from protocol.node.journal.rows import named
+from protocol.node.tallies import Of
 
-_QUESTION: Final = (
-    "select ledger, kind, sum(opened) as opened, sum(overdue) as overdue, sum(fresh) as fresh from ("
-    " select ledger, substr(type, 1, 2) as kind, 1 as opened, case when due_ms < :now_ms then 1 else 0 end as overdue, 0 as fresh"
-    f" from case_row where {listing.IS_OPEN} and {{seen}}"
-    " union all select ledger, substr(type, 1, 2), 0, 0, 1"
-    f" from case_row where {listing.COUNTED} and logged_ms >= :from_ms and logged_ms < :to_ms and {{seen}}"
-    ") found group by ledger, kind"
+_FRESH: Final = (
+    f"select ledger, substr(type, 1, 2) as kind, count(*) as fresh from case_row where {listing.COUNTED}"
+    " and logged_ms >= :from_ms and logged_ms < :to_ms and {seen} group by ledger, kind"
 )
 
 
@@ -37,9 +34,12 @@ class Lying(msgspec.Struct, frozen=True):
 Spread = dict[tuple[str, str], Lying]  # (ledger, 2-digit type, "" = none was written); what has none of all is left out
 
 
-async def spread(c: AsyncConnection, actor: Actor, now_ms: int, from_ms: int, to_ms: int) -> Spread:
-    """from_ms, to_ms: when what is fresh was registered, to_ms no more. {} for who may see no case."""
+async def spread(c: AsyncConnection, actor: Actor, of: Of, now_ms: int, from_ms: int, to_ms: int) -> Spread:
+    """of: of all ledgers · from_ms, to_ms: when what is fresh was registered, to_ms no more. {} for who may see no case."""
+    region = await counts.seen(c, actor, of, now_ms)
+    found = {(ledger, kind): Lying(some.cases, some.late) for ledger, one in region.items() for kind, some in one.types.items()}
     seen, values = await listing.visible(c, actor)
-    asked: dict[str, Any] = {**values, "now_ms": now_ms, "from_ms": from_ms, "to_ms": to_ms}
-    rows = await named(c, _QUESTION.format(seen=seen), asked)
-    return {(row.ledger, row.kind or ""): Lying(int(row.opened), int(row.overdue), int(row.fresh)) for row in rows}
+    for row in await named(c, _FRESH.format(seen=seen), {**values, "from_ms": from_ms, "to_ms": to_ms}):
+        key = (row.ledger, row.kind or "")
+        found[key] = found.get(key, Lying()) + Lying(fresh=int(row.fresh))
+    return found

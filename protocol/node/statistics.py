@@ -6,12 +6,13 @@ A case counts where and when it was registered; one that was voided, merged into
 no more. What is said of it is what holds now. Each figure is one of `listing.KINDS`, and the list behind it asks with the same words.
 
 All that is summed stands in one index (case_figures). Two counters travel in one sum, each in 31 bits: a sum costs as much as reading
-the row. Answers are kept until an entry comes, KEPT_MS at most, for clocks run out without one; then only the months that changed are
-counted again (months.py), and what of a time is no whole month.
+the row. Answers are kept until an entry comes, KEPT_MS at most, for clocks run out without one; then only the stretches of days that
+changed are counted again (stretches.py).
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from operator import add
 from typing import Any, Final, NamedTuple
 
@@ -25,7 +26,7 @@ from protocol.node import listing
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import named
 from protocol.node.listing import Narrowed, Where
-from protocol.node.months import Block, Cells, Months, month_after, month_of, starts_between
+from protocol.node.stretches import Block, Cells, Span, Stretches, starts_between, stretch_after, stretch_of
 from protocol.node.visitors import Visit
 from protocol.views import FIGURES
 
@@ -45,7 +46,9 @@ _REST: Final = f"{_bits('raised', 'followed')}, sum(case when (figures & {FIGURE
 _WHOLE: Final = f"count(*), {_RESULT}, {_TIME}, {_REST}"
 _PART: Final = f"count(*), {_RESULT}, {_TIME}"
 _GROUPS: Final = {"types": ("type", _WHOLE), "places": ("ledger", _PART), "ways": ("intake, risk, ending", _PART)}
-_RUNS: Final = f"(figures & {FIGURES['open']}) > 0 and duty_ms >= :now_ms"  # what will be late without an entry
+_NEXT: Final = (
+    f"min(case when (figures & {FIGURES['open']}) > 0 and duty_ms >= :now_ms then duty_ms end)"  # it will be late without an entry
+)
 _NEVER_MS: Final = 1 << 62
 
 
@@ -117,13 +120,13 @@ class Statistics:
     def __init__(self, journal: Journal, clock: Callable[[], int]) -> None:
         self._journal, self._clock = journal, clock
         self._kept: dict[Any, _Kept] = {}
-        self._months = Months()
+        self._stretches = Stretches()
 
-    def forget(self, months: bool = True) -> None:
-        """All is counted anew; months=False: as after an entry that changed none of them."""
+    def forget(self, stretches: bool = True) -> None:
+        """All is counted anew; stretches=False: as after an entry that changed none of them."""
         self._kept.clear()
-        if months:
-            self._months.forget()
+        if stretches:
+            self._stretches.forget()
 
     async def found(self, actor: Actor, asked: Asked) -> Found:
         """All zero for who may see no case."""
@@ -132,12 +135,12 @@ class Statistics:
             known = await self._known(c, who)
         if isinstance(known, Found):
             return known
-        async with self._months.alone(), self._journal.read() as c:
+        async with self._stretches.alone(), self._journal.read() as c:
             known = await self._known(c, who)  # somebody asked the same meanwhile
             if isinstance(known, Found):
                 return known
-            await self._months.keep_step(c)
-            found = await _found(c, actor, asked, self._clock(), self._months)
+            await self._stretches.keep_step(c)
+            found = await _found(c, actor, asked, self._clock(), self._stretches)
         if len(self._kept) >= ANSWERS_MAX:
             self._kept.clear()
         self._kept[who] = _Kept(known, found)
@@ -153,37 +156,33 @@ class Statistics:
 
 
 class _Question:
-    """One question of a time, put together from months that are kept and what lies before and after them."""
+    """One question of a time, put together from stretches that are kept."""
 
     def __init__(
-        self, c: AsyncConnection, seen: Where, sees: Callable[[Visit], bool], asked: Asked, now_ms: int, months: Months | None
+        self, c: AsyncConnection, seen: Where, sees: Callable[[Visit], bool], asked: Asked, now_ms: int, stretches: Stretches | None
     ) -> None:
-        """sees: what `seen` claims, of a row in memory; asked only where there are months."""
-        self._c, self._seen, self._sees, self._asked, self._now_ms, self._months = c, seen, sees, asked, now_ms, months
+        """sees: what `seen` claims, of a row in memory; asked only where there are stretches."""
+        self._c, self._seen, self._sees, self._asked, self._now_ms, self._stretches = c, seen, sees, asked, now_ms, stretches
         self._inside, values = _inside(seen, asked.place, asked.type)
         self._scope = (self._inside, repr(sorted(values.items())))
         self._values = {**values, "now_ms": now_ms}
-        self._blocks: dict[int, Block] = {}
-        self._ends: dict[tuple[int, int], Block] = {}
+        self._blocks: dict[Span, Block] = {}
         self._first = self._last = 0
 
     async def prepare(self, spans: Iterable[tuple[int, int]]) -> None:
-        """Counts the months and the ends that these times are made of."""
+        """Counts the stretches that these times are made of."""
         for what in ("min", "max"):
             ((ms,),) = await named(self._c, f"select {what}(logged_ms) from case_row where {listing.COUNTED}", {})
             self._first, self._last = (ms or 0, self._last) if what == "min" else (self._first, ms or 0)
-        cut = [self._cut(span) for span in spans]
-        starts = sorted({start for whole, _ in cut for start in whole})
-        if self._months is None:
-            self._blocks = {start: await self._count(start, month_after(start)) for start in starts}
+        parts = {part for span in spans for part in self._cut(span)}
+        if self._stretches is None:
+            self._blocks = {part: await self._count(*part) for part in parts}
         else:
-            self._blocks = await self._months.blocks(self._c, self._scope, starts, self._now_ms, self._count)
-        for end in {end for _, ends in cut for end in ends}:
-            self._ends[end] = await self._count(*end)
+            self._blocks = await self._stretches.blocks(self._c, self._scope, parts, self._now_ms, self._count)
 
-    def sums(self, span: tuple[int, int]) -> dict[str, dict[Any, Cells]]:
+    def sums(self, span: Span) -> dict[str, dict[Any, Cells]]:
         found: dict[str, dict[Any, Cells]] = {name: {} for name in _GROUPS}
-        for block in self._of(span):
+        for block in map(self._blocks.__getitem__, self._cut(span)):
             for name, groups in block.parts.items():
                 into = found[name]
                 for code, cells in groups.items():
@@ -192,7 +191,7 @@ class _Question:
 
     async def again(self, *spans: tuple[int, int]) -> list[Counter[tuple[str, str]]]:
         """Of each time: cases whose applicant had come before about the same, by ledger and type."""
-        visitors = self._months.visitors if self._months else None
+        visitors = self._stretches.visitors if self._stretches else None
         if visitors:
             await visitors.read(self._c)
         if visitors is None or visitors.are_too_many:
@@ -210,44 +209,37 @@ class _Question:
         rows = await named(self._c, f"select ledger, type, count(*) as cases from case_row where {sql} group by ledger, type", values)
         return Counter({(row.ledger, row.type or ""): int(row.cases) for row in rows})
 
-    def _of(self, span: tuple[int, int]) -> list[Block]:
-        starts, ends = self._cut(span)
-        return [*(self._blocks[start] for start in starts), *(self._ends[end] for end in ends)]
-
-    def _cut(self, span: tuple[int, int]) -> tuple[list[int], list[tuple[int, int]]]:
-        """(the months that lie wholly in it, what is left of it), as far as there are cases. A month that has none after its last day asked for is whole."""
+    def _cut(self, span: Span) -> list[Span]:
+        """The stretches and parts of stretches of which it is made, as far as there are cases. One that has none after its last moment asked for is whole."""
         from_ms, to_ms = span
         if from_ms <= self._first:
-            from_ms = month_of(self._first)
+            from_ms = stretch_of(self._first)
         if to_ms > self._last:
-            to_ms = month_after(month_of(self._last))
+            to_ms = stretch_after(self._last)
         if from_ms >= to_ms:
-            return [], []
+            return []
         bounds = starts_between(from_ms, to_ms)
-        if not bounds:
-            return [], [(from_ms, to_ms)]
-        return bounds[:-1], [end for end in ((from_ms, bounds[0]), (bounds[-1], to_ms)) if end[0] < end[1]]
+        return [(a, b) for a, b in pairwise([from_ms, *bounds, to_ms]) if a < b]
 
     async def _count(self, from_ms: int, to_ms: int) -> Block:
         """A walk along the index for each way of looking: SQLite sorts for each grouping anyway."""
         values, parts, until_ms = {**self._values, "from_ms": from_ms, "to_ms": to_ms}, {}, _NEVER_MS
         for name, (columns, sums) in _GROUPS.items():
-            sql = f"select {columns}, {sums} from case_row where {self._inside} and {_DURING} group by {columns}"
+            sql = f"select {columns}, {sums}, {_NEXT} from case_row where {self._inside} and {_DURING} group by {columns}"
             width, groups = columns.count(",") + 1, {}
             for row in await named(self._c, sql, values):
                 code = tuple(cell or "" for cell in row[:width])
-                groups[code if width > 1 else code[0]] = tuple(int(cell or 0) for cell in row[width:])
+                groups[code if width > 1 else code[0]] = tuple(int(cell or 0) for cell in row[width:-1])
+                until_ms = min(until_ms, until_ms if row[-1] is None else int(row[-1]))
             parts[name] = groups
-        rows = await named(self._c, f"select min(duty_ms) from case_row where {self._inside} and {_DURING} and {_RUNS}", values)
-        until_ms = rows[0][0] if rows[0][0] is not None else until_ms
         return Block(parts, self._now_ms, until_ms)
 
 
-async def _found(c: AsyncConnection, actor: Actor, asked: Asked, now_ms: int, months: Months) -> Found:
+async def _found(c: AsyncConnection, actor: Actor, asked: Asked, now_ms: int, stretches: Stretches) -> Found:
     seen = await listing.visible(c, actor)
     of_rows_alone = not any(place.is_unit(office) for office in actor.offices)  # what a unit sees hangs on tasks too
     sees = await listing.sees(c, actor) if of_rows_alone else _nothing
-    question = _Question(c, seen, sees, asked, now_ms, months if of_rows_alone else None)
+    question = _Question(c, seen, sees, asked, now_ms, stretches if of_rows_alone else None)
     now, trend = (asked.from_ms, asked.to_ms), list(zip(asked.months, asked.months[1:], strict=False))
     await question.prepare([now, asked.before, *trend])
     here, past = question.sums(now), question.sums(asked.before)

@@ -140,12 +140,17 @@ async def _node(demo: Demo, sizes: Sizes, who: Person) -> Seen:
         return Seen(program.start_s, rest_mb, program.rss_mb(), pages)
 
 
-async def ask_pages(page: Page, paths: tuple[str, ...], rounds: int) -> dict[str, list[float]]:
-    """Each path as often, in turn → milliseconds. See `filled` for what stands for a word in capitals."""
+async def ask_pages(page: Page, paths: tuple[str, ...], rounds: int, saving: bool = False) -> dict[str, list[float]]:
+    """Each path as often, in turn → milliseconds. See `filled` for what stands for a word in capitals.
+
+    saving: a dispute is logged before each, so that what is kept of any page is good no more; the save itself is not in the time.
+    """
     real = await filled(page, paths)
     took: dict[str, list[float]] = {path: [] for path in paths}
     for _ in range(rounds):
         for path in paths:
+            if saving:
+                await saves(page, 1)
             began = time.perf_counter()
             got = await page.http.get(real[path], headers={"Accept": "text/html"})
             took[path].append((time.perf_counter() - began) * 1000)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from protocol.calendar import DAY_MS
-from protocol.node import listing
+from protocol.node import counts, listing
 from protocol.node.journal.rows import is_postgres
 from protocol.node.kept import KEPT_MS, LONG_MS, Kept
 from protocol.node.listing import DUE_MS, SOON_MS, dated_until
@@ -88,7 +88,7 @@ async def test_what_dates_decide_is_another_answer_in_the_very_moment_when_one_r
         for ms in (at - 1, at):
             clock.pass_ms(ms - clock())
             async with root.journal.read() as c:
-                true = await listing.counted(c, operator, listing.DATED, ms)
+                true = await counts.asked(c, operator, listing.DATED, ms)
                 then = await dated_until(c, ms)
             shown = await root.reads.counts(operator)
             assert {name: shown[name] for name in listing.DATED} == true

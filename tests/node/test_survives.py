@@ -15,7 +15,7 @@ from deploy.nats.servers import Listen, Server
 from hub.enrolment import TRUST_TABLE
 from protocol import events
 from protocol.commands import AcceptDispute
-from protocol.node import months
+from protocol.node import stretches
 from protocol.node.journal import Journal
 from protocol.node.node import Node
 from protocol.node.wake import Wake
@@ -24,7 +24,7 @@ from protocol.node.web.stream import Channel
 from protocol.problem import Refused
 from protocol.tables import Tables
 from tests.node.desk_kit import ROOT, County, new_id
-from tests.node.test_months import two_months
+from tests.node.test_stretches import two_months
 
 TRUST = Trust(*[f"{n}" for n in range(len(Trust.__struct_fields__))])
 
@@ -106,15 +106,15 @@ async def test_figures_are_counted_anew_after_a_fault_in_the_middle_of_taking_ou
     found = root.reads.statistics.found
     accepted = (await found(root.actor("operator", ROOT), asked)).whole.accepted
     await root.say(AcceptDispute(id=new_id(), case=second))
-    real = months._counts
+    real = stretches._counts
 
     async def broken(*_: Any) -> Any:
         raise Refused("store_busy")
 
-    monkeypatch.setattr(months, "_counts", broken)
+    monkeypatch.setattr(stretches, "_counts", broken)
     with pytest.raises(Refused, match="store_busy"):
         await found(root.actor("operator", ROOT), asked)
-    monkeypatch.setattr(months, "_counts", real)
+    monkeypatch.setattr(stretches, "_counts", real)
     assert (await found(root.actor("operator", ROOT), asked)).whole.accepted == accepted + 1
 
 

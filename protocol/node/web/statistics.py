@@ -418,7 +418,7 @@ async def cases_file(request: Request) -> Response[Any]:
 
 
 async def warm(node: Any) -> None:
-    """Counts what its own office asks first, so that nobody waits for it after a start: months are kept (protocol/node/months.py)."""
+    """Counts what its own office asks first, so that nobody waits for it after a start: stretches are kept (protocol/node/stretches.py)."""
     today, office = local(node.clock()).date(), node.office
     actor = Actor("", "", office, CASE_POWERS, "", node.tables().places_merged_into(office))
     for name in WARMED:

@@ -1,22 +1,31 @@
-"""Sums kept by month: whatever happened since, they are what counting everything anew gives, on either store."""
+"""Sums kept by stretch of days: whatever happened since, they are what counting everything anew gives, on either store."""
 
+from datetime import date
 from random import Random
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from protocol.calendar import DAY_MS, start_of_day_ms
+from protocol.calendar import DAY_MS, local_date, start_of_day_ms
 from protocol.commands import AcceptDispute, CorrectParty, MergeDispute, Party, SetRisk, VoidDispute
-from protocol.node import months, visitors
+from protocol.node import stretches, visitors
 from protocol.node.journal.rebuild import rebuild
-from protocol.node.months import month_after, month_of, starts_between
 from protocol.node.statistics import KEPT_MS, Asked, Statistics
+from protocol.node.stretches import starts_between, stretch_after, stretch_of
 from tests.node.desk_kit import OTHER_TOWN, ROOT, START_MS, TOWN, UNIT, VILLAGE, County, Node, dispute, exchange, new_id
 from tests.node.test_statistics import PEOPLE, PLACES, TYPES, county, go_on
 
 __all__ = ["county"]
 LIFE_DAYS = 200
+
+
+def month_of(ms: int) -> int:
+    return start_of_day_ms(local_date(ms).replace(day=1))
+
+
+def month_after(start_ms: int) -> int:
+    return month_of(start_ms + 32 * DAY_MS)
 
 
 async def check(node: Node, draw: Random, times: int = 2) -> None:
@@ -31,7 +40,7 @@ async def check(node: Node, draw: Random, times: int = 2) -> None:
 
 
 def drawn(draw: Random) -> Asked:
-    """Whole months, days that cut them, all there is, and times of nothing."""
+    """Whole months, days that cut stretches, all there is, and times of nothing."""
     first = month_of(START_MS)
     bounds = [first]
     while len(bounds) < 9:
@@ -63,7 +72,7 @@ async def test_whatever_happens_what_is_kept_is_what_is_counted_anew(county: Cou
         if old.status not in ("voided", "merged", "declined", "archived"):
             await root.say(SetRisk(id=new_id(), case=old.id, risk="yellow" if old.risk == "red" else "red", reason="听说的"))
         await check(root, draw)
-    assert any(root.reads.statistics._months._scopes.values()) and root.reads.statistics._months.visitors._of, "something was kept"
+    assert any(root.reads.statistics._stretches._scopes.values()) and root.reads.statistics._stretches.visitors._of, "something was kept"
 
 
 async def two_months(county: County) -> tuple[Node, str, str, Asked]:
@@ -77,10 +86,10 @@ async def two_months(county: County) -> tuple[Node, str, str, Asked]:
     return root, first, second, asked
 
 
-async def test_a_month_that_did_not_change_is_not_counted_again(county: County, monkeypatch: pytest.MonkeyPatch):
+async def test_what_did_not_change_is_not_counted_again(county: County, monkeypatch: pytest.MonkeyPatch):
     root, _, second, asked = await two_months(county)
     counted: list[int] = []
-    real = months.Months.blocks
+    real = stretches.Stretches.blocks
 
     async def watched(self: Any, c: Any, scope: Any, starts: Any, now_ms: int, count: Any) -> Any:
         async def told(from_ms: int, to_ms: int) -> Any:
@@ -89,13 +98,13 @@ async def test_a_month_that_did_not_change_is_not_counted_again(county: County, 
 
         return await real(self, c, scope, starts, now_ms, told)
 
-    monkeypatch.setattr(months.Months, "blocks", watched)
+    monkeypatch.setattr(stretches.Stretches, "blocks", watched)
     await root.say(AcceptDispute(id=new_id(), case=second))
     assert (await root.reads.statistics.found(root.actor("operator", ROOT), asked)).whole.accepted == 1
-    assert counted == [month_after(month_of(START_MS))]
+    assert counted == [stretch_of((await root.reads.case(root.actor("operator", ROOT), second)).logged_ms)]
 
 
-async def test_a_case_that_leaves_its_month_is_missed_there(county: County):
+async def test_a_case_that_leaves_its_stretch_is_missed_there(county: County):
     """One is void: no changed case that counts lies in the month any more. One takes over the earlier date of another."""
     root, first, second, asked = await two_months(county)
     operator = root.actor("operator", ROOT)
@@ -112,7 +121,7 @@ async def test_a_case_that_leaves_its_month_is_missed_there(county: County):
     assert (await root.reads.statistics.found(operator, asked)).whole.registered == 1
 
 
-async def test_what_time_alone_makes_late_is_late_in_a_month_that_is_kept(county: County):
+async def test_what_time_alone_makes_late_is_late_in_a_stretch_that_is_kept(county: County):
     root, _, _, asked = await two_months(county)
     operator = root.actor("operator", ROOT)
     before = (await root.reads.statistics.found(operator, asked)).whole.late
@@ -171,7 +180,7 @@ async def test_too_many_who_came_twice_are_asked_of_the_store(county: County, mo
 
 async def test_many_changes_at_once_are_counted_anew(county: County, monkeypatch: pytest.MonkeyPatch):
     root, first, second, asked = await two_months(county)
-    monkeypatch.setattr(months, "SUBJECTS_MAX", 1)
+    monkeypatch.setattr(stretches, "SUBJECTS_MAX", 1)
     for case in (first, second):
         await root.say(AcceptDispute(id=new_id(), case=case))
     assert (await root.reads.statistics.found(root.actor("operator", ROOT), asked)).whole.accepted == 2
@@ -179,20 +188,18 @@ async def test_many_changes_at_once_are_counted_anew(county: County, monkeypatch
 
 async def test_not_more_than_some_are_kept(county: County, monkeypatch: pytest.MonkeyPatch):
     root, _, _, asked = await two_months(county)
-    monkeypatch.setattr(months, "SCOPES_MAX", 2)
+    monkeypatch.setattr(stretches, "SCOPES_MAX", 2)
     for n, type_ in enumerate(TYPES):
         more = Asked(asked.from_ms, asked.to_ms, (0, 1), (), "", type_)
         await root.reads.statistics.found(root.actor("operator", ROOT), more)
-        assert len(root.reads.statistics._months._scopes) <= 2, n
+        assert len(root.reads.statistics._stretches._scopes) <= 2, n
 
 
-def test_the_months_that_lie_wholly_in_a_time():
-    from datetime import date
-
-    first, second, third = (start_of_day_ms(date(2026, month, 1)) for month in (1, 2, 3))
-    assert starts_between(first, third) == [first, second, third]
-    assert starts_between(first, third - 1) == [first, second]
-    assert starts_between(first + 1, third) == [second, third]
-    assert starts_between(first + 1, third - 1) == []
-    assert month_of(first - 1) == start_of_day_ms(date(2025, 12, 1))
-    assert month_after(start_of_day_ms(date(2025, 12, 1))) == first
+def test_the_stretches_that_lie_wholly_in_a_time():
+    at = [start_of_day_ms(date(2026, 2, day)) for day in (16, 21, 26)] + [start_of_day_ms(date(2026, 3, day)) for day in (1, 6)]
+    assert starts_between(at[0], at[4]) == at, "none goes over the end of a month"
+    assert starts_between(at[0], at[4] - 1) == at[:4]
+    assert starts_between(at[0] + 1, at[4]) == at[1:]
+    assert starts_between(at[0] + 1, at[1]) == starts_between(at[0] + 1, at[2] - 1) == []
+    assert stretch_of(at[0] - 1) == start_of_day_ms(date(2026, 2, 11))
+    assert stretch_after(start_of_day_ms(date(2025, 12, 26))) == start_of_day_ms(date(2026, 1, 1))
