@@ -45,10 +45,19 @@ class Kept:
         self._answers: dict[Any, _Answer] = {}
 
     async def of(
-        self, c: AsyncConnection, key: Any, ask: Callable[[], Awaitable[Any]], for_ms: int = KEPT_MS, until: Until | None = None
+        self,
+        c: AsyncConnection,
+        key: Any,
+        ask: Callable[[], Awaitable[Any]],
+        for_ms: int = KEPT_MS,
+        until: Until | None = None,
+        may_lag: bool = False,
     ) -> Any:
-        """Never change what comes of it: the next one gets the same. key: all that the answer hangs on besides entries and time."""
-        now_ms, newest = self._clock(), await as_of(c)
+        """Never change what comes of it: the next one gets the same. key: all that the answer hangs on besides entries and time.
+
+        may_lag: it holds for its time whatever comes meanwhile: advice, not a number that somebody counts on.
+        """
+        now_ms, newest = self._clock(), () if may_lag else await as_of(c)
         known = self._answers.get(key)
         if known is None or known.as_of != newest or not known.at_ms <= now_ms < known.until_ms:
             until_ms = now_ms + (KEPT_MS if is_postgres(c) else LONG_MS if until else for_ms)

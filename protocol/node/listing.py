@@ -10,6 +10,7 @@ offer, registration and the tasks that ask a unit to join; for a place these are
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -78,6 +79,7 @@ INDICES: Final = (
     f"create index if not exists case_tally on case_row (ledger, holder, type, due_ms, logged_ms) where {IS_OPEN}",
     f"create index if not exists case_handled on case_row (handler, holder) where {_IS_HANDLED}",
     "create index if not exists case_offered on case_row (offer_to, offer_ms, subject, ledger)",  # a township is offered thousands a year
+    "create index if not exists case_offered_in on case_row (offer_to, ledger, subject)",
     "create index if not exists case_arriving on case_row (offer_to) where offer_to > '' and arrived_ms is null",  # looked for after each commit
     "create index if not exists case_came_down on case_row (offer_to, subject, ledger, predecessor, term) where offer_kind = 'hand_down'",
     "create index if not exists case_urged on case_row (holder, urged_ms, subject, ledger, handler) where urged_ms is not null",
@@ -105,6 +107,7 @@ GONE: Final = (
     "case_row_type",
     "case_row_updated_ms",
     "case_row_due_ms",
+    "case_row_offer_to",
     "case_due",
     "case_follow_up",
     "case_hit",
@@ -160,7 +163,6 @@ _ORDER: Final = {
 }
 OF_HIT: Final = "(subject || '')"  # looked up in case_found, which holds what a list of hits asks for
 _NEWEST: Final = "updated_ms desc, subject desc"
-_OUTSIDE: Final = "(ledger < :own or ledger >= :own_to)"
 # An office that was convened, and not asked back since, has a task of its own; whoever was asked for one thing only (请别处协助) has one too, and
 # joins nothing: found by its tasks, told by the case.
 _JOINED: Final = (
@@ -171,11 +173,10 @@ _ELSEWHERE: Final = " union ".join(
     [
         *(
             f"select subject from case_row where {column} = :own and {side}"
-            for column in ("holder", "logged_office")
+            for column in ("holder", "logged_office", "offer_to")
             for side in ("ledger < :own", "ledger >= :own_to")
         ),
-        f"select subject from case_row where offer_to = :own and {_OUTSIDE}",
-        f"{_JOINED} and {_OUTSIDE.replace('ledger', 'c.ledger')}",
+        f"{_JOINED} and (c.ledger < :own or c.ledger >= :own_to)",
     ]
 )
 _OF_UNIT: Final = " union ".join(
@@ -223,7 +224,8 @@ async def sees(c: AsyncConnection, actor: Actor) -> Callable[[Any], bool]:
     if any(place.tier(office) == 0 for office in actor.offices):
         return lambda _row: True
     others = {subject for office in actor.offices for subject in await _elsewhere(c, office)}
-    return lambda row: row.subject in others or any(place.within(row.ledger, office) for office in actor.offices)
+    within = cache(lambda ledger: any(place.within(ledger, office) for office in actor.offices))
+    return lambda row: within(row.ledger) or row.subject in others
 
 
 async def elsewhere(c: AsyncConnection, actor: Actor) -> Where | None:

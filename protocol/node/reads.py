@@ -5,7 +5,6 @@ A case or task itself is folded from its entries, so that what a revoked node wr
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -20,8 +19,9 @@ from protocol.companion import SORT as COMPANION
 from protocol.companion_fold import Companion, fold_companion
 from protocol.events import Actor, BodyErased, body_of, facts_of
 from protocol.fold import fold_case, fold_task
-from protocol.node import candidates, counts, finding, listing, marks, past, refusals, sealing, underway
+from protocol.node import candidates, finding, listing, marks, past, refusals, sealing, underway
 from protocol.node.agenda import Agenda
+from protocol.node.counts import Counts, who
 from protocol.node.deciding import home_covers
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import among, bound, fetch, named
@@ -33,9 +33,9 @@ from protocol.node.sealing import SealedReport
 from protocol.node.shelf import Shelf
 from protocol.node.shown import CadreChoice, CasePage, CaseRow, Erasure, Key, Mark, PersonRow, PlaceRow, QuarantineRow, TaskRow, row_as
 from protocol.node.signer import Signer
-from protocol.node.spread import Spread, spread
+from protocol.node.spread import Spread
 from protocol.node.statistics import Statistics
-from protocol.node.tallies import Of, Tallies, added
+from protocol.node.tallies import Open
 from protocol.place import covers as covers_place
 from protocol.problem import Refused
 from protocol.words import line_of
@@ -62,7 +62,7 @@ class Reads:
         self._journal, self._shelf, self._signer, self._clock = journal, shelf, signer, clock
         self._secret = sealing_secret
         self._kept, self._hits = Kept(clock), Kept(clock, HITS_KEPT_MAX)
-        self._tallies = Tallies(clock)
+        self._counts = Counts(journal, clock)
         self.statistics, self.agenda, self.known = Statistics(journal, clock), Agenda(journal), Known(journal)
         if sealing_secret is not None:
             crypto_scalarmult_base(sealing_secret)  # raises at once for a key that is none
@@ -97,9 +97,9 @@ class Reads:
         """
         asked = listing.Asked(view if view in VIEWS else "all", text.strip(), status, place, type, narrowed)
         page, per, more, signs = max(page, 1), min(max(per, 1), PER_MAX), False, ()
-        total = (await self.counts(actor))[asked.view] if asked.is_whole else 0  # the menu of every page asks for it too
+        total = (await self._whole(actor, asked.view)) if asked.is_whole else 0
         async with self._journal.read() as c:
-            ordered, kept = listing.order(asked.view, narrowed.from_ms is not None, by_date), (asked, *_who(actor))
+            ordered, kept = listing.order(asked.view, narrowed.from_ms is not None, by_date), (asked, *who(actor))
             if asked.text:
                 hits = await self._hits.of(c, (*kept, ordered), lambda: self._subjects(c, actor, asked, ordered))
                 found, more = hits.subjects.split(), hits.more
@@ -148,21 +148,16 @@ class Reads:
             last = rows[-1]
 
     async def counts(self, actor: Actor) -> dict[str, int]:
-        """How many cases each of VIEWS, and tasks each of TASK_VIEWS, holds for this actor. Each page asks; counted anew when an entry came, and now and then (Kept)."""
-        async with self._tallied() as (c, of):
-            return await self._kept.of(
-                c, ("counts", *_who(actor)), lambda: counts.counted(c, actor, of, self._clock()), until=self._tallies.until
-            )
+        """How many cases each of VIEWS but `all`, and tasks each of TASK_VIEWS, holds for this actor."""
+        return await self._counts.lists(actor)
+
+    async def total(self, actor: Actor) -> int:
+        """How many cases there are for this actor."""
+        return await self._counts.total(actor)
 
     async def spread(self, actor: Actor, from_ms: int, to_ms: int) -> Spread:
         """How cases lie over places now; fresh: what was registered in this time, to_ms no more."""
-        async with self._tallied() as (c, of):
-            return await self._kept.of(
-                c,
-                ("spread", *_who(actor), from_ms, to_ms),
-                lambda: spread(c, actor, of, self._clock(), from_ms, to_ms),
-                until=self._tallies.until,
-            )
+        return await self._counts.spread(actor, from_ms, to_ms)
 
     async def case(self, actor: Actor, subject: str, texts: bool = True) -> Case:
         """Raises Refused case_unknown, also when the actor may not see it. texts: with the words of its lines."""
@@ -261,7 +256,7 @@ class Reads:
         if marked:
             return await self._task_rows(condition, values, order, most)
         async with self._journal.read() as c:  # receipts come without an entry, all else with one
-            key = ("tasks", case, open_only, most, cadre, *_who(actor))
+            key = ("tasks", case, open_only, most, cadre, *who(actor))
             return list(await self._kept.of(c, key, lambda: self._unmarked(c, condition, values, order, most), LONG_MS))
 
     async def marked_tasks(self, rows: Sequence[TaskRow]) -> list[TaskRow]:
@@ -328,16 +323,15 @@ class Reads:
     async def places(self, actor: Actor) -> list[PlaceRow]:
         """The actor's own place and the places right below it."""
         tables, office = self._shelf(), actor.office
-        async with self._tallied() as (c, of):
-            key = ("places", office, *_who(actor))
-            seen, coming = await self._kept.of(c, key, lambda: self._by_ledger(c, actor, of), until=self._tallies.until)
+        seen, coming = await self._counts.places(actor)
+        async with self._journal.read() as c:
             heard = {(r.node, r.ledger): r.at_ms for r in await named(c, "select node, ledger, at_ms from peer", {})}
         made = []
         for path in (office, *tables.children(office)):
             # the own row counts what lies in its own ledger only: its children stand below it
             merged = tables.places_merged_into(path)
             own = {k for k in (*seen, *coming) if k in merged or (k == path if path == office else place.within(k, path))}
-            opened = added(seen[ledger].opened for ledger in own if ledger in seen)
+            opened = sum((seen[ledger].opened for ledger in own if ledger in seen), Open())
             nodes = {n for n, known in self._shelf.certificates.items() if certificates.serves(known, path)}
             heard_ms = max((at_ms for (node, _), at_ms in heard.items() if node in nodes), default=None)
             offered = sum(coming.get(ledger, 0) for ledger in own)
@@ -366,14 +360,14 @@ class Reads:
     async def visited(self, actor: Actor, case: str, parties: Sequence[str]) -> dict[str, candidates.Past]:
         """See past.visited."""
         async with self._journal.read() as c:
-            key = ("visited", case, *parties, *_who(actor))
+            key = ("visited", case, *parties, *who(actor))
             return await self._kept.of(c, key, lambda: past.visited(c, actor, case, parties), LONG_MS)
 
     async def practised(self, actor: Actor, persons: Sequence[str], kind: str) -> dict[str, int]:
-        """See past.practised."""
+        """See past.practised; of a minute ago at most: it looks up each visit of two years."""
         async with self._journal.read() as c:
-            key, since_ms = ("practised", kind, *_who(actor), *sorted(persons)), self._clock() - past.SKILL_MS
-            return await self._kept.of(c, key, lambda: past.practised(c, actor, persons, kind, since_ms), LONG_MS)
+            key, since_ms = ("practised", kind, *who(actor), *sorted(persons)), self._clock() - past.SKILL_MS
+            return await self._kept.of(c, key, lambda: past.practised(c, actor, persons, kind, since_ms), LONG_MS, may_lag=True)
 
     async def people(self, actor: Actor) -> list[PersonRow]:
         """Persons registered with the actor's office or below. Raises Refused not_allowed without the power people or admin."""
@@ -453,6 +447,9 @@ class Reads:
     async def _subjects(self, c: AsyncConnection, actor: Actor, asked: listing.Asked, ordered: str) -> finding.Found:
         return await finding.found(c, asked, ordered, lambda hits: self._asked(c, actor, asked, hits))
 
+    async def _whole(self, actor: Actor, view: str) -> int:
+        return await self.total(actor) if view == "all" else (await self.counts(actor))[view]
+
     async def _total(self, c: AsyncConnection, actor: Actor, alone: listing.Where | None, asked: listing.Where) -> int:
         """alone: nothing is asked but this, which an index counts; else a walk finds what holds all of it."""
         condition, values = alone or asked
@@ -460,18 +457,6 @@ class Reads:
             region, more = await listing.visible(c, actor, "ledger")
             condition, values = f"{condition} and {region}", {**values, **more}
         return (await named(c, f"select count(*) from case_row where {condition}", values))[0][0]
-
-    async def _by_ledger(self, c: AsyncConnection, actor: Actor, of: Of) -> tuple[Of, dict[str, int]]:
-        """What the actor sees, and how many are offered to his office."""
-        sql = "select ledger, count(*) as cases from case_row where offer_to = :office group by ledger"
-        coming = {row.ledger: int(row.cases) for row in await named(c, sql, {"office": actor.office})}
-        return await counts.seen(c, actor, of, self._clock()), coming
-
-    @asynccontextmanager
-    async def _tallied(self) -> AsyncIterator[tuple[AsyncConnection, Of]]:
-        """A snapshot, and how many cases lie in each ledger as it has them."""
-        async with self._tallies.alone(), self._journal.read() as c:
-            yield c, await self._tallies.now(c)
 
     async def _marks(self, c: AsyncConnection, keys: Iterable[Key]) -> dict[Key, tuple[Mark, ...]]:
         return await marks.marks(c, keys, self._shelf, self._signer.certificate)
@@ -491,11 +476,6 @@ class Reads:
         values = {"persons": bound(c, sorted(set(persons)))}
         rows = await named(c, f"select subject, name from person_row where {among(c, 'subject', 'persons')}", values)
         return {row.subject: row.name or "" for row in rows}
-
-
-def _who(actor: Actor) -> tuple[Any, ...]:
-    """All of an actor that what may be seen of cases hangs on."""
-    return actor.offices, actor.powers & access.CASE_POWERS
 
 
 def _last(row: Any) -> Key:

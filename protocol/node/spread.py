@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.events import Actor
-from protocol.node import counts, listing
+from protocol.node import listing
 from protocol.node.journal.rows import named
 from protocol.node.tallies import Of
 
@@ -34,10 +34,9 @@ class Lying(msgspec.Struct, frozen=True):
 Spread = dict[tuple[str, str], Lying]  # (ledger, 2-digit type, "" = none was written); what has none of all is left out
 
 
-async def spread(c: AsyncConnection, actor: Actor, of: Of, now_ms: int, from_ms: int, to_ms: int) -> Spread:
-    """of: of all ledgers · from_ms, to_ms: when what is fresh was registered, to_ms no more. {} for who may see no case."""
-    region = await counts.seen(c, actor, of, now_ms)
-    found = {(ledger, kind): Lying(some.cases, some.late) for ledger, one in region.items() for kind, some in one.types.items()}
+async def spread(c: AsyncConnection, actor: Actor, of: Of, from_ms: int, to_ms: int) -> Spread:
+    """of: what is open, as far as the actor may see it · from_ms, to_ms: when what is fresh was registered, to_ms no more. {} for who may see no case."""
+    found = {(ledger, kind): Lying(some.cases, some.late) for ledger, one in of.items() for kind, some in one.types.items()}
     seen, values = await listing.visible(c, actor)
     for row in await named(c, _FRESH.format(seen=seen), {**values, "from_ms": from_ms, "to_ms": to_ms}):
         key = (row.ledger, row.kind or "")

@@ -69,10 +69,12 @@ class Visitors:
         """Each case that counts and whose applicant had come before, as far as the asker sees that; in the order of registration."""
         visits, found = self._visits or {}, []
         for subjects in self._of.values():
-            some = sorted(visits[subject].logged_ms for subject in subjects if sees(visits[subject])) if len(subjects) > 1 else []
+            if len(subjects) < 2:
+                continue
+            theirs = [visit for subject in subjects if sees(visit := visits[subject])]
+            some = sorted(visit.logged_ms for visit in theirs)
             if len(some) > 1:
-                theirs = [visits[subject] for subject in subjects]
-                found += [visit for visit in theirs if sees(visit) and counts(visit) and _is_after(visit.logged_ms, some)]
+                found += [visit for visit in theirs if counts(visit) and _is_after(visit.logged_ms, some)]
         return sorted(found, key=_logged)
 
     def _put(self, rows: Iterable[Visit]) -> None:

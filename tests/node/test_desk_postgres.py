@@ -34,7 +34,7 @@ async def test_a_case_goes_up_into_postgres_and_the_digests_are_equal(county: Co
     actor = root.actor("officer", TOWN)
     assert (await root.reads.cases(actor, view="incoming", text="根土", type="02", place=TOWN)).total == 1
     counts = await root.reads.counts(actor)
-    assert (counts["all"], counts["open"], counts["incoming"], counts["held"]) == (1, 1, 1, 0)
+    assert (await root.reads.total(actor), counts["open"], counts["incoming"], counts["held"]) == (1, 1, 1, 0)
     assert {p.path: p.open for p in await root.reads.places(root.actor())}[TOWN] == 1
     assert await rebuild(root.journal)
 

@@ -29,8 +29,7 @@ async def guide_of(request: Request) -> str:
     actor = actor_of(request)
     if _BEGINS not in actor.powers or not actor.person or not await _begun(request).needs_guide(actor.person):
         return ""
-    counts = await node_of(request).reads.counts(actor)
-    return EMPTY if not counts["all"] else SENDS if "assign" in actor.powers else LOGS
+    return EMPTY if not await node_of(request).reads.total(actor) else SENDS if "assign" in actor.powers else LOGS
 
 
 @post("/guide/away", status_code=200)
