@@ -18,7 +18,9 @@ from protocol.node.kept import Kept
 from protocol.node.listing import TASK_VIEWS, VIEWS
 from protocol.node.spread import Spread, spread
 from protocol.node.tallies import Of, Open, Tallies
+from protocol.place import within
 
+PLACED: Final = ("all", "open", "overdue", "soon")  # of VIEWS: what is told of any place
 TALLIED: Final = ("open", "held", "due", "overdue", "soon")  # of VIEWS
 _COUNTED: Final = tuple(name for name in (*VIEWS, *TASK_VIEWS) if name != "all")
 _ASKED: Final = tuple(name for name in _COUNTED if name not in TALLIED)
@@ -35,13 +37,22 @@ class Counts:
         """How many cases each of VIEWS but `all`, and tasks each of TASK_VIEWS, holds."""
         return await self._of("lists", actor, lambda c, of: counted(c, actor, of, self._clock()))
 
-    async def total(self, actor: Actor) -> int:
-        """How many cases there are for this actor."""
+    async def total(self, actor: Actor, path: str = "") -> int:
+        """How many cases there are for this actor; path: in this place and below it."""
 
-        async def ask(c: AsyncConnection, _of: Of) -> int:
-            return await total(c, actor, await self._tallies.totals(c))
+        async def ask(c: AsyncConnection, _of: Of) -> dict[str, int]:
+            return await seen_totals(c, actor, await self._tallies.totals(c))
 
-        return await self._of("total", actor, ask)
+        found = await self._of("total", actor, ask)
+        return sum(cases for ledger, cases in found.items() if not path or within(ledger, path))
+
+    async def in_place(self, actor: Actor, view: str, path: str) -> int:
+        """How many of a view (one of PLACED) lie in this place and below it."""
+        if view == "all":
+            return await self.total(actor, path)
+        of, _ = await self.places(actor)
+        opened = sum((one.opened for ledger, one in of.items() if within(ledger, path)), Open())
+        return {"open": opened.cases, "overdue": opened.late, "soon": opened.soon}[view]
 
     async def spread(self, actor: Actor, from_ms: int, to_ms: int) -> Spread:
         """How cases lie over places now; fresh: what was registered in this time, to_ms no more."""
@@ -97,13 +108,13 @@ async def asked(c: AsyncConnection, actor: Actor, views: Sequence[str], now_ms: 
     return dict(zip(views, row, strict=True))
 
 
-async def total(c: AsyncConnection, actor: Actor, totals: Mapping[str, int]) -> int:
-    """How many cases the actor may see. totals: of all ledgers."""
+async def seen_totals(c: AsyncConnection, actor: Actor, totals: Mapping[str, int]) -> dict[str, int]:
+    """Ledger → how many cases of it the actor may see. totals: of all ledgers."""
     if not actor.powers & CASE_POWERS:
-        return 0
-    own = sum(cases for ledger, cases in totals.items() if in_region(actor, ledger))
+        return {}
+    own = {ledger: cases for ledger, cases in totals.items() if in_region(actor, ledger)}
     others = await listing.elsewhere(c, actor)
-    return own if others is None else own + sum((await tallies.total(c, others)).values())
+    return own if others is None else own | await tallies.total(c, others)
 
 
 async def seen(c: AsyncConnection, actor: Actor, of: Of, now_ms: int) -> Of:

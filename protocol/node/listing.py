@@ -326,12 +326,10 @@ def of_status(status: str) -> Where:
     return f"{sql} and {IS_OPEN}" if status in OPEN else sql, {"status": status}
 
 
-def one_of(status: str, place: str, type: str) -> Where | None:
-    """The only one of these that is asked, told so that an index counts it; None: none, or more than one."""
-    if [bool(status), bool(place), bool(type)].count(True) != 1:
+def either(status: str, type: str) -> Where | None:
+    """The only one of these that is asked, told so that an index counts it; None: none, or both."""
+    if bool(status) == bool(type):
         return None
-    if place:
-        return subtree("ledger", "place", place)
     sql, values = of_status(status) if status else of_type(type)
     return sql.replace("(status || '') = ", "status = ").replace("(type || '')", "type"), values
 
@@ -370,14 +368,19 @@ class Asked(NamedTuple):
         return self[1:] == Asked()[1:]
 
     @property
+    def is_place(self) -> bool:
+        """Claims that nothing is asked but what of the view lies in a place and below it."""
+        return bool(self.place) and self == Asked(self.view, place=self.place)
+
+    @property
     def is_words(self) -> bool:
         """Claims that nothing is asked but words."""
         return self == Asked(text=self.text)
 
     @property
     def alone(self) -> Where | None:
-        """See one_of."""
-        return one_of(self.status, self.place, self.type) if (self.view, self.narrowed) == ("all", Narrowed()) else None
+        """See either."""
+        return either(self.status, self.type) if self == Asked(status=self.status, type=self.type) else None
 
 
 def narrowed(asked: Narrowed, now_ms: int, seen: Where) -> Where:

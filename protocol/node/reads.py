@@ -21,7 +21,7 @@ from protocol.events import Actor, BodyErased, body_of, facts_of
 from protocol.fold import fold_case, fold_task
 from protocol.node import candidates, finding, listing, marks, past, refusals, sealing, underway
 from protocol.node.agenda import Agenda
-from protocol.node.counts import Counts, who
+from protocol.node.counts import PLACED, Counts, who
 from protocol.node.deciding import home_covers
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import among, bound, fetch, named
@@ -97,7 +97,7 @@ class Reads:
         """
         asked = listing.Asked(view if view in VIEWS else "all", text.strip(), status, place, type, narrowed)
         page, per, more, signs = max(page, 1), min(max(per, 1), PER_MAX), False, ()
-        total = (await self._whole(actor, asked.view)) if asked.is_whole else 0
+        total = await self._told(actor, asked)
         async with self._journal.read() as c:
             ordered, kept = listing.order(asked.view, narrowed.from_ms is not None, by_date), (asked, *who(actor))
             if asked.text:
@@ -109,7 +109,7 @@ class Reads:
                 rows = await _dicts(c, f"select * from case_row where {among(c, 'subject', 'some')} order by {ordered}", some)
             else:
                 condition, values = await self._asked(c, actor, asked)
-                if not asked.is_whole:
+                if total is None:
                     until = None if narrowed.kind else dated_until  # a kind may hang on another clock
                     total = await self._kept.of(c, kept, lambda: self._total(c, actor, asked.alone, (condition, values)), until=until)
                 page = min(page, -(-total // per) or 1)
@@ -447,8 +447,11 @@ class Reads:
     async def _subjects(self, c: AsyncConnection, actor: Actor, asked: listing.Asked, ordered: str) -> finding.Found:
         return await finding.found(c, asked, ordered, lambda hits: self._asked(c, actor, asked, hits))
 
-    async def _whole(self, actor: Actor, view: str) -> int:
-        return await self.total(actor) if view == "all" else (await self.counts(actor))[view]
+    async def _told(self, actor: Actor, asked: listing.Asked) -> int | None:
+        """How many a list holds, where that is known without a walk."""
+        if asked.is_whole:
+            return await self.total(actor) if asked.view == "all" else (await self.counts(actor))[asked.view]
+        return await self._counts.in_place(actor, asked.view, asked.place) if asked.is_place and asked.view in PLACED else None
 
     async def _total(self, c: AsyncConnection, actor: Actor, alone: listing.Where | None, asked: listing.Where) -> int:
         """alone: nothing is asked but this, which an index counts; else a walk finds what holds all of it."""
