@@ -5,14 +5,15 @@
         some = await stretches.blocks(c, scope, spans, now_ms, count)
 
 The lanes that went on name the cases that changed (moved.py). A stretch is counted again when a changed case lies in it now, or when it holds another
-number of cases than it did: one that left it can't hide, since whatever came in its place is a changed case that lies in it. What only time changes
-has its instant (`until_ms`). A scope is all that a question holds besides its time; what other tables decide can't be kept. A stretch never goes
+number of cases than it did: one that left it can't hide, since whatever came in its place is a changed case that lies in it. To count them all is a
+walk along all cases, done only where one that changed may have lain elsewhere before: neither new nor seen lately. What only time changes has its instant (`until_ms`). A scope is all that a question holds besides its time; what other tables decide can't be kept. A stretch never goes
 over the end of a month, so each month is made of whole ones; of a time that cuts one its part is kept in the same way.
 
 Who came again hangs on all of them: see visitors.py, kept in the same step.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -28,6 +29,8 @@ from protocol.node.visitors import Visitors
 
 SCOPES_MAX: Final = 8  # questions that differ in more than their time
 BLOCKS_MAX: Final = 600  # of all scopes; in a county one holds some 20 KB
+STRANGE_MAX: Final = 50  # changed cases of which it is looked up whether they are new
+LIES_MAX: Final = 5_000  # changed cases of which it is known where they lie
 FIRSTS: Final = (1, 6, 11, 16, 21, 26)  # days of a month on which a stretch begins
 LANES_MAX, SUBJECTS_MAX = 128, 2_000  # lanes that went on, and cases that changed, beyond which all is counted anew
 AT_ONCE: Final = 400  # selects of one union; SQLite takes 500
@@ -73,6 +76,7 @@ class Stretches:
     def __init__(self) -> None:
         self._scopes: dict[Any, dict[Span, Block]] = {}
         self._counts: dict[int, int] = {}  # stretch → cases, whoever may see them and whether they are counted
+        self._lies: dict[str, int] = {}  # case that changed lately → its stretch
         self.visitors = Visitors()
         self._moved = Moved()
         self._alone = asyncio.Lock()
@@ -84,6 +88,7 @@ class Stretches:
     def _clear(self) -> None:
         self._scopes.clear()
         self._counts.clear()
+        self._lies.clear()
         self.visitors.forget()
 
     @asynccontextmanager
@@ -123,21 +128,37 @@ class Stretches:
     async def _let_go(self, c: AsyncConnection, moved: dict[Lane, int]) -> None:
         changed: set[str] = set()
         for (ledger, origin), seq in moved.items():
-            sql = "select distinct subject from entry where ledger = :ledger and origin = :origin and seq > :seq limit :most"
+            sql = "select distinct subject from entry where ledger = :ledger and origin = :origin and seq > :seq and sort = 'dispute' limit :most"
             values = {"ledger": ledger, "origin": origin, "seq": seq, "most": SUBJECTS_MAX + 1}
             changed |= {row[0] for row in await named(c, sql, values)}
             if len(changed) > SUBJECTS_MAX:
                 self._clear()
                 return
-        sql = f"select logged_ms from case_row where {among(c, 'subject', 'changed')}"
-        stale = {stretch_of(row[0]) for row in await named(c, sql, {"changed": bound(c, sorted(changed))})}
+        sql = f"select subject, logged_ms from case_row where {among(c, 'subject', 'changed')}"
+        lies = {row.subject: stretch_of(row.logged_ms) for row in await named(c, sql, {"changed": bound(c, sorted(changed))})}
         await self.visitors.changed(c, changed)
-        counts = await _counts(c, sorted(self._counts))
-        stale |= {start for start, count in counts.items() if count != self._counts[start]}
-        self._counts = counts
+        stale = set(lies.values()) | await self._left(c, changed, lies, moved)
+        self._lies = (self._lies if len(self._lies) < LIES_MAX else {}) | lies
         for kept in self._scopes.values():
             for span in [span for span in kept if stretch_of(span[0]) in stale]:
                 del kept[span]
+
+    async def _left(self, c: AsyncConnection, changed: set[str], lies: dict[str, int], moved: dict[Lane, int]) -> set[int]:
+        """Stretches that hold another number of cases than they did. lies: case → its stretch now."""
+        strange = {subject for subject in changed if self._lies.get(subject) is None or lies.get(subject) != self._lies[subject]}
+        if len(strange) <= STRANGE_MAX and await _are_new(c, strange, moved):
+            came = Counter(start for subject in strange if (start := lies.get(subject)) in self._counts)
+            self._counts |= {start: self._counts[start] + count for start, count in came.items()}
+            return set(came)
+        before, self._counts = self._counts, await _counts(c, sorted(self._counts))
+        return {start for start, count in self._counts.items() if count != before[start]}
+
+
+async def _are_new(c: AsyncConnection, subjects: Collection[str], moved: dict[Lane, int]) -> bool:
+    """Claims that nothing was known of these before."""
+    sql = f"select ledger, origin, min(seq) as seq from entry where {among(c, 'subject', 'some')} group by subject, ledger, origin"
+    rows = await named(c, sql, {"some": bound(c, subjects)}) if subjects else []
+    return all((row.ledger, row.origin) in moved and row.seq > moved[row.ledger, row.origin] for row in rows)
 
 
 async def _counts(c: AsyncConnection, starts: Sequence[int]) -> dict[int, int]:

@@ -121,6 +121,33 @@ async def test_a_case_that_leaves_its_stretch_is_missed_there(county: County):
     assert (await root.reads.statistics.found(operator, asked)).whole.registered == 1
 
 
+async def test_a_case_that_changed_lately_and_then_leaves_its_stretch_is_missed_there(county: County):
+    """It is known where it lay, so not all are counted again."""
+    root, first, second, asked = await two_months(county)
+    operator = root.actor("operator", ROOT)
+    for case in (first, second):
+        await root.say(AcceptDispute(id=new_id(), case=case))
+    assert (await root.reads.statistics.found(operator, asked)).whole.registered == 2
+    await root.say(MergeDispute(id=new_id(), case=first, into=second, reason="同一件事"))
+    left = await root.reads.statistics.found(operator, Asked(month_after(asked.from_ms), asked.to_ms, (0, 1), ()))
+    both = await root.reads.statistics.found(operator, asked)
+    assert both == await Statistics(root.journal, root.clock).found(operator, asked)
+    assert (left.whole.registered, both.whole.registered) == (0, 1)
+
+
+async def test_a_case_that_comes_late_is_the_first_of_its_stretch(county: County):
+    root, village = await county.node("root"), await county.node("village")
+    await root.say(dispute(OTHER_TOWN))
+    root.clock.pass_ms(20 * DAY_MS)
+    await village.say(dispute(VILLAGE))
+    root.clock.pass_ms(20 * DAY_MS)
+    await root.say(dispute(OTHER_TOWN))
+    operator, asked = root.actor("operator", ROOT), Asked(0, 2 * START_MS, (0, 1), ())
+    assert (await root.reads.statistics.found(operator, asked)).whole.registered == 2
+    await exchange(village, root)
+    assert (await root.reads.statistics.found(operator, asked)).whole.registered == 3
+
+
 async def test_what_time_alone_makes_late_is_late_in_a_stretch_that_is_kept(county: County):
     root, _, _, asked = await two_months(county)
     operator = root.actor("operator", ROOT)
