@@ -19,14 +19,15 @@ KEPT_MS: Final = 10_000
 LONG_MS: Final = 60_000
 KEPT_MAX: Final = 200  # offices that ask at one node, with what they ask
 _AS_OF: Final = "select (select max(position) from entry), coalesce((select value from counter where name = :name), 0)"
+OF_TASKS: Final = _AS_OF.replace("from entry", "from entry where sort = 'task'")  # an index of its own (listing.INDICES)
 
 
 Until = Callable[[AsyncConnection, int], Awaitable[int]]  # (c, now in ms) → the first moment in ms at which the answer is another
 
 
-async def as_of(c: AsyncConnection) -> tuple[Any, ...]:
+async def as_of(c: AsyncConnection, hangs_on: str = _AS_OF) -> tuple[Any, ...]:
     """(position of the newest entry, how often something was folded anew): while these stay, so do the rows of views."""
-    return tuple((await named(c, _AS_OF, {"name": REFOLDS}))[0])
+    return tuple((await named(c, hangs_on, {"name": REFOLDS}))[0])
 
 
 class _Answer(NamedTuple):
@@ -51,13 +52,13 @@ class Kept:
         ask: Callable[[], Awaitable[Any]],
         for_ms: int = KEPT_MS,
         until: Until | None = None,
-        may_lag: bool = False,
+        hangs_on: str = _AS_OF,
     ) -> Any:
         """Never change what comes of it: the next one gets the same. key: all that the answer hangs on besides entries and time.
 
-        may_lag: it holds for its time whatever comes meanwhile: advice, not a number that somebody counts on.
+        hangs_on: SQL of what it hangs on, where that is less than all entries.
         """
-        now_ms, newest = self._clock(), () if may_lag else await as_of(c)
+        now_ms, newest = self._clock(), await as_of(c, hangs_on)
         known = self._answers.get(key)
         if known is None or known.as_of != newest or not known.at_ms <= now_ms < known.until_ms:
             until_ms = now_ms + (KEPT_MS if is_postgres(c) else LONG_MS if until else for_ms)

@@ -26,7 +26,7 @@ from protocol.node.deciding import home_covers
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import among, bound, fetch, named
 from protocol.node.journal.stored import SELECT, stored
-from protocol.node.kept import LONG_MS, Kept
+from protocol.node.kept import LONG_MS, OF_TASKS, Kept
 from protocol.node.known import Known
 from protocol.node.listing import VIEWS, dated_until
 from protocol.node.sealing import SealedReport
@@ -364,10 +364,10 @@ class Reads:
             return await self._kept.of(c, key, lambda: past.visited(c, actor, case, parties), LONG_MS)
 
     async def practised(self, actor: Actor, persons: Sequence[str], kind: str) -> dict[str, int]:
-        """See past.practised; of a minute ago at most: it looks up each visit of two years."""
+        """See past.practised. It looks up each visit of two years, so it is kept until a task goes on; a type that is corrected shows within a minute."""
         async with self._journal.read() as c:
             key, since_ms = ("practised", kind, *who(actor), *sorted(persons)), self._clock() - past.SKILL_MS
-            return await self._kept.of(c, key, lambda: past.practised(c, actor, persons, kind, since_ms), LONG_MS, may_lag=True)
+            return await self._kept.of(c, key, lambda: past.practised(c, actor, persons, kind, since_ms), LONG_MS, hangs_on=OF_TASKS)
 
     async def people(self, actor: Actor) -> list[PersonRow]:
         """Persons registered with the actor's office or below. Raises Refused not_allowed without the power people or admin."""

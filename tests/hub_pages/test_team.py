@@ -3,7 +3,7 @@
 from urllib.parse import urlencode
 
 from protocol.commands import ArriveTask, LogDispute, Party, ReportTask
-from protocol.node.web import team
+from protocol.node.web import dispatching, team
 from protocol.node.web.team import PAIRS_MAX
 from protocol.problem import Refused
 from tests.hub_pages.world import Hub
@@ -64,6 +64,25 @@ async def test_who_knows_most_of_them_comes_first_then_who_is_near_and_each_says
     assert "来过或见过当事人的有 1 件" in page and "离得近的有 2 件" in page and "这几类的去过 1 件" in page
     alone = (await hub.client.get(f"/visits/team?case={hub.cases[TITLES[0]]}")).text
     assert "来过这件 1 次，最近今天" in alone and "邻里类去过 1 件" in alone and "同在" in alone
+
+
+async def test_one_is_looked_for_and_whoever_is_chosen_stays(hub: Hub, monkeypatch):
+    known = await people(hub)
+    asked = [*(("case", hub.cases[title]) for title in TITLES), ("cadre", known["穆青"])]
+    looked = urlencode([*asked, ("find", "陈立"), ("look", "1"), ("plan", "1"), ("purpose", "问问水沟")])
+    made = await hub.get(f"/visits/team?{looked}")
+    assert ([one["name"] for one in made["people"]], made["plan"]) == (["穆青", "陈立新"], []), "looking for somebody plans nothing"
+    page = (await hub.client.get(f"/visits/team?{looked}")).text
+    assert f'value="{known["穆青"]}" checked' in page and 'value="问问水沟"' in page and "找到 1 位" in page
+    nobody = urlencode([*asked[:-1], ("find", "没有这个人"), ("look", "1")])
+    assert "没有找到“没有这个人”" in (await hub.client.get(f"/visits/team?{nobody}")).text
+    assert 'id="team-find"' not in (await hub.client.get(f"/visits/team?{urlencode(asked)}")).text, "few are seen at a glance"
+    monkeypatch.setattr(dispatching, "FIND_FROM", 1)
+    monkeypatch.setattr(team, "CADRES_SHOWN_MAX", 1)
+    page = (await hub.client.get(f"/visits/team?{urlencode(asked)}")).text
+    assert 'id="team-find"' in page and page.count('name="cadre"') == 2, "the chosen one and the first of all"
+    planned = await hub.get(f"/visits/team?{urlencode([*asked, ('find', '陈立'), ('plan', '1')])}")
+    assert {pair["name"] for pair in planned["plan"]} == {"穆青"}
 
 
 async def test_what_is_ticked_beyond_the_most_is_said(hub: Hub, monkeypatch):

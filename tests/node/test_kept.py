@@ -3,12 +3,13 @@
 from typing import Any
 
 from protocol.calendar import DAY_MS
+from protocol.commands import RequestTask
 from protocol.node import counts, listing
-from protocol.node.journal.rows import is_postgres
-from protocol.node.kept import KEPT_MS, LONG_MS, Kept
+from protocol.node.journal.rows import is_postgres, named
+from protocol.node.kept import KEPT_MS, LONG_MS, OF_TASKS, Kept
 from protocol.node.listing import DUE_MS, SOON_MS, dated_until
 from protocol.node.node import Node
-from tests.node.desk_kit import ROOT, TOWN, VILLAGE, County, dispute
+from tests.node.desk_kit import ROOT, TOWN, VILLAGE, County, dispute, new_id
 
 
 class Asker:
@@ -50,6 +51,22 @@ async def test_an_answer_holds_for_its_time(on_either: County):
     assert await asker.of() == 3
     clock.pass_ms(long_ms - KEPT_MS)
     assert await asker.of("long", for_ms=LONG_MS) == 4
+
+
+async def test_what_hangs_on_tasks_holds_whatever_else_comes(county: County):
+    root = await county.node("root")
+    operator, asker = root.actor("operator", ROOT), Asker(root, Kept(county.clock))
+    case = (await root.say(dispute(VILLAGE), operator)).subject
+    assert await asker.of(hangs_on=OF_TASKS) == 1
+    await root.say(dispute(VILLAGE), operator)
+    assert await asker.of(hangs_on=OF_TASKS) == 1
+    due_ms = county.clock() + DAY_MS
+    await root.say(RequestTask(id=new_id(), case=case, to=TOWN, purpose="查档案", purpose_kind="inquiry", due_ms=due_ms), operator)
+    assert await asker.of(hangs_on=OF_TASKS) == 2
+    async with root.journal.read() as c:
+        if not is_postgres(c):
+            plan = " ".join(row[3] for row in await named(c, f"explain query plan {OF_TASKS}", {"name": ""}))
+            assert "entry_task" in plan, plan
 
 
 async def test_no_more_answers_are_kept_than_there_is_room_for(county: County):

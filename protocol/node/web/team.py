@@ -1,6 +1,7 @@
 """一起派: a day's visits for a team. Several cases and one or several cadres become that many tasks, each a command of its own.
 
     GET  /visits/team?case=…&case=…                        who goes, together or shared out, on which day
+    GET  the same with find=…&look=1                       the same form, of those who were looked for and those who are chosen
     GET  the same with cadre=…&split=each|all&by=…&plan=1  what will be sent to whom, to be confirmed
     POST /visits/team        command_id, pair=CASE:PERSON …, by, purpose, bring → each task, or why it was not sent
 
@@ -20,7 +21,7 @@ from protocol.commands import AssignTask
 from protocol.entry import derive
 from protocol.node import candidates
 from protocol.node.web import forms
-from protocol.node.web.dispatching import CADRES_SHOWN_MAX, Reasons, reasons
+from protocol.node.web.dispatching import CADRES_SHOWN_MAX, Reasons, find_context, reasons, wanted_of
 from protocol.node.web.page import actor_of, node_of, page, twin, wants_json
 from protocol.node.web.sharing import SUMMARY_CHARS, contacts_of
 from protocol.node.web.words import WEEKDAYS
@@ -96,30 +97,50 @@ async def visits_of(request: Request, cases: list[str]) -> list[Visit]:
     return made
 
 
-async def members(request: Request, visits: list[Visit], chosen: list[str]) -> list[Member]:
+class Team(msgspec.Struct, frozen=True):
+    """shown: whoever is chosen, then the first CADRES_SHOWN_MAX of those that were looked for · total: how many were found · everybody: how many there are."""
+
+    shown: list[Member]
+    total: int
+    everybody: int
+
+
+NOBODY: Final = Team([], 0, 0)
+
+
+async def members(request: Request, visits: list[Visit], chosen: list[str], find: str) -> Team:
     """Who may go to most of them first, of those whoever knows most and is nearest to most; then as for the first of the visits."""
-    found: dict[str, list[candidates.Candidate]] = {}
+    some: dict[str, list[candidates.Candidate]] = {}
     for visit in visits:
         for one in visit.ranked:
-            found.setdefault(one.choice.person, []).append(one)
-    node, place = node_of(request), visits[0].case.ledger
+            some.setdefault(one.choice.person, []).append(one)
+    ranked = sorted(some.values(), key=_counts, reverse=True)
+    matching = candidates.matching([of[0] for of in ranked], find, node_of(request).tables())
+    found = [one.choice.person for one in matching]
+    listed = dict.fromkeys([*(one for one in chosen if one in some), *found[:CADRES_SHOWN_MAX]])
     kinds = sorted({visit.case.type[:2] for visit in visits if visit.case.type})
-    kind, went, made = kinds[0] if len(kinds) == 1 else "", await _went(request, kinds, list(found)), []
-    for person, some in found.items():
-        able = [one for one in some if one.may]
-        known = sum(1 for one in able if one.past.here or one.past.met)
-        near = sum(1 for one in able if one.distance < candidates.FAR)
-        shown = reasons(some[0], place, node, went[person] if kind else 0, kind)
-        skill = shown.skill or (f"这几类的去过 {went[person]} 件" if went[person] else "")
-        made.append(Member(shown, len(able), known, near, skill, person in chosen))
-    return sorted(made, key=lambda member: (-member.able, -member.known, -member.near))
+    went = await _went(request, kinds, list(listed))
+    shown = [_member(request, visits, some[person], went[person], kinds, person in chosen) for person in listed]
+    return Team(shown, len(found), len(some))
+
+
+def _counts(some: list[candidates.Candidate]) -> tuple[int, int, int]:
+    """To how many of the visits he may go, of how many he knows something, how many are near."""
+    able = [one for one in some if one.may]
+    return len(able), sum(1 for one in able if one.past.here or one.past.met), sum(1 for one in able if one.distance < candidates.FAR)
+
+
+def _member(request: Request, visits: list[Visit], some: list[candidates.Candidate], went: int, kinds: list[str], chosen: bool) -> Member:
+    kind = kinds[0] if len(kinds) == 1 else ""
+    shown = reasons(some[0], visits[0].case.ledger, node_of(request), went if kind else 0, kind)
+    return Member(shown, *_counts(some), shown.skill or (f"这几类的去过 {went} 件" if went else ""), chosen)
 
 
 async def _went(request: Request, kinds: list[str], persons: list[str]) -> Counter[str]:
-    """person → to how many cases of these kinds he went; of the first that are offered."""
+    """person → to how many cases of these kinds he went."""
     went = Counter[str]()
     for kind in kinds if persons else ():
-        went.update(await node_of(request).reads.practised(actor_of(request), persons[:CADRES_SHOWN_MAX], kind))
+        went.update(await node_of(request).reads.practised(actor_of(request), persons, kind))
     return went
 
 
@@ -148,9 +169,9 @@ async def team(request: Request) -> Response[Any]:
     days = days_offered(node.clock(), node.tables().calendar)
     chosen, split = asked.getall("cadre", []), asked.get("split", "each")
     by = asked.get("by", "") if asked.get("by", "") in dict(days) else days[min(1, len(days) - 1)][0]
-    is_plan = bool(asked.get("plan")) and bool(visits)
-    people = await members(request, visits, chosen) if visits else []
-    known = [member.reasons.choice.person for member in people if member.chosen]
+    is_plan, find = bool(asked.get("plan")) and bool(visits) and not asked.get("look"), wanted_of(request, None).find
+    people = await members(request, visits, chosen, find) if visits else NOBODY
+    known = [member.reasons.choice.person for member in people.shown if member.chosen]
     pairs = planned(visits, known, split) if is_plan else []
     wrong = {"cadre": "请至少选一位干部。"} if is_plan and not known else {}
     if len([pair for pair in pairs if not pair.why_not]) > PAIRS_MAX:
@@ -161,12 +182,13 @@ async def team(request: Request) -> Response[Any]:
         "purpose": asked.get("purpose", "") or PURPOSE,
         "bring": asked.get("bring", ""),
     }
-    context = {"visits": visits, "people": people, "days": days, "splits": SPLITS, "form": form, "wrong": wrong, "sentence": ""}
+    context = {"visits": visits, "people": people.shown, "days": days, "splits": SPLITS, "form": form, "wrong": wrong, "sentence": ""}
     beyond = max(len(set(asked.getall("case", []))) - CASES_MAX, 0)
     context |= {"pairs": [] if wrong else pairs, "day": dict(days)[by], "beyond": beyond, "most": CASES_MAX}
+    context |= {"cadres_total": people.total, "cadres_listed": min(people.total, CADRES_SHOWN_MAX), **find_context(find, people.everybody)}
     if wants_json(request):
         told = {"plan": [] if wrong else [_as_twin(pair) for pair in pairs], "wrong": wrong, "days": days}
-        return twin(told | {"people": [_member_twin(member) for member in people]}, 422 if wrong else 200)
+        return twin(told | {"people": [_member_twin(member) for member in people.shown]}, 422 if wrong else 200)
     return await page(request, "visits/team.html", status=422 if wrong else 200, **context)
 
 
