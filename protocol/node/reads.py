@@ -225,8 +225,10 @@ class Reads:
         async with self._journal.read() as c:
             rows = await underway.rows(c, self._signer, self._shelf, before_ms)
             seen = [row for row in rows if access.may_see_case(actor, row)]
-            known = await self._marks(c, [_last(row) for row in seen[:most]])
-        return [row_as(CaseRow, row, known[_last(row)]) for row in seen[:most]], len(seen)
+            some = {"some": bound(c, [row["subject"] for row in seen[:most]])}
+            first = await _dicts(c, f"select * from case_row where {among(c, 'subject', 'some')} order by updated_ms desc", some)
+            known = await self._marks(c, [_last(row) for row in first])
+        return [row_as(CaseRow, row, known[_last(row)]) for row in first], len(seen)
 
     async def marks(self, keys: Iterable[Key]) -> dict[Key, tuple[Mark, ...]]:
         """How far each entry got: this node first, then each level that has a node which hears its ledger, nearest first."""

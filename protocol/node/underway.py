@@ -13,8 +13,13 @@ ENTRIES_MAX: Final = 50  # of one ledger; where more are on their way the last o
 LANES_MAX: Final = 200  # of one statement: SQLite takes no expression that is deeper than 1,000
 
 
+_COLUMNS: Final = (
+    "subject, ledger, holder, logged_office, offer_to, convened, updated_ms, last_seq"  # what tells who may see it, and how far it is
+)
+
+
 async def rows(c: AsyncConnection, signer: Signer, shelf: Shelf, before_ms: int) -> list[dict[str, Any]]:
-    """Of case_row, the newest first: what was written here before then."""
+    """Some columns of case_row, the newest first: what was written here before then. There may be hundreds, of which few are shown."""
     origin = signer.origin
     own = {
         row.ledger: row.seq for row in await named(c, "select ledger, seq from lane where origin = :origin and seq > 0", {"origin": origin})
@@ -26,7 +31,7 @@ async def rows(c: AsyncConnection, signer: Signer, shelf: Shelf, before_ms: int)
         beyond = " or ".join(f"(ledger = :l{n} and seq > :s{n})" for n in range(len(some)))
         values = {f"{name}{n}": value for n, lane in enumerate(some) for name, value in zip("ls", lane, strict=True)}
         written = f"select subject from entry where origin = :origin and sort = 'dispute' and ({beyond})"
-        sql = f"select * from case_row where subject in ({written}) and last_origin = :origin and updated_ms < :before"
+        sql = f"select {_COLUMNS} from case_row where subject in ({written}) and last_origin = :origin and updated_ms < :before"
         found += [row._asdict() for row in await named(c, sql, {"origin": origin, "before": before_ms, **values})]
     there = [row for row in found if row["last_seq"] > late.get((row["ledger"], origin), row["last_seq"])]
     return sorted(there, key=lambda row: row["updated_ms"], reverse=True)
