@@ -100,9 +100,18 @@ class BrokenCounty(County):
             url = await self.database.copy_of(self.home("hub"))
             for left in self.home("hub").glob("journal.db*"):
                 left.unlink()
-            with (self.home("hub") / "yidi.toml").open("a") as toml:
-                toml.write(f'[store]\nurl = "{url}"\n')
+            self._store_in(url)
         await self.demo.start_wires()
+
+    def _store_in(self, url: str) -> None:
+        """The hub's configuration names this database, and no other."""
+        toml = self.home("hub") / "yidi.toml"
+        toml.write_text(toml.read_text().partition("[store]\n")[0] + f'[store]\nurl = "{url}"\n')
+
+    async def empty_store(self) -> None:
+        """The hub, which stands still, gets a database with nothing in it; the one it had stays as it is."""
+        assert self.database
+        self._store_in(await self.database.empty())
 
     async def raise_(self, *nodes: str) -> None:
         """Starts programs, all at once."""

@@ -95,6 +95,12 @@ class Database:
         self._made.append(name)
         return self.server.url(name)
 
+    async def empty(self) -> str:
+        """Another new one, with nothing in it: what an operator makes to restore into. Returns its URL."""
+        self._made.append(f"empty{time.time_ns()}")
+        await self.server._say(f"create database {self._made[-1]}")
+        return self.server.url(self._made[-1])
+
     def end(self) -> None:
         self.server.crash()
         shutil.rmtree(self._folder, ignore_errors=True)

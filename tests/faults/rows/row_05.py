@@ -16,6 +16,7 @@ from protocol.node.journal.engine import connect_sqlite
 from protocol.node.journal.reseal import PAGE_BYTES
 from protocol.node.killpoints import NAME, POINTS
 from tests.faults.kit.county import ALL, BrokenCounty, standing
+from tests.faults.kit.database import Database
 from tests.faults.kit.desks import CALM_S, PAUSE_S, Desks
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
@@ -30,11 +31,14 @@ AT_THE_TERMINAL = (
 )  # fmt: skip
 DIES_S_MAX, TIMES = 60.0, 6
 EDGES = ("gaoyu", "liangpeng", "town")
+OF_A_FILE = ("journal.checkpoint",)  # of a store that is one
 
 
 async def play(chance: Random, folder: Path) -> Outcome:
-    """All points, in another order each round."""
-    return await points(chance, folder, chance.sample(RUNNING, len(RUNNING)), chance.sample(AT_THE_TERMINAL, len(AT_THE_TERMINAL)), ALL)
+    """All points, in another order each round, and of PostgreSQL's hub those that a program comes to there."""
+    database = await Database.here() if chance.random() < 0.5 else None
+    running, typed = chance.sample(RUNNING, len(RUNNING)), chance.sample(AT_THE_TERMINAL, len(AT_THE_TERMINAL))
+    return await points(chance, folder, running, typed, ALL, database=database)
 
 
 async def small(chance: Random, folder: Path) -> Outcome:
@@ -46,14 +50,21 @@ async def small(chance: Random, folder: Path) -> Outcome:
 
 
 async def points(
-    chance: Random, folder: Path, running: Sequence[str], typed: Sequence[str], nodes: Sequence[str], pause_s: float = PAUSE_S
+    chance: Random,
+    folder: Path,
+    running: Sequence[str],
+    typed: Sequence[str],
+    nodes: Sequence[str],
+    pause_s: float = PAUSE_S,
+    database: Database | None = None,
 ) -> Outcome:
     edges, said = [node for node in EDGES if node in nodes], list[str]()
-    async with standing(folder, chance, nodes=nodes) as county:
+    async with standing(folder, chance, nodes=nodes, database=database) as county:
         async with Desks(county, chance, photos=0.4, pause_s=pause_s) as desks:
             await desks.more(8)
             for point in running:
-                victim = chance.choice(edges if point.startswith(("link", "blob")) else county.nodes)
+                alone = point.startswith(("link", "blob")) or (database and point in OF_A_FILE)
+                victim = "hub" if database and not alone else chance.choice(edges if alone else county.nodes)
                 said.append(await die(county, desks, victim, point, chance.randint(1, TIMES)))
                 await desks.more(4)
             await desks.rest()
@@ -63,6 +74,7 @@ async def points(
             await desks.more(8)
         await county.settle()
         await county.stop()
+        said += ["hub on PostgreSQL"] if database else []
         return await judge(county, desks.saved, said=said)
 
 
@@ -141,4 +153,4 @@ def forget_views(county: BrokenCounty, node: str) -> None:
 
 
 ROW = Row(5, "SIGKILL at each named point (journal, views, commit, publish, Have, attachments, rebuild, migrate, stick, backup, restore, heal)",
-          "as row 4; each point is reached", (), play, small)  # fmt: skip
+          "as row 4; each point is reached", ("postgres",), play, small)  # fmt: skip

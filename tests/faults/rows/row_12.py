@@ -8,14 +8,16 @@ from random import Random
 
 from deploy.demo.cast import COUNTY
 from tests.faults.kit.county import ALL, standing
+from tests.faults.kit.database import Database
 from tests.faults.kit.desks import Desks
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
 
 
 async def play(chance: Random, folder: Path) -> Outcome:
-    async with standing(folder, chance) as county:
-        victim = chance.choice(ALL)
+    database = await Database.here() if chance.random() < 0.5 else None
+    async with standing(folder, chance, database=database) as county:
+        victim = "hub" if database and chance.random() < 0.5 else chance.choice(ALL)
         async with Desks(county, chance) as desks:
             await desks.more(chance.randint(4, 30))
             copy, kept = folder / "last-night.tar", desks.count()  # what is saved while it is made may be in it or not
@@ -27,6 +29,8 @@ async def play(chance: Random, folder: Path) -> Outcome:
             await county.settle()  # what never left is row 14
             since = desks.count()
             await county.halt(victim)
+            if victim == "hub" and database:
+                await county.empty_store()
             ran = await county.yidi(victim, "restore", copy)
             assert ran.code == 0, ran
             away = victim not in ("hub", "town") and chance.random() < 0.5
@@ -47,8 +51,9 @@ async def play(chance: Random, folder: Path) -> Outcome:
         assert len(set(codes)) == len(codes), "a case code was given twice"
         alone = {one for one in desks.saved[kept:since] if victim == "hub" and {key[0] for key in one.keys} == {COUNTY}}
         gone = f", {len(alone)} in the county's own ledger since the backup" if alone else ""
-        said = (f"{victim} put back {'offline ' if away else ''}after {since}{gone}",)
+        store = "on PostgreSQL " if victim == "hub" and database else ""
+        said = (f"{victim} {store}put back {'offline ' if away else ''}after {since}{gone}",)
         return await judge(county, [one for one in desks.saved if one not in alone], said=said)
 
 
-ROW = Row(12, "last night's backup is put back (edge or hub)", "own entries come back from the others; no number twice", (), play)
+ROW = Row(12, "last night's backup is put back (edge or hub)", "own entries come back from the others; no number twice", ("postgres",), play)

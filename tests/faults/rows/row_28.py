@@ -15,6 +15,7 @@ from random import Random
 
 from protocol.node.journal import checkpoint
 from tests.faults.kit.county import ALL, BrokenCounty, standing
+from tests.faults.kit.database import Database
 from tests.faults.kit.desks import CALM_S, Desks
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
@@ -55,7 +56,8 @@ class Evenings:
 async def play(chance: Random, folder: Path) -> Outcome:
     """Each kind of day at least once."""
     drawn = [*EVENTS, *(chance.choice(EVENTS) for _ in range(DAYS - len(EVENTS)))]
-    return await month(chance, folder, chance.sample(drawn, DAYS), ALL)
+    database = await Database.here() if chance.random() < 0.5 else None
+    return await month(chance, folder, chance.sample(drawn, DAYS), ALL, database=database)
 
 
 async def small(chance: Random, folder: Path) -> Outcome:
@@ -63,8 +65,10 @@ async def small(chance: Random, folder: Path) -> Outcome:
     return await month(chance, folder, chance.sample(EVENTS, DAYS_SMALL), ("hub", "gaoyu"), CALM_S)
 
 
-async def month(chance: Random, folder: Path, events: Sequence[str], nodes: Sequence[str], pause_s: float = 0.06) -> Outcome:
-    async with standing(folder, chance, nodes=nodes) as county:
+async def month(
+    chance: Random, folder: Path, events: Sequence[str], nodes: Sequence[str], pause_s: float = 0.06, database: Database | None = None
+) -> Outcome:
+    async with standing(folder, chance, nodes=nodes, database=database) as county:
         evenings, copies = Evenings(), dict[str, Path]()
         async with Desks(county, chance, photos=0.1, pause_s=pause_s) as desks:
             for day, event in enumerate(events):
@@ -74,7 +78,8 @@ async def month(chance: Random, folder: Path, events: Sequence[str], nodes: Sequ
         await county.settle()
         told = evenings.judged()
         await county.stop()
-        said = (f"{len(events)} days: " + ", ".join(f"{count} × {event}" for event, count in sorted(Counter(events).items())), told)
+        store = ("hub on PostgreSQL",) if database else ()
+        said = (*store, f"{len(events)} days: " + ", ".join(f"{count} × {event}" for event, count in sorted(Counter(events).items())), told)
         return await judge(county, desks.saved, said=said)
 
 
@@ -133,5 +138,5 @@ async def restored(county: BrokenCounty, desks: Desks, chance: Random, node: str
 
 ROW = Row(
     28, "30 days compressed: work, kills, cuts, restarts, backups, restores, upgrades, sticks",
-    "all checkers; memory, open files and log stay flat", (), play, small,
+    "all checkers; memory, open files and log stay flat", ("postgres",), play, small,
 )  # fmt: skip
