@@ -4,7 +4,7 @@
   tell, some tenths of a second after the link is up. So the first save of a start waits for them, for `ASK_S_MAX` at most, and while
   they give back what we wrote ourselves for `REGAIN_S_MAX`; without a link for `OFFLINE_S`, and not at all where nothing was ever written. Offline a node works as ever.
 - **Before the first page is shown** (`is_waiting`), where a backup was restored or lost entries were noticed: what the law took
-  since then stands in it yet. Pages wait until the others were heard and nothing is behind, for then every erasure is here. When nobody
+  since then stands in it yet. Pages wait until the others were heard and all is here that they held then, every erasure with it. When nobody
   can be reached somebody who answers for it opens the pages, by name and with a reason; that is written down (`restored.json`).
 """
 
@@ -67,7 +67,7 @@ def note_restored(notes: Notes, now_ms: int, why: str) -> None:
 
 class Gate:
     def __init__(self, notes: Notes, pump: Any, clock: Callable[[], int], wake: Wake) -> None:
-        """pump: says whether the link is up, what is behind, and how many others were heard, of how many ledgers (`heard`)."""
+        """pump: says whether the link is up, what is missing, and how many others were heard, of how many ledgers (`heard`)."""
         self._notes, self._pump, self._clock, self._wake = notes, pump, clock, wake
         self._asked, self._passed = asyncio.Event(), asyncio.Event()
         self._asked.set()
@@ -144,13 +144,13 @@ class Gate:
         if self.restored is None:
             return
         loop = asyncio.get_running_loop()
-        heard, quiet = 0, loop.time()
+        heard, quiet, wanted = 0, loop.time(), dict[tuple[str, str], int]()
         while True:
-            state = self._pump.state()
-            if self._pump.heard > heard or not state.link.connected:
-                heard, quiet = self._pump.heard, loop.time()
-            if heard and loop.time() - quiet > PULLED_CALM_S and not any(state.behind.values()):
-                break  # all that they held when they spoke is here; they may go on writing meanwhile
+            if self._pump.heard > heard or not self._pump.state().link.connected:
+                heard, quiet, wanted = self._pump.heard, loop.time(), {}
+            wanted = self._pump.missing() | wanted  # of each lane what was there first: whoever writes on holds up nobody
+            if heard and loop.time() - quiet > PULLED_CALM_S and not any(self._pump.lacks(*one) for one in wanted.items()):
+                break  # all that they held when they spoke is here
             await asyncio.sleep(TICK_S)
         done = msgspec.structs.replace(self.restored, pulled_ms=self._clock())
         self._notes.end(done.since_ms, msgspec.json.encode(done))

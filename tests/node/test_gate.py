@@ -7,13 +7,16 @@ from protocol.node import gate as gates
 from protocol.node.gate import RESTORED, Gate, Notes, note_restored
 from protocol.node.wake import Wake
 
+LANE, OTHER = ("330523", "ntown2222:1"), ("330523", "nvill2222:1")
+
 
 class Pump:
     def __init__(self) -> None:
         self.heard, self.connected = 0, False
         self.overtaken: tuple[str, ...] = ()
         self.regaining = 0
-        self.behind: dict[str, int] = {}
+        self.heads: dict[tuple[str, str], int] = {}
+        self.others: dict[tuple[str, str], int] = {}  # what they said last that they hold
 
     @property
     def is_overtaken(self) -> bool:
@@ -21,7 +24,13 @@ class Pump:
 
     def state(self) -> SimpleNamespace:
         link = SimpleNamespace(connected=self.connected)
-        return SimpleNamespace(link=link, overtaken=self.overtaken, behind=self.behind, regaining=self.regaining)
+        return SimpleNamespace(link=link, overtaken=self.overtaken, regaining=self.regaining)
+
+    def missing(self) -> dict[tuple[str, str], int]:
+        return {lane: until for lane, until in self.others.items() if until > self.heads.get(lane, 0)}
+
+    def lacks(self, lane: tuple[str, str], until: int) -> bool:
+        return self.heads.get(lane, 0) < until and lane in self.missing()
 
 
 def gate_of(folder, pump: Pump) -> Gate:
@@ -82,9 +91,11 @@ async def test_pages_of_a_restored_node_wait_until_others_were_heard_and_nothing
     assert gate.is_waiting
     task = await running(gate)
     assert not await gate.passed(0.3), "nobody was heard"
-    pump.connected, pump.heard, pump.behind = True, 3, {"330523": 2}
-    assert not await gate.passed(0.3), "something is behind"
-    pump.behind = {}
+    pump.connected, pump.heard, pump.others = True, 3, {LANE: 2}
+    assert not await gate.passed(0.3), "something is missing"
+    pump.heads = {LANE: 1}
+    assert not await gate.passed(0.3), "the last of it"
+    pump.heads = {LANE: 2}
     assert await gate.passed(30)
     assert not gate.is_waiting
     assert not (tmp_path / RESTORED).exists()
@@ -99,12 +110,31 @@ async def test_pages_open_though_others_go_on_writing_all_the_while(tmp_path, mo
     pump = Pump()
     gate = gate_of(tmp_path, pump)
     task = await running(gate)
-    pump.connected, pump.heard = True, 3
-    for n in range(200):  # what somebody writes just now is behind for an instant, again and again
-        pump.behind = {"330523": 1} if n % 2 else {}
+    pump.connected, pump.heard, pump.others = True, 3, {LANE: 5}
+    for n in range(6, 200):  # at each moment something that was written just now is on its way
+        pump.others, pump.heads = {LANE: n}, {LANE: n - 2}
         if await gate.passed(0.02):
             break
+    assert pump.missing()
     assert not gate.is_waiting
+    task.cancel()
+
+
+async def test_a_lane_that_comes_to_be_missing_later_is_waited_for_too(tmp_path, monkeypatch):
+    """Whose certificate stood in what was pulled: what it wrote may be an erasure."""
+    monkeypatch.setattr(gates, "PULLED_CALM_S", 0.05)
+    note_restored(Notes(tmp_path), 5, "restore")
+    pump = Pump()
+    gate = gate_of(tmp_path, pump)
+    task = await running(gate)
+    pump.connected, pump.heard, pump.others = True, 3, {LANE: 2}
+    assert not await gate.passed(0.2)
+    pump.others[OTHER] = 7
+    assert not await gate.passed(0.1)
+    pump.heads = {LANE: 2}
+    assert not await gate.passed(0.2)
+    del pump.others[OTHER]  # nobody who counts has it
+    assert await gate.passed(30)
     task.cancel()
 
 

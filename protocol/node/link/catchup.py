@@ -96,6 +96,11 @@ class CatchUp:
         """Lane → how many entries are known to be missing."""
         return {lane: need.until - self._ground.head(*lane).seq for lane, need in self._needs.items()}
 
+    @property
+    def missing(self) -> dict[tuple[str, str], int]:
+        """Lane → the seq up to which entries are known to be missing."""
+        return {lane: need.until for lane, need in self._needs.items() if need.until > self._ground.head(*lane).seq}
+
     def since_ms(self, lane: tuple[str, str]) -> int:
         """Since when something of a lane of `behind` is known to be missing."""
         return self._needs[lane].since_ms

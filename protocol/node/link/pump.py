@@ -184,6 +184,14 @@ class Pump:
         overtaken, faults = tuple(sorted(self._claims.overtaken)), dict(ground.faults)
         return PumpState(ground.link.state(), behind, overtaken, ground.refused, faults, self._claims.highest, regaining, since)
 
+    def missing(self) -> dict[tuple[str, str], int]:
+        """Lane → the seq up to which entries are known to be missing here."""
+        return self._catchup.missing
+
+    def lacks(self, lane: tuple[str, str], until: int) -> bool:
+        """Claims that an entry up to there is known to be missing here."""
+        return self._ground.head(*lane).seq < until and lane in self._catchup.missing
+
     async def run(self) -> None:
         """Raises only what the journal cannot survive."""
         ground = self._ground

@@ -56,4 +56,6 @@ async def play(chance: Random, folder: Path) -> Outcome:
         return await judge(county, [one for one in desks.saved if one not in alone], said=said)
 
 
-ROW = Row(12, "last night's backup is put back (edge or hub)", "own entries come back from the others; no number twice", ("postgres",), play)
+ROW = Row(
+    12, "last night's backup is put back (edge or hub)", "own entries come back from the others; no number twice", ("postgres",), play
+)

@@ -134,7 +134,8 @@ def contact(party: Party, tables: Tables, say: Say) -> dict[str, str]:
 def history(line: Line, say: Say) -> dict[str, str]:
     told = line.kind in ("TaskReported", "TaskDeclined", "TaskRecalled")
     some = [(say(label), say(value) if (line.kind, label) in OURS else value) for label, value in line.text.items() if value]
-    text = say("；").join(say("：").join(one) for one in some) if told else ""
+    parts = [say("：").join(one) for one in some] if told else []
+    text = say("；").join([*(part.rstrip("。；") for part in parts[:-1]), *parts[-1:]])  # people end their words with a full stop
     words = say(EVENT_NAMES.get(line.kind, UNKNOWN_NAME), "kind")
     return {"key": key_of(line), "words": words, "at": say(moment(line.at_ms)), "text": text}
 
