@@ -101,6 +101,11 @@ class CatchUp:
         """Lane → the seq up to which entries are known to be missing."""
         return {lane: need.until for lane, need in self._needs.items() if need.until > self._ground.head(*lane).seq}
 
+    def lacks(self, lane: tuple[str, str], until: int) -> bool:
+        """Claims that an entry up to there is known to be missing."""
+        need = self._needs.get(lane)
+        return need is not None and self._ground.head(*lane).seq < min(until, need.until)
+
     def since_ms(self, lane: tuple[str, str]) -> int:
         """Since when something of a lane of `behind` is known to be missing."""
         return self._needs[lane].since_ms

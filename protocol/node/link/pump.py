@@ -190,7 +190,7 @@ class Pump:
 
     def lacks(self, lane: tuple[str, str], until: int) -> bool:
         """Claims that an entry up to there is known to be missing here."""
-        return self._ground.head(*lane).seq < until and lane in self._catchup.missing
+        return self._catchup.lacks(lane, until)
 
     async def run(self) -> None:
         """Raises only what the journal cannot survive."""
