@@ -271,7 +271,8 @@ class Errands:
         able = [c for c in (others | {own.node: own}).values() if is_able(c)]
         before = sorted(able, key=_lowest_first).index(own)
         now_ms = self._desk.clock()
-        return now_ms - self._seen_ms.setdefault(errand, now_ms) >= before * ERRAND_MS
+        seen_ms = self._seen_ms[errand] = min(self._seen_ms.get(errand, now_ms), now_ms)  # a clock may be put back by a year
+        return now_ms - seen_ms >= before * ERRAND_MS
 
     def _arrival(self, subject: str) -> "Make":
         async def make(asked: Asked) -> tuple[str, list[Draft]]:

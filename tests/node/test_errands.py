@@ -110,6 +110,18 @@ async def test_a_report_that_crosses_the_recall_comes_back_all_the_same(county):
     assert (here.status, here.words, there.status) == ("reported", "已经去过", "reported")
 
 
+async def test_a_clock_that_is_put_back_by_a_year_holds_up_no_answer(county):
+    """When an errand was first seen lies in what is now the future."""
+    root, village, stranger, task = await asked(county)
+    await stranger.say(ConfirmTask(id=new_id(), task=linked_id(task)), clerk_there(stranger))
+    await settle(root, village, stranger)
+    assert (await village.reads.task(village.actor(), task)).answered == "confirmed"
+    county.clock.pass_ms(-365 * DAY_MS)
+    await stranger.say(ReportTask(id=new_id(), task=linked_id(task), result="eased", words="已经去过"), clerk_there(stranger))
+    await settle(root, village, stranger)
+    assert (await village.reads.task(village.actor(), task)).answered == "reported"
+
+
 async def test_two_nodes_and_two_runs_make_one_linked_task(county):
     root, village, stranger = await three(county)
     case = (await village.say(dispute())).subject
