@@ -12,7 +12,6 @@ changed are counted again (stretches.py).
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from itertools import pairwise
 from operator import add
 from typing import Any, Final, NamedTuple
 
@@ -26,7 +25,7 @@ from protocol.node import listing
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import named
 from protocol.node.listing import Narrowed, Where
-from protocol.node.stretches import Block, Cells, Span, Stretches, starts_between, stretch_after, stretch_of
+from protocol.node.stretches import Block, Cells, Span, Stretches, parts_of, stretch_after, stretch_of
 from protocol.node.visitors import Visit
 from protocol.views import FIGURES
 
@@ -216,10 +215,7 @@ class _Question:
             from_ms = stretch_of(self._first)
         if to_ms > self._last:
             to_ms = stretch_after(self._last)
-        if from_ms >= to_ms:
-            return []
-        bounds = starts_between(from_ms, to_ms)
-        return [(a, b) for a, b in pairwise([from_ms, *bounds, to_ms]) if a < b]
+        return parts_of(from_ms, to_ms)
 
     async def _count(self, from_ms: int, to_ms: int) -> Block:
         """A walk along the index for each way of looking: SQLite sorts for each grouping anyway."""

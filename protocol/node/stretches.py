@@ -51,13 +51,14 @@ class Block(msgspec.Struct, frozen=True):
 Count = Callable[[int, int], Awaitable[Block]]  # from_ms, to_ms → what lies between
 
 
-def starts_between(from_ms: int, to_ms: int) -> list[int]:
-    """When each stretch begins that lies wholly in a time, and when the last of them ends; [] when none does."""
-    at = stretch_of(from_ms)
-    found = [at] if at == from_ms else []
-    while (at := stretch_after(at)) <= to_ms:
-        found.append(at)
-    return found if len(found) > 1 else []
+def parts_of(from_ms: int, to_ms: int) -> list[Span]:
+    """A time cut where stretches begin, so that no part lies in two of them; [] for an empty time."""
+    found, at = [], from_ms
+    while at < to_ms:
+        end = min(stretch_after(stretch_of(at)), to_ms)
+        found.append((at, end))
+        at = end
+    return found
 
 
 def stretch_of(ms: int) -> int:

@@ -1,6 +1,7 @@
 """Sums kept by stretch of days: whatever happened since, they are what counting everything anew gives, on either store."""
 
 from datetime import date
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -12,7 +13,7 @@ from protocol.commands import AcceptDispute, CorrectParty, MergeDispute, Party, 
 from protocol.node import stretches, visitors
 from protocol.node.journal.rebuild import rebuild
 from protocol.node.statistics import KEPT_MS, Asked, Statistics
-from protocol.node.stretches import starts_between, stretch_after, stretch_of
+from protocol.node.stretches import parts_of, stretch_after, stretch_of
 from tests.node.desk_kit import OTHER_TOWN, ROOT, START_MS, TOWN, UNIT, VILLAGE, County, Node, dispute, exchange, new_id
 from tests.node.test_statistics import PEOPLE, PLACES, TYPES, county, go_on
 
@@ -222,11 +223,28 @@ async def test_not_more_than_some_are_kept(county: County, monkeypatch: pytest.M
         assert len(root.reads.statistics._stretches._scopes) <= 2, n
 
 
-def test_the_stretches_that_lie_wholly_in_a_time():
+async def test_a_time_that_lies_in_two_stretches_and_holds_neither_is_counted_anew_in_both(county: County):
+    root = await county.node("root")
+    from_ms = stretch_after(stretch_of(START_MS)) - DAY_MS
+    operator, asked = root.actor("operator", ROOT), Asked(from_ms, from_ms + 2 * DAY_MS, (0, 1), ())
+    root.clock.pass_ms(from_ms - DAY_MS - root.clock() if from_ms - DAY_MS > root.clock() else 0)
+    await root.say(dispute(OTHER_TOWN))  # so that the time is not cut at its first case
+    root.clock.pass_ms(from_ms + DAY_MS * 3 // 2 - root.clock())
+    second = (await root.say(dispute(OTHER_TOWN))).subject
+    root.clock.pass_ms(20 * DAY_MS)
+    await root.say(dispute(OTHER_TOWN))
+    assert (await root.reads.statistics.found(operator, asked)).whole.registered == 1, "of the two stretches the first one is empty"
+    await root.say(AcceptDispute(id=new_id(), case=second))
+    assert (await root.reads.statistics.found(operator, asked)).whole.accepted == 1
+
+
+def test_a_time_is_cut_where_stretches_begin():
     at = [start_of_day_ms(date(2026, 2, day)) for day in (16, 21, 26)] + [start_of_day_ms(date(2026, 3, day)) for day in (1, 6)]
-    assert starts_between(at[0], at[4]) == at, "none goes over the end of a month"
-    assert starts_between(at[0], at[4] - 1) == at[:4]
-    assert starts_between(at[0] + 1, at[4]) == at[1:]
-    assert starts_between(at[0] + 1, at[1]) == starts_between(at[0] + 1, at[2] - 1) == []
+    assert parts_of(at[0], at[4]) == [*pairwise(at)], "none goes over the end of a month"
+    assert parts_of(at[0], at[4] - 1) == [*pairwise(at[:4]), (at[3], at[4] - 1)]
+    assert parts_of(at[0] + 1, at[4]) == [(at[0] + 1, at[1]), *pairwise(at[1:])]
+    assert parts_of(at[0] + 1, at[1]) == [(at[0] + 1, at[1])]
+    assert parts_of(at[0] + 1, at[2] - 1) == [(at[0] + 1, at[1]), (at[1], at[2] - 1)]
+    assert parts_of(at[0], at[0]) == parts_of(at[1], at[0]) == []
     assert stretch_of(at[0] - 1) == start_of_day_ms(date(2026, 2, 11))
     assert stretch_after(start_of_day_ms(date(2025, 12, 26))) == start_of_day_ms(date(2026, 1, 1))
