@@ -12,6 +12,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
+from protocol import generations
 from protocol.batch import SPEAKS
 from protocol.have import Room
 from protocol.node.blobs import MEGABYTE, Blobs
@@ -31,9 +32,9 @@ MARK = "mark"
 
 
 class Machine:
-    """identity must exist (enrolment made it). clock: Unix milliseconds. speaks: what its program understands on the wire."""
+    """identity must exist (enrolment made it). clock: Unix milliseconds. speaks: what its program understands on the wire, and which events it reads."""
 
-    speaks: tuple[str, ...] = SPEAKS
+    speaks: tuple[str, ...] = (*SPEAKS, generations.WORD)
 
     def __init__(self, folder: Path, config: Config, clock: Callable[[], int]) -> None:
         self.folder, self.config, self.clock = folder, config, clock

@@ -1,24 +1,29 @@
 """How far an entry got: independent marks, one a level, from what other nodes signed that they have (peer_have).
 
 This node comes first; then each level that has a node which hears the ledger, nearest first. A level is reached when one of
-its nodes has the entry, or wrote it. A node that once had it and now says less is being served again: 重新送达中.
+its nodes has the entry, or wrote it. A node that once had it and now says less is being served again: 重新送达中. Where all that have it run
+a program from before its kind (generations.py), the mark says that it arrived and is not read yet.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol import certificate as certificates
-from protocol import entry, place
+from protocol import entry, generations, have, place
 from protocol.certificate import Certificate
 from protocol.node.journal.rows import among, bound, named
 from protocol.node.shelf import Shelf
 from protocol.node.shown import Key, Mark
+from protocol.problem import Refused
 from protocol.tables import Tables
 
+NO_KINDS: Final[Mapping[Key, str]] = {}
 OWN = Mark("本机", "已存本机", True, None, "here")
 
 
@@ -33,12 +38,25 @@ class _Level(NamedTuple):
     nodes: tuple[str, ...]
 
 
-async def marks(c: AsyncConnection, keys: Iterable[Key], shelf: Shelf, mine: Certificate) -> dict[Key, tuple[Mark, ...]]:
+async def marks(
+    c: AsyncConnection, keys: Iterable[Key], shelf: Shelf, mine: Certificate, kinds: Mapping[Key, str] = NO_KINDS
+) -> dict[Key, tuple[Mark, ...]]:
+    """kinds: of those entries whose reading is asked for too."""
     wanted = sorted(set(keys))
     levels = {ledger: _levels(ledger, shelf, mine) for ledger in {key[0] for key in wanted}}
     nodes = {node for some in levels.values() for level in some for node in level.nodes}
     said = await _said(c, nodes, set(levels))
-    return {key: (OWN, *[_mark(key, level, said, shelf()) for level in levels[key[0]]]) for key in wanted}
+    since = {key: begun for key, kind in kinds.items() if (begun := generations.since(kind)) > 1}
+    reads = await _reads(c, nodes) if since else {}
+
+    def mark(key: Key, level: _Level) -> Mark:
+        able = tuple(node for node in level.nodes if reads.get(node, generations.GENERATION) >= since.get(key, 1))
+        made = _mark(key, level, said, shelf())
+        if not made.reached or len(able) == len(level.nodes) or _mark(key, level._replace(nodes=able), said, shelf()).reached:
+            return made
+        return msgspec.structs.replace(made, text=f"{made.text}，程序旧，读不懂这一步", state="unread")
+
+    return {key: (OWN, *[mark(key, level) for level in levels[key[0]]]) for key in wanted}
 
 
 async def behind(c: AsyncConnection, lanes: Mapping[tuple[str, str], int], shelf: Shelf, mine: Certificate) -> dict[tuple[str, str], int]:
@@ -85,6 +103,17 @@ async def _said(c: AsyncConnection, nodes: set[str], ledgers: set[str]) -> Mappi
     values: dict[str, Any] = {"nodes": bound(c, sorted(nodes)), "ledgers": bound(c, sorted(ledgers))}
     rows = await named(c, f"select node, ledger, origin, seq, highest, at_ms from peer_have where {where}", values)
     return {(r.node, r.ledger, r.origin): _Said(r.seq, r.highest, r.at_ms) for r in rows}
+
+
+async def _reads(c: AsyncConnection, nodes: set[str]) -> dict[str, int]:
+    """Node → generation of the events that it reads, by the last Have that is kept of it."""
+    values = {"nodes": bound(c, sorted(nodes))}
+    rows = await named(c, f"select node, signed from peer where {among(c, 'node', 'nodes')} order by at_ms", values)
+    found = {}
+    for row in rows:
+        with suppress(Refused):  # a damaged row says nothing
+            found[row.node] = generations.generation_of(have.read(bytes(row.signed)).speaks)
+    return found
 
 
 def _mark(key: Key, level: _Level, said: Mapping[tuple[str, str, str], _Said], tables: Tables) -> Mark:

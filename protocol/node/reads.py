@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol import access, codes, place
 from protocol import certificate as certificates
 from protocol import entry as entries
-from protocol.case import Case, Task
+from protocol.case import Case, Line, Task
 from protocol.companion import SORT as COMPANION
 from protocol.companion_fold import Companion, fold_companion
 from protocol.events import Actor, BodyErased, body_of, facts_of
@@ -234,6 +234,12 @@ class Reads:
         """How far each entry got: this node first, then each level that has a node which hears its ledger, nearest first."""
         async with self._journal.read() as c:
             return await self._marks(c, keys)
+
+    async def line_marks(self, lines: Iterable[Line]) -> dict[Key, tuple[Mark, ...]]:
+        """Of these entries; also whether they are read where they got to."""
+        kinds = {(line.head.ledger, *line.key): line.kind for line in lines}
+        async with self._journal.read() as c:
+            return await marks.marks(c, kinds, self._shelf, self._signer.certificate, kinds)
 
     # ── tasks ──
 

@@ -12,7 +12,7 @@ Key = tuple[str, str, int]  # (ledger, origin, seq)
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """One level's receipt. text: what it reads (已存本机, 已到…, 未到…, 重新送达中) · state: here, waiting, again.
+    """One level's receipt. text: what it reads (已存本机, 已到…, 未到…, 重新送达中) · state: here, unread (here, in an older program), waiting, again.
 
     at_ms: when a node of that level last said what it has (None: never, or it is this node or the one that wrote it).
     """

@@ -1,5 +1,5 @@
 """How the other nodes stand, the one that worries most first: what each has not got yet and since when, how long it has been silent,
-how far its clock is off, what was refused of it, which program it runs, how much room its disk has.
+how far its clock is off, what was refused of it, which program it runs and what that does not read, how much room its disk has.
 
 Figures come from what the node itself holds: the last signed Have of each peer (`pump.peers()`), our own entries (since when the
 first one that a peer lacks has been here), and the quarantine, of which nothing sealed counts and no word of what came is said.
@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from protocol import place
+from protocol import generations, place
 from protocol.calendar import DAY_MS, HOUR_MS, MINUTE_MS
 from protocol.have import Room
 from protocol.node.journal import Journal
@@ -21,6 +21,7 @@ from protocol.node.journal.rows import fetch, is_postgres, named
 from protocol.node.link.peers import Lane, Peer
 from protocol.node.refusals import SEALED_LIKE
 from protocol.problem import told
+from protocol.words import EVENT_NAMES
 
 QUIET_MS: Final = 5 * MINUTE_MS  # a Have comes each half minute from whoever is connected
 CLOCK_MS_SOON, CLOCK_MS_LATE = 30_000, 5 * MINUTE_MS
@@ -121,6 +122,8 @@ def _reasons(peer: Peer, began: int | None, refusals: Sequence[Any], offset_ms: 
         yield Reason(ACT if abs(offset_ms) > CLOCK_MS_LATE else LOOK, f"时钟{fast} {span(abs(offset_ms))}".rstrip())
     if peer.version and peer.version != version:
         yield Reason(LOOK, f"程序是 {peer.version}，本机是 {version}")
+    if names := dict.fromkeys(EVENT_NAMES[kind] for kind in generations.beyond(peer.reads)):
+        yield Reason(LOOK, f"有的步骤它读不懂，升级以后补上：{'、'.join(names)}")
 
 
 def span(ms: int) -> str:

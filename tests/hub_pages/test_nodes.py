@@ -17,6 +17,7 @@ from protocol.node.config import Config, Metrics
 from protocol.node.link.client import LinkState
 from protocol.node.link.peers import Peers
 from protocol.node.link.pump import PumpState
+from protocol.node.machine import Machine
 from protocol.node.standing import ACT, CALM, LOOK, span
 from protocol.node.version import VERSION
 from protocol.node.web.words import moment
@@ -42,11 +43,20 @@ class Pump:
             self.heads.setdefault(ledger, {})[origin] = head
         return self
 
-    def says(self, node: str, ms_ago: int, *, offset_ms: int = 0, version: str = VERSION, missing: int = 0) -> None:
+    def says(
+        self,
+        node: str,
+        ms_ago: int,
+        *,
+        offset_ms: int = 0,
+        version: str = VERSION,
+        missing: int = 0,
+        speaks: tuple[str, ...] = Machine.speaks,
+    ) -> None:
         """`node` said it has all that we have of what it hears, but for the last `missing` entries of each lane."""
         known, now_ms = self.known.get(node), self.hub.county.clock()
         assert known
-        known.seen_ms, known.version = now_ms - ms_ago, version
+        known.seen_ms, known.version, known.speaks = now_ms - ms_ago, version, frozenset(speaks)
         known.samples.append(-offset_ms)
         known.lanes = {
             ledger: {origin: (max(0, head.seq - missing), b"") for origin, head in lanes.items()} for ledger, lanes in self.heads.items()
@@ -94,7 +104,7 @@ async def test_a_village_that_is_silent_and_behind_stands_above_one_that_is_well
 async def test_a_wrong_clock_an_old_program_and_what_was_refused_are_said(hub: Hub):
     pump = hub.pages.pump
     pump.says(hub.town.signer.node, 1_000, offset_ms=40_000)
-    pump.says(hub.village.signer.node, 1_000, version="0.0.9")
+    pump.says(hub.village.signer.node, 1_000, version="0.0.9", speaks=())
     async with hub.root.journal.writing() as w:
         await w.quarantine(hub.village.signer.node, VILLAGE, "nvill2222:1", Refused("signature_wrong"), hub.county.clock() - HOUR_MS)
     await hub.sign_in("operator")
@@ -104,6 +114,7 @@ async def test_a_wrong_clock_an_old_program_and_what_was_refused_are_said(hub: H
     said = " ".join(reason["said"] for reason in village["reasons"])
     assert "一天里拒收 1 次" in said
     assert "程序是 0.0.9" in said
+    assert "有的步骤它读不懂，升级以后补上：核对另一份记录、转办、答复、核对、" in said
     assert village["refused"] == 1
 
 

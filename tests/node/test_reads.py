@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from protocol import have
+from protocol.batch import SPEAKS
 from protocol.commands import (
     AcceptDispute,
+    AddParty,
     AddTaskEvidence,
     ArriveTask,
     AssignTask,
@@ -16,6 +18,7 @@ from protocol.commands import (
     ConveneUnits,
     EscalateDispute,
     HandDownDispute,
+    Party,
     RecordMediation,
     ReportTask,
     TakeUpDispute,
@@ -25,6 +28,7 @@ from protocol.node import finding
 from protocol.node.journal import engine
 from protocol.node.journal.rows import run
 from protocol.node.listing import INDICES, VIEWS, Narrowed
+from protocol.node.machine import Machine
 from protocol.problem import Refused
 from protocol.views import TABLES
 from tests.node.desk_kit import ROOT, TOWN, UNIT, VILLAGE, County, Node, add_person, dispute, exchange, new_id, person_id
@@ -40,10 +44,10 @@ async def three(county: County) -> tuple[Node, Node, Node]:
     return village, town, root
 
 
-async def tell(speaker: Node, hearer: Node, ledger: str) -> None:
+async def tell(speaker: Node, hearer: Node, ledger: str, speaks: tuple[str, ...] = Machine.speaks) -> None:
     """`speaker` says its Have of a ledger and `hearer` keeps it."""
     lanes = await speaker.journal.lanes(ledger)
-    wire = have.sign(have.Have(speaker.signer.node, ledger, lanes, speaker.clock()), speaker.signer.key)
+    wire = have.sign(have.Have(speaker.signer.node, ledger, lanes, speaker.clock(), speaks=speaks), speaker.signer.key)
     async with hearer.journal.writing() as w:
         await w.set_haves({(speaker.signer.node, ledger): (lanes, hearer.clock(), wire)})
 
@@ -95,6 +99,31 @@ async def test_what_comes_from_above_shows_when_it_is_at_the_village(county: Cou
     assert texts((await village.reads.marks([key]))[key]) == ["已存本机", "未到乡镇", "已到县"], "who wrote it has it"
     row = await root.reads.case_row(root.actor(), outcome.subject)
     assert texts(row.marks) == ["已存本机", "未到乡镇", "已到村"]
+
+
+@pytest.mark.parametrize(
+    ("speaks", "said"),
+    [
+        ((), "已到村，程序旧，读不懂这一步"),
+        (SPEAKS, "已到村，程序旧，读不懂这一步"),
+        ((*SPEAKS, "ev3"), "已到村"),
+        ((*SPEAKS, "ev4"), "已到村"),
+    ],
+)
+async def test_a_mark_says_where_a_step_got_to_and_is_not_read_yet(county: County, speaks, said):
+    village, town, root = await three(county)
+    operator = root.actor("operator", ROOT)
+    outcome = await root.say(dispute(VILLAGE), operator)
+    await root.say(AddParty(id=new_id(), case=outcome.subject, party=Party("阿卜杜热合曼", side="respondent"), reason="另一家"), operator)
+    await exchange(root, town, village)
+    await tell(village, root, VILLAGE, speaks)
+    lines = (await root.reads.case(operator, outcome.subject)).lines
+    marks = await root.reads.line_marks(lines)
+    shown = {line.kind: marks[line.head.ledger, *line.key][-1] for line in lines}
+    assert (shown["DisputeLogged"].text, shown["PartyAdded"].text) == ("已到村", said)
+    assert shown["PartyAdded"].reached, "it is kept there all the same"
+    await tell(village, root, VILLAGE)
+    assert {texts(some)[-1] for some in (await root.reads.line_marks(lines)).values()} == {"已到村"}, "its program was renewed"
 
 
 # ── cases ──

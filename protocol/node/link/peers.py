@@ -15,7 +15,7 @@ from itertools import chain
 import msgspec
 
 from protocol import certificate as certificates
-from protocol import place
+from protocol import generations, place
 from protocol.certificate import Certificate
 from protocol.have import Have, Lanes, Room
 from protocol.node.link.parts import Head
@@ -31,7 +31,7 @@ class Peer(msgspec.Struct, frozen=True):
     """For the page 连接与台账. lacks: ledgers of which it has not all we have · leads: ledgers of which it has more than we do.
 
     offset_ms: how far OUR clock is ahead of its (None: never heard) · last_seen_ms: our clock · owed: entries it lacks, owed_from: the
-    first of them in each lane · due: entries of its that we lack · room: of its disk, None: it never said.
+    first of them in each lane · due: entries of its that we lack · room: of its disk, None: it never said · reads: the generation of its events.
     """
 
     node: str
@@ -46,6 +46,7 @@ class Peer(msgspec.Struct, frozen=True):
     owed_from: tuple[Lane, ...] = ()
     due: int = 0
     room: Room | None = None
+    reads: int = generations.GENERATION
 
 
 class Known:
@@ -70,6 +71,11 @@ class Known:
     @property
     def offset_ms(self) -> int | None:
         return min(self.samples, default=None)
+
+    @property
+    def reads(self) -> int:
+        """The generation of events that its program reads, by its last Have; ours as long as it said none."""
+        return generations.generation_of(self.speaks) if self.seen_ms is not None else generations.GENERATION
 
     def lacks(self, ledger: str, ours: Mapping[str, Head]) -> bool:
         said = self.lanes.get(ledger, {})
@@ -259,5 +265,5 @@ class Peers:
             due = sum(k.due(ledger, heads.get(ledger, {})) for ledger in leads)
             seen = (k.seen_ms, k.offset_ms, k.version, k.revoked)
             lanes = tuple(chain.from_iterable(some for some, _ in owed))
-            made.append(Peer(node, k.certificate.name, lacks, leads, *seen, sum(count for _, count in owed), lanes, due, k.room))
+            made.append(Peer(node, k.certificate.name, lacks, leads, *seen, sum(count for _, count in owed), lanes, due, k.room, k.reads))
         return made

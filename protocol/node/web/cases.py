@@ -101,13 +101,12 @@ async def case_context(request: Request, subject: str) -> dict[str, Any]:
     cadres = await node.reads.person_names(task.cadre for task in tasks)
     companions = await node.reads.companions(actor, subject)
     lines = [*case.lines, *(line for companion in companions for line in companion.lines)]
-    keys = [(line.head.ledger, *line.key) for line in lines]
     offered = dispute.steps(case, actor, context_of(request))
     steps = sorted((step for step in offered if step.command not in NOT_STEPS), key=lambda step: place_of(step.command))
     running = [clock for clock in clocks.of_case(case, node.tables()) if clock.state == clocks.RUNNING]
     return {
         "case": case,
-        "marks": await node.reads.marks(keys),
+        "marks": await node.reads.line_marks(lines),
         "successor": await successor_here(request, case),
         "companions": companions,
         "story": story(case, companions),

@@ -210,7 +210,6 @@ async def task_context(request: Request, subject: str) -> dict[str, Any]:
     """Raises Refused task_unknown."""
     node, actor = node_of(request), actor_of(request)
     task: Task = await node.reads.task(actor, subject)
-    keys = [(line.head.ledger, *line.key) for line in task.lines]
     writers = {line.head.author[0] for line in task.lines}
     offered = forms_of(task, actor, context_of(request))
     known = await track(request, task)
@@ -218,7 +217,7 @@ async def task_context(request: Request, subject: str) -> dict[str, Any]:
         "task": task,
         "track": known,
         "who": known.name or node.tables().office_name(task.unit),
-        "marks": await node.reads.marks(keys),
+        "marks": await node.reads.line_marks(task.lines),
         "here": {attachment.blob.address: node.blobs.has(attachment.blob.address) for attachment in task.blobs},
         "pictures": await shown_of(node, task.blobs),
         "sounds": sounds_of(node, task.blobs),

@@ -26,7 +26,7 @@ import msgspec
 from jinja2 import Environment
 
 from edge.enrol import enrol
-from protocol import entry, have
+from protocol import entry, generations, have
 from protocol.commands import AddParty, Party
 from protocol.node.config import Config
 from protocol.node.journal import Stored, rebuild
@@ -164,6 +164,7 @@ async def an_older_edge(draw: Random, folder: Path, version: str) -> Outcome:
         told.append(await edge("log", V1, "重开以后登记"))
         found = await _same(whole.hub, edge, V1)
         await _same(whole.hub, edge, COMMON)
+        await _is_told_of(whole.hub, "operator", told[4]["case"], edge.node)
         await edge.stop()
         await _is_understood(folder / "old", told[4]["case"], found)
     finally:
@@ -186,6 +187,22 @@ async def _is_understood(folder: Path, case: str, found: dict[str, Any]) -> None
         await node.close()
 
 
+async def _is_told_of(node: Node, kind: str, case: str, other: str) -> None:
+    """By its Have: where the party that was added got to and is not read, on the receipt and on the page of the nodes."""
+
+    async def unread() -> set[str]:
+        lines = (await node.reads.case(actor(node, kind), case)).lines
+        marks = await node.reads.line_marks(lines)
+        return {line.kind for line in lines if marks[line.head.ledger, *line.key][-1].state == "unread"}
+
+    async def so() -> bool:
+        return await unread() == {"PartyAdded"}
+
+    await until(so, "the receipt says that the other does not read it", 30)
+    (peer,) = [peer for peer in node.pump.peers() if peer.node == other]
+    assert peer.reads < generations.since("PartyAdded"), peer
+
+
 async def an_older_hub(draw: Random, folder: Path, version: str) -> Outcome:
     """A new edge under an older county."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -197,11 +214,12 @@ async def an_older_hub(draw: Random, folder: Path, version: str) -> Outcome:
         told = [await hub("log", V1, f"旧县登记{n}") for n in range(ENTRIES)]
         told += [await older.log(node, V1, "clerk", f"新村登记{n}") for n in range(draw.randint(1, ENTRIES))]
         await _same(node, hub, V1)
-        told.append(await add_party(node, told[-1]["case"], "clerk"))
+        told.append(await add_party(node, added := told[-1]["case"], "clerk"))
         told.append(await older.note(node, told[0]["case"], "clerk", "村里知道了"))
         told.append(await hub("note", told[-3]["case"], "县里知道了"))
         await _same(node, hub, V1)
         await _same(node, hub, COMMON)
+        await _is_told_of(node, "clerk", added, hub.node)
     finally:
         if node:
             await node.close()
