@@ -78,8 +78,12 @@ INDICES: Final = (
     f"create index if not exists case_handler on case_row (handler, {FIRST_DUE}, ledger, holder, due_ms, offer_to, type, status, risk, updated_ms)",
     f"create index if not exists case_tally on case_row (ledger, holder, type, due_ms, logged_ms) where {IS_OPEN}",
     f"create index if not exists case_handled on case_row (handler, holder) where {_IS_HANDLED}",
-    "create index if not exists case_offered on case_row (offer_to, offer_ms, subject, ledger)",  # a township is offered thousands a year
-    "create index if not exists case_offered_in on case_row (offer_to, ledger, subject)",
+    # a township is offered thousands a year; most cases never are, and an index that leaves them out costs their saves no page
+    "create index if not exists case_offer on case_row (offer_to, offer_ms, subject, ledger) where offer_to is not null",
+    "create index if not exists case_offer_in on case_row (offer_to, ledger, subject) where offer_to is not null",
+    "create index if not exists case_offer_by on case_row (offer_by) where offer_by is not null",
+    "create index if not exists case_transfer_to on case_row (transfer_to) where transfer_to is not null",
+    "create index if not exists case_leftover on case_row (leftover) where leftover is not null",
     "create index if not exists case_arriving on case_row (offer_to) where offer_to > '' and arrived_ms is null",  # looked for after each commit
     "create index if not exists case_came_down on case_row (offer_to, subject, ledger, predecessor, term) where offer_kind = 'hand_down'",
     "create index if not exists case_urged on case_row (holder, urged_ms, subject, ledger, handler) where urged_ms is not null",
@@ -109,6 +113,12 @@ GONE: Final = (
     "case_row_updated_ms",
     "case_row_due_ms",
     "case_row_offer_to",
+    "case_row_offer_by",
+    "case_row_transfer_to",
+    "case_row_leftover",
+    "case_row_follow_up_by",
+    "case_offered",
+    "case_offered_in",
     "case_status",
     "case_due",
     "case_follow_up",

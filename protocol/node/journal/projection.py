@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.entry import Admitted
-from protocol.node.journal.rows import chunks, driver_of, fetch, insert, is_postgres, one_of, run
+from protocol.node.journal.rows import chunks, driver_of, fetch, insert, is_postgres, one_of, run, run_rows
 from protocol.node.journal.search import grams, normal
 from protocol.node.journal.stored import SELECT, Stored, stored
 
@@ -62,6 +62,10 @@ class Projected:
 
     def columns(self, table: str) -> list[str]:
         return self._shape(table)[0]
+
+    def keys(self, table: str) -> list[int]:
+        """Where the columns of the key stand."""
+        return self._shape(table)[2]
 
     def _shape(self, table: str) -> "_Shape":
         if table not in self._shapes:
@@ -129,15 +133,45 @@ async def project(connection: AsyncConnection, piece: Piece, begun: Set[str], la
 
 
 async def replace(connection: AsyncConnection, made: Projected, old: Sequence[str]) -> None:
-    """old: subjects that may have rows. Asks first where anything stands: a subject has rows in two or three tables of eight."""
+    """old: subjects that may have rows. Asks first where anything stands: a subject has rows in two or three tables of eight.
+
+    In SQLite what stands is read and only what differs is written: a note changes four columns of a case, so seven of its thirty indices,
+    and a save writes a third of the pages. PostgreSQL takes what comes in hundreds by COPY.
+    """
     (where, values), stands = one_of(connection, "subject", "subjects", old), [False] * len(made.rows)
     if old:
         (stands,) = await fetch(connection, _stands(tuple(made.rows), where), values)
     for (table, rows), there in zip(made.rows.items(), stands, strict=True):
+        if there and not is_postgres(connection):
+            await _amend(
+                connection,
+                table,
+                made,
+                await fetch(connection, f"select {', '.join(made.columns(table))} from {table} where {where}", values),
+            )
+            continue
         if there:
             await fetch(connection, f"delete from {table} where {where}", values)
         if rows:
             await insert(connection, table, made.columns(table), rows)
+
+
+async def _amend(connection: AsyncConnection, table: str, made: Projected, standing: Sequence[Sequence[Any]]) -> None:
+    """standing: the rows there, in the order of the columns. Of the rows of one key, the values that differ are set."""
+    names, keys = made.columns(table), made.keys(table)
+    is_key = " and ".join(f"{names[n]} = ?" for n in keys)
+    before = {tuple([row[n] for n in keys]): row for row in standing}
+    fresh, changed = [], defaultdict(list)
+    for row in made.rows[table]:
+        key = tuple([row[n] for n in keys])
+        if (was := before.pop(key, None)) is None:
+            fresh.append(row)
+        elif differing := tuple([n for n, (one, other) in enumerate(zip(was, row, strict=True)) if one != other]):
+            changed[differing].append((*[row[n] for n in differing], *key))
+    await run_rows(connection, f"delete from {table} where {is_key}", list(before))
+    for differing, rows in changed.items():
+        await run_rows(connection, f"update {table} set {', '.join(f'{names[n]} = ?' for n in differing)} where {is_key}", rows)
+    await insert(connection, table, names, fresh)
 
 
 @cache
