@@ -84,7 +84,8 @@ INDICES: Final = (
     "create index if not exists case_offer_by on case_row (offer_by) where offer_by is not null",
     "create index if not exists case_transfer_to on case_row (transfer_to) where transfer_to is not null",
     "create index if not exists case_leftover on case_row (leftover) where leftover is not null",
-    "create index if not exists case_arriving on case_row (offer_to) where offer_to > '' and arrived_ms is null",  # looked for after each commit
+    # looked for after each commit; arrived_ms first, or SQLite may take one of those above
+    "create index if not exists case_to_arrive on case_row (arrived_ms, offer_to) where offer_to > '' and arrived_ms is null",
     "create index if not exists case_came_down on case_row (offer_to, subject, ledger, predecessor, term) where offer_kind = 'hand_down'",
     "create index if not exists case_urged on case_row (holder, urged_ms, subject, ledger, handler) where urged_ms is not null",
     "create index if not exists case_standing on case_row ((status || '.'), updated_ms, subject, ledger, type, logged_ms)",  # these three to count, and to look hits up
@@ -119,6 +120,7 @@ GONE: Final = (
     "case_row_follow_up_by",
     "case_offered",
     "case_offered_in",
+    "case_arriving",
     "case_status",
     "case_due",
     "case_follow_up",

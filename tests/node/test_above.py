@@ -135,5 +135,5 @@ async def test_what_is_to_be_said_after_a_save_costs_no_look_at_what_has_arrived
     async with village.journal.read() as c:
         for sql, asked in ((errands._DUE, {}), (errands._ARRIVED.format(served=served), {**values, "most": 200})):
             plan = " ".join(str(row) for row in await named(c, f"explain query plan {sql}", asked))
-            assert "INDEX case_arriving" in plan and "SCAN case_row" not in plan and "INDEX case_offer " not in plan
+            assert "INDEX case_to_arrive" in plan and "SCAN case_row" not in plan and "INDEX case_offer" not in plan
     await county.close()
