@@ -3,12 +3,15 @@
 Hub, township with its leaf and a village, each a process of its own (tests.bench.kit.timed tells the instant of each commit). A clerk
 registers one case after the other; an operator's page at the hub has its stream open. `leaf`: the village's client is at the
 township's leaf, the county beyond it; `direct`: it is at the county's server. Floor: the bare task between two programs' places
-here: a commit of the same bytes, a publish over a nats-server, a commit there (between the two commits, as above).
+here: a commit of the same bytes, a publish over a nats-server, a commit there (between the two commits, as above). The way of one entry is
+told in four parts: `leaves` (the village's commit → its batch goes out), `comes` (→ its rows lie in the county's transaction: wire, proof,
+turn), `folds` (→ views and search are written), `lands` (→ the county's commit).
 """
 
 import asyncio
 import time
 from contextlib import asynccontextmanager, closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,6 +46,10 @@ class Took(NamedTuple):
 
     commit: list[float]
     screen: list[float]
+    leaves: list[float]
+    comes: list[float]
+    folds: list[float]
+    lands: list[float]
 
 
 FULL, SLICE = Sizes(60, 120), Sizes(3, 12, ("direct",))
@@ -71,12 +78,13 @@ async def run(runs: int, folder: Path, sizes: Sizes = FULL) -> dict[str, Figure]
         f"{'leaf_' if way == 'leaf' else ''}{what}_p{percent}_ms": _figure(some, what, percent, floors, TARGETS.get((way, what, percent)))
         for way, some in took.items()
         for what in Took._fields
-        for percent in (50, 99)
+        for percent in ((50, 99) if what in ("commit", "screen") else (50,))
     }
 
 
 def _figure(some: list[Took], what: str, percent: int, floors: dict[int, list[float]], target: float | None) -> Figure:
-    return figure([percentile(getattr(one, what), percent) for one in some], "ms", floors[percent], target)
+    floor = floors[percent] if what in ("commit", "screen") else ()
+    return figure([percentile(getattr(one, what), percent) for one in some], "ms", floor, target)
 
 
 def _wire_free(demo: Demo, way: str) -> None:
@@ -123,7 +131,7 @@ class Screen:
 
 
 async def _saved(clerk: Page, watch: Commits, screen: Screen, saves: int) -> Took:
-    took = Took([], [])
+    took = Took([], [], [], [], [], [])
     for n in range(saves):
         screen.seen.clear()
         watch.forget()
@@ -132,8 +140,21 @@ async def _saved(clerk: Page, watch: Commits, screen: Screen, saves: int) -> Too
         shown = await screen.shows(case)
         took.commit.append((there - began) / 1e6)
         took.screen.append((shown - began) / 1e6)
+        way = [began, *_way(watch, began, there), there]
+        for part, (before, after) in zip((took.leaves, took.comes, took.folds, took.lands), pairwise(way), strict=True):
+            part.append((after - before) / 1e6)
         await asyncio.sleep(PAUSE_S)
     return took
+
+
+def _way(watch: Commits, began: int, there: int) -> list[int]:
+    """When the village published after its commit, and when the county had written the entry and its views, before its own."""
+    published = next(at_ns for point, at_ns in watch.points["gaoyu"] if point == "link.publish" and at_ns >= began)
+    before = [(point, at_ns) for point, at_ns in watch.points["hub"] if at_ns <= there]
+    return [
+        published,
+        *(next(at_ns for name, at_ns in reversed(before) if name == point) for point in ("journal.append", "journal.commit")),
+    ]
 
 
 def form(n: int) -> dict[str, object]:

@@ -1,14 +1,15 @@
 """save: a clerk presses 保存 at a township's edge, page to page, and the desk's own part of it.
 
 A real edge with `cases` cases of history, which the hub beside it has as well. Half of the saves with the link up, half with it cut. `desk`: the same
-commands at `desk.submit` of a node opened here, no pages. Syncs are counted by strace on the edge's process, the link cut, up to the
-last answer. Floor: one row of the same bytes into a fresh SQLCipher store, committed with full sync, in the same run.
+commands at `desk.submit` of a node opened here, no pages; of it `commit` is the COMMIT alone, and `pages` what it writes into the store's log (4 KiB
+each, encrypted and summed one by one). Syncs are counted by strace on the edge's process, the link cut, up to the last answer. Floor: one row of the same bytes into a fresh SQLCipher store, committed with full sync, in the same run.
 """
 
 import asyncio
 import shutil
 import signal
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,10 +20,11 @@ from protocol.events import Actor
 from protocol.node.config import load
 from protocol.node.node import Node
 from tests.bench.figure import Figure, figure, percentile
-from tests.bench.kit import floors
+from tests.bench.kit import floors, points
 from tests.bench.kit.county import county
 from tests.bench.kit.programs import running
 
+FRAME_BYTES = 4_096 + 24  # of a page in the log, with its head
 ENTRY_BYTES = 1_400  # of a registration: head, body, hash, signature, its row in the lists
 ACCOUNT = "张福根说东邻李水木新砌的围墙往他家屋檐下占了半尺，滴水没处落，要求拆回老墙脚。李水木说是按老界砌的。"
 
@@ -51,12 +53,15 @@ async def run(runs: int, folder: Path, sizes: Sizes = FULL) -> dict[str, Figure]
         syncs = await _syncs(page, programs["town"].pid, runs, max(sizes.saves // 10, 2), folder)
         await page.http.aclose()
     desk_floor = [await floors.commits_p_ms(folder, sizes.saves, ENTRY_BYTES) for _ in range(runs)]
-    desk = await _at_the_desk(folder / "town", runs, sizes.saves)
+    desk, commits, logged, noted = await _at_the_desk(folder / "town", runs, sizes.saves)
     return {
         "p99_ms": figure(up, "ms", floor, target=50),
         "cut_p99_ms": figure(cut, "ms", floor, target=50),
         "desk_p99_ms": figure([percentile(some, 99) for some in desk], "ms", desk_floor, target=5),
         "desk_p50_ms": figure([percentile(some, 50) for some in desk], "ms"),
+        "desk_commit_p50_ms": figure([percentile(some, 50) for some in commits], "ms"),
+        "registration_pages": figure(logged, "pages"),
+        "note_pages": figure(noted, "pages"),
         "fsyncs": figure(syncs, "a save", [1.0], target=2),
     }
 
@@ -98,14 +103,39 @@ async def _syncs(page: Page, pid: int, runs: int, count: int, folder: Path) -> l
     return found
 
 
-async def _at_the_desk(folder: Path, runs: int, saves: int) -> list[list[float]]:
-    """Milliseconds of each `desk.submit`, by run."""
-    node = await Node.open(folder, load(folder / "yidi.toml", {}))
+class Desk(NamedTuple):
+    """By run: milliseconds of each `desk.submit`, and of each COMMIT in it · pages written by a registration and by a note on it, median."""
+
+    submits: list[list[float]]
+    commits: list[list[float]]
+    registration: list[float]
+    note: list[float]
+
+
+async def _at_the_desk(folder: Path, runs: int, saves: int) -> Desk:
+    node, made = await Node.open(folder, load(folder / "yidi.toml", {})), Desk([], [], [], [])
     try:
         actor = await officer(node)
-        return [await submits(node, actor, saves) for _ in range(runs)]
+        for _ in range(runs):
+            with points.reached() as told:
+                made.submits.append(await submits(node, actor, saves))
+            made.commits.append(points.between(told, "journal.commit", "journal.committed"))
+            pages = [await _grown(folder / "journal.db-wal", node, actor) for _ in range(max(saves // 10, 2))]
+            made.registration.append(percentile([one for one, _ in pages], 50))
+            made.note.append(percentile([other for _, other in pages], 50))
+        return made
     finally:
         await node.close()
+
+
+async def _grown(log: Path, node: Node, actor: Actor) -> tuple[float, float]:
+    """Pages that a registration and a note on it put into the log; 0 where it began anew between them."""
+    sizes, case = [log.stat().st_size], ""
+    for n in range(2):
+        case = (await node.desk.submit(command(n, case), actor)).subject
+        sizes.append(log.stat().st_size)
+    grown = [max(after - before, 0) / FRAME_BYTES for before, after in pairwise(sizes)]
+    return grown[0], grown[1]
 
 
 async def officer(node: Node) -> Actor:
@@ -118,11 +148,16 @@ async def officer(node: Node) -> Actor:
 async def submits(node: Node, actor: Actor, count: int) -> list[float]:
     took, case = [], ""
     for n in range(count):
-        parties = [Party("张福根", "13800000011"), Party("李水木", side="respondent")]
-        log = LogDispute(id=new_id(), ledger=VILLAGE, type="0204", account=f"{ACCOUNT}第{n}次。", parties=parties, title="滴水巷")
-        command = log if n % 2 == 0 else AddNote(id=new_id(), case=case, text="两家又来说了一次，约好后天上午到现场看。")
-        began = time.perf_counter()
-        outcome = await node.desk.submit(command, actor)
+        asked, began = command(n, case), time.perf_counter()
+        outcome = await node.desk.submit(asked, actor)
         took.append((time.perf_counter() - began) * 1000)
         case = outcome.subject
     return took
+
+
+def command(n: int, case: str) -> LogDispute | AddNote:
+    """A registration, then a note on it, in turn."""
+    if n % 2:
+        return AddNote(id=new_id(), case=case, text="两家又来说了一次，约好后天上午到现场看。")
+    parties = [Party("张福根", "13800000011"), Party("李水木", side="respondent")]
+    return LogDispute(id=new_id(), ledger=VILLAGE, type="0204", account=f"{ACCOUNT}第{n}次。", parties=parties, title="滴水巷")

@@ -20,6 +20,7 @@ import msgspec
 
 from deploy.demo.county import Demo, Process, answers, begun
 from deploy.demo.wire import Wire
+from tests.bench.kit.points import Reached
 
 START_S_MAX = 120
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -32,6 +33,7 @@ class Commits(asyncio.DatagramProtocol):
     def __init__(self) -> None:
         self.port = 0
         self.heard: dict[str, list[tuple[int, frozenset[tuple[str, str]], frozenset[str]]]] = defaultdict(list)
+        self.points: dict[str, Reached] = defaultdict(list)
         self._came = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -43,7 +45,11 @@ class Commits(asyncio.DatagramProtocol):
         return made
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
-        name, at_ns, lanes, subjects = msgspec.msgpack.decode(data)
+        name, at_ns, *rest = msgspec.msgpack.decode(data)
+        if len(rest) == 1:
+            self.points[name].append((rest[0], at_ns))
+            return
+        lanes, subjects = rest
         self.heard[name].append((at_ns, frozenset((ledger, origin) for ledger, origin in lanes), frozenset(subjects)))
         task = asyncio.ensure_future(self._tell())
         self._tasks.add(task)
@@ -67,6 +73,7 @@ class Commits(asyncio.DatagramProtocol):
 
     def forget(self) -> None:
         self.heard.clear()
+        self.points.clear()
 
     def close(self) -> None:
         self.transport.close()

@@ -1,7 +1,8 @@
 """A node's real program that also tells when it has committed: `python -m tests.bench.kit.timed PORT NAME hub --folder …`.
 
-Each commit is one datagram to PORT on loopback: {name, at_ns, lanes}; at_ns is the monotonic clock, the same for all processes of
-a machine. It is taken where the pump is woken: the transaction is on the disk, nobody was told yet. All else is `yidi`.
+Each commit is one datagram to PORT on loopback: (name, at_ns, lanes, subjects); at_ns is the monotonic clock, the same for all processes of
+a machine. It is taken where the pump is woken: the transaction is on the disk, nobody was told yet. On the way to it each of POINTS is one
+too: (name, at_ns, point). All else is `yidi`.
 """
 
 import socket
@@ -13,6 +14,9 @@ from contextlib import suppress
 import msgspec
 
 from protocol.node.wake import Wake
+from tests.bench.kit import points
+
+POINTS = frozenset({"link.publish", "journal.append", "journal.commit"})
 
 
 def tell(port: int, name: str) -> None:
@@ -27,7 +31,13 @@ def tell(port: int, name: str) -> None:
             said.send(encode((name, at_ns, known, touched[:50])))
         real(self, known, touched)
 
+    def hears(point: str, at_ns: int) -> None:
+        if point in POINTS:
+            with suppress(OSError):
+                said.send(encode((name, at_ns, point)))
+
     Wake.commit = commit  # type: ignore[method-assign]
+    points.listen(hears)
 
 
 if __name__ == "__main__":
