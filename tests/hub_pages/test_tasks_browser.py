@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from protocol.commands import ConfirmTask, TellTask
-from tests.hub_pages.world import PASSWORD, Hub, served
+from tests.hub_pages.world import PASSWORD, Hub, register, served
 from tests.kit.browser import DESK, PHONE, TOUCH, look, sign_in
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import ROOT, new_id
@@ -131,3 +131,26 @@ def press(control: Locator, touch: dict[str, Any], key: str = "Enter") -> None:
     else:
         control.focus()
         control.page.keyboard.press(key)
+
+
+def test_enter_shows_the_plan_and_only_in_the_field_to_find_somebody_it_looks(desk, open_page):
+    url, hub, run = desk
+
+    async def more() -> None:
+        for name in "赵国强 钱建华 孙丽 李明 周志远 吴晓梅 郑海 王小红 冯建军 陈晓东".split():
+            await register(hub.root, name, "cadre", ROOT, home=hub.root.signer.node)
+
+    run(more())
+    page = open_page(url, DESK)
+    sign_in(page, "operator", PASSWORD)
+    page.goto(f"{url}/visits/team?case={hub.cases['田埂地界']}")
+    page.get_by_label("去做什么").fill("问水沟")
+    page.get_by_label("找人").fill("王")
+    page.keyboard.press("Enter")
+    expect(page.locator("#team-cadre .cadre")).to_have_count(1)
+    expect(page.locator("#plan")).to_have_count(0)
+    expect(page.get_by_label("去做什么")).to_have_value("问水沟")
+    page.get_by_label("王小红").check()
+    page.get_by_label("带什么").fill("卷尺")
+    page.keyboard.press("Enter")
+    expect(page.locator("#plan")).to_contain_text("王小红")

@@ -257,6 +257,8 @@ addEventListener("keydown", (e) => {
   if (e.key === "F1") return take(() => toggle(one("#keys")));
   if (e.key === "F2") return take(() => { const first = one("[data-first]"); first?.closest("details")?.setAttribute("open", ""); if (first) first.focus(); else if (one("[data-search]")) location.href = "/cases/new"; });
   if (e.key === "Enter" && e.target.matches?.("[data-asks] input")) return take(() => notice(e.target.form, "note", ASKS)); // neither of two answers is the usual one
+  const looks = e.key === "Enter" && e.target.matches?.(".find input") && one("[name=look]", e.target.form); // in any other field Enter shows the plan
+  if (looks) return take(() => looks.click());
   if (e.ctrlKey && e.key === "Enter" && e.target.form) return take(() => e.target.form.requestSubmit());
   const folded = e.altKey && e.key === "ArrowDown" && one("details", e.target.closest?.(".party") ?? document.createElement("p"));
   if (folded) return take(() => { folded.open = true; one("input", folded).focus(); });
