@@ -7,17 +7,18 @@ after a kill, from its exec until its pages answer.
 import asyncio
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 from tests.faults.kit.county import BrokenCounty, standing
 from tests.faults.kit.database import Database
-from tests.faults.kit.desks import Desks
+from tests.faults.kit.desks import CALM_S, PAUSE_S, Desks
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
 from tests.kit.county import until
 
-KILLS = (3, 6)  # a round
+KILLS, WORK, WORK_SMALL = (3, 6), (3, 30), (3, 6)  # a round; saves before each
 VICTIMS = ("gaoyu", "liangpeng", "town", "hub", "leaf", "county server", "postgres")
 
 
@@ -26,24 +27,35 @@ async def play(chance: Random, folder: Path) -> Outcome:
     database = await Database.here() if chance.random() < 0.5 else None
     victims = VICTIMS if database else VICTIMS[:-1]
     drawn = [chance.choice(victims) for _ in range(chance.randint(*KILLS))]
-    said = [f"hub on {'PostgreSQL' if database else 'SQLCipher'}"]
     async with standing(folder, chance, database=database) as county:
-        async with Desks(county, chance) as desks:
-            for victim in drawn:
-                await desks.more(chance.randrange(3, 30))
-                await asyncio.sleep(chance.random() * 0.05)
-                await fell(county, victim, database)
-                said.append(f"{victim} after {desks.count()}")
-            await desks.more(10)
-        await county.settle()
-        starts = county.demo.starts_s[len(county.nodes) :]
-        await county.stop()
-        return await judge(
-            county,
-            desks.saved,
-            said=[*said, f"{desks.acts.total()} steps, sent again {desks.refused.total()}"],
-            figures={"start_s": round(max(starts), 2)} if starts else {},
-        )
+        return await felled(county, chance, drawn, WORK, PAUSE_S)
+
+
+async def small(chance: Random, folder: Path) -> Outcome:
+    """The county's nats-server and one program, in a county of one village."""
+    drawn = chance.sample(("county server", chance.choice(("hub", "gaoyu"))), 2)
+    async with standing(folder, chance, nodes=("hub", "gaoyu")) as county:
+        return await felled(county, chance, drawn, WORK_SMALL, CALM_S)
+
+
+async def felled(county: BrokenCounty, chance: Random, drawn: Sequence[str], work: tuple[int, int], pause_s: float) -> Outcome:
+    said = [f"hub on {'PostgreSQL' if county.database else 'SQLCipher'}"]
+    async with Desks(county, chance, pause_s=pause_s) as desks:
+        for victim in drawn:
+            await desks.more(chance.randrange(*work))
+            await asyncio.sleep(chance.random() * 0.05)
+            await fell(county, victim, county.database)
+            said.append(f"{victim} after {desks.count()}")
+        await desks.more(10)
+    await county.settle()
+    starts = county.demo.starts_s[len(county.nodes) :]
+    await county.stop()
+    return await judge(
+        county,
+        desks.saved,
+        said=[*said, f"{desks.acts.total()} steps, sent again {desks.refused.total()}"],
+        figures={"start_s": round(max(starts), 2)} if starts else {},
+    )
 
 
 async def fell(county: BrokenCounty, victim: str, database: Database | None) -> None:
@@ -65,5 +77,5 @@ async def fell(county: BrokenCounty, victim: str, database: Database | None) -> 
 
 ROW = Row(
     4, "SIGKILL of edge, hub, nats-server or PostgreSQL at a random instant", "nothing acknowledged is lost, nothing twice, it starts again",
-    ("postgres",), play,
+    ("postgres",), play, small,
 )  # fmt: skip

@@ -7,55 +7,72 @@ from pathlib import Path
 from random import Random
 
 from deploy.demo.cast import COUNTY
-from tests.faults.kit.county import ALL, standing
+from tests.faults.kit.county import ALL, BrokenCounty, standing
 from tests.faults.kit.database import Database
-from tests.faults.kit.desks import Desks
+from tests.faults.kit.desks import CALM_S, PAUSE_S, Desks
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
+
+SAVES, SAVES_SMALL = (30, 40, 20), (6, 6, 6)  # at most, from 4: before the backup, since then, after it was put back
 
 
 async def play(chance: Random, folder: Path) -> Outcome:
     database = await Database.here() if chance.random() < 0.5 else None
     async with standing(folder, chance, database=database) as county:
         victim = "hub" if database and chance.random() < 0.5 else chance.choice(ALL)
-        async with Desks(county, chance) as desks:
-            await desks.more(chance.randint(4, 30))
-            copy, kept = folder / "last-night.tar", desks.count()  # what is saved while it is made may be in it or not
-            ran = await county.yidi(victim, "backup", copy)
-            assert ran.code == 0, ran
-            await desks.more(chance.randint(4, 40))
-            await desks.more(3, victim)
-            await desks.rest()
-            await county.settle()  # what never left is row 14
-            since = desks.count()
-            await county.halt(victim)
-            if victim == "hub" and database:
-                await county.empty_store()
-            ran = await county.yidi(victim, "restore", copy)
-            assert ran.code == 0, ran
-            away = victim not in ("hub", "town") and chance.random() < 0.5
-            if away:
-                county.demo.cut(victim)  # offline too the next number is a new one
-            await county.begin(victim)
-            await county.forget(victim)
-            if away:  # nobody can be heard: somebody answers for opening the pages
-                await county.open_restored(victim)
-            desks.begin()
-            await desks.more(3, victim)
-            if away:
-                county.demo.heal(victim)
-            await desks.more(chance.randint(4, 20))
-        await county.settle()
-        await county.stop()
-        codes = [saved.code for saved in desks.saved if saved.code]
-        assert len(set(codes)) == len(codes), "a case code was given twice"
-        alone = {one for one in desks.saved[kept:since] if victim == "hub" and {key[0] for key in one.keys} == {COUNTY}}
-        gone = f", {len(alone)} in the county's own ledger since the backup" if alone else ""
-        store = "on PostgreSQL " if victim == "hub" and database else ""
-        said = (f"{victim} {store}put back {'offline ' if away else ''}after {since}{gone}",)
-        return await judge(county, [one for one in desks.saved if one not in alone], said=said)
+        return await put_back(county, chance, victim, SAVES, PAUSE_S)
+
+
+async def small(chance: Random, folder: Path) -> Outcome:
+    """A county of one village; either of the two."""
+    async with standing(folder, chance, nodes=("hub", "gaoyu")) as county:
+        return await put_back(county, chance, chance.choice(county.nodes), SAVES_SMALL, CALM_S)
+
+
+async def put_back(county: BrokenCounty, chance: Random, victim: str, saves: tuple[int, int, int], pause_s: float) -> Outcome:
+    async with Desks(county, chance, pause_s=pause_s) as desks:
+        await desks.more(chance.randint(4, saves[0]))
+        copy, kept = county.folder / "last-night.tar", desks.count()  # what is saved while it is made may be in it or not
+        ran = await county.yidi(victim, "backup", copy)
+        assert ran.code == 0, ran
+        await desks.more(chance.randint(4, saves[1]))
+        await desks.more(3, victim)
+        await desks.rest()
+        await county.settle()  # what never left is row 14
+        since = desks.count()
+        await county.halt(victim)
+        if victim == "hub" and county.database:
+            await county.empty_store()
+        ran = await county.yidi(victim, "restore", copy)
+        assert ran.code == 0, ran
+        away = victim not in ("hub", "town") and chance.random() < 0.5
+        if away:
+            county.demo.cut(victim)  # offline too the next number is a new one
+        await county.begin(victim)
+        await county.forget(victim)
+        if away:  # nobody can be heard: somebody answers for opening the pages
+            await county.open_restored(victim)
+        desks.begin()
+        await desks.more(3, victim)
+        if away:
+            county.demo.heal(victim)
+        await desks.more(chance.randint(4, saves[2]))
+    await county.settle()
+    await county.stop()
+    codes = [saved.code for saved in desks.saved if saved.code]
+    assert len(set(codes)) == len(codes), "a case code was given twice"
+    alone = {one for one in desks.saved[kept:since] if victim == "hub" and {key[0] for key in one.keys} == {COUNTY}}
+    gone = f", {len(alone)} in the county's own ledger since the backup" if alone else ""
+    store = "on PostgreSQL " if victim == "hub" and county.database else ""
+    said = (f"{victim} {store}put back {'offline ' if away else ''}after {since}{gone}",)
+    return await judge(county, [one for one in desks.saved if one not in alone], said=said)
 
 
 ROW = Row(
-    12, "last night's backup is put back (edge or hub)", "own entries come back from the others; no number twice", ("postgres",), play
+    12,
+    "last night's backup is put back (edge or hub)",
+    "own entries come back from the others; no number twice",
+    ("postgres",),
+    play,
+    small,
 )

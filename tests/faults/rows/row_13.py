@@ -24,7 +24,7 @@ from protocol.node.journal import branches
 from protocol.node.journal.branches import Branched
 from protocol.node.node import Node
 from tests.faults.kit.county import BrokenCounty, standing
-from tests.faults.kit.desks import Desks, Saved, promised
+from tests.faults.kit.desks import CALM_S, Desks, Saved, promised
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
 from tests.kit.county import distinct, until
@@ -36,44 +36,55 @@ EXPECTED = ("lane_fork", "origin_revoked")  # in quarantine: the twin's entries,
 
 async def play(chance: Random, folder: Path) -> Outcome:
     async with standing(folder, chance) as county:
-        async with Desks(county, chance, pause_s=0.1) as desks:
-            await desks.more(6)
-            await desks.more(2, "gaoyu")
-        await county.settle()
-        await clone(county)
-        old, shared = county.id_of("gaoyu"), Identity(county.home("gaoyu")).about().epoch
+        return await twins(county, chance, 6, 6, 0.1)
+
+
+async def small(chance: Random, folder: Path) -> Outcome:
+    """Without the other village, and with fewer saves."""
+    async with standing(folder, chance, nodes=("hub", "town", "gaoyu")) as county:
+        return await twins(county, chance, 3, 2, CALM_S)
+
+
+async def twins(county: BrokenCounty, chance: Random, before: int, most: int, pause_s: float) -> Outcome:
+    """most: saves of each of the two, out of touch."""
+    async with Desks(county, chance, pause_s=pause_s) as desks:
+        await desks.more(before)
+        await desks.more(2, "gaoyu")
+    await county.settle()
+    await clone(county)
+    old, shared = county.id_of("gaoyu"), Identity(county.home("gaoyu")).about().epoch
+    county.demo.cut("gaoyu")
+    apart = [await save(county, node) for node in ("gaoyu", "clone") for _ in range(chance.randint(1, most))]
+    first = chance.choice(("gaoyu", "clone"))
+    await appear(county, "gaoyu", "clone", first)
+    await until(lambda: both_kept(county, apart), "the county and the township keep what both wrote", 90)
+    told = set[str]()
+    await until(lambda: settled(county, told, shared, apart), "one is told that it lives twice, and no two go on under one number", 120)
+    await until(lambda: both_kept(county, apart), "and what the other one saved under its own number", 90)
+    real = chance.choice(("gaoyu", "clone"))
+    out = "clone" if real == "gaoyu" else "gaoyu"
+    other, asleep = county.demo.processes[out], chance.random() < 0.5  # while the county decides
+    if asleep:
+        other.send_signal(signal.SIGSTOP)
+    how = await renewed(county, real, old)
+    await adopted(county, real)
+    apart.append(await save(county, real))
+    if asleep:  # and it wakes without a line
         county.demo.cut("gaoyu")
-        apart = [await save(county, node) for node in ("gaoyu", "clone") for _ in range(chance.randint(1, 6))]
-        first = chance.choice(("gaoyu", "clone"))
-        await appear(county, "gaoyu", "clone", first)
-        await until(lambda: both_kept(county, apart), "the county and the township keep what both wrote", 90)
-        told = set[str]()
-        await until(lambda: settled(county, told, shared, apart), "one is told that it lives twice, and no two go on under one number", 120)
-        await until(lambda: both_kept(county, apart), "and what the other one saved under its own number", 90)
-        real = chance.choice(("gaoyu", "clone"))
-        out = "clone" if real == "gaoyu" else "gaoyu"
-        other, asleep = county.demo.processes[out], chance.random() < 0.5  # while the county decides
-        if asleep:
-            other.send_signal(signal.SIGSTOP)
-        how = await renewed(county, real, old)
-        await adopted(county, real)
-        apart.append(await save(county, real))
-        if asleep:  # and it wakes without a line
-            county.demo.cut("gaoyu")
-            other.send_signal(signal.SIGCONT)
-        late = await put_out(county, out)
-        county.demo.heal("gaoyu")
-        county.nodes = ("hub", "town", real, "liangpeng")
-        await county.settle()
-        await opened_by_code(county, apart)
-        await county.stop()
-        told_so = [*desks.saved, *late, *[await as_it_stands(county, one) for one in apart]]
-        said = (
-            f"{len(apart)} saves under one number, {first} seen first, told: {' '.join(sorted(told))}, {real} goes on{how}",
-            f"{len(late)} saves at {out} after the decision, brought by stick{', it slept through it' if asleep else ''}",
-            f"{await histories(county, old)} entries beside the lanes at each tier",
-        )
-        return await judge(county, told_so, expected=EXPECTED, said=said)
+        other.send_signal(signal.SIGCONT)
+    late = await put_out(county, out)
+    county.demo.heal("gaoyu")
+    county.nodes = tuple(real if node == "gaoyu" else node for node in county.nodes)
+    await county.settle()
+    await opened_by_code(county, apart)
+    await county.stop()
+    told_so = [*desks.saved, *late, *[await as_it_stands(county, one) for one in apart]]
+    said = (
+        f"{len(apart)} saves under one number, {first} seen first, told: {' '.join(sorted(told))}, {real} goes on{how}",
+        f"{len(late)} saves at {out} after the decision, brought by stick{', it slept through it' if asleep else ''}",
+        f"{await histories(county, old)} entries beside the lanes at each tier",
+    )
+    return await judge(county, told_so, expected=EXPECTED, said=said)
 
 
 async def clone(county: BrokenCounty) -> None:
@@ -274,4 +285,5 @@ ROW = Row(
     "seen at the first shared peer, both histories kept, told and stopped; re-enrolled and adopted, each promise stands once",
     (),
     play,
+    small,
 )
