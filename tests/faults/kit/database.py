@@ -95,15 +95,26 @@ class Database:
         self._made.append(name)
         return self.server.url(name)
 
-    async def empty(self) -> str:
-        """Another new one, with nothing in it: what an operator makes to restore into. Returns its URL."""
+    async def empty(self, like: str = "") -> str:
+        """Another new one, with nothing in it: what an operator makes to restore into. Returns its URL. like: that of one whose contents it
+        begins with, which nobody has open."""
         self._made.append(f"empty{time.time_ns()}")
-        await self.server._say(f"create database {self._made[-1]}")
+        template = f" template {_name(like)}" if like else ""
+        await self.server._say(f"create database {self._made[-1]}{template}")
         return self.server.url(self._made[-1])
+
+    async def drop(self, *urls: str) -> None:
+        for name in map(_name, urls):
+            await self.server._say(f"drop database {name} with (force)")
+            self._made.remove(name)
 
     def end(self) -> None:
         self.server.crash()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _name(url: str) -> str:
+    return url.rpartition("/")[2]
 
 
 async def fill(home: Path, url: str) -> None:
