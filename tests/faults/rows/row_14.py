@@ -11,7 +11,7 @@ from deploy.demo.cast import VILLAGE
 from deploy.demo.check import JSON, Page
 from protocol import entry, events
 from tests.faults.kit.county import BrokenCounty, standing
-from tests.faults.kit.desks import CALM_S, PAUSE_S, Desks, Saved, promised
+from tests.faults.kit.desks import PAUSE_S, Desks, Saved, promised
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
 from tests.faults.rows.row_13 import save
@@ -28,7 +28,7 @@ async def play(chance: Random, folder: Path) -> Outcome:
 async def small(chance: Random, folder: Path) -> Outcome:
     """Without the other village, with fewer saves, of which some never left."""
     async with standing(folder, chance, nodes=("hub", "town", "gaoyu")) as county:
-        return await disk_lost(county, chance, (4, 8), (1, 2), CALM_S)
+        return await disk_lost(county, chance, (4, 8), (1, 2), 0.1)
 
 
 async def disk_lost(county: BrokenCounty, chance: Random, saves: tuple[int, int], unsent: tuple[int, int], pause_s: float) -> Outcome:
