@@ -2,7 +2,8 @@
 
 For each migration, and for a journal that is only being made: a journal of the version before it, with the entries of a small county and
 views of another shape, is opened by a program that gets SIGKILL; half of them by another one that gets it too. Then this program
-opens it: every entry is there, views are whole. It is a village's on SQLCipher, or the hub's on PostgreSQL.
+opens it: every entry is there, views are whole. It is a village's on SQLCipher, or the hub's on PostgreSQL where there
+is one.
 """
 
 import asyncio
@@ -28,13 +29,14 @@ from protocol.node.journal.engine import connect_sqlite, driver_url, postgres_en
 from protocol.node.journal.rows import number_on
 from protocol.node.shelf import Shelf
 from tests.faults.kit.database import Database
+from tests.faults.needs import missing
 from tests.faults.row import Outcome, Row
 from tests.faults.rows.row_10 import Rows, dump
 from tests.kit.county import until
 from tests.node.desk_kit import VILLAGE, Clock, County, dispute, exchange, new_id
 
 HERE = Path(__file__).parents[3]
-AT_STATEMENTS, AT_TIMES, STATEMENTS, MOST_MS = 5, 2, 130, 500
+KILLS, KILLS_SMALL, STATEMENTS, MOST_MS = (5, 2), (3, 1), 130, 500  # kills at statements, at times; the last of each
 POINTS = ("journal.migrate", "journal.rebuild")
 WAITS = {"ledger": VILLAGE, "origin": "nvill2222:1", "seq": 999}  # a body to be erased whose entry is not there yet
 _OTHERS = "select 1 from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
@@ -81,11 +83,10 @@ class Databases:
     node, store, key = "root", "PostgreSQL", None
 
     def __init__(self, server: Database) -> None:
-        self._server, self._made = server, list[str]()
+        self._server = server
 
     async def new(self, like: str = "") -> str:
-        self._made.append(await self._server.empty(like))
-        return self._made[-1]
+        return await self._server.empty(like)
 
     async def found(self, url: str) -> Rows:
         c = await asyncpg.connect(driver_url(url))
@@ -108,7 +109,7 @@ class Databases:
         await engine.dispose()
 
     async def end(self) -> None:
-        await self._server.drop(*self._made)
+        await asyncio.to_thread(self._server.end)
 
 
 def revisions() -> list[str]:
@@ -155,10 +156,10 @@ def _version(rows: Rows) -> str:
     return rows["alembic_version"][0][0] if rows.get("alembic_version") else ""
 
 
-def kills(draw: Random) -> list[str]:
+def drawn(draw: Random, kills: tuple[int, int]) -> list[str]:
     """As rows/upgrading.py takes them."""
-    at = [f"s{n}" for n in sorted(draw.sample(range(1, STATEMENTS), AT_STATEMENTS))]
-    return [*at, *(f"t{n}" for n in sorted(draw.sample(range(1, MOST_MS), AT_TIMES))), *(f"p{point}" for point in POINTS)]
+    at, after = (sorted(draw.sample(range(1, most), count)) for most, count in zip((STATEMENTS, MOST_MS), kills, strict=True))
+    return [*(f"s{n}" for n in at), *(f"t{ms}" for ms in after), *(f"p{point}" for point in POINTS)]
 
 
 async def _killed(key: bytes | None, given: Mapping[str, str]) -> list[int]:
@@ -208,29 +209,39 @@ async def _takes_more(journal: Journal) -> None:
 
 
 async def play(draw: Random, folder: Path) -> Outcome:
-    journals = Databases(await Database.here()) if draw.random() < 0.5 else Files(folder)
+    on_postgres = draw.random() < 0.5 and not missing(("postgres",))
+    journals = Databases(await Database.quick()) if on_postgres else Files(folder)
+    return await upgraded(draw, folder, journals, draw.choice(["", *revisions(), *revisions()]), KILLS)
+
+
+async def small(draw: Random, folder: Path) -> Outcome:
+    """One of an older program on each store there is here, with fewer kills."""
+    done = [await upgraded(draw, folder, Files(folder), draw.choice(revisions()[:-1]), KILLS_SMALL)]
+    if not missing(("postgres",)):
+        done.append(await upgraded(draw, folder, Databases(await Database.quick()), draw.choice(revisions()[:-1]), KILLS_SMALL))
+    said = [line for one in done for line in one.said]
+    return Outcome(sum(one.acknowledged for one in done), images=sum(one.images for one in done), said=tuple(said))
+
+
+async def upgraded(draw: Random, folder: Path, journals: Files | Databases, before: str, kills: tuple[int, int]) -> Outcome:
+    """before: the revision that they are of; "": there is nothing yet."""
     try:
-        return await upgraded(draw, folder, journals)
+        rows = await _written(folder / f"county of the {journals.node}", journals.node) if before else {}
+        source = await journals.new()
+        if before:
+            await journals.older(source, before, rows)
+        old = await journals.found(source)
+        given = {kill: await journals.new(source) for kill in drawn(draw, kills)}
+        ends = await _killed(journals.key, given)
+        assert -9 in ends, "nobody was killed"
+        found = [await _old_or_new(journals, kill, url, old) for kill, url in given.items()]
+        again = {f"s{draw.randrange(1, STATEMENTS)}": url for url in draw.sample(list(given.values()), len(given) // 2)}
+        ends += await _killed(journals.key, again)
+        found += [await _old_or_new(journals, kill, url, old) for kill, url in again.items()]
+        for kill, url in given.items():
+            await _made_whole(journals, kill, url, rows)
     finally:
         await journals.end()
-
-
-async def upgraded(draw: Random, folder: Path, journals: Files | Databases) -> Outcome:
-    before = draw.choice(["", *revisions(), *revisions()])
-    rows = await _written(folder / "county", journals.node) if before else {}
-    source = await journals.new()
-    if before:
-        await journals.older(source, before, rows)
-    old = await journals.found(source)
-    given = {kill: await journals.new(source) for kill in kills(draw)}
-    ends = await _killed(journals.key, given)
-    assert -9 in ends, "nobody was killed"
-    found = [await _old_or_new(journals, kill, url, old) for kill, url in given.items()]
-    again = {f"s{draw.randrange(1, STATEMENTS)}": url for url in draw.sample(list(given.values()), len(given) // 2)}
-    ends += await _killed(journals.key, again)
-    found += [await _old_or_new(journals, kill, url, old) for kill, url in again.items()]
-    for kill, url in given.items():
-        await _made_whole(journals, kill, url, rows)
     said = (
         f"{journals.store} from {before or 'nothing'} to {migrate.VERSION}: {ends.count(-9)} of {len(ends)} starts killed, "
         f"{found.count('old')} old, {found.count('new')} new"
@@ -238,4 +249,4 @@ async def upgraded(draw: Random, folder: Path, journals: Files | Databases) -> O
     return Outcome(len(_entries(rows)) * len(given), images=len(found), said=(said,))
 
 
-ROW = Row(19, "upgrade killed half way", "old or new, never between; every entry there, views whole", ("postgres",), play)
+ROW = Row(19, "upgrade killed half way", "old or new, never between; every entry there, views whole", (), play, small)
