@@ -1,21 +1,15 @@
-"""A bounded round of each kind of fault; `./run faults` plays long ones."""
-
-from random import Random
+"""Part 0 of the kinds of fault, a small round each."""
 
 import pytest
 
-from tests.faults.needs import missing
-from tests.faults.row import rows
-
-SEED = 20261125
-SMALL = {number: row for number, row in rows().items() if row.small}
+from tests.faults import slices
 
 
-@pytest.mark.parametrize("number", SMALL)
+@pytest.mark.parametrize("number", slices.of_part(0))
 async def test_a_small_round(tmp_path, number):
-    row = SMALL[number]
-    if lack := missing(row.needs):
-        pytest.skip(lack)
-    outcome = await row.small(Random(SEED), tmp_path)
-    assert (outcome.lost, outcome.doubled) == (0, 0), outcome.said
-    assert outcome.acknowledged or outcome.images, "a round that asked nothing proves nothing"
+    await slices.a_small_round(number, tmp_path)
+
+
+def test_each_row_that_has_a_small_round_is_played_by_one_of_the_files():
+    played = [number for part in range(slices.PARTS) for number in slices.of_part(part)]
+    assert sorted(played) == sorted(slices.SMALL)
