@@ -12,7 +12,7 @@ A later version adds fields after the signature and signs again at its end; this
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -111,6 +111,21 @@ def _hears(covers: tuple[str, ...], node: str, ledger: str) -> bool:
     if place.is_sealed(ledger):
         return place.code_of(ledger) == node or _reads_sealed(covers, ledger)
     return place.covers(covers, ledger)
+
+
+def by_path(some: Iterable[Certificate]) -> dict[str, list[Certificate]]:
+    """Under each path those that cover it, alone or with its subtree: whoever hears a place's ledger stands under one of `place.upward`."""
+    found: dict[str, list[Certificate]] = {}
+    for one in some:
+        for path in one.covers:
+            found.setdefault(path.removesuffix("/*"), []).append(one)
+    return found
+
+
+def hearers(known: Mapping[str, list[Certificate]], ledger: str) -> list[Certificate]:
+    """Who of `by_path` hears a ledger that is neither *common* nor sealed. Of 1,600 only those are weighed that lie on its way up."""
+    near = {one.node: one for path in place.upward(ledger) for one in known.get(path, ())}
+    return [one for one in near.values() if hears(one, ledger)]
 
 
 def writes(certificate: Certificate, ledger: str) -> bool:

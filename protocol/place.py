@@ -38,6 +38,12 @@ def parent(path: str) -> str | None:
     return None if len(parts) == 1 or is_sealed(path) else "/".join(parts[:-1])
 
 
+def upward(path: str) -> tuple[str, ...]:
+    """The county first, the path itself last."""
+    parts = segments(path)
+    return tuple("/".join(parts[:n]) for n in range(1, len(parts) + 1))
+
+
 def code_of(path: str) -> str:
     return segments(path)[-1]
 

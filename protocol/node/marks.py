@@ -14,7 +14,6 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from protocol import certificate as certificates
 from protocol import entry, generations, have, place
 from protocol.certificate import Certificate
 from protocol.node.journal.rows import among, bound, named
@@ -87,10 +86,10 @@ def _levels(ledger: str, shelf: Shelf, mine: Certificate) -> list[_Level]:
     if ledger == place.COMMON:
         return []
     found: dict[int, list[tuple[str, str]]] = defaultdict(list)
-    for node, known in shelf.certificates.items():
-        if node != mine.node and node not in shelf.revoked and certificates.hears(known, ledger):
+    for known in shelf.hearers(ledger):
+        if known.node != mine.node and known.node not in shelf.revoked:
             tier, path = tier_of(known)
-            found[tier].append((path, node))
+            found[tier].append((path, known.node))
     own = tier_of(mine)[0]
     nearest = sorted(found, key=lambda tier: (abs(tier - own), tier))
     return [_Level(min(found[tier])[0], tuple(sorted(node for _, node in found[tier]))) for tier in nearest]

@@ -103,6 +103,7 @@ class Shelf:
         self.revoked: Mapping[str, Mapping[tuple[str, str], int]] = {}
         self.tips: Mapping[tuple[str, str], tuple[int, bytes]] = {}
         self.certificates: Mapping[str, Certificate] = {}
+        self._by_path: tuple[object, dict[str, list[Certificate]]] = (None, {})  # of which certificates
         self.ended: Mapping[str, Sequence[Ended]] = {}
         self.ends: Ends | None = None  # what `ended` was read from
         self.owed = Owed()
@@ -152,6 +153,14 @@ class Shelf:
         """(serves, covers) of every node that is not revoked, what `Context.nodes` wants."""
         known = {**self.certificates, own.node: own}
         return tuple((c.serves, c.covers) for node, c in sorted(known.items()) if node not in self.revoked)
+
+    def hearers(self, ledger: str) -> list[Certificate]:
+        """Whose certificate hears the ledger of a place, in no order; the revoked are among them."""
+        if self._by_path[0] is not self.certificates:
+            self._by_path = (self.certificates, certificates.by_path(self.certificates.values()))
+        if place.is_sealed(ledger):
+            return [known for known in self.certificates.values() if certificates.hears(known, ledger)]
+        return certificates.hearers(self._by_path[1], ledger)
 
     def last_good(self, ledger: str, origin: str) -> int | None:
         """The last seq of a lane that counts; None: its writer was not revoked."""

@@ -53,6 +53,20 @@ def test_everybody_who_covers_a_ledger_is_expected_to_have_it():
     assert [p.node for p in peers.shown({V1: ours}) if p.revoked] == [T1]
 
 
+def test_what_all_received_is_compared_again_when_we_have_more_or_somebody_joins():
+    peers, ours = village(), {f"{N1}:1": LaneHead(5, HASH, 5)}
+    for node in (HUB, T1):
+        peers.note(said(node, V1, 5), 0)
+    assert not peers.is_unreceived(V1, ours)
+    more = {f"{N1}:1": LaneHead(6, HASH, 6)}
+    assert peers.is_unreceived(V1, more)
+    for node in (HUB, T1):
+        peers.note(said(node, V1, 6), 0)
+    assert not peers.is_unreceived(V1, more)
+    peers.learn(certificate(HALL))
+    assert peers.is_unreceived(V1, more), "who has just joined has nothing yet"
+
+
 def test_what_all_who_hear_a_ledger_have_said_they_understand_is_spoken_there_and_nothing_else():
     def speaking(node: str, *words: str) -> Have:
         return msgspec.structs.replace(said(node, V1, 1), speaks=words)
@@ -162,6 +176,41 @@ def test_a_county_of_233_nodes_and_300_ledgers_is_looked_through_in_a_few_millis
     took_ms = (time.thread_time() - began) * 100
     print(f"\none look through a county: {took_ms:.2f} ms")
     assert took_ms < 20
+
+
+def test_what_a_node_lacks_is_found_among_many_ledgers_as_by_asking_of_each(monkeypatch):
+    chance, peers = Random(20261129), Peers(certificate(HUB))
+    ledgers = [f"{TOWN}/330523111{n:03d}" for n in range(60)]
+    heads = {ledger: {f"{N1}:1": LaneHead(chance.randint(1, 9), HASH, 1)} for ledger in (*ledgers[:40], COMMON)}
+    ids = ["nlack" + "".join("abcdefghijklmnopqrstuvwxyz234567"[n >> 5 * k & 31] for k in range(4)) for n in range(52)]
+    nodes = {ids[n]: ledgers[n] for n in range(50)}
+    for node, ledger in nodes.items():
+        peers.learn(certificate(node, serves=(ledger,), covers=(ledger,)))
+    peers.learn(certificate(T1))
+    nodes[T1] = TOWN
+
+    def check() -> None:
+        for node in nodes:
+            known = peers.get(node)
+            assert known is not None
+            asked = [ledger for ledger in heads if known in peers.expected(ledger) and known.lacks(ledger, heads[ledger])]
+            assert sorted(peers.lacking(known, heads)) == sorted(asked), node
+
+    check()
+    for node, ledger in nodes.items():
+        if chance.random() < 0.5:
+            peers.note(said(node, ledger, 5), 0)
+    check()
+    heads[ledgers[45]] = {f"{N1}:1": LaneHead(3, HASH, 3)}  # the first entry of a ledger
+    check()
+    peers.learn(certificate(ids[7], serves=(ledgers[7],), covers=(ledgers[7],)), revoked=True)
+    peers.learn(certificate(ids[51], serves=(ledgers[1],), covers=(ledgers[1],)))
+    check()
+    compared = list[str]()
+    monkeypatch.setattr(type(peers.get(T1)), "lacks", lambda _, ledger, __: bool(compared.append(ledger)))
+    for node in nodes:
+        peers.lacking(peers.get(node), heads)  # type: ignore[arg-type]
+    assert len(compared) <= 3 * len(heads) + len(nodes), "each node is compared by what it should have, not by all there is"
 
 
 def test_whoever_hears_a_ledger_is_found_among_many_as_by_asking_each():

@@ -51,7 +51,8 @@ class Ground:
         self.journal, self.admission, self.link, self.signer, self.certificate = journal, admission, link, signer, certificate
         self.wake, self.clock, self.blobs, self.version, self.speaks, self.leads = wake, clock, blobs, version, speaks, leads
         self.peers = Peers(certificate)
-        self.heads: dict[str, dict[str, Head]] = {}
+        self.heads: dict[str, dict[str, Head]] = {}  # ledger → its heads: one that is read again is another map
+        self._wrote: dict[str, set[str]] = {}  # node → ledgers in which it has a lane
         self.faults: Counter[str] = Counter()
         self.refused = 0
         self.calm = asyncio.Event()  # cleared while something live is being admitted: catch-up waits for it
@@ -105,6 +106,7 @@ class Ground:
         self.heads = {}
         for (ledger, origin), head in (await self.journal.heads()).items():
             self.heads.setdefault(ledger, {})[origin] = head
+        self._note_writers(self.heads)
         await self.load_nodes()
 
     async def refresh(self, ledgers: Iterable[str]) -> None:
@@ -112,12 +114,23 @@ class Ground:
         if len(wanted) <= ONE_BY_ONE_MAX:
             for ledger in wanted:
                 self.heads[ledger] = {origin: head for (_, origin), head in (await self.journal.heads(ledger)).items()}
+            self._note_writers(wanted)
             return
         found: dict[str, dict[str, Head]] = {ledger: {} for ledger in wanted}
         for (ledger, origin), head in (await self.journal.heads()).items():
             if ledger in wanted:
                 found[ledger][origin] = head
         self.heads |= found
+        self._note_writers(found)
+
+    def _note_writers(self, ledgers: Iterable[str]) -> None:
+        for ledger in ledgers:
+            for origin in self.heads[ledger]:
+                self._wrote.setdefault(entry.node_of(origin), set()).add(ledger)
+
+    def written_by(self, node: str) -> list[str]:
+        """The ledgers here in which it has a lane, under whichever epoch."""
+        return sorted(self._wrote.get(node, ()))
 
     async def load_nodes(self) -> None:
         """Who is enrolled and who is revoked, as *common* says."""

@@ -158,9 +158,8 @@ class Hearing:
 
     def _remind(self, node: str) -> None:
         """It has connected anew. If its folder was put back it may not know in which ledgers it wrote, so it can't ask about them."""
-        for ledger, lanes in self._ground.heads.items():
-            if any(entry.node_of(origin) == node for origin in lanes):
-                self._say(ledger)
+        for ledger in self._ground.written_by(node):
+            self._say(ledger)
 
     def _was_said(self, got: Have, before: Lanes | None) -> bool:
         """Claims that it says no more than what was signed a moment ago: in a storm most of them do, and a proof costs more than all else."""

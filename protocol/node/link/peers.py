@@ -108,7 +108,10 @@ class Peers:
         self._known: dict[str, Known] = {}
         self._ranks: dict[str, int] = {}  # node → the how manieth it was to come
         self._expected: dict[str, list[Known]] = {}  # asked for each ledger several times a second; made anew when somebody joins or goes
-        self._by_reach: dict[str, list[Known]] = {}  # path of a certificate → who covers it, or what lies below; likewise
+        self._by_path: dict[str, list[Certificate]] = {}  # path of a certificate → who covers it, or what lies below; likewise
+        self._due_to: dict[str, list[str]] = {}  # node → ledgers of `_expected` that it should have; likewise
+        self._placed = 0  # of how many of our ledgers that is known
+        self._received: dict[str, Mapping[str, Head]] = {}  # ledger → our heads, which all said they have; until one says otherwise
         self._asked: dict[str, int] = {}  # stranger → how often it was asked for *common*
         self._heard_in: dict[str, set[str]] = {}  # stranger → branches of the ledgers it spoke of
         self._hints: dict[tuple[str, str], dict[str, int]] = {}  # lane → node → seq, of nodes whose word is not proven yet
@@ -128,8 +131,9 @@ class Peers:
         known.revoked = known.revoked or revoked
         if certificate.valid_from_ms >= known.certificate.valid_from_ms:
             known.certificate = certificate
-        self._expected.clear()
-        self._by_reach.clear()
+        for known_of in (self._expected, self._by_path, self._due_to, self._received):
+            known_of.clear()
+        self._placed = 0
 
     def note(self, have: Have, now_ms: int) -> bool:
         """Takes over a Have whose signature was verified. True when it says something else than the last one."""
@@ -140,6 +144,8 @@ class Peers:
             known.room = have.room
         changed = known.lanes.get(have.ledger) != have.lanes
         known.lanes[have.ledger] = have.lanes
+        if changed:
+            self._received.pop(have.ledger, None)
         return changed
 
     def hint(self, node: str, lane: tuple[str, str], seq: int) -> None:
@@ -205,19 +211,17 @@ class Peers:
         if ledger not in self._expected:
             told = self._near(ledger) if self.counts(ledger) else ()
             self._expected[ledger] = [k for k in told if not k.revoked and certificates.hears(k.certificate, ledger)]
+            for known in self._expected[ledger]:
+                self._due_to.setdefault(known.certificate.node, []).append(ledger)
         return self._expected[ledger]
 
     def _near(self, ledger: str) -> Iterable[Known]:
         """Whoever may hear it, in the order of their coming: not all of 1,600 are weighed for each of 1,600 ledgers."""
         if ledger == place.COMMON or place.is_sealed(ledger):
             return self._known.values()
-        if not self._by_reach:
-            for known in self._known.values():
-                for path in known.certificate.covers:
-                    self._by_reach.setdefault(path.removesuffix("/*"), []).append(known)
-        parts = place.segments(ledger)
-        above = ("/".join(parts[:n]) for n in range(1, len(parts) + 1))
-        found = {known.certificate.node for path in above for known in self._by_reach.get(path, ())}
+        if not self._by_path:
+            self._by_path = certificates.by_path(known.certificate for known in self._known.values())
+        found = [one.node for one in certificates.hearers(self._by_path, ledger)]
         return [self._known[node] for node in sorted(found, key=self._ranks.__getitem__)]
 
     def speaks(self, ledger: str, ours: tuple[str, ...]) -> tuple[str, ...]:
@@ -228,8 +232,24 @@ class Peers:
         hearers = self.expected(ledger)
         return tuple(word for word in ours if hearers and all(word in known.speaks for known in hearers))
 
+    def lacking(self, known: Known, heads: Heads) -> list[str]:
+        """Of our ledgers those that it should have and does not have all of. heads: all we have, always the same map, out of which nothing goes;
+        asked at each Have of 1,600 nodes, so not all of 1,600 ledgers are looked at."""
+        if self._placed != len(heads):
+            for ledger in heads:
+                self.expected(ledger)
+            self._placed = len(heads)
+        due = self._due_to.get(known.certificate.node, ())
+        return [ledger for ledger in due if ledger in heads and known.lacks(ledger, heads[ledger])]
+
     def is_unreceived(self, ledger: str, ours: Mapping[str, Head]) -> bool:
-        return any(known.lacks(ledger, ours) for known in self.expected(ledger))
+        """ours: another map whenever something of it is another. Of one that was received nothing is compared until somebody says other words."""
+        if self._received.get(ledger) is ours:
+            return False
+        lacks = any(known.lacks(ledger, ours) for known in self.expected(ledger))
+        if not lacks:
+            self._received[ledger] = ours
+        return lacks
 
     def offset_ms(self) -> int | None:
         """How far our clock is ahead of the node above: of those that cover all we cover, the one heard last."""

@@ -348,6 +348,5 @@ class Pump:
         if known is None or now - self._told.get(node, 0.0) < TOLD_S_MIN:
             return
         self._told[node] = now
-        for ledger, lanes in self._ground.heads.items():
-            if known in self._ground.peers.expected(ledger) and known.lacks(ledger, lanes):
-                self.say(ledger, want=True)
+        for ledger in self._ground.peers.lacking(known, self._ground.heads):
+            self.say(ledger, want=True)
