@@ -74,6 +74,23 @@ async def test_what_commits_meanwhile_goes_together_and_no_have_comes_before_its
     assert said <= hub.memory.head(V1, origin(N1)).seq
 
 
+async def test_what_is_saved_comes_once_though_its_have_overtakes_the_disk(county, monkeypatch):
+    hub, t1, v1, _ = county
+    v1.write()
+    await soon(lambda: v1.receipt(HUB, V1, origin(N1)) == v1.receipt(T1, V1, origin(N1)) == 2)
+    hub.admits.slow_s = 0.3
+    asked, ask = [], hub.pump._ground.ask
+
+    async def counted(node: str, *words, **more):
+        asked.append(node)
+        return await ask(node, *words, **more)
+
+    monkeypatch.setattr(hub.pump._ground, "ask", counted)
+    v1.write()
+    await soon(lambda: v1.receipt(HUB, V1, origin(N1)) == 3)
+    assert t1.has(v1) and not asked, "it was on its way to the disk, and pulled once more all the same"
+
+
 async def test_a_sealed_ledger_goes_through_the_leaf_to_the_hub_and_nowhere_else(town, county):
     hub, t1, v1, v2 = county
     hall = town.node(HALL).start()

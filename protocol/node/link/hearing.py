@@ -48,6 +48,7 @@ class Hearing:
         self._began = asyncio.get_running_loop().time()
         self._spoke: set[tuple[str, str]] = set()  # (node, ledger) of which a Have was compared since the start
         self._proven: dict[tuple[str, str], float] = {}  # (node, ledger) → when its Have was last proven
+        self._coming: dict[tuple[str, str], int] = {}  # lane → up to where what is live of it is being admitted
         self._wider: dict[tuple[str, str], float] = {}  # (node, ledger) that it does not hear as far as we know → since when
 
     @property
@@ -82,6 +83,7 @@ class Hearing:
         if got.after > ground.head(*lane).seq:
             self._catchup.need(*lane, got.last, speaker)
             return
+        self._coming[lane] = got.last
         try:
             await ground.admission.admit(got, speaker)
         except Refused as refused:
@@ -91,6 +93,8 @@ class Hearing:
             ground.quarantine(speaker, *lane, refused, wire)
             if refused.code not in WHOLE and len(got.heads) > 1:
                 self._catchup.need(*lane, got.last, speaker, limit=len(got.heads) // 2)
+        finally:
+            self._coming.pop(lane, None)
 
     async def have(self, msg: Msg) -> None:
         ground = self._ground
@@ -185,6 +189,8 @@ class Hearing:
                     # it comes back when it is a closed lane: killed in between, we must notice again and not count on from an old number
                     self._claims.note(got.node, got.ledger, origin, seq)
                     continue
+                if seq <= self._coming.get((got.ledger, origin), 0):
+                    continue  # its Have overtook the disk: whoever saves says both, and all of it would be pulled once more
                 ground.peers.hint(got.node, (got.ledger, origin), seq)
                 self._catchup.need(got.ledger, origin, seq, got.node)
             elif seq == here.seq and hash_ != here.hash:
