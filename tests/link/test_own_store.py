@@ -64,6 +64,21 @@ async def test_receipts_outlast_each_fault_of_the_store_and_are_written_when_it_
     assert store.counts == {"frame_broken": 2}
 
 
+async def test_haves_that_say_nothing_new_are_written_together_and_a_receipt_at_once(monkeypatch):
+    monkeypatch.setattr(grounds, "WITNESSES_S", 3_600.0)
+    ground, lanes = ground_on(store := Store()), {origin(N1): (7, bytes(32))}
+    keeping = asyncio.create_task(ground.keep())
+    for node in (HUB, N1):
+        ground.keep_have(node, V1, lanes, b"signed", False)
+    await asyncio.sleep(0.1)
+    assert not store.haves, "each would be a sync of the disk"
+    ground.keep_have("ntown2222", V1, lanes, b"signed", True)
+    async with asyncio.timeout(10):
+        while len(store.haves) < 3:
+            await asyncio.sleep(0.01)
+    keeping.cancel()
+
+
 async def test_trouble_of_our_own_store_is_not_put_down_to_whoever_spoke(monkeypatch):
     for code in OWN_STORE:
         ground = ground_on(Store())

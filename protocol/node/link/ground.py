@@ -1,14 +1,15 @@
 """What all parts of the pump stand on: the neighbours, the lane heads as committed, the peers, and what is to be kept of them.
 
 Heads are read from the journal after each commit, never taken from what was sent or received: a Have speaks of the disk.
-Receipts and refusals are written together: the first at once, what comes in the moment after it in one transaction. A fault of a
+Receipts and refusals are written together: the first at once, what comes in the moment after it in one transaction, and a Have that says
+nothing new along with them or a little later. A fault of a
 loop is logged, counted, shown on the page, and the loop begins again: the pump never stops.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from nats.aio.msg import Msg
 
@@ -27,6 +28,7 @@ AGAIN_S = 1.0
 KEEPS_S = 0.05  # between two writes of receipts: each waits for the disk, and saves wait for their turn behind it
 FOLLOWS_S = 0.2  # so often at most a program that does not lead tells its pages what was heard
 WITNESS_MS = 60_000  # an unchanged Have is written again so seldom
+WITNESSES_S = 2.0  # and waits so long for others: of 400 nodes at rest one comes each 50 ms, and each write would be a sync of the disk
 SAMPLE_BYTES_MAX = 65_536
 ONE_BY_ONE_MAX = 3  # ledgers; for more one question after all of them costs less
 KEEP_MAX = 10_000  # refusals and receipts waiting for a disk that is full
@@ -62,7 +64,7 @@ class Ground:
         self._own: dict[str, tuple[int, bytes]] = {}
         self._refusals: dict[tuple[str, str, str, str], tuple[Refused, int, bytes | None, int]] = {}
         self._written_ms: dict[tuple[str, str], int] = {}
-        self._keep = asyncio.Event()
+        self._keep, self._fresh = asyncio.Event(), asyncio.Event()  # something is to be written; somebody waits for it
         self._asking: dict[str, dict[asyncio.Task[Msg | None], None]] = {}  # node → what it was asked over its present connection, in turn
 
     # ── asking ──
@@ -171,6 +173,8 @@ class Ground:
             self._written_ms[node, ledger] = now_ms
             self._haves[node, ledger] = (lanes, now_ms, wire)
             self._keep.set()
+            if changed:
+                self._fresh.set()
 
     def keep_own(self, ledger: str, wire: bytes) -> None:
         """Written along with the next receipt, never for itself: it is a witness, not a promise."""
@@ -190,13 +194,18 @@ class Ground:
         self.refused += 1
         self._refusals[key] = (refused, self.clock(), sample[:SAMPLE_BYTES_MAX] if sample else None, count + 1)
         self._keep.set()
+        self._fresh.set()
 
     async def keep(self) -> None:
         """Runs for ever: whatever has gathered goes into one transaction; then pages are told. What a program heard that does not lead it writes
         when it comes to lead: whoever led before may have been killed without."""
         while True:
             await self._keep.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WITNESSES_S):
+                    await self._fresh.wait()
             self._keep.clear()
+            self._fresh.clear()
             if not self.leads():
                 self._own, self._refusals = {}, {}
                 self.wake.heard()
@@ -224,9 +233,11 @@ class Ground:
                 self._refusals[key] = (refused, at_ms, sample, count + more)
         self._refusals = refusals | self._refusals
         self._keep.set()
+        self._fresh.set()
 
     def lead(self) -> None:
         self._keep.set()
+        self._fresh.set()
 
     async def _write(self, haves: dict, own: dict, refusals: dict) -> None:
         async with self.journal.writing() as w:
