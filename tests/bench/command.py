@@ -24,7 +24,7 @@ from typing import Any
 from tests import bench
 from tests.bench.figure import RUNS_MIN, Figure
 
-PARTS = ("command", "crowd", "figure", "kit", "test_bench", "test_measured")  # modules here that are no bench
+PARTS = ("command", "crowd", "figure", "kit", "scale_nodes", "test_bench", "test_measured")  # modules here that are no bench
 
 
 def names() -> list[str]:

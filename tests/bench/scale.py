@@ -3,10 +3,9 @@
 **Entries**: a township's store, SQLCipher, of 1/100, 1/10 and the whole of `entries`. The smallest was told by real nodes; the others are
 its rows multiplied in SQL under other ids (their chains don't verify: only cost is measured here). Asked: the heads of all lanes, a Have of
 one ledger with its signature, the digest of all ledgers, a page of the list, its counts, a case, a search of two words, a save.
-**Nodes**: one county's hub that hears 1/16, 1/4 and all of `nodes`, each a light lane: no process, but its certificate, its ledger, its own lane
-and the county's beside it, in a real journal, and its signed Have. Asked: reading the heads, weighing one Have, looking through all
-ledgers for what others lack, the list of peers for the page, a Have of the busiest ledger (*common*). The floor of each figure is the
-same cost at the smallest size; its exponent is given from the first step and from the second.
+**Nodes**: a county's own program among 1/16, 1/4 and all of `nodes`, simulated: see scale_nodes.py, which also says of what it makes sure.
+
+The floor of each figure is the same cost at the smallest size; its exponent is given from the first step and from the second.
 """
 
 import asyncio
@@ -18,28 +17,21 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nacl.signing import SigningKey
-
 from deploy.demo.cast import TOWNSHIP
-from protocol import certificate as certificates
-from protocol import have, lane, views
-from protocol.entry import origin_of
+from protocol import have, views
 from protocol.have import Have
-from protocol.lane import LaneHead
-from protocol.node.desk import row_of
 from protocol.node.identity import Identity
-from protocol.node.journal import Journal, migrate
+from protocol.node.journal import migrate
 from protocol.node.journal.engine import connect_sqlite
-from protocol.node.link.peers import Peers
 from protocol.node.node import Node
-from protocol.place import COMMON
 from tests.bench.figure import Figure, figure
 from tests.bench.kit.county import county, opened
 from tests.bench.kit.kept import kept
 from tests.bench.save import officer, submits
+from tests.bench.scale_nodes import UNITS, measure
 
 ENTRIES_A_CASE = 9.4
-ROOT = "330523"
+NODES_RUNS_MAX = 3  # each goes on for more than two minutes of the county's clock, and a commit waits for a real disk
 
 
 class Sizes(NamedTuple):
@@ -49,8 +41,8 @@ class Sizes(NamedTuple):
     times: int
 
 
-FULL, SLICE = Sizes(3_000_000, 1_600, 120, 20), Sizes(20_000, 48, 12, 2)
-Costs = dict[str, list[float]]  # name → milliseconds, one of each run
+FULL, SLICE = Sizes(3_000_000, 1_600, 120, 20), Sizes(20_000, 32, 12, 2)
+Costs = dict[str, list[float]]  # name → milliseconds (or see UNITS), one of each run
 
 
 async def run(runs: int, folder: Path, sizes: Sizes = FULL) -> dict[str, Figure]:
@@ -60,14 +52,22 @@ async def run(runs: int, folder: Path, sizes: Sizes = FULL) -> dict[str, Figure]
     for what, steps, factor in (("entries", by_entries, 10), ("nodes", by_nodes, 4)):
         for name in steps[-1]:
             small, middle, large = (min(step[name]) for step in steps)  # others at work only ever add to a time
-            key = f"{what}_{name.replace(' ', '_')}"
-            figures[f"{key}_ms"] = figure(steps[-1][name], "ms", steps[0][name])
+            key, unit = f"{what}_{name.replace(' ', '_')}", UNITS.get(name, "ms")
+            figures[f"{key}_{unit.lower()}"] = figure(steps[-1][name], unit, steps[0][name])
             figures[f"{key}_exponent"] = figure([_exponent(small, middle, factor), _exponent(middle, large, factor)], "exponent")
     return figures
 
 
 def _exponent(small: float, large: float, factor: int) -> float:
     return round(math.log(max(large, 1e-6) / max(small, 1e-6)) / math.log(factor), 3)
+
+
+async def _nodes(folder: Path, count: int, runs: int, times: int) -> Costs:
+    """In a thread: the county has a loop of its own, and nothing of this program works meanwhile."""
+    folder.mkdir()
+    found = await asyncio.to_thread(measure, folder, count, min(runs, NODES_RUNS_MAX), times)
+    await asyncio.to_thread(shutil.rmtree, folder)
+    return found
 
 
 async def _timed(costs: Costs, name: str, times: int, ask: Callable[[], Awaitable[Any]]) -> None:
@@ -185,96 +185,3 @@ def _index(path: Path, key: bytes) -> None:
             c.executemany("insert into search_gram(rowid, grams) values (?, ?)", [(id_, grams(text)) for id_, text in rows])
             c.executemany("update search set pending = 0 where id = ?", [(id_,) for id_, _ in rows])
             c.execute("commit")
-
-
-# ── by nodes ──
-
-
-async def _nodes(folder: Path, count: int, runs: int, times: int) -> Costs:
-    """A hub's journal with `count` nodes' lanes, and its pump's memory of them."""
-    county_key = SigningKey(bytes(32))
-    hub = _certificate(county_key, 0, (f"{ROOT}/*", COMMON), (ROOT,))
-    nodes = [_certificate(county_key, n, (_ledger(n),), (_ledger(n),)) for n in range(1, count + 1)]
-    journal = await Journal.open(f"sqlite:///{folder.resolve() / 'journal.db'}", bytes(32), dict)
-    try:
-        async with journal.writing() as w:
-            rows = [one for n, c in enumerate(nodes, 1) for writer in (c, hub) for one in _opened(_ledger(n), writer)]
-            await w.append(rows + [one for c in (hub, *nodes) for one in _opened(COMMON, c)])
-        return await _weighed(journal, hub, nodes, runs, times)
-    finally:
-        await journal.close()
-
-
-async def _weighed(journal: Journal, hub: certificates.Certificate, nodes: list[certificates.Certificate], runs: int, times: int) -> Costs:
-    costs: Costs = {}
-    peers = Peers(hub)
-    for one in nodes:
-        peers.learn(one)
-    heads: dict[str, dict[str, LaneHead]] = {}
-    for (ledger, origin), head in (await journal.heads()).items():
-        heads.setdefault(ledger, {})[origin] = head
-    said = [Have(c.node, _ledger(n), have.lanes_of(heads[_ledger(n)]), 1) for n, c in enumerate(nodes, 1)]
-    wires = [have.sign(one, _key(n)) for n, one in enumerate(said, 1)]
-    for one in said:
-        peers.note(one, 1)
-
-    async def weigh() -> None:
-        got = have.read(wires[0])
-        assert have.is_signed(wires[0], nodes[0].key)
-        peers.note(got, 1)
-
-    async def look() -> None:
-        assert not any(peers.is_unreceived(ledger, lanes) for ledger, lanes in heads.items() if ledger != COMMON)
-
-    async def shown() -> None:
-        assert len(peers.shown(heads)) == len(nodes)
-
-    async def common() -> None:
-        have.sign(Have(hub.node, COMMON, have.lanes_of(heads[COMMON]), 1), _key(0))
-
-    async def levels() -> None:
-        for ledger in map(_ledger, range(1, 51)):
-            assert [c for c in nodes if certificates.hears(c, ledger)] or len(nodes) < 50
-
-    for _ in range(runs):
-        await _timed(costs, "heads", times, journal.heads)
-        await _timed(costs, "who hears the 50 ledgers of a page", times, levels)
-        await _timed(costs, "weighing a have", times, weigh)
-        await _timed(costs, "looking through all ledgers", times, look)
-        await _timed(costs, "list of peers", times, shown)
-        await _timed(costs, "have of common", times, common)
-    return costs
-
-
-def _key(n: int) -> SigningKey:
-    return SigningKey(n.to_bytes(32, "big"))
-
-
-def _ledger(n: int) -> str:
-    town = f"{ROOT}{n // 40:03d}"
-    return f"{ROOT}/{town}/{town}{n % 40 + 200:03d}"
-
-
-def _certificate(county_key: SigningKey, n: int, covers: tuple[str, ...], serves: tuple[str, ...]) -> certificates.Certificate:
-    letters = "".join("abcdefghijklmnopqrstuvwxyz234567"[n >> shift & 31] for shift in (15, 10, 5, 0))
-    return certificates.issue(
-        county_key,
-        node=f"nscal{letters}",
-        name=f"node {n}",
-        key=bytes(_key(n).verify_key),
-        serves=serves,
-        covers=covers,
-        short=n + 1,
-        valid_from_ms=1,
-    )
-
-
-def _opened(ledger: str, writer: certificates.Certificate) -> list[Any]:
-    """The first entry of a lane."""
-    n = writer.short - 1
-    origin = origin_of(writer.node, 1)
-    commit = lane.next_entries(
-        None, [lane.open_lane(ledger, origin, writer)], origin=origin, key=_key(n), author=("", "node"), command=f"open{n}",
-        occurred_ms=1, offset_ms=None, turns={}, salt=lambda: bytes(16),
-    )  # fmt: skip
-    return [row_of(one, 1) for one in commit.entries]

@@ -5,8 +5,10 @@ import json
 
 import pytest
 
-from tests.bench import command
+from protocol import views
+from tests.bench import command, scale_nodes
 from tests.bench.figure import figure, percentile
+from tests.bench.kit import light
 from tests.kit.machine import CHROMIUM
 from tests.kit.postgres import programs as has_postgresql
 
@@ -27,6 +29,21 @@ def test_a_slice_of_each_bench_gives_sound_figures(name, capfd):
     for key, one in told["figures"].items():
         assert one.keys() >= SOUND, key
         assert one["min"] <= one["median"] <= one["max"], key
+
+
+@pytest.mark.parametrize(("lost", "told"), [("what is said", "not in time: all received"), ("the lists", "and 0 cases of")])
+def test_a_county_that_does_not_do_its_work_is_not_measured(lost, told, tmp_path, monkeypatch):
+    if lost == "the lists":
+        rows = views.rows
+        monkeypatch.setattr(
+            views, "rows", lambda sort, *words: {**rows(sort, *words), "case_row": []} if sort == "dispute" else rows(sort, *words)
+        )
+    else:
+        to_county = light.Wire._to_county
+        monkeypatch.setattr(light.Wire, "_to_county", lambda wire, msg: None if ".live." in msg.subject else to_county(wire, msg))
+        monkeypatch.setattr(light.Light, "answer", lambda *_: b"")
+    with pytest.raises(AssertionError, match=told):
+        scale_nodes.measure(tmp_path, 2, 1, 1)
 
 
 def test_what_is_offered_can_be_run_and_a_failure_tells_as_much_as_a_success(capsys, monkeypatch):
