@@ -23,7 +23,6 @@ import logging
 import math
 import random
 import sys
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from hashlib import sha256
@@ -34,6 +33,7 @@ from typing import Any, Final
 import msgspec
 from nacl.signing import SigningKey
 
+from deploy import memory
 from protocol import certificate as certificates
 from protocol import codes, dispute, entry, have, lane
 from protocol.commands import LogDispute, Party
@@ -73,16 +73,12 @@ def measure(folder: Path, count: int, runs: int, times: int) -> Costs:
 
 
 async def _measured(folder: Path, count: int, runs: int, times: int) -> Costs:
+    memory.collect_rarely()  # as the hub's own program does
     county = await _County.found(folder, count)
     costs: Costs = {}
-    gc.collect()
-    gc.freeze()  # as deploy.memory.settle: what stands is not looked through
-    try:
-        for _ in range(runs):
-            for name, value in (await county.run(times)).items():
-                costs.setdefault(name, []).append(value)
-    finally:
-        gc.unfreeze()
+    for _ in range(runs):
+        for name, value in (await county.run(times)).items():
+            costs.setdefault(name, []).append(value)
     return costs
 
 
@@ -221,6 +217,8 @@ class _County:
             await self._all_back()
             found["all coming back"] = self._ms_since(spent)
             await self._settled()
+            with self.loop.apart():
+                memory.settle()
             found |= await self._quiet()
             found["save arriving by entry"] = await self._saves(found["quiet minute"])
             found |= await _asked(self.node, times)
@@ -228,6 +226,7 @@ class _County:
             await self._judge()
         finally:
             await self._stop()
+            gc.unfreeze()
         return found
 
     def _ms_since(self, before_s: float) -> float:
@@ -346,7 +345,7 @@ def held_bytes(start: object, *beyond: object) -> int:
 
 
 async def _asked(node: Node, times: int) -> dict[str, float]:
-    """What pages and the pump ask again and again, each by itself."""
+    """CPU of what pages and the pump ask again and again, each by itself."""
     ground = node.pump._ground
     ledgers = [ledger for ledger in ground.heads if ledger != COMMON]
 
@@ -367,11 +366,11 @@ async def _asked(node: Node, times: int) -> dict[str, float]:
 
 
 async def _median_ms(ask: Callable[[], Awaitable[Any]], times: int) -> float:
-    took = []
+    loop, took = _loop(), []
     for _ in range(times):
-        began = time.perf_counter()
+        before = loop.spent_s()
         await ask()
-        took.append((time.perf_counter() - began) * 1000)
+        took.append((loop.spent_s() - before) * 1000)
     return sorted(took)[len(took) // 2]
 
 
