@@ -17,8 +17,11 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
+from types import CodeType, SimpleNamespace
 from typing import Any
+
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
 
 ASKED_BYTES_MAX = 1 << 18
 PROGRAMS = (
@@ -39,6 +42,23 @@ _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 
 
+class Compiled(BytecodeCache):
+    """Every template of both programs: a program that compiles them in its node's folder, as after an exec, takes 1.3 s of a core for it beside its
+    first pages. Jinja checks the template's text against what was compiled."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[str, CodeType]] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        checksum, code = self._kept.get(bucket.key, ("", None))
+        if checksum == bucket.checksum:
+            bucket.code = code
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if bucket.code:
+            self._kept[bucket.key] = bucket.checksum, bucket.code
+
+
 class Routed:
     """In the place of `routed`: the pages of both programs, put together before there is a node. Each program takes its own once, for it adds to them;
     if it opens its node again, it makes others."""
@@ -47,7 +67,9 @@ class Routed:
         self._real, self._made = app.routed, dict[Path, Any]()
         app.routed = self.make
         for routes_of in (import_module("edge.web.pages").edge_app, import_module("hub.web.pages").app):
-            routes_of(SimpleNamespace(tables=dict))
+            environment = routes_of(SimpleNamespace(tables=dict)).state.environment
+            for name in environment.list_templates():
+                environment.get_template(name)
         app.routed = self.take
 
     def make(self, routes: list, dist: Path, *more: Any) -> Any:
@@ -65,7 +87,9 @@ def load() -> None:
     for name in LATE:
         with suppress(ImportError):
             import_module(name)
-    Routed(import_module("protocol.node.web.app"))
+    app, kept = import_module("protocol.node.web.app"), Compiled()
+    app.compiled = lambda _folder: kept
+    Routed(app)
     del sys.modules["deploy.cli"]  # each program runs it as its own `__main__`
     assert len(list(Path("/proc/self/task").iterdir())) == 1, "an import began a thread, which a fork would lose"
     gc.collect()

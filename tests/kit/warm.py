@@ -2,11 +2,12 @@
 
     warm.start_so()        for every program of a node that this process starts from now on (tests/conftest.py)
 
-To start one costs 1.1 s of a core until its pages answer, nearly all for imports and routes, and a warm one 0.1; a run of all tests starts 120. It is a
-process like another: a session, log and pid of its own, its signals and its exit code; `-m deploy.cli hub --folder …` is run to its end. What is not as after an exec: the seed of
+To start one costs 1.1 s of a core until its pages answer, nearly all for imports and routes, and 1 s after that where its folder holds
+no compiled templates yet; a warm one 0.1 and nothing: its launcher compiled them. A run of all tests starts 120. It is a process like another:
+a session, log and pid of its own, its signals and its exit code; `-m deploy.cli hub --folder …` is run to its end. What is not as after an exec: the seed of
 hashes is the same for all of one launcher, and what Python, the loader or a module reads of the environment as it begins is this process's. Whatever has
-an environment of its own (libfaketime, a kill point), another program before it (strace), or is measured, is begun by exec:
-`begun` of deploy/demo/county.py. `./run demo`, `./run faults` and `./run bench` start nothing warm, nor does tests/stories/test_demo.py.
+an environment of its own (libfaketime, a kill point), another program before it (strace), or is measured, is begun by exec: `begun` of
+deploy/demo/county.py. `./run demo`, `./run faults` and `./run bench` start nothing warm, nor does tests/stories/test_demo.py.
 
 One launcher a test process; when that ends, however it ends, the launcher ends as well, and the kernel kills what is left of its programs.
 """
