@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from jinja2 import DictLoader, Environment
 
 from deploy.demo import county
 from deploy.nats.servers import free_ports
-from tests.kit import warm
+from tests.kit import launcher, warm
 from tests.kit.county import until
 from tests.kit.source import ROOT
 
@@ -144,3 +145,15 @@ async def test_nobody_is_left_when_the_worker_or_the_launcher_is_killed(whom, tm
             for pid in (program, launcher, worker.pid):
                 if state(pid):
                     os.kill(pid, signal.SIGKILL)
+
+
+def test_a_template_is_compiled_once_until_its_text_changes(monkeypatch):
+    texts, kept, real, compiled = {"a.html": "甲"}, launcher.Compiled(), Environment.compile, []
+    monkeypatch.setattr(Environment, "compile", lambda self, *given: compiled.append(given[0]) or real(self, *given))
+
+    def drawn() -> str:
+        return Environment(loader=DictLoader(texts), bytecode_cache=kept, autoescape=True).get_template("a.html").render()
+
+    assert [drawn(), drawn()] == ["甲", "甲"] and compiled == ["甲"]
+    texts["a.html"] = "乙"
+    assert [drawn(), drawn()] == ["乙", "乙"] and compiled == ["甲", "乙"]
