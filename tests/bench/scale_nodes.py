@@ -4,7 +4,8 @@ What runs at the county is the product, unchanged: Node with its journal (SQLCip
 loops. Replaced are the wire (no nats-server, no nats-py), the clock, which leaves out waiting (hurried.py), and the nodes: light
 ones (light.py), one of 41 a township that covers the other 40. *Common* holds the certificate of each and a table of places with them
 all. It is not the simulation's loop and store: there work takes no time, a commit no disk and no cipher, and what is measured here is
-work. So the county's CPU is that of the whole process, store's threads included, without what the light nodes took; nats-py's is missing.
+work. So the county's CPU is that of the whole process, store's threads included, without what the light nodes took; nats-py's is missing,
+and the light nodes' timers in the loop (a tenth of a quiet minute) are counted with it.
 
     start             until it has said its Have of each ledger, from the opening of its store
     coming back       all nodes connect within 30 s, each asks (`want`) what the others have
