@@ -49,7 +49,8 @@ async def marks(
     reads = await _reads(c, nodes) if since else {}
 
     def mark(key: Key, level: _Level) -> Mark:
-        able = tuple(node for node in level.nodes if reads.get(node, generations.GENERATION) >= since.get(key, 1))
+        wrote = entry.node_of(key[1])  # it reads what it wrote, though its last Have may be from before its program was renewed
+        able = tuple(n for n in level.nodes if n == wrote or reads.get(n, generations.GENERATION) >= since.get(key, 1))
         made = _mark(key, level, said, shelf())
         if not made.reached or len(able) == len(level.nodes) or _mark(key, level._replace(nodes=able), said, shelf()).reached:
             return made

@@ -124,6 +124,9 @@ async def test_a_mark_says_where_a_step_got_to_and_is_not_read_yet(county: Count
     assert shown["PartyAdded"].reached, "it is kept there all the same"
     await tell(village, root, VILLAGE)
     assert {texts(some)[-1] for some in (await root.reads.line_marks(lines)).values()} == {"已到村"}, "its program was renewed"
+    await tell(root, village, VILLAGE, ())
+    here = (await village.reads.case(village.actor(), outcome.subject)).lines
+    assert {texts(some)[-1] for some in (await village.reads.line_marks(here)).values()} == {"已到县"}, "who wrote it reads it"
 
 
 # ── cases ──
