@@ -49,10 +49,12 @@ async def marks(
     reads = await _reads(c, nodes) if since else {}
 
     def mark(key: Key, level: _Level) -> Mark:
-        wrote = entry.node_of(key[1])  # it reads what it wrote, though its last Have may be from before its program was renewed
-        able = tuple(n for n in level.nodes if n == wrote or reads.get(n, generations.GENERATION) >= since.get(key, 1))
         made = _mark(key, level, said, shelf())
-        if not made.reached or len(able) == len(level.nodes) or _mark(key, level._replace(nodes=able), said, shelf()).reached:
+        if key not in since or not made.reached:
+            return made
+        wrote = entry.node_of(key[1])  # it reads what it wrote, though its last Have may be from before its program was renewed
+        able = tuple(n for n in level.nodes if n == wrote or reads.get(n, generations.GENERATION) >= since[key])
+        if _mark(key, level._replace(nodes=able), said, shelf()).reached:
             return made
         return msgspec.structs.replace(made, text=f"{made.text}，程序旧，读不懂这一步", state="unread")
 

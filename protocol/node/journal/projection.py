@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.entry import Admitted
-from protocol.node.journal.rows import chunks, driver_of, fetch, insert, is_postgres, one_of, run, run_rows
+from protocol.node.journal.rows import chunks, driver_of, fetch, insert, is_postgres, one_of, run
 from protocol.node.journal.search import grams, normal
 from protocol.node.journal.stored import SELECT, Stored, stored
 
@@ -136,19 +136,15 @@ async def replace(connection: AsyncConnection, made: Projected, old: Sequence[st
     """old: subjects that may have rows. Asks first where anything stands: a subject has rows in two or three tables of eight.
 
     In SQLite what stands is read and only what differs is written: a note changes four columns of a case, so seven of its thirty indices,
-    and a save writes a third of the pages. PostgreSQL takes what comes in hundreds by COPY.
+    and writes half of the pages. PostgreSQL takes what comes in hundreds by COPY.
     """
     (where, values), stands = one_of(connection, "subject", "subjects", old), [False] * len(made.rows)
     if old:
         (stands,) = await fetch(connection, _stands(tuple(made.rows), where), values)
     for (table, rows), there in zip(made.rows.items(), stands, strict=True):
         if there and not is_postgres(connection):
-            await _amend(
-                connection,
-                table,
-                made,
-                await fetch(connection, f"select {', '.join(made.columns(table))} from {table} where {where}", values),
-            )
+            standing = await fetch(connection, f"select {', '.join(made.columns(table))} from {table} where {where}", values)
+            await _amend(connection, table, made, standing)
             continue
         if there:
             await fetch(connection, f"delete from {table} where {where}", values)
@@ -159,7 +155,7 @@ async def replace(connection: AsyncConnection, made: Projected, old: Sequence[st
 async def _amend(connection: AsyncConnection, table: str, made: Projected, standing: Sequence[Sequence[Any]]) -> None:
     """standing: the rows there, in the order of the columns. Of the rows of one key, the values that differ are set."""
     names, keys = made.columns(table), made.keys(table)
-    is_key = " and ".join(f"{names[n]} = ?" for n in keys)
+    is_key = " and ".join(f"{names[n]} = :{names[n]}" for n in keys)
     before = {tuple([row[n] for n in keys]): row for row in standing}
     fresh, changed = [], defaultdict(list)
     for row in made.rows[table]:
@@ -167,10 +163,10 @@ async def _amend(connection: AsyncConnection, table: str, made: Projected, stand
         if (was := before.pop(key, None)) is None:
             fresh.append(row)
         elif differing := tuple([n for n, (one, other) in enumerate(zip(was, row, strict=True)) if one != other]):
-            changed[differing].append((*[row[n] for n in differing], *key))
-    await run_rows(connection, f"delete from {table} where {is_key}", list(before))
+            changed[differing].append({names[n]: row[n] for n in (*differing, *keys)})
+    await run(connection, f"delete from {table} where {is_key}", [{names[n]: row[n] for n in keys} for row in before.values()])
     for differing, rows in changed.items():
-        await run_rows(connection, f"update {table} set {', '.join(f'{names[n]} = ?' for n in differing)} where {is_key}", rows)
+        await run(connection, f"update {table} set {', '.join(f'{names[n]} = :{names[n]}' for n in differing)} where {is_key}", rows)
     await insert(connection, table, names, fresh)
 
 

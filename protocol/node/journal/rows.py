@@ -116,12 +116,6 @@ async def insert(connection: AsyncConnection, table: str, columns: Sequence[str]
     await _many(driver, f"insert into {table} ({', '.join(columns)}) values ({marks})", rows)
 
 
-async def run_rows(connection: AsyncConnection, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-    """A statement of SQLite without an answer, once for each row of values for its marks (?)."""
-    if rows:
-        await _many(await driver_of(connection), sql, rows)
-
-
 async def number_on(connection: AsyncConnection) -> None:
     """After entries were put in with the positions that they had: the next one is numbered behind them. SQLite does so by itself."""
     if is_postgres(connection):
