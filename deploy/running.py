@@ -87,6 +87,8 @@ async def run_edge(folder: Path, config: Config) -> bool:
         remote = f"tls://{config.nats.leaf_remote}" if config.nats.leaf_remote else leaf.remote
         server = await Server(Identity(folder).folder, "leaf", Listen(int(port), host=host), trust, remote).start()
     node = await _opened(folder, config)
+    if server:
+        server.turned = node.wire_turned
     watching = asyncio.create_task(_apply_trust(node, server)) if server else None
     return await _serve(node, edge_app(node), server, watching)
 

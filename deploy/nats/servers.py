@@ -3,6 +3,7 @@
     server = Server(folder, "county", Listen(port=4222, leaf_port=7422), trust)     or …, remote="tls://10.0.0.1:7422")
     await server.start()      until it answers      await server.apply(trust)    rewrite and reload: revocations take hold, nobody is cut
     server.state()            for the page 连接与台账      await server.stop()    by pid, and nobody else's
+    server.turned = f         of a leaf: called when its wire upward breaks or carries again; its clients never notice either
 
 When the child dies it is started again (0.1 s, then doubling to 5 s). The kernel ends it with the program that started it; one that
 was left over all the same is known by its pid file and its own command line, and is ended before a new one starts.
@@ -14,18 +15,22 @@ import asyncio
 import contextlib
 import ctypes
 import errno
+import logging
 import os
 import random
 import shutil
 import signal
 import socket
 import sys
+import time
 from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from deploy.nats.identity import Trust
+from deploy.nats.upward import LOOK_S, Upward
 from protocol.node import log
 from protocol.node.identity import write_whole
 
@@ -37,6 +42,7 @@ PING_S = 5  # the default of 2 minutes, unanswered twice, is how long a half-ope
 PAYLOAD_BYTES_MAX = 1_048_576
 PENDING_BYTES_MAX = 16_777_216  # a client that does not read is cut instead of filling memory
 LEAF_RECONNECT_MS = 200
+LOG_BYTES_MAX, LOGS_MAX = 4_194_304, 2  # through a wire that takes connections and drops them a leaf writes 2 kB a second, for weeks
 PORTS = tuple(int(port) for port in os.environ.get("FREE_PORTS", "20000-32000").split("-"))  # low-high: several draw at once on a machine
 
 
@@ -49,7 +55,8 @@ class Listen(msgspec.Struct, frozen=True):
 
 
 class ServerState(msgspec.Struct, frozen=True):
-    """restarts: how often it died and came back by itself · last_exit: its last exit code (negative: a signal)."""
+    """restarts: how often it died and came back by itself · last_exit: its last exit code (negative: a signal) · carries: whether the wire
+    from it to the server above does, None where it dials none · since_ms: since when, Unix milliseconds."""
 
     name: str
     pid: int | None
@@ -57,6 +64,8 @@ class ServerState(msgspec.Struct, frozen=True):
     running: bool
     restarts: int
     last_exit: int | None
+    carries: bool | None = None
+    since_ms: int = 0
 
 
 def configuration(name: str, listen: Listen, trust: Trust, remote: str = "") -> str:
@@ -69,6 +78,7 @@ def configuration(name: str, listen: Listen, trust: Trust, remote: str = "") -> 
         f'ping_interval: "{PING_S}s"',
         f"max_payload: {PAYLOAD_BYTES_MAX}",
         f"max_pending: {PENDING_BYTES_MAX}",
+        f"logfile_size_limit: {LOG_BYTES_MAX}\nlogfile_max_num: {LOGS_MAX}",
         f"tls {{ {tls}, timeout: 5 }}",
         f'operator: "{trust.operator_jwt}"',
         f"system_account: {trust.system}",
@@ -97,11 +107,13 @@ class Server:
     def __init__(self, folder: Path, name: str, listen: Listen, trust: Trust, remote: str = "") -> None:
         self.folder, self.name, self.listen, self.remote = folder, name, listen, remote
         self.file, self.log_file, self._pid_file = (folder / f"{name}.{end}" for end in ("conf", "log", "pid"))
-        self._trust, self._process, self._watcher = trust, None, None
+        self._trust, self._process = trust, None
         self._restarts, self._last_exit, self._stopping = 0, None, False
+        self._upward = Upward(self.log_file, lambda: time.time_ns() // 1_000_000) if remote else None
+        self._tasks: list[asyncio.Task[None]] = []
+        self.turned: Callable[[bool], None] = lambda _carries: None
 
     _process: Process | None
-    _watcher: asyncio.Task[None] | None
     _last_exit: int | None
 
     async def start(self) -> "Server":
@@ -110,13 +122,17 @@ class Server:
         _end_leftover(self._pid_file, self.file)
         await self._ports_are_free()
         self._write(self._trust)
+        if self._upward:
+            self._upward.begin()
         await self._spawn()
         try:
             await self._answering()
         except BaseException:
             await self.stop()
             raise
-        self._watcher = asyncio.create_task(self._watch(), name=f"watch {self.name}")
+        self._tasks = [asyncio.create_task(self._watch(), name=f"watch {self.name}")]
+        if self._upward:
+            self._tasks.append(asyncio.create_task(self._follow(self._upward), name=f"follow {self.name}"))
         return self
 
     async def apply(self, trust: Trust) -> bool:
@@ -131,10 +147,10 @@ class Server:
 
     async def stop(self) -> None:
         self._stopping = True
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.gather(self._watcher, return_exceptions=True)
-            self._watcher = None
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._process is not None and self._process.returncode is None:
             self._process.terminate()
             try:
@@ -147,7 +163,9 @@ class Server:
     def state(self) -> ServerState:
         alive = self._process is not None and self._process.returncode is None
         pid = self._process.pid if self._process is not None and alive else None
-        return ServerState(self.name, pid, self.listen.port, alive, self._restarts, self._last_exit)
+        up = self._upward
+        carries, since_ms = (alive and up.carries, up.since_ms) if up else (None, 0)
+        return ServerState(self.name, pid, self.listen.port, alive, self._restarts, self._last_exit, carries, since_ms)
 
     def kill(self) -> None:
         """SIGKILL, as a test or a full disk of memory would: it comes back by itself."""
@@ -205,6 +223,8 @@ class Server:
             began = loop.time()
             self._last_exit = await self._process.wait()
             log.event("server ended", server=self.name, code=self._last_exit)
+            if self._upward:
+                self._upward.begin()
             pause = RESTART_S_MIN if loop.time() - began > CALM_S else pause
             await asyncio.sleep(pause)
             pause = min(pause * 2, RESTART_S_MAX)
@@ -214,6 +234,20 @@ class Server:
                 log.event("server not started", server=self.name, exception=error)
                 continue
             self._restarts += 1
+
+    async def _follow(self, upward: Upward) -> None:
+        carried = False
+        while True:
+            await asyncio.sleep(LOOK_S)
+            upward.look()
+            if upward.carries == carried:
+                continue
+            carried = upward.carries
+            log.event("leaf joined" if carried else "leaf cut off", server=self.name)
+            try:
+                self.turned(carried)
+            except Exception as error:  # noqa: BLE001 — said aloud; the next turn is told all the same
+                log.event("turn not taken", level=logging.ERROR, server=self.name, exception=error)
 
 
 def _reach(host: str) -> str:

@@ -214,6 +214,12 @@ class Node:
         finally:
             await self.journal.close()
 
+    def wire_turned(self, carries: bool) -> None:
+        """The wire from the server that this program runs to the one above broke, or carries again."""
+        if carries:
+            self.pump.rejoined()
+        self.wake.heard()
+
     async def save_mark(self) -> None:
         """Notes how far our own lanes have got. Raises OSError."""
         for ledger in sorted(self._advanced):

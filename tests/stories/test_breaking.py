@@ -188,6 +188,30 @@ async def test_the_page_says_that_the_leaf_died_and_came_back(county: County):
     assert "停过 1 次，每次都自己重新起来了" in text
 
 
+async def test_a_township_that_is_cut_off_from_the_county_is_told_so_though_its_own_server_answers(county: County):
+    """Its program is connected to its own leaf all the time: what counts is the wire above."""
+    officer = await county.page("liqiang")
+
+    async def carries(so: bool) -> bool:
+        leaf = next(one for one in (await officer.get("/link"))["servers"] if one["name"] == "leaf")
+        return leaf["carries"] is so
+
+    await until(lambda: carries(True), "the leaf joined", 30)
+    county.demo.cut("county")
+    await until(lambda: carries(False), "the page says that it is cut", 30)
+    link = await officer.get("/link")
+    assert not link["online"]
+    text = (await officer.http.get("/link", headers=HTML)).text
+    assert "上面联不上" in text
+    assert "本机和下面各台机器之间照常同步" in text
+    assert (await officer.http.get("/healthz")).json()["link"] == "cut"
+    county.demo.heal("county")
+    await until(lambda: carries(True), "the leaf joined again", 30)
+    assert (await officer.get("/link"))["online"]
+    assert "上面联不上" not in (await officer.http.get("/link", headers=HTML)).text
+    await county.same("hub", "town", "gaoyu", "liangpeng")
+
+
 # ── who is put out ──
 
 

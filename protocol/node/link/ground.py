@@ -102,6 +102,11 @@ class Ground:
         for asked in self._asking.pop(node, ()):
             asked.cancel()
 
+    def back_all(self) -> None:
+        """The same of every node: what lies between us and some of them was broken."""
+        for node in list(self._asking):
+            self.back(node)
+
     # ── what we have ──
 
     async def load(self) -> None:

@@ -8,7 +8,8 @@
   Have of every ledger is said, with the question for the others'. While a node that should have a ledger lacks entries of it, its
   Have is repeated after 1 s, then more seldom, at most each 5 s; else each 30 s. A peer that is heard of again is told at once.
 - **Catch-up.** A gap, or a Have that shows more, is pulled (catchup.py); live goes first, files last (fetching.py).
-- Clients never notice that the link between two servers broke or healed: only the repeated Have does.
+- Clients never notice that the link between two servers broke or healed: whoever runs the lower one tells (`rejoined`), else only the
+  repeated Have does.
 """
 
 import asyncio
@@ -239,6 +240,14 @@ class Pump:
         self._anew = True
         for ledger in dict.fromkeys([place.COMMON, *self._ground.ledgers(), certificates.sealed_ledger(self._ground.certificate)]):
             self.say(ledger, want=True)
+
+    def rejoined(self) -> None:
+        """The link between our server and the one above carries again: as after a connection of our own, and if the first word is lost on the
+        way the next is not long in coming."""
+        self._ground.back_all()
+        for repeat in self._repeats.values():
+            repeat.pause = REPEAT_S_MIN
+        self._connected()
 
     async def _speak(self) -> None:
         while True:

@@ -46,7 +46,7 @@ class Ledger(msgspec.Struct, frozen=True):
 
 async def state(node: Any) -> LinkState:
     online, count = is_online(node), await waiting(node)
-    text = "已连接" if online else "离线"
+    text = "已连接" if online else "上面联不上" if _is_connected(node) else "离线"
     if count:
         text += f" · {count} 条{'正在送出' if online else '待送出'}"
     elif online:
@@ -55,7 +55,11 @@ async def state(node: Any) -> LinkState:
 
 
 def is_online(node: Any) -> bool:
-    """Claims that the link is up: what is written now goes out now."""
+    """Claims that the link is up: what is written now goes out now, also beyond the server that this program runs."""
+    return _is_connected(node) and all(getattr(server, "carries", None) is not False for server in servers_of(node))
+
+
+def _is_connected(node: Any) -> bool:
     pump = getattr(node, "pump", None)
     return bool(pump and pump.state().link.connected)
 

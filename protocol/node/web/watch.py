@@ -18,7 +18,7 @@ from protocol.node import observe
 from protocol.node.blobs import MEGABYTE
 from protocol.node.room import room_of
 from protocol.node.version import VERSION
-from protocol.node.web.link import behind_of
+from protocol.node.web.link import behind_of, is_online
 from protocol.node.web.page import KEPT_NOWHERE, are_files_readonly, node_of, twin
 from protocol.problem import Refused
 
@@ -43,7 +43,7 @@ async def health_of(node: Any) -> dict[str, Any]:
     }
     why = [name for name, is_so in failing.items() if is_so]
     pump = getattr(node, "pump", None)
-    link = "none" if pump is None else "up" if pump.state().link.connected else "down"
+    link = "none" if pump is None else "up" if is_online(node) else "cut" if pump.state().link.connected else "down"
     return {
         "status": "failing" if why else "ok",
         "why": why,
@@ -126,6 +126,7 @@ class _Gathered:
             return
         state, peers, now_ms = pump.state(), pump.peers(), self._node.clock()
         yield "link_connected", "1: a message server is connected.", float(state.link.connected)
+        yield "link_online", "1: it is, and so is the server above, where this program runs a leaf.", float(is_online(self._node))
         yield "link_reconnects", "How often the link came back.", state.link.reconnects
         yield (
             "behind_entries",

@@ -1,0 +1,81 @@
+"""A leaf that was cut off from the server above joins it again by itself: whoever runs it notices, and what waited goes up at once."""
+
+from pathlib import Path
+
+from deploy.nats.servers import Server
+from deploy.nats.upward import Upward
+from protocol.node.link import pump
+from protocol.place import COMMON
+from tests.link.kit import ALL, HUB, T1, soon
+from tests.link.proxy import Proxy
+
+MADE = "[7] 2026/11/29 10:23:58.569947 [INF] 127.0.0.1:28436 - lid:{} - Leafnode connection created for account: A\n"
+CLOSED = "[7] 2026/11/29 10:23:58.570377 [INF] 127.0.0.1:28436 - lid:{} - Leafnode connection closed: Read Error\n"
+
+
+def told(upward: Upward, log_file: Path, *lines: str) -> bool:
+    with log_file.open("a") as f:
+        f.writelines(lines)
+    upward.look()
+    return upward.carries
+
+
+def test_what_is_made_and_closed_again_and_again_carries_nothing(tmp_path):
+    log_file = tmp_path / "leaf.log"
+    upward = Upward(log_file, lambda: 5)
+    upward.begin()
+    assert not told(upward, log_file), "the file is not there yet"
+    for number in range(9):
+        assert not told(upward, log_file, MADE.format(number)), "it has not stood yet"
+        assert not told(upward, log_file, CLOSED.format(number), MADE.format(number + 1000), CLOSED.format(number + 1000))
+    assert not told(upward, log_file, MADE.format(20))
+    assert told(upward, log_file)
+    assert told(upward, log_file, CLOSED.format(19)), "another one, long ago"
+    assert told(upward, log_file, CLOSED.format(20)[:70]), "half a line says nothing yet"
+    assert not told(upward, log_file, CLOSED.format(20)[70:])
+
+
+def test_a_log_that_is_begun_anew_is_read_from_its_first_line_and_a_server_that_died_carries_nothing(tmp_path):
+    log_file, now_ms = tmp_path / "leaf.log", [1]
+    upward = Upward(log_file, lambda: now_ms[0])
+    told(upward, log_file, MADE.format(1))
+    now_ms[0] = 2
+    assert told(upward, log_file)
+    assert upward.since_ms == 2
+    log_file.rename(tmp_path / "leaf.log.2026")
+    now_ms[0] = 3
+    assert not told(upward, log_file, CLOSED.format(1), MADE.format(2))
+    assert told(upward, log_file)
+    upward.begin()
+    assert not told(upward, log_file)
+    assert not told(upward, log_file), "what the server before it said counts no more"
+
+
+async def test_what_waited_for_a_cut_township_goes_up_when_its_leaf_has_joined_again(town, tmp_path, monkeypatch):
+    """No Have is repeated while this runs: else the next one would bring it, up to five seconds later."""
+    for name in ("REPEAT_S_MIN", "REPEAT_S_MAX", "QUIET_S"):
+        monkeypatch.setattr(pump, name, 600.0)
+    await town.leaf.stop()
+    wire = await Proxy(town.county_listen.leaf_port, seed=7).start()
+    town.leaf = Server(town.leaf.folder, "leaf", town.leaf_listen, town.authority.trust(), f"tls://127.0.0.1:{wire.port}")
+    hub, t1 = town.node(HUB).start(), town.node(T1, town.branch)
+    hub.enrolled(*ALL)
+    turns = []
+    town.leaf.turned = turns.append
+    await town.leaf.start()
+    await soon(lambda: town.leaf.state().carries)
+    t1.start()
+    await soon(lambda: t1.has(hub, COMMON))
+    t1.write()
+    await soon(lambda: hub.has(t1))
+    town.leaf.turned = lambda carries: (turns.append(carries), carries and t1.pump.rejoined())
+    wire.cut()
+    await soon(lambda: not town.leaf.state().carries)
+    t1.write()
+    hub.write(ledger=t1.ledger)
+    wire.heal()
+    await soon(lambda: hub.has(t1))
+    await soon(lambda: t1.has(hub, t1.ledger))
+    assert turns == [True, False, True]
+    assert town.server.state().carries is None, "it dials nobody"
+    await wire.stop()
