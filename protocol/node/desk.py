@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -100,12 +100,14 @@ class Desk:
         offset_ms = self.offset() if at_ms is None else offset_ms
         await self.ready()
         try:
-            return await self._submit(command, actor, occurred_ms, offset_ms)
+            outcome = await self._submit(command, actor, occurred_ms, offset_ms)
         except Refused as refused:
             if refused.code not in ("store_busy", "store_readonly") or not self.journal.url.startswith("postgres"):
                 raise
-        # another program had the same command, or the same lanes; or another server leads
-        return await self._submit(command, actor, occurred_ms, offset_ms)
+            # another program had the same command, or the same lanes; or another server leads
+            outcome = await self._submit(command, actor, occurred_ms, offset_ms)
+        await self.wake.passed_on()  # on its way before the page is written that says so: half a millisecond here, two there
+        return outcome
 
     async def arrivals(self) -> list[Outcome]:
         """All that this node has to write by itself (`errands`). Call at start, after admissions and now and then.
@@ -213,7 +215,7 @@ class Desk:
             outcome = await self._write(asked, drafts, author, command.id, occurred_ms, offset_ms)
         if isinstance(command, EndPost):
             await follow_ends(self.journal, self.shelf)
-        self._told([outcome], drafts)
+        self._told([outcome], drafts, w.added())
         return outcome
 
     def _asked(self, w: Writing) -> Asked:
@@ -304,9 +306,9 @@ class Desk:
         found = await w.lane_heads([(ledger, self.signer.origin) for ledger in ledgers])
         return {ledger: head for (ledger, _), head in found.items()}
 
-    def _told(self, outcomes: Sequence[Outcome], drafts: Sequence[Draft]) -> None:
+    def _told(self, outcomes: Sequence[Outcome], drafts: Sequence[Draft], added: Mapping[tuple[str, str], Any] | None = None) -> None:
         lanes = {(draft.ledger, self.signer.origin) for draft in drafts}
-        self.wake.commit(lanes, {subject for outcome in outcomes for subject in outcome.subjects})
+        self.wake.commit(lanes, {subject for outcome in outcomes for subject in outcome.subjects}, added)
 
 
 async def _at_once() -> None:

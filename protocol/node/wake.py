@@ -1,15 +1,18 @@
 """After a commit, whoever shows or sends what changed is told: the pump at once, page streams by an event. Nothing is queued.
 
 wake.listen(pump.committed)                  called with the lanes of each commit, in the loop, must not block
+wake.on_added(pump.added)                    before that, with what went into them, where the one who wrote has it at hand
 async with wake.watch() as event:            an asyncio.Event that also names what changed
     await event.wait(); changed = event.take()
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 Lane = tuple[str, str]  # (ledger, origin)
+TURNS = 2  # of the loop: the pump's, then its client's, which writes beside it
 SUBJECTS_MAX = 1_000  # a stream that slept longer redraws everything anyway
 
 
@@ -48,22 +51,34 @@ class Watched(asyncio.Event):
 class Wake:
     def __init__(self) -> None:
         self._listeners: list[Callable[[list[Lane]], None]] = []
+        self._takers: list[Callable[[Mapping[Lane, Any]], None]] = []
         self._hearers: list[Callable[[], None]] = []
         self._watched: set[Watched] = set()
 
     def listen(self, committed: Callable[[list[Lane]], None]) -> None:
         self._listeners.append(committed)
 
+    def on_added(self, added: Callable[[Mapping[Lane, Any]], None]) -> None:
+        """Lane → Added, see journal.writing."""
+        self._takers.append(added)
+
     def on_heard(self, heard: Callable[[], None]) -> None:
         self._hearers.append(heard)
 
-    def commit(self, lanes: Iterable[Lane], subjects: Iterable[str]) -> None:
+    def commit(self, lanes: Iterable[Lane], subjects: Iterable[str], added: Mapping[Lane, Any] | None = None) -> None:
         """Call after the commit, never inside the transaction."""
+        for taken in self._takers if added else ():
+            taken(added or {})
         advanced, changed = sorted(set(lanes)), set(subjects)
         for watched in self._watched:
             watched.note(changed)
         for committed in self._listeners:
             committed(advanced)
+
+    async def passed_on(self) -> None:
+        """Returns when whoever was woken had its turn, and the socket that it wrote into."""
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
 
     def heard(self) -> None:
         """Something that pages show changed without a commit of entries: a peer's Have, a peer that came or went."""

@@ -8,7 +8,7 @@ committed. Lanes are locked before subjects, each kind in one order; whoever mee
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,6 +31,14 @@ NAME_CHARS_MAX = 200  # ids, paths and sorts; an index row of PostgreSQL holds 2
 SEQ_MAX = 2**53  # whole numbers that every reader of JSON holds too
 SUBJECT_LOCKS = 4_096  # names that subjects share: PostgreSQL has room for some 6,400 locks; two cases of one name only wait for each other
 SUBJECT_LOCK = 0x79647375  # the class of those names
+ADDED_MAX = 100  # entries that a transaction keeps for whoever sends them on
+
+
+class Added(NamedTuple):
+    """before: the lane's head before the first of the rows, which follow one another."""
+
+    before: LaneHead
+    rows: list[Stored]
 
 
 class Writing:
@@ -46,6 +54,7 @@ class Writing:
         self._was_cut = False
         self.began: dict[tuple[str, str], LaneHead | None] = {}  # lane that has advanced → its head before; None: it was cut
         self.touched: set[str] = set()  # subjects that were projected
+        self._fresh: list[Stored] | None = []  # what was appended; None: something was taken away as well
 
     # ── lanes ──
     async def lane_head(self, ledger: str, origin: str) -> LaneHead:
@@ -55,6 +64,18 @@ class Writing:
     def moved(self) -> dict[tuple[str, str], tuple[LaneHead | None, LaneHead]]:
         """Lane → its head before this transaction and its head now, of those that have advanced."""
         return {lane: (before, self._heads[lane]) for lane, before in self.began.items()}
+
+    def added(self) -> dict[tuple[str, str], Added]:
+        """Lane → what this transaction appended to it; nothing where it erased or cut as well, and where there was more than ADDED_MAX.
+
+        For whoever sends it on at once: after the commit it stands in the store just so.
+        """
+        found: dict[tuple[str, str], Added] = {}
+        for e in self._fresh or () if len(self._fresh or ()) <= ADDED_MAX else ():
+            before = self.began[e.ledger, e.origin]
+            if before is not None:
+                found.setdefault((e.ledger, e.origin), Added(before, [])).rows.append(e)
+        return found
 
     async def lane_heads(self, lanes: Iterable[tuple[str, str]]) -> dict[tuple[str, str], LaneHead]:
         """The same of many lanes, in one or two statements."""
@@ -118,6 +139,8 @@ class Writing:
         for e in fresh:
             self.began.setdefault((e.ledger, e.origin), self._heads[e.ledger, e.origin])
         self._heads = heads
+        if self._fresh is not None:
+            self._fresh += fresh
         for e in fresh:
             if e.subject in self._known:
                 self._known[e.subject].append(e)
@@ -131,6 +154,7 @@ class Writing:
     async def cut(self, ledger: str, origin: str, head: LaneHead) -> None:
         """The lane ends at `head` now: what stood after it was put aside (see branches.swap), and is deleted by whoever calls this."""
         await self.counter(REFOLDS)
+        self._fresh = None
         self._heads[ledger, origin] = head
         row = {"ledger": ledger, "origin": origin, "seq": head.seq, "hash": head.hash, "signed_seq": head.signed_seq}
         await run(self.connection, _UPSERT_LANE, [row])
@@ -287,6 +311,7 @@ class Writing:
         """
         c, key = self.connection, {"ledger": ledger, "origin": origin, "seq": seq}
         e = await self.entry(ledger, origin, seq)
+        self._fresh = None
         await self.counter(ERASURES)
         await run(
             c, "update quarantine set sample = null where ledger in (:ledger, '')", [{"ledger": ledger}]

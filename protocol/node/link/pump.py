@@ -3,7 +3,8 @@
     pump = Pump(journal, admission, link, signer, certificate, wake, clock, blobs=blobs, version="0.1.0")
     await pump.run()      for ever, until cancelled; runs the link too
 
-- **Live.** After a commit its entries go out at once, once; what commits meanwhile goes together. Never inside a transaction.
+- **Live.** After a commit its entries go out at once, once; what commits meanwhile goes together. Never inside a transaction. What a
+  person saved is handed over by whoever wrote it; else it is read from the journal.
 - **Have.** A receiver commits, then says Have of the ledger (at most each 50 ms): that is the receipt. At each connection
   Have of every ledger is said, with the question for the others'. While a node that should have a ledger lacks entries of it, its
   Have is repeated after 1 s, then more seldom, at most each 5 s; else each 30 s. A peer that is heard of again is told at once.
@@ -13,14 +14,15 @@
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from protocol import batch as batches
 from protocol import certificate as certificates
 from protocol import entry, have, place
-from protocol.batch import BATCH_ENTRIES_MAX, SPEAKS
+from protocol.batch import BATCH_ENTRIES_MAX, SPEAKS, Batch
 from protocol.certificate import Certificate
 from protocol.have import Have, Lanes, Room
 from protocol.node import killpoints, observe
@@ -35,6 +37,7 @@ from protocol.node.link.client import Link, LinkState, end
 from protocol.node.link.fetching import Fetching, Wait
 from protocol.node.link.ground import Ground
 from protocol.node.link.hearing import Hearing
+from protocol.node.link.parts import Head
 from protocol.node.link.peers import Peer
 from protocol.node.link.words import Words
 
@@ -44,6 +47,7 @@ REPEAT_S_MIN, REPEAT_S_MAX, REPEAT_GROWTH = 1.0, 5.0, 1.5
 QUIET_S = 30.0
 TOLD_S_MIN = 1.0  # a peer that lacks something is told so at most this often
 AWAY_S = 60.0  # a peer that was silent for so long comes back
+HANDED_MAX = 100  # entries of a lane that wait in memory for their turn; more are read from the journal
 BACKLOG_MAX = 5_000  # own entries beyond this are not published one by one: they are pulled
 
 
@@ -59,6 +63,14 @@ class PumpState(msgspec.Struct, frozen=True):
     highest_epoch: int = 0
     regaining: int = 0
     behind_since: dict[str, int] = {}
+
+
+def _whole(ledger: str, origin: str, after: int, handed: tuple[Head, list[Any]] | None) -> Batch | None:
+    """One batch of all that was handed over; None when it does not go on from `after`, or is too much for one."""
+    if handed is None or not handed[1] or handed[0].seq != after:
+        return None
+    made = batches.cut(handed[1], ledger, origin, after, handed[0].hash)
+    return made if made is not None and made.last == handed[1][-1].seq else None
 
 
 class _Repeat:
@@ -108,6 +120,8 @@ class Pump:
         self._told: dict[str, float] = {}
         self._alive: dict[str, float] = {}
         self._published: dict[str, int] = {}  # ledger → seq of our own lane that went out
+        self._handed: dict[str, tuple[Head, list[Any]]] = {}  # ledger → what was written behind that head of our own lane just now
+        wake.on_added(self.added)
         wake.listen(self.committed)
         link.on_connect(self._connected)
 
@@ -123,6 +137,14 @@ class Pump:
                 self._words.committed(ledger)
         self._poke.set()
         self._fetching.poke()
+
+    def added(self, lanes: Mapping[tuple[str, str], tuple[Head, Sequence[Any]]]) -> None:
+        """What went into these lanes: (the head before, the rows). Does not block; `committed` comes after it."""
+        for (ledger, origin), (before, rows) in lanes.items():
+            if origin == self._ground.signer.origin:
+                head, earlier = self._handed.get(ledger, (before, []))
+                follows = (earlier[-1].seq if earlier else head.seq) == before.seq and len(earlier) + len(rows) <= HANDED_MAX
+                self._handed[ledger] = (head, [*earlier, *rows]) if follows else (before, [])
 
     def say(self, ledger: str, want: bool = False) -> None:
         """A Have of this ledger goes out, at the latest after GATHER_S; of a program that does not lead, none."""
@@ -272,12 +294,16 @@ class Pump:
         """Our own lane from where it last went out. False: it did not, and is left to the pulls of the others; so is a long backlog."""
         ground, origin = self._ground, self._ground.signer.origin
         began = after = self._published.get(ledger, 0)
+        handed = self._handed.pop(ledger, None)
         if not ground.link.is_connected or not ground.leads():
             return False
         speaks = ground.peers.speaks(ledger, ground.speaks)
         is_all = False
         while not is_all:
-            got, is_all = await piece_or_rest(ground.journal, ledger, origin, after, BATCH_ENTRIES_MAX)
+            got, is_all = _whole(ledger, origin, after, handed), True
+            if got is None:
+                got, is_all = await piece_or_rest(ground.journal, ledger, origin, after, BATCH_ENTRIES_MAX)
+            handed = None
             if got is None:
                 break
             killpoints.reach("link.publish")

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 
@@ -25,11 +26,11 @@ def tell(port: int, name: str) -> None:
     encode = msgspec.msgpack.Encoder().encode
     real = Wake.commit
 
-    def commit(self: Wake, lanes: Iterable[tuple[str, str]], subjects: Iterable[str]) -> None:
+    def commit(self: Wake, lanes: Iterable[tuple[str, str]], subjects: Iterable[str], *added: Any) -> None:
         at_ns, known, touched = time.monotonic_ns(), list(lanes), list(subjects)
         with suppress(OSError):  # the bench is over
             said.send(encode((name, at_ns, known, touched[:50])))
-        real(self, known, touched)
+        real(self, known, touched, *added)
 
     def hears(point: str, at_ns: int) -> None:
         if point in POINTS:
