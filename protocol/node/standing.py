@@ -23,7 +23,7 @@ from protocol.node.refusals import SEALED_LIKE
 from protocol.problem import told
 from protocol.words import EVENT_NAMES
 
-QUIET_MS: Final = 5 * MINUTE_MS  # a Have comes each half minute from whoever is connected
+QUIET_MS: Final = 5 * MINUTE_MS  # from whoever is connected a Have comes each half minute, where only *common* is shared each two minutes
 CLOCK_MS_SOON, CLOCK_MS_LATE = 30_000, 5 * MINUTE_MS
 LANES_MAX: Final = 2_000  # of which the first missing entry is looked up
 CALM, LOOK, ACT = 0, 1, 2

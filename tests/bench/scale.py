@@ -41,7 +41,7 @@ class Sizes(NamedTuple):
     times: int
 
 
-FULL, SLICE = Sizes(3_000_000, 1_600, 120, 20), Sizes(20_000, 16, 12, 2)
+FULL, SLICE = Sizes(3_000_000, 1_600, 120, 20), Sizes(20_000, 32, 12, 2)
 Costs = dict[str, list[float]]  # name → milliseconds (or see UNITS), one of each run
 
 

@@ -23,6 +23,7 @@ from protocol import entry, events, lane
 from protocol.batch import SPEAKS, Batch
 from protocol.certificate import Certificate
 from protocol.events import Draft, NodeEnrolled, NodeRevoked, NoteAdded, TextBody
+from protocol.generations import WORD
 from protocol.lane import EMPTY, LaneHead, Proven
 from protocol.node.link import creds
 from protocol.node.link.client import Link, end
@@ -193,7 +194,7 @@ class Node:
         self.memory, self.wake, self.skew_ms = Memory(), Wake(), 0
         self.admits = Admits(self.memory, bytes(town.key.verify_key), certificate, self.wake)
         self.blobs = None
-        self.version, self.speaks, self.leads = "0.1.0", SPEAKS, True
+        self.version, self.speaks, self.leads = "0.1.0", (*SPEAKS, WORD), True
         self.pump: Pump | None = None
         self.task: asyncio.Task | None = None
 

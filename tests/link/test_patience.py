@@ -3,13 +3,16 @@
 import asyncio
 import math
 import os
+from collections import Counter
+from functools import partial
 
 from protocol import have
 from protocol.events import Draft, NodeRevoked, NoteAdded, TextBody
 from protocol.have import Have
 from protocol.node.blobs import Blobs
 from protocol.node.gate import PULLED_CALM_S, Gate, Notes, note_restored
-from protocol.node.link import subjects
+from protocol.node.link import pump, subjects
+from protocol.node.link.pump import QUIET_COMMON_S, QUIET_S, quiet_s
 from protocol.place import COMMON
 from tests.link.kit import ALL, HUB, N1, T1, V1, Raw, now_ms, origin, signing_key, soon
 from tests.link.proxy import Proxy
@@ -150,3 +153,25 @@ async def test_who_connects_anew_again_and_again_is_not_asked_for_ever(county):
     await soon(asking.done)
     assert isinstance(asking.exception(), TimeoutError)
     assert len(asked) > 1
+
+
+async def test_what_everybody_hears_is_said_seldom_when_nothing_is_new_but_by_whoever_writes_it(county, monkeypatch):
+    """Of *common* each Have goes to every node: of 1,600 nodes each one's half minute would be 53 a second, everywhere."""
+    hub, t1, v1, _ = county
+    assert quiet_s(hub.certificate, COMMON) == quiet_s(v1.certificate, V1) == QUIET_S
+    assert quiet_s(v1.certificate, COMMON) == quiet_s(t1.certificate, COMMON) == QUIET_COMMON_S > QUIET_S
+    v1.write()
+    await soon(lambda: hub.receipt(N1, V1, origin(N1)) == hub.receipt(T1, V1, origin(N1)) == 2)
+    await soon(lambda: not any(peer.lacks for peer in hub.pump.peers() if peer.node in (N1, T1)))
+    monkeypatch.setattr(pump, "QUIET_S", 0.2)
+    said, publish = Counter(), {}
+
+    async def counted(node, subject, body, headers=None):
+        said[node.name, subjects.read(subject)[0]] += subject.startswith("y1.have.")
+        return await publish[node.name](subject, body, headers)
+
+    for node in (hub, t1, v1):
+        link = node.pump._ground.link
+        publish[node.name], link.publish = link.publish, partial(counted, node)
+    await soon(lambda: said[N1, V1] >= 5 and said[T1, V1] >= 5 and said[HUB, COMMON] >= 5)
+    assert said[N1, COMMON] + said[T1, COMMON] == 0

@@ -22,7 +22,6 @@ import msgspec
 from nacl.signing import SigningKey
 
 from protocol import certificate as certificates
-from protocol.batch import SPEAKS
 from protocol.have import Room
 from protocol.node.blobs import CHUNK_BYTES, CIPHER_BYTES_MAX, Blobs, Progress, _Piece, _sum, kind_of, shown_name, unpack
 from protocol.node.config import Config
@@ -290,7 +289,7 @@ class Site:
         self.files, self.parts = dict(kept.files), dict(kept.parts)
         self.restored = kept.restored
         self.offset_ms = 0
-        self.speaks: tuple[str, ...] = SPEAKS
+        self.speaks = Machine.speaks
         self.life: Life | None = None
         self.lives: list[Life] = []
         self.link: WireLink | None = None

@@ -29,8 +29,8 @@ from typing import Any, Final
 import msgspec
 
 from edge.enrol import take_in
-from protocol.batch import SPEAKS
 from protocol.node.gate import note_restored
+from protocol.node.machine import Machine
 from protocol.node.node import Node
 from protocol.place import COMMON
 from protocol.problem import Refused
@@ -235,7 +235,7 @@ class World:
     def _do_old(self, step: Step) -> None:
         site = self.sites[step.on]
         self._again(site, lambda: setattr(site, "speaks", ()))
-        self._later(step.for_s, lambda: self._again(site, lambda: setattr(site, "speaks", SPEAKS)))
+        self._later(step.for_s, lambda: self._again(site, lambda: setattr(site, "speaks", Machine.speaks)))
 
     def _again(self, site: Site, between: Callable[[], None]) -> None:
         """Stopped, changed, started. A site that is down stays down until whoever stopped it starts it."""

@@ -16,6 +16,8 @@ from protocol import batch as batches
 from protocol import certificate as certificates
 from protocol import entry, have, place
 from protocol.batch import Batch
+from protocol.certificate import Certificate
+from protocol.generations import generation_of
 from protocol.have import Have, Lanes
 from protocol.node.forks import Forks, Wanted
 from protocol.node.link import subjects
@@ -25,11 +27,26 @@ from protocol.node.link.ground import Ground
 from protocol.problem import OWN_STORE, Refused
 
 WHOLE = frozenset({"lane_foreign", "certificate_wrong", "lane_fork", "origin_revoked", "version_unknown"})  # no part of it can be good
+ANEW_SINCE = 3  # generation
 WIDER_S = 60.0  # how long a wider certificate may be on its way to us while its node speaks already
 WIDER_MAX, SPOKE_MAX = 1_000, 20_000
 OWN_WORDS_MAX = 500
 STALE_S = 10.0  # how long what was said before this program began may still be on its way
 PROVEN_S = 10.0  # how long the same words of a node need no new proof; calm nodes speak each 30 s
+
+
+def is_for_all(got: Have, speaker: Certificate) -> bool:
+    """Claims that a question about *common* is one that everybody answers: its writer's first over a new connection.
+
+    While any computer of the county is off that lacks something of it, the writer asks again each 5 s; whoever has it all said so when it
+    came, and says so again by itself (pump.quiet_s).
+    """
+    return is_first(got) and certificates.writes(speaker, got.ledger)
+
+
+def is_first(got: Have) -> bool:
+    """Over a new connection. Programs before the third generation don't tell: there each question may be."""
+    return have.ANEW in got.speaks or generation_of(got.speaks) < ANEW_SINCE
 
 
 class Hearing:
@@ -39,7 +56,7 @@ class Hearing:
         catchup: CatchUp,
         claims: Claims,
         say: Callable[[str], None],
-        came: Callable[[str], None],
+        came: Callable[[str, str], None],
         forks: Forks | None = None,
     ) -> None:
         """say: puts a Have of this ledger on the way · came: a peer was heard of, tell it what it lacks."""
@@ -153,12 +170,12 @@ class Hearing:
         await self._other_histories(got)
         ours = ground.heads.get(got.ledger, {})
         ahead = any(got.lanes.get(origin, (0, b""))[0] < head.seq for origin, head in ours.items())
-        counted = ground.peers.counts(got.ledger) or (known is not None and certificates.writes(known.certificate, got.ledger))
+        counted = ground.peers.counts(got.ledger) or (known is not None and is_for_all(got, known.certificate))
         if got.want and (ahead or counted):  # of *common* all hear all: only its writer, and who is behind, get an answer
             self._say(got.ledger)
-        if got.want and got.ledger == place.COMMON:
+        if got.want and got.ledger == place.COMMON and is_first(got):
             self._remind(got.node)
-        self._came(got.node)
+        self._came(got.node, got.ledger)
 
     def _remind(self, node: str) -> None:
         """It has connected anew. If its folder was put back it may not know in which ledgers it wrote, so it can't ask about them."""

@@ -7,7 +7,8 @@
   person saved is handed over by whoever wrote it; else it is read from the journal.
 - **Have.** A receiver commits, then says Have of the ledger (at most each 50 ms): that is the receipt. At each connection
   Have of every ledger is said, with the question for the others'. While a node that should have a ledger lacks entries of it, its
-  Have is repeated after 1 s, then more seldom, at most each 5 s; else each 30 s. A peer that is heard of again is told at once.
+  Have is repeated after 1 s, then more seldom, at most each 5 s; else each 30 s (of *common*, which all hear of all, only its writer:
+  others each 120 s). A peer that is heard of again is told at once.
 - **Catch-up.** A gap, or a Have that shows more, is pulled (catchup.py); live goes first, files last (fetching.py).
 - Clients never notice that the link between two servers broke or healed: whoever runs the lower one tells (`rejoined`), else only the
   repeated Have does.
@@ -44,7 +45,7 @@ from protocol.node.link.words import Words
 GATHER_S = 0.05  # a ledger's Have is said at once, but not again within this time: what commits meanwhile is in the next one
 TICK_S = 0.2
 REPEAT_S_MIN, REPEAT_S_MAX, REPEAT_GROWTH = 1.0, 5.0, 1.5
-QUIET_S = 30.0
+QUIET_S, QUIET_COMMON_S = 30.0, 120.0  # of *common* each one's Have goes to all: of 1,600 nodes 53 a second, at every one of them
 TOLD_S_MIN = 1.0  # a peer that lacks something is told so at most this often
 AWAY_S = 60.0  # a peer that was silent for so long comes back
 HANDED_MAX = 100  # entries of a lane that wait in memory for their turn; more are read from the journal
@@ -71,6 +72,11 @@ def _whole(ledger: str, origin: str, after: int, handed: tuple[Head, list[Any]] 
         return None
     made = batches.cut(handed[1], ledger, origin, after, handed[0].hash)
     return made if made is not None and made.last == handed[1][-1].seq else None
+
+
+def quiet_s(speaker: Certificate, ledger: str) -> float:
+    """After how long a Have is said again though nobody is known to lack anything."""
+    return QUIET_COMMON_S if ledger == place.COMMON and not certificates.writes(speaker, place.COMMON) else QUIET_S
 
 
 class _Repeat:
@@ -365,7 +371,7 @@ class Pump:
                 unreceived = self._ground.peers.is_unreceived(ledger, self._ground.heads.get(ledger, {}))
                 if unreceived:
                     repeat.pause = min(repeat.pause * REPEAT_GROWTH, REPEAT_S_MAX)
-                elif now - repeat.last < QUIET_S:
+                elif now - repeat.last < quiet_s(self._ground.certificate, ledger):
                     continue
                 repeat.last = now
                 self.say(ledger, want=unreceived)
@@ -374,12 +380,13 @@ class Pump:
         self._catchup.again(ledger, origin)
         self.say(ledger, want=True)
 
-    def _came(self, node: str) -> None:
+    def _came(self, node: str, ledger: str) -> None:
         """A peer was heard of: what it lacks is said at once, for it may have been away."""
         known, now = self._ground.peers.get(node), asyncio.get_running_loop().time()
-        if now - self._alive.get(node, 0.0) > AWAY_S:
-            self._fetching.again()  # it may have the files that nobody gave
-        self._alive[node] = now
+        if ledger != place.COMMON:  # who shares no other ledger with us has no file for us
+            if now - self._alive.get(node, 0.0) > AWAY_S:
+                self._fetching.again()  # it may have the files that nobody gave
+            self._alive[node] = now
         if known is None or now - self._told.get(node, 0.0) < TOLD_S_MIN:
             return
         self._told[node] = now

@@ -17,6 +17,7 @@ from protocol import place
 from protocol.node import observe
 from protocol.node.blobs import MEGABYTE
 from protocol.node.room import room_of
+from protocol.node.standing import QUIET_MS
 from protocol.node.version import VERSION
 from protocol.node.web.link import behind_of, is_online
 from protocol.node.web.page import KEPT_NOWHERE, are_files_readonly, node_of, twin
@@ -136,8 +137,8 @@ class _Gathered:
         yield "refused", "Batches and Haves refused since the start.", state.refused
         yield "pump_faults", "Parts of the pump that failed and began again.", sum(state.faults.values())
         yield "peers", "Other nodes known, revoked ones left out.", sum(not peer.revoked for peer in peers)
-        heard = [peer for peer in peers if not peer.revoked and peer.last_seen_ms and now_ms - peer.last_seen_ms < 90_000]
-        yield "peers_heard", "Of these: heard in the last 90 seconds.", len(heard)
+        heard = [peer for peer in peers if not peer.revoked and peer.last_seen_ms and now_ms - peer.last_seen_ms < QUIET_MS]
+        yield "peers_heard", "Of these: heard in the last 5 minutes.", len(heard)
         tight = sum(peer.room is not None and peer.room.is_tight for peer in peers if not peer.revoked)
         yield "peers_disk_tight", "Of these: said that their disk is nearly full.", tight
         yield "owed_entries", "Entries that peers have not said they hold, summed over peers.", sum(peer.owed for peer in peers)

@@ -1,11 +1,11 @@
 """A county's nodes as light as they can be, and the wire between them and one real program. All on one loop (hurried.py).
 
-    wire = Wire(loop, county, clock); node = Light(wire, certificate, key, …)
+    wire = Wire(loop, certificate of the county, clock); node = Light(wire, certificate, key, …)
     link = wire.link()                     what stands in for the Link of the real program
     node.connect() · node.save(drafts)     as a program's start, and as a commit at its desk
 
 A light node has no store, no pages and no proofs, but all that the county hears of it is real: its own lanes, chained and signed; a
-signed Have of each of its ledgers as `protocol.node.link.pump` says them (30 s after the last; 1 s, then up to 5 s, while somebody lacks
+signed Have of each of its ledgers as `protocol.node.link.pump` says them (30 s after the last, of *common* 120 s; 1 s, then up to 5 s, while somebody lacks
 something; soon after each commit); its saves as live batches; what is pulled of it. A township's has its villages' ledgers too and
 answers for them. It believes what it hears, and pulls from whoever shows more. What the wire would bring it that changes
 nothing (the Haves of *common* of all others) is counted, not heard.
@@ -31,7 +31,8 @@ from protocol.lane import LaneHead
 from protocol.node.link import subjects
 from protocol.node.link.answers import LaneAsk
 from protocol.node.link.client import LinkState
-from protocol.node.link.pump import GATHER_S, QUIET_S, REPEAT_GROWTH, REPEAT_S_MAX, REPEAT_S_MIN, TOLD_S_MIN
+from protocol.node.link.hearing import is_for_all
+from protocol.node.link.pump import GATHER_S, QUIET_S, REPEAT_GROWTH, REPEAT_S_MAX, REPEAT_S_MIN, TOLD_S_MIN, quiet_s
 from protocol.node.version import VERSION
 from protocol.place import COMMON
 from tests.bench.kit.hurried import HurriedLoop
@@ -64,8 +65,8 @@ class Row(NamedTuple):
 class Wire:
     """said, heard: how many messages the county said and heard, by kind · said_bytes: of them · common_bytes: of *common*, whoever said it."""
 
-    def __init__(self, loop: HurriedLoop, county: str, clock: Callable[[], int]) -> None:
-        self.loop, self.county, self.clock = loop, county, clock
+    def __init__(self, loop: HurriedLoop, crown: Certificate, clock: Callable[[], int]) -> None:
+        self.loop, self.crown, self.county, self.clock = loop, crown, crown.node, clock
         self.nodes: dict[str, Light] = {}
         self.hearers: defaultdict[str, list[Light]] = defaultdict(list)
         self.at: CountyLink | None = None
@@ -221,14 +222,14 @@ class Light:
         """When its Have is to be repeated, if nothing is said before."""
         if (before := self._timers.pop(ledger, None)) is not None:
             before.cancel()
-        pause_s = self._pause.get(ledger, REPEAT_S_MIN) if self.is_unreceived(ledger) else QUIET_S
+        pause_s = self._pause.get(ledger, REPEAT_S_MIN) if self.is_unreceived(ledger) else quiet_s(self.certificate, ledger)
         self._timers[ledger] = self.wire.later(pause_s, self._repeat, ledger)
 
     def _repeat(self, ledger: str) -> None:
         if is_unreceived := self.is_unreceived(ledger):
             self._pause[ledger] = min(self._pause.get(ledger, REPEAT_S_MIN) * REPEAT_GROWTH, REPEAT_S_MAX)
-        elif self.wire.loop.time() - self._said.get(ledger, 0.0) < QUIET_S:  # received meanwhile
-            self._timers[ledger] = self.wire.later(QUIET_S - (self.wire.loop.time() - self._said[ledger]), self._repeat, ledger)
+        elif (early_s := quiet_s(self.certificate, ledger) - (self.wire.loop.time() - self._said[ledger])) > 0:  # received meanwhile
+            self._timers[ledger] = self.wire.later(early_s, self._repeat, ledger)
             return
         self.say(ledger, want=is_unreceived)
 
@@ -264,7 +265,7 @@ class Light:
             if seq > here:
                 self.wire.pull(self, speaker, LaneAsk(ledger, origin, here, batches.BATCH_ENTRIES_MAX, SPEAKS))
         lacks = _lacks(got.lanes, ours)
-        if got.want and (lacks or ledger != COMMON):
+        if got.want and (lacks or ledger != COMMON or (speaker == self.wire.county and is_for_all(got, self.wire.crown))):
             self.say(ledger)
         if lacks and now - self._told.get(speaker, -TOLD_S_MIN) >= TOLD_S_MIN:
             self._told[speaker] = now
