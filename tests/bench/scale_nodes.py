@@ -285,6 +285,7 @@ class _County:
         await self.node.desk.enrol_node(renewed)
         origin, had = self.node.signer.origin, away.lanes[COMMON]
         await self._until(lambda: all(light.lanes[COMMON][origin] > had[origin] for light in others), "heard of by all others")
+        await asyncio.sleep(REPEAT_S_MAX)  # whoever heard the Have before the entry itself pulls it once more
         found = await self._quiet("minute with one away")
         away.connect()
         await self._until(lambda: away.lanes[COMMON] == others[0].lanes[COMMON], "heard of by the one that was away")

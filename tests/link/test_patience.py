@@ -175,3 +175,23 @@ async def test_what_everybody_hears_is_said_seldom_when_nothing_is_new_but_by_wh
         publish[node.name], link.publish = link.publish, partial(counted, node)
     await soon(lambda: said[N1, V1] >= 5 and said[T1, V1] >= 5 and said[HUB, COMMON] >= 5)
     assert said[N1, COMMON] + said[T1, COMMON] == 0
+
+
+async def test_whoever_is_off_is_not_called_each_five_seconds_all_night_and_told_at_once_when_it_is_back(county, monkeypatch):
+    hub, _, v1, _ = county
+    v1.write()
+    await soon(lambda: hub.receipt(N1, V1, origin(N1)) == 2)
+    for name, value in (("REPEAT_S_MIN", 0.1), ("REPEAT_S_MAX", 0.2), ("QUIET_S", 600.0)):
+        monkeypatch.setattr(pump, name, value)
+    await v1.stop()
+    hub.write(ledger=V1)
+    repeat = hub.pump._repeats[V1]
+    await soon(lambda: repeat.pause == 0.2)
+    began = repeat.last
+    await soon(lambda: repeat.last > began + 0.5)
+    assert repeat.pause == 0.2, "it was there a moment ago"
+    monkeypatch.setattr(pump, "AWAY_S", 0.1)
+    await soon(lambda: repeat.pause > 2)
+    v1.start()
+    await soon(lambda: v1.has(hub, V1))
+    await soon(lambda: hub.receipt(N1, V1, origin(HUB)) == 2)

@@ -50,6 +50,7 @@ Entry = tuple[str, str, int, bytes]  # ledger, origin, seq, chain hash
 ROOM_MIB: Final = 200_000
 PIECE_BYTES: Final = 400  # so that a small file has several
 AGAIN_S: Final = 1.0  # a program that could not open its store is started again by the machine
+JOINS_S: Final = 0.3  # from a mended wire until the leaf stands again and its program has seen it
 
 
 class Seat(msgspec.Struct, frozen=True):
@@ -370,12 +371,26 @@ class Site:
             self.node = node
             await node.start()
             self.opened(self)
+            leaf = [asyncio.create_task(self._follow_leaf(node), name="leaf")] if self.name in self.wire.towns else []
             await node.outdated.wait()
             self.counts["opened again"] += 1
             self.node = None
+            await end(leaf)
             await end(self.at_work)  # whoever was at a page when the program ended
             self.at_work.clear()
             await node.close()
+
+    async def _follow_leaf(self, node: Node) -> None:
+        """As `deploy.running` lets the program of a township know of its own server."""
+        turned, carried = self.wire.turned[self.name], self.wire.carries(self.name)
+        while True:
+            await turned.wait()
+            turned.clear()
+            await asyncio.sleep(JOINS_S)
+            if self.wire.carries(self.name) != carried:
+                carried = not carried
+                self.counts["leaf turned"] += 1
+                node.wire_turned(carried)
 
     # ── the folder ──
 

@@ -8,7 +8,7 @@
 
 Nobody hears what the real tokens do not allow: the permissions are those that `deploy.nats` writes into them, for clients and for leaves.
 A client whose way is cut notices after some seconds, falls over to the next server, and goes home when its first one answers again. What
-it sends meanwhile is lost without a word. Between a leaf and the county nobody notices anything.
+it sends meanwhile is lost without a word. Between a leaf and the county no client notices anything; whoever runs the leaf does (`turned`).
 """
 
 import asyncio
@@ -65,6 +65,7 @@ class Wire:
         self.trace = sha256()
         self.delivered: list[Callable[[WireLink, Msg], None]] = []
         self.said: list[Callable[[WireLink, str, bytes], None]] = []
+        self.turned = {town: asyncio.Event() for town in towns}  # set when the wire above that leaf may have broken, or carry again
         self._links: list[WireLink] = []
         self._cut: set[tuple[str, str]] = set()
         self._down: set[str] = set()
@@ -153,6 +154,12 @@ class Wire:
     def _changed(self) -> None:
         for link in self._links:
             link.poke.set()
+        for turned in self.turned.values():
+            turned.set()
+
+    def carries(self, leaf: str) -> bool:
+        """Claims that the leaf's wire to the county does."""
+        return leaf not in self._down and self._reaches(leaf, COUNTY) and self._reaches(COUNTY, leaf)
 
     def _reaches(self, name: str, server: str) -> bool:
         return server not in self._down and (name, server) not in self._cut and (server, name) not in self._cut

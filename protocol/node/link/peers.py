@@ -251,6 +251,10 @@ class Peers:
             self._received[ledger] = ours
         return lacks
 
+    def lackers(self, ledger: str, ours: Mapping[str, Head]) -> list[str]:
+        """Who should have all of it and does not."""
+        return [known.certificate.node for known in self.expected(ledger) if known.lacks(ledger, ours)]
+
     def offset_ms(self) -> int | None:
         """How far our clock is ahead of the node above: of those that cover all we cover, the one heard last."""
         reach = [p.removesuffix("/*") for p in self.mine.covers if p != place.COMMON]

@@ -7,8 +7,9 @@
   person saved is handed over by whoever wrote it; else it is read from the journal.
 - **Have.** A receiver commits, then says Have of the ledger (at most each 50 ms): that is the receipt. At each connection
   Have of every ledger is said, with the question for the others'. While a node that should have a ledger lacks entries of it, its
-  Have is repeated after 1 s, then more seldom, at most each 5 s; else each 30 s (of *common*, which all hear of all, only its writer:
-  others each 120 s). A peer that is heard of again is told at once.
+  Have is repeated after 1 s, then more seldom, at most each 5 s, and each 30 s when all who lack something were silent for a minute: at
+  night a county's computers are off. Else each 30 s (of *common*, which all hear of all, only its writer: others each 120 s). A peer
+  that is heard of again is told at once.
 - **Catch-up.** A gap, or a Have that shows more, is pulled (catchup.py); live goes first, files last (fetching.py).
 - Clients never notice that the link between two servers broke or healed: whoever runs the lower one tells (`rejoined`), else only the
   repeated Have does.
@@ -370,11 +371,17 @@ class Pump:
                     continue
                 unreceived = self._ground.peers.is_unreceived(ledger, self._ground.heads.get(ledger, {}))
                 if unreceived:
-                    repeat.pause = min(repeat.pause * REPEAT_GROWTH, REPEAT_S_MAX)
+                    repeat.pause = min(repeat.pause * REPEAT_GROWTH, REPEAT_S_MAX if self._is_awaited(ledger) else QUIET_S)
                 elif now - repeat.last < quiet_s(self._ground.certificate, ledger):
                     continue
                 repeat.last = now
                 self.say(ledger, want=unreceived)
+
+    def _is_awaited(self, ledger: str) -> bool:
+        """Claims that somebody who lacks something of it was heard of within AWAY_S."""
+        lacking = self._ground.peers.lackers(ledger, self._ground.heads.get(ledger, {}))
+        since = asyncio.get_running_loop().time() - AWAY_S
+        return any(self._alive.get(node, since) > since for node in lacking)
 
     def _moved(self, ledger: str, origin: str) -> None:
         self._catchup.again(ledger, origin)
