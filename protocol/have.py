@@ -4,7 +4,7 @@
 
 `version` is that of the speaker's program, `speaks` what it understands on the wire besides the plain frame (batch.SPEAKS): a feature
 is used only where everybody who will read it has said its word, so that nodes of three releases live in one county. One word names the kinds of
-events that it reads (generations.py). The word ANEW there is none of these: it says that this is the speaker's first Have of *common* over a new connection; older programs pass it over. `room` stands only in
+events that it reads (generations.py). The word ANEW there is none of these: in a Have of *common* it says that the speaker was not heard for a while: over a new connection, or by some; older programs pass it over. `room` stands only in
 Haves of the ledger that its speaker serves first, in whole MiB: ten bytes there, none in the others. Without it the array ends before it.
 
 The signature covers the bytes as they came, so an array that grew at its end still verifies. Keep `wire` as it came: whoever

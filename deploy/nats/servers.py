@@ -3,7 +3,8 @@
     server = Server(folder, "county", Listen(port=4222, leaf_port=7422), trust)     or …, remote="tls://10.0.0.1:7422")
     await server.start()      until it answers      await server.apply(trust)    rewrite and reload: revocations take hold, nobody is cut
     server.state()            for the page 连接与台账      await server.stop()    by pid, and nobody else's
-    server.turned = f         of a leaf: called when its wire upward breaks or carries again; its clients never notice either
+    server.turned = f         of a leaf: f(carries, again) when its wire upward breaks or carries again, which its clients never notice; and
+                              again a little later while it does, since nobody knows when the other side began to listen
 
 When the child dies it is started again (0.1 s, then doubling to 5 s). The kernel ends it with the program that started it; one that
 was left over all the same is known by its pid file and its own command line, and is ended before a new one starts.
@@ -42,6 +43,7 @@ PING_S = 5  # the default of 2 minutes, unanswered twice, is how long a half-ope
 PAYLOAD_BYTES_MAX = 1_048_576
 PENDING_BYTES_MAX = 16_777_216  # a client that does not read is cut instead of filling memory
 LEAF_RECONNECT_MS = 200
+AGAIN_S = (1.0, 4.0)  # after a leaf joined: what was said at once is lost where the server above had not yet said what it wants to hear
 LOG_BYTES_MAX, LOGS_MAX = 4_194_304, 2  # through a wire that takes connections and drops them a leaf writes 2 kB a second, for weeks
 PORTS = tuple(int(port) for port in os.environ.get("FREE_PORTS", "20000-32000").split("-"))  # low-high: several draw at once on a machine
 
@@ -111,7 +113,7 @@ class Server:
         self._restarts, self._last_exit, self._stopping = 0, None, False
         self._upward = Upward(self.log_file, lambda: time.time_ns() // 1_000_000) if remote else None
         self._tasks: list[asyncio.Task[None]] = []
-        self.turned: Callable[[bool], None] = lambda _carries: None
+        self.turned: Callable[[bool, bool], None] = lambda _carries, _again: None
 
     _process: Process | None
     _last_exit: int | None
@@ -151,6 +153,8 @@ class Server:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._upward:
+            self._upward.close()
         if self._process is not None and self._process.returncode is None:
             self._process.terminate()
             try:
@@ -236,18 +240,24 @@ class Server:
             self._restarts += 1
 
     async def _follow(self, upward: Upward) -> None:
-        carried = False
+        carried, loop, again = False, asyncio.get_running_loop(), list[float]()
         while True:
             await asyncio.sleep(LOOK_S)
             upward.look()
-            if upward.carries == carried:
-                continue
-            carried = upward.carries
-            log.event("leaf joined" if carried else "leaf cut off", server=self.name)
-            try:
-                self.turned(carried)
-            except Exception as error:  # noqa: BLE001 — said aloud; the next turn is told all the same
-                log.event("turn not taken", level=logging.ERROR, server=self.name, exception=error)
+            if upward.carries != carried:
+                carried = upward.carries
+                log.event("leaf joined" if carried else "leaf cut off", server=self.name)
+                again = [loop.time() + s for s in AGAIN_S] if carried else []
+                self._tell(carried, False)
+            elif again and loop.time() >= again[0]:
+                del again[0]
+                self._tell(carried, True)
+
+    def _tell(self, carries: bool, again: bool) -> None:
+        try:
+            self.turned(carries, again)
+        except Exception as error:  # noqa: BLE001 — said aloud; the next turn is told all the same
+            log.event("turn not taken", level=logging.ERROR, server=self.name, exception=error)
 
 
 def _reach(host: str) -> str:

@@ -1,45 +1,57 @@
 """Whether the wire from our leaf to the server above carries: said by nobody but the leaf's own log.
 
     upward = Upward(log_file, clock)     upward.begin()    before its server starts     upward.look()    each LOOK_S
+    upward.close()
 
-Clients of a leaf never notice that it was cut from above or joined it again. Through a cut wire that takes connections all the same it
-is "created" and "closed" within a moment, five times a second, so what stood at the look before and stands now is believed: by then
-each side knows what the other wants to hear.
+Clients of a leaf never notice that it was cut from above or joined it again. "Created" is said as soon as TCP stands, before TLS and before the
+server above has let it in, and through a wire that takes connections all the same "closed" follows, five times a second. So it carries
+once it has said what it says after that, or has stood for longer than a handshake may take.
 """
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 LOOK_S = 0.1
-SAID = re.compile(rb"lid:(\d+) - Leafnode connection (created|closed)")
+STANDS_MS = 6_000  # beyond the 5 s of the servers' own `timeout` for TLS
+SAID = re.compile(rb"lid:(\d+) - (Leafnode connection created|Leafnode connection closed|JetStream using domains)")
+CREATED, CLOSED = b"Leafnode connection created", b"Leafnode connection closed"
 
 
 class Upward:
     """carries: as the last look found it · since_ms: since when, Unix milliseconds."""
 
     def __init__(self, log_file: Path, clock: Callable[[], int]) -> None:
-        self._file, self._clock = log_file, clock
-        self._read, self._inode, self._rest = 0, 0, b""
-        self._open: bytes | None = None  # number of the connection that stands
-        self._stood: bytes | None = None  # at the look before
+        self._path, self._clock = log_file, clock
+        self._file: BinaryIO | None = None
+        self._rest = b""
+        self._open, self._open_ms, self._is_in = b"", 0, False  # number of the connection that stands, since when, let in above
         self.carries, self.since_ms = False, clock()
 
     def begin(self) -> None:
         """What it said in its life before counts no more."""
-        found = self._file.stat() if self._file.exists() else None
-        self._read, self._inode, self._rest = (found.st_size, found.st_ino, b"") if found else (0, 0, b"")
-        self._open = self._stood = None
+        self.close()
+        self._file = self._opened()
+        if self._file:
+            self._file.seek(0, 2)
+        self._open, self._is_in = b"", False
         self._note(False)
 
     def look(self) -> None:
+        now_ms = self._clock()
         for number, what in SAID.findall(self._lines()):
-            if what == b"created":
-                self._open = number
+            if what == CREATED:
+                self._open, self._open_ms, self._is_in = number, now_ms, False
             elif number == self._open:
-                self._open = None
-        self._note(self._open is not None and self._open == self._stood)
-        self._stood = self._open
+                self._open, self._is_in = (b"", False) if what == CLOSED else (number, True)
+        self._note(bool(self._open) and (self._is_in or now_ms - self._open_ms > STANDS_MS))
+
+    def close(self) -> None:
+        if self._file:
+            self._file.close()
+        self._file, self._rest = None, b""
 
     # ── the rest is private ──
 
@@ -47,19 +59,37 @@ class Upward:
         if carries != self.carries:
             self.carries, self.since_ms = carries, self._clock()
 
-    def _lines(self) -> bytes:
-        """Whole lines that came since; of a file that was begun anew, from its first."""
+    def _opened(self) -> BinaryIO | None:
         try:
-            found = self._file.stat()
-            if found.st_ino != self._inode or found.st_size < self._read:
-                self._read, self._inode, self._rest = 0, found.st_ino, b""
-            if found.st_size == self._read:
-                return b""
-            with self._file.open("rb") as f:
-                f.seek(self._read)
-                came = f.read()
+            return self._path.open("rb", buffering=0)
         except OSError:  # not there yet, or a disk in trouble: the next look
-            return b""
-        self._read += len(came)
+            return None
+
+    def _lines(self) -> bytes:
+        """Whole lines that came since. The server writes a line, then may rename its log and begin another: the old one is read to its end."""
+        came = _read(self._file)
+        if self._is_replaced() and (following := self._opened()):
+            came += _read(self._file) + _read(following)
+            if self._file:
+                self._file.close()
+            self._file = following
         lines, _, self._rest = (self._rest + came).rpartition(b"\n")
         return lines
+
+    def _is_replaced(self) -> bool:
+        try:
+            return self._file is None or self._path.stat().st_ino != os.fstat(self._file.fileno()).st_ino
+        except OSError:  # renamed, and the next one is not there yet
+            return False
+
+
+def _read(file: BinaryIO | None) -> bytes:
+    """To its end; of one that was cut short, from its beginning."""
+    if file is None:
+        return b""
+    try:
+        if os.fstat(file.fileno()).st_size < file.tell():
+            file.seek(0)
+        return file.read()
+    except OSError:
+        return b""

@@ -106,7 +106,7 @@ class Desk:
                 raise
             # another program had the same command, or the same lanes; or another server leads
             outcome = await self._submit(command, actor, occurred_ms, offset_ms)
-        await self.wake.passed_on()  # on its way before the page is written that says so: half a millisecond here, two there
+        await self.wake.passed_on()  # mostly it is on its way before the page is written that says so: half a millisecond here, two there
         return outcome
 
     async def arrivals(self) -> list[Outcome]:

@@ -214,11 +214,12 @@ class Node:
         finally:
             await self.journal.close()
 
-    def wire_turned(self, carries: bool) -> None:
-        """The wire from the server that this program runs to the one above broke, or carries again."""
+    def wire_turned(self, carries: bool, again: bool = False) -> None:
+        """The wire from the server that this program runs to the one above broke, or carries again. again: as it did a moment ago."""
         if carries:
-            self.pump.rejoined()
-        self.wake.heard()
+            self.pump.rejoined(again)
+        if not again:
+            self.wake.heard()
 
     async def save_mark(self) -> None:
         """Notes how far our own lanes have got. Raises OSError."""

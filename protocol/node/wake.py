@@ -1,7 +1,7 @@
 """After a commit, whoever shows or sends what changed is told: the pump at once, page streams by an event. Nothing is queued.
 
 wake.listen(pump.committed)                  called with the lanes of each commit, in the loop, must not block
-wake.on_added(pump.added)                    before that, with what went into them, where the one who wrote has it at hand
+wake.on_added(pump.added)                    before that, also with what went into them, where the one who wrote has it at hand
 async with wake.watch() as event:            an asyncio.Event that also names what changed
     await event.wait(); changed = event.take()
 """
@@ -51,15 +51,15 @@ class Watched(asyncio.Event):
 class Wake:
     def __init__(self) -> None:
         self._listeners: list[Callable[[list[Lane]], None]] = []
-        self._takers: list[Callable[[Mapping[Lane, Any]], None]] = []
+        self._takers: list[Callable[[list[Lane], Mapping[Lane, Any]], None]] = []
         self._hearers: list[Callable[[], None]] = []
         self._watched: set[Watched] = set()
 
     def listen(self, committed: Callable[[list[Lane]], None]) -> None:
         self._listeners.append(committed)
 
-    def on_added(self, added: Callable[[Mapping[Lane, Any]], None]) -> None:
-        """Lane → Added, see journal.writing."""
+    def on_added(self, added: Callable[[list[Lane], Mapping[Lane, Any]], None]) -> None:
+        """Told at each commit: its lanes, and of some lane → Added (journal.writing)."""
         self._takers.append(added)
 
     def on_heard(self, heard: Callable[[], None]) -> None:
@@ -67,9 +67,9 @@ class Wake:
 
     def commit(self, lanes: Iterable[Lane], subjects: Iterable[str], added: Mapping[Lane, Any] | None = None) -> None:
         """Call after the commit, never inside the transaction."""
-        for taken in self._takers if added else ():
-            taken(added or {})
         advanced, changed = sorted(set(lanes)), set(subjects)
+        for taken in self._takers:
+            taken(advanced, added or {})
         for watched in self._watched:
             watched.note(changed)
         for committed in self._listeners:

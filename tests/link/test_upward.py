@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from deploy.nats.servers import Server
-from deploy.nats.upward import Upward
+from deploy.nats.upward import STANDS_MS, Upward
 from protocol.node.link import pump
 from protocol.place import COMMON
 from tests.link.kit import ALL, HUB, T1, soon
 from tests.link.proxy import Proxy
 
 MADE = "[7] 2026/11/29 10:23:58.569947 [INF] 127.0.0.1:28436 - lid:{} - Leafnode connection created for account: A\n"
+IN = '[7] 2026/11/29 10:23:58.569999 [INF] 127.0.0.1:28436 - lid:{} - JetStream using domains: local "", remote ""\n'
 CLOSED = "[7] 2026/11/29 10:23:58.570377 [INF] 127.0.0.1:28436 - lid:{} - Leafnode connection closed: Read Error\n"
 
 
@@ -21,34 +22,47 @@ def told(upward: Upward, log_file: Path, *lines: str) -> bool:
 
 
 def test_what_is_made_and_closed_again_and_again_carries_nothing(tmp_path):
-    log_file = tmp_path / "leaf.log"
-    upward = Upward(log_file, lambda: 5)
+    log_file, now_ms = tmp_path / "leaf.log", [5]
+    upward = Upward(log_file, lambda: now_ms[0])
     upward.begin()
     assert not told(upward, log_file), "the file is not there yet"
     for number in range(9):
-        assert not told(upward, log_file, MADE.format(number)), "it has not stood yet"
+        assert not told(upward, log_file, MADE.format(number)), "before TLS, before it was let in"
         assert not told(upward, log_file, CLOSED.format(number), MADE.format(number + 1000), CLOSED.format(number + 1000))
     assert not told(upward, log_file, MADE.format(20))
-    assert told(upward, log_file)
+    now_ms[0] += STANDS_MS
+    assert not told(upward, log_file), "whoever takes it and is silent"
+    assert told(upward, log_file, IN.format(20))
     assert told(upward, log_file, CLOSED.format(19)), "another one, long ago"
     assert told(upward, log_file, CLOSED.format(20)[:70]), "half a line says nothing yet"
     assert not told(upward, log_file, CLOSED.format(20)[70:])
+    assert not told(upward, log_file, MADE.format(21))
+    now_ms[0] += STANDS_MS + 1
+    assert told(upward, log_file), "a server of another release, which says it in other words"
 
 
-def test_a_log_that_is_begun_anew_is_read_from_its_first_line_and_a_server_that_died_carries_nothing(tmp_path):
+def test_a_log_that_is_begun_anew_is_read_whole_and_a_server_that_died_carries_nothing(tmp_path):
+    """nats-server writes a line, then renames its log when that was one too many."""
     log_file, now_ms = tmp_path / "leaf.log", [1]
     upward = Upward(log_file, lambda: now_ms[0])
     told(upward, log_file, MADE.format(1))
     now_ms[0] = 2
-    assert told(upward, log_file)
+    assert told(upward, log_file, IN.format(1))
     assert upward.since_ms == 2
-    log_file.rename(tmp_path / "leaf.log.2026")
-    now_ms[0] = 3
-    assert not told(upward, log_file, CLOSED.format(1), MADE.format(2))
-    assert told(upward, log_file)
+    with log_file.open("a") as f:
+        f.write(CLOSED.format(1))
+    log_file.rename(tmp_path / "leaf.log.1")
+    upward.look()
+    assert not upward.carries, "the last line of the old one counts, the new one is not there yet"
+    assert told(upward, log_file, MADE.format(2), IN.format(2))
+    with log_file.open("a") as f:
+        f.write(CLOSED.format(2))
+    log_file.rename(tmp_path / "leaf.log.2")
+    assert told(upward, log_file, MADE.format(3), IN.format(3))
     upward.begin()
     assert not told(upward, log_file)
     assert not told(upward, log_file), "what the server before it said counts no more"
+    upward.close()
 
 
 async def test_what_waited_for_a_cut_township_goes_up_when_its_leaf_has_joined_again(town, tmp_path, monkeypatch):
@@ -61,14 +75,14 @@ async def test_what_waited_for_a_cut_township_goes_up_when_its_leaf_has_joined_a
     hub, t1 = town.node(HUB).start(), town.node(T1, town.branch)
     hub.enrolled(*ALL)
     turns = []
-    town.leaf.turned = turns.append
+    town.leaf.turned = lambda carries, again: again or turns.append(carries)
     await town.leaf.start()
     await soon(lambda: town.leaf.state().carries)
     t1.start()
     await soon(lambda: t1.has(hub, COMMON))
     t1.write()
     await soon(lambda: hub.has(t1))
-    town.leaf.turned = lambda carries: (turns.append(carries), carries and t1.pump.rejoined())
+    town.leaf.turned = lambda carries, again: (again or turns.append(carries), carries and t1.pump.rejoined(again))
     wire.cut()
     await soon(lambda: not town.leaf.state().carries)
     t1.write()

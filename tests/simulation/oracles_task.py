@@ -20,6 +20,7 @@ import msgspec
 
 from protocol.entry import Admitted, decode_head, node_of
 from protocol.events import PostEnded, facts_of
+from protocol.node.journal.branches import adopted_id
 from protocol.node.journal.stored import SELECT, stored
 from protocol.task_fold import fold_task
 from tests.simulation.checks import BROKEN_MAX
@@ -51,6 +52,7 @@ class Act(NamedTuple):
     ledger: str
     person: str
     post: str
+    command: str
 
 
 class Row(NamedTuple):
@@ -83,7 +85,7 @@ class Seen(NamedTuple):
 
 def at_end(world: "World") -> list[str]:
     county, known = world.sites["county"], set[Any]()
-    good, ends = _good_until(county), _ends(county)
+    good, ends, anew = _good_until(county), _ends(county), _written_anew(world)
     broken = list[str]()
     for site in (county, *(one for one in world.alive() if one is not county)):
         found, without = _tasks(site)
@@ -93,7 +95,7 @@ def at_end(world: "World") -> list[str]:
                 broken.append(f"(task) {task.row.subject}: {waiting} wait for what nobody has lost (at {site.name})")
             if mark not in known:  # else it was judged at another node, to the last letter
                 known.add(mark)
-                broken += [f"{what} (at {site.name})" for what in _judged(task, good, ends, world.counts)]
+                broken += [f"{what} (at {site.name})" for what in _judged(task, good, ends, anew, world.counts)]
         if site is county:
             broken += [*_requests([task for task, _ in found], world.counts), *_timeless(site, [task.row for task, _ in found])]
     return broken[:BROKEN_MAX]
@@ -105,7 +107,7 @@ def at_end(world: "World") -> list[str]:
 @lru_cache(8_192)
 def _act(head_bytes: bytes) -> Act:
     head = decode_head(head_bytes)
-    return Act((head.origin, head.seq), head.kind, facts_of(head), head.ledger, *head.author)
+    return Act((head.origin, head.seq), head.kind, facts_of(head), head.ledger, *head.author, head.command)
 
 
 def _tasks(site: Site) -> tuple[list[tuple[Seen, Any]], list[str]]:
@@ -134,7 +136,7 @@ def _key(item: str) -> Key:
 # ── one task ──
 
 
-def _judged(task: Seen, good: Good, ends: dict[str, list[PostEnded]], counts: Counter[str]) -> Iterator[str]:
+def _judged(task: Seen, good: Good, ends: dict[str, list[PostEnded]], anew: frozenset[str], counts: Counter[str]) -> Iterator[str]:
     subject, row, name = task.row.subject, task.row, f"(task) {task.row.subject}"
     waiting = _waiting(task.acts)
     live = [act for act in task.acts if act.key not in waiting]
@@ -159,7 +161,7 @@ def _judged(task: Seen, good: Good, ends: dict[str, list[PostEnded]], counts: Co
     if not decided and any(act.kind == "TaskRecalled" for act in standing):
         yield from _counting(row, [act for act in live if act.kind == "TaskReported" and act.key not in out and _may(row, act)])
     if not out:
-        yield from _uncrossed(subject, row, live, task.reviews)
+        yield from _uncrossed(subject, row, live, task.reviews, anew)
 
 
 def _waiting(acts: list[Act]) -> set[Key]:
@@ -257,19 +259,29 @@ def _counting(row: Row, reports: list[Act]) -> Iterator[str]:
         yield f"(task) {row.subject} is {row.status} with {row.result!r}, though it was reported with {sorted(results)}"
 
 
-def _uncrossed(subject: str, row: Row, live: list[Act], reviews: Iterable[Key]) -> Iterator[str]:
-    """What was decided on all that was ever said of the task, or was known to whoever said the rest, fitted when it was written."""
+def _uncrossed(subject: str, row: Row, live: list[Act], reviews: Iterable[Key], anew: frozenset[str]) -> Iterator[str]:
+    """What was decided on all that was ever said of the task, or was known to whoever said the rest, fitted when it was written.
+
+    anew: commands under which words of another history were written anew. Whoever said those knew nothing of what stands here.
+    """
     moves = [act for act in live if act.kind in MOVES or act.kind == "TaskAnswered"]
     is_recalled = any(act.kind == "TaskRecalled" for act in moves)
     for act in moves:
         if act.key not in reviews or act.kind not in MOVES or (act.kind == "TaskReported" and is_recalled):
             continue
-        if all(other is act or _knew(act, other) or _knew(other, act) for other in moves):
+        if all(other is act or _knew(act, other, anew) or _knew(other, act, anew) for other in moves):
             yield f"(task) {subject}: {act.kind} {act.key} is set aside, though nothing crossed it"
 
 
-def _knew(act: Act, other: Act) -> bool:
+def _written_anew(world: "World") -> frozenset[str]:
+    """See adopting.py: each entry that stands beside a lane, under the id of the command that puts it into one."""
+    return frozenset(adopted_id(command) for site in world.alive() for (command,) in site.disk.rows("select distinct command from branch"))
+
+
+def _knew(act: Act, other: Act, anew: frozenset[str]) -> bool:
     """Claims that `act` was decided on `other`."""
+    if act.command in anew:
+        return False
     origin, seq = other.key
     return (origin == act.key[0] and seq < act.key[1]) or seq <= dict(act.facts.seen).get(origin, 0)
 

@@ -36,16 +36,18 @@ PROVEN_S = 10.0  # how long the same words of a node need no new proof; calm nod
 
 
 def is_for_all(got: Have, speaker: Certificate) -> bool:
-    """Claims that a question about *common* is one that everybody answers: its writer's first over a new connection.
+    """Claims that a question about *common* is one that everybody answers: its writer's first after it connected, or found somebody who did
+    not hear that one.
 
-    While any computer of the county is off that lacks something of it, the writer asks again each 5 s; whoever has it all said so when it
+    While any computer of the county is off that lacks something of it, the writer asks again and again; whoever has it all said so when it
     came, and says so again by itself (pump.quiet_s).
     """
     return is_first(got) and certificates.writes(speaker, got.ledger)
 
 
 def is_first(got: Have) -> bool:
-    """Over a new connection. Programs before the third generation don't tell: there each question may be."""
+    """Claims that the speaker was not heard for a while, and knows it. Programs before the third generation don't tell: there each question
+    may be one."""
     return have.ANEW in got.speaks or generation_of(got.speaks) < ANEW_SINCE
 
 

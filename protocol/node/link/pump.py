@@ -16,6 +16,7 @@
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -69,10 +70,11 @@ class PumpState(msgspec.Struct, frozen=True):
 
 def _whole(ledger: str, origin: str, after: int, handed: tuple[Head, list[Any]] | None) -> Batch | None:
     """One batch of all that was handed over; None when it does not go on from `after`, or is too much for one."""
-    if handed is None or not handed[1] or handed[0].seq != after:
+    if handed is None or handed[0].seq != after:
         return None
-    made = batches.cut(handed[1], ledger, origin, after, handed[0].hash)
-    return made if made is not None and made.last == handed[1][-1].seq else None
+    head, rows = handed
+    made = batches.cut(rows, ledger, origin, after, head.hash)
+    return made if made is not None and made.last == rows[-1].seq else None
 
 
 def quiet_s(speaker: Certificate, ledger: str) -> float:
@@ -121,6 +123,7 @@ class Pump:
         self._advanced, self._wrote = set[str](), set[str]()
         self._poke, self._due = asyncio.Event(), asyncio.Event()
         self._anew = False  # nobody was told yet that we connected anew
+        self._asked_all = self._rejoined = self._heard_beyond = -math.inf
         self._says: dict[str, bool] = {}  # ledger → with the question
         self._said: dict[str, float] = {}
         self._repeats: dict[str, _Repeat] = {}
@@ -145,13 +148,21 @@ class Pump:
         self._poke.set()
         self._fetching.poke()
 
-    def added(self, lanes: Mapping[tuple[str, str], tuple[Head, Sequence[Any]]]) -> None:
-        """What went into these lanes: (the head before, the rows). Does not block; `committed` comes after it."""
-        for (ledger, origin), (before, rows) in lanes.items():
-            if origin == self._ground.signer.origin:
-                head, earlier = self._handed.get(ledger, (before, []))
-                follows = (earlier[-1].seq if earlier else head.seq) == before.seq and len(earlier) + len(rows) <= HANDED_MAX
-                self._handed[ledger] = (head, [*earlier, *rows]) if follows else (before, [])
+    def added(self, lanes: Iterable[tuple[str, str]], rows: Mapping[tuple[str, str], tuple[Head, Sequence[Any]]]) -> None:
+        """These lanes have advanced; of some it is told by what: (the head before, the rows). Does not block; `committed` comes after it.
+
+        Where anything else happened in the ledger since, what was handed over is dropped and the journal read: it may have been erased.
+        """
+        own = {ledger: rows[ledger, origin] for ledger, origin in rows if origin == self._ground.signer.origin}
+        for ledger in {ledger for ledger, _ in lanes}:
+            earlier = self._handed.pop(ledger, None)
+            if ledger not in own:
+                continue
+            before, some = own[ledger]
+            if earlier is None:
+                self._handed[ledger] = (before, list(some))
+            elif earlier[1][-1].seq == before.seq and len(earlier[1]) + len(some) <= HANDED_MAX:
+                self._handed[ledger] = (earlier[0], [*earlier[1], *some])
 
     def say(self, ledger: str, want: bool = False) -> None:
         """A Have of this ledger goes out, at the latest after GATHER_S; of a program that does not lead, none."""
@@ -270,9 +281,13 @@ class Pump:
         for ledger in dict.fromkeys([place.COMMON, *self._ground.ledgers(), certificates.sealed_ledger(self._ground.certificate)]):
             self.say(ledger, want=True)
 
-    def rejoined(self) -> None:
-        """The link between our server and the one above carries again: as after a connection of our own, and if the first word is lost on the
-        way the next is not long in coming."""
+    def rejoined(self, again: bool = False) -> None:
+        """The link between our server and the one above carries again: as after a connection of our own. again: said a moment ago; of use
+        where nobody of another branch was heard since."""
+        now = asyncio.get_running_loop().time()
+        if again and self._heard_beyond > self._rejoined:
+            return
+        self._rejoined = now
         self._ground.back_all()
         for repeat in self._repeats.values():
             repeat.pause = REPEAT_S_MIN
@@ -283,7 +298,10 @@ class Pump:
             await self._poke.wait()
             self._poke.clear()
             advanced, wrote, self._advanced, self._wrote = sorted(self._advanced), sorted(self._wrote), set(), set()
-            unsaid = [ledger for ledger in wrote if not await self._publish(ledger)]  # somebody waits for it: first of all
+            handed, self._handed = self._handed, {}
+            unsaid = [
+                ledger for ledger in wrote if not await self._publish(ledger, handed.pop(ledger, None))
+            ]  # somebody waits: first of all
             await self._ground.refresh(advanced)
             if place.COMMON in advanced:
                 await self._ground.load_nodes()
@@ -296,12 +314,11 @@ class Pump:
                 repeat.pause = REPEAT_S_MIN
                 self.say(ledger)
 
-    @observe.each("publish", lambda _, ledger: {"ledger": ledger})
-    async def _publish(self, ledger: str) -> bool:
+    @observe.each("publish", lambda _, ledger, __: {"ledger": ledger})
+    async def _publish(self, ledger: str, handed: tuple[Head, list[Any]] | None) -> bool:
         """Our own lane from where it last went out. False: it did not, and is left to the pulls of the others; so is a long backlog."""
         ground, origin = self._ground, self._ground.signer.origin
         began = after = self._published.get(ledger, 0)
-        handed = self._handed.pop(ledger, None)
         if not ground.link.is_connected or not ground.leads():
             return False
         speaks = ground.peers.speaks(ledger, ground.speaks)
@@ -350,7 +367,7 @@ class Pump:
         wire = have.sign(said, ground.signer.key)
         self._hearing.own_words.append(wire)
         killpoints.reach("link.have")
-        if await ground.link.publish(subjects.have(ledger, ground.certificate.node), wire) and ledger == place.COMMON:
+        if await ground.link.publish(subjects.have(ledger, ground.certificate.node), wire) and have.ANEW in speaks:
             self._anew = False
         if lanes:
             ground.keep_own(ledger, wire)
@@ -390,12 +407,26 @@ class Pump:
     def _came(self, node: str, ledger: str) -> None:
         """A peer was heard of: what it lacks is said at once, for it may have been away."""
         known, now = self._ground.peers.get(node), asyncio.get_running_loop().time()
+        was_away = now - self._alive.get(node, 0.0) > AWAY_S
+        if known and known.certificate.branch != self._ground.certificate.branch:
+            self._heard_beyond = now
         if ledger != place.COMMON:  # who shares no other ledger with us has no file for us
-            if now - self._alive.get(node, 0.0) > AWAY_S:
+            if was_away:
                 self._fetching.again()  # it may have the files that nobody gave
             self._alive[node] = now
         if known is None or now - self._told.get(node, 0.0) < TOLD_S_MIN:
             return
         self._told[node] = now
         for ledger in self._ground.peers.lacking(known, self._ground.heads):
-            self.say(ledger, want=True)
+            if was_away and ledger in self._repeats:
+                self._repeats[ledger].pause = REPEAT_S_MIN
+            if ledger == place.COMMON and ledger not in known.lanes:
+                self._ask_all(now)
+            else:
+                self.say(ledger, want=True)
+
+    def _ask_all(self, now: float) -> None:
+        """Somebody has not said what it has of *common* since we started: behind a leaf our first question was not heard."""
+        if now - self._asked_all >= QUIET_S:
+            self._asked_all, self._anew = now, True
+            self.say(place.COMMON, want=True)
