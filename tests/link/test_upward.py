@@ -6,7 +6,7 @@ from deploy.nats.servers import Server
 from deploy.nats.upward import STANDS_MS, Upward
 from protocol.node.link import pump
 from protocol.place import COMMON
-from tests.link.kit import ALL, HUB, T1, soon
+from tests.link.kit import ALL, HUB, N1, T1, soon
 from tests.link.proxy import Proxy
 
 MADE = "[7] 2026/11/29 10:23:58.569947 [INF] 127.0.0.1:28436 - lid:{} - Leafnode connection created for account: A\n"
@@ -92,4 +92,26 @@ async def test_what_waited_for_a_cut_township_goes_up_when_its_leaf_has_joined_a
     await soon(lambda: t1.has(hub, t1.ledger))
     assert turns == [True, False, True]
     assert town.server.state().carries is None, "it dials nobody"
+    await wire.stop()
+
+
+async def test_who_did_not_hear_the_county_s_first_question_behind_a_cut_leaf_is_asked_again(town, monkeypatch):
+    """The county's program started anew and knows what nobody has said to it; the village behind the leaf never noticed."""
+    monkeypatch.setattr(pump, "QUIET_S", 0.5)
+    await town.leaf.stop()
+    wire = await Proxy(town.county_listen.leaf_port, seed=8).start()
+    town.leaf = Server(town.leaf.folder, "leaf", town.leaf_listen, town.authority.trust(), f"tls://127.0.0.1:{wire.port}")
+    await town.leaf.start()
+    hub, v1 = town.node(HUB).start(), town.node(N1, town.branch).start()
+    hub.enrolled(*ALL)
+    v1.write()
+    await soon(lambda: v1.has(hub, COMMON) and hub.has(v1) and hub.pump.said(N1, COMMON))
+    await hub.stop()
+    wire.cut()
+    hub.start()
+    await soon(lambda: hub.pump._says == {} and hub.pump._ground.link.is_connected and not hub.pump._anew)
+    assert hub.pump.said(N1, COMMON) is None, "it heard the first question"
+    wire.heal()
+    await soon(lambda: hub.pump.said(N1, COMMON))
+    assert not any(COMMON in peer.lacks for peer in hub.pump.peers() if peer.node == N1)
     await wire.stop()
