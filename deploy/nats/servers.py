@@ -25,6 +25,7 @@ import socket
 import sys
 import time
 from asyncio.subprocess import DEVNULL, Process
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,10 +43,13 @@ CALM_S = 30.0  # a child that lived so long is restarted without waiting
 PING_S = 5  # the default of 2 minutes, unanswered twice, is how long a half-open leaf would go unseen
 PAYLOAD_BYTES_MAX = 1_048_576
 PENDING_BYTES_MAX = 16_777_216  # a client that does not read is cut instead of filling memory
+DRAWN_MAX = 100
 LEAF_RECONNECT_MS = 200
 AGAIN_S = (1.0, 4.0)  # after a leaf joined: what was said at once is lost where the server above had not yet said what it wants to hear
 LOG_BYTES_MAX, LOGS_MAX = 4_194_304, 2  # through a wire that takes connections and drops them a leaf writes 2 kB a second, for weeks
 PORTS = tuple(int(port) for port in os.environ.get("FREE_PORTS", "20000-32000").split("-"))  # low-high: several draw at once on a machine
+
+_drawn = deque[int](maxlen=DRAWN_MAX)
 
 
 class Listen(msgspec.Struct, frozen=True):
@@ -296,10 +300,12 @@ def _end_leftover(pid_file: Path, configuration_file: Path) -> None:
 
 def free_ports(count: int) -> list[int]:
     """Ports of loopback that nobody listens on now, below those that the system gives to outgoing connections: until the program that they
-    are for has them, only another caller who draws the same could take one."""
-    ports: set[int] = set()
+    are for has them, only another program that draws the same could take one. This one draws none of its last again."""
+    ports: list[int] = []
     while len(ports) < count:
         port = random.SystemRandom().randrange(*PORTS)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            ports.add(port)
-    return list(ports)
+            if port not in _drawn:
+                ports.append(port)
+                _drawn.append(port)
+    return ports

@@ -396,3 +396,10 @@ def test_allows_knows_wildcards():
     assert allows(["b.>"], "b.x.y")
     assert not allows(["a.*.c", "b.>"], "a.x.y.c")
     assert not allows(["b.>"], "b")
+
+
+def test_a_port_is_not_drawn_again_before_the_program_that_it_is_for_can_have_it(monkeypatch):
+    low = servers.free_ports(1)[0]
+    monkeypatch.setattr(servers, "PORTS", (low, low + 60))
+    drawn = [servers.free_ports(1)[0] for _ in range(20)]
+    assert len({low, *drawn}) == 21
