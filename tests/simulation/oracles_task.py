@@ -97,7 +97,10 @@ def at_end(world: "World") -> list[str]:
                 known.add(mark)
                 broken += [f"{what} (at {site.name})" for what in _judged(task, good, ends, anew, world.counts)]
         if site is county:
-            broken += [*_requests([task for task, _ in found], world.counts), *_timeless(site, [task.row for task, _ in found])]
+            broken += [
+                *_requests([task for task, _ in found], bool(_has_lost(world)), world.counts),
+                *_timeless(site, [task.row for task, _ in found]),
+            ]
     return broken[:BROKEN_MAX]
 
 
@@ -310,7 +313,10 @@ def _timeless(site: Site, rows: list[Row]) -> Iterator[str]:
 # ── requests ──
 
 
-def _requests(tasks: list[Seen], counts: Counter[str]) -> Iterator[str]:
+def _requests(tasks: list[Seen], has_lost: bool, counts: Counter[str]) -> Iterator[str]:
+    """has_lost: a disk went or is an old one. Of a unit's ledger there is one, so its task may be gone with it; it is made anew unless whoever
+    asked was answered before.
+    """
     rows = {task.row.subject: task.row for task in tasks}
     made: dict[str, set[str]] = {}
     for task in tasks:
@@ -327,7 +333,7 @@ def _requests(tasks: list[Seen], counts: Counter[str]) -> Iterator[str]:
         elif there:
             counts["request: linked"] += 1
             yield from _linked(asking, there[0], counts)
-        elif asking.status != "recalled":
+        elif asking.status != "recalled" and not (has_lost and asking.answered):
             yield f"(request) {asking.link} was asked for {asking.subject}, which is {asking.status}, and has no task for it"
 
 
