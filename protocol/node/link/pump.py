@@ -298,10 +298,7 @@ class Pump:
             await self._poke.wait()
             self._poke.clear()
             advanced, wrote, self._advanced, self._wrote = sorted(self._advanced), sorted(self._wrote), set(), set()
-            handed, self._handed = self._handed, {}
-            unsaid = [
-                ledger for ledger in wrote if not await self._publish(ledger, handed.pop(ledger, None))
-            ]  # somebody waits: first of all
+            unsaid = [ledger for ledger in wrote if not await self._publish(ledger)]  # somebody waits for it: first of all
             await self._ground.refresh(advanced)
             if place.COMMON in advanced:
                 await self._ground.load_nodes()
@@ -314,11 +311,12 @@ class Pump:
                 repeat.pause = REPEAT_S_MIN
                 self.say(ledger)
 
-    @observe.each("publish", lambda _, ledger, __: {"ledger": ledger})
-    async def _publish(self, ledger: str, handed: tuple[Head, list[Any]] | None) -> bool:
+    @observe.each("publish", lambda _, ledger: {"ledger": ledger})
+    async def _publish(self, ledger: str) -> bool:
         """Our own lane from where it last went out. False: it did not, and is left to the pulls of the others; so is a long backlog."""
         ground, origin = self._ground, self._ground.signer.origin
         began = after = self._published.get(ledger, 0)
+        handed = self._handed.pop(ledger, None)  # just now, not with those before it: meanwhile something may have been erased
         if not ground.link.is_connected or not ground.leads():
             return False
         speaks = ground.peers.speaks(ledger, ground.speaks)
