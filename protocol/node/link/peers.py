@@ -246,14 +246,14 @@ class Peers:
         """ours: another map whenever something of it is another. Of one that was received nothing is compared until somebody says other words."""
         if self._received.get(ledger) is ours:
             return False
-        lacks = any(known.lacks(ledger, ours) for known in self.expected(ledger))
+        lacks = any(self.lackers(ledger, ours))
         if not lacks:
             self._received[ledger] = ours
         return lacks
 
-    def lackers(self, ledger: str, ours: Mapping[str, Head]) -> list[str]:
+    def lackers(self, ledger: str, ours: Mapping[str, Head]) -> Iterator[str]:
         """Who should have all of it and does not."""
-        return [known.certificate.node for known in self.expected(ledger) if known.lacks(ledger, ours)]
+        return (known.certificate.node for known in self.expected(ledger) if known.lacks(ledger, ours))
 
     def offset_ms(self) -> int | None:
         """How far our clock is ahead of the node above: of those that cover all we cover, the one heard last."""
