@@ -26,6 +26,7 @@ from protocol import enrolment as joining
 from protocol import entry, place
 from protocol.certificate import Certificate
 from protocol.enrolment import Answer, Ask, Code, Leaf
+from protocol.node.journal.rows import is_postgres
 from protocol.node.link.answers import piece
 from protocol.node.losses import claimed
 from protocol.node.widening import TOKENS_TABLE
@@ -161,7 +162,10 @@ class Enrolment:
         hash_ = joining.name_of(body)
         await self._desk.ready()
         async with self._journal.writing() as w:
-            row = (await w.connection.execute(_FIND, {"h": hash_, "kind": KIND})).first()
+            alone = (
+                " for update" if is_postgres(w.connection) else ""
+            )  # of two who bring the code at once one has used it when the other reads
+            row = (await w.connection.execute(text(_FIND + alone), {"h": hash_, "kind": KIND})).first()
             if row is None or row.until_ms < self._clock():
                 raise Refused("code_unknown_late_or_used")
             invited = msgspec.msgpack.decode(row.content, type=Invitation)
@@ -356,5 +360,5 @@ _INVITE = text(
 )
 _FORGET = text("delete from invitation where kind = :kind and until_ms < :now")  # the codes lie in them
 _USED_UP = text("delete from invitation where kind = :kind and used_by = :by")  # another program's shelf may not know yet who was put out
-_FIND = text("select content, until_ms, used_by from invitation where code_hash = :h and kind = :kind")
+_FIND = "select content, until_ms, used_by from invitation where code_hash = :h and kind = :kind"
 _USE = text("update invitation set used_ms = :now, used_by = :by, content = :c where code_hash = :h and used_by = ''")

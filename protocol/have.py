@@ -21,6 +21,7 @@ from nacl.signing import SigningKey, VerifyKey
 
 from protocol.batch import SPEAKS_MAX
 from protocol.entry import UNREADABLE
+from protocol.lane import is_origin
 from protocol.problem import Refused
 
 SIGNATURE_BYTES = 64
@@ -114,6 +115,9 @@ def read(wire: bytes) -> Have:
         got = _decoder.decode(wire[SIGNATURE_BYTES:])
     except UNREADABLE as error:
         raise Refused("batch_malformed", why=str(error)) from error
+    strange = next((origin for origin in (*got.lanes, *got.forks) if not is_origin(origin)), None)
+    if strange is not None:
+        raise Refused("batch_malformed", why=f"origin {strange[:80]!r}")  # it would stand in tables, of which some take no such text
     speaks = got.speaks[:SPEAKS_MAX]
     said = (got.node, got.ledger, got.lanes, got.clock_ms, got.version[:40], got.want, speaks, got.forks, _room(got.room))
     return Have(*said, wire[:SIGNATURE_BYTES])

@@ -187,7 +187,10 @@ class Admission:
         *_, theirs = lane.hashes(batch)
         ours = head.hash
         if batch.last < head.seq:
-            found = await self._journal.entry(batch.ledger, batch.origin, batch.last)
+            key = (batch.ledger, batch.origin)
+            found = await self._journal.entry(*key, batch.last)
+            if found is None and await self._look(key) != head:
+                raise _fork(key, batch.last)  # a shorter history took the lane's place: whoever called looks at it anew
             ours = found.hash if found else theirs
         if ours != theirs:
             raise _fork((batch.ledger, batch.origin), batch.last)

@@ -99,6 +99,8 @@ class People:
     async def sign_in(self, name: str, password: str, now_ms: int, address: str = "") -> str:
         """A new session's token. Raises Refused sign_in_wrong, sign_in_throttled."""
         name = name.strip()
+        if not name.isprintable() or len(name) > PASSWORD_CHARS_MAX:
+            name = ""  # nobody's; not a word of it is kept
         self._nobody = self._nobody or await self._hashed(self._chance(16).hex())
         await self._count_try(name, address, now_ms)
         async with self._journal.read() as c:
@@ -257,16 +259,18 @@ class People:
     # ── the rest is private ──
 
     async def _count_try(self, name: str, address: str, now_ms: int) -> None:
-        """Counts first, so that many guesses at once gain nothing. A right password wipes the account's count."""
-        limits = [(_account_key(name), ACCOUNT_TRIES_MAX)] + ([(_address_key(address), ADDRESS_TRIES_MAX)] if address else [])
-        wait_ms = 0
+        """Counts first, so that many guesses at once gain nothing. A right password wipes the account's count. Who guesses names leaves as many
+        rows as an address may have tries, and none is kept for longer than it counts."""
+        limits = ([(_address_key(address), ADDRESS_TRIES_MAX)] if address else []) + [(_account_key(name), ACCOUNT_TRIES_MAX)]
+        wait_ms, start_ms = 0, now_ms - THROTTLE_MS
         async with self._journal.writing() as w:
+            await w.connection.execute(text("delete from throttle where since_ms < :start_ms"), {"start_ms": start_ms})
             for key, tries_max in limits:
-                row = {"name": key, "now_ms": now_ms, "start_ms": now_ms - THROTTLE_MS}
-                await w.connection.execute(_COUNT_TRY, row)
+                await w.connection.execute(_COUNT_TRY, {"name": key, "now_ms": now_ms, "start_ms": start_ms})
                 got = await _one(w.connection, "select failures, since_ms from throttle where name = :name", name=key)
                 if got and got.failures > tries_max:
-                    wait_ms = max(wait_ms, got.since_ms + THROTTLE_MS - now_ms)
+                    wait_ms = got.since_ms + THROTTLE_MS - now_ms
+                    break  # an address that is shut out says nothing of accounts any more
         if wait_ms:
             raise Refused("sign_in_throttled", minutes=-(-wait_ms // 60_000))
 

@@ -69,7 +69,7 @@ async def standings(
     """serves: node → paths of its certificate · version: our own. Worst first, then by name; revoked nodes last."""
     known = list(peers)
     async with journal.read() as c:
-        since = await _since(c, {lane for peer in known for lane in peer.owed_from})
+        since = await received(c, {lane for peer in known for lane in peer.owed_from})
         rows = await named(c, _REFUSED, {"after": now_ms - DAY_MS, "forked": FORKED, "sealed": SEALED_LIKE})
     refused: dict[str, list[Any]] = {}
     for row in rows:
@@ -136,7 +136,7 @@ def span(ms: int) -> str:
     return ""
 
 
-async def _since(c: AsyncConnection, lanes: set[Lane]) -> dict[Lane, int]:
+async def received(c: AsyncConnection, lanes: set[Lane]) -> dict[Lane, int]:
     """(ledger, origin, seq) → when that entry came to be here, ms."""
     some = sorted(lanes)[:LANES_MAX]
     if not some:

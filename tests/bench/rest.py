@@ -28,7 +28,7 @@ REST_S = 3.0
 PAGES = (
     "/desk", "/today", "/inbox", "/cases", "/cases?view=open", "/cases?view=overdue", "/cases?view=follow_up", "/cases?view=held", "/cases?page=40",
     "/cases?text=张福根", "/cases?text=围墙", "/cases?status=closed", "/cases?type=02", f"/cases?place={NEIGHBOUR}", "/cases/CASE", "/tasks",
-    "/cases/new", "/link", "/statistics", "/statistics?period=year", "/calendar", "/reviews",
+    "/cases/new", "/link", f"/link/ledger?of={VILLAGE}", "/link/machine?of=NODE", "/statistics", "/statistics?period=year", "/calendar", "/reviews",
 )  # fmt: skip
 BOTH = (  # what both programs have and seldom is open: who can go, a task, what is asked before a step, what lies beside the work
     "/cases/CASE/dispatch", "/cases/CASE/parties", "/cases/CASE/ask", "/cases/CASE/transfer", "/cases/CASE/seal", "/tasks/TASK",
@@ -38,7 +38,7 @@ BOTH = (  # what both programs have and seldom is open: who can go, a task, what
 HUB_PAGES = (
     "/board", "/board?figure=held", "/board?figure=overdue", f"/board?place={TOWNSHIP}", "/board?page=40", "/map", f"/map?place={TOWNSHIP}", "/today",
     "/tasks", "/cases", "/cases?view=incoming", "/cases/CASE", "/statistics", "/statistics?period=year", "/calendar", "/reviews", "/nodes", "/link",
-    "/cases/new", "/quarantine", "/tasks?show=all", "/cases/CASE/erase",
+    f"/link/ledger?of={VILLAGE}", "/link/machine?of=NODE", "/cases/new", "/quarantine", "/tasks?show=all", "/cases/CASE/erase",
 )  # fmt: skip
 LEFT = "leads to a form, or shows the words of one that is offered no more"
 UNMEASURED = {  # node → route → why
@@ -166,14 +166,16 @@ async def ask_as(demo: Demo, who: Person, rounds: int) -> dict[str, list[float]]
 
 
 async def filled(page: Page, paths: Iterable[str]) -> dict[str, str]:
-    """path → what to ask for: CASE is the newest case, TASK one that goes on, CADRE who has it, TODAY a date."""
+    """path → what to ask for: CASE is the newest case, TASK one that goes on, CADRE who has it, TODAY a date, NODE another machine."""
     words = {"TODAY": local_date(int(time.time() * 1000)).isoformat()}
     if any("CASE" in path for path in paths):
         words["CASE"] = (await page.get("/cases"))["rows"][0]["subject"]
     if any("TASK" in path or "CADRE" in path for path in paths):
         task = await _goes_on(page) or await _send(page)
         words |= {"TASK": task["subject"], "CADRE": task["cadre"]}
-    return {path: re.sub("CASE|TASK|CADRE|TODAY", lambda found: words[found[0]], path) for path in paths}
+    if any("NODE" in path for path in paths):
+        words["NODE"] = (await page.get("/link"))["peers"][0]["node"]
+    return {path: re.sub("CASE|TASK|CADRE|TODAY|NODE", lambda found: words[found[0]], path) for path in paths}
 
 
 async def _goes_on(page: Page) -> Any:

@@ -67,6 +67,12 @@ class StandIn:
     def peers(self) -> list[Any]:
         return []
 
+    def debts(self, node: str) -> list[Any]:
+        return []
+
+    def owed(self, ledger: str) -> dict[str, Any] | None:
+        return {}
+
     def want_blob(self, address: str) -> None:
         self.wanted.append(address)
 

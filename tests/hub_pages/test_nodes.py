@@ -65,6 +65,12 @@ class Pump:
     def peers(self):
         return self.known.shown(self.heads)
 
+    def debts(self, node: str):
+        return self.known.debts(node, self.heads)
+
+    def owed(self, ledger: str):
+        return self.known.owed(ledger, self.heads.get(ledger, {})) if self.known.counts(ledger) else None
+
     def state(self) -> PumpState:
         return PumpState(LinkState(True, "127.0.0.1:4222", False, 0, (), ""), {VILLAGE: 7}, (), 0, {}, behind_since={VILLAGE: SINCE_MS})
 

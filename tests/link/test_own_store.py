@@ -64,6 +64,30 @@ async def test_receipts_outlast_each_fault_of_the_store_and_are_written_when_it_
     assert store.counts == {"frame_broken": 2}
 
 
+async def test_what_the_store_can_t_take_holds_up_nothing_else(monkeypatch):
+    """As a PostgreSQL takes no text with a NUL: everybody's receipts went in one transaction with it, again and again."""
+    monkeypatch.setattr(grounds, "AGAIN_S", 0.01)
+    store, lanes = Store(), {origin(N1): (7, bytes(32))}
+    ground, set_haves = ground_on(store), store.set_haves
+
+    async def picky(haves: dict) -> None:
+        if any("\0" in ledger for _, ledger in haves):
+            raise ValueError("invalid byte sequence")
+        await set_haves(haves)
+
+    monkeypatch.setattr(store, "set_haves", picky)
+    for node, ledger in ((HUB, V1), (N1, f"{V1}\0"), (N1, V1)):
+        ground.keep_have(node, ledger, lanes, b"signed", True)
+    ground.quarantine(HUB, V1, "", Refused("frame_broken"))
+    keeping = asyncio.create_task(ground.for_ever("keep", ground.keep))
+    async with asyncio.timeout(10):
+        while not store.counts:
+            await asyncio.sleep(0.01)
+    assert set(store.haves) == {(HUB, V1), (N1, V1)}
+    assert ground.faults["keep"] == 1, "and it is not tried for ever"
+    keeping.cancel()
+
+
 async def test_haves_that_say_nothing_new_are_written_together_and_a_receipt_at_once(monkeypatch):
     monkeypatch.setattr(grounds, "WITNESSES_S", 3_600.0)
     ground, lanes = ground_on(store := Store()), {origin(N1): (7, bytes(32))}

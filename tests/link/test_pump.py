@@ -15,6 +15,7 @@ from protocol.have import Have
 from protocol.node.blobs import Blobs
 from protocol.node.link import subjects
 from protocol.place import COMMON
+from protocol.problem import Refused
 from tests.link.kit import ALL, COUNTY, HALL, HUB, N1, N2, N9, T1, TOWN, V1, V2, Raw, Town, now_ms, origin, signing_key, soon
 from tests.link.proxy import Proxy
 
@@ -26,15 +27,11 @@ def peer(node, of: str):
 async def test_live_then_have_then_receipt(county):
     hub, t1, v1, v2 = county
     v1.write()
-    took = await soon(lambda: hub.has(v1) and t1.has(v1))
-    shown = await soon(lambda: v1.receipt(HUB, V1, origin(N1)) == v1.receipt(T1, V1, origin(N1)) == 2)
-    print(f"\nfirst entry at township and county after {took * 1000:.0f} ms, receipts {shown * 1000:.0f} ms later")
-    times = []
+    await soon(lambda: hub.has(v1) and t1.has(v1))
+    await soon(lambda: v1.receipt(HUB, V1, origin(N1)) == v1.receipt(T1, V1, origin(N1)) == 2)
     for n in range(20):
         v1.write()
-        times.append(await soon(lambda n=n: v1.receipt(HUB, V1, origin(N1)) == 3 + n))
-    print(f"commit → receipt of the county through the leaf: p50 {sorted(times)[10] * 1000:.0f} ms")
-    assert sorted(times)[10] < 0.2
+        await soon(lambda n=n: v1.receipt(HUB, V1, origin(N1)) == 3 + n)
     assert not any(key[0] == V1 for key in v2.memory.lanes)  # a neighbour hears nothing
     lanes, _, wire = v1.memory.haves[HUB, V1]
     assert have.is_signed(wire, town_key(hub))  # what is kept is the county's signed word
@@ -72,6 +69,24 @@ async def test_what_commits_meanwhile_goes_together_and_no_have_comes_before_its
     assert max(count for _, count, _ in hub.admits.admitted) >= 2
     said = v1.receipt(HUB, V1, origin(N1))
     assert said <= hub.memory.head(V1, origin(N1)).seq
+
+
+async def test_what_could_not_be_read_is_said_when_it_can(county, monkeypatch):
+    _, _, v1, _ = county
+    v1.write()
+    await soon(lambda: v1.receipt(HUB, V1, origin(N1)) == v1.receipt(T1, V1, origin(N1)) == 2)
+    read, failed = v1.pump._publish, []
+
+    async def fails_once(ledger: str):
+        if not failed:
+            failed.append(ledger)
+            raise Refused("store_busy")
+        return await read(ledger)
+
+    monkeypatch.setattr(v1.pump, "_publish", fails_once)
+    v1.write()
+    await soon(lambda: v1.receipt(HUB, V1, origin(N1)) == v1.receipt(T1, V1, origin(N1)) == 3)
+    assert failed == [V1]
 
 
 async def test_what_is_saved_comes_once_though_its_have_overtakes_the_disk(county, monkeypatch):
@@ -112,8 +127,7 @@ async def test_a_gap_is_pulled_from_whoever_has_the_lane(town, county):
     for count in (490, 450, 210):  # more than a batch: written while the link was down
         v1.write(count=count)
     v1.start()
-    took = await soon(lambda: hub.has(v1) and t1.has(v1))
-    print(f"\n1,151 entries of a village that was away: there after {took:.2f} s")
+    await soon(lambda: hub.has(v1) and t1.has(v1))
     await v1.stop()  # the origin is off: a new node gets the lane all the same
     await t1.stop()
     t1again = town.node(T1, town.branch)
@@ -132,13 +146,12 @@ async def test_a_new_node_gets_everything_it_covers_and_is_usable_meanwhile(town
     await soon(lambda: hub.has(v1))
     t1 = town.node(T1, town.branch, town.county).start()
     t1.write()
-    took = await soon(lambda: t1.has(hub, V2) and t1.has(hub, TOWN) and t1.has(v1) and hub.has(t1))
-    print(f"\nnew township node: 2,300 entries of three ledgers after {took:.2f} s")
+    await soon(lambda: t1.has(hub, V2) and t1.has(hub, TOWN) and t1.has(v1) and hub.has(t1))
     await soon(lambda: not peer(hub, T1).lacks)
 
 
 @pytest.mark.parametrize(("seed", "ways"), [(7, ("cut", "torn", "half open")), (8, ("cut", "torn", "torn"))])
-async def test_cut_and_healed_both_sides_have_all_within_seconds(town, seed, ways):
+async def test_cut_and_healed_both_sides_have_all(town, seed, ways):
     """The village's wire is cut, torn inside a message and left half open; both sides go on writing."""
     print(f"\nseed {seed}")
     proxy = await Proxy(town.county_listen.port, seed).start()
@@ -154,10 +167,8 @@ async def test_cut_and_healed_both_sides_have_all_within_seconds(town, seed, way
             await asyncio.sleep(0.02)
         await asyncio.sleep(0.3)
         proxy.heal()
-        took = await soon(lambda: hub.has(v1) and v1.has(hub, V1))
-        both = await soon(lambda: v1.receipt(HUB, V1, origin(N1)) == v1.memory.head(V1, origin(N1)).seq)
-        print(f"{way}: all there {took:.2f} s after the heal, receipts {both:.2f} s later")
-        assert took < (1.5 if way == "cut" else 8)  # half open is noticed after three pings of 2 s
+        await soon(lambda: hub.has(v1) and v1.has(hub, V1))
+        await soon(lambda: v1.receipt(HUB, V1, origin(N1)) == v1.memory.head(V1, origin(N1)).seq)
     await proxy.stop()
 
 
@@ -172,9 +183,7 @@ async def test_the_county_is_away_the_township_goes_on_and_then_all_is_equal(cou
     assert not hub.has(v1)
     await asyncio.sleep(1)
     await town.server.start()
-    took = await soon(lambda: hub.has(v1) and hub.has(v2) and hub.has(t1, V1) and v1.has(hub, V1))
-    print(f"\ncounty back: all ledgers equal after {took:.2f} s")
-    assert took < 7
+    await soon(lambda: hub.has(v1) and hub.has(v2) and hub.has(t1, V1) and v1.has(hub, V1))
     digests = {
         node.name: have.digest(have.lanes_of({o: h for (_, o), h in (await node.memory.heads(V1)).items()})) for node in (hub, t1, v1)
     }
@@ -435,18 +444,8 @@ async def test_files_follow_the_text_by_pieces_and_resume(county, tmp_path):
         node.blobs = Blobs(tmp_path / f"blobs {node.name}", b"s" * 32)
     blob = await v1.blobs.put(plain, "现场.jpg", "image/jpeg")
     size = v1.blobs.progress(blob.address).total
-    row = {
-        "address": blob.address,
-        "size": size,
-        "have": size,
-        "source": "",
-        "what": "photo",
-        "ledger": V1,
-        "subject": "a" * 32,
-        "added_ms": 1,
-        "stage": 3,
-        "elsewhere": "",
-    }
+    row = {"address": blob.address, "size": size, "have": size, "source": "", "what": "photo", "ledger": V1, "subject": "a" * 32}
+    row |= {"added_ms": 1, "stage": 3, "elsewhere": ""}
     v1.memory.files[blob.address] = row
     first = await v1.blobs.chunk(blob.address, 0)
     await hub.blobs.write_chunk(blob.address, first)  # it was stopped once in the middle
@@ -457,8 +456,7 @@ async def test_files_follow_the_text_by_pieces_and_resume(county, tmp_path):
     for node in (hub, t1, v2):
         node.memory.files[blob.address] = dict(row, have=0, source=N1, stage=1)
         node.pump.committed([(V1, origin(N1))])
-    took = await soon(lambda: hub.blobs.has(blob.address) and t1.blobs.has(blob.address))
-    print(f"\n1.5 MB at township and county after {took:.2f} s")
+    await soon(lambda: hub.blobs.has(blob.address) and t1.blobs.has(blob.address))
     await soon(lambda: hub.memory.files[blob.address]["have"] == size)
     assert await hub.blobs.get(blob) == plain
     await asyncio.sleep(0.5)

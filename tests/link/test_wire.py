@@ -470,3 +470,17 @@ def test_a_digest_says_what_is_held_and_not_in_which_order(lanes):
     for origin, (seq, hash_) in lanes.items():
         assert have.digest(lanes) != have.digest(lanes | {origin: (seq + 1, hash_)})
     assert have.lanes_of({o: LaneHead(seq, h) for o, (seq, h) in lanes.items()} | {"empty:1": LaneHead()}) == lanes
+
+
+@pytest.mark.parametrize(
+    "origin", ["", "a\0b", "x" * 5_000, "naaaaaaaa", "naaaaaaaa:0", "naaaaaaaa:01", "naaaaaaaa:1:2", "naaaaaaaa:99999999", "甲:1"]
+)
+@pytest.mark.parametrize("part", ["lanes", "forks"])
+def test_a_have_of_what_can_be_no_lane_is_refused_before_it_stands_anywhere(origin: str, part: str):
+    end = (3, bytes(32))
+    lanes, forks = ({origin: end}, {}) if part == "lanes" else ({}, {origin: (end,)})
+    said = Have("naaaaaaaa", "330523", lanes, 1, forks=forks)
+    with pytest.raises(Refused, match="batch_malformed"):
+        have.read(have.sign(said, SigningKey(bytes(32))))
+    good = Have("naaaaaaaa", "330523", {"naaaaaaaa:1": end}, 1, forks={"naaaaaaaa:2": (end,)})
+    assert have.read(have.sign(good, SigningKey(bytes(32)))).lanes == good.lanes

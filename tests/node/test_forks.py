@@ -169,6 +169,26 @@ async def test_after_the_decision_one_history_is_the_lane_at_every_node(county: 
     assert texts == [1, 0]
 
 
+async def test_when_the_shorter_history_became_the_lane_what_goes_on_from_it_is_new(county: County):
+    """What was taken in says up to where the lane is proven: that was of the other history."""
+    village, clone, town, root = await forked_apart(county)  # at the township the clone's, up to 4; the county has the village's, up to 3
+    await clone.say(dispute())
+    await carry(clone, town)
+    await bring(village, town)
+    await revoked(root, village)
+    await carry_common(root, town)
+    assert len(await town.forks.settle()) == 1
+    origin = village.signer.origin
+    assert (await town.journal.heads(VILLAGE))[VILLAGE, origin].seq == 3
+    await village.say(dispute(account="停用以前写的，后来才送到。"))
+    later = await batch_of(village, VILLAGE, origin, after=3)
+    assert later.last <= 4
+    assert await town.admission.admit(later, root.signer.node) == 1
+    assert await town.journal.lanes(VILLAGE) == await village.journal.lanes(VILLAGE)
+    assert await town.admission.admit(later, root.signer.node) == 0
+    assert await rebuild(town.journal)
+
+
 async def test_behind_the_last_good_entry_every_node_takes_the_longest_history(county: County):
     """The county knew of neither when it put the origin out, so its word names the entry before both."""
     village, clone, town, root = await forked_apart(county)

@@ -149,3 +149,21 @@ async def test_a_phone_may_stay_out_of_reach_for_days(village: Node):
     token = await village.people.sign_in("pan", PASSWORD, village.clock())
     village.clock.pass_ms(5 * 86_400_000)
     assert await village.people.actor(token, village.clock())
+
+
+async def test_who_guesses_names_leaves_few_rows_and_none_for_long(village: Node, clerk: tuple[str, str]):
+    async def tries(name: str, address: str = "10.0.0.9") -> str:
+        with pytest.raises(Refused) as refused:
+            await village.people.sign_in(name, "guess-guess", village.clock(), address)
+        return refused.value.code
+
+    for name in ("x" * 1_000_000, "a\0b", "多\n行"):
+        assert await tries(name, "10.0.0.8") == "sign_in_wrong"
+    assert {row["name"] for row in await village.journal.rows("throttle")} == {"address 10.0.0.8", "account "}
+    codes = [await tries(f"nobody{n}") for n in range(people_module.ADDRESS_TRIES_MAX + 20)]
+    assert codes[-20:] == ["sign_in_throttled"] * 20
+    rows = [row["name"] for row in await village.journal.rows("throttle")]
+    assert sum(name.startswith("account nobody") for name in rows) == people_module.ADDRESS_TRIES_MAX
+    village.clock.pass_ms(THROTTLE_MS + 1)
+    await village.people.sign_in("zhang", PASSWORD, village.clock(), "10.0.0.9")
+    assert [row["name"] for row in await village.journal.rows("throttle")] == ["address 10.0.0.9"]

@@ -12,9 +12,11 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Page
 
+from protocol.calendar import DAY_MS
 from protocol.commands import ConfirmTask, SignAgreement, TellTask
 from tests.edge import rig as desks
 from tests.edge.served import served as edge_served
+from tests.hub_pages.test_nodes import Pump
 from tests.hub_pages.world import PASSWORD, Hub, world
 from tests.hub_pages.world import served as hub_served
 from tests.kit import browser
@@ -22,7 +24,7 @@ from tests.kit.axe import accessible
 from tests.kit.browser import DESK, PHONE
 from tests.kit.machine import needs_chromium
 from tests.kit.source import ROOT as ROOT_FOLDER
-from tests.node.desk_kit import ROOT, new_id
+from tests.node.desk_kit import ROOT, VILLAGE, new_id
 
 pytestmark = needs_chromium
 NO_PAGES: Final = {  # files, answers for programs, pieces of pages
@@ -35,6 +37,7 @@ NO_PAGES: Final = {  # files, answers for programs, pieces of pages
 SIGNED_OUT: Final = ("/sign-in", "/recover")
 ADMINS: Final = ("/people", "/quarantine")
 ELSEWHERE: Final = {"/stick": ROOT_FOLDER / "tests/edge/test_stick_browser.py"}  # needs nodes that have a link; who looks at it
+MACHINES: Final = ("/link", "/link/ledger", "/link/machine", "/nodes")  # looked at with machines that were heard of
 LEFT: Final = f"/cases/{'0' * 32}/AddNote "  # of a case out of sight
 DESKS: Final = ("/desk", "/inbox")  # what only a village's and a township's program have
 MORE: Final = (  # with nothing to be found, nothing to be done, nothing there
@@ -90,6 +93,14 @@ def busy(hub: Hub, run: Callable[[Any], Any]) -> dict[str, str]:
     return {"case": case, "task": tasks[0]}
 
 
+def machines(hub: Hub, run: Callable[[Any], Any]) -> list[str]:
+    """A village that lacks two entries of each lane; the pages that say so."""
+    hub.pages.pump, hub.pages.shelf = run(Pump(hub).load()), hub.root.shelf
+    hub.pages.pump.says(hub.town.signer.node, 1_000)
+    hub.pages.pump.says(hub.village.signer.node, DAY_MS, missing=2)
+    return ["/link", "/nodes", f"/link/ledger?of={VILLAGE}", f"/link/machine?of={hub.village.signer.node}"]
+
+
 def test_every_page_of_the_county_holds(open_page: Callable, tmp_path, monkeypatch):
     monkeypatch.setattr(browser, "EXPECTED", re.compile(browser.EXPECTED.pattern + "|status of 40[34]"))  # pages that say no
     with hub_served(tmp_path) as (url, hub, run):
@@ -100,7 +111,7 @@ def test_every_page_of_the_county_holds(open_page: Callable, tmp_path, monkeypat
         for path in SIGNED_OUT:
             seen(page, url + path)
         for account, some in (
-            ("operator", paths - {*SIGNED_OUT, *ADMINS, *ELSEWHERE, "/sealed"}),
+            ("operator", paths - {*SIGNED_OUT, *ADMINS, *ELSEWHERE, *MACHINES, "/sealed"}),
             ("admin", ADMINS),
             ("discipline", ("/sealed",)),
         ):
@@ -110,6 +121,8 @@ def test_every_page_of_the_county_holds(open_page: Callable, tmp_path, monkeypat
             if account == "operator":
                 for path in MORE:
                     seen(page, url + path, 404 if path in ("/nowhere", MORE[5]) else 200)
+                for path in machines(hub, run):
+                    seen(page, url + path)
             page.context.clear_cookies()
 
 

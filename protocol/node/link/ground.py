@@ -33,6 +33,8 @@ SAMPLE_BYTES_MAX = 65_536
 ONE_BY_ONE_MAX = 3  # ledgers; for more one question after all of them costs less
 KEEP_MAX = 10_000  # refusals and receipts waiting for a disk that is full
 
+Part = tuple[dict, dict, dict]  # Haves, own Haves, refusals: see `_write`
+
 
 class Ground:
     def __init__(
@@ -220,12 +222,12 @@ class Ground:
             self._haves, self._own, self._refusals = {}, {}, {}
             try:
                 await self._write(haves, own, refusals)
-            except Exception as error:  # disk full, busy, read-only, or a fault: nothing was written, nothing is forgotten
+            except Refused:  # disk full, busy, read-only: nothing was written, nothing is forgotten
                 self._put_back(haves, own, refusals)
-                if not isinstance(error, Refused):
-                    raise
                 await asyncio.sleep(AGAIN_S)
                 continue
+            except Exception:  # noqa: BLE001, a fault of ours, or of one of them
+                await self._write_apart(haves, own, refusals)
             self.wake.heard()
             await asyncio.sleep(KEEPS_S if haves else AGAIN_S)  # a flood of refused messages costs one write a second
 
@@ -243,6 +245,34 @@ class Ground:
     def lead(self) -> None:
         self._keep.set()
         self._fresh.set()
+
+    async def _write_apart(self, haves: dict, own: dict, refusals: dict) -> None:
+        """One of them is beyond what could be foreseen, and the others shall not wait for it: what fails alone, twice, while others go in is
+        given up. Raises what none of them gets past; then nothing is forgotten."""
+        parts = [({key: one}, {}, {}) for key, one in haves.items()] + [({}, {key: one}, {}) for key, one in own.items()]
+        parts += [({}, {}, {key: one}) for key, one in refusals.items()]
+        failed = await self._failing(parts)
+        none_went = len(failed) == len(parts)
+        if not none_went:
+            failed = await self._failing([part for part, _ in failed])
+        for part, error in failed:
+            if none_went or isinstance(error, Refused):
+                self._put_back(*part)
+            else:
+                self.faults["keep"] += 1
+                log.event("pump part failed", kind="keep", exception=error)
+        if none_went and failed:
+            raise failed[0][1]
+
+    async def _failing(self, parts: Iterable[Part]) -> list[tuple[Part, Exception]]:
+        """Writes each for itself; what did not go in, and why."""
+        failed = list[tuple[Part, Exception]]()
+        for part in parts:
+            try:
+                await self._write(*part)
+            except Exception as error:  # noqa: BLE001, whoever asked says it
+                failed.append((part, error))
+        return failed
 
     async def _write(self, haves: dict, own: dict, refusals: dict) -> None:
         async with self.journal.writing() as w:

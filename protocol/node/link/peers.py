@@ -49,6 +49,16 @@ class Peer(msgspec.Struct, frozen=True):
     reads: int = generations.GENERATION
 
 
+class Debt(msgspec.Struct, frozen=True):
+    """Between this node and another, of one ledger. owed: entries it has not said it holds, owed_from: the first of them in each lane ·
+    due: entries it has and we lack."""
+
+    ledger: str
+    owed: int
+    owed_from: tuple[Lane, ...]
+    due: int
+
+
 class Known:
     """Another node, as this one knows it."""
 
@@ -254,6 +264,24 @@ class Peers:
     def lackers(self, ledger: str, ours: Mapping[str, Head]) -> Iterator[str]:
         """Who should have all of it and does not."""
         return (known.certificate.node for known in self.expected(ledger) if known.lacks(ledger, ours))
+
+    def owed(self, ledger: str, ours: Mapping[str, Head]) -> dict[str, list[tuple[Lane, int]]]:
+        """Node → each lane of which it has not said that it holds the end: its first missing entry, and how many. Who has all is in it, with none."""
+        return {known.certificate.node: list(known.owed(ledger, ours)) for known in self.expected(ledger)}
+
+    def debts(self, node: str, heads: Heads) -> list[Debt]:
+        """Ledger by ledger, where anything is open. Sealed ones are in none."""
+        known, made = self._known.get(node), []
+        if known is None:
+            return []
+        lacks = set(self.lacking(known, heads))
+        leads = {ledger for ledger in known.lanes if known.leads(ledger, heads.get(ledger, {}))}
+        for ledger in sorted(lacks | leads):
+            if not place.is_sealed(ledger):
+                some = list(known.owed(ledger, heads[ledger])) if ledger in lacks else []
+                due = known.due(ledger, heads.get(ledger, {})) if ledger in leads else 0
+                made.append(Debt(ledger, sum(count for _, count in some), tuple(lane for lane, _ in some), due))
+        return made
 
     def offset_ms(self) -> int | None:
         """How far our clock is ahead of the node above: of those that cover all we cover, the one heard last."""

@@ -41,7 +41,7 @@ from protocol.node.link.fetching import Fetching, Wait
 from protocol.node.link.ground import Ground
 from protocol.node.link.hearing import Hearing
 from protocol.node.link.parts import Head
-from protocol.node.link.peers import Peer
+from protocol.node.link.peers import Debt, Lane, Peer
 from protocol.node.link.words import Words
 
 GATHER_S = 0.05  # a ledger's Have is said at once, but not again within this time: what commits meanwhile is in the next one
@@ -205,6 +205,15 @@ class Pump:
     def peers(self) -> list[Peer]:
         return self._ground.peers.shown(self._ground.heads)
 
+    def debts(self, node: str) -> list[Debt]:
+        """What is open between this node and another, ledger by ledger."""
+        return self._ground.peers.debts(node, self._ground.heads)
+
+    def owed(self, ledger: str) -> dict[str, list[tuple[Lane, int]]] | None:
+        """Node that should have this ledger → what it has not said it holds; None where another node keeps count of it."""
+        peers = self._ground.peers
+        return peers.owed(ledger, self._ground.heads.get(ledger, {})) if peers.counts(ledger) else None
+
     def said(self, node: str, ledger: str) -> Lanes | None:
         """What another node last said it has of a ledger; None: nothing since the start."""
         known = self._ground.peers.get(node)
@@ -297,19 +306,27 @@ class Pump:
         while True:
             await self._poke.wait()
             self._poke.clear()
-            advanced, wrote, self._advanced, self._wrote = sorted(self._advanced), sorted(self._wrote), set(), set()
-            unsaid = [ledger for ledger in wrote if not await self._publish(ledger)]  # somebody waits for it: first of all
-            await self._ground.refresh(advanced)
-            if place.COMMON in advanced:
-                await self._ground.load_nodes()
-                self._catchup.forget_gone()
-            self._catchup.forget_met()
-            for ledger in unsaid:
-                self._published[ledger] = self._ground.head(ledger, self._ground.signer.origin).seq
-            for ledger in advanced:
-                repeat = self._repeats.setdefault(ledger, _Repeat(0.0))
-                repeat.pause = REPEAT_S_MIN
-                self.say(ledger)
+            advanced, wrote, self._advanced, self._wrote = self._advanced, self._wrote, set(), set()
+            try:
+                await self._speak_of(sorted(advanced), sorted(wrote))
+            except Exception:  # the journal could not be read: nobody has heard of it, and the next round says it
+                self._advanced, self._wrote = advanced | self._advanced, wrote | self._wrote
+                self._poke.set()
+                raise
+
+    async def _speak_of(self, advanced: list[str], wrote: list[str]) -> None:
+        unsaid = [ledger for ledger in wrote if not await self._publish(ledger)]  # somebody waits for it: first of all
+        await self._ground.refresh(advanced)
+        if place.COMMON in advanced:
+            await self._ground.load_nodes()
+            self._catchup.forget_gone()
+        self._catchup.forget_met()
+        for ledger in unsaid:
+            self._published[ledger] = self._ground.head(ledger, self._ground.signer.origin).seq
+        for ledger in advanced:
+            repeat = self._repeats.setdefault(ledger, _Repeat(0.0))
+            repeat.pause = REPEAT_S_MIN
+            self.say(ledger)
 
     @observe.each("publish", lambda _, ledger: {"ledger": ledger})
     async def _publish(self, ledger: str) -> bool:

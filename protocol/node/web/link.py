@@ -6,11 +6,13 @@ no other node has said it holds (from the last Have of each), and the peers that
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import msgspec
 from litestar import Request, Response, get
 
 from protocol import place
+from protocol.events import Actor
 from protocol.have import digest
 from protocol.node import reviewing
 from protocol.node.indexing import lag_since_ms
@@ -130,9 +132,7 @@ async def link_page(request: Request) -> Response[Any]:
 
 async def shown(request: Request, status: int = 200, **more: Any) -> Response[Any]:
     """The page. more: what a form of it led to (form, wrong, sentence). Raises Refused page_unknown."""
-    node, actor = node_of(request), actor_of(request)
-    if not sees_cases(actor) and "admin" not in actor.powers:
-        raise Refused("page_unknown")
+    node, actor = node_of(request), may_see_machines(request)
     ledgers, link = await ledgers_of(node), await state(node)
     refused = await refused_here(node.desk.journal, node.reads.node_name, actor)
     if wants_json(request):
@@ -152,6 +152,7 @@ async def shown(request: Request, status: int = 200, **more: Any) -> Response[An
                 "repairs": await repairs_of(node),
             }
         )
+    parts = await _parts(request, ledgers)
     return await page(
         request,
         "link.html",
@@ -166,23 +167,38 @@ async def shown(request: Request, status: int = 200, **more: Any) -> Response[An
         reviews=await reviewing.count(node.desk.journal, actor) if sees_cases(actor) else 0,
         **await repairs_of(node),
         **more,
-        **await _parts(node, ledgers),
-        live="view=link",
+        **parts,
+        live=urlencode({"view": "link", **({"find": parts["find"]} if parts["find"] else {})}),
     )
+
+
+def may_see_machines(request: Request) -> Actor:
+    """Whoever sees cases or looks after machines. Raises Refused page_unknown."""
+    actor = actor_of(request)
+    if not sees_cases(actor) and "admin" not in actor.powers:
+        raise Refused("page_unknown")
+    return actor
 
 
 async def link_live(request: Request) -> str:
     node = node_of(request)
-    return rendered(request, "_link_live.html", await _parts(node, await ledgers_of(node)))
+    return rendered(request, "_link_live.html", await _parts(request, await ledgers_of(node)))
 
 
-async def _parts(node: Any, ledgers: list[Ledger]) -> dict[str, Any]:
+async def _parts(request: Request, ledgers: list[Ledger]) -> dict[str, Any]:
+    """find: part of a place's name; without, the first ones."""
+    node, find = node_of(request), request.query_params.get("find", "").strip()[:40]
+    tables = node.tables()
+    found = [one for one in ledgers if find in tables.place_full(one.path)] if find else ledgers
     return {
+        "find": find,
+        "found": len(found),
+        "total": len(ledgers),
         "rows": await standings_of(node),
         "tones": TONES,
         "behind": behind_of(node),
         "servers": servers_of(node),
-        "ledgers": ledgers[:LEDGERS_SHOWN_MAX],
+        "ledgers": found[:LEDGERS_SHOWN_MAX],
         "indexed_ms": await lag_since_ms(node.desk.journal, node.clock()),
     }
 
