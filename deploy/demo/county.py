@@ -290,12 +290,12 @@ async def prove(as_json: bool, disputes: int) -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="yidi-demo-") as folder:
         demo = Demo(Path(folder))
-        ok, figures = False, {}
+        ok, figures = False, {"steps": 0, "entries": 0, "digests_equal": 0}
         try:
             await demo.prepare(near=False, disputes=disputes or build.DISPUTES_CHECK, seed=random.SystemRandom().randrange(10**6))
             say("正在启动县、镇、村四个节点 …")
             await demo.start()
-            figures = await story(demo, say)
+            await story(demo, say, figures)
             ok = True
         except Exception as wrong:  # noqa: BLE001, said, and the exit tells
             say(f"✗ {wrong or type(wrong).__name__}")

@@ -9,7 +9,6 @@ what waits for the county waits. The same numbers give the same bytes.
 """
 
 import random
-from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import sha256
 from types import SimpleNamespace
@@ -183,9 +182,3 @@ def _command(act: history.Act, case: str, home: str) -> Command:
 @lru_cache(4096)
 def _person(name: str) -> str:
     return sha256(name.encode()).hexdigest()[:32]
-
-
-def wires(pieces: dict[tuple[str, str], list[Batch]]) -> Iterator[bytes]:
-    """Packed, in turns: the first piece of every lane, then the second of each …"""
-    for n in range(max(map(len, pieces.values()))):
-        yield from (batches.pack(some[n]) for some in pieces.values() if n < len(some))

@@ -1,4 +1,5 @@
-"""wire: bytes of one entry in catch-up, packed as `protocol.batch` packs it, against the JSON of the same entries.
+"""wire: bytes of one entry in catch-up, packed as two nodes of this version pack it for each other (dictionary, no hash of a body that
+travels), against the JSON of the same entries. `plain_bytes_per_entry`: as a node of 0.1.0 gets them, which knows neither.
 
 The texts are those of the demo's desks, each dispute told once (as many texts as `disputes`), cut as a pull cuts them. Ids, salts and
 command ids are as random as a page's; they and the hashes are what no packing makes smaller. Beside it: the same entries with every
@@ -7,7 +8,7 @@ text of a body replaced by random Chinese characters, as long. Each run is anoth
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -46,17 +47,23 @@ async def run(runs: int, folder: Path, sizes: Sizes = FULL) -> dict[str, Figure]
     of_random = _batches(_in_random_words(rows), runs)
     json_bytes = [len(as_json(one)) / len(one.heads) for one in of_texts]
     json_random = [len(as_json(one)) / len(one.heads) for one in of_random]
-    packed = [len(batches.pack(one)) / len(one.heads) for one in of_texts]
-    packed_random = [len(batches.pack(one)) / len(one.heads) for one in of_random]
-    for one in (*of_texts, *of_random):
-        assert batches.unpack(batches.pack(one)) == one, "what was packed is not what was there"
+    packed, packed_random = _packed(of_texts, batches.SPEAKS), _packed(of_random, batches.SPEAKS)
     return {
         "bytes_per_entry": figure(packed, "B", json_bytes, target=200),
         "share_of_json": figure([p / j for p, j in zip(packed, json_bytes, strict=True)], "of JSON", target=0.35),
         "random_bytes_per_entry": figure(packed_random, "B", json_random),
+        "plain_bytes_per_entry": figure(_packed(of_texts, ()), "B", json_bytes),
         "unpacked_bytes_per_entry": figure([len(batches.encode(one)) / len(one.heads) for one in of_texts], "B"),
         "incompressible_bytes": figure([_noise(one) for one in of_texts], "B"),
     }
+
+
+def _packed(some: Sequence[Batch], speaks: Collection[str]) -> list[float]:
+    """Bytes an entry, of each batch."""
+    frames = [batches.pack(one, speaks) for one in some]
+    for frame, one in zip(frames, some, strict=True):
+        assert batches.unpack(frame, speaks) == one, "what was packed is not what was there"
+    return [len(frame) / len(one.heads) for frame, one in zip(frames, some, strict=True)]
 
 
 async def _played(folder: Path, disputes: int) -> None:

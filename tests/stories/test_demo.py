@@ -9,6 +9,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+from deploy.demo import county
+
 YIDI = (sys.executable, "-m", "deploy.cli")
 START_S_MAX, STOP_S_MAX = 240, 30
 
@@ -21,6 +23,16 @@ def test_the_whole_story_holds_on_real_processes():
     assert told["figures"]["steps"] == 7
     assert told["figures"]["digests_equal"] == 1
     assert told["figures"]["entries"] > 300
+
+
+def test_a_story_that_fails_says_how_far_it_came(monkeypatch, capsys):
+    async def fails(_self, **_words):
+        raise AssertionError("没有起来")
+
+    monkeypatch.setattr(county.Demo, "prepare", fails)
+    assert county.main(Path(), check=True, as_json=True) == 1
+    told = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert (told["ok"], told["figures"]) == (False, {"steps": 0, "entries": 0, "digests_equal": 0})
 
 
 def started(folder: Path) -> tuple[subprocess.Popen[str], str]:

@@ -1,4 +1,4 @@
-"""What the 233 nodes of a county wrote (crowd.py), packed as it travels; made once and kept: it takes minutes.
+"""What the 233 nodes of a county wrote (crowd.py), packed as it travels between nodes of this version; made once and kept: it takes minutes.
 
 made = await wires(60_000)      whole: of each lane its pieces · commits: the first few commits of each, one a piece · halves: each
                                 lane's first half and the rest, as one piece each (a lane of one commit has no rest)
@@ -28,7 +28,7 @@ class Written(NamedTuple):
 
 
 async def wires(entries: int) -> Written:
-    at = await kept(f"wires-{entries}", lambda part: asyncio.to_thread(_write, part, entries))
+    at = await kept(f"packed-{entries}", lambda part: asyncio.to_thread(_write, part, entries))
     whole, commits, halves = (msgspec.msgpack.decode((at / name).read_bytes(), type=Wires) for name in ("whole", "commits", "halves"))
     return Written(SigningKey((at / "key").read_bytes()), whole, commits, halves)
 
@@ -47,7 +47,7 @@ def _write(folder: Path, entries: int) -> None:
     }
     (folder / "key").write_bytes(bytes(crowd.county_key))
     for name, lanes in made.items():
-        (folder / name).write_bytes(msgspec.msgpack.encode([[batches.pack(one) for one in pieces] for pieces in lanes]))
+        (folder / name).write_bytes(msgspec.msgpack.encode([[batches.pack(one, batches.SPEAKS) for one in pieces] for pieces in lanes]))
 
 
 def _joined(pieces: list[Batch]) -> Batch:
