@@ -6,9 +6,10 @@
 `Engine` and `Connection` offer what our code uses of SQLAlchemy's AsyncEngine and AsyncConnection over one plain `sqlite3`
 database in memory. Every statement waits, so a node can be killed between any two. A reader sees one moment and cannot write.
 
-A commit writes its tail, waits, is durable, waits, returns. Killed while the tail is written it is kept, torn (the next opening
-finds half a tail and drops it) or lost, as drawn; killed after, it is kept though nobody was told. `lies`: syncs do nothing, so a
-power cut takes the last commits, acknowledged or not (mutation M2). `is_full`: whatever would write is refused.
+A commit writes its tail, waits, is durable, waits, returns. Killed while the tail is written it is kept, torn or lost, as drawn; killed
+after, it is kept though nobody was told. Of a torn tail the next opening of a SQLite drops what is there, so here it is counted and is
+gone like a lost one: real files are torn, at any byte, by rows 6 and 7 of `./run faults`. `lies`: syncs do nothing, so a power cut
+takes the last commits, acknowledged or not (mutation M2). `is_full`: whatever would write is refused.
 """
 
 import asyncio

@@ -43,6 +43,9 @@ BITES = (
     "request: linked",
     "request: answered",
     "request: recalled",
+    "disk: tail kept",
+    "disk: tail torn",
+    "disk: transaction lost",
     "a file was asked for in vain",
     "act pry got no lane, no file",
 )
