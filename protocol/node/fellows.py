@@ -73,8 +73,13 @@ class Fellows:
         await self._seek()
 
     async def run(self) -> None:
-        """For ever, with fellows."""
-        await asyncio.gather(self._hold(), self._talk())
+        """For ever, with fellows. When one of both fails the other ends too: whoever called begins both anew."""
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._hold())
+                both.create_task(self._talk())
+        except ExceptionGroup as several:
+            raise several.exceptions[0] from None
 
     async def leave(self) -> None:
         """At the end: somebody else may lead at once."""

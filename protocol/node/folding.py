@@ -18,6 +18,7 @@ from protocol import views
 from protocol.certificate import serves
 from protocol.entry import Admitted, decode_head, node_of
 from protocol.node import log
+from protocol.node.bodies import erase_bodies
 from protocol.node.journal import Journal, migrate
 from protocol.node.journal.rebuild import fill, rebuild
 from protocol.node.journal.rows import index_names, is_postgres
@@ -162,6 +163,8 @@ async def fold_again(journal: Journal, shelf: Shelf, stale: Stale) -> None:
     if not stale.tables and not stale.nodes:
         return
     await journal.barrier()  # what is being written was folded by what was known before
+    if stale.nodes:
+        await _take_words(journal, shelf, stale)
     if stale.tables:
         mark = shelf.mark
         await fill(journal)
@@ -184,13 +187,29 @@ async def made_anew(journal: Journal, shelf: Shelf) -> bool:
 
 
 async def _fold_revoked(journal: Journal, shelf: Shelf, stale: Stale) -> None:
-    lanes = [(ledger, origin, head.seq) for (ledger, origin), head in (await journal.heads()).items() if node_of(origin) in stale.nodes]
-    for ledger, origin, seq in lanes:
-        said = [good.get(node_of(origin)) for good in (stale.before, shelf.revoked)]
-        # what counted before may not now, and the other way
-        last = min(known.get((ledger, origin), 0) for known in said if known is not None)
-        if seq > last:
-            await _project(journal, await _written_after(journal, ledger, origin, last))
+    for ledger, origin, last in await _turned(journal, shelf, stale):
+        await _project(journal, await _written_after(journal, ledger, origin, last))
+
+
+async def _turned(journal: Journal, shelf: Shelf, stale: Stale) -> list[tuple[str, str, int]]:
+    """(ledger, origin, seq): lanes of which what stands after that number counted before and may not now, or the other way."""
+    turned = []
+    for (ledger, origin), head in (await journal.heads()).items():
+        if node_of(origin) in stale.nodes:
+            said = [good.get(node_of(origin)) for good in (stale.before, shelf.revoked)]
+            last = min(known.get((ledger, origin), 0) for known in said if known is not None)
+            turned += [(ledger, origin, last)] if head.seq > last else []
+    return turned
+
+
+async def _take_words(journal: Journal, shelf: Shelf, stale: Stale) -> None:
+    """Erasures that count only by now: of two revocations of one node the earlier came later."""
+    for ledger, origin, last in await _turned(journal, shelf, stale):
+        sql = "select seq from entry where ledger = :ledger and origin = :origin and seq > :last and sort = 'erasure' order by seq"
+        for (seq,) in await journal.select(sql, {"ledger": ledger, "origin": origin, "last": last}):
+            if shelf.counts(ledger, origin, seq) and (said := await journal.entry(ledger, origin, seq)):
+                async with journal.writing() as w:
+                    await w.project(await erase_bodies(w, [said]))
 
 
 async def _note(journal: Journal, mark: bytes) -> None:

@@ -17,7 +17,7 @@ others are asked. The same key signs two entries of one number. Which came first
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 
@@ -212,7 +212,7 @@ class Forks:
         nothing about it, so every node takes the longest history, of two as long the one with the higher hash."""
         async with self.journal.read() as c:
             rows = await branches.branched(c, f"{_LANE} and seq > :good", {"ledger": ledger, "origin": origin, "good": good})
-        ends = {(row.seq, row.hash) for row in rows if not any(other.prev == row.hash for other in rows)}
+        ends = {(row.seq, row.hash) for row in _ends(rows)}
         if not ends:
             return None
         async with self.journal.writing() as w:
@@ -231,8 +231,7 @@ class Forks:
             rows = await branches.branched(w, _LANE, {"ledger": ledger, "origin": origin})
             if not rows or any(row.source == self._signer.node for row in rows):
                 return None
-            ends = [row for row in rows if not any(other.prev == row.hash for other in rows)]
-            last = max(ends, key=lambda row: (row.seq, row.hash))
+            last = max(_ends(rows), key=lambda row: (row.seq, row.hash))
             return (await self._follow(w, ledger, origin, last.seq, last.hash))[0]
 
     async def _follow(self, w: Writing, ledger: str, origin: str, seq: int, hash_: bytes) -> tuple[Moved | None, tuple[int, bytes] | None]:
@@ -258,6 +257,12 @@ class Forks:
 
     def _judge(self) -> None:
         self.is_forked = self.has_twin or any(origin == self._signer.origin for _, origin in self.lanes)
+
+
+def _ends(rows: Sequence[Branched]) -> list[Branched]:
+    """Those that none of the others goes on from."""
+    gone_on = {row.prev for row in rows}
+    return [row for row in rows if row.hash not in gone_on]
 
 
 async def certificate_of(w: Writing, shelf: Shelf, public: bytes, batch: Batch) -> Certificate | None:

@@ -1,7 +1,8 @@
 """scale: how each cost grows with the length of the store, and with the number of nodes. Exponents: cost ~ size^exponent, 0 is flat.
 
 **Entries**: a township's store, SQLCipher, of 1/100, 1/10 and the whole of `entries`. The smallest was told by real nodes; the others are
-its rows multiplied in SQL under other ids (their chains don't verify: only cost is measured here). Asked: the heads of all lanes, a Have of
+its rows multiplied in SQL under other ids (their chains don't verify: only cost is measured here, and nothing that proves one: no pull,
+no admission, no rebuild). Asked: the heads of all lanes, a Have of
 one ledger with its signature, the digest of all ledgers, a page of the list, its counts, a case, a search of two words, a save.
 **Nodes**: a county's own program among 1/16, 1/4 and all of `nodes`, simulated: see scale_nodes.py, which also says of what it makes sure.
 
@@ -31,7 +32,6 @@ from tests.bench.save import officer, submits
 from tests.bench.scale_nodes import UNITS, measure
 
 ENTRIES_A_CASE = 9.4
-NODES_RUNS_MAX = 3  # each goes on for more than two minutes of the county's clock, and a commit waits for a real disk
 
 
 class Sizes(NamedTuple):
@@ -65,7 +65,7 @@ def _exponent(small: float, large: float, factor: int) -> float:
 async def _nodes(folder: Path, count: int, runs: int, times: int) -> Costs:
     """In a thread: the county has a loop of its own, and nothing of this program works meanwhile."""
     folder.mkdir()
-    found = await asyncio.to_thread(measure, folder, count, min(runs, NODES_RUNS_MAX), times)
+    found = await asyncio.to_thread(measure, folder, count, runs, times)
     await asyncio.to_thread(shutil.rmtree, folder)
     return found
 

@@ -151,3 +151,23 @@ async def test_pages_of_a_node_wake_by_what_another_program_of_it_saves(tmp_path
     finally:
         await other.killed()
         await node.close()
+
+
+async def test_when_one_part_fails_the_other_ends_too_and_whoever_called_hears_which():
+    """Else each new beginning would leave one more of it at work."""
+    fellows, ended = Fellows.__new__(Fellows), []
+
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise KeyError("hold")
+
+    async def talks() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("talk")
+
+    fellows._hold, fellows._talk = fails, talks
+    with pytest.raises(KeyError, match="hold"):
+        await fellows.run()
+    assert ended == ["talk"]

@@ -1,5 +1,7 @@
 """A copied computer: both histories are kept, one of them stays the lane everywhere, and what the other says is adopted or contested."""
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -224,6 +226,57 @@ async def test_an_erasure_behind_the_last_good_entry_takes_nothing_away_by_which
     for node in (town, root):
         assert (await node.journal.entry(*good.key)).body is not None
         assert await rebuild(node.journal)
+
+
+async def test_an_erasure_that_counts_only_since_an_earlier_revocation_came_is_carried_out(county: County):
+    """A county that was put back put the computer out once more, naming less of it; of the two the first counts, whichever comes first."""
+    village, town, root = await county.node("village"), await county.node("town"), await county.node("root")
+    origin = village.signer.origin
+    await root.desk.enrol_node(village.signer.certificate)
+    case = (await village.say(dispute(account="说的是龘靐鱻家。"))).subject
+    for node in (root, town):
+        await carry(village, node)
+    again = await county.node("root", epoch=2, folder="put back")
+    await carry(root, again)
+    (said,) = [e for e in await village.journal.subject(case) if e.sort == "dispute"]
+    eraser = msgspec.structs.replace(village.actor(), powers=frozenset({"erase"}))
+    await village.say(EraseBody(id=new_id(), item="|".join(map(str, said.key)), ground="个人信息保护法第47条"), eraser)
+    await carry(village, root)
+    for one in (again, root):
+        await revoked(one, village)
+    await carry_common(again, town)
+    await town.admission.admit(await batch_of(village, VILLAGE, origin, after=said.seq), root.signer.node)
+    assert (await town.journal.entry(*said.key)).body is not None, "as far as the township knows it was written after the last good one"
+    await carry_common(root, town)
+    assert (await town.journal.entry(*said.key)).body is None
+    assert (await town.reads.cases(town.actor(), text="龘靐鱻")).total == 0
+    assert await rebuild(town.journal)
+
+
+async def test_words_erased_while_the_other_history_is_put_down_stand_in_neither(on_either: County, monkeypatch):
+    """On a PostgreSQL both go on at once: whichever comes second must see what the first did."""
+    village, clone, root = await on_either.node("village"), await on_either.node("village", folder="clone"), await on_either.node("root")
+    case = (await village.say(dispute())).subject
+    await carry(village, clone)
+    for twin in (village, clone):
+        await twin.say(AddNote(id=new_id(), case=case, text="龘靐鱻又来了一趟。"))
+    await carry(village, root)
+    (noted,) = [e for e in await root.journal.subject(case) if e.head.kind == "NoteAdded"]
+    erase = EraseBody(id=new_id(), item="|".join(map(str, noted.key)), ground="个人信息保护法第47条")
+    operator = msgspec.structs.replace(root.actor(), powers=frozenset({"erase"}))
+    look, erasing = branches._without_erased, []
+
+    async def meanwhile(w, rows):
+        found = await look(w, rows)
+        erasing.append(asyncio.create_task(root.say(erase, operator)))
+        await asyncio.wait(erasing, timeout=1)
+        return found
+
+    monkeypatch.setattr(branches, "_without_erased", meanwhile)
+    await bring(clone, root)
+    await erasing[0]
+    assert (await root.journal.entry(*noted.key)).body is None
+    assert [row.body for row in await beside(root)] == [None]
 
 
 async def carry_common(source: Node, target: Node) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol.entry import START, Admitted, Head, decode_head, derive
 from protocol.events import BodyErased, facts_of
 from protocol.lane import LaneHead, Proven
-from protocol.node.journal.rows import among, bound, fetch, run
+from protocol.node.journal.rows import among, bound, fetch, is_postgres, run
 from protocol.node.journal.stored import SELECT, Stored, stored
 from protocol.node.journal.writing import Writing
 
@@ -146,6 +146,7 @@ async def keep(w: Writing, proven: Iterable[Proven], prev: bytes, source: str, n
             )  # fmt: skip
             rows.append(row)
         at = one.hash
+    await w.hold(row.subject for row in rows)  # an erasure that is under way is seen, or sees these rows
     rows = await _without_erased(w, rows)
     await run(w.connection, KEEP, [msgspec.structs.asdict(row) for row in rows])
     return rows
@@ -174,6 +175,11 @@ async def swap(w: Writing, new: Sequence[Branched], own: str, now_ms: int) -> li
     first = new[0]
     lane = {"ledger": first.ledger, "origin": first.origin}
     await w.lane_head(first.ledger, first.origin)
+    if is_postgres(w.connection):  # an erasure that is under way is seen, or sees what stands there after
+        there = await fetch(w.connection, f"select distinct subject from entry {_LANE} and seq >= :seq", {**lane, "seq": first.seq})
+        await w.hold([*(row[0] for row in there), *(row.subject for row in new)])
+        beside = {row.hash: row for row in await branched(w, _LANE + "and seq >= :seq", {**lane, "seq": first.seq})}
+        new = [beside[row.hash] for row in new]
     rows = await fetch(w.connection, f"{SELECT}{_LANE} and seq >= :seq order by seq", {**lane, "seq": first.seq})
     aside, at = [], first.prev
     for e in map(stored, rows):

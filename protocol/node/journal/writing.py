@@ -275,6 +275,10 @@ class Writing:
                 self._begun |= {id_ for id_ in unread if id_ not in found}
         return {id_: list(self._known[id_]) for id_ in sorted(wanted) if self._known[id_]}
 
+    async def hold(self, ids: Iterable[str]) -> None:
+        """Nobody else changes these subjects, or takes words of theirs, until we end."""
+        await self._lock_subjects(sorted(set(ids)))
+
     async def _lock_subjects(self, ids: Sequence[str]) -> None:
         if not is_postgres(self.connection):
             return  # one writer at a time
