@@ -153,7 +153,9 @@ async def forked_apart(county: County) -> tuple[Node, Node, Node, Node]:
     return village, clone, town, root
 
 
-async def test_after_the_decision_one_history_is_the_lane_at_every_node(county: County):
+@pytest.mark.parametrize("span", [1, 2, branches.SPAN])
+async def test_after_the_decision_one_history_is_the_lane_at_every_node(county: County, monkeypatch, span: int):
+    monkeypatch.setattr(branches, "SPAN", span)
     village, clone, town, root = await forked_apart(county)
     await bring(village, town)
     await revoked(root, village)

@@ -20,6 +20,7 @@ from protocol.node.journal.writing import Writing
 
 TIPS_MAX = 16  # of one lane: what a Have tells; more twins of one computer than this are told in turn
 DEEP_MAX = 100_000  # entries that are followed back to where a history left the lane
+SPAN = 500  # entries that `path` reads at once
 
 
 class Branched(msgspec.Struct, frozen=True):
@@ -64,6 +65,7 @@ KEEP = (
     " signature = coalesce(branch.signature, excluded.signature)"
 )
 _LANE = "where ledger = :ledger and origin = :origin "
+_SPAN = "and seq > :low and seq <= :seq"
 _LOOSE = (
     "select distinct b.seq - 1, b.prev from branch b where b.ledger = :ledger and b.origin = :origin and b.seq > 1 and not exists"
     " (select 1 from branch c where c.ledger = b.ledger and c.origin = b.origin and c.hash = b.prev) and not exists"
@@ -154,16 +156,19 @@ async def keep(w: Writing, proven: Iterable[Proven], prev: bytes, source: str, n
 
 async def path(store: Any, ledger: str, origin: str, seq: int, hash_: bytes) -> tuple[list[Branched], tuple[int, bytes] | None]:
     """(entries from where the history left the lane up to (seq, hash), in order; what is missing below them: (seq, hash), None: nothing)."""
-    lane = {"ledger": ledger, "origin": origin}
     found: list[Branched] = []
     while len(found) < DEEP_MAX:
-        if await lane_hash(store, ledger, origin, seq) == hash_:
-            return found[::-1], None
-        rows = await branched(store, _LANE + "and hash = :hash", {**lane, "hash": hash_})
-        if not rows:
-            return found[::-1], (seq, hash_)
-        found.append(rows[0])
-        seq, hash_ = rows[0].seq - 1, bytes(rows[0].prev)
+        span = {"ledger": ledger, "origin": origin, "low": seq - SPAN, "seq": seq}
+        rows = await branched(store, _LANE + _SPAN, span)
+        lane = await fetch(_on(store), f"select seq, hash from entry {_LANE}{_SPAN}", span)
+        beside, here = {row.hash: row for row in rows}, {0: START, **{row[0]: bytes(row[1]) for row in lane}}
+        while seq > span["low"] and len(found) < DEEP_MAX:
+            if here.get(seq) == hash_:
+                return found[::-1], None
+            if hash_ not in beside:
+                return found[::-1], (seq, hash_)
+            found.append(beside[hash_])
+            seq, hash_ = found[-1].seq - 1, bytes(found[-1].prev)
     return found[::-1], (seq, hash_)
 
 
