@@ -158,11 +158,12 @@ async def path(store: Any, ledger: str, origin: str, seq: int, hash_: bytes) -> 
     """(entries from where the history left the lane up to (seq, hash), in order; what is missing below them: (seq, hash), None: nothing)."""
     found: list[Branched] = []
     while len(found) < DEEP_MAX:
-        span = {"ledger": ledger, "origin": origin, "low": seq - SPAN, "seq": seq}
+        low = seq - SPAN
+        span: dict[str, object] = {"ledger": ledger, "origin": origin, "low": low, "seq": seq}
         rows = await branched(store, _LANE + _SPAN, span)
         lane = await fetch(_on(store), f"select seq, hash from entry {_LANE}{_SPAN}", span)
         beside, here = {row.hash: row for row in rows}, {0: START, **{row[0]: bytes(row[1]) for row in lane}}
-        while seq > span["low"] and len(found) < DEEP_MAX:
+        while seq > low and len(found) < DEEP_MAX:
             if here.get(seq) == hash_:
                 return found[::-1], None
             if hash_ not in beside:
