@@ -6,7 +6,7 @@ SHA-256 of the cipher text. So folders, backups and sticks hold nothing readable
 
 A blob is whole or absent: written beside, synced, renamed, folder synced. Pieces travel as `chunk` makes them: packed
 [address, offset, total, data, sum], self-checking; `write_chunk` takes them in order, resumes after a stop, and checks the
-address at the end. Disk methods are coroutines and work off the loop.
+address at the end. How large a file is, its entry says, never a piece. Disk methods are coroutines and work off the loop.
 """
 
 import asyncio
@@ -131,21 +131,22 @@ class Blobs:
         part = self._part(address)
         return Progress(part.stat().st_size, _total_of(part)) if part else Progress(0, 0)
 
-    async def settled(self, address: str) -> Progress:
+    async def settled(self, address: str, size: int) -> Progress:
         """The same for whoever goes on: all bytes of a half that was stopped before it got its name are checked now, so whole means
-        whole; what they don't add up to is dropped. Raises Refused disk_full."""
+        whole; what they don't add up to is dropped, and a half of another size. size: cipher bytes. Raises Refused disk_full."""
         async with self._written(address):
-            return await asyncio.to_thread(self._settled, address)
+            return await asyncio.to_thread(self._settled, address, size)
 
     async def chunk(self, address: str, offset: int, most: int = CHUNK_BYTES) -> bytes | None:
         """A packed piece of at most `most` bytes from `offset`, never more than CHUNK_BYTES; None: not here or past the end."""
         path = self._path(address)
         return await asyncio.to_thread(_read_piece, path, address, offset, min(most, CHUNK_BYTES)) if path.exists() else None
 
-    async def write_chunk(self, address: str, packed: bytes) -> Progress:
-        """A piece that is not the next one changes nothing (the answer says where to go on). Raises Refused frame_broken, disk_full."""
+    async def write_chunk(self, address: str, packed: bytes, size: int) -> Progress:
+        """A piece that is not the next one changes nothing (the answer says where to go on). size: cipher bytes of the whole. Raises
+        Refused frame_broken (also of a piece of another size), disk_full."""
         piece = unpack(packed)
-        if piece.address != address:
+        if (piece.address, piece.total) != (address, size):
             raise Refused("frame_broken")
         async with self._written(address):
             return await asyncio.to_thread(self._append, piece)
@@ -273,13 +274,8 @@ class Blobs:
             _settle(beside, path)
 
     def _append(self, piece: _Piece) -> Progress:
-        here = self._settled(piece.address)
-        if here.is_whole:
-            return here
-        if here.total not in (0, piece.total):  # two peers say different lengths: one of them is wrong, begin anew
-            self._drop(piece.address)
-            here = Progress(0, 0)
-        if piece.offset != here.have:
+        here = self._settled(piece.address, piece.total)
+        if here.is_whole or piece.offset != here.have:
             return here
         path = self._path(piece.address)
         part = path.with_name(f"{piece.address}.{piece.total}.part")
@@ -292,9 +288,14 @@ class Blobs:
             raise Refused("frame_broken")
         return done
 
-    def _settled(self, address: str) -> Progress:
+    def _settled(self, address: str, size: int) -> Progress:
         here = self.progress(address)
-        return self._end(address) if here.is_whole and not self.has(address) else here
+        if self.has(address):
+            return here
+        if here.total not in (0, size) or here.have > size:  # no piece would ever follow it
+            self._drop(address)
+            return Progress(0, 0)
+        return self._end(address) if here.is_whole else here
 
     def _end(self, address: str) -> Progress:
         """Of a half with all its bytes: it gets its name, or goes, for it is not what the address says."""

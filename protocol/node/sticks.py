@@ -223,11 +223,12 @@ async def _piece(node: Any, packed: bytes) -> str:
     rows = await node.journal.rows("blob", "address = :address and stage >= 0", {"address": one.address})
     if not rows:
         return "unnamed"
-    have = (await node.blobs.settled(one.address)).have
+    size = rows[0]["size"]
+    have = (await node.blobs.settled(one.address, size)).have
     if have > one.offset:
         return "known"
-    await node.blobs.check_room(one.total - have)
-    after = await node.blobs.write_chunk(one.address, packed)
+    await node.blobs.check_room(size - have)
+    after = await node.blobs.write_chunk(one.address, packed, size)
     return "new" if after.have > one.offset else "gap"
 
 

@@ -67,7 +67,7 @@ class Uploads:
     async def write(self, person: str, sum_: str, size: int, offset: int, data: bytes) -> Half:
         """data: exactly PIECE_BYTES, the last piece what is left. Raises Refused command_invalid, disk_full and what `ask` raises."""
         path = self._path(person, sum_, size)
-        if offset % PIECE_BYTES or len(data) != min(PIECE_BYTES, size - offset):
+        if not 0 <= offset < size or offset % PIECE_BYTES or len(data) != min(PIECE_BYTES, size - offset):
             raise Refused("command_invalid", why="附件的这一段")
         if not offset:
             await self.ask(person, sum_, size)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from protocol.commands import AddEvidence
+from protocol.node.blobs import CIPHER_EXTRA_BYTES
 from protocol.node.link.fetching import FULL, LEFT, NOBODY, OFFLINE
 from protocol.node.web.files import FILES_MAX
 from tests.edge.rig import PASSWORD, Rig
@@ -46,7 +47,7 @@ async def from_the_town(rig: Rig) -> tuple[str, str, str]:
     thumb = await town.blobs.put(picture(60), "现场.png", "image/png")
     await rig.say("town", AddEvidence(id=new_id(), case=subject, blob=blob, thumb=thumb, note="镇里去看的"))
     await rig.everywhere()
-    await village.blobs.write_chunk(thumb.address, await town.blobs.chunk(thumb.address, 0))
+    await village.blobs.write_chunk(thumb.address, await town.blobs.chunk(thumb.address, 0), thumb.size + CIPHER_EXTRA_BYTES)
     return subject, blob.address, thumb.address
 
 
@@ -85,7 +86,7 @@ async def newest(rig: Rig) -> str:
 async def arrives(rig: Rig, address: str) -> None:
     offset, town, village = 0, rig.web("town"), rig.web("village")
     while piece := await town.blobs.chunk(address, offset):
-        offset = (await village.blobs.write_chunk(address, piece)).have
+        offset = (await village.blobs.write_chunk(address, piece, town.blobs.progress(address).total)).have
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "narrow"])

@@ -118,10 +118,10 @@ async def test_half_a_file_goes_on_from_another_holder_when_its_sender_dies(town
         node.start()
     await soon(lambda: hub.has(v1) and t1.has(v1) and hub.memory.haves.get((T1, V1)))
     for n in range(3):  # what the village could still give before it died
-        await hub.blobs.write_chunk(blob.address, await v1.blobs.chunk(blob.address, n * 262_144))
+        await hub.blobs.write_chunk(blob.address, await v1.blobs.chunk(blob.address, n * 262_144), size)
     offset = 0
     while one := await v1.blobs.chunk(blob.address, offset):
-        offset = (await t1.blobs.write_chunk(blob.address, one)).have
+        offset = (await t1.blobs.write_chunk(blob.address, one, size)).have
     await v1.stop()
     asked: list[tuple[str, int]] = []
     ask = hub.pump._fetching._ask
@@ -150,7 +150,7 @@ async def test_a_file_that_was_stopped_just_before_its_name_counts_when_it_can_b
     v1.memory.files[blob.address] = wanted(blob, size) | {"have": size, "stage": bodies.DONE}
     monkeypatch.setattr(store, "_settle", lambda *_: (_ for _ in ()).throw(KeyError))
     with pytest.raises(KeyError):
-        await hub.blobs.write_chunk(blob.address, await v1.blobs.chunk(blob.address, 0))
+        await hub.blobs.write_chunk(blob.address, await v1.blobs.chunk(blob.address, 0), size)
     monkeypatch.undo()
     v1.write()
     for node in (hub, v1):
@@ -167,7 +167,7 @@ async def test_a_full_disk_under_a_file_is_nobody_else_s_fault(whole, monkeypatc
     case = (await village.desk.submit(dispute(V1), actor(village, "clerk"))).subject
     await soon_equal(V1, whole.hub, village)
 
-    async def full(address: str, packed: bytes) -> None:
+    async def full(address: str, packed: bytes, size: int) -> None:
         raise Refused("disk_full")
 
     monkeypatch.setattr(whole.hub.blobs, "write_chunk", full)

@@ -448,7 +448,7 @@ async def test_files_follow_the_text_by_pieces_and_resume(county, tmp_path):
     row |= {"added_ms": 1, "stage": 3, "elsewhere": ""}
     v1.memory.files[blob.address] = row
     first = await v1.blobs.chunk(blob.address, 0)
-    await hub.blobs.write_chunk(blob.address, first)  # it was stopped once in the middle
+    await hub.blobs.write_chunk(blob.address, first, size)  # it was stopped once in the middle
     for node in (hub, v1, t1, v2):
         node.start()
     v1.write()

@@ -12,6 +12,7 @@ from protocol.node.blobs import CHUNK_BYTES, CIPHER_EXTRA_BYTES, FILE_BYTES_MAX,
 from protocol.problem import Refused
 
 JPEG = b"\xff\xd8\xff\xe0" + b"a boundary stone " * 50_000  # three pieces and a bit
+CIPHER = len(JPEG) + CIPHER_EXTRA_BYTES
 SECRET, OTHER_SECRET = b"k" * 32, b"o" * 32
 
 
@@ -57,18 +58,18 @@ async def test_pieces_resume_where_a_cut_left_off(here: Blobs, there: Blobs):
     pieces = await pieces_of(here, blob.address)
     assert len(pieces) == 4
     assert there.progress(blob.address) == Progress(0, 0)
-    first = await there.write_chunk(blob.address, pieces[0])
+    first = await there.write_chunk(blob.address, pieces[0], CIPHER)
     assert (first.have, first.is_whole) == (CHUNK_BYTES, False)
-    assert (await there.write_chunk(blob.address, pieces[2])).have == CHUNK_BYTES, "a piece too far changes nothing"
-    assert (await there.write_chunk(blob.address, pieces[0])).have == CHUNK_BYTES, "nor does one that is here"
+    assert (await there.write_chunk(blob.address, pieces[2], CIPHER)).have == CHUNK_BYTES, "a piece too far changes nothing"
+    assert (await there.write_chunk(blob.address, pieces[0], CIPHER)).have == CHUNK_BYTES, "nor does one that is here"
     after_restart = Blobs(there.folder, OTHER_SECRET)
     assert after_restart.progress(blob.address).have == CHUNK_BYTES
     assert not after_restart.has(blob.address)
     for piece in pieces[1:]:
-        done = await after_restart.write_chunk(blob.address, piece)
+        done = await after_restart.write_chunk(blob.address, piece, CIPHER)
     assert done.is_whole
     assert await after_restart.get(blob) == JPEG
-    assert (await after_restart.write_chunk(blob.address, pieces[1])).is_whole
+    assert (await after_restart.write_chunk(blob.address, pieces[1], CIPHER)).is_whole
 
 
 @pytest.mark.parametrize("is_torn", [False, True])
@@ -83,9 +84,9 @@ async def test_what_was_stopped_between_its_last_byte_and_its_name_is_checked_by
 
     monkeypatch.setattr(blobs_module, "_settle", stopped)
     for piece in pieces[:-1]:
-        await there.write_chunk(blob.address, piece)
+        await there.write_chunk(blob.address, piece, CIPHER)
     with pytest.raises(KeyError):
-        await there.write_chunk(blob.address, pieces[-1])
+        await there.write_chunk(blob.address, pieces[-1], CIPHER)
     monkeypatch.undo()
     (half,) = files_of(there.folder)
     if is_torn:
@@ -93,11 +94,11 @@ async def test_what_was_stopped_between_its_last_byte_and_its_name_is_checked_by
     started, again = Blobs(there.folder, OTHER_SECRET), Blobs(there.folder, OTHER_SECRET)
     left = await started.left()
     assert not started.has(blob.address)
-    found = await started.settled(blob.address)
+    found = await started.settled(blob.address, CIPHER)
     assert found.is_whole == started.has(blob.address) == (not is_torn)
     assert await started.left() == await Blobs(there.folder, OTHER_SECRET).left() == left + is_torn * (len(JPEG) + CIPHER_EXTRA_BYTES)
     for piece in pieces:
-        found = await again.write_chunk(blob.address, piece)
+        found = await again.write_chunk(blob.address, piece, CIPHER)
     assert found.is_whole and await again.get(blob) == JPEG
 
 
@@ -108,11 +109,11 @@ async def test_a_damaged_piece_is_refused_and_the_rest_goes_on(here: Blobs, ther
         damaged = bytearray(pieces[0])
         damaged[at] ^= 1
         with pytest.raises(Refused, match="frame_broken"):
-            await there.write_chunk(blob.address, bytes(damaged))
+            await there.write_chunk(blob.address, bytes(damaged), CIPHER)
     with pytest.raises(Refused, match="frame_broken"):
-        await there.write_chunk("0" * 64, pieces[0])
+        await there.write_chunk("0" * 64, pieces[0], CIPHER)
     for piece in pieces:
-        await there.write_chunk(blob.address, piece)
+        await there.write_chunk(blob.address, piece, CIPHER)
     assert await there.get(blob) == JPEG
 
 
@@ -122,7 +123,7 @@ async def test_right_sums_over_wrong_bytes_do_not_pass_as_the_blob(here: Blobs, 
     data = b"\x01" + b"x" * 99
     forged = blobs_module._Piece(blob.address, 0, 100, data, blobs_module._sum(blob.address, 0, 100, data))
     with pytest.raises(Refused, match="frame_broken"):
-        await there.write_chunk(blob.address, msgspec.msgpack.encode(forged))
+        await there.write_chunk(blob.address, msgspec.msgpack.encode(forged), 100)
     assert not there.has(blob.address)
     assert there.progress(blob.address) == Progress(0, 0), "and the next honest peer begins anew"
 
@@ -131,7 +132,7 @@ async def test_right_sums_over_wrong_bytes_do_not_pass_as_the_blob(here: Blobs, 
 async def test_a_piece_beyond_what_a_blob_may_be_is_refused(there: Blobs, total: int):
     piece = blobs_module._Piece("0" * 64, 0, total, b"x" * 100, blobs_module._sum("0" * 64, 0, total, b"x" * 100))
     with pytest.raises(Refused, match="frame_broken"):
-        await there.write_chunk("0" * 64, msgspec.msgpack.encode(piece))
+        await there.write_chunk("0" * 64, msgspec.msgpack.encode(piece), total)
 
 
 async def test_a_bit_that_flipped_on_disk_is_seen_and_the_file_set_apart(here: Blobs, there: Blobs):
@@ -145,7 +146,7 @@ async def test_a_bit_that_flipped_on_disk_is_seen_and_the_file_set_apart(here: B
         await here.get(blob)
     assert await here.get(blob) is None, "it is absent now, so a peer's copy can take its place"
     for piece in pieces:
-        await here.write_chunk(blob.address, piece)
+        await here.write_chunk(blob.address, piece, CIPHER)
     assert await here.get(blob) == JPEG
 
 

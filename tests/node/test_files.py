@@ -11,7 +11,7 @@ from protocol import certificate as certificates
 from protocol.commands import AddEvidence, EraseBody
 from protocol.node import bodies, sweeping
 from protocol.node.blobs import MEGABYTE, Blobs
-from protocol.node.uploads import Uploads
+from protocol.node.uploads import PIECE_BYTES, Uploads
 from protocol.problem import Refused
 from tests.node.desk_kit import TOWN, County, Node, dispute, exchange, new_id
 
@@ -36,7 +36,7 @@ async def bring(source: Node, target: Node) -> None:
     for row in await target.journal.rows("blob", "stage = 1"):
         offset = 0
         while piece := await source.blobs.chunk(row["address"], offset):
-            offset = (await target.blobs.write_chunk(row["address"], piece)).have
+            offset = (await target.blobs.write_chunk(row["address"], piece, row["size"])).have
 
 
 async def test_full_files_go_up_and_only_thumbnails_come_down(county: County):
@@ -122,6 +122,18 @@ async def test_what_a_crash_left_lying_goes_after_some_days_and_nothing_else(cou
     assert await sweeping.tidy(village.journal, village.blobs, uploads, time.time() + 60) == 2
     assert (village.blobs.has(kept.address), village.blobs.has(lost.address)) == (True, False)
     assert (await uploads.ask("p" * 32, "0" * 64, 300_000)).have == 0
+
+
+async def test_what_lies_behind_the_end_of_an_upload_is_refused_and_the_law_finds_it_by_its_size(tmp_path: Path):
+    uploads = Uploads(Blobs(tmp_path / "blobs", b"s" * 32), tmp_path / "uploads", b"u" * 32)
+    who, sum_, size = "p" * 32, "0" * 64, 2 * PIECE_BYTES
+    for offset in (0, PIECE_BYTES):
+        await uploads.write(who, sum_, size, offset, bytes(PIECE_BYTES))
+    for offset, data in ((size, b""), (size + PIECE_BYTES, b""), (-PIECE_BYTES, bytes(PIECE_BYTES))):
+        with pytest.raises(Refused, match="command_invalid"):
+            await uploads.write(who, sum_, size, offset, data)
+    await uploads.drop_size(size)
+    assert not list((tmp_path / "uploads").iterdir())
 
 
 async def test_a_store_that_is_full_says_so_before_a_byte_and_room_comes_back(tmp_path: Path):

@@ -187,7 +187,7 @@ class MemoryBlobs(Blobs):
         total, data = self._site.parts.get(address, (0, b""))
         return Progress(len(data), total)
 
-    async def settled(self, address: str) -> Progress:
+    async def settled(self, address: str, size: int) -> Progress:
         return self.progress(address)
 
     async def chunk(self, address: str, offset: int, most: int = CHUNK_BYTES) -> bytes | None:
@@ -198,9 +198,9 @@ class MemoryBlobs(Blobs):
         data = whole[offset : offset + min(most, PIECE_BYTES)]
         return msgspec.msgpack.encode(_Piece(address, offset, len(whole), data, _sum(address, offset, len(whole), data)))
 
-    async def write_chunk(self, address: str, packed: bytes) -> Progress:
+    async def write_chunk(self, address: str, packed: bytes, size: int) -> Progress:
         piece = unpack(packed)
-        if piece.address != address:
+        if (piece.address, piece.total) != (address, size):
             raise Refused("frame_broken")
         await asyncio.sleep(0)
         here = self.progress(address)

@@ -39,7 +39,7 @@ class LaneAsk(msgspec.Struct, array_like=True, frozen=True):
 
 
 class BlobAsk(msgspec.Struct, array_like=True, frozen=True):
-    """address: 64 hex digits · offset: cipher bytes the asker has already; all of them: it tells us that it has the whole · most: bytes that
+    """address: 64 hex digits · offset: cipher bytes the asker has already; just all of them: it tells us that it has the whole · most: bytes that
     it wants at once."""
 
     address: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -88,7 +88,7 @@ class Answers:
                 await self._respond(msg, b"")
                 return
             node = await self._may(msg.reply, *sorted({rows[0]["ledger"]} | {use["ledger"] for use in uses}))
-            if ask.offset >= rows[0]["size"] and not rows[0]["elsewhere"]:
+            if ask.offset == rows[0]["size"] and not rows[0]["elsewhere"]:
                 async with ground.journal.writing() as w:
                     await w.connection.execute(_ELSEWHERE, {"address": ask.address, "node": node})
             await self._respond(msg, await ground.blobs.chunk(ask.address, ask.offset, ask.most) or b"")

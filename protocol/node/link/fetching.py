@@ -21,6 +21,7 @@ from protocol.node.link import subjects
 from protocol.node.link.answers import REFUSED_HEADER, BlobAsk
 from protocol.node.link.catchup import CatchUp
 from protocol.node.link.ground import Ground
+from protocol.node.link.parts import Blobs, Progress
 from protocol.node.link.rests import Rests
 from protocol.problem import OWN_STORE, Refused
 
@@ -156,36 +157,49 @@ class Fetching:
         blobs = ground.blobs
         if blobs is None:
             return 0
-        began, is_first = await blobs.settled(address), address in self._first
-        progress = began
+        began = progress = await blobs.settled(address, row["size"])
         if not progress.is_whole and not await blobs.has_room(row["size"] - progress.have):
             return self._rest(address, FULL)
+        is_first = address in self._first
         for holder in self._holders(row):
-            while not progress.is_whole and ground.link.is_connected:
-                await self._text_first()
-                if (is_first and address not in self._first) or await self._is_aside(address):
-                    return 1  # given up meanwhile: the others have their turn
-                piece = await self._piece(holder, row["ledger"], address, progress.have)
-                if piece is None:
-                    break
-                try:
-                    after = await blobs.write_chunk(address, piece)
-                except Refused as refused:
-                    if refused.code in OWN_STORE:
-                        raise  # nobody else's fault
-                    ground.quarantine(holder, row["ledger"], "", refused)
-                    progress = blobs.progress(address)
-                    break
-                if after.have <= progress.have:
-                    break  # the holder gives other pieces than it was asked for
-                progress = after
             if progress.is_whole:
                 break
+            given = await self._given(blobs, holder, row, progress, is_first)
+            if given is None:
+                return 1
+            progress = given
         if not progress.is_whole:
             new = max(progress.have - began.have, 0)
             return new or self._rest(address, NOBODY)
         await self._came(row)
         return max(progress.have - began.have, 1)
+
+    async def _given(self, blobs: Blobs, holder: str, row: dict[str, Any], progress: Progress, is_first: bool) -> Progress | None:
+        """How far it is with all that this holder gives; None: it was given up meanwhile, and the others have their turn."""
+        ground, address = self._ground, row["address"]
+        is_mixed = progress.have > 0  # with bytes that somebody else gave
+        while not progress.is_whole and ground.link.is_connected:
+            await self._text_first()
+            if (is_first and address not in self._first) or await self._is_aside(address):
+                return None
+            piece = await self._piece(holder, row["ledger"], address, progress.have)
+            if piece is None:
+                break
+            try:
+                after = await blobs.write_chunk(address, piece, row["size"])
+            except Refused as refused:
+                if refused.code in OWN_STORE:
+                    raise  # nobody else's fault
+                progress = blobs.progress(address)
+                if is_mixed and not progress.have:
+                    is_mixed = False  # whose bytes were the wrong ones nobody knows: all of them from this one
+                    continue
+                ground.quarantine(holder, row["ledger"], "", refused)
+                break
+            if after.have <= progress.have:
+                break  # the holder gives other pieces than it was asked for
+            progress = after
+        return progress
 
     async def _is_aside(self, address: str) -> bool:
         return any(row["stage"] == ASIDE for row in await self._ground.journal.rows("blob", "address = :address", {"address": address}))

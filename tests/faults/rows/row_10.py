@@ -18,6 +18,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from protocol import batch, bundle
 from protocol.commands import AddEvidence, AddNote, Blob
+from protocol.node.blobs import CIPHER_EXTRA_BYTES
 from protocol.node.folding import open_journal
 from protocol.node.journal import BackupBroken, Journal, LaneHead, Witness, backup, rebuild, restore
 from protocol.node.journal.engine import connect_sqlite
@@ -55,7 +56,7 @@ async def _world(draw: Random, folder: Path) -> World:
     blob = await village.blobs.put(b"\xff\xd8\xff" + draw.randbytes(9_000), "田埂.jpg", "image/jpeg")
     await village.say(AddEvidence(id=new_id(), case=case, blob=blob))
     await exchange(village, town)
-    await town.blobs.write_chunk(blob.address, await village.blobs.chunk(blob.address, 0) or b"")
+    await town.blobs.write_chunk(blob.address, await village.blobs.chunk(blob.address, 0) or b"", blob.size + CIPHER_EXTRA_BYTES)
     return World(county, village, town, blob, county.folder / "village" / "journal.db")
 
 
@@ -234,7 +235,7 @@ async def _attachment(draw: Random, world: World) -> int:
         with refused("frame_broken", what="a damaged file was shown"):
             await village.blobs.get(blob)
         assert (await look(village.journal, village.blobs)).files == (blob.address,) or not village.blobs.has(blob.address)
-        await village.blobs.write_chunk(blob.address, await world.town.blobs.chunk(blob.address, 0) or b"")
+        await village.blobs.write_chunk(blob.address, await world.town.blobs.chunk(blob.address, 0) or b"", blob.size + CIPHER_EXTRA_BYTES)
         assert await village.blobs.get(blob) == plain
     return 8
 

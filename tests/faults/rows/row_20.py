@@ -17,7 +17,7 @@ import msgspec
 
 from protocol.commands import AddEvidence, Blob
 from protocol.node import blobs as store
-from protocol.node.blobs import CHUNK_BYTES, Blobs
+from protocol.node.blobs import CHUNK_BYTES, CIPHER_EXTRA_BYTES, Blobs
 from protocol.node.config import Config
 from protocol.node.node import Node
 from tests.faults.kit.proxy import Proxy
@@ -49,14 +49,15 @@ async def _on_disk(draw: Random, folder: Path) -> int:
 
 async def _one_file(draw: Random, source: Blobs, target: Blobs, blob: Blob) -> int:
     cuts = 0
+    size = blob.size + CIPHER_EXTRA_BYTES
     while not (at := target.progress(blob.address)).is_whole:
         packed = await source.chunk(blob.address, at.have) or b""
         for wrong in _wrong_pieces(draw, packed, at.have):
             with refused("frame_broken", what="a wrong piece"):
-                await target.write_chunk(blob.address, wrong)
+                await target.write_chunk(blob.address, wrong, size)
         if at.have:  # an older piece again changes nothing
-            assert await target.write_chunk(blob.address, await source.chunk(blob.address, 0) or b"") == at
-        await target.write_chunk(blob.address, packed)
+            assert await target.write_chunk(blob.address, await source.chunk(blob.address, 0) or b"", size) == at
+        await target.write_chunk(blob.address, packed, size)
         part = target._part(blob.address)
         if part and draw.random() < 0.7:
             keep = draw.randrange(part.stat().st_size + 1)
@@ -75,7 +76,7 @@ def _wrong_pieces(draw: Random, packed: bytes, at: int) -> list[bytes]:
         flipped(packed, draw.randrange(len(packed) * 8)),
         packed[: draw.randrange(len(packed))],
         msgspec.msgpack.encode([other, offset, total, data, store._sum(other, offset, total, data)]),
-        msgspec.msgpack.encode([address, offset, 2**40, data, store._sum(address, offset, 2**40, data)]),
+        *(msgspec.msgpack.encode([address, offset, n, data, store._sum(address, offset, n, data)]) for n in (total - 1, total + 1, 2**40)),
         msgspec.msgpack.encode([address, offset, total, data + b"x" * CHUNK_BYTES, sum_]),
     ]
 
@@ -87,9 +88,10 @@ async def _wrong_whole(draw: Random, folder: Path) -> None:
     address, offset, total, data, _ = msgspec.msgpack.decode(await source.chunk(blob.address, 0) or b"")
     lie = bytes(reversed(data))
     with refused("frame_broken"):
-        await target.write_chunk(address, msgspec.msgpack.encode([address, offset, total, lie, store._sum(address, offset, total, lie)]))
+        wrong = msgspec.msgpack.encode([address, offset, total, lie, store._sum(address, offset, total, lie)])
+        await target.write_chunk(address, wrong, total)
     assert target.progress(address).have == 0
-    assert (await target.write_chunk(address, await source.chunk(address, 0) or b"")).is_whole
+    assert (await target.write_chunk(address, await source.chunk(address, 0) or b"", total)).is_whole
 
 
 async def _on_the_wire(draw: Random, folder: Path) -> Outcome:
