@@ -12,8 +12,8 @@ address at the end. How large a file is, its entry says, never a piece. Disk met
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from hashlib import blake2b, sha256
 from pathlib import Path
 
@@ -37,6 +37,7 @@ STORE_BYTES_MAX = 20 * 1024**3  # of one node: 40,000 photos; yidi.toml says oth
 MEGABYTE = 1024 * 1024
 NAME_CHARS_MAX = 100
 _NONCE = bytes(24)  # a key is used for one content only, so one nonce is enough
+_UNNAMED = ".unnamed"
 _ADDRESS = re.compile(r"[0-9a-f]{64}")
 
 # what a file begins with → its type; `ftyp` brands are looked at in `kind_of`
@@ -209,6 +210,22 @@ class Blobs:
     def addresses(self) -> set[str]:
         """Of all files here, whole or half."""
         return {name for path in self.folder.glob("*/*") if is_address(name := path.name.split(".")[0])}
+
+    def note_unnamed(self, some: Collection[str], now_s: float) -> dict[str, float]:
+        """Notes beside these files that no entry names them, and takes the note from all others. Returns since when, Unix seconds. What
+        stands beside a file outlives this program, and a database that is put back."""
+        since = {}
+        for note in list(self.folder.glob(f"*/*{_UNNAMED}")):
+            if note.name.removesuffix(_UNNAMED) not in some:
+                note.unlink(missing_ok=True)
+        for address in some:
+            note = self._path(address).with_suffix(_UNNAMED)
+            with suppress(OSError):  # a disk that takes no note: it is of today
+                if not note.exists():
+                    note.touch()
+                    os.utime(note, (now_s, now_s))
+            since[address] = note.stat().st_mtime if note.exists() else now_s
+        return since
 
     def _count(self, size: int) -> None:
         if self._used is not None:

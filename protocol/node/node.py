@@ -382,8 +382,17 @@ class Node:
                 sticks.tidy(self.folder, now_s)
                 await self.unsaved.tidy()
                 before_s = now_s - self.config.files.half_days_max * sweeping.DAY_S
-                if gone := await sweeping.tidy(self.journal, self.blobs, self.uploads, before_s):
+                gone = await sweeping.tidy(self.journal, self.blobs, self.uploads, before_s)
+                if self._has_all:
+                    gone += await sweeping.tidy_whole(self.journal, self.blobs, before_s, now_s)
+                if gone:
                     log.event("leftover files removed", count=gone)
+
+    @property
+    def _has_all(self) -> bool:
+        """Claims that no entry is known to be missing here, after a restore, a heal, or else: what none names may be named by none at all."""
+        is_whole = self.gate.restored is None and self.mending.state is None and not self.journal.damaged
+        return is_whole and not self.pump.missing()
 
     async def _elsewhere(self) -> None:
         """The command line works on the same journal: what it wrote goes out and is shown like anything else.

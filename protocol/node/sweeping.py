@@ -2,6 +2,9 @@
 
 The key of a file stands in the bodies that name it, so with the last of them it is unreadable already; here its bytes go too, at
 every node that admitted the erasure. A file that was touched a moment ago stays for now: somebody may be about to name it again.
+
+A whole file that no row knows may be all there is of it, of an entry that comes back: a backup was put in place, a damaged store was
+healed, a standby took over that was behind. So it goes only when nobody named it for UNNAMED_DAYS, with all the entries here.
 """
 
 import asyncio
@@ -20,6 +23,7 @@ AT_ONCE = 100
 _GOING: Final = "select address, size from blob where stage = :stage order by address limit :limit"
 _FORGET: Final = "delete from blob where address = :address and stage < 0"
 DAY_S: Final = 86_400.0
+UNNAMED_DAYS: Final = 90  # a computer that holds the entry may have been off for a season
 
 
 async def sweep(journal: Journal, blobs: Blobs, now_s: float, uploads: Uploads | None = None) -> list[str]:
@@ -49,14 +53,37 @@ async def _swept(journal: Journal, blobs: Blobs, now_s: float, uploads: Uploads 
 
 
 async def tidy(journal: Journal, blobs: Blobs, uploads: Uploads, before_s: float) -> int:
-    """Leftovers that were not touched since (Unix seconds): broken uploads, half and whole files that no row knows. Returns how many."""
-    known = {row["address"] for row in await journal.rows("blob")}
+    """Leftovers that were not touched since (Unix seconds): broken uploads, halves that no row knows. Returns how many."""
     gone = await uploads.tidy(before_s)
-    for address in await asyncio.to_thread(blobs.addresses):
-        if address not in known and blobs.touched_s(address) <= before_s:
+    for address in await _unknown(journal, blobs, before_s):
+        if not blobs.has(address):
             await blobs.remove(address)
             gone += 1
     for kind in ("damaged", "new"):  # set apart long ago, or cut off by a crash
         gone += await asyncio.to_thread(remove_older, blobs.folder, f"*/*.{kind}", before_s)
     await blobs.count()
     return gone
+
+
+async def tidy_whole(journal: Journal, blobs: Blobs, before_s: float, now_s: float) -> int:
+    """Whole files that were not touched since `before_s` and are named by no row since UNNAMED_DAYS. Returns how many. Not to be called while
+    entries are known to be missing here."""
+    unnamed = {address for address in await _unknown(journal, blobs, before_s) if blobs.has(address)}
+    gone = 0
+    for address, since_s in (await asyncio.to_thread(blobs.note_unnamed, unnamed, now_s)).items():
+        if since_s > now_s - UNNAMED_DAYS * DAY_S:
+            continue
+        async with journal.writing() as w:  # nobody can name it meanwhile
+            if not await fetch(w.connection, "select 1 from blob where address = :address", {"address": address}):
+                await blobs.remove(address)
+                gone += 1
+    return gone
+
+
+async def _unknown(journal: Journal, blobs: Blobs, before_s: float) -> list[str]:
+    known = {row[0] for row in await journal.select("select address from blob", {})}
+
+    def found() -> list[str]:
+        return sorted(address for address in blobs.addresses() - known if blobs.touched_s(address) <= before_s)
+
+    return await asyncio.to_thread(found)

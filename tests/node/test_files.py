@@ -11,6 +11,7 @@ from protocol import certificate as certificates
 from protocol.commands import AddEvidence, EraseBody
 from protocol.node import bodies, sweeping
 from protocol.node.blobs import MEGABYTE, Blobs
+from protocol.node.journal.rows import insert
 from protocol.node.uploads import PIECE_BYTES, Uploads
 from protocol.problem import Refused
 from tests.node.desk_kit import TOWN, County, Node, dispute, exchange, new_id
@@ -118,10 +119,40 @@ async def test_what_a_crash_left_lying_goes_after_some_days_and_nothing_else(cou
     _, kept, _ = await photographed(village, case)
     lost = await village.blobs.put(PHOTO + b"never named", "a.jpg", "image/jpeg")
     await uploads.write("p" * 32, "0" * 64, 300_000, 0, bytes(262_144))
+    (half := village.blobs._path("0" * 64).with_name(f"{'0' * 64}.900.part")).parent.mkdir()
+    half.write_bytes(b"half")
     assert await sweeping.tidy(village.journal, village.blobs, uploads, time.time() - 60) == 0
     assert await sweeping.tidy(village.journal, village.blobs, uploads, time.time() + 60) == 2
-    assert (village.blobs.has(kept.address), village.blobs.has(lost.address)) == (True, False)
+    assert village.blobs.has(kept.address) and village.blobs.has(lost.address) and not half.exists()
     assert (await uploads.ask("p" * 32, "0" * 64, 300_000)).have == 0
+
+
+async def test_a_whole_file_goes_when_nobody_named_it_for_a_season(county: County):
+    village = await county.node("village")
+    case = (await village.say(dispute())).subject
+    _, named, _ = await photographed(village, case)
+    lost = await village.blobs.put(PHOTO + b"never named", "a.jpg", "image/jpeg")
+    began, season = time.time(), sweeping.UNNAMED_DAYS * sweeping.DAY_S
+
+    async def gone(days: int) -> int:
+        after_restart = Blobs(village.blobs.folder, b"s" * 32)
+        return await sweeping.tidy_whole(village.journal, after_restart, began + 60, began + 60 + days * sweeping.DAY_S)
+
+    assert (await gone(0), await gone(89)) == (0, 0)
+    rows = await village.journal.rows("blob", "address = :address", {"address": named.address})
+    async with village.journal.writing() as w:  # a backup was put in place
+        await w.connection.execute(text("delete from blob where address = :address"), {"address": named.address})
+    assert await gone(91) == 1
+    assert (village.blobs.has(named.address), village.blobs.has(lost.address)) == (True, False)
+    async with village.journal.writing() as w:  # and its entry came back
+        await insert(w.connection, "blob", list(rows[0]), [list(rows[0].values())])
+    assert await gone(91 + 89) == 0
+    async with village.journal.writing() as w:
+        await w.connection.execute(text("delete from blob where address = :address"), {"address": named.address})
+    assert (await gone(91 + 90), await gone(91 + 90 + 89)) == (0, 0), "counted from when it was seen last"
+    assert village.blobs.has(named.address)
+    assert await sweeping.tidy_whole(village.journal, village.blobs, began - 60, began + 3 * season) == 0, "touched a moment ago"
+    assert not list(village.blobs.folder.glob("*/*.unnamed"))
 
 
 async def test_what_lies_behind_the_end_of_an_upload_is_refused_and_the_law_finds_it_by_its_size(tmp_path: Path):

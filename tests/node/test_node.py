@@ -19,7 +19,7 @@ from deploy.county import County
 from deploy.keeping import register
 from protocol.calendar import DAY_MS, local_date
 from protocol.data import PACKAGED
-from protocol.node import blobs, killpoints, sticks
+from protocol.node import blobs, killpoints, sticks, sweeping
 from protocol.node import node as wiring
 from protocol.node.config import Config, Push, Store
 from protocol.node.folding import FOLDED_WITH
@@ -185,6 +185,40 @@ async def test_a_restore_that_has_no_place_for_the_attachments_leaves_the_journa
         await keeping.restore(home, Config(), tmp_path / "b.tar")
     assert (home / "journal.db").read_bytes() == before and not list(home.glob("before-restore*"))
     assert Identity(home).about().epoch == 1 and not (home / RESTORED).exists()
+
+
+async def test_a_restore_takes_no_attachment_that_the_backup_does_not_know_also_after_the_next_start(tmp_path: Path, monkeypatch):
+    home = tmp_path / "hub"
+    await founded(home)
+    await keeping.backup(home, Config(), tmp_path / "b.tar")
+    node = await opened(home)
+    later = (await node.blobs.put(b"\xff\xd8\xff later", "a.jpg", "")).address
+    await node.close()
+    old_s = now_ms() / 1000 - 30 * sweeping.DAY_S
+    os.utime(home / "blobs" / later[:2] / later, (old_s, old_s))
+    await keeping.restore(home, Config(), tmp_path / "b.tar")
+    monkeypatch.setattr(sweeping, "EACH_S", 0.01)
+    for is_pulled in (False, True, True):
+        node = await opened(home)
+        if is_pulled:
+            (home / RESTORED).unlink(missing_ok=True)
+            node.gate.restored = None
+        began = asyncio.Event()
+        monkeypatch.setattr(node.uploads, "tidy", tidied_by(began, node.uploads.tidy))
+        await node.start()
+        async with asyncio.timeout(20):
+            await began.wait()
+        await asyncio.sleep(0.2)
+        assert node.blobs.has(later), "nobody else has it in full, and its entry comes back from the others"
+        await node.close()
+
+
+def tidied_by(began: asyncio.Event, real: Any) -> Any:
+    async def tidy(before_s: float) -> int:
+        began.set()
+        return await real(before_s)
+
+    return tidy
 
 
 @pytest.mark.parametrize("point", ["restore.epoch", "restore.move"])

@@ -11,7 +11,7 @@
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -153,6 +153,7 @@ class MemoryBlobs(Blobs):
         self._used, self.is_readonly = 0, False
         self._locks: dict[str, asyncio.Lock] = {}
         self._touched: dict[str, float] = {}
+        self._unnamed: dict[str, float] = {}
 
     async def put(self, plain: bytes, name: str, mime: str, what: str = "photo") -> "Blob":
         from protocol.commands import Blob
@@ -230,6 +231,10 @@ class MemoryBlobs(Blobs):
 
     def addresses(self) -> set[str]:
         return {*self._site.files, *self._site.parts}
+
+    def note_unnamed(self, some: Collection[str], now_s: float) -> dict[str, float]:
+        self._unnamed = {address: self._unnamed.get(address, now_s) for address in some}
+        return dict(self._unnamed)
 
 
 class NoUploads(Uploads):
