@@ -92,7 +92,7 @@ class Node:
         self.pump = Pump(
             journal, self.admission, self.link, self.signer, self.certificate, self.wake, clock,
             blobs=self.blobs, version=VERSION, speaks=machine.speaks, forks=self.forks, leads=lambda: self.fellows.leads, room=machine.room,
-            counts=self.shelf.counts,
+            counts=self.shelf.counts, former=self.about.former,
         )  # fmt: skip
         self.fellows = Fellows(journal, self.wake, machine.name)
         self.fellows.took_over = self.pump.lead

@@ -212,7 +212,7 @@ async def test_small_pictures_come_before_any_full_one_and_what_is_opened_before
     async def fetches_nothing(self, row):
         return 0
 
-    monkeypatch.setattr(fetching, "AT_ONCE", 4)  # so twenty are looked at, and the first twenty are full ones
+    monkeypatch.setattr(fetching, "AT_ONCE", 4)  # the first twenty are full ones
     monkeypatch.setattr(fetching.Fetching, "_fetch", fetches_nothing)
     village = await whole.join("甲村", V1)
     case = (await village.desk.submit(dispute(V1), actor(village, "clerk"))).subject
@@ -223,9 +223,9 @@ async def test_small_pictures_come_before_any_full_one_and_what_is_opened_before
         await village.desk.submit(AddEvidence(id=new_id(), case=case, blob=blob, thumb=thumb), actor(village, "clerk"))
         blobs.append(blob)
     await soon_equal(V1, whole.hub, village)
-    wanting = whole.hub.pump._fetching
+    wanting = fetching.Fetching(whole.hub.pump._ground, whole.hub.pump._catchup)  # one that was just started
     assert [row["what"] for row in await wanting._wanted()] == [fetching.THUMB] * 4
-    whole.hub.pump.want_blob(blobs[-1].address)
+    wanting.want(blobs[-1].address)
     assert (await wanting._wanted())[0]["address"] == blobs[-1].address
 
 

@@ -49,5 +49,6 @@ def test_it_keeps_what_is_still_wanted_and_never_more_than_it_may(clock: list[fl
     rests.keep([2, 3, 9])
     assert rests.held() == {2, 3}
     rests.put(4)
+    rests.put(2)
     rests.put(5)
-    assert rests.held() == {5}
+    assert rests.held() == {2, 4, 5}, "what was put longest ago goes"

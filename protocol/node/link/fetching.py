@@ -2,11 +2,12 @@
 
 The journal's table `blob` says what is wanted (stage) and whose entry names it; a piece is asked from that node, then from any other
 that hears the ledger. A stop at any byte is resumed where it was, from another holder too; the whole is checked against its address
-before it counts. Then its source is told, once, that there is a second copy now. What nobody gives rests, longer each time, and
-never holds up the others; a store without room takes no more, and says so.
+before it counts. Then its source is told, once, that there is a second copy now, if there is a source yet. What nobody gives rests, longer
+each time, and so does a node that does not answer; neither holds up the others, however many they are (turns.py). A store without room takes no more, and says so.
 """
 
 import asyncio
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +24,7 @@ from protocol.node.link.catchup import CatchUp
 from protocol.node.link.ground import Ground
 from protocol.node.link.parts import Blobs, Progress
 from protocol.node.link.rests import Rests
+from protocol.node.link.turns import Row, Turns
 from protocol.problem import OWN_STORE, Refused
 
 AT_ONCE = 20  # files looked at in one round
@@ -32,7 +34,12 @@ PIECE_BYTES_MIN = 4096
 PAUSE_S_MIN, PAUSE_S_MAX = 0.1, 5.0
 REST_S_MIN, REST_S_MAX = 0.2, 600.0  # of one file that nobody gave
 RESTS_MAX = 2_000
+SILENT_S_MAX = 60.0  # of one node that did not answer: whoever was away for longer is noticed when it is back
 _STAGE: Final = text("update blob set stage = :stage where address = :address and stage = :was")
+_NOBODY_LEFT: Final = text(
+    "update blob set stage = :stage where address in"
+    " (select address from blob where source = :source and stage = :was order by address limit 1000)"
+)
 _WHOLE: Final = text("update blob set have = size, stage = :stage where address = :address and stage >= 0")
 FULL, NOBODY, OFFLINE, LEFT = "full", "nobody", "offline", "left"
 
@@ -47,14 +54,17 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 class Fetching:
-    def __init__(self, ground: Ground, catchup: CatchUp) -> None:
-        self._ground, self._catchup = ground, catchup
+    def __init__(self, ground: Ground, catchup: CatchUp, former: Collection[str] = ()) -> None:
+        """former: what this node was called before it was enrolled again."""
+        self._ground, self._catchup, self._former = ground, catchup, former
+        self._turns = Turns(ground.journal, ground.clock)
         self._poke = asyncio.Event()
         self._first: list[str] = []
         self._opened: set[str] = set()  # looked at, not yet noted in the journal
         self._left: set[str] = set()  # given up, and not opened since
         self._noting = asyncio.Lock()
         self._rests: Rests[str] = Rests(REST_S_MIN, REST_S_MAX, RESTS_MAX)  # addresses
+        self._silent: Rests[str] = Rests(REST_S_MIN, SILENT_S_MAX, RESTS_MAX)  # nodes
         self._trouble: dict[str, str] = {}
         self._most: dict[str, int] = {}  # holder whose line turned out to be thin → bytes that it is asked for at once
 
@@ -94,6 +104,7 @@ class Fetching:
     def again(self) -> None:
         """Somebody is back: what rested is asked for once more."""
         self._rests.clear()
+        self._silent.clear()
         self._poke.set()
 
     def wait(self, address: str, total: int) -> Wait:
@@ -109,14 +120,14 @@ class Fetching:
             self._poke.clear()
             if await self._note_opened() and not self._ground.leads():
                 self._ground.wake.commit([], [])  # who leads fetches it
-            wanted = await self._wanted() if self._ground.leads() else []
-            got = 0
+            leads, got = self._ground.leads(), 0
+            wanted = await self._wanted() if leads else []
             for row in wanted:
                 got += await self._tell(row) if row["stage"] == UNTOLD else await self._fetch(row)
-            pause = PAUSE_S_MIN if got else min(pause * 2, PAUSE_S_MAX)
+            pause = PAUSE_S_MIN if got or self._turns.has_new else min(pause * 2, PAUSE_S_MAX)
             if not wanted or not got:
                 try:
-                    async with asyncio.timeout(pause if wanted or self._rests else None):
+                    async with asyncio.timeout(pause if leads and self._turns.has_any else None):
                         await self._poke.wait()
                 except TimeoutError:
                     pass
@@ -128,22 +139,19 @@ class Fetching:
                 await self._set(_STAGE, address=address, was=ASIDE, stage=WANTED)
         return bool(opened)
 
-    async def _wanted(self) -> list[dict[str, Any]]:
-        """Opened ones, then thumbnails, then the oldest; what rests is left out, and what rests no more has no row any longer."""
+    async def _wanted(self) -> list[Row]:
+        """Opened ones, then thumbnails, then the oldest; what rests is left out."""
         if self._ground.blobs is None:
             return []
-        resting = self._rests.held()
-        journal, rank = self._ground.journal, {address: n for n, address in enumerate(self._first)}
-        small_first = f"case when what = '{THUMB}' then 0 else 1 end, added_ms"  # of all, not of the oldest alone
-        some = await journal.rows("blob", "stage in (1, 2)", {}, order=small_first, limit=AT_ONCE * 5 + len(resting))
-        if not some:
+        rows = await self._turns.next(AT_ONCE, self._first, self._is_resting, self._ground.link.is_connected)
+        if not self._turns.has_any:
             self._rests.clear()
-        for address in rank.keys() - {row["address"] for row in some}:
-            some += await journal.rows("blob", "stage in (1, 2) and address = :address", {"address": address})
-        rows = [row for row in some if row["address"] not in resting]
-        return sorted(rows, key=lambda row: (rank.get(row["address"], AT_ONCE), row["what"] != THUMB))[:AT_ONCE]
+        return rows
 
-    async def _fetch(self, row: dict[str, Any]) -> int:
+    def _is_resting(self, row: Row) -> bool:
+        return self._rests.holds(row["address"]) or (row["stage"] == UNTOLD and self._silent.holds(row["source"]))
+
+    async def _fetch(self, row: Row) -> int:
         """Bytes that were new."""
         try:
             return await self._fetched(row)
@@ -152,7 +160,7 @@ class Fetching:
                 raise
             return self._rest(row["address"], FULL)
 
-    async def _fetched(self, row: dict[str, Any]) -> int:
+    async def _fetched(self, row: Row) -> int:
         ground, address = self._ground, row["address"]
         blobs = ground.blobs
         if blobs is None:
@@ -174,7 +182,7 @@ class Fetching:
         await self._came(row)
         return max(progress.have - began.have, 1)
 
-    async def _given(self, blobs: Blobs, holder: str, row: dict[str, Any], progress: Progress, is_first: bool) -> Progress | None:
+    async def _given(self, blobs: Blobs, holder: str, row: Row, progress: Progress, is_first: bool) -> Progress | None:
         """How far it is with all that this holder gives; None: it was given up meanwhile, and the others have their turn."""
         ground, address = self._ground, row["address"]
         is_mixed = progress.have > 0  # with bytes that somebody else gave
@@ -204,29 +212,48 @@ class Fetching:
     async def _is_aside(self, address: str) -> bool:
         return any(row["stage"] == ASIDE for row in await self._ground.journal.rows("blob", "address = :address", {"address": address}))
 
-    async def _came(self, row: dict[str, Any]) -> None:
+    async def _came(self, row: Row) -> None:
         ground, address = self._ground, row["address"]
-        own = row["source"] in ("", ground.certificate.node) or row["what"] == THUMB
-        await self._set(_WHOLE, address=address, stage=DONE if own else UNTOLD)
+        is_untold = row["what"] != THUMB and await self._is_there(row)
+        await self._set(_WHOLE, address=address, stage=UNTOLD if is_untold else DONE)
         self._rests.drop(address)
         self._trouble.pop(address, None)
         left = await ground.journal.rows("blob", "address = :address", {"address": address})
         if ground.blobs is not None and (not left or left[0]["stage"] == GONE):
             await ground.blobs.remove(address)  # its last body was erased meanwhile
         ground.wake.commit([], [row["subject"]])
+        if left and left[0]["stage"] == UNTOLD and not self._is_resting(left[0]):
+            await self._tell(left[0])
 
-    async def _tell(self, row: dict[str, Any]) -> int:
+    async def _tell(self, row: Row) -> int:
         """The node whose entry names the file may now let go of what it kept for our sake (a phone its photo)."""
+        if not await self._is_there(row):
+            await self._set(_NOBODY_LEFT, source=row["source"], was=UNTOLD, stage=DONE)
+            return 1
         answer = await self._ask(row["source"], row["ledger"], row["address"], row["size"])
         if answer is None:
-            return self._rest(row["address"], "")
+            return 0 if self._silent.holds(row["source"]) else self._rest(row["address"], "")
         await self._set(_STAGE, address=row["address"], was=UNTOLD, stage=DONE)
         self._rests.drop(row["address"])
         return 1
 
+    async def _is_there(self, row: Row) -> bool:
+        """Claims that somebody is left to be told: who was put out is not, nor what this node was before, nor whom no entry here vouches for."""
+        ground, source = self._ground, row["source"]
+        if source in ("", ground.certificate.node, *self._former):
+            return False
+        if not await ground.vouch(source, row["ledger"]):
+            await ground.refresh([row["ledger"]])  # its first entry may be of this moment
+            await ground.vouch(source, row["ledger"])
+        known = ground.peers.get(source)
+        return known is not None and not known.revoked
+
     def _rest(self, address: str, trouble: str) -> int:
         self._rests.put(address, None if self._ground.link.is_connected else PAUSE_S_MAX)
+        self._trouble.pop(address, None)  # so that it stands last
         self._trouble[address] = trouble
+        if len(self._trouble) > RESTS_MAX:
+            del self._trouble[next(iter(self._trouble))]
         return 0
 
     async def _set(self, statement: Any, **values: Any) -> None:
@@ -237,11 +264,14 @@ class Fetching:
         while not self._catchup.is_done or not self._ground.calm.is_set():  # noqa: ASYNC110, two conditions, and 20 ms do not matter
             await asyncio.sleep(0.02)
 
-    def _holders(self, row: dict[str, Any]) -> list[str]:
-        """The node it came from, the one whose entry names it, then whoever hears the ledger and was heard of."""
-        ledger, source = row["ledger"], row["source"]
-        others = [k.certificate.node for k in self._ground.peers.hearers(ledger)]
-        return list(dict.fromkeys([n for n in (source, *others) if n and n != self._ground.certificate.node]))
+    def _holders(self, row: Row) -> list[str]:
+        """The node whose entry names it, then whoever hears the ledger and was heard of. Who did not answer a moment ago is left out, but
+        not for somebody who looks at the file."""
+        source, known = row["source"], self._ground.peers.get(row["source"])
+        others = [k.certificate.node for k in self._ground.peers.hearers(row["ledger"])]
+        gone = {"", self._ground.certificate.node, *self._former, *([source] if known and known.revoked else [])}
+        found = [node for node in dict.fromkeys((source, *others)) if node not in gone]
+        return found if row["address"] in self._first else [node for node in found if not self._silent.holds(node)]
 
     @observe.each("file", lambda _, holder, ledger, *__: {"node": holder, "ledger": ledger})
     async def _piece(self, holder: str, ledger: str, address: str, offset: int) -> bytes | None:
@@ -259,9 +289,15 @@ class Fetching:
                 break
             except TimeoutError:
                 if most == PIECE_BYTES_MIN:
+                    self._silent.put(holder)
                     return None
                 self._most[holder] = max(most // 4, PIECE_BYTES_MIN)
-        if answer is None or (answer.headers or {}).get(REFUSED_HEADER):
+        if answer is None:
+            if self._ground.link.is_connected:
+                self._silent.put(holder)  # nobody listens there
+            return None
+        self._silent.drop(holder)
+        if (answer.headers or {}).get(REFUSED_HEADER):
             return None
         if answer.data and loop.time() - began < PIECE_S:
             self._most[holder] = min(most * 2, CHUNK_BYTES)

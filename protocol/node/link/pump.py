@@ -17,7 +17,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -107,13 +107,15 @@ class Pump:
         leads: Callable[[], bool] = lambda: True,
         room: Callable[[], Room | None] = lambda: None,
         counts: Counts | None = None,
+        former: Collection[str] = (),
     ) -> None:
         """clock: Unix milliseconds · speaks: what we understand on the wire · leads: see Ground · room: of the disk · counts: of an entry, that
-        its writer was not put out before it; without it no missing words are asked for. Listens to `wake` by itself."""
+        its writer was not put out before it; without it no missing words are asked for · former: ids that this node had before it was enrolled
+        again. Listens to `wake` by itself."""
         self.group = ""  # of the programs that answer pulls for this node, where there are several
         self._ground = Ground(journal, admission, link, signer, certificate, wake, clock, blobs, version, speaks, leads)
         self._catchup = CatchUp(self._ground)
-        self._fetching = Fetching(self._ground, self._catchup)
+        self._fetching = Fetching(self._ground, self._catchup, former)
         self._claims = Claims(self._ground)
         self._hearing = Hearing(self._ground, self._catchup, self._claims, self.say, self._came, forks)
         self._answers = Answers(self._ground, forks)

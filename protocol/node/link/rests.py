@@ -8,7 +8,8 @@ K = TypeVar("K")
 
 
 class Rests(Generic[K]):
-    """Seconds of the loop's clock, so a computer whose clock jumps rests no longer. More than keys_max: all are forgotten, and asked again at once."""
+    """Seconds of the loop's clock, so a computer whose clock jumps rests no longer. More than keys_max: what was put longest ago is forgotten, and may be
+    asked again at once; whoever asks must come to the others too."""
 
     def __init__(self, s_min: float, s_max: float, keys_max: int) -> None:
         self._s_min, self._s_max, self._keys_max = s_min, s_max, keys_max
@@ -26,9 +27,10 @@ class Rests(Generic[K]):
 
     def put(self, key: K, s_max: float | None = None) -> None:
         """It was not given, once more. s_max: of this pause, where it is a shorter one."""
-        if len(self._kept) >= self._keys_max and key not in self._kept:
-            self._kept.clear()
-        pause = min(self._kept[key][1] * 2, self._s_max) if key in self._kept else self._s_min
+        known = self._kept.pop(key, None)  # so that it stands last
+        if len(self._kept) >= self._keys_max:
+            del self._kept[next(iter(self._kept))]
+        pause = min(known[1] * 2, self._s_max) if known else self._s_min
         pause = min(pause, self._s_max if s_max is None else s_max)
         self._kept[key] = (asyncio.get_running_loop().time() + pause, pause)
 
