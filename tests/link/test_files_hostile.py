@@ -56,6 +56,9 @@ async def test_pieces_of_a_larger_file_are_refused_and_the_source_is_told_of_non
         return piece_of(address, offset, size + 100_000, data) if data else None
 
     t1.blobs.chunk = lies
+    for offset in (size - 1, size + 1):  # as an older program asks that was given half of another file
+        assert await hub.pump._fetching._ask(N1, V1, address, offset)
+    assert not v1.memory.files[address]["elsewhere"], "that is not to have the whole"
     await v1.stop()
     file_is_wanted(hub, v1, address, size)
     await soon(lambda: len(asked) > 1)
