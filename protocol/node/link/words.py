@@ -28,6 +28,7 @@ class Words:
     def __init__(self, ground: Ground, catchup: CatchUp, counts: Counts) -> None:
         self._ground, self._catchup, self._counts = ground, catchup, counts
         self._rests: Rests[Lost] = Rests(REST_S_MIN, REST_S_MAX, RESTS_MAX)
+        self._last: Lost | None = None  # that was asked for: those after it come next, round and round
         self._poke = asyncio.Event()
         self._since = True  # something was committed since the last look
 
@@ -64,7 +65,11 @@ class Words:
         self._since = False
         lost = await lacking(self._ground.journal, self._counts)
         self._rests.keep(lost)
-        return [one for one in lost if not self._rests.holds(one)][:AT_ONCE]
+        due, last = sorted(one for one in lost if not self._rests.holds(one)), self._last
+        later = [one for one in due if last is not None and one > last]
+        some = [*later, *due[: len(due) - len(later)]][:AT_ONCE]
+        self._last = some[-1] if some else last
+        return some
 
     async def _fetch(self, lost: Lost) -> None:
         for holder in self._holders(lost[0]):
