@@ -48,7 +48,7 @@ async def test_made_up_ends_hold_up_neither_what_others_speak_of_nor_what_is_her
 
     ground = SimpleNamespace(ask=ask, leads=lambda: True, link=SimpleNamespace(is_connected=True), peers=Nobody())
     forks = Forks([*made_up, real])
-    branches = Branches(ground, forks, lambda *_: None)
+    branches = Branches(ground, forks, lambda *_: None, lambda: None)
     working = asyncio.create_task(branches.work())
     async with asyncio.timeout(10):
         while len(asked) < AT_ONCE:

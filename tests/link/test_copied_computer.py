@@ -6,12 +6,13 @@ import shutil
 import pytest
 
 from protocol import entry
+from protocol.commands import AddEvidence
 from protocol.node.config import Config
 from protocol.node.journal import branches
 from protocol.node.node import Node
 from protocol.problem import Refused
 from tests.link.kit import TOWN, V1
-from tests.link.test_whole_nodes import Whole, actor, dispute, equal, soon_equal
+from tests.link.test_whole_nodes import Whole, actor, dispute, equal, new_id, soon_equal
 
 
 async def beside(node: Node) -> list[bytes]:
@@ -70,6 +71,30 @@ async def test_a_copy_is_seen_both_are_told_and_stop_and_what_both_wrote_is_at_e
 
 async def _stopped(node: Node) -> bool:
     return node.stopped() == "node_forked"
+
+
+async def test_files_of_both_come_up_though_both_answer_to_one_name(whole):
+    """Each is asked for what the other one has: whoever says at once that it has nothing would be the one who is heard."""
+    town, *both = await copied(whole)
+    blobs = []
+    for n, node in enumerate(both):
+        case = (await node.desk.submit(dispute(V1), actor(node, "clerk"))).subject
+        blobs += [await node.blobs.put(b"\xff\xd8\xff" + bytes([n, more]) * 9_000, "界石.jpg", "image/jpeg") for more in range(3)]
+        for blob in blobs[-3:]:
+            await node.desk.submit(AddEvidence(id=new_id(), case=case, blob=blob), actor(node, "clerk"))
+    for node in both:
+        await node.start()
+
+    async def came() -> bool:
+        for n, node in enumerate(both):
+            if node.outdated.is_set():  # its program opens it again
+                await node.close()
+                whole.nodes.remove(node)
+                both[n] = await whole._node(node.folder, Config())
+                await both[n].start()
+        return all(node.blobs.has(blob.address) for node in (whole.hub, town) for blob in blobs)
+
+    await until(came, "the county and the township have the files of both")
 
 
 async def test_a_copy_that_moved_on_and_is_followed_stops_for_it_lives_twice(whole):

@@ -1,7 +1,9 @@
 """What this node answers: pulls of lanes and of blobs, to whoever covers the ledger, and to nobody else.
 
 The asker is read from the reply subject: only that node can listen there, so a false name gets nothing. An empty answer means that
-there is nothing to give; a refusal travels as a header. One answer a request, in turn, at most one batch or one piece large.
+there is nothing to give; a refusal travels as a header. One answer a request, in turn, at most one batch or one piece large. A copy of
+this computer would listen on the same subject, and the first answer is the only one that is heard: so of what we are said to have written
+ourselves and have not got we say nothing.
 """
 
 from typing import Annotated, Any, Final
@@ -68,7 +70,7 @@ class Answers:
             await self._refuse(msg, refused)
 
     async def _ends(self, msg: Msg, ask: EndAsk) -> None:
-        """Silence where the entry is not here: a copy of this computer may listen on the same subject, and hold it."""
+        """Silence where the entry is not here: a copy of this computer may hold it."""
         try:
             await self._may(msg.reply, ask.ledger)
             got = await self._forks.piece(ask.ledger, ask.origin, ask.seq, ask.hash, BATCH_ENTRIES_MAX) if self._forks else None
@@ -91,7 +93,9 @@ class Answers:
             if ask.offset == rows[0]["size"] and not rows[0]["elsewhere"]:
                 async with ground.journal.writing() as w:
                     await w.connection.execute(_ELSEWHERE, {"address": ask.address, "node": node})
-            await self._respond(msg, await ground.blobs.chunk(ask.address, ask.offset, ask.most) or b"")
+            got = await ground.blobs.chunk(ask.address, ask.offset, ask.most) or b""
+            if got or ask.offset >= rows[0]["size"] or rows[0]["source"] != ground.certificate.node:
+                await self._respond(msg, got)
         except Refused as refused:
             await self._refuse(msg, refused)
 

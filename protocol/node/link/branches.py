@@ -41,9 +41,9 @@ end_asks = msgspec.msgpack.Decoder(EndAsk)
 
 
 class Branches:
-    def __init__(self, ground: Ground, forks: Forks, moved: Callable[[str, str], None]) -> None:
-        """moved: this lane's history is another one now; what it lacks is asked for again."""
-        self._ground, self._forks, self._moved = ground, forks, moved
+    def __init__(self, ground: Ground, forks: Forks, moved: Callable[[str, str], None], noted: Callable[[], None]) -> None:
+        """moved: this lane's history is another one now; what it lacks is asked for again · noted: what was kept beside a lane may name files."""
+        self._ground, self._forks, self._moved, self._noted = ground, forks, moved, noted
         self._rests: Rests[tuple[str, str, bytes]] = Rests(REST_S_MIN, REST_S_MAX, RESTS_MAX)  # (ledger, origin, hash)
 
     async def work(self) -> None:
@@ -55,6 +55,7 @@ class Branches:
             if not self._ground.leads():
                 continue
             forks.changed.clear()
+            self._noted()
             wanted = self._in_turn(forks.take()) if self._ground.link.is_connected else []
             await self.settle()  # what is here already never waits for what may not exist
             for first in range(0, len(wanted), AT_ONCE):

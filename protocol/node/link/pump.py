@@ -121,7 +121,7 @@ class Pump:
         self._answers = Answers(self._ground, forks)
         self._forks, self._room = forks, room
         self._words = Words(self._ground, self._catchup, counts) if counts else None
-        self._branches = Branches(self._ground, forks, self._moved) if forks else None
+        self._branches = Branches(self._ground, forks, self._moved, self._fetching.poke) if forks else None
         self._advanced, self._wrote = set[str](), set[str]()
         self._poke, self._due = asyncio.Event(), asyncio.Event()
         self._anew = False  # nobody was told yet that we connected anew
