@@ -4,7 +4,8 @@
     async with standing(folder, chance, database=database) as …    its hub on a database of its own
 
 A county is founded once for a program and copied for each round, with ports of its own; keys, people and *common* are the same in all.
-`await county.settle()` waits until every node holds the same of what two of them hear; `truth.judge` asks the rest.
+`await county.settle()` waits until every node holds the same of what two of them hear, and the files that come to it; `truth.judge` asks the
+rest.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -28,6 +30,7 @@ from deploy.demo.county import WIRES, Demo, Process, answers, begun
 from deploy.nats.servers import free_ports
 from protocol import certificate as certificates
 from protocol.certificate import Certificate
+from protocol.node.bodies import WANTED
 from protocol.node.config import load
 from protocol.node.identity import Identity
 from protocol.node.journal.engine import connect_sqlite
@@ -36,10 +39,11 @@ from tests.faults.kit.proxy import Proxy
 from tests.kit.county import County, end
 
 ALL = tuple(node.folder for node in NODES)
-START_S_MAX, SETTLE_S_MAX = 60.0, 120.0
+START_S_MAX, SETTLE_S_MAX, FETCH_S_MAX = 60.0, 120.0, 90.0
 ASK_S = 0.2
 Lanes = dict[tuple[str, str], tuple[int, bytes]]
 _SQL = "select ledger, origin, seq, hash from lane where seq > 0"
+_WANTED = f"select count(*) from blob where stage = {WANTED}"
 _template: Path | None = None
 
 
@@ -152,19 +156,23 @@ class BrokenCounty(County):
 
     async def lanes(self, node: str) -> Lanes:
         """(ledger, origin) → (seq, hash), read beside the program, whether it runs or not."""
+        return {(r[0], r[1]): (r[2], bytes(r[3])) for r in await self._read(node, _SQL)}
+
+    async def _read(self, node: str, sql: str) -> list[Any]:
+        """Rows of the node's store, beside its program."""
         url = load(self.home(node) / "yidi.toml", {}).store.url
         if url.startswith("postgres"):
             c = await asyncpg.connect(url.replace("+asyncpg", ""))
             try:
-                return {(r[0], r[1]): (r[2], bytes(r[3])) for r in await c.fetch(_SQL)}
+                return list(await c.fetch(sql))
             finally:
                 await c.close()
-        return await asyncio.to_thread(self._lanes_of_file, node)
+        return await asyncio.to_thread(self._read_file, node, sql)
 
-    def _lanes_of_file(self, node: str) -> Lanes:
+    def _read_file(self, node: str, sql: str) -> list[Any]:
         c = connect_sqlite(self.home(node) / "journal.db", Identity(self.home(node)).key("store"), False)
         try:
-            return {(r[0], r[1]): (r[2], bytes(r[3])) for r in c.execute(_SQL)}
+            return list(c.execute(sql))
         finally:
             c.close()
 
@@ -179,14 +187,23 @@ class BrokenCounty(County):
                 found.append(f"{lane[0]} {lane[1]}: " + " ".join(f"{node}={seq}" for node, (seq, _) in seen.items()))
         return found
 
-    async def settle(self, *nodes: str, seconds: float = SETTLE_S_MAX) -> None:
-        """Until these nodes (all by default) hold the same of whatever two of them hear, and still do a moment later."""
+    async def settle(self, *nodes: str, seconds: float = SETTLE_S_MAX, files: bool = True) -> None:
+        """Until these nodes (all by default) hold the same of whatever two of them hear, and still do a moment later; then until none of them
+        waits for a file (files=False: while people write on, somebody always does). Whoever waits longer than FETCH_S_MAX is left to the judge,
+        who says what is missing."""
         began, calm, left = time.monotonic(), 0, list[str]()
         while calm < 3:
             left = await self.differing(nodes or self.nodes)
             calm = 0 if left else calm + 1
             assert time.monotonic() - began < seconds, f"not the same after {seconds:.0f} s: " + " · ".join(left[:8])
             await asyncio.sleep(ASK_S)
+        began = time.monotonic()
+        while files and await self.awaited(*(nodes or self.nodes)) and time.monotonic() - began < FETCH_S_MAX:
+            await asyncio.sleep(ASK_S)
+
+    async def awaited(self, *nodes: str) -> int:
+        """How many files these nodes still wait for, as their tables say."""
+        return sum([(await self._read(node, _WANTED))[0][0] for node in nodes])
 
 
 @asynccontextmanager

@@ -4,8 +4,8 @@
         await desks.more(20)                        twenty more saves answered, whatever happens meanwhile
     desks.saved                                     promises given: who was told what
 
-They register, add notes, and take whatever step the page of a case offers them: 上报, 受领, 交办, 提级, 办结. Whoever was told no is not told that it
-was saved.
+They register, some with a picture (kit/files.py), add notes, and take whatever step the page of a case offers them: 上报, 受领, 交办, 提级, 办结.
+Whoever was told no is not told that it was saved.
 
 A form whose answer did not come (the program was killed, the disk was full) is sent again as it is, with its command id, by the same
 person; so each is saved once or not at all, and the second answer is the same as the first.
@@ -22,11 +22,14 @@ from typing import Any, NamedTuple
 import httpx
 
 from deploy.demo.cast import COUNTY, NEIGHBOUR, PEOPLE, TOWNSHIP, VILLAGE
-from deploy.demo.check import Page, new_id, photo
+from deploy.demo.check import Page, new_id
+from tests.faults.kit import files
 from tests.faults.kit.county import BrokenCounty
+from tests.faults.kit.files import Kept, Picture
 
 DESKS = (("wangfang", VILLAGE), ("shenmeiqin", NEIGHBOUR), ("liqiang", TOWNSHIP), ("zhoumin", COUNTY))
 PAUSE_S, CALM_S, AGAIN_S, MORE_S_MAX = 0.03, 0.25, 0.15, 120.0  # calm: where the saves are not what is looked at
+PHOTOS = 0.15  # of the cases, where a row has files at all
 AGAIN = (500, 502, 503, 504, 507)  # not saved; the same form may be sent again
 WORDS = ("排水沟", "宅基地", "围墙", "青苗", "工钱", "噪声", "水井", "田埂", "借款", "彩礼")
 
@@ -46,7 +49,7 @@ NO = (403, 404, 409, 422)  # the rules said no
 
 
 class Saved(NamedTuple):
-    """A promise: node said to account that the command was saved as these (ledger, origin, seq)."""
+    """A promise: node said to account that the command was saved as these (ledger, origin, seq), with these files."""
 
     node: str
     account: str
@@ -54,12 +57,13 @@ class Saved(NamedTuple):
     case: str
     code: str
     keys: tuple[tuple[str, str, int], ...]
+    files: tuple[Kept, ...] = ()
 
 
-def promised(node: str, account: str, told: dict[str, Any]) -> Saved:
-    """What a page answered to a form."""
+def promised(node: str, account: str, told: dict[str, Any], picture: Picture | None = None) -> Saved:
+    """What a page answered to a form that came with this picture."""
     keys = tuple((e["ledger"], e["origin"], e["seq"]) for e in told["entries"])
-    return Saved(node, account, told["command"], told["case"], told["code"], keys)
+    return Saved(node, account, told["command"], told["case"], told["code"], keys, files.kept(told["command"], picture))
 
 
 class Desks:
@@ -127,11 +131,11 @@ class Desks:
                 saved = await self._acted(node, account, cases, chance)
             elif cases and chance.random() < 0.3:
                 case = chance.choice(cases[-5:])
-                saved = await self._sent(node, account, f"/cases/{case}/AddNote", {"text": f"{chance.choice(WORDS)}的事又问了一次"}, None)
+                saved = await self._sent(node, account, f"/cases/{case}/AddNote", {"text": f"{chance.choice(WORDS)}的事又问了一次"})
             else:
                 form = self.county.form(ledger, f"{chance.choice(WORDS)}争执，{chance.randrange(10**6)}")
-                files = {"files": ("现场.png", photo(), "image/png")} if chance.random() < self.photos else None
-                saved = await self._sent(node, account, "/cases", form, files)
+                picture = files.drawn(chance) if chance.random() < self.photos else None
+                saved = await self._sent(node, account, "/cases", form, picture)
                 cases.append(saved.case if saved else "")
             if saved:
                 self.saved.append(saved)
@@ -153,22 +157,24 @@ class Desks:
             return None
         name = chance.choice(names)
         form = ACTS[name] | ({"to": COUNTY} if (node, name) == ("town", "EscalateDispute") else {})
-        saved = await self._sent(node, account, f"/cases/{case}/{name}", form, None, refusable=True)
+        saved = await self._sent(node, account, f"/cases/{case}/{name}", form, refusable=True)
         self.acts[name] += saved is not None
         return saved
 
-    async def _sent(self, node: str, account: str, path: str, form: dict[str, Any], files: Any, refusable: bool = False) -> Saved | None:
+    async def _sent(
+        self, node: str, account: str, path: str, form: dict[str, Any], picture: Picture | None = None, refusable: bool = False
+    ) -> Saved | None:
         """The answer that says so; until then the same form again. None: the rules said no, to what is refusable."""
         form = {"command_id": new_id(), **form}
         while True:
             page = await self._page(account)
             try:
-                got = await page.http.post(path, data=form, files=files)
+                got = await files.posted(page.http, path, form, picture)
             except httpx.TransportError:
                 await self._again("no answer")
                 continue
             if got.status_code in (200, 201):
-                saved = promised(node, account, told := got.json())
+                saved = promised(node, account, told := got.json(), picture)
                 assert saved.keys and saved.command == form["command_id"], told
                 return saved
             if refusable and got.status_code in NO:

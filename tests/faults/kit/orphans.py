@@ -1,16 +1,22 @@
 """Nothing is nobody's. `await owned(county, "town", offices)` reads a stopped node's store; a line for each thing that nobody would look at.
 
 What was set aside stands in 待核对 with an owner and a day, or was decided; an open case is held by an office, an open task was given by
-one, that has people. An office of a merged place is its successor's.
+one, that has people. An office of a merged place is its successor's. `await unseen(node)` says which refused things nobody would find who
+works at that node: what 连接与台账 shows to them is asked, with each count.
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
+from protocol import place
 from protocol.case import OPEN, TASK_OPEN, Case, Task, key_text
-from protocol.fold import fold_case, fold_task
+from protocol.events import Actor
+from protocol.node import refusals
 from protocol.node.node import Node
+from protocol.people_rules import FIRST_POSTS
+from tests.faults.kit.folds import folds_of
 
 DECIDED = "核对结果"
 
@@ -40,7 +46,7 @@ async def owned(county: Stopped, name: str, offices: Collection[str]) -> list[st
     """offices: see `peopled`."""
     async with county.opened(name) as node:
         wrong = []
-        for of in [*await _folded(node, "dispute"), *await _folded(node, "task")]:
+        for of in [fold.of for fold in (await folds_of(node)).values()]:
             wrong += [f"{name}: {line}" for line in _nobodys(of, node, offices)]
             rows = await node.journal.rows("review_row", "subject = :subject", {"subject": of.id})
             if {(row["item"], row["owner"], bool(row["due_ms"])) for row in rows} != {(r.item, r.owner, True) for r in of.reviews}:
@@ -70,13 +76,26 @@ def _nobodys(of: Case | Task, node: Node, offices: Collection[str]) -> list[str]
     return wrong
 
 
-async def _folded(node: Node, sort: str) -> list[Case | Task]:
-    """Every case or task here, folded from its entries and not from a view."""
-    made: list[Case | Task] = []
-    table, fold = ("case_row", fold_case) if sort == "dispute" else ("task_row", fold_task)
-    for row in await node.journal.rows(table):
-        entries = [e.admitted for e in await node.journal.subject(row["subject"]) if e.sort == sort]
-        folded = fold(entries, node.shelf(), node.shelf.good_until(entries))
-        assert folded is not None, f"{table} has {row['subject']} and the journal does not"
-        made.append(folded)
-    return made
+async def unseen(node: Any) -> list[str]:
+    """Kinds of what was refused here (from whom, of which ledger, why) that nobody is shown whole; node: a stopped one, or desk_kit's."""
+    wanted, shown = Counter[tuple[str, str, str]](), set[tuple[str, str, str, int]]()
+    for row in await node.journal.rows("quarantine"):
+        sealed = place.is_sealed(row["ledger"])  # of that only how often
+        wanted["" if sealed else row["node"], place.SEALED if sealed else row["ledger"], "" if sealed else row["code"]] += row["count"]
+    for actor in await workers(node) if wanted else ():
+        told = Counter[tuple[str, str, str]]()
+        for one in await refusals.refused_here(node.journal, lambda name: name, actor):
+            told[one.node, one.ledger, one.code] += one.count
+        shown |= {(*kind, count) for kind, count in told.items()}
+    return [f"nobody is shown {count} × {' '.join(kind)}" for kind, count in wanted.items() if (*kind, count) not in shown]
+
+
+async def workers(node: Any) -> list[Actor]:
+    """Whoever has an account here, by each of their posts; where nobody has one, whoever would begin there."""
+    tables, persons = node.shelf(), {person for _, person in await node.people.accounts()}
+    posts = [row for row in await node.journal.rows("post_row") if not row["ended"] and row["subject"] in persons]
+    if posts:
+        return [Actor(row["subject"], row["post"], row["ledger"], tables.post_powers(row["kind"]), "") for row in posts]
+    office = node.office
+    kind = FIRST_POSTS[min(place.tier(office), len(FIRST_POSTS) - 1)]
+    return [Actor("", f"{kind}.00000000", office, tables.post_powers(kind), "")]

@@ -1,14 +1,21 @@
 """What must hold when the fault is over. `outcome = await judge(county, saved)` with its programs stopped.
 
-(a) every acknowledged entry is at every node that hears its ledger, under the number that was told, from the same command;
-(b) no command led to anything else besides; (c) views are what a rebuild makes of the entries; (d) equal digests wherever two nodes hear
-a ledger; (e) every lane proves from its first entry: chain, bodies, certificate, each signature; (f) nobody holds a ledger it does not
-hear; (g) what a node ever said in a signed Have is on its disk; (h) nothing in quarantine but what the row expects; (i) what was set aside has
-an owner and a day, an open case is held by one office that has people, the same at every node (kit/orphans.py).
+(a) every acknowledged entry is at every node that hears its ledger, under the number that was told, from the same command, with its words;
+(b) no command led to anything else besides; (c) views are what a rebuild makes of the entries; (d) one holder per case and term, and each case
+and task reads the same at every node that has the same entries of it; (e) every lane proves from its first entry: chain, bodies, certificate,
+each signature; (f) nobody holds a ledger it does not hear; (g) what was set aside has an owner and a day; (h) no clock was trusted for order: a
+case reads the same, but for its times, when every clock was another and all came the other way round, and no line of it stands before
+one that its writer knew (kit/folds.py).
+
+Besides, (i) equal digests wherever two nodes hear a ledger; (j) what a node ever said in a signed Have is on its disk; (k) nothing is in
+quarantine but what the row expects, and each of that is shown to somebody who works there; (l) an open case is held by one office that has
+people (g, k, l: kit/orphans.py); (m) every acknowledged file is whole wherever it must lie, and none is said to be there that is not (kit/files.py).
+
+(a), (b) and (m) are counted, lost or doubled; what else does not hold raises AssertionError.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from protocol import certificate as certificates
 from protocol import entry, events, have, lane
@@ -19,19 +26,24 @@ from protocol.lane import LaneHead
 from protocol.node.journal import Journal, Stored, rebuild
 from protocol.node.link.answers import piece
 from protocol.node.node import Node
+from tests.faults.kit import folds
 from tests.faults.kit.desks import Saved
-from tests.faults.kit.orphans import Stopped, owned, peopled
+from tests.faults.kit.files import Found, found_at, missing
+from tests.faults.kit.folds import Fold
+from tests.faults.kit.orphans import Stopped, owned, peopled, unseen
 from tests.faults.row import Outcome
 
 PIECE_MAX = 500
 
 
 class Held(NamedTuple):
-    """What one node holds: its certificate, lane → entries, ledger → digest."""
+    """What one node holds: its certificate, lane → entries, ledger → digest, subject → case or task, its files."""
 
     certificate: Certificate
     lanes: Mapping[tuple[str, str], Sequence[Stored]]
     digests: Mapping[str, str]
+    folds: Mapping[str, Fold] = {}
+    found: Found = Found({}, ())
 
 
 async def judge(
@@ -46,17 +58,20 @@ async def judge(
     figures: Mapping[str, float] | None = None,
 ) -> Outcome:
     """expected: codes that may stand in quarantine · staffed: offices whose people are the row's own, without an account. Raises AssertionError
-    for all but (a) and (b), which are counted in the Outcome."""
+    for all but (a), (b) and (m), which are counted in the Outcome."""
     held: dict[str, Held] = {}
     promises: list[tuple[str, have.Have]] = []
     for name in nodes or county.nodes:
         async with county.opened(name) as node:
-            held[name] = await hold(name, node.certificate, node.journal, node.about.root_public)
+            held[name] = await held_at(name, node, node.certificate, node.about.root_public)
             promises += await haves(node)
             strange = [row for row in await node.journal.rows("quarantine") if row["code"] not in expected]
             assert not strange, f"{name} has in quarantine: " + " · ".join(f"{r['code']} {r['ledger']} {r['origin']}" for r in strange)
+            hidden = await unseen(node)
+            assert not hidden, f"{name}: " + " · ".join(hidden)
     alike(held)
     kept(held, promises)
+    timeless(held)
     light = [held[name].certificate for name in held if name not in county.nodes]  # their clerks are ours, without an account
     offices = await peopled(county) | set(staffed) | {path.removesuffix("/*") for certificate in light for path in certificate.serves}
     nobodys = [line for name in county.nodes for line in await owned(county, name, offices)]
@@ -64,6 +79,12 @@ async def judge(
     saved = list(saved)
     lost, doubled = counted(held, saved)
     return Outcome(len(saved), len(lost), len(doubled), images, (*said, *lost[:5], *doubled[:5]), dict(figures or {}))
+
+
+async def held_at(name: str, node: Any, certificate: Certificate, root_public: bytes) -> Held:
+    """All of a stopped node; certificate: what it may hold by. Raises AssertionError."""
+    made = await hold(name, certificate, node.journal, root_public)
+    return made._replace(folds=await folds.folds_of(node), found=await found_at(node.blobs, node.journal, certificate, made.lanes))
 
 
 async def hold(name: str, certificate: Certificate, journal: Journal, root_public: bytes) -> Held:
@@ -122,9 +143,24 @@ def kept(held: Mapping[str, Held], promises: Iterable[tuple[str, have.Have]]) ->
             assert rows[seq - 1].hash == hash_, f"{speaker} said another history of {said.ledger} {origin} at {seq}"
 
 
+def timeless(held: Mapping[str, Held]) -> None:
+    """(d) and (h)."""
+    wrong = list(folds.unlike(held))
+    for name, one in held.items():
+        for fold in one.folds.values():
+            told = (
+                folds.by_clock(fold),
+                folds.disordered(fold),
+                "" if folds.held_once(fold.of) else f"{fold.of.id} has not one holder a term",
+            )
+            wrong += [f"{name}: {line}" for line in told if line]
+    assert not wrong, wrong[:5]
+
+
 def counted(held: Mapping[str, Held], saved: Sequence[Saved]) -> tuple[list[str], list[str]]:
-    """(lost, doubled): a line for each promise that is not true, or true more than once. An entry without its words is lost too."""
-    lost, doubled = list(wordless(held)), []
+    """(lost, doubled): a line for each promise that is not true, or true more than once. An entry without its words is lost too, and a
+    file that is not where it must be."""
+    lost, doubled = [*wordless(held), *missing(held, saved)], []
     for name, one in held.items():
         by_command: dict[str, set[tuple[str, str, int]]] = {}
         for (ledger, origin), rows in one.lanes.items():

@@ -1,6 +1,6 @@
 """Whole nodes without pages (tests/link/test_whole_nodes.py), judged like a real county: settled first, then by the folders they left.
 
-    await settled(hub, village)                    they hold the same of whatever two of them hear, and still do a moment later
+    await settled(hub, village)                    they hold the same of whatever two of them hear, and still do a moment later; no file is awaited
     await judge(Folders(hub=…, village=…), saved, staffed=OFFICES)     with their programs ended
 
 Whoever writes there has no account, so the offices that have people are named.
@@ -14,10 +14,15 @@ from pathlib import Path
 
 from deploy import keeping
 from protocol import certificate as certificates
+from protocol.commands import AddEvidence
+from protocol.events import Actor
+from protocol.node.bodies import WANTED
 from protocol.node.config import Config
 from protocol.node.desk import Outcome
 from protocol.node.node import Node
+from tests.faults.kit import files
 from tests.faults.kit.desks import Saved
+from tests.faults.kit.files import Kept, Picture
 from tests.link.kit import COUNTY, TOWN, V1, V2
 
 STAFFED = (COUNTY, TOWN, V1, V2)
@@ -40,13 +45,23 @@ class Folders:
             yield found
 
 
-def promise(node: str, told: Outcome) -> Saved:
+def promise(node: str, told: Outcome, with_files: tuple[Kept, ...] = ()) -> Saved:
     """What a desk was told is saved."""
-    return Saved(node, "", told.command, told.subject, told.code, told.entries)
+    return Saved(node, "", told.command, told.subject, told.code, told.entries, with_files)
+
+
+async def attached(node: Node, actor: Actor, told: Outcome, picture: Picture | None) -> tuple[Kept, ...]:
+    """A picture is added to what was saved, as a page does it with a form. Returns what is promised thereby."""
+    promised = files.kept(told.command, picture)
+    for one in promised if picture else ():
+        blob = await node.blobs.put(picture.plain, files.NAME, files.MIME)
+        thumb = await node.blobs.put(picture.small, files.NAME, files.MIME) if picture.small else None
+        await node.desk.submit(AddEvidence(id=one.command, case=told.subject, blob=blob, thumb=thumb), actor)
+    return promised
 
 
 async def settled(*nodes: Node, seconds: float = SETTLE_S_MAX) -> None:
-    """Raises AssertionError with the lanes that differ."""
+    """Raises AssertionError with the lanes that differ. A file that does not come in time is left to the judge."""
     began, calm = time.monotonic(), 0
     while calm < 3:
         left = await differing(nodes)
@@ -55,6 +70,11 @@ async def settled(*nodes: Node, seconds: float = SETTLE_S_MAX) -> None:
         await asyncio.sleep(ASK_S)
     for node in nodes:
         await node.admission.settled()
+    while (
+        any([await node.journal.rows("blob", "stage = :wanted", {"wanted": WANTED}) for node in nodes])
+        and time.monotonic() - began < seconds
+    ):
+        await asyncio.sleep(ASK_S)
 
 
 async def differing(nodes: Sequence[Node]) -> list[str]:

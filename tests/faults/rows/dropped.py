@@ -13,7 +13,7 @@ import msgspec
 
 from tests.faults.kit import netns
 from tests.faults.kit.county import BrokenCounty, standing
-from tests.faults.kit.desks import Desks
+from tests.faults.kit.desks import PHOTOS, Desks
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome
 from tests.faults.rows.row_02 import BELOW, longest, own, told, until_up
@@ -26,7 +26,7 @@ LOST_S = (1.0, 6.0)
 
 async def play(chance: Random, folder: Path) -> Outcome:
     async with standing(folder, chance) as county:
-        async with Desks(county, chance) as desks:
+        async with Desks(county, chance, photos=PHOTOS) as desks:
             await desks.more(8)
             healed = [await lost(county, desks, chance) for _ in range(chance.randint(*LOSSES))]
             await desks.more(8)

@@ -16,7 +16,7 @@ from protocol import certificate as certificates
 from protocol import entry
 from tests.faults.kit import netns
 from tests.faults.kit.county import BrokenCounty, Lanes, standing
-from tests.faults.kit.desks import CALM_S, Desks
+from tests.faults.kit.desks import CALM_S, PHOTOS, Desks
 from tests.faults.kit.truth import judge
 from tests.faults.needs import missing
 from tests.faults.row import Outcome, Row
@@ -32,7 +32,7 @@ async def play(chance: Random, folder: Path) -> Outcome:
     if loses and not missing(netns.NEEDS):
         return await netns.played("tests.faults.rows.dropped", chance.randrange(2**32), folder)
     async with standing(folder, chance) as county:
-        async with Desks(county, chance) as desks:
+        async with Desks(county, chance, photos=PHOTOS) as desks:
             await desks.more(8)
             healed = [await sever(county, desks, chance, chance.choice(KINDS)) for _ in range(chance.randint(*CUTS))]
             await desks.more(8)
@@ -44,7 +44,7 @@ async def play(chance: Random, folder: Path) -> Outcome:
 async def small(chance: Random, folder: Path) -> Outcome:
     """One cut between a village and the county."""
     async with standing(folder, chance, nodes=("hub", "gaoyu")) as county:
-        async with Desks(county, chance, pause_s=CALM_S) as desks:
+        async with Desks(county, chance, pause_s=CALM_S, photos=PHOTOS) as desks:
             await desks.more(3)
             healed = [await sever(county, desks, chance, chance.choice(("village", "one way")), "gaoyu")]
         await county.settle()

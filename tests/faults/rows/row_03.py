@@ -10,7 +10,7 @@ from random import Random
 
 from tests.faults.kit.county import BrokenCounty, standing
 from tests.faults.kit.database import Database
-from tests.faults.kit.desks import CALM_S, DESKS, Desks
+from tests.faults.kit.desks import CALM_S, DESKS, PHOTOS, Desks
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
 from tests.faults.rows.row_02 import BELOW
@@ -31,7 +31,7 @@ async def small(chance: Random, folder: Path) -> Outcome:
 
 
 async def away(county: BrokenCounty, chance: Random, backlog: tuple[int, int], pause_s: float) -> Outcome:
-    async with Desks(county, chance, _below(), pause_s=pause_s) as desks:
+    async with Desks(county, chance, _below(), pause_s=pause_s, photos=PHOTOS) as desks:
         await desks.more(5)
         await county.kill("hub")  # its nats-server goes with it
         while_away = chance.randrange(*backlog)
@@ -43,8 +43,9 @@ async def away(county: BrokenCounty, chance: Random, backlog: tuple[int, int], p
         await county.begin("hub")
         desks.begin()
         await desks.more(10)
-    await county.settle()
+    await county.settle(files=False)
     up_s = round(time.monotonic() - began, 1)
+    await county.settle()
     await county.stop()
     said = (f"{while_away} saves while it was away", f"hub on {'PostgreSQL' if county.database else 'SQLCipher'}")
     return await judge(county, desks.saved, said=said, figures={"up_s": up_s})

@@ -13,7 +13,7 @@ from random import Random
 
 from tests.faults.kit.county import BrokenCounty, standing
 from tests.faults.kit.database import Database
-from tests.faults.kit.desks import CALM_S, PAUSE_S, Desks
+from tests.faults.kit.desks import CALM_S, PAUSE_S, PHOTOS, Desks
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
 from tests.kit.county import until
@@ -40,7 +40,7 @@ async def small(chance: Random, folder: Path) -> Outcome:
 
 async def felled(county: BrokenCounty, chance: Random, drawn: Sequence[str], work: tuple[int, int], pause_s: float) -> Outcome:
     said = [f"hub on {'PostgreSQL' if county.database else 'SQLCipher'}"]
-    async with Desks(county, chance, pause_s=pause_s) as desks:
+    async with Desks(county, chance, pause_s=pause_s, photos=PHOTOS) as desks:
         for victim in drawn:
             await desks.more(chance.randrange(*work))
             await asyncio.sleep(chance.random() * 0.05)

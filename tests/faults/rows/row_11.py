@@ -16,7 +16,7 @@ from protocol.calendar import DAY_MS
 from protocol.entry import node_of
 from tests.faults.kit.clock import Clock
 from tests.faults.kit.county import ASK_S, BrokenCounty, laid
-from tests.faults.kit.desks import CALM_S, PAUSE_S, Desks
+from tests.faults.kit.desks import CALM_S, PAUSE_S, PHOTOS, Desks
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
 from tests.kit.county import distinct
@@ -41,7 +41,7 @@ async def clocked(
         clock = Clock(folder, drawn[0])
         county.demo.environ["gaoyu"] = clock.environ
         await county.raise_()
-        async with Desks(county, chance, pause_s=pause_s) as desks:
+        async with Desks(county, chance, pause_s=pause_s, photos=PHOTOS) as desks:
             told = []
             for offset in drawn:
                 clock.set(offset)

@@ -1,15 +1,17 @@
 """Row 12: a node is put back to last night's backup. What it wrote since comes back from the others; no number is ever given twice.
 
+Half of them come back on another disk, where no attachment lies but those of the backup: the later ones come from the others too.
 The county's own ledger has no second copy: what stood in it alone since the backup is gone, and nothing else (README, 还会丢什么).
 """
 
+import shutil
 from pathlib import Path
 from random import Random
 
 from deploy.demo.cast import COUNTY
 from tests.faults.kit.county import ALL, BrokenCounty, standing
 from tests.faults.kit.database import Database
-from tests.faults.kit.desks import CALM_S, PAUSE_S, Desks
+from tests.faults.kit.desks import CALM_S, PAUSE_S, PHOTOS, Desks
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
 
@@ -30,7 +32,7 @@ async def small(chance: Random, folder: Path) -> Outcome:
 
 
 async def put_back(county: BrokenCounty, chance: Random, victim: str, saves: tuple[int, int, int], pause_s: float) -> Outcome:
-    async with Desks(county, chance, pause_s=pause_s) as desks:
+    async with Desks(county, chance, pause_s=pause_s, photos=PHOTOS) as desks:
         await desks.more(chance.randint(4, saves[0]))
         copy, kept = county.folder / "last-night.tar", desks.count()  # what is saved while it is made may be in it or not
         ran = await county.yidi(victim, "backup", copy)
@@ -41,6 +43,8 @@ async def put_back(county: BrokenCounty, chance: Random, victim: str, saves: tup
         await county.settle()  # what never left is row 14
         since = desks.count()
         await county.halt(victim)
+        if on_another_disk := chance.random() < 0.5:
+            shutil.rmtree(county.home(victim) / "blobs")
         if victim == "hub" and county.database:
             await county.empty_store()
         ran = await county.yidi(victim, "restore", copy)
@@ -64,7 +68,8 @@ async def put_back(county: BrokenCounty, chance: Random, victim: str, saves: tup
     alone = {one for one in desks.saved[kept:since] if victim == "hub" and {key[0] for key in one.keys} == {COUNTY}}
     gone = f", {len(alone)} in the county's own ledger since the backup" if alone else ""
     store = "on PostgreSQL " if victim == "hub" and county.database else ""
-    said = (f"{victim} {store}put back {'offline ' if away else ''}after {since}{gone}",)
+    how = f"{'on another disk ' if on_another_disk else ''}{'offline ' if away else ''}"
+    said = (f"{victim} {store}put back {how}after {since}{gone}",)
     return await judge(county, [one for one in desks.saved if one not in alone], said=said)
 
 

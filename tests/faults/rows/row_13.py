@@ -24,12 +24,13 @@ from protocol.node.journal import branches
 from protocol.node.journal.branches import Branched
 from protocol.node.node import Node
 from tests.faults.kit.county import BrokenCounty, standing
-from tests.faults.kit.desks import CALM_S, Desks, Saved, promised
+from tests.faults.kit.desks import CALM_S, PHOTOS, Desks, Saved, promised
+from tests.faults.kit.files import Picture, drawn, posted
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
 from tests.kit.county import distinct, until
 
-UPPER = ("hub", "town")
+UPPER, PICTURES = ("hub", "town"), 0.4
 FORKED = "同一条号出现两份不同的内容"
 EXPECTED = ("lane_fork", "origin_revoked")  # in quarantine: the twin's entries, and whatever it said after the decision
 
@@ -47,20 +48,21 @@ async def small(chance: Random, folder: Path) -> Outcome:
 
 async def twins(county: BrokenCounty, chance: Random, before: int, most: int, pause_s: float) -> Outcome:
     """most: saves of each of the two, out of touch."""
-    async with Desks(county, chance, pause_s=pause_s) as desks:
+    async with Desks(county, chance, pause_s=pause_s, photos=PHOTOS) as desks:
         await desks.more(before)
         await desks.more(2, "gaoyu")
     await county.settle()
     await clone(county)
     old, shared = county.id_of("gaoyu"), Identity(county.home("gaoyu")).about().epoch
     county.demo.cut("gaoyu")
-    apart = [await save(county, node) for node in ("gaoyu", "clone") for _ in range(chance.randint(1, most))]
+    apart = [await save(county, node, some(chance)) for node in ("gaoyu", "clone") for _ in range(chance.randint(1, most))]
     first = chance.choice(("gaoyu", "clone"))
     await appear(county, "gaoyu", "clone", first)
     await until(lambda: both_kept(county, apart), "the county and the township keep what both wrote", 90)
     told = set[str]()
     await until(lambda: settled(county, told, shared, apart), "one is told that it lives twice, and no two go on under one number", 120)
     await until(lambda: both_kept(county, apart), "and what the other one saved under its own number", 90)
+    await until(lambda: nothing_awaited(county), "the files of both, which answer to one name, come up", 90)
     real = chance.choice(("gaoyu", "clone"))
     out = "clone" if real == "gaoyu" else "gaoyu"
     other, asleep = county.demo.processes[out], chance.random() < 0.5  # while the county decides
@@ -110,10 +112,19 @@ async def appear(county: BrokenCounty, one: str, other: str, first: str) -> None
     await county.begin(second)
 
 
-async def save(county: BrokenCounty, node: str) -> Saved:
+async def save(county: BrokenCounty, node: str, picture: Picture | None = None) -> Saved:
     page = await county.page("wangfang", node)
-    form = county.form(VILLAGE, distinct("克隆以后登记"))
-    return promised(node, "wangfang", await page.post("/cases", form))
+    got = await posted(page.http, "/cases", county.form(VILLAGE, distinct("克隆以后登记")), picture)
+    assert got.status_code < 300, f"{node}: {got.status_code} {got.text[:300]}"
+    return promised(node, "wangfang", got.json(), picture)
+
+
+def some(chance: Random) -> Picture | None:
+    return drawn(chance) if chance.random() < PICTURES else None
+
+
+async def nothing_awaited(county: BrokenCounty) -> bool:
+    return not await county.awaited(*UPPER)
 
 
 async def both_kept(county: BrokenCounty, saved: list[Saved]) -> bool:

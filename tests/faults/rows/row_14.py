@@ -11,7 +11,7 @@ from deploy.demo.cast import VILLAGE
 from deploy.demo.check import JSON, Page
 from protocol import entry, events
 from tests.faults.kit.county import BrokenCounty, standing
-from tests.faults.kit.desks import PAUSE_S, Desks, Saved, promised
+from tests.faults.kit.desks import PAUSE_S, PHOTOS, Desks, Saved, promised
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
 from tests.faults.rows.row_13 import save
@@ -32,7 +32,7 @@ async def small(chance: Random, folder: Path) -> Outcome:
 
 
 async def disk_lost(county: BrokenCounty, chance: Random, saves: tuple[int, int], unsent: tuple[int, int], pause_s: float) -> Outcome:
-    async with Desks(county, chance, pause_s=pause_s) as desks:
+    async with Desks(county, chance, pause_s=pause_s, photos=PHOTOS) as desks:
         await desks.more(chance.randint(*saves))
         await desks.more(4, "gaoyu")
     await county.settle()

@@ -20,6 +20,7 @@ from protocol.node import blobs as store
 from protocol.node.blobs import CHUNK_BYTES, CIPHER_EXTRA_BYTES, Blobs
 from protocol.node.config import Config
 from protocol.node.node import Node
+from tests.faults.kit.files import Kept, sum_of
 from tests.faults.kit.proxy import Proxy
 from tests.faults.kit.truth import judge
 from tests.faults.kit.whole import STAFFED, Folders, promise, settled
@@ -125,7 +126,7 @@ async def _on_the_wire(draw: Random, folder: Path) -> Outcome:
         await whole.stop()
         await wire.stop()
     told = f"{cuts} cuts of the wire, {low} bytes kept at the last; text {'overtook' if text_first else 'came with'} the file"
-    saved = [promise("village", one) for one in (logged, added, typed)]
+    saved = [promise("village", one) for one in (logged, typed)] + [promise("village", added, (Kept(added.command, sum_of(plain)),))]
     return await judge(Folders(hub=hub.folder, village=village.folder), saved, staffed=STAFFED, images=cuts, said=(told,))
 
 

@@ -21,8 +21,10 @@ from protocol.node.node import Node, now_ms
 from protocol.tables import Tables
 from tests.faults.kit.county import BrokenCounty, laid
 from tests.faults.kit.database import Database
-from tests.faults.kit.desks import CALM_S, PAUSE_S, Desks, Saved
+from tests.faults.kit.desks import CALM_S, PAUSE_S, PHOTOS, Desks, Saved
+from tests.faults.kit.files import drawn
 from tests.faults.kit.truth import judge
+from tests.faults.kit.whole import attached, promise
 from tests.faults.row import Outcome, Row
 from tests.node.desk_kit import dispute
 
@@ -44,9 +46,9 @@ async def small(chance: Random, folder: Path) -> Outcome:
 async def crowded(county: BrokenCounty, chance: Random, count: int, commits: tuple[int, int], pause_s: float = PAUSE_S) -> Outcome:
     light = await enrolled(county, chance, count)
     try:
-        saved = [one for name, node in light.items() for one in await backlog(name, node, chance.randint(*commits))]
+        saved = [one for name, node in light.items() for one in await backlog(name, node, chance, chance.randint(*commits))]
         await county.raise_()
-        async with Desks(county, chance, pause_s=pause_s) as desks:
+        async with Desks(county, chance, pause_s=pause_s, photos=PHOTOS) as desks:
             await desks.more(8)
             began = time.monotonic()
             for node in light.values():
@@ -54,7 +56,7 @@ async def crowded(county: BrokenCounty, chance: Random, count: int, commits: tup
             for name in county.nodes:  # nobody waits for the crowd to be served
                 await desks.more(5, name)
             late = desks.count()
-            await county.settle("hub", *light, seconds=UP_S_MAX)
+            await county.settle("hub", *light, seconds=UP_S_MAX, files=False)
             took = time.monotonic() - began
         await county.settle(*county.nodes, *light)
     finally:
@@ -88,11 +90,14 @@ async def enrolled(county: BrokenCounty, chance: Random, count: int) -> dict[str
     return made
 
 
-async def backlog(name: str, node: Node, commits: int) -> list[Saved]:
-    """Written while away, at a desk without a page."""
+async def backlog(name: str, node: Node, chance: Random, commits: int) -> list[Saved]:
+    """Written while away, at a desk without a page; some with a picture."""
     actor = Actor("0" * 31 + "1", "clerk.00000001", node.office, node.tables().post_powers("clerk"), "网格员")
-    outcomes = [await node.desk.submit(dispute(node.office, f"{node.about.node}-{n:04}"), actor) for n in range(commits)]
-    return [Saved(name, "clerk", o.command, o.subject, o.code, o.entries) for o in outcomes]
+    saved = list[Saved]()
+    for n in range(commits):
+        told = await node.desk.submit(dispute(node.office, f"{node.about.node}-{n:04}"), actor)
+        saved.append(promise(name, told, await attached(node, actor, told, drawn(chance) if chance.random() < PHOTOS else None)))
+    return saved
 
 
 ROW = Row(

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from tests.faults.kit.county import ALL, BrokenCounty, standing
-from tests.faults.kit.desks import PAUSE_S, Desks
+from tests.faults.kit.desks import PAUSE_S, PHOTOS, Desks
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
 
@@ -38,7 +38,7 @@ async def small(chance: Random, folder: Path) -> Outcome:
 
 
 async def endured(county: BrokenCounty, chance: Random, kinds: Iterable[str], still_s: tuple[float, float], pause_s: float) -> Outcome:
-    async with Desks(county, chance, pause_s=pause_s) as desks:
+    async with Desks(county, chance, pause_s=pause_s, photos=PHOTOS) as desks:
         await desks.more(12)
         before = memory_mb(county)
         said = [await suffer(county, desks, chance, kind, still_s) for kind in kinds]
