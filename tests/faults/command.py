@@ -1,11 +1,12 @@
 """`./run faults`: kinds of faults, real programs, drawn rounds. Exit 1 when one round did not end as its row expects.
 
-    --rounds N   over all rows by turns   --row K  one row    --seed S   the same draws again    --json   one line of JSON at the end
+    --rounds N   over all rows by turns   --row K  one row    --seed S   the same run again     --json   one line of JSON at the end
     --table      plays nothing: prints what happened in recorded runs beside what a release asks for (markdown; see record.py)
     --keep       folders of failed rounds are left to be looked at
 
-A round's own seed is printed with it. `--row K --rounds 1 --seed THAT` draws the same again: when a kill comes, what is cut. What the
-kernel schedules in between is not drawn, so a failure that hangs on it may need a few repeats.
+A round's own seed is printed with it and stands in the table: `--row K --rounds 1 --seed THAT` draws the same again, at the same commit: when a
+kill comes, what is cut. (The seed of a run draws those of its rounds; a run of one round of one row has its round's.) What the kernel
+schedules in between is not drawn, so a failure that hangs on it may need a few repeats.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """What was played and how it ended, a line a round: out/faults.jsonl. `./run faults --table` makes the table from it, so it shows real runs only.
 
-Of each row the table shows the rounds of the last commit at which it was played, and beside them what a release asks for.
+Of each row the table shows the rounds of the last commit at which it was played, and beside them what a release asks for. The seeds are the
+rounds' own, failed ones first: `./run faults --row K --rounds 1 --seed S`, at that commit, draws the same again.
 """
 
 import subprocess
@@ -21,6 +22,7 @@ ASKED = {  # by a release, over hours, in whatever the row counts (rounds where 
     18: "each pair of versions × row 4", 19: "each migration × 20", 20: "500 cuts", 21: "5,000 sticks", 22: "40 stories",
     23: "10,000,000 inputs", 26: "10", 27: "200", 28: "50 months, 8 h real", 30: "200", 31: "100,000 cases",
 }  # fmt: skip
+SEEDS_MAX = 4  # of one row; a release has hundreds
 GOALS_S = {(2, "up_s"): 1.5, (3, "up_s"): 60, (4, "start_s"): 2, (15, "cut_s"): 5}  # stand beside what was measured; nothing fails by them
 
 
@@ -78,11 +80,17 @@ def table(rows: Mapping[int, Row], rounds: Iterable[Round]) -> str:
             lines.append(f"| {number} | {row.fault} | {row.expected} | not played here | {ASKED.get(number, '')} | | | | | | | |")
             continue
         sums = [sum(getattr(one.outcome, name) for one in own) for name in ("acknowledged", "lost", "doubled", "images")]
-        runs = " ".join(map(str, sorted({one.run for one in own})))
         failed = sum(bool(one.wrong) for one in own)
         cells = [number, row.fault, row.expected, len(own), ASKED.get(number, ""), *sums, failed, measured(number, own)]
-        lines.append("| " + " | ".join(map(str, cells)) + f" | {runs}, {own[-1].date}, {own[-1].commit} |")
+        lines.append("| " + " | ".join(map(str, cells)) + f" | {seeds(own)}, {own[-1].date}, {own[-1].commit} |")
     return "\n".join(lines)
+
+
+def seeds(rounds: Iterable[Round]) -> str:
+    """`✗8 3 5 +12 more`: what plays each of them again, a failed one marked."""
+    told = [f"{'✗' if one.wrong else ''}{one.seed}" for one in sorted(rounds, key=lambda one: not one.wrong)]
+    more = len(told) - SEEDS_MAX
+    return " ".join([*told[:SEEDS_MAX], *([f"+{more} more"] if more > 0 else [])])
 
 
 def measured(row: int, rounds: Iterable[Round]) -> str:

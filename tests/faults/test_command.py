@@ -91,9 +91,31 @@ def test_the_table_holds_what_was_played_at_the_last_commit_and_nothing_else(tmp
     said.clear()
     assert command.main(["--table"], table, said.append, file) == 0
     lines, today = said[0].splitlines(), record.today()
-    assert f"| 3 | fault 3 | nothing is lost | 2 | 5 | 6 | 2 | 0 | 0 | 2 | up_s 2.5, at most 2.5 (goal 60) | 1, {today}, new |" in lines
+    again = " ".join(f"✗{seed}" for _, seed in command.plan([3], 2, 1))
+    assert (
+        f"| 3 | fault 3 | nothing is lost | 2 | 5 | 6 | 2 | 0 | 0 | 2 | up_s 2.5, at most 2.5 (goal 60) | {again}, {today}, new |" in lines
+    )
     assert f"| 1 | fault 1 | nothing is lost | 1 | 100,000 seeds | 3 | 0 | 0 | 2 | 0 |  | 7, {today}, new |" in lines
     assert "| 8 | fault 8 | nothing is lost | not played here | 300 calls | | | | | | | |" in lines
+
+
+def test_the_seeds_of_the_table_are_those_that_play_its_rounds_again_whatever_run_they_were_of(tmp_path):
+    drawn, file, said = [], tmp_path / "out" / "faults.jsonl", list[str]()
+
+    async def draws(chance: Random, folder: Path) -> Outcome:
+        drawn.append(chance.random())
+        return Outcome(1)
+
+    table = {1: row(1, draws), 7: row(7, draws)}
+    command.main(["--rounds", "2", "--seed", "4"], table, said.append, file)
+    first, said = list(drawn), []
+    command.main(["--table"], table, said.append, file)
+    for number in table:
+        seed = next(line for line in said[0].splitlines() if line.startswith(f"| {number} ")).split(" | ")[-1].split(",")[0]
+        command.main(["--row", str(number), "--rounds", "1", "--seed", seed], table, said.append, file)
+    assert sorted(drawn[2:]) == sorted(first)
+    rounds = [record.Round(7, n, 1, Outcome(1), "lost" if n > 4 else "") for n in range(6)]
+    assert record.seeds(rounds) == "✗5 0 1 2 +2 more"
 
 
 def test_what_was_measured_is_told_with_its_goal_and_decides_nothing():
