@@ -14,11 +14,13 @@ from pathlib import Path
 from random import Random
 
 import msgspec
+from nats.aio.msg import Msg
 
 from protocol.commands import AddEvidence, Blob
 from protocol.node import blobs as store
 from protocol.node.blobs import CHUNK_BYTES, CIPHER_EXTRA_BYTES, Blobs
 from protocol.node.config import Config
+from protocol.node.link.answers import BlobAsk
 from protocol.node.node import Node
 from tests.faults.kit.files import Kept, sum_of
 from tests.faults.kit.proxy import Proxy
@@ -100,6 +102,7 @@ async def _on_the_wire(draw: Random, folder: Path) -> Outcome:
     wire = await Proxy(seed=draw.getrandbits(30)).start(whole.server.listen.port)
     try:
         hub, village = whole.hub, await _behind(whole, wire)
+        asked = _asked(hub)
         plain = JPEG + draw.randbytes(draw.randint(1_500_000, 2_200_000))
         blob = await village.blobs.put(plain, "录音.jpg", "image/jpeg")
         wire.faults.bytes_per_s = 1_500_000
@@ -121,13 +124,31 @@ async def _on_the_wire(draw: Random, folder: Path) -> Outcome:
         wire.heal()
         await soon(lambda: hub.blobs.has(blob.address), 60)
         assert await hub.blobs.get(blob) == plain
+        again = [(offset, kept) for address, offset, kept in asked if address == blob.address and offset < kept]
+        assert asked and not again, f"asked for bytes that were kept: {again[:3]} (from, kept)"
         await settled(hub, village)
     finally:
         await whole.stop()
         await wire.stop()
-    told = f"{cuts} cuts of the wire, {low} bytes kept at the last; text {'overtook' if text_first else 'came with'} the file"
+    told = f"{cuts} cuts of the wire, {low} bytes kept at the last, {len(asked)} pieces asked for; text {'overtook' if text_first else 'came with'} the file"
     saved = [promise("village", one) for one in (logged, typed)] + [promise("village", added, (Kept(added.command, sum_of(plain)),))]
     return await judge(Folders(hub=hub.folder, village=village.folder), saved, staffed=STAFFED, images=cuts, said=(told,))
+
+
+def _asked(node: Node) -> list[tuple[str, int, int]]:
+    """(address, from which byte, how many of it were kept by then) of each piece that this node asks for on the wire from now on, once more
+    after a cut too."""
+    asked, most, request = list[tuple[str, int, int]](), dict[str, int](), node.link.request
+
+    async def noted(subject: str, body: bytes, timeout_s: float) -> Msg | None:
+        if subject.startswith("y1.blob."):
+            ask = msgspec.msgpack.decode(body, type=BlobAsk)
+            most[ask.address] = max(most.get(ask.address, 0), node.blobs.progress(ask.address).have)
+            asked.append((ask.address, ask.offset, most[ask.address]))
+        return await request(subject, body, timeout_s)
+
+    node.link.request = noted
+    return asked
 
 
 async def _behind(whole: Whole, wire: Proxy) -> Node:
