@@ -69,12 +69,13 @@ def _joins(office: str, case: Any) -> bool:
 
 
 def may_see_task(actor: Actor, task: Any) -> bool:
-    """`task`: a Task, a row of task_row or a mapping of it. The cadre it was given to; offices that cover the place, sent it or join."""
+    """`task`: a Task, a row of task_row or a mapping of it. The cadre it was given to; offices that cover the place, sent it or join. Who
+    asked for a linked one sees his own half, to which the outcome is brought, and not where the others were and what they photographed."""
     if "field" in actor.powers and actor.person == _field(task, "cadre"):
         return True
     if not actor.powers & CASE_POWERS:
         return False
-    named = (_field(task, "assigned_by"), _field(task, "unit"))
+    named = (_field(task, "unit"), "" if _field(task, "request") else _field(task, "assigned_by"))
     return any(within(_field(task, "ledger"), office) or office in named for office in actor.offices)
 
 

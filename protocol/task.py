@@ -43,6 +43,7 @@ POWERS: Final[dict[str, frozenset[str]]] = {
     OWNER: frozenset({"review"}),
     HOST: frozenset({"note"}),
 }  # one of them is enough
+ASKS: Final = frozenset({"move"})  # of who may ask another place: he goes on with what he asked
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -73,7 +74,13 @@ TABLE: Final[tuple[Row, ...]] = (
     ),
     Row("ReportTask", "TaskReported", DOER, _to("reported", *TASK_OPEN, "recalled"), "写明结果；照片和签名随后补传。"),
     Row("AddTaskEvidence", "TaskEvidenceAdded", (*DOER, SEES), _stay(*TASK_STATUS_NAMES), "加照片、签名、录音或书面材料。"),
-    Row("RecallTask", "TaskRecalled", (SENDER,), _to("recalled", "sent", "confirmed"), "撤回派单；已经到场的不能撤回。"),
+    Row(
+        "RecallTask",
+        "TaskRecalled",
+        (SENDER,),
+        _to("recalled", "sent", "confirmed", "arrived"),  # from "arrived" by who knew of it: he who went may be gone for good
+        "撤回派单；已经到场的，他交来的反馈照样收下，由您核对。",
+    ),
     Row("UrgeTask", "TaskUrged", (SENDER, ABOVE), _stay(*TASK_OPEN), "催一催接单的人。"),
     Row(
         "TellTask",
@@ -134,7 +141,7 @@ def _refusal(row: Row, task: Task, actor: Actor, context: Context) -> Refused | 
     mine = [who for who in row.who if is_one(who, task, actor.office, actor.person)]
     if not mine:
         return Refused("task_linked" if task.link else "task_not_yours") if row.who == DOER else Refused("not_allowed", what=what)
-    if not any(POWERS[who] & actor.powers for who in mine):
+    if not any((POWERS[who] | (ASKS if who == SENDER and task.link else frozenset())) & actor.powers for who in mine):
         return Refused("not_allowed", what=what)
     if task.status not in row.moves:
         return Refused("task_not_now", status=TASK_STATUS_NAMES[task.status], what=what)

@@ -65,12 +65,17 @@ class _Aside:
     def __init__(self, task: Task) -> None:
         self.task, self.known_ms = task, 0
         self.moved: Key | None = None  # what brought the task to where it is
+        self.carried: set[str] = set()  # commands of nodes that urged a linked task
         self.items: dict[Key, tuple[Item, Any, Line, str, int]] = {}
         self.decided: dict[Key, str] = {}
 
     def take(self, item: Item, body: Any, line: Line) -> None:
+        if item.kind == "TaskUrged" and self.task.request:
+            if item.head.command in self.carried:
+                return  # two nodes carried the same one; counted twice, the next would never be carried
+            self.carried.add(item.head.command)
         before = self.task.status
-        reason = self._decide(item) if item.kind == "TaskReviewDecided" else _evolve(self.task, item, body)
+        reason = self._decide(item) if item.kind == "TaskReviewDecided" else _evolve(self.task, item, body, self._saw(item))
         if reason:
             self.put(item, body, line, FOREIGN if reason == STRANGER else UNFIT, reason)
             return
@@ -79,6 +84,11 @@ class _Aside:
         self.known_ms = max(self.known_ms, item.admitted.received_ms)
         if self.task.status != before or self.moved is None:
             self.moved = item.key
+
+    def _saw(self, item: Item) -> bool:
+        """Claims that who wrote this knew what brought the task to where it is."""
+        origin, seq = self.moved or ("", 0)
+        return dict(getattr(item.facts, "seen", ())).get(origin, 0) >= seq
 
     def put(self, item: Item, body: Any, line: Line, code: str, reason: str) -> None:
         line.set_aside, line.prevailed = reason, self.moved if code in (UNFIT, CROSSED) else None
@@ -136,8 +146,8 @@ def is_linked(facts: Any) -> bool:
     return facts.office == "" and facts.request != ""
 
 
-def _evolve(task: Task, item: Item, body: Any) -> str:
-    """Lets an entry count; else says in words why it does not."""
+def _evolve(task: Task, item: Item, body: Any, saw: bool) -> str:
+    """Lets an entry count; else says in words why it does not. saw: see `_Aside._saw`; who goes may have arrived before the recall."""
     row = BY_EVENT.get(item.kind)
     if item.kind == "TaskAssigned" and getattr(item.facts, "request", "") == task.request != "":
         return ""  # a second node that covers both ledgers made the same linked task
@@ -153,7 +163,7 @@ def _evolve(task: Task, item: Item, body: Any) -> str:
         return STRANGER
     if item.kind == "TaskAnswered":
         return _answered(task, item, body)
-    if task.status not in row.moves:
+    if task.status not in row.moves or (item.kind == "TaskRecalled" and task.status == "arrived" and not saw):
         return f"任务当时是“{TASK_STATUS_NAMES[task.status]}”，这一条没有改变任务的状态。"
     task.status = row.moves[task.status]
     _FILL[item.kind](task, item, body)

@@ -33,7 +33,7 @@ from protocol.tables import DECLINED, Tables
 from protocol.words import party_names
 
 VERSION: Final = (
-    1  # raised when the same entries come to other rows: a store that was filled by another one is filled anew when it is opened
+    2  # raised when the same entries come to other rows: a store that was filled by another one is filled anew when it is opened
 )
 ACCOUNT_CHARS: Final = 200
 PERSON_CHARS: Final = 24  # 96 bits: no two persons of a country meet
@@ -78,7 +78,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
     ),
     "task_row": _columns(
         "subject! case_subject+ case_code ledger+ purpose_kind purpose cadre+ home unit+ assigned_by+ assigned_ms:int due_ms:int status+"
-        " confirmed_ms:int arrived_ms:int reported_ms:int result bring address words updated_ms:int place link+ request+ answered urges:int recalls:int reviews:int worded:int asked_ms:int last_origin last_seq:int"
+        " confirmed_ms:int arrived_ms:int reported_ms:int result bring address words updated_ms:int place link+ request+ answered urges:int recalls:int reviews:int worded:int asked_ms:int declined_ms:int last_origin last_seq:int"
     ),
     "clock_row": _columns("subject! clock! starts_ms:int! due_ms:int+ state note"),
     "review_row": _columns("subject! item! owner+ reason due_ms:int"),
@@ -231,7 +231,7 @@ def _of_task(task: Task, tables: Tables) -> Rows:
         "bring": task.bring, "address": task.address, "words": task.words, "updated_ms": task.updated_ms,
         "place": task.place, "link": task.link, "request": task.request, "answered": task.answered, "urges": task.urges,
         "recalls": task.recalls, "reviews": len(task.reviews), "worded": worded(task), "asked_ms": task.asked_ms,
-        "last_origin": task.last[0], "last_seq": task.last[1],
+        "declined_ms": task.declined_ms, "last_origin": task.last[0], "last_seq": task.last[1],
     }  # fmt: skip
     return {"task_row": [row], "clock_row": _clock_rows(task.id, clocks.of_task(task, tables)), "review_row": _review_rows(task)}
 

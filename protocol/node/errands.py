@@ -64,7 +64,7 @@ _TO_LINK = (
 )
 _BOTH = " from task_row l join task_row m on m.subject = l.request where l.request > ''"
 _TO_ANSWER = f"select m.subject, m.ledger, l.ledger{_BOTH} and l.status <> 'sent' and l.status <> coalesce(m.answered, '') limit :most"
-_TO_RECALL = f"select l.subject, l.ledger, m.ledger{_BOTH} and coalesce(m.status, '') = 'recalled' and coalesce(l.status, '') in ('sent', 'confirmed') and l.recalls = 0 limit :most"
+_TO_RECALL = f"select l.subject, l.ledger, m.ledger{_BOTH} and coalesce(m.status, '') = 'recalled' and coalesce(l.status, '') in ('sent', 'confirmed', 'arrived') and l.recalls = 0 limit :most"
 _TO_URGE = f"select l.subject, l.ledger, m.ledger{_BOTH} and l.urges < m.urges and coalesce(l.status, '') in ('sent', 'confirmed', 'arrived') limit :most"
 
 

@@ -43,7 +43,8 @@ FIRST_DUE: Final = f"{FIRST_DUE_MS}, subject"
 _IS_DECLINED: Final = "(status || '') = 'declined'"
 DECLINED: Final = (
     f"{_IS_DECLINED} and exists (select 1 from case_row c where c.subject = task_row.case_subject and {IS_OPEN.replace('(status', '(c.status')})"
-    " and not exists (select 1 from task_row l where l.case_subject = task_row.case_subject and l.assigned_ms > task_row.assigned_ms)"
+    " and not exists (select 1 from task_row l where l.case_subject = task_row.case_subject and l.purpose_kind = task_row.purpose_kind"
+    " and l.assigned_ms >= coalesce(task_row.declined_ms, task_row.assigned_ms) and l.subject <> task_row.subject)"
 )
 _TASK_IS_OPEN: Final = TASK_IS_OPEN.replace("status", "(status || '')", 1)
 ASKED: Final = f"asked_ms is not null and {_TASK_IS_OPEN}"  # who went waits for an answer
@@ -97,7 +98,7 @@ INDICES: Final = (
     "create index if not exists case_logged_office on case_row (logged_office, ledger, subject)",
     f"create index if not exists task_goes_on on task_row (due_ms, assigned_ms, updated_ms, subject, ledger, assigned_by, unit, request, status, reviews) where {TASK_GOES_ON}",
     f"create index if not exists task_asks on task_row (case_subject, asked_ms, subject, ledger, assigned_by, unit, request, home) where {ASKED}",
-    f"create index if not exists task_declined on task_row (updated_ms, subject, case_subject, assigned_ms, ledger, assigned_by, unit, request) where {_IS_DECLINED}",
+    f"create index if not exists task_declined on task_row (updated_ms, subject, case_subject, purpose_kind, declined_ms, assigned_ms, ledger, assigned_by, unit, request) where {_IS_DECLINED}",
     f"create index if not exists task_busy on task_row (cadre, due_ms, link) where {HAS_IN_HAND}",
     f"create index if not exists task_asked_of on task_row (unit, due_ms, assigned_ms, subject, link) where {_IS_ASKED}",
     f"create index if not exists task_went on task_row (cadre, ({WENT_MS}), case_subject) where cadre > ''",
@@ -464,4 +465,5 @@ def tasks_of(office: str) -> Where:
     """Tasks in places the office covers, asked of it, or assigned by it; of one and its linked one, not both."""
     inside, values = subtree("(ledger || '')", "own", office)
     asking = "exists (select 1 from task_row m where m.subject = task_row.request and (" + inside.replace("ledger", "m.ledger") + "))"
-    return f"({inside} or (assigned_by || '') = :own or (unit || '') = :own) and not ((request || '') > '' and {asking})", values
+    sent = "((assigned_by || '') = :own and coalesce(request, '') = '')"  # as access.may_see_task has it
+    return f"({inside} or {sent} or (unit || '') = :own) and not ((request || '') > '' and {asking})", values

@@ -3,12 +3,12 @@
 import re
 
 from protocol.calendar import DAY_MS, HOUR_MS
-from protocol.commands import ArriveTask, ConfirmTask, ConveneUnits, DeclineTask, RecallTask, ReportTask
+from protocol.commands import ArriveTask, ConfirmTask, ConveneUnits, DeclineTask, RecallTask, ReportTask, RequestTask
 from protocol.node.web import today
 from protocol.node.web.words import SOON_MS
 from tests.edge.pages_kit import section
 from tests.hub_pages.world import Hub, register
-from tests.node.desk_kit import UNIT, new_id
+from tests.node.desk_kit import TOWN, UNIT, new_id
 
 
 async def visits(hub: Hub, hours: float = 0) -> str:
@@ -61,6 +61,19 @@ async def test_a_visit_that_was_declined_and_is_nobodys_stands_there_and_of_many
     await hub.send("空调外机对着窗", **due(hub, 0.9))
     shown = await visits(hub)
     assert (shown.count("<li>"), '<a href="/tasks">共 2 件</a>' in shown) == (1, True)
+
+
+async def test_a_declined_visit_stays_until_somebody_else_is_sent_for_the_same(hub: Hub):
+    """What was sent before it was declined, or for something else, does not go there."""
+    subject = await hub.send(**due(hub, 40))
+    await hub.send(**due(hub, 41))
+    await hub.root.say(DeclineTask(id=new_id(), task=subject, reason="腿摔了"), hub.as_cadre())
+    inquiry = {"to": TOWN, "purpose": "查档案", "purpose_kind": "inquiry", "due_ms": hub.county.clock() + 2 * DAY_MS}
+    await hub.root.say(RequestTask(id=new_id(), case=hub.cases["田埂地界"], **inquiry), hub.actor())
+    shown = await visits(hub)
+    assert (f'href="/tasks/{subject}"' in shown, "已谢绝，要另派" in shown) == (True, True)
+    await hub.send(**due(hub, 42))
+    assert f'href="/tasks/{subject}"' not in await visits(hub)
 
 
 async def test_a_visit_that_waits_for_a_review_is_told_and_leads_to_its_form(hub: Hub):

@@ -1,8 +1,11 @@
 """Tasks that an office asks for in a ledger its node does not cover: carried there and back by the lowest node that covers both."""
 
+import pytest
+
 from protocol.calendar import DAY_MS
 from protocol.case import Task
 from protocol.commands import (
+    ArriveTask,
     AssignTask,
     CallUpDispute,
     ConfirmTask,
@@ -16,7 +19,9 @@ from protocol.commands import (
     UrgeTask,
 )
 from protocol.node.errands import ERRAND_MS, linked_id
-from tests.node.desk_kit import OTHER_TOWN, TOWN, UNIT, VILLAGE, Node, add_person, dispute, exchange, new_id
+from protocol.node.journal import rebuild
+from protocol.problem import Refused
+from tests.node.desk_kit import OTHER_TOWN, TOWN, UNIT, VILLAGE, Node, add_person, carry, dispute, exchange, new_id
 
 OTHER_VILLAGE = f"{OTHER_TOWN}/330523002002"
 
@@ -78,6 +83,16 @@ async def test_each_holds_only_its_own_half(county):
     assert not any(ledger.startswith(TOWN) for ledger in await stranger.journal.ledgers())
 
 
+async def test_who_asked_sees_only_his_own_half_also_where_one_node_serves_both(county):
+    root, _village, _stranger, task = await asked(county)
+    asker, there = root.actor("clerk", VILLAGE), root.actor("clerk", OTHER_VILLAGE)
+    assert (await root.reads.task(there, linked_id(task))).id == linked_id(task)
+    with pytest.raises(Refused, match="task_unknown"):
+        await root.reads.task(asker, linked_id(task))
+    assert [row.subject for row in await root.reads.tasks(asker)] == [task]
+    assert linked_id(task) in [row.subject for row in await root.reads.tasks(there)]
+
+
 async def test_a_refusal_comes_back_with_its_reason(county):
     root, village, stranger, task = await asked(county)
     await stranger.say(DeclineTask(id=new_id(), task=linked_id(task), reason="人已经搬走"), clerk_there(stranger))
@@ -88,16 +103,43 @@ async def test_a_refusal_comes_back_with_its_reason(county):
 
 async def test_urging_and_recalling_reach_the_other_half(county):
     root, village, stranger, task = await asked(county)
-    officer = village.actor("officer")
     for _ in range(2):
-        await village.say(UrgeTask(id=new_id(), task=task, text="今天能去吗"), officer)
+        await village.say(UrgeTask(id=new_id(), task=task, text="今天能去吗"))
     await settle(root, village, stranger)
     there = await stranger.reads.task(clerk_there(stranger), linked_id(task))
     assert there.urges == 2
-    await village.say(RecallTask(id=new_id(), task=task, reason="双方谈好了"), officer)
+    await village.say(RecallTask(id=new_id(), task=task, reason="双方谈好了"))
     await settle(root, village, stranger)
     there = await stranger.reads.task(clerk_there(stranger), linked_id(task))
     assert (there.status, there.lines[-1].text) == ("recalled", {"原因": "双方谈好了"})
+
+
+async def test_an_urge_that_two_nodes_carried_is_one_and_the_next_is_carried_too(county):
+    root, village, stranger, task = await asked(county)
+    second = await county.node("root", epoch=2, folder="second")
+    await exchange(root, second)
+    for n in (1, 2):
+        await village.say(UrgeTask(id=new_id(), task=task, text=f"第 {n} 次催"))
+        for node in (root, second):
+            await carry(village, node)
+            await node.desk.arrivals()
+        await settle(root, village, stranger, second)
+        there = await stranger.reads.task(clerk_there(stranger), linked_id(task))
+        assert there.urges == n
+    assert [line.kind for line in there.lines].count("TaskUrged") > there.urges, "both carried it"
+
+
+async def test_a_visit_that_somebody_arrived_at_is_called_off_there_too(county):
+    root, village, stranger, task = await asked(county)
+    for kind in (ConfirmTask, ArriveTask):
+        await stranger.say(kind(id=new_id(), task=linked_id(task)), clerk_there(stranger))
+    await settle(root, village, stranger)
+    assert (await village.reads.task(village.actor(), task)).status == "arrived"
+    await village.say(RecallTask(id=new_id(), task=task, reason="去的人调走了"))
+    await settle(root, village, stranger)
+    for node, who, one in ((village, village.actor(), task), (stranger, clerk_there(stranger), linked_id(task))):
+        assert (await node.reads.task(who, one)).status == "recalled"
+        assert await rebuild(node.journal)
 
 
 async def test_a_report_that_crosses_the_recall_comes_back_all_the_same(county):

@@ -33,7 +33,7 @@ CADRE_MAY: Final[dict[str, set[str]]] = {
 SENDER_MAY: Final[dict[str, set[str]]] = {
     "sent": {"RecallTask", "UrgeTask"},
     "confirmed": {"RecallTask", "UrgeTask"},
-    "arrived": {"UrgeTask"},
+    "arrived": {"UrgeTask", "RecallTask"},
     "reported": set(),
     "declined": set(),
     "recalled": set(),
@@ -108,7 +108,7 @@ def test_every_command_is_taken_or_refused_as_the_page_says_and_steps_say_the_sa
 REFUSALS: Final = [
     ("sent", c.ConfirmTask, CLERK, "task_not_yours", {}),
     ("confirmed", c.ConfirmTask, CADRE_ACTOR, "task_not_now", {}),
-    ("arrived", c.RecallTask, SENDER, "task_not_now", {}),
+    ("reported", c.RecallTask, SENDER, "task_not_now", {}),
     ("sent", c.RecallTask, CLERK, "not_allowed", {}),
     ("sent", c.ConfirmTask, actor(TOWNSHIP, frozenset({"read"}), CADRE.person), "not_allowed", {}),
     ("sent", c.ConfirmTask, actor(TOWNSHIP_2), "task_unknown", {}),
@@ -285,6 +285,20 @@ def test_a_recall_that_comes_after_the_arrival_is_set_aside() -> None:
     found = world.township.task(subject)
     assert (found.status, found.recalled_ms) == ("arrived", None)
     assert [line.set_aside for line in found.lines if line.set_aside] == ["任务当时是“已到场”，这一条没有改变任务的状态。"]
+
+
+def test_who_knows_of_the_arrival_may_recall_and_a_report_that_still_comes_is_reviewed() -> None:
+    """He who went may have left his post for good: without it nobody could end the visit."""
+    world = County()
+    subject = at_status(world, "arrived")
+    world.township.do(ask(c.RecallTask, subject, world.id()), SENDER)
+    found = world.township.task(subject)
+    assert (found.status, found.reviews) == ("recalled", [])
+    world.township.do(ask(c.ReportTask, subject, world.id()), CADRE_ACTOR)
+    world.sync()
+    for node in (world.township, world.county):
+        found = node.task(subject)
+        assert (found.status, [review.owner for review in found.reviews]) == ("reported", [TOWNSHIP])
 
 
 def test_a_task_folds_alike_in_any_order_and_without_bodies() -> None:

@@ -64,6 +64,7 @@ async def handed(request: Request, person: str, picked: list[str], again: str, w
     if "assign" not in actor.powers:
         raise Refused("not_allowed", what="改派")
     made, his = [], await tracks(request, open_only=True, cadre=person) if person else []  # without a name: nobody's
+    his = [one for one in his if one.row.status != "arrived"]  # who is there keeps what he is at; that one is given to another by itself
     for one in his[:TASKS_MAX]:
         task: Task = await node.reads.task(actor, one.row.subject)
         made.append(Handed(task, one, (await candidates_of(request, task, wanted)).shown, not picked or task.id in picked))
@@ -93,7 +94,7 @@ def planned(one: Handed, person: str, by: str, now_ms: int) -> Handed:
     """With why it can't be, if it can't."""
     chosen = next((reasons for reasons in one.cadres if reasons.choice.person == person), None)
     why = ""
-    if not one.recalled and one.task.status not in BY_COMMAND["RecallTask"].moves:
+    if not one.recalled and (one.task.status not in BY_COMMAND["RecallTask"].moves or one.task.status == "arrived"):  # that one by itself
         why = f"任务已经是“{TASK_STATUS_NAMES[one.task.status]}”"
     elif one.track.unsent is not None:
         why = one.track.unsent.sentence.rstrip("。")
@@ -192,6 +193,8 @@ async def _one(request: Request, subject: str, form_id: str, said: dict[str, str
     task: Task = await node.reads.task(actor, subject)
     known = await track(request, task)
     try:
+        if task.status == "arrived":  # since the page was opened; that one is given to another by itself
+            raise Refused("task_not_now", status=TASK_STATUS_NAMES[task.status], what="改派")
         new = await reassign(request, subject, id_, said["reason"], dict(said))
         name = await node.reads.person_name((await node.reads.task(actor, new)).cadre)
         return Handed(task, known, new=new, name=name)

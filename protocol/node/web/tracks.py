@@ -119,7 +119,8 @@ async def _together(request: Request, found: Sequence[Ranked], shown: Sequence[T
         if one.may_reassign:
             first.setdefault(one.row.cadre, one.row.subject)
     rules, actor = context_of(request), actor_of(request)
-    his = [one.row for one in found if one.row.cadre in first and "RecallTask" in _offered(one.row, actor, rules)]
+    out = [one.row for one in found if one.row.cadre in first and one.row.status != "arrived"]  # who is there keeps what he is at
+    his = [row for row in out if "RecallTask" in _offered(row, actor, rules)]
     held = await unsent(request, his)
     many = Counter(row.cadre for row in his if _id(row) not in held)
     return {first[cadre]: count for cadre, count in many.items() if count > 1}

@@ -249,7 +249,8 @@ async def linked_here(request: Request, task: Task) -> str:
 def task_twin(context: dict[str, Any]) -> dict[str, Any]:
     """The task for programs: no raw heads, no keys of files."""
     task: Task = context["task"]
-    plain = {name: getattr(task, name) for name in task.__struct_fields__ if name not in ("lines", "blobs")}
+    plain = {name: getattr(task, name) for name in task.__struct_fields__ if name not in ("lines", "blobs", "contacts")}
+    plain["contacts"] = [{"name": party.name} for party in task.contacts]  # their numbers are for who goes, as on the page
     files = [
         {"address": a.blob.address, "name": a.blob.name, "mime": a.blob.mime, "size": a.blob.size, "what": a.blob.what, "at_ms": a.at_ms}
         for a in task.blobs
