@@ -389,14 +389,17 @@ class Contract:
 
     async def test_what_a_peer_has_is_kept_and_may_fall(self, journal: Journal) -> None:
         async with journal.writing() as w:
-            await w.set_haves({("nother", PLACE): ({ORIGIN: (5, b"5" * 32), "nx:1": (2, b"2" * 32)}, 10, b"first")})
+            await w.set_haves(
+                {("nother", PLACE): ({ORIGIN: (5, b"5" * 32), "nother:1": (2, b"2" * 32), "nx:1": (2, b"2" * 32)}, 10, b"first")}
+            )
             await w.set_haves({("nother", TOWNSHIP): ({ORIGIN: (1, b"1" * 32)}, 10, b"aside")})
         async with journal.writing() as w:
             await w.set_haves({("nother", PLACE): ({ORIGIN: (3, b"3" * 32)}, 20, b"second")})
             await w.set_own_haves({PLACE: (20, b"mine")})
             await w.set_own_haves({PLACE: (30, b"mine too")})
         rows = await journal.rows("peer_have", "ledger = :l", {"l": PLACE}, "origin")
-        assert [(r["origin"], r["seq"], r["highest"], r["at_ms"]) for r in rows] == [(ORIGIN, 3, 5, 20), ("nx:1", 0, 2, 20)]
+        said = [(r["origin"], r["seq"], r["highest"], r["at_ms"]) for r in rows]  # of nx nothing is here, and nobody names it any more
+        assert said == sorted([(ORIGIN, 3, 5, 20), ("nother:1", 0, 2, 20)])
         assert [r["signed"] for r in await journal.rows("peer", order="ledger")] == [b"aside", b"second"]
         assert [(r["at_ms"], r["signed"]) for r in await journal.rows("own_have")] == [(30, b"mine too")]
 

@@ -32,6 +32,7 @@ SEQ_MAX = 2**53  # whole numbers that every reader of JSON holds too
 SUBJECT_LOCKS = 4_096  # names that subjects share: PostgreSQL has room for some 6,400 locks; two cases of one name only wait for each other
 SUBJECT_LOCK = 0x79647375  # the class of those names
 ADDED_MAX = 100  # entries that a transaction keeps for whoever sends them on
+OWN_KEPT_MAX = 64  # lanes of its own that a node once named, of one ledger; of an honest one as many as it has epochs
 
 
 class Added(NamedTuple):
@@ -384,12 +385,16 @@ class Writing:
 
     # ── other nodes ──
     async def set_haves(self, haves: Mapping[tuple[str, str], tuple[Mapping[str, tuple[int, bytes]], int, bytes]]) -> None:
-        """(node, ledger) → (lanes, at_ms, signed): all that node has of it now. Lanes it no longer names fall to 0, `highest` stays."""
+        """(node, ledger) → (lanes, at_ms, signed): all that node has of it now. Lanes it no longer names fall to 0, `highest` stays: of those that
+        are here, since their receipt is due again, and of its own, as a witness of what is lost (of OWN_KEPT_MAX, the earliest). Others go: nothing
+        was ever here of them, and a node may name new ones for ever."""
         c = self.connection
         said = [({"node": node, "ledger": ledger, "at": at_ms}, lanes, signed) for (node, ledger), (lanes, at_ms, signed) in haves.items()]
         await run(c, "update peer_have set seq = 0, at_ms = :at where node = :node and ledger = :ledger", [one for one, _, _ in said])
         every = [{**one, "origin": o, "seq": seq, "hash": hash_} for one, lanes, _ in said for o, (seq, hash_) in sorted(lanes.items())]
         await run(c, _HAVE, every)
+        gone = [{"node": one["node"], "ledger": one["ledger"], "own": f"{one['node']}:%", "most": OWN_KEPT_MAX} for one, _, _ in said]
+        await run(c, _UNNAMED, gone)
         await run(c, _PEER, [{**one, "signed": signed} for one, _, signed in said])
 
     async def set_own_haves(self, said: Mapping[str, tuple[int, bytes]]) -> None:
@@ -426,6 +431,12 @@ _HAVE = (
     "insert into peer_have (node, ledger, origin, seq, hash, highest, at_ms) values (:node, :ledger, :origin, :seq, :hash, :seq, :at)"
     " on conflict (node, ledger, origin) do update set seq = excluded.seq, hash = excluded.hash, at_ms = excluded.at_ms,"
     " highest = case when excluded.seq > peer_have.highest then excluded.seq else peer_have.highest end"
+)
+_UNNAMED = (
+    "delete from peer_have where node = :node and ledger = :ledger and seq = 0"
+    " and not exists (select 1 from lane where lane.ledger = peer_have.ledger and lane.origin = peer_have.origin)"
+    " and (origin not like :own or origin not in (select own.origin from peer_have own where own.node = :node and own.ledger = :ledger"
+    " and own.origin like :own order by length(own.origin), own.origin limit :most))"
 )
 _PEER = (
     "insert into peer (node, ledger, at_ms, signed) values (:node, :ledger, :at, :signed)"
