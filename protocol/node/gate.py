@@ -4,8 +4,10 @@
   tell, some tenths of a second after the link is up. So the first save of a start waits for them, for `ASK_S_MAX` at most, and while
   they give back what we wrote ourselves for `REGAIN_S_MAX`; without a link for `OFFLINE_S`, and not at all where nothing was ever written. Offline a node works as ever.
 - **Before the first page is shown** (`is_waiting`), where a backup was restored or lost entries were noticed: what the law took
-  since then stands in it yet. Pages wait until the others were heard and all is here that they held then, every erasure with it. When nobody
-  can be reached somebody who answers for it opens the pages, by name and with a reason; that is written down (`restored.json`).
+  since then stands in it yet. Pages wait until the others were heard and all is here that they held then, every erasure with it. Whose word
+  counts there, and until when nobody's answer is waited for, stands in link/needs.py: what one computer invents ends by itself. When nobody
+  can be reached, or a computer says more of its own than it gives, somebody who answers for it opens the pages, by name and with a reason; that
+  is written down (`restored.json`). The page says which computers are waited for.
 """
 
 import asyncio
@@ -25,6 +27,7 @@ REGAIN_S_MAX = 15.0  # what others hold of our closed lanes comes first: a comma
 CALM_S = 0.3  # nobody new was heard for so long: who is there has spoken
 PULLED_CALM_S = 1.0
 TICK_S = 0.05
+MANY = 500  # lanes; to look at more costs more
 
 
 class Restored(msgspec.Struct):
@@ -67,7 +70,8 @@ def note_restored(notes: Notes, now_ms: int, why: str) -> None:
 
 class Gate:
     def __init__(self, notes: Notes, pump: Any, clock: Callable[[], int], wake: Wake) -> None:
-        """pump: says whether the link is up, what is missing, and how many others were heard, of how many ledgers (`heard`)."""
+        """pump: says whether the link is up, what is missing, and how many others were heard, of how many ledgers (`heard`), and
+        of whom that is proven (`proven`)."""
         self._notes, self._pump, self._clock, self._wake = notes, pump, clock, wake
         self._asked, self._passed = asyncio.Event(), asyncio.Event()
         self._asked.set()
@@ -106,6 +110,10 @@ class Gate:
         log.event("opened before others were heard")
         self._passed.set()
         self._wake.heard()
+
+    def awaited_of(self) -> list[str]:
+        """Nodes that say they hold what the pages wait for."""
+        return self._pump.awaited_of() if self.is_waiting else []
 
     def ask(self) -> None:
         """Call at a start that has something of its own: from now on writers wait."""
@@ -146,12 +154,12 @@ class Gate:
         loop = asyncio.get_running_loop()
         heard, quiet, wanted = 0, loop.time(), dict[tuple[str, str], int]()
         while True:
-            if self._pump.heard > heard or not self._pump.state().link.connected:
-                heard, quiet, wanted = self._pump.heard, loop.time(), {}
+            if self._pump.proven != heard or not self._pump.state().link.connected:
+                heard, quiet, wanted = self._pump.proven, loop.time(), {}
             wanted = self._pump.missing() | wanted  # of each lane what was there first: whoever writes on holds up nobody
             if heard and loop.time() - quiet > PULLED_CALM_S and not any(self._pump.lacks(*one) for one in wanted.items()):
                 break  # all that they held when they spoke is here
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(TICK_S if len(wanted) < MANY else TICK_S * 5)
         done = msgspec.structs.replace(self.restored, pulled_ms=self._clock())
         self._notes.end(done.since_ms, msgspec.json.encode(done))
         self.restored = None

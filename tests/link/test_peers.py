@@ -104,8 +104,7 @@ def test_who_is_asked_first_is_whoever_answers_then_the_origin_itself():
     peers.get(N1).failures = 1
     assert peers.holders(V1, f"{N1}:1", 3) == [T1, N1]
     assert peers.holders(V1, f"{N1}:1", 9) == []
-    peers.hint("nstranger", (V1, f"{N1}:1"), 20)
-    assert peers.holders(V1, f"{N1}:1", 9) == ["nstranger"]
+    assert peers.holders(V1, f"{N1}:1", 9, hinted={"nstranger": 20, T1: 9}) == ["nstranger"]
     assert peers.branch("nstranger", V1) == "330523111"
     assert {peers.branch("nstranger", COMMON) for _ in range(6)} == {"_", *(k.certificate.branch for k in peers)}
     assert peers.branch("nstranger", COUNTY) == peers.branch("nstranger", f"{COUNTY}/u07") == "_"

@@ -13,6 +13,7 @@ LANE, OTHER = ("330523", "ntown2222:1"), ("330523", "nvill2222:1")
 class Pump:
     def __init__(self) -> None:
         self.heard, self.connected = 0, False
+        self.strangers = 0  # of those heard
         self.overtaken: tuple[str, ...] = ()
         self.regaining = 0
         self.heads: dict[tuple[str, str], int] = {}
@@ -21,6 +22,10 @@ class Pump:
     @property
     def is_overtaken(self) -> bool:
         return bool(self.overtaken)
+
+    @property
+    def proven(self) -> int:
+        return self.heard - self.strangers
 
     def state(self) -> SimpleNamespace:
         link = SimpleNamespace(connected=self.connected)
@@ -101,6 +106,27 @@ async def test_pages_of_a_restored_node_wait_until_others_were_heard_and_nothing
     assert not (tmp_path / RESTORED).exists()
     assert (tmp_path / "restored-5.json").exists()
     assert not gate_of(tmp_path, pump).is_waiting, "nor after the next start"
+    task.cancel()
+
+
+async def test_pages_wait_for_somebody_who_is_enrolled_and_again_when_it_turns_out_who_else_is(tmp_path, monkeypatch):
+    """What strangers say shows nothing: *common* is an old one, and comes first. Then they speak again, and may know more."""
+    monkeypatch.setattr(gates, "PULLED_CALM_S", 0.4)
+    note_restored(Notes(tmp_path), 5, "restore")
+    pump = Pump()
+    gate = gate_of(tmp_path, pump)
+    task = await running(gate)
+    pump.connected, pump.heard, pump.strangers = True, 3, 3
+    assert not await gate.passed(0.8)
+    pump.strangers = 2
+    assert not await gate.passed(0.2)
+    pump.strangers = 1
+    await asyncio.sleep(0.3)
+    assert gate.is_waiting, "anew since then"
+    pump.others = {OTHER: 1}
+    assert not await gate.passed(0.6)
+    pump.heads = {OTHER: 1}
+    assert await gate.passed(30)
     task.cancel()
 
 

@@ -199,7 +199,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     Mutation(
         "Have unheeded", "what a Have shows to be missing is not pulled",
-        (Cut(f"{LINK}.hearing:Hearing._compare", "self._catchup.need(got.ledger, origin, seq, got.node)", "pass"),),
+        (Cut(f"{LINK}.hearing:Hearing._compare", "self._catchup.need(got.ledger, origin, seq, got.node, signed=is_signed)", "pass"),),
     ),
     Mutation(
         "covers by prefix", "a reach is read as the beginning of a text",

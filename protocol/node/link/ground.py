@@ -67,6 +67,8 @@ class Ground:
         self._refusals: dict[tuple[str, str, str, str], tuple[Refused, int, bytes | None, int]] = {}
         self._written_ms: dict[tuple[str, str], int] = {}
         self._keep, self._fresh = asyncio.Event(), asyncio.Event()  # something is to be written; somebody waits for it
+        self.on_back: Callable[[str], None] = lambda _: None  # a node connected anew
+        self.on_joined: Callable[[], None] = lambda: None  # *common* names a node that was not known
         self._asking: dict[str, dict[asyncio.Task[Msg | None], None]] = {}  # node → what it was asked over its present connection, in turn
 
     # ── asking ──
@@ -101,6 +103,7 @@ class Ground:
 
     def back(self, node: str) -> None:
         """What it was to answer over the connection before may be lost, and is not waited for."""
+        self.on_back(node)
         for asked in self._asking.pop(node, ()):
             asked.cancel()
 
@@ -143,11 +146,14 @@ class Ground:
 
     async def load_nodes(self) -> None:
         """Who is enrolled and who is revoked, as *common* says."""
+        before = len(self.peers)
         for row in await self.journal.rows("node_row"):
             try:
                 self.peers.learn(certificates.decode(bytes(row["certificate"])), bool(row["revoked"]))
             except Refused:
                 continue  # revoked before its certificate arrived: nothing is known that could be used
+        if len(self.peers) > before:
+            self.on_joined()
 
     async def vouch(self, node: str, ledger: str) -> bool:
         """Looks for the node's certificate in a lane of its that was admitted; True when the node is known now."""

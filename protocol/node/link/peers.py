@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from itertools import chain
+from types import MappingProxyType
 
 import msgspec
 
@@ -106,7 +107,7 @@ class Known:
         return sum(max(0, seq - (ours[origin].seq if origin in ours else 0)) for origin, (seq, _) in lanes.items())
 
 
-def _branch_of(ledger: str) -> str:
+def branch_of(ledger: str) -> str:
     """The token of the pull subjects of those who serve this place."""
     parts = place.segments(ledger)
     return place.FILL if len(parts) < 2 or place.is_unit(ledger) or place.is_sealed(ledger) else parts[1]
@@ -124,10 +125,12 @@ class Peers:
         self._received: dict[str, Mapping[str, Head]] = {}  # ledger → our heads, which all said they have; until one says otherwise
         self._asked: dict[str, int] = {}  # stranger → how often it was asked for *common*
         self._heard_in: dict[str, set[str]] = {}  # stranger → branches of the ledgers it spoke of
-        self._hints: dict[tuple[str, str], dict[str, int]] = {}  # lane → node → seq, of nodes whose word is not proven yet
 
     def __iter__(self) -> Iterator[Known]:
         return iter(self._known.values())
+
+    def __len__(self) -> int:
+        return len(self._known)
 
     def get(self, node: str) -> Known | None:
         return self._known.get(node)
@@ -158,18 +161,15 @@ class Peers:
             self._received.pop(have.ledger, None)
         return changed
 
-    def hint(self, node: str, lane: tuple[str, str], seq: int) -> None:
-        """Somebody, proven or not, seems to hold the lane up to seq: good enough to ask, since what comes is proven by itself."""
-        if len(self._hints) > STRANGERS_MAX:
-            self._hints.clear()
-        self._hints.setdefault(lane, {})[node] = seq
-
-    def holders(self, ledger: str, origin: str, after: int, tried: Collection[str] = ()) -> list[str]:
-        """Nodes worth asking for what follows `after`, best first: those that answer, then the origin itself. tried: asked in vain in this round."""
+    def holders(
+        self, ledger: str, origin: str, after: int, tried: Collection[str] = (), hinted: Mapping[str, int] = MappingProxyType({})
+    ) -> list[str]:
+        """Nodes worth asking for what follows `after`, best first: those that answer, then the origin itself. tried: asked in vain in this round ·
+        hinted: node → seq, of words that are not proven: good enough to ask, since what comes is proven by itself."""
         found = {n: k for n, k in self._known.items() if k.lanes.get(ledger, {}).get(origin, (0, b""))[0] > after and not k.revoked}
-        hinted = [n for n, seq in self._hints.get((ledger, origin), {}).items() if seq > after and n not in found]
+        others = [n for n, seq in hinted.items() if seq > after and n not in found]
         best = [k.certificate.node for k in self.worth_asking(found.values(), origin.partition(":")[0], tried)]
-        return best + sorted(n for n in hinted if n not in tried)
+        return best + sorted(n for n in others if n not in tried)
 
     def hearers(self, ledger: str) -> list[Known]:
         """Who may hold this ledger and was heard of."""
@@ -205,12 +205,12 @@ class Peers:
                 self._asked.clear()
             self._asked[node] = asked = self._asked.get(node, -1) + 1
             return tokens[asked % len(tokens)]
-        return _branch_of(ledger)
+        return branch_of(ledger)
 
     def met(self, node: str, ledger: str) -> None:
         """Somebody whom nobody vouched for speaks of this ledger: one that lost *common* knows nobody, and finds those who hold it by that."""
         if ledger != place.COMMON and (node in self._heard_in or len(self._heard_in) < STRANGERS_MAX):
-            self._heard_in.setdefault(node, set()).add(_branch_of(ledger))
+            self._heard_in.setdefault(node, set()).add(branch_of(ledger))
 
     def counts(self, ledger: str) -> bool:
         """Claims that this node keeps count of who has the ledger: of *common* only its writer."""

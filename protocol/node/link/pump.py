@@ -195,6 +195,12 @@ class Pump:
         return self._hearing.heard
 
     @property
+    def proven(self) -> int:
+        """Another number whenever somebody enrolled said for the first time what it holds of a ledger, or somebody more is known to be enrolled;
+        0 until the first of them spoke."""
+        return self._hearing.proven and self._hearing.proven + len(self._ground.peers)
+
+    @property
     def is_shut_out(self) -> bool:
         """Claims that no server takes this node any more: the county put it out, most often, and it may not have heard of it."""
         return self._ground.link.is_shut_out
@@ -239,6 +245,10 @@ class Pump:
     def missing(self) -> dict[tuple[str, str], int]:
         """Lane → the seq up to which entries are known to be missing here."""
         return self._catchup.missing
+
+    def awaited_of(self) -> list[str]:
+        """Nodes that say they hold what is missing here."""
+        return self._catchup.awaited_of()
 
     def lacks(self, lane: tuple[str, str], until: int) -> bool:
         """Claims that an entry up to there is known to be missing here."""
@@ -286,6 +296,7 @@ class Pump:
         sealed ledger too, used or not: a restored disk may not know that it was. Of others that it forgot it is reminded (hearing).
         """
         self._fetching.again()
+        self._catchup.connected()
         if self._words:
             self._words.again()
         self._anew = True
