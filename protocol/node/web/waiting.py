@@ -2,7 +2,8 @@
 
     POST /restored/open     name, password, reason: whoever has an account here opens the pages and answers for it
 
-A request waits a moment first, since the others usually answer at once.
+A request waits a moment first, since the others usually answer at once. The page names the computers that are waited for: whoever reads it can
+ring them up, or tell the county of one that never gives what it said.
 """
 
 from typing import Any, Final
@@ -15,6 +16,7 @@ from protocol.node.web.page import fragment, node_of, refused_twin, twin, wants_
 from protocol.problem import Refused
 
 HELD_S: Final = 8.0  # a browser shows nothing for so long at most
+NAMED_MAX: Final = 12
 OPEN: Final = "/restored/open"
 
 
@@ -30,7 +32,9 @@ async def before(request: Request) -> Response[Any] | None:
 def _wait(request: Request, refusal: Refused, name: str = "") -> Response[Any]:
     if wants_json(request):
         return refused_twin(request, refusal)
-    shown = {"sentence": refusal.sentence if refusal.code != "restored_waits" else "", "name": name}
+    node = node_of(request)
+    awaited = [node.reads.node_name(one) for one in node.gate.awaited_of()[:NAMED_MAX]]
+    shown = {"awaited": awaited, "sentence": refusal.sentence if refusal.code != "restored_waits" else "", "name": name}
     return fragment(request, "waiting.html", status=refusal.status, counts={}, link=None, path="", **shown)
 
 
