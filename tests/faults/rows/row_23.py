@@ -26,6 +26,8 @@ from protocol.entry import UNREADABLE
 from protocol.events import SealedBody
 from protocol.node import blobs, sealing
 from protocol.node.link import answers
+from protocol.node.link.client import end
+from protocol.node.link.hearing import LANES_MIN
 from protocol.node.node import Node
 from protocol.problem import Refused
 from tests.edge.rig import PASSWORD, Rig
@@ -35,7 +37,7 @@ from tests.link.kit import V1, soon
 from tests.link.test_whole_nodes import Whole, actor, dispute, soon_equal
 from tests.link.test_wire import FIRST, KEY, ORIGIN, OURS, PUBLIC, RAW, SECOND, VILLAGE, WIRE
 
-EXAMPLES, FLOOD, FORMS = 40, 600, 36
+EXAMPLES, FLOOD, FORMS, INVENTED = 40, 600, 36, 20
 MEMORY_MAX = 24 * 2**20  # of one decoding: a batch unpacked, its copy, and room
 SEALING, ASKER = PrivateKey(bytes(range(5, 37))), SigningKey(bytes(range(9, 41)))
 CODE = enrolment.Code("10.0.0.1:8330", bytes(range(10)))
@@ -298,11 +300,21 @@ def _form(draw: Random, n: int) -> tuple[bytes, str]:
     return ways[n % len(ways)]
 
 
+def _invents(draw: Random, of: Node) -> bytes:
+    """A Have, rightly signed, of 4,000 lanes that nobody ever wrote."""
+    names = ("n" + "".join(draw.choices("abcdefghijklmnopqrstuvwxyz234567", k=8)) for _ in range(4_000))
+    lanes = {f"{name}:{draw.randrange(1, 500)}": (draw.randrange(1, 2**50), draw.randbytes(32)) for name in names}
+    return have.sign(have.Have(of.about.node, V1, lanes, of.clock(), want=True), of.signer.key)
+
+
 async def _flood(draw: Random, folder: Path) -> str:
-    """A node that is enrolled and broken floods the county: all of it is refused and counted, and the others' work goes on."""
+    """A node that is enrolled and broken floods the county, also with Haves of lanes that exist nowhere: all of it is refused and counted, and
+    the others' work goes on."""
     whole = await Whole(folder).start()
     try:
-        village = await whole.join("高禹村", V1)
+        village, rogue = await whole.join("高禹村", V1), await whole.join("空壳", V1)
+        await end(rogue._tasks)  # whoever has its key and its line says what he likes
+        speaking = asyncio.create_task(rogue.link.run())
         hub = whole.hub
         await village.desk.submit(dispute(V1), actor(village, "clerk"))
         await soon_equal(V1, hub, village)
@@ -311,6 +323,9 @@ async def _flood(draw: Random, folder: Path) -> str:
         for n in range(FLOOD):
             raw = flipped(WIRE, draw.randrange(len(WIRE) * 8)) if n % 3 else draw.choice(raws)
             await village.link.publish(f"y1.{'have' if n % 5 == 0 else 'live'}.{path}.{name}", raw)
+            if n % (FLOOD // INVENTED) == 0:
+                await soon(lambda: rogue.link.is_connected)
+                await rogue.link.publish(f"y1.have.{path}.{rogue.about.node}", _invents(draw, rogue))
             if n == FLOOD // 2:
                 await hub.desk.submit(dispute(V1), actor(hub, "operator"))
         await soon(lambda: hub.pump.state().refused >= FLOOD, 60)
@@ -319,8 +334,13 @@ async def _flood(draw: Random, folder: Path) -> str:
         assert not hub.pump.state().faults, hub.pump.state().faults
         refused, rows = hub.pump.state().refused, await _counted(hub)
         assert sum(row["count"] for row in rows) == refused
+        kept = await hub.journal.rows("peer_have", "node = :node", {"node": rogue.about.node})
+        assert len(kept) < 2 * LANES_MIN, f"{len(kept)} lanes of one node are kept"
+        assert len(hub.pump.missing()) <= LANES_MIN and hub.pump._catchup.is_done
+        assert sum(row["count"] for row in rows if row["code"] == "lanes_too_many") == INVENTED
+        speaking.cancel()
         assert len(rows) < 20 and all(len(row["sample"] or b"") <= 65_536 for row in rows)
-        return f"{FLOOD} broken messages: {refused} refused, {len(rows)} rows in quarantine"
+        return f"{FLOOD} broken messages, {INVENTED} Haves of 4,000 invented lanes: {refused} refused, {len(rows)} rows in quarantine"
     finally:
         await whole.stop()
 
