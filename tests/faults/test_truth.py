@@ -132,7 +132,7 @@ async def pictured(tmp_path, giver: str, *takers: str):
     await exchange(*nodes.values())
     for taker in takers:
         for row in await nodes[taker].journal.rows("blob", "stage = 1"):
-            await nodes[taker].blobs.write_chunk(row["address"], await node.blobs.chunk(row["address"], 0) or b"")
+            await nodes[taker].blobs.write_chunk(row["address"], await node.blobs.chunk(row["address"], 0) or b"", row["size"])
             async with nodes[taker].journal.writing() as w:
                 await fetch(w.connection, "update blob set stage = :done where address = :address", {"done": DONE, **row})
     return county, nodes, saved
