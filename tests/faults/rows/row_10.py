@@ -2,6 +2,9 @@
 
 The truth is what a small county wrote: a village with its township, disputes, notes, a file. A copy is damaged, read, and held
 against it. Every region of the journal's file is met: a drawn bit of each page, then drawn bits of all.
+
+In half of the rounds a village is then damaged that has peers over a real link: its journal (bits, whole pages, or its end is gone) and its
+attachments; it is healed, joins them again, and all that had been sent comes back: equal digests, then all checkers at both (kit/truth.py).
 """
 
 import shutil
@@ -12,27 +15,39 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
 from nacl.public import PrivateKey
 from sqlalchemy import text
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from protocol import batch, bundle
 from protocol.commands import AddEvidence, AddNote, Blob
-from protocol.node.blobs import CIPHER_EXTRA_BYTES
+from protocol.node import healing
+from protocol.node.blobs import CIPHER_EXTRA_BYTES, is_address
+from protocol.node.config import Config
 from protocol.node.folding import open_journal
 from protocol.node.journal import BackupBroken, Journal, LaneHead, Witness, backup, rebuild, restore
 from protocol.node.journal.engine import connect_sqlite
 from protocol.node.journal.scrub import scrub
+from protocol.node.node import now_ms
 from protocol.node.scrubbing import look
 from protocol.node.shelf import Shelf
 from protocol.problem import Refused
+from tests.faults.kit.desks import Saved
+from tests.faults.kit.files import drawn
+from tests.faults.kit.truth import judge
+from tests.faults.kit.whole import STAFFED, Folders, attached, promise, settled
 from tests.faults.row import Outcome, Row
 from tests.faults.rows.drawn import flip_file, flipped, refused
+from tests.link.kit import V1, soon
+from tests.link.test_whole_nodes import Whole, actor
+from tests.link.test_whole_nodes import dispute as logged
 from tests.node.desk_kit import VILLAGE, County, Node, batch_of, carry, dispute, exchange, new_id
 from tests.node.test_salvage import COLUMNS, is_true, salvaged
 
 KEY, BACKUP_KEY = sha256(b"village").digest(), bytes(range(32))
 FLIPS, LOG_FLIPS, STICK_FLIPS, OPENED, RESTORED, HEALED = 60, 40, 100, 2, 4, 12
+CASES = (15, 30)
 PAGE = 4096
 Rows = dict[str, list[tuple[Any, ...]]]
 
@@ -291,7 +306,77 @@ async def _stick(draw: Random, world: World) -> int:
     return STICK_FLIPS
 
 
+# ── from its peers, over the wire ──
+
+
+async def _joins_again(draw: Random, folder: Path) -> Outcome:
+    """What is damaged had been sent, so nothing of it is lost, under the numbers that were told."""
+    whole, saved = await Whole(folder).start(), list[Saved]()
+    try:
+        village = await whole.join("高禹村", V1)
+        clerk = actor(village, "clerk")
+        for _ in range(draw.randint(*CASES)):
+            told = await village.desk.submit(logged(V1), clerk)
+            files = await attached(village, clerk, told, drawn(draw) if draw.random() < 0.3 else None)
+            saved.append(promise("village", told, files))
+        await settled(whole.hub, village)
+        await village.close()
+        whole.nodes.remove(village)
+        how = _damages(draw, village.folder / "journal.db")
+        spoiled = _damages_files(draw, village.folder / "blobs")
+        report = await healing.heal(village.folder, Config(), now_ms)
+        village = await whole._node(village.folder, Config())
+        missing = {address for address in spoiled if not await village.blobs.is_sound(address)}
+        assert missing == spoiled, "a damaged file was taken for whole"
+        await look(village.journal, village.blobs)
+        await village.start()
+        await settled(whole.hub, village)
+        await soon(lambda: village.mending.state is None)
+        await settled(whole.hub, village)
+    finally:
+        await whole.stop()
+    said = f"joined again: {how}, {report.pages} pages and {len(spoiled)} files damaged, {report.entries} entries were saved, the rest came back"
+    return await judge(Folders(hub=whole.hub.folder, village=village.folder), saved, staffed=STAFFED, said=(said,))
+
+
+def _damages(draw: Random, file: Path) -> str:
+    """Behind the pages that list the tables: where those are gone only a backup helps."""
+    size = file.stat().st_size
+    pages = draw.sample(range(size // PAGE // 2, size // PAGE), 6)
+    how = draw.choice(("bits", "pages", "end"))
+    if how == "bits":
+        for page in pages:
+            flip_file(file, draw.randrange(page * PAGE * 8, (page + 1) * PAGE * 8))
+    elif how == "pages":
+        with file.open("r+b") as f:
+            for page in pages:
+                f.seek(page * PAGE)
+                f.write(draw.randbytes(PAGE))
+    else:
+        with file.open("r+b") as f:
+            f.truncate(draw.randrange(size // 2, size))
+    return {"bits": "flipped bits", "pages": "overwritten pages", "end": "a file that ends too soon"}[how]
+
+
+def _damages_files(draw: Random, folder: Path) -> set[str]:
+    """Some of them, by a bit."""
+    files = sorted(path for path in folder.glob("*/*") if is_address(path.name))
+    hit = draw.sample(files, len(files) // 2)
+    for path in hit:
+        flip_file(path, draw.randrange(path.stat().st_size * 8))
+    return {path.name for path in hit}
+
+
 async def play(draw: Random, folder: Path) -> Outcome:
+    alone = await _alone(draw, folder)
+    if draw.random() < 0.5:
+        return alone
+    again = await _joins_again(draw, folder / "joined")
+    promised, said = alone.acknowledged + again.acknowledged, (*alone.said, *again.said)
+    return msgspec.structs.replace(again, acknowledged=promised, images=alone.images + 1, said=said)
+
+
+async def _alone(draw: Random, folder: Path) -> Outcome:
     world = await _world(draw, folder)
     try:
         acknowledged = len(await world.village.journal.since(0, 5000))
