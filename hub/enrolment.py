@@ -48,7 +48,7 @@ class Authority(Protocol):
     def wider(self, certificate: Certificate, now_s: int) -> dict[str, str]: ...
     def trust(self) -> msgspec.Struct: ...
     def learn(self, said: bytes) -> None: ...
-    def revoke(self, node: str, now_s: int) -> int: ...
+    def revoke(self, node: str) -> int: ...
 
 
 class Signing(Protocol):
@@ -199,7 +199,7 @@ class Enrolment:
         Raises Refused node_unknown; field_impossible for the hub itself, which would stop the county for good.
         """
         await self._row_of(node)
-        cut = self._authority.revoke(node, self._clock() // 1_000)
+        cut = self._authority.revoke(node)
         await self._applied()
         await self._desk.ready()  # a store that was put back knows its own word and what others hold only then
         if (gone := self._desk.shelf.certificates.get(node)) is not None:

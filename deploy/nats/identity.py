@@ -2,10 +2,10 @@
 
     authority = Authority.open(folder)            keys are made once and kept in `folder`, readable by this user alone
     authority.node_jwt(certificate, user, now_s)  the token of a node's client      authority.leaf_jwt(…)  of a township's server
-    authority.revoke(node, now_s)                 all tokens of that node issued up to this second are dead once servers reload
+    authority.revoke(node)                        all tokens of that node, whenever issued, are dead once servers reload
 
 One account a county, so that the leaf of a township and the county alike take the same credentials. A server refuses a reload when
-the operator's token differs by a byte, so it is made once and kept. Revocation works by second: enrol again with a new key.
+the operator's token differs by a byte, so it is made once and kept. A key that was put out never comes back: enrol again with a new one.
 
 The running program and a command at the terminal each have an Authority of one folder: what is noted lies in its file alone, is read anew
 for every answer, and is changed under a lock.
@@ -28,6 +28,8 @@ from protocol.certificate import Certificate
 from protocol.node.identity import write_whole
 from protocol.node.link.creds import kept_key, public, write_creds
 
+NEVER_S = 253_402_300_799  # the end of the year 9999: no token was issued later
+
 
 class Trust(msgspec.Struct, frozen=True):
     """What every server of the county holds, leaf or not: who signs, and (in account_jwt) whose tokens are dead. Nothing secret."""
@@ -40,7 +42,7 @@ class Trust(msgspec.Struct, frozen=True):
 
 
 class Kept(msgspec.Struct):
-    """operator_jwt: made once · users: node → public keys of its users · revoked: public key → Unix second."""
+    """operator_jwt: made once · users: node → public keys of its users · revoked: public key → Unix second, which older programs read."""
 
     operator_jwt: str = ""
     users: dict[str, list[str]] = {}
@@ -71,9 +73,11 @@ class Authority:
                 kept.operator_jwt = kept.operator_jwt or jwt(self._operator, public(self._operator), "operator", now_s)
 
     def trust(self) -> Trust:
-        """The same bytes until somebody is revoked, so whoever holds it can tell whether there is anything to apply."""
+        """The same bytes until somebody is revoked, so whoever holds it can tell whether there is anything to apply.
+
+        Servers let in a token that was issued after the second of its revocation. No clock says when that was, so it lies behind all."""
         kept, account, system = self._read(), public(self._account), public(self._system)
-        ours = account_jwt(self._operator, account, kept.revoked, max(kept.revoked.values(), default=0))
+        ours = account_jwt(self._operator, account, dict.fromkeys(kept.revoked, NEVER_S), 0)
         return Trust(kept.operator_jwt, account, ours, system, account_jwt(self._operator, system, {}, 0))
 
     def learn(self, said: bytes) -> None:
@@ -81,9 +85,9 @@ class Authority:
         account = msgspec.json.decode(said, type=Trust).account_jwt.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(account + "=" * (-len(account) % 4)))
         revoked = claims["nats"].get("revocations", {})
-        if revoked.items() - self._read().revoked.items():
+        if revoked.keys() - self._read().revoked.keys():
             with self._changing() as kept:
-                kept.revoked |= {user: max(second, kept.revoked.get(user, 0)) for user, second in revoked.items()}
+                kept.revoked |= dict.fromkeys(revoked, NEVER_S)
 
     def node_jwt(self, certificate: Certificate, user: str, now_s: int) -> str:
         """user: public nkey of the node's client. Asked again for the same key it only makes the token anew."""
@@ -107,11 +111,11 @@ class Authority:
         key = kept_key(seed)
         write_creds(path, self.node_jwt(certificate, public(key), now_s), key)
 
-    def revoke(self, node: str, now_s: int) -> int:
+    def revoke(self, node: str) -> int:
         """How many users of that node are cut once every server has `trust` and was reloaded."""
         with self._changing() as kept:
             users = kept.users.get(node, [])
-            kept.revoked |= dict.fromkeys(users, now_s)
+            kept.revoked |= dict.fromkeys(users, NEVER_S)
         return len(users)
 
     def _note(self, node: str, user: str) -> None:

@@ -312,7 +312,7 @@ async def test_a_leaf_without_a_certificate_of_the_county_is_not_parsed(town):
 async def test_revoked_is_cut_at_once_at_every_server_that_was_told(town, wire):
     hub, v1, v2, by_leaf = await wire(HUB), await wire(N1), await wire(N2, town.branch), await wire(N1, town.branch)
     assert await hub.hears("y1.live.330523.*.*.*")
-    assert town.authority.revoke(N1, now_s()) == 1
+    assert town.authority.revoke(N1) == 1
     assert await town.server.apply(town.authority.trust())
     took = await soon(lambda: v1.link.state().closed)
     await soon_heard(by_leaf, hub, subjects.live(V1, N1), b"by a leaf that has not heard")  # why an entry in *common* is needed too
@@ -323,6 +323,30 @@ async def test_revoked_is_cut_at_once_at_every_server_that_was_told(town, wire):
     assert hub.link.state().reconnects == v2.link.state().reconnects == 0  # nobody else noticed
     assert not hub.link.is_shut_out
     assert not await town.server.apply(town.authority.trust())  # the same again is nothing to apply
+
+
+async def test_revoked_is_cut_and_kept_out_also_by_a_token_of_a_clock_that_was_ahead(town):
+    """The county's clock ran a year ahead when it enrolled, or was back when it revoked; and it was revoked once more since."""
+    ahead_s = now_s() + 365 * 86_400
+    town.authority.write_node_creds(town.certificates[N1], town.folder / f"{N1}.creds", town.folder / f"{N1}.seed", ahead_s)
+    thief = Wire(town.link(N1))
+    try:
+        await thief.up()
+        before = town.authority.trust()
+        assert town.authority.revoke(N1) == 1
+        assert town.authority.trust() != before
+        assert await town.server.apply(town.authority.trust())
+        await soon(lambda: thief.link.is_shut_out)
+        again = Wire(town.link(N1))
+        try:
+            await soon(lambda: again.link.is_shut_out)
+        finally:
+            await again.down()
+    finally:
+        await thief.down()
+    settled = town.authority.trust()
+    town.authority.revoke(N1)
+    assert town.authority.trust() == settled, "the same again is nothing to apply"
 
 
 async def test_a_server_left_over_is_ended_and_another_program_is_not(town):

@@ -1,7 +1,6 @@
 """A computer that was put out and cut off before it heard of it: its pages say so, and take a new code. When it is let in again nothing is said."""
 
 from edge.web import pages
-from protocol.node.node import now_ms
 from tests.link.kit import V1, soon
 from tests.link.test_stick_pages import JSON, at
 
@@ -22,7 +21,7 @@ async def test_who_is_cut_off_unheard_reads_it_on_every_page_and_goes_on_by_a_co
         assert SAID not in (await clerk.get("/desk")).text and 'id="renew"' not in (await clerk.get("/link")).text
         assert (await clerk.post("/renew", data={"code": "x"}, headers=JSON)).status_code == 409, "in use"
         trust = whole.county.authority.trust()
-        whole.county.authority.revoke(village.about.node, now_ms() // 1_000)
+        whole.county.authority.revoke(village.about.node)
         assert await whole.server.apply(whole.county.authority.trust())
         await soon(lambda: village.pump.is_shut_out)
         assert not village.stopped(), "it has not heard of it"

@@ -89,7 +89,7 @@ class Authority:
     def learn(self, said: bytes) -> None:
         """The one authority of a world forgets nothing."""
 
-    def revoke(self, node: str, now_s: int) -> int:
+    def revoke(self, node: str) -> int:
         self.revoked.append(node)
         return 1
 

@@ -18,7 +18,7 @@ from deploy.nats import servers
 from deploy.nats.identity import Authority, Trust
 from deploy.nats.servers import free_ports
 from deploy.running import with_certificate
-from edge.enrol import enrol
+from edge.enrol import enrol, renew
 from hub.enrolment import Invitation
 from protocol.node.config import Config, Http, load
 from protocol.node.identity import Identity
@@ -62,6 +62,31 @@ async def test_who_is_revoked_at_the_command_line_stays_so_whatever_the_running_
     assert ran.code == 0 and "1 个连接凭证作废" in ran.out, ran
     running._note("nanother2", "UANOTHER")  # somebody joins
     assert len(revoked(running.trust())) == len(revoked(Authority(home / "hub/county", 0).trust())) == 1
+
+
+async def test_who_was_revoked_by_a_clock_that_was_back_is_put_out_for_good(home: Path):
+    """As older programs noted it: nats-server lets in a token that was issued after that second."""
+    file, user = home / "hub/county/nats.json", "UOLD"
+    kept = json.loads(file.read_bytes())
+    file.write_text(json.dumps(kept | {"revoked": {user: 86_400}}))
+    assert revoked(Authority(home / "hub/county", 0).trust())[user] > now_ms() // 1_000 + 100 * 365 * 86_400
+
+
+async def test_a_computer_that_is_renewed_dials_with_another_key(home: Path):
+    """The one that was put out stays out for good."""
+    hub, village = home / "hub", home / "village"
+    county, before = County.of(hub, Config(), now_ms()), (village / "identity/link.seed").read_bytes()
+    async with opened(hub, Config()) as node:
+        enrolment = county.enrolment(node)
+
+        async def post(_address: str, body: bytes) -> tuple[int, bytes]:
+            return 200, await enrolment.redeem(body)
+
+        old = Identity(village).about().node
+        await renew((await enrolment.renew(old))[1], village, post)
+    assert (village / "identity/link.seed").read_bytes() != before
+    users = json.loads((hub / "county/nats.json").read_bytes())["users"]
+    assert not {*users[old]} & {*users[Identity(village).about().node]} and {*users[old]} == {*revoked(county.authority.trust())}
 
 
 async def test_keys_that_were_put_back_from_an_older_copy_let_nobody_in_again(home: Path):
