@@ -8,6 +8,7 @@ account with a one-time code (`people.add_account(account, person, None, now_ms)
 import asyncio
 import http.client
 import secrets
+import shutil
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
@@ -26,6 +27,7 @@ from protocol.problem import SENTENCES, Refused
 
 ENROL_PATH = "/enrol"
 RENEWING = "renewing"  # where a new identity is made, inside the folder
+ELSEWHERE = ("code_of_another_county", "code_of_another_place")
 KEPT_KEYS = ("store", "blob", "box", "backup")
 ANSWER_S_MAX = 30.0
 
@@ -45,7 +47,8 @@ class Joined(msgspec.Struct, frozen=True):
 async def enrol(
     code: str, folder: Path, post: Post | None = None, chance: Callable[[int], bytes] = secrets.token_bytes, before: About | None = None
 ) -> Joined:
-    """before: who this machine was until now. Raises Refused: the code's own reasons, key_not_proven, certificate_wrong, frame_broken; ConnectionError when nobody answers there."""
+    """before: who this machine was until now. Raises Refused: the code's own reasons, key_not_proven, certificate_wrong, frame_broken, for
+    `before` also code_of_another_county, code_of_another_place; ConnectionError when nobody answers there."""
     identity = Identity(folder)
     if identity.exists:
         raise Refused("not_now", status="已登记", what="再登记一次（先换一个空的数据目录）")
@@ -60,6 +63,8 @@ async def enrol(
     certificate = certificates.decode(got.certificate)
     if not certificates.is_valid(certificate, got.county_public) or certificate.key != bytes(key.verify_key):
         raise Refused("certificate_wrong")
+    if before is not None:
+        _check_place(certificate, got, before)
     creds.write_creds(home / creds.CREDS, got.jwt, user)
     write_whole(home / creds.AUTHORITY, got.authority, 0o644)
     write_whole(home / creds.TLS_CERTIFICATE, got.tls, 0o644)
@@ -74,7 +79,8 @@ async def renew(code: str, folder: Path, post: Post | None = None) -> Joined:
     """A folder that was enrolled joins again by a new code: new keys and a new id over the same journal, files and accounts.
 
     The keys that open what lies here (journal, files, backups) stay. The new identity is made beside the old one and takes its
-    place whole, at the latest when the program starts again; the old one is kept aside. Raises as `enrol` does.
+    place whole, at the latest when the program starts again; the old one is kept aside. A code of another county or place changes nothing
+    here: it would take a journal along to where it does not belong. Raises as `enrol` does.
     """
     joining.read_code(code)
     old, beside = Identity(folder), Identity(folder / RENEWING)
@@ -83,7 +89,12 @@ async def renew(code: str, folder: Path, post: Post | None = None) -> Joined:
     for name in KEPT_KEYS:
         if (source := old.folder / f"{name}.key").exists() and not (beside.folder / f"{name}.key").exists():
             write_whole(beside.folder / f"{name}.key", source.read_bytes())
-    joined = await enrol(code, folder / RENEWING, post, before=old.about())
+    try:
+        joined = await enrol(code, folder / RENEWING, post, before=old.about())
+    except Refused as refused:
+        if refused.code in ELSEWHERE:
+            shutil.rmtree(folder / RENEWING)  # its keys are known where they do not belong: the right code gets others
+        raise
     finish_renewal(folder)
     return joined
 
@@ -115,6 +126,14 @@ def leaf_of(folder: Path) -> Leaf | None:
     """What a township's own server needs, as the enrolment gave it; None: this node runs none."""
     path = Identity(folder).folder / creds.BRANCH_FILE
     return msgspec.msgpack.decode(path.read_bytes(), type=Leaf) if path.exists() else None
+
+
+def _check_place(certificate: Certificate, got: Answer, before: About) -> None:
+    """Claims that who goes on here is of the same county, and sits where it sat. Raises Refused."""
+    if got.county_public != before.root_public:
+        raise Refused("code_of_another_county")
+    if certificates.seat(certificate) != certificates.seat(certificates.decode(before.certificate)):
+        raise Refused("code_of_another_place", name=certificate.name, own=before.name)
 
 
 def _about(certificate: Certificate, got: Answer, before: About | None) -> About:

@@ -121,6 +121,8 @@ SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "pull_refused": (403, "对方不在这个台账的范围内，没有给它。"),
     "node_unknown": (404, "没有这个节点：{node}。节点编号见“连接与台账”。"),
     "code_unknown_late_or_used": (403, "登记码不对、已过期或已用过，请向县里要一个新的。"),
+    "code_of_another_county": (403, "这个登记码是别的县的，本机没有改动。请核对登记码，或者向本县要一个新的。"),
+    "code_of_another_place": (403, "这个登记码是给{name}的，本机是{own}，没有改动。请向县里要本机的登记码，错用的那个要停用。"),
     "key_not_proven": (403, "登记请求没有证明持有密钥。"),
     "proof_wrong": (422, "这份证明不成立：{why}。"),
     "bundle_wrong": (400, "这个文件不是本县的导出包，或者已经损坏：{why}。"),
