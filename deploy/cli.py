@@ -185,9 +185,9 @@ def _edge(given: argparse.Namespace, config: Config) -> int | None:
         return _enrol(given, config)
     with memory.loading():
         from deploy import running
-        from protocol.node.identity import Identity
+        from edge.enrol import is_joined
 
-    if not Identity(Path(given.folder)).exists:
+    if not is_joined(Path(given.folder)):
         print(f"{given.folder} 还没有登记。请先向县里要登记码，再运行：yidi edge enrol 登记码 --folder {given.folder}", file=sys.stderr)
         return 1
     running.run(running.run_edge, Path(given.folder), config)

@@ -71,9 +71,12 @@ def warden(node: Node) -> Actor:
 
 
 async def enrol(code: str, folder: Path, config: Config) -> int:
-    """A folder that was enrolled and then put out (copied, lost and found) goes on by a new code, over the same journal."""
+    """A folder that was enrolled and then put out (copied, lost and found) goes on by a new code, over the same journal. Stopped before the
+    first account was made, it makes it when it is asked again."""
     joining.finish_renewal(folder)
     again = Identity(folder).exists and await _is_stopped(folder, config)
+    if not again and await _had_no_account(folder, config):
+        return 0
     try:
         joined = await (joining.renew if again else joining.enrol)(code, folder)
     except ConnectionError as error:
@@ -84,13 +87,34 @@ async def enrol(code: str, folder: Path, config: Config) -> int:
         print(f"已登记：{node.name}（节点 {node.about.node}）")
         if node.made_up:
             print("这是演示用的县，人和事都是编的：每一页都写明“演示”，真的纠纷不要登记在这里。")
-        if joined.account:
-            once = await node.people.add_account(joined.account, joined.person, None, now_ms())
-            print(f"第一个账号：{joined.account}\n一次性密码：{once}（首次登录后请改掉）")
+        await _first_account(node)
     if joined.leaf:
         print(f"本节点自带 NATS，监听 {joined.leaf.listen}")
     print(f"现在运行：yidi edge --folder {folder}")
     return 0
+
+
+async def _had_no_account(folder: Path, config: Config) -> bool:
+    """Claims that it was enrolled, and stopped before its first account could sign in: now it can."""
+    account, _ = joining.first_of(folder)
+    if not account:
+        return False
+    async with opened(folder, config) as node:
+        if await node.journal.rows("account", "name = :name and once = 0", {"name": account}):  # with a password of their own
+            joining.first_done(folder)
+            return False
+        print(f"已登记：{node.name}（节点 {node.about.node}）")
+        await _first_account(node)
+    print(f"现在运行：yidi edge --folder {folder}")
+    return True
+
+
+async def _first_account(node: Node) -> None:
+    account, person = joining.first_of(node.folder)
+    if account:
+        once = await node.people.add_account(account, person, None, now_ms())
+        print(f"第一个账号：{account}\n一次性密码：{once}（首次登录后请改掉）", flush=True)
+        joining.first_done(node.folder)
 
 
 async def _is_stopped(folder: Path, config: Config) -> bool:

@@ -1,8 +1,9 @@
 """Joining a county: `joined = await enrol(code, folder, …)`. Makes the keys, asks once, checks the answer, writes the folder.
 
 Everything is written before `identity/node.json`, so a folder is either enrolled or not. Asked again after a lost answer it gets the
-same one, since the keys are kept. What is left to the caller: `take_in` its `batches` (tables, nodes, the first person) and make the first
-account with a one-time code (`people.add_account(account, person, None, now_ms)`).
+same one, since the keys are kept. What is left to the caller: `take_in` its `batches` (tables, nodes, the first person; else the link brings
+them) and make the first account with a one-time code (`people.add_account(account, person, None, now_ms)`), which is noted here until
+`first_done`.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from protocol.node.node import Node
 from protocol.problem import SENTENCES, Refused
 
 ENROL_PATH = "/enrol"
+FIRST = "first.json"  # [account, person]: to be made yet
 RENEWING = "renewing"  # where a new identity is made, inside the folder
 ELSEWHERE = ("code_of_another_county", "code_of_another_place")
 KEPT_KEYS = ("store", "blob", "box", "backup")
@@ -71,6 +73,8 @@ async def enrol(
     if got.leaf is not None:
         creds.write_creds(home / creds.BRANCH_CREDS, got.leaf.jwt, leaf_user)
         write_whole(home / creds.BRANCH_FILE, msgspec.msgpack.encode(got.leaf))
+    if got.account:
+        write_whole(home / FIRST, msgspec.json.encode((got.account, got.person)))
     identity.save(_about(certificate, got, before))
     return Joined(certificate, got.batches, got.account, got.person, got.leaf)
 
@@ -110,6 +114,21 @@ async def take_in(node: Node, packed: Iterable[bytes]) -> None:
             if refused.code != "lane_fork":
                 raise
     await node.admission.settled()
+
+
+def is_joined(folder: Path) -> bool:
+    """Claims that the folder was enrolled: also where a renewal was stopped before it took its place, which the next start ends."""
+    return Identity(folder).exists or Identity(folder / RENEWING).exists
+
+
+def first_of(folder: Path) -> tuple[str, str]:
+    """(account, person) that the enrolment named and nobody made here yet; ("", "") when there is none."""
+    path = Identity(folder).folder / FIRST
+    return msgspec.json.decode(path.read_bytes(), type=tuple[str, str]) if path.exists() else ("", "")
+
+
+def first_done(folder: Path) -> None:
+    (Identity(folder).folder / FIRST).unlink(missing_ok=True)
 
 
 def finish_renewal(folder: Path) -> None:
