@@ -14,6 +14,7 @@ from typing import Any
 from nacl.public import PrivateKey
 from nacl.signing import SigningKey
 
+from deploy import backup_keys
 from deploy.nats.certificates import CertificateAuthority
 from deploy.nats.identity import Authority
 from hub.enrolment import Enrolment, node_id_of
@@ -164,6 +165,7 @@ class County:
             short=SHORT,
             valid_from_ms=now_ms,
         )
+        self.identity.key(backup_keys.NAME)
         self.authority.write_node_creds(certificate, home / creds.CREDS, home / creds.SEED, now_ms // 1_000)
         self._show_hosts(now_ms)
         about = About(

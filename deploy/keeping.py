@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager, closing, suppress
 from datetime import date
 from pathlib import Path
 
+from deploy import backup_keys
 from deploy.county import County, check_keys
 from edge import enrol as joining
 from hub.enrolment import Enrolment
@@ -48,7 +49,6 @@ from protocol.people_rules import FIRST_POSTS
 from protocol.place import is_unit, tier
 from protocol.problem import Refused
 
-BACKUP_KEY = "backup.key"
 SECRETS = ("identity", "county")
 _NOT_EMPTY = "数据库里已经有台账。请先建一个空的数据库，把 [store] url 改成它，再恢复"
 
@@ -275,9 +275,10 @@ async def backup(folder: Path, config: Config, file: Path) -> int:
     """One tar: the journal as an encrypted file, blobs (cipher text), configuration. Keys stay here: keep a copy of them apart."""
     check_new(file)
     async with opened(folder, config) as node:
+        told, key = backup_keys.made_late(node.identity, config), backup_keys.kept(node.identity)
         with tempfile.TemporaryDirectory(dir=file.resolve().parent) as work:
             copy = Path(work) / "journal.backup"
-            await copy_journal(node.journal, copy, _backup_key(node.identity))
+            await copy_journal(node.journal, copy, key)
             killpoints.reach("backup.copy")
             with tarfile.open(Path(work) / "backup.tar", "w") as tar:
                 tar.add(copy, "journal.backup")
@@ -289,6 +290,8 @@ async def backup(folder: Path, config: Config, file: Path) -> int:
             with free_again([file]):
                 sync_folder(file.resolve().parent)  # else a power cut may forget the name of what is called done below
     print(f"已备份到 {file}（台账加密，附件本来就是密文）。密钥不在里面：请另存 {folder}/identity（县中心还有 {folder}/county）。")
+    if told:
+        print(told, file=sys.stderr)
     return 0
 
 
@@ -325,13 +328,14 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
     embedded = url.startswith("sqlite")
     if not identity.exists:
         raise FileNotFoundError(f"{folder}/identity 不在：先把另存的密钥放回去，再恢复")
+    opens = backup_keys.kept(identity)
     if (about := identity.about()).node == about.root_node and not config.root.beside:
         check_keys(folder)
     aside = folder / f"before-restore-{int(time.time())}"
     with sole(folder), tempfile.TemporaryDirectory(dir=folder) as work:
         if not embedded and await has_entries(url):
             raise RuntimeError(_NOT_EMPTY)
-        made, key = Path(work) / "journal.db", store_key(identity, config) or _backup_key(identity)
+        made, key = Path(work) / "journal.db", store_key(identity, config) or opens
         above = await _unpacked(file, identity, made, key)
         _put_files(Path(work) / "blobs", files_folder(folder, config) / "blobs")
         note_restored(Notes(folder), now_ms(), "restore")
@@ -361,13 +365,15 @@ async def _unpacked(file: Path, identity: Identity, made: Path, key: bytes) -> i
     try:
         with tarfile.open(file) as tar:
             tar.extractall(made.parent, filter="data")
-        await restore_journal(copy, _backup_key(identity), f"sqlite:///{made.resolve()}", key, Shelf(now_ms))
+        await restore_journal(copy, backup_keys.kept(identity), f"sqlite:///{made.resolve()}", key, Shelf(now_ms))
     except FileNotFoundError:
         if file.exists():
             raise RuntimeError(f"{file} 里没有台账，不是备份") from None
         raise
     except (tarfile.TarError, BackupBroken) as wrong:
-        raise RuntimeError(f"{file} 不是本节点的备份，或者已经损坏；什么也没有改动") from wrong
+        raise RuntimeError(
+            f"{file} 不是本节点的备份，或者已经损坏，或者 identity/ 不是做它时的那一份（请放回做备份以后另存的）；什么也没有改动"
+        ) from wrong
     copy.unlink()
     with closing(connect_sqlite(made, key, False)) as c:
         origins = [origin for (origin,) in c.execute("select distinct origin from lane")]
@@ -459,10 +465,6 @@ async def digests(node: Node) -> dict[str, tuple[str, int]]:
         lanes = await node.journal.lanes(ledger)
         found[ledger] = (have.digest(lanes), sum(seq for seq, _ in lanes.values()))
     return found
-
-
-def _backup_key(identity: Identity) -> bytes:
-    return identity.key("backup")
 
 
 def save_config(folder: Path, text: str) -> None:

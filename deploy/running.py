@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 import uvicorn
 
-from deploy import memory, tracing
+from deploy import backup_keys, memory, tracing
 from deploy.nats.identity import Trust
 from deploy.nats.servers import Listen, Server
 from edge.enrol import finish_renewal, leaf_of
@@ -278,7 +278,8 @@ def run(main: Callable[[Path, Config], Coroutine[Any, Any, bool]], folder: Path,
     config = with_certificate(folder, config)
     with sole(folder):
         log.start(config.log.level)
-        if told := made_up_all_the_same(folder, config):
-            print(told, file=sys.stderr)
+        for told in (made_up_all_the_same(folder, config), backup_keys.made_late(Identity(folder), config)):
+            if told:
+                print(told, file=sys.stderr)
         while asyncio.run(main(folder, config)):
             pass

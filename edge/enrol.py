@@ -73,6 +73,7 @@ async def enrol(
     if got.leaf is not None:
         creds.write_creds(home / creds.BRANCH_CREDS, got.leaf.jwt, leaf_user)
         write_whole(home / creds.BRANCH_FILE, msgspec.msgpack.encode(got.leaf))
+    identity.key("backup")  # now, and not with the first backup: who keeps this folder apart does it once
     if got.account:
         write_whole(home / FIRST, msgspec.json.encode((got.account, got.person)))
     identity.save(_about(certificate, got, before))

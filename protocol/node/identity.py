@@ -1,7 +1,7 @@
 """Who this node is, kept in its folder: an id, an epoch, keys that only its user reads, and what enrolment gave it.
 
     folder/identity/node.json    id, epoch, name, servers, public keys of the root, certificate (nothing secret)
-    folder/identity/*.key        signing seed (Ed25519), store key, blob secret, box key (X25519): 32 bytes each, mode 0600
+    folder/identity/*.key        signing seed (Ed25519), store key, blob secret, box key (X25519), backup key: 32 bytes each, mode 0600
     folder/mark                  how far our own lanes had got: kept outside the database, so that a restored one is noticed
 
 Writing is whole or not at all: a new file beside, synced, renamed, folder synced.
@@ -80,6 +80,10 @@ class Identity:
 
     def save(self, about: About) -> None:
         write_whole(self.file, msgspec.json.format(msgspec.json.encode(about), indent=1))
+
+    def has(self, name: str) -> bool:
+        """Claims that this key was made."""
+        return (self.folder / f"{name}.key").exists()
 
     def key(self, name: str) -> bytes:
         """32 bytes, made at first use and never again."""
