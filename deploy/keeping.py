@@ -337,6 +337,7 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
             raise RuntimeError(_NOT_EMPTY)
         made, key = Path(work) / "journal.db", store_key(identity, config) or opens
         above = await _unpacked(file, identity, made, key)
+        codes = _codes_ended(made, key)
         _put_files(Path(work) / "blobs", files_folder(folder, config) / "blobs")
         note_restored(Notes(folder), now_ms(), "restore")
         killpoints.reach("restore.epoch")
@@ -353,6 +354,8 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
         sync_folder(folder)
     print(f"已恢复。本机从第 {epoch} 纪元继续写，备份之后的条目联上后从别的节点取回。")
     print("联上、核对完才打开页面（几秒钟）：备份以后依法删除的内容还在备份里。联系不上时，页面上写着怎么先打开用。")
+    if codes:
+        print(f"备份时还没用的 {codes} 个登记码作废：备份以后可能用过。还要用的请重新发。")
     if aside.exists():
         print(f"原来的台账留在 {aside}")
     return 0
@@ -378,6 +381,14 @@ async def _unpacked(file: Path, identity: Identity, made: Path, key: bytes) -> i
     with closing(connect_sqlite(made, key, False)) as c:
         origins = [origin for (origin,) in c.execute("select distinct origin from lane")]
     return max((epoch_of(origin) for origin in origins if node_of(origin) == identity.about().node), default=0)
+
+
+def _codes_ended(made: Path, key: bytes) -> int:
+    """How many codes of enrolment were unused when the backup was made: somebody may have used them since, and nobody can tell."""
+    with closing(connect_sqlite(made, key, True)) as c:
+        ended = c.execute("delete from invitation where used_by = ''").rowcount
+        c.execute("pragma journal_mode = delete")  # one file, nothing beside it: it is moved
+    return int(ended)
 
 
 async def _filled(url: str, source: Path, key: bytes) -> None:

@@ -62,7 +62,7 @@ class Signing(Protocol):
 class Invitation(msgspec.Struct):
     """hosts: names and addresses by which others reach the node's pages · leaf: host:port of the server it runs ("" = none).
 
-    node, short, key: filled at redemption.
+    node, short, key: filled at redemption · epoch: of the county that gave the code (0: an older program).
     """
 
     secret: bytes
@@ -78,6 +78,7 @@ class Invitation(msgspec.Struct):
     short: int = 0
     key: bytes = b""
     used_ms: int = 0
+    epoch: int = 0
 
 
 class Revocation(msgspec.Struct, frozen=True):
@@ -142,7 +143,9 @@ class Enrolment:
         reach = tuple(dict.fromkeys([f"{place}/*" if is_branch(place) else place, *covers]))
         check_leaf(place, leaf)
         code = Code(self._address, self._chance(joining.SECRET_BYTES))
-        made = Invitation(code.secret, name, (place, *serves), reach, branch, tuple(hosts), leaf, account, person)
+        made = Invitation(
+            code.secret, name, (place, *serves), reach, branch, tuple(hosts), leaf, account, person, epoch=self._desk.signer.epoch
+        )
         now_ms = self._clock()
         try:  # impossible paths are refused now, not in the village
             self._certificate(msgspec.structs.replace(made, node="naaaaaaaa", short=1, key=bytes(32), used_ms=now_ms))
@@ -157,10 +160,13 @@ class Enrolment:
     async def redeem(self, body: bytes) -> bytes:
         """Raises Refused code_unknown_late_or_used, key_not_proven. Asked again with the same keys, it answers the same.
 
-        A key that was put out gets nothing more, by no code: a node goes on with a new one.
+        A key that was put out gets nothing more, by no code: a node goes on with a new one. Nor does a code that was not used yet when the
+        county's store was put back: it may have been since, and nobody here knows. (After that the county writes under another epoch.)
         """
         hash_ = joining.name_of(body)
         await self._desk.ready()
+        if self._desk.stopped() == "store_busy":  # it was put back: it opens again in a moment, under another epoch
+            raise Refused("store_busy")
         async with self._journal.writing() as w:
             alone = (
                 " for update" if is_postgres(w.connection) else ""
@@ -173,6 +179,8 @@ class Enrolment:
             if row.used_by not in ("", asked.key.hex()) or node_id_of(asked.key) in self._desk.shelf.revoked:
                 raise Refused("code_unknown_late_or_used")
             if not row.used_by:
+                if invited.epoch not in (0, self._desk.signer.epoch):
+                    raise Refused("code_unknown_late_or_used")
                 invited.key, invited.node, invited.used_ms = asked.key, node_id_of(asked.key), self._clock()
                 given = max((c.short for c in self._desk.shelf.certificates.values()), default=0)
                 while invited.short <= given:  # a store that was put back counts from an old number; *common* knows what was given since

@@ -1,0 +1,89 @@
+"""A county that was put back to a backup: a code that was used since is in it as unused, and lets nobody in."""
+
+from pathlib import Path
+
+import pytest
+from nacl.signing import SigningKey
+
+from deploy.county import County
+from deploy.demo.cast import NEIGHBOUR, VILLAGE
+from deploy.keeping import opened
+from protocol import enrolment as joining
+from protocol.node.config import load
+from protocol.node.link.creds import tls_request
+from protocol.node.node import now_ms
+from protocol.problem import Refused
+from tests.kit.county import yidi
+from tests.kit.machine import needs_postgresql
+
+EARLY, LATE, THIEF = (SigningKey(bytes([n]) * 32) for n in (1, 2, 3))
+
+
+async def asked(hub: Path, code: str, key: SigningKey) -> bytes:
+    """The certificate that a computer with this key gets for the code."""
+    config, read = load(hub / "yidi.toml", {}), joining.read_code(code)
+    county = County.of(hub, config, now_ms())
+    async with opened(hub, config) as node:
+        node.desk.ready = _at_once  # nobody else is there who could be asked
+        tls = (hub / "request.pem").read_bytes()
+        answered = await county.enrolment(node).redeem(joining.ask(read, key, "U" + code[-4:], "", tls, bytes(24)))
+    return joining.open_answer(read.secret, answered).certificate
+
+
+async def _at_once() -> None:
+    pass
+
+
+def founded(hub: Path) -> None:
+    hub.mkdir()
+    (hub / "yidi.toml").write_text("", "utf-8")
+    County.open(hub, load(hub / "yidi.toml", {}), now_ms())
+    (hub / "request.pem").write_bytes(tls_request(hub.parent / "tls.key"))
+
+
+async def invited(hub: Path, place: str) -> str:
+    ran = await yidi("invite", "--place", place, "--folder", hub)
+    assert ran.code == 0, ran
+    return ran.out.split("：", 1)[1].split()[0]
+
+
+async def test_a_code_that_was_used_since_the_backup_lets_nobody_in(tmp_path: Path):
+    await _put_back(tmp_path, "")
+
+
+@needs_postgresql
+async def test_neither_does_one_that_was_put_back_into_a_new_postgresql(tmp_path: Path, postgres_url: str):
+    await _put_back(tmp_path, f'[store]\nurl = "{postgres_url}"\n')
+
+
+async def _put_back(tmp_path: Path, config: str) -> None:
+    """Into the store that `config` names."""
+    hub, backup = tmp_path / "hub", tmp_path / "hub.tar"
+    founded(hub)
+    early, late = await invited(hub, VILLAGE), await invited(hub, NEIGHBOUR)
+    first = await asked(hub, early, EARLY)
+    assert (await yidi("backup", backup, "--folder", hub)).code == 0
+    await asked(hub, late, LATE)
+    (hub / "yidi.toml").write_text(config, "utf-8")
+    ran = await yidi("restore", backup, "--folder", hub)
+    assert ran.code == 0 and "1 个登记码作废" in ran.out and "重新发" in ran.out, ran
+    for code, key in ((late, THIEF), (late, LATE), (early, THIEF)):
+        with pytest.raises(Refused, match="code_unknown_late_or_used"):
+            await asked(hub, code, key)
+    assert await asked(hub, early, EARLY) == first, "who had joined before and lost the answer gets the same one"
+    assert await asked(hub, await invited(hub, NEIGHBOUR), LATE)
+
+
+async def test_neither_does_one_of_a_disk_that_was_put_back_by_other_means(tmp_path: Path):
+    """The whole journal by its administrator: the node notices that its own entries are missing."""
+    hub = tmp_path / "hub"
+    founded(hub)
+    late = await invited(hub, NEIGHBOUR)
+    kept = {path.name: path.read_bytes() for path in hub.glob("journal.db*")}
+    await asked(hub, late, LATE)
+    for path in hub.glob("journal.db*"):
+        path.unlink()
+    for name, content in kept.items():
+        (hub / name).write_bytes(content)
+    with pytest.raises(Refused, match="code_unknown_late_or_used"):
+        await asked(hub, late, THIEF)
