@@ -22,7 +22,7 @@ from protocol import entry
 from protocol.certificate import Certificate
 from protocol.events import Actor
 from protocol.lane import LaneHead
-from protocol.node import asides, healing, indexing, killpoints, log, scrubbing, sticks, sweeping
+from protocol.node import asides, days, healing, indexing, killpoints, log, scrubbing, sticks, sweeping
 from protocol.node.admission import Admission
 from protocol.node.config import Config
 from protocol.node.desk import Desk
@@ -44,7 +44,7 @@ from protocol.node.reads import Reads
 from protocol.node.recovering import Recovering
 from protocol.node.shelf import Shelf
 from protocol.node.signer import Signer
-from protocol.node.unsaved import Unsaved
+from protocol.node.unsaved import KEPT_DAYS, Unsaved
 from protocol.node.version import VERSION
 from protocol.node.wake import Wake
 from protocol.node.widening import taken
@@ -377,16 +377,21 @@ class Node:
             await asides.reach(self.folder, self.journal, self.identity.key("store"))
             if swept := await sweeping.sweep(self.journal, self.blobs, now_s, self.uploads):
                 log.event("files of erased bodies removed", count=len(swept))
-            if now_s - tidied >= sweeping.TIDY_EACH_S:
+            if abs(now_s - tidied) >= sweeping.TIDY_EACH_S:
                 tidied = now_s
-                sticks.tidy(self.folder, now_s)
-                await self.unsaved.tidy()
-                before_s = now_s - self.config.files.half_days_max * sweeping.DAY_S
-                gone = await sweeping.tidy(self.journal, self.blobs, self.uploads, before_s)
-                if self._has_all:
-                    gone += await sweeping.tidy_whole(self.journal, self.blobs, before_s, now_s)
-                if gone:
-                    log.event("leftover files removed", count=gone)
+                await self._tidied(self.clock())
+
+    async def _tidied(self, now_ms: int) -> None:
+        """What was left lying for so many days on which this node ran."""
+        ran = await days.ran(self.journal, now_ms)
+        sticks.tidy(self.folder, now_ms / 1000)
+        await self.unsaved.tidy(days.old(ran, KEPT_DAYS, now_ms))
+        before_s, unnamed_s = (days.old(ran, n, now_ms) / 1000 for n in (self.config.files.half_days_max, sweeping.UNNAMED_DAYS))
+        gone = await sweeping.tidy(self.journal, self.blobs, self.uploads, before_s)
+        if self._has_all:
+            gone += await sweeping.tidy_whole(self.journal, self.blobs, before_s, now_ms / 1000, unnamed_s)
+        if gone:
+            log.event("leftover files removed", count=gone)
 
     @property
     def _has_all(self) -> bool:

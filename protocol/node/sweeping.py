@@ -22,8 +22,7 @@ HOLD_S = 120.0  # between a file and the entry that names it lie seconds
 AT_ONCE = 100
 _GOING: Final = "select address, size from blob where stage = :stage order by address limit :limit"
 _FORGET: Final = "delete from blob where address = :address and stage < 0"
-DAY_S: Final = 86_400.0
-UNNAMED_DAYS: Final = 90  # a computer that holds the entry may have been off for a season
+UNNAMED_DAYS: Final = 90  # on which this node ran: a computer that holds the entry may have been off for a season
 
 
 async def sweep(journal: Journal, blobs: Blobs, now_s: float, uploads: Uploads | None = None) -> list[str]:
@@ -65,13 +64,13 @@ async def tidy(journal: Journal, blobs: Blobs, uploads: Uploads, before_s: float
     return gone
 
 
-async def tidy_whole(journal: Journal, blobs: Blobs, before_s: float, now_s: float) -> int:
-    """Whole files that were not touched since `before_s` and are named by no row since UNNAMED_DAYS. Returns how many. Not to be called while
-    entries are known to be missing here."""
+async def tidy_whole(journal: Journal, blobs: Blobs, before_s: float, now_s: float, unnamed_s: float) -> int:
+    """Whole files that were not touched since `before_s` and are named by no row since `unnamed_s`, UNNAMED_DAYS ago. Returns how many. Not to
+    be called while entries are known to be missing here."""
     unnamed = {address for address in await _unknown(journal, blobs, before_s) if blobs.has(address)}
     gone = 0
     for address, since_s in (await asyncio.to_thread(blobs.note_unnamed, unnamed, now_s)).items():
-        if since_s > now_s - UNNAMED_DAYS * DAY_S:
+        if since_s > unnamed_s:
             continue
         async with journal.writing() as w:  # nobody can name it meanwhile
             if not await fetch(w.connection, "select 1 from blob where address = :address", {"address": address}):

@@ -6,7 +6,7 @@
     await unsaved.drop(person, form, tab, office)
 
 Rows of this node's own store, encrypted with it; they never travel and no browser keeps them. A draft whose command was accepted meanwhile
-is none any more. What nobody touched for KEPT_MS goes, and an erased case takes its drafts along (Writing.erase).
+is none any more. What nobody touched for KEPT_DAYS goes, and an erased case takes its drafts along (Writing.erase).
 """
 
 import re
@@ -22,7 +22,7 @@ from protocol.node.journal.rows import among, bound, fetch, run
 from protocol.node.uploads import command_of
 from protocol.problem import OWN_STORE, Refused
 
-KEPT_MS: Final = 30 * 86_400_000
+KEPT_DAYS: Final = 30  # on which this node ran (protocol/node/days.py)
 OF_PERSON_MAX: Final = 40  # beyond it the oldest goes
 CONTENT_BYTES_MAX: Final = 200_000
 NAME_CHARS_MAX: Final = 300
@@ -114,9 +114,8 @@ class Unsaved:
             if refused.code not in OWN_STORE:
                 raise
 
-    async def tidy(self) -> None:
-        """What was left lying goes."""
-        before_ms = self._clock() - KEPT_MS
+    async def tidy(self, before_ms: int) -> None:
+        """What was touched last before then, and left lying, goes."""
         if await self._journal.rows("draft", "updated_ms < :before", {"before": before_ms}, limit=1):
             async with self._journal.writing() as w:
                 await run(w.connection, "delete from draft where updated_ms < :before", [{"before": before_ms}])

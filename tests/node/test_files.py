@@ -17,6 +17,7 @@ from protocol.problem import Refused
 from tests.node.desk_kit import TOWN, County, Node, dispute, exchange, new_id
 
 PHOTO, SMALL = b"\xff\xd8\xff\xe0" + b"a boundary stone " * 5_000, b"\xff\xd8\xff\xe0" + b"small stone " * 200
+DAY_S = 86_400.0
 LATER_S = sweeping.HOLD_S + 5
 
 
@@ -132,11 +133,11 @@ async def test_a_whole_file_goes_when_nobody_named_it_for_a_season(county: Count
     case = (await village.say(dispute())).subject
     _, named, _ = await photographed(village, case)
     lost = await village.blobs.put(PHOTO + b"never named", "a.jpg", "image/jpeg")
-    began, season = time.time(), sweeping.UNNAMED_DAYS * sweeping.DAY_S
+    began, season = time.time(), sweeping.UNNAMED_DAYS * DAY_S
 
     async def gone(days: int) -> int:
         after_restart = Blobs(village.blobs.folder, b"s" * 32)
-        return await sweeping.tidy_whole(village.journal, after_restart, began + 60, began + 60 + days * sweeping.DAY_S)
+        return await sweeping.tidy_whole(village.journal, after_restart, began + 60, now_s := began + 60 + days * DAY_S, now_s - season)
 
     assert (await gone(0), await gone(89)) == (0, 0)
     rows = await village.journal.rows("blob", "address = :address", {"address": named.address})
@@ -151,7 +152,9 @@ async def test_a_whole_file_goes_when_nobody_named_it_for_a_season(county: Count
         await w.connection.execute(text("delete from blob where address = :address"), {"address": named.address})
     assert (await gone(91 + 90), await gone(91 + 90 + 89)) == (0, 0), "counted from when it was seen last"
     assert village.blobs.has(named.address)
-    assert await sweeping.tidy_whole(village.journal, village.blobs, began - 60, began + 3 * season) == 0, "touched a moment ago"
+    assert await sweeping.tidy_whole(village.journal, village.blobs, began - 60, began + 3 * season, began + 2 * season) == 0, (
+        "touched a moment ago"
+    )
     assert not list(village.blobs.folder.glob("*/*.unnamed"))
 
 

@@ -19,7 +19,7 @@ from deploy.county import County
 from deploy.keeping import register
 from protocol.calendar import DAY_MS, local_date
 from protocol.data import PACKAGED
-from protocol.node import blobs, killpoints, sticks, sweeping
+from protocol.node import blobs, days, killpoints, sticks, sweeping
 from protocol.node import node as wiring
 from protocol.node.config import Config, Push, Store
 from protocol.node.folding import FOLDED_WITH
@@ -190,11 +190,15 @@ async def test_a_restore_that_has_no_place_for_the_attachments_leaves_the_journa
 async def test_a_restore_takes_no_attachment_that_the_backup_does_not_know_also_after_the_next_start(tmp_path: Path, monkeypatch):
     home = tmp_path / "hub"
     await founded(home)
+    node = await opened(home)
+    for day in range(40, 0, -1):  # it ran all the time
+        await days.ran(node.journal, now_ms() - day * days.DAY_MS)
+    await node.close()
     await keeping.backup(home, Config(), tmp_path / "b.tar")
     node = await opened(home)
     later = (await node.blobs.put(b"\xff\xd8\xff later", "a.jpg", "")).address
     await node.close()
-    old_s = now_ms() / 1000 - 30 * sweeping.DAY_S
+    old_s = (now_ms() - 30 * days.DAY_MS) / 1000
     os.utime(home / "blobs" / later[:2] / later, (old_s, old_s))
     await keeping.restore(home, Config(), tmp_path / "b.tar")
     monkeypatch.setattr(sweeping, "EACH_S", 0.01)

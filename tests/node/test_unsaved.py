@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from protocol.commands import LogDispute, Party
-from protocol.node.unsaved import CONTENT_BYTES_MAX, KEPT_MS, OF_PERSON_MAX, Draft, Unsaved
+from protocol.node.days import DAY_MS
+from protocol.node.unsaved import CONTENT_BYTES_MAX, OF_PERSON_MAX, Draft, Unsaved
 from protocol.problem import Refused
 from tests.node.desk_kit import VILLAGE, County, Node
 
@@ -61,10 +62,9 @@ async def test_the_oldest_goes_first_and_what_lies_too_long(village: Node) -> No
         await village.unsaved.keep("wang", draft(str(n), tab=f"tab-{n}"))
     kept = words_of(await village.unsaved.of("wang"))
     assert len(kept) == OF_PERSON_MAX and kept[0] == str(OF_PERSON_MAX + 1) and "0" not in kept
-    await village.unsaved.tidy()
+    await village.unsaved.tidy(village.clock() - DAY_MS)
     assert len(await village.unsaved.of("wang")) == OF_PERSON_MAX
-    village.clock.pass_ms(KEPT_MS + 60_000)
-    await village.unsaved.tidy()
+    await village.unsaved.tidy(village.clock() + 1)
     assert await village.unsaved.of("wang") == []
 
 
