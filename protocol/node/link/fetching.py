@@ -21,10 +21,10 @@ from protocol.node.bodies import ASIDE, DONE, GONE, THUMB, UNTOLD, WANTED
 from protocol.node.link import subjects
 from protocol.node.link.answers import REFUSED_HEADER, BlobAsk
 from protocol.node.link.catchup import CatchUp
+from protocol.node.link.file_turns import Row, Turns
 from protocol.node.link.ground import Ground
 from protocol.node.link.parts import Blobs, Progress
 from protocol.node.link.rests import Rests
-from protocol.node.link.file_turns import Row, Turns
 from protocol.problem import OWN_STORE, Refused
 
 AT_ONCE = 20  # files looked at in one round
