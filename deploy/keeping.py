@@ -41,7 +41,7 @@ from protocol.node.journal import restore as restore_journal
 from protocol.node.journal.backup import BackupBroken, NotEmpty
 from protocol.node.journal.engine import connect_sqlite, free_again, sync_folder
 from protocol.node.machine import files_folder
-from protocol.node.node import MARK, Node, now_ms, store_key, store_url
+from protocol.node.node import MARK, Node, now_ms, store_url
 from protocol.node.people import check_account
 from protocol.node.scrubbing import look
 from protocol.node.shelf import Shelf
@@ -335,7 +335,7 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
     with sole(folder), tempfile.TemporaryDirectory(dir=folder) as work:
         if not embedded and await has_entries(url):
             raise RuntimeError(_NOT_EMPTY)
-        made, key = Path(work) / "journal.db", store_key(identity, config) or opens
+        made, key = Path(work) / "journal.db", identity.any_key("store") if embedded else opens
         above = await _unpacked(file, identity, made, key)
         codes = _codes_ended(made, key)
         _put_files(Path(work) / "blobs", files_folder(folder, config) / "blobs")

@@ -95,17 +95,22 @@ async def run_edge(folder: Path, config: Config) -> bool:
 
 async def _opened(folder: Path, config: Config) -> Node:
     """A journal that was found damaged, or that can't be opened for it, is healed first; a heal that was killed is ended, or made anew.
-    Raises what Node.open and heal raise."""
+    Raises what Node.open and heal raise; RuntimeError, why it could not be healed, of one that can't be opened."""
     await healing.finish(folder, config)
     if (folder / healing.ASKED).exists():
         await _healed(folder, config)
-    try:
-        return await Node.open(folder, config)
-    except Refused as refused:
-        if refused.code != "store_damaged" or not healing.may_by_itself(folder, now_ms()):
-            raise
-    await _healed(folder, config)
-    return await Node.open(folder, config)
+    for is_first in (True, False):
+        try:
+            return await Node.open(folder, config)
+        except Refused as refused:
+            if refused.code != "store_damaged":
+                raise
+            if not is_first or not healing.may_by_itself(folder, now_ms()):
+                if why := healing.why_failed(folder):
+                    raise RuntimeError(why) from refused
+                raise
+        await _healed(folder, config)
+    raise AssertionError("the second attempt returns or raises")
 
 
 async def _healed(folder: Path, config: Config) -> None:
@@ -115,7 +120,7 @@ async def _healed(folder: Path, config: Config) -> None:
         await healing.heal(folder, config, now_ms)
     except (RuntimeError, Refused, OSError) as error:
         log.event("not healed", level=logging.ERROR, exception=error)
-        (folder / healing.FAILED).touch()
+        healing.keep_failed(folder, error)
 
 
 def _with_servers(config: Config, servers: list[str]) -> Config:

@@ -21,7 +21,7 @@ from protocol import certificate as certificates
 from protocol import enrolment as joining
 from protocol.certificate import Certificate
 from protocol.enrolment import Answer, Leaf
-from protocol.node.identity import About, Identity, write_whole
+from protocol.node.identity import JOURNAL, About, Identity, write_whole
 from protocol.node.link import creds
 from protocol.node.node import Node
 from protocol.problem import SENTENCES, Refused
@@ -50,10 +50,16 @@ async def enrol(
     code: str, folder: Path, post: Post | None = None, chance: Callable[[int], bytes] = secrets.token_bytes, before: About | None = None
 ) -> Joined:
     """before: who this machine was until now. Raises Refused: the code's own reasons, key_not_proven, certificate_wrong, frame_broken, for
-    `before` also code_of_another_county, code_of_another_place; ConnectionError when nobody answers there."""
+    `before` also code_of_another_county, code_of_another_place; ConnectionError when nobody answers there; RuntimeError: a journal lies there
+    whose keys are gone."""
     identity = Identity(folder)
     if identity.exists:
         raise Refused("not_now", status="已登记", what="再登记一次（先换一个空的数据目录）")
+    if (folder / JOURNAL).exists():
+        raise RuntimeError(
+            f"{folder} 里有台账，没有 identity/：没有它的密钥，这本台账谁也打不开。没有登记，什么也没有改动。请先把另存的 identity/ 放回去；"
+            "找不到了，就换一个空的数据目录再登记，这个目录先留着"
+        )
     read, key, home = joining.read_code(code), identity.signing_key(), identity.folder
     user, leaf_user = creds.kept_key(home / creds.SEED), creds.kept_key(home / creds.BRANCH_SEED)
     tls = creds.tls_request(home / creds.TLS_KEY)

@@ -13,6 +13,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,6 +54,10 @@ BY_ITSELF_MAX: Final = 2  # a day
 HEALS_MAX: Final = 2  # at once: another program may have come and gone meanwhile
 _IN_USE: Final = "数据库还有别的程序连着（另开的进程？备份程序？）。先停下它们，再运行 yidi heal"
 _WRITTEN: Final = "修复的时候别的程序写了数据库，写的都在，没有改动。先停下它们，再运行 yidi heal"
+_NOTHING: Final = (
+    "台账里一条也没有读出来，没有改动。多半是密钥不对：请看 {keys}/store.key 是不是这台电脑自己的，把另存的 identity/ 放回去再启动；"
+    "密钥没有错，请用最近的备份恢复（yidi restore），备份以后的联上后从别的节点取回"
+)
 _AWAY: Final = "数据库连不上，或者现在不能写。台账还是原来的样子；等它好了再运行 yidi heal"
 
 
@@ -141,11 +146,27 @@ def keep_state(folder: Path, state: Healing) -> None:
 
 
 def end_state(folder: Path, state: Healing) -> None:
-    """The report stays; the damaged file goes, for all that was in it is decided. Raises OSError."""
+    """The report stays; the damaged file goes, for all that was in it is decided, unless nothing was saved from it. Raises OSError."""
     write_whole(folder / f"healed-{state.since_ms}.json", msgspec.json.encode(state))
     (folder / STATE).unlink(missing_ok=True)
-    if state.aside:
+    if state.aside and (state.entries or state.loose):
         shutil.rmtree(folder / state.aside, ignore_errors=True)
+
+
+def keep_failed(folder: Path, error: Exception) -> None:
+    """Raises OSError."""
+    (folder / FAILED).touch()
+    os.utime(folder / FAILED)
+    with suppress(OSError):  # a disk that is full takes the name alone
+        (folder / FAILED).write_text(getattr(error, "sentence", str(error)))
+
+
+def why_failed(folder: Path) -> str:
+    """In words, of the last attempt; "" where none failed."""
+    try:
+        return (folder / FAILED).read_text()
+    except FileNotFoundError:
+        return ""
 
 
 def may_by_itself(folder: Path, now_ms: int) -> bool:
@@ -186,6 +207,9 @@ async def _made(folder: Path, config: Config, clock: Callable[[], int]) -> Heali
         await _follow_up(journal, shelf, machine.blobs(), clock())
     finally:
         await journal.close()
+    if url.startswith("sqlite") and _is_empty_handed(work, saved):
+        shutil.rmtree(work)
+        raise RuntimeError(_NOTHING.format(keys=identity.folder))
     plan = _plan(saved, pages, identity, Witness(folder / MARK), clock())
     if url.startswith("sqlite"):  # the file itself is there
         for left in work.glob(f"{DAMAGED}*"):
@@ -195,6 +219,13 @@ async def _made(folder: Path, config: Config, clock: Callable[[], int]) -> Heali
     sync_folder(work)
     write_whole(work / PLAN, msgspec.json.encode(plan))
     return plan
+
+
+def _is_empty_handed(work: Path, saved: Saved) -> bool:
+    """Claims that nothing was proven of a journal that holds more than one without entries does: it is not damage that hides all of it, the
+    key is another one."""
+    found = sum((work / name).stat().st_size for name in (DAMAGED, f"{DAMAGED}-wal") if (work / name).exists())
+    return not saved.entries and not saved.loose and found > (work / NAMES[0]).stat().st_size
 
 
 async def _blank(file: Path, key: bytes, shelf: Shelf) -> None:
@@ -249,7 +280,8 @@ async def _changed_places(folder: Path, config: Config) -> Healing | None:
         await _put_back(url, work, identity.key("store"), plan)  # the new epoch is in it, whoever opens it before we come to the next line
         _keep(folder, plan, {NAMES[0]: work / DAMAGED})
         _go_on(folder, plan, identity)
-    (folder / ASKED).unlink(missing_ok=True)
+    for said in (ASKED, FAILED):
+        (folder / said).unlink(missing_ok=True)
     shutil.rmtree(work)
     log.event("healed", entries=plan.entries, count=plan.pages, lanes=len(plan.short))
     return plan

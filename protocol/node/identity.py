@@ -22,6 +22,7 @@ from protocol.certificate import Certificate
 from protocol.node import killpoints
 from protocol.node.signer import Signer
 
+JOURNAL = "journal.db"
 KEYS = ("sign", "store", "blob", "box")
 
 
@@ -86,7 +87,17 @@ class Identity:
         return (self.folder / f"{name}.key").exists()
 
     def key(self, name: str) -> bytes:
-        """32 bytes, made at first use and never again."""
+        """32 bytes, made at first use and never again. Raises RuntimeError instead of making one for a journal that another key opens."""
+        path = self.folder / f"{name}.key"
+        if name == "store" and not path.exists() and (self.folder.parent / JOURNAL).exists():
+            raise RuntimeError(
+                f"{self.folder} 里没有 store.key，{self.folder.parent} 里的台账没有它打不开；没有改动。请把另存的 identity/ 里的 store.key 放回去；"
+                "找不到了，请用备份恢复（yidi restore）"
+            )
+        return self.any_key(name)
+
+    def any_key(self, name: str) -> bytes:
+        """`key`, made also beside a journal that is about to be put aside."""
         path = self.folder / f"{name}.key"
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)

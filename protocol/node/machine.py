@@ -90,4 +90,5 @@ def store_url(folder: Path, config: Config) -> str:
 
 
 def store_key(identity: Identity, config: Config) -> bytes | None:
+    """Raises RuntimeError: the journal is here and its key is not."""
     return identity.key("store") if config.store.url.startswith("sqlite") else None
