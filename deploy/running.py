@@ -97,6 +97,7 @@ async def _opened(folder: Path, config: Config) -> Node:
     """A journal that was found damaged, or that can't be opened for it, is healed first; a heal that was killed is ended, or made anew.
     Raises what Node.open and heal raise; RuntimeError, why it could not be healed, of one that can't be opened."""
     await healing.finish(folder, config)
+    healing.tidy(folder)
     if (folder / healing.ASKED).exists():
         await _healed(folder, config)
     for is_first in (True, False):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from sqlcipher3 import dbapi2 as sqlcipher
 
 from protocol import entry, views
 from protocol.calendar import DAY_MS
@@ -30,7 +31,9 @@ from protocol.node.config import Config
 from protocol.node.folding import open_journal
 from protocol.node.identity import Identity, write_whole
 from protocol.node.journal import Journal, Witness
+from protocol.node.journal.backup import BackupBroken, meaning
 from protocol.node.journal.engine import sync_folder
+from protocol.node.journal.faults import refusal
 from protocol.node.journal.reseal import PAGE_BYTES, reseal
 from protocol.node.journal.salvage import UNREADABLE_STORE, Saved, salvage
 from protocol.node.journal.stored import LaneHead
@@ -51,9 +54,12 @@ FAILED: Final = "heal-failed"  # it could not be done: not tried again and again
 NAMES: Final = ("journal.db", "journal.db-wal", "journal.db-shm")
 ENTRIES_AT_ONCE: Final = 2_000
 BY_ITSELF_MAX: Final = 2  # a day
+ROOM_TIMES: Final = 4  # of the journal: its copy, what can be read of it, the new one, and the log of that
 HEALS_MAX: Final = 2  # at once: another program may have come and gone meanwhile
 _IN_USE: Final = "数据库还有别的程序连着（另开的进程？备份程序？）。先停下它们，再运行 yidi heal"
 _WRITTEN: Final = "修复的时候别的程序写了数据库，写的都在，没有改动。先停下它们，再运行 yidi heal"
+_UNREADABLE: Final = "台账的目录已损坏，读不出来。请用最近的备份恢复（yidi restore），备份以后的联上后从别的节点取回"
+_ROOM: Final = "磁盘上地方不够，没有修复，台账还是原来的样子。修复要在旁边另做一份新的，大约要 {mb} MB 空地方：请清出来，停下本机的程序，再运行 yidi heal"
 _NOTHING: Final = (
     "台账里一条也没有读出来，没有改动。多半是密钥不对：请看 {keys}/store.key 是不是这台电脑自己的，把另存的 identity/ 放回去再启动；"
     "密钥没有错，请用最近的备份恢复（yidi restore），备份以后的联上后从别的节点取回"
@@ -121,6 +127,12 @@ async def finish(folder: Path, config: Config) -> Healing | None:
         return None
 
 
+def tidy(folder: Path) -> None:
+    """What a heal left that was killed before its plan stood. Nobody else may be healing here."""
+    if not (folder / WORK / PLAN).exists():
+        shutil.rmtree(folder / WORK, ignore_errors=True)
+
+
 def state_of(folder: Path) -> Healing | None:
     """What is still open; None: nothing was healed, or all is decided."""
     try:
@@ -146,10 +158,11 @@ def keep_state(folder: Path, state: Healing) -> None:
 
 
 def end_state(folder: Path, state: Healing) -> None:
-    """The report stays; the damaged file goes, for all that was in it is decided, unless nothing was saved from it. Raises OSError."""
+    """The report stays; the damaged file goes, for all that was in it is decided: not where nothing was saved from it, unless others had all
+    of it. Raises OSError."""
     write_whole(folder / f"healed-{state.since_ms}.json", msgspec.json.encode(state))
     (folder / STATE).unlink(missing_ok=True)
-    if state.aside and (state.entries or state.loose):
+    if state.aside and (state.entries or state.loose or (state.short and not state.gone)):
         shutil.rmtree(folder / state.aside, ignore_errors=True)
 
 
@@ -182,33 +195,53 @@ def may_by_itself(folder: Path, now_ms: int) -> bool:
 
 
 async def _made(folder: Path, config: Config, clock: Callable[[], int]) -> Healing:
-    """The new journal whole beside the old one, and what is to be done with it."""
-    identity, url = Identity(folder), store_url(folder, config)
-    work, key = folder / WORK, identity.key("store")
+    """The new journal whole beside the old one, and what is to be done with it. Where it can't be made nothing of it stays: what lay there
+    would keep a full disk full."""
+    work, key = folder / WORK, Identity(folder).key("store")
     shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(mode=0o700)
+    try:
+        work.mkdir(mode=0o700)
+        return await _made_in(folder, work, key, config, clock)
+    except (sqlcipher.Error, Refused, OSError) as error:
+        meant = _meaning(error, folder, config)
+        _give_up(work)
+        raise meant from None  # whoever words it would else find the full disk of a save
+    except BaseException:
+        _give_up(work)
+        raise
+
+
+def _meaning(error: Exception, folder: Path, config: Config) -> Exception:
+    """A disk that has no room or fails is said as such, while what was made still lies there: it is no reason to restore."""
+    meant = meaning(error, folder) if isinstance(error, sqlcipher.Error) else refusal(error) or error
+    if isinstance(meant, BackupBroken):
+        return RuntimeError(_UNREADABLE)
+    if isinstance(meant, Refused) and meant.code == "disk_full":
+        names = [folder / name for name in NAMES[:2]] if store_url(folder, config).startswith("sqlite") else [folder / WORK / DAMAGED]
+        size = sum(path.stat().st_size for path in names if path.exists())
+        return RuntimeError(_ROOM.format(mb=size * ROOM_TIMES // 2**20 + 1))
+    return meant
+
+
+async def _made_in(folder: Path, work: Path, key: bytes, config: Config, clock: Callable[[], int]) -> Healing:
+    identity, url = Identity(folder), store_url(folder, config)
     made = work / NAMES[0]
     machine, shelf = Machine(folder, config, clock), Shelf(clock)
     await _blank(made, key, shelf)
+    if url.startswith("sqlite"):
+        pages = await asyncio.to_thread(_copied, folder, work, key)
+    else:
+        pages = await _read_from(url, work, key, shelf)
     try:
-        if url.startswith("sqlite"):
-            pages = await asyncio.to_thread(_copied, folder, work, key)
-        else:
-            pages = await _read_from(url, work, key, shelf)
         saved = await asyncio.to_thread(salvage, work / DAMAGED, key, made, work, identity.about().root_public)
-    except RuntimeError:
-        shutil.rmtree(work)
-        raise
-    except UNREADABLE_STORE as error:
-        shutil.rmtree(work)
-        raise RuntimeError("台账的目录已损坏，读不出来。请用最近的备份恢复（yidi restore），备份以后的联上后从别的节点取回") from error
+    except UnicodeDecodeError as error:
+        raise RuntimeError(_UNREADABLE) from error
     journal = await open_journal(f"sqlite:///{made.resolve()}", key, shelf)
     try:
         await _follow_up(journal, shelf, machine.blobs(), clock())
     finally:
         await journal.close()
     if url.startswith("sqlite") and _is_empty_handed(work, saved):
-        shutil.rmtree(work)
         raise RuntimeError(_NOTHING.format(keys=identity.folder))
     plan = _plan(saved, pages, identity, Witness(folder / MARK), clock())
     if url.startswith("sqlite"):  # the file itself is there
@@ -307,9 +340,10 @@ def _go_on(folder: Path, plan: Healing, identity: Identity) -> None:
 
 def _give_up(work: Path) -> None:
     """The plan goes first: without the journal beside it, it would say that all is done."""
-    (work / PLAN).unlink()
-    sync_folder(work)
-    shutil.rmtree(work)
+    if (work / PLAN).exists():
+        (work / PLAN).unlink()
+        sync_folder(work)
+    shutil.rmtree(work, ignore_errors=True)
 
 
 async def _put_back(url: str, work: Path, key: bytes, plan: Healing) -> None:

@@ -12,7 +12,7 @@ from deploy.county import County
 from edge.enrol import enrol
 from protocol.node import healing
 from protocol.node.config import Config
-from protocol.node.healing import Healing
+from protocol.node.healing import Gap, Healing
 from protocol.node.identity import write_whole
 from protocol.node.journal.reseal import PAGE_BYTES
 from protocol.node.node import Node, now_ms
@@ -105,12 +105,18 @@ async def test_a_journal_that_held_no_entry_yet_is_healed_all_the_same(tmp_path:
     assert (told.pages, told.entries, told.loose) == (1, 0, 0)
 
 
-@pytest.mark.parametrize(("entries", "loose", "stays"), [(0, 0, True), (0, 1, False), (1, 0, False)])
-def test_what_nothing_was_saved_from_is_not_removed(tmp_path: Path, entries: int, loose: int, stays: bool):
+ONE = [Gap("330523", "nvill2222:1", 1, 9)]
+
+
+@pytest.mark.parametrize(
+    ("entries", "loose", "short", "gone", "stays"),
+    [(0, 0, [], [], True), (0, 0, ONE, ONE, True), (0, 0, ONE, [], False), (0, 1, [], [], False), (1, 0, ONE, ONE, False)],
+)
+def test_what_nothing_was_saved_from_is_not_removed(tmp_path: Path, entries: int, loose: int, short: list, gone: list, stays: bool):
     aside = tmp_path / "damaged-1"
     aside.mkdir()
     (aside / "journal.db").write_bytes(b"the only copy")
-    healing.end_state(tmp_path, Healing(now_ms(), 150, entries, loose, [], 2, aside.name))
+    healing.end_state(tmp_path, Healing(now_ms(), 150, entries, loose, short, 2, aside.name, gone=gone))
     assert aside.exists() == stays
 
 

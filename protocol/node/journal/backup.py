@@ -101,6 +101,18 @@ async def has_entries(url: str) -> bool:
         await engine.dispose()
 
 
+def meaning(error: BaseException, folder: Path) -> Exception:
+    """A full disk and a disk that fails are said as such; pages that are not what was written, or another key, make the file of no use."""
+    refused = refusal(error) or (Refused("disk_full") if str(error) == FULL else None)
+    if is_fatal(error) or str(error) == FAILING:  # of the copy, or of reading: nothing that was promised depends on it
+        if shutil.disk_usage(folder).free < ROOM_BYTES_MIN:  # SQLite calls it so when its shared memory finds no room
+            return Refused("disk_full")
+        return OSError(errno.EIO, os.strerror(errno.EIO))
+    if refused and refused.code == "store_readonly" and takes_nothing(folder):  # the disk of the copy
+        return OSError(errno.EROFS, os.strerror(errno.EROFS), str(folder))
+    return BackupBroken(str(error)) if refused is None or refused.code == "store_damaged" else refused
+
+
 def _copy_file(source: Path, source_key: bytes, target: Path, target_key: bytes) -> None:
     if not source.exists():
         raise FileNotFoundError(source)
@@ -116,7 +128,7 @@ def _copy_file(source: Path, source_key: bytes, target: Path, target_key: bytes)
         if wrong:
             raise BackupBroken(str(wrong[0]))
     except sqlcipher.Error as error:
-        meant = _meaning(error, target.parent)  # before there is room again
+        meant = meaning(error, target.parent)  # before there is room again
         _remove(part)
         raise meant from error
     except BaseException:
@@ -126,18 +138,6 @@ def _copy_file(source: Path, source_key: bytes, target: Path, target_key: bytes)
         os.fsync(f.fileno())
     part.rename(target)
     sync_folder(target.parent)
-
-
-def _meaning(error: BaseException, folder: Path) -> Exception:
-    """A full disk and a disk that fails are said as such; pages that are not what was written, or another key, make the file of no use."""
-    refused = refusal(error) or (Refused("disk_full") if str(error) == FULL else None)
-    if is_fatal(error) or str(error) == FAILING:  # of the copy, or of reading: nothing that was promised depends on it
-        if shutil.disk_usage(folder).free < ROOM_BYTES_MIN:  # SQLite calls it so when its shared memory finds no room
-            return Refused("disk_full")
-        return OSError(errno.EIO, os.strerror(errno.EIO))
-    if refused and refused.code == "store_readonly" and takes_nothing(folder):  # the disk of the copy
-        return OSError(errno.EROFS, os.strerror(errno.EROFS), str(folder))
-    return BackupBroken(str(error)) if refused is None or refused.code == "store_damaged" else refused
 
 
 async def _copy_tables(source: Journal, target: Journal) -> None:

@@ -32,6 +32,7 @@ from protocol.node.journal.writing import ERASED_BEFORE
 from protocol.problem import Refused
 
 UNREADABLE_STORE: Final = (sqlcipher.Error, UnicodeDecodeError)  # its message may quote bytes that are no text
+_DISK: Final = frozenset({sqlcipher.SQLITE_FULL, sqlcipher.SQLITE_IOERR, sqlcipher.SQLITE_CANTOPEN})  # primary codes
 ROWID_MAX: Final = 2**53
 LOOSE_ROWS_MAX: Final = 200  # of one row of `local`
 STRANGE: Final = "\ufffd"  # stands for bytes that are no text
@@ -114,7 +115,8 @@ def _has_list(opened: Callable[[], Any], damaged: Path, key: bytes, t: Any) -> b
                     "update sqlite_master set type = 'table', name = ?, tbl_name = ?, sql = ? where rowid = ?",
                     (name, name, sql, strange[0]),
                 )
-    except UNREADABLE_STORE:
+    except UNREADABLE_STORE as error:
+        _not_the_disk(error)
         return False
     return not NEEDED & {name for name, _ in missing}
 
@@ -155,7 +157,8 @@ def readable(opened: Callable[[], Any], table: str, columns: str) -> Iterator[tu
                     last = row[0]
                     yield row
                 return
-            except UNREADABLE_STORE:
+            except UNREADABLE_STORE as error:
+                _not_the_disk(error)
                 c.close()
                 c = _lenient(opened)  # after a page that it gave away SQLCipher answers nothing more
                 beyond = _beyond(opened, table, last)
@@ -164,6 +167,12 @@ def readable(opened: Callable[[], Any], table: str, columns: str) -> Iterator[tu
                 last = beyond
     finally:
         c.close()
+
+
+def _not_the_disk(error: Exception) -> None:
+    """Raises it where the disk under the copy has no room or fails: that is no damage, to be read past."""
+    if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DISK:
+        raise error
 
 
 def _lenient(opened: Callable[[], Any]) -> Any:
@@ -190,7 +199,8 @@ def _reads(opened: Callable[[], Any], table: str, after: int) -> bool:
     try:
         with closing(_lenient(opened)) as c:
             row = c.execute(f"select rowid, * from {table} not indexed where rowid > ? order by rowid limit 1", (after,)).fetchone()
-    except UNREADABLE_STORE:
+    except UNREADABLE_STORE as error:
+        _not_the_disk(error)
         return False
     return row is None or row[0] > after
 
