@@ -345,6 +345,7 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
         for old in folder.glob("journal.db*"):
             aside.mkdir(exist_ok=True)
             old.rename(aside / old.name)
+        healing.leave(folder, aside)  # after it: until the old journal is away, what stands ready beside it may still be all there is
         killpoints.reach("restore.move")
         if embedded:
             made.rename(folder / made.name)
@@ -356,7 +357,7 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
     print("联上、核对完才打开页面（几秒钟）：备份以后依法删除的内容还在备份里。联系不上时，页面上写着怎么先打开用。")
     if codes:
         print(f"备份时还没用的 {codes} 个登记码作废：备份以后可能用过。还要用的请重新发。")
-    if aside.exists():
+    if (aside / made.name).exists():
         print(f"原来的台账留在 {aside}")
     return 0
 

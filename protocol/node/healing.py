@@ -133,6 +133,18 @@ def tidy(folder: Path) -> None:
         shutil.rmtree(folder / WORK, ignore_errors=True)
 
 
+def leave(folder: Path, aside: Path) -> None:
+    """Another journal is about to take the place: what stood ready goes, plan first, and what was open goes with the old journal to `aside`.
+    Raises OSError."""
+    _give_up(folder / WORK)
+    for said in (ASKED, FAILED):
+        (folder / said).unlink(missing_ok=True)
+    if (folder / STATE).exists():
+        aside.mkdir(exist_ok=True)
+        (folder / STATE).rename(aside / STATE)
+    sync_folder(folder)
+
+
 def state_of(folder: Path) -> Healing | None:
     """What is still open; None: nothing was healed, or all is decided."""
     try:
