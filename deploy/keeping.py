@@ -30,7 +30,7 @@ from protocol.commands import GivePost, RegisterPerson
 from protocol.entry import epoch_of, node_of
 from protocol.events import Actor
 from protocol.node import healing, killpoints
-from protocol.node.blobs import is_address
+from protocol.node.blobs import is_address, is_file_of
 from protocol.node.config import Config
 from protocol.node.folding import made_anew
 from protocol.node.gate import Notes, note_restored
@@ -338,7 +338,7 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
         made, key = Path(work) / "journal.db", identity.any_key("store") if embedded else opens
         above = await _unpacked(file, identity, made, key)
         codes = _codes_ended(made, key)
-        _put_files(Path(work) / "blobs", files_folder(folder, config) / "blobs")
+        spoilt = _put_files(Path(work) / "blobs", files_folder(folder, config) / "blobs")
         note_restored(Notes(folder), now_ms(), "restore")
         killpoints.reach("restore.epoch")
         epoch = identity.new_epoch(above)
@@ -357,6 +357,8 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
     print("联上、核对完才打开页面（几秒钟）：备份以后依法删除的内容还在备份里。联系不上时，页面上写着怎么先打开用。")
     if codes:
         print(f"备份时还没用的 {codes} 个登记码作废：备份以后可能用过。还要用的请重新发。")
+    if spoilt:
+        print(f"备份里有 {spoilt} 个附件已损坏，没有放回；本机原有的留着，缺的联上后从别的节点取回。")
     if (aside / made.name).exists():
         print(f"原来的台账留在 {aside}")
     return 0
@@ -400,16 +402,28 @@ async def _filled(url: str, source: Path, key: bytes) -> None:
         raise RuntimeError(_NOT_EMPTY) from None
 
 
-def _put_files(source: Path, target: Path) -> None:
-    """Moved, not copied: a disk that is nearly full has room for it. They are on the disk before they have their names."""
-    found = [path for path in source.glob("*/*") if is_address(path.name)]
-    places = [target / path.parent.name / path.name for path in found]
-    for path, place in zip(found, places, strict=True):
+def _put_files(source: Path, target: Path) -> int:
+    """How many of them are not what their address says: they are left out. What is sound here stays. Moved, not copied: a disk that is nearly
+    full has room for it. They are on the disk before they have their names, and so are the names before it is said to be done."""
+    found = [path for path in source.glob("*/*") if is_address(path.name) and path.parent.name == path.name[:2]]
+    sound = [path for path in found if path.is_file() and is_file_of(path, path.name)]
+    places = list[Path]()
+    for path in sound:
+        place = target / path.parent.name / path.name
         place.parent.mkdir(parents=True, exist_ok=True)
+        if place.is_file() and is_file_of(place, place.name):
+            path.unlink()
+            continue
         shutil.move(path, place.with_suffix(".new"))
+        places.append(place)
     os.sync()
     for place in places:
         place.with_suffix(".new").rename(place)
+    for folder in sorted({place.parent for place in places}):
+        sync_folder(folder)
+    if places:
+        sync_folder(target)
+    return len(found) - len(sound)
 
 
 async def heal(folder: Path, config: Config, as_json: bool) -> int:

@@ -263,7 +263,7 @@ class Blobs:
         return key, FORMAT + lock(plain, FORMAT, _NONCE, key)
 
     def _is_sound(self, path: Path) -> bool:
-        sound = _is_file(path, path.name)
+        sound = is_file_of(path, path.name)
         if not sound:
             path.rename(path.with_suffix(".damaged"))
         return sound
@@ -317,7 +317,7 @@ class Blobs:
     def _end(self, address: str) -> Progress:
         """Of a half with all its bytes: it gets its name, or goes, for it is not what the address says."""
         part = self._part(address)
-        if part is None or not _is_file(part, address):
+        if part is None or not is_file_of(part, address):
             self._drop(address)
             return Progress(0, 0)
         with self.disk():
@@ -396,7 +396,8 @@ def _read_piece(path: Path, address: str, offset: int, most: int) -> bytes | Non
     return msgspec.msgpack.encode(_Piece(address, offset, total, data, _sum(address, offset, total, data)))
 
 
-def _is_file(path: Path, address: str) -> bool:
+def is_file_of(path: Path, address: str) -> bool:
+    """Claims that it is what its address says, byte for byte. Raises OSError."""
     hash_ = sha256()
     with path.open("rb") as file:
         while block := file.read(MEGABYTE):

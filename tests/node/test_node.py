@@ -171,7 +171,7 @@ async def test_a_restore_needs_no_room_for_a_second_copy_of_the_attachments(tmp_
     for name in ("copy2", "copyfile"):
         monkeypatch.setattr(shutil, name, full)
     assert await keeping.restore(home, Config(), tmp_path / "b.tar") == 0
-    assert blobs._is_file(home / "blobs" / one[:2] / one, one)
+    assert blobs.is_file_of(home / "blobs" / one[:2] / one, one)
 
 
 async def test_a_restore_that_has_no_place_for_the_attachments_leaves_the_journal(tmp_path: Path):

@@ -1,11 +1,13 @@
-"""A restore over what lies in the folder: a heal that was on its way there."""
+"""A restore over what lies in the folder: a heal that was on its way there, attachments that are sound, a file that somebody made up."""
 
+import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from deploy import keeping, running
-from protocol.node import healing, killpoints
+from protocol.node import blobs, healing, killpoints
 from protocol.node.config import Config
 from protocol.node.journal.reseal import PAGE_BYTES
 from protocol.node.node import Node, now_ms
@@ -63,3 +65,49 @@ async def test_a_restore_that_is_refused_leaves_the_heal_as_it_was(tmp_path: Pat
     with pytest.raises(RuntimeError):
         await keeping.restore(home, Config(), tmp_path / "b.tar")
     assert (home / healing.WORK / healing.PLAN).exists()
+
+
+def spoil(tar: Path, address: str) -> None:
+    """One bit of this attachment in the backup."""
+    with tarfile.open(tar) as t:
+        at = t.getmember(f"blobs/{address[:2]}/{address}").offset_data
+    raw = bytearray(tar.read_bytes())
+    raw[at] ^= 1
+    tar.write_bytes(raw)
+
+
+def place(home: Path, address: str) -> Path:
+    return home / "blobs" / address[:2] / address
+
+
+async def test_a_spoilt_attachment_of_a_backup_replaces_no_sound_one(tmp_path: Path, capsys):
+    home = tmp_path / "hub"
+    sound, gone, both, whole = await founded(home, b"sound", b"gone", b"both", b"whole")
+    await keeping.backup(home, Config(), tmp_path / "b.tar")
+    for one in (sound, gone, both):
+        spoil(tmp_path / "b.tar", one)
+    place(home, gone).unlink()
+    place(home, both).write_bytes(b"spoilt here too")
+    place(home, whole).write_bytes(b"spoilt here alone")
+    assert await keeping.restore(home, Config(), tmp_path / "b.tar") == 0
+    said = capsys.readouterr().out
+    assert "3 个附件" in said, said
+    assert blobs.is_file_of(place(home, sound), sound) and blobs.is_file_of(place(home, whole), whole)
+    assert not place(home, gone).exists() and place(home, both).read_bytes() == b"spoilt here too"
+    assert not [path for path in (home / "blobs").rglob("*") if path.suffix == ".new"]
+
+
+async def test_the_attachments_names_are_synced_too(tmp_path: Path, monkeypatch):
+    home, synced = tmp_path / "hub", []
+    (one,) = await founded(home, b"one")
+    await keeping.backup(home, Config(), tmp_path / "b.tar")
+    shutil.rmtree(home / "blobs")
+    real = keeping.sync_folder
+
+    def sync(folder: Path) -> None:
+        synced.append((folder, place(home, one).exists()))
+        real(folder)
+
+    monkeypatch.setattr(keeping, "sync_folder", sync)
+    await keeping.restore(home, Config(), tmp_path / "b.tar")
+    assert {(home / "blobs" / one[:2], True), (home / "blobs", True), (home, True)} <= set(synced)
