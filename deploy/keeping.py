@@ -29,7 +29,7 @@ from protocol.calendar import local_date
 from protocol.commands import GivePost, RegisterPerson
 from protocol.entry import epoch_of, node_of
 from protocol.events import Actor
-from protocol.node import healing, killpoints
+from protocol.node import healing, killpoints, locks
 from protocol.node.blobs import is_address, is_file_of
 from protocol.node.config import Config
 from protocol.node.folding import made_anew
@@ -55,14 +55,17 @@ _NOT_EMPTY = "数据库里已经有台账。请先建一个空的数据库，把
 
 @asynccontextmanager
 async def opened(folder: Path, config: Config) -> AsyncIterator[Node]:
-    """Raises Refused store_damaged when the folder was never enrolled."""
+    """Beside the running program and other commands, never beside a heal or a restore: what is written here would be lost. Raises
+    FileNotFoundError when the folder was never enrolled, locks.Busy, what Node.open raises."""
     if not Identity(folder).exists:
         raise FileNotFoundError(f"{folder} 里还没有节点。先运行 yidi hub，或 yidi edge enrol 登记码")
-    node = await Node.open(folder, config)
-    try:
-        yield node
-    finally:
-        await node.close()
+    await healing.finish(folder, config)
+    async with locks.beside(folder):
+        node = await Node.open(folder, config)
+        try:
+            yield node
+        finally:
+            await node.close()
 
 
 def warden(node: Node) -> Actor:
@@ -322,8 +325,6 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
     anywhere before, the node goes on with what it had, after it has heard the others. Raises RuntimeError, OSError, Refused: the journal was
     not changed.
     """
-    from deploy.running import sole
-
     identity, url = Identity(folder), store_url(folder, config)
     embedded = url.startswith("sqlite")
     if not identity.exists:
@@ -332,7 +333,7 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
     if (about := identity.about()).node == about.root_node and not config.root.beside:
         check_keys(folder)
     aside = folder / f"before-restore-{int(time.time())}"
-    with sole(folder), tempfile.TemporaryDirectory(dir=folder) as work:
+    async with _alone(folder) as work:
         if not embedded and await has_entries(url):
             raise RuntimeError(_NOT_EMPTY)
         made, key = Path(work) / "journal.db", identity.any_key("store") if embedded else opens
@@ -362,6 +363,17 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
     if (aside / made.name).exists():
         print(f"原来的台账留在 {aside}")
     return 0
+
+
+@asynccontextmanager
+async def _alone(folder: Path) -> AsyncIterator[str]:
+    """A folder for what is unpacked, while no other program has the node. Raises RuntimeError."""
+    from deploy.running import sole
+
+    with sole(folder):
+        async with locks.alone(folder):
+            with tempfile.TemporaryDirectory(dir=folder) as work:
+                yield work
 
 
 async def _unpacked(file: Path, identity: Identity, made: Path, key: bytes) -> int:

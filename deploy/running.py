@@ -24,7 +24,7 @@ from deploy.nats.identity import Trust
 from deploy.nats.servers import Listen, Server
 from edge.enrol import finish_renewal, leaf_of
 from protocol import entry, events
-from protocol.node import healing, log
+from protocol.node import healing, locks, log
 from protocol.node.config import Config
 from protocol.node.identity import Identity
 from protocol.node.node import Node, now_ms
@@ -115,10 +115,14 @@ async def _opened(folder: Path, config: Config) -> Node:
 
 
 async def _healed(folder: Path, config: Config) -> None:
-    """What can't be healed says so, and the node is opened as it is: it shows what it can read and writes nothing."""
+    """What can't be healed says so, and the node is opened as it is: it shows what it can read and writes nothing. Raises locks.Busy: a
+    command is at work here, the next start tries it again."""
     (folder / healing.ASKED).unlink(missing_ok=True)
     try:
         await healing.heal(folder, config, now_ms)
+    except locks.Busy:
+        (folder / healing.ASKED).touch()
+        raise
     except (RuntimeError, Refused, OSError) as error:
         log.event("not healed", level=logging.ERROR, exception=error)
         healing.keep_failed(folder, error)

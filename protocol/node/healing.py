@@ -24,7 +24,7 @@ from protocol import entry, views
 from protocol.calendar import DAY_MS
 from protocol.commands import Blob
 from protocol.events import EvidenceAddedBody, body_of
-from protocol.node import killpoints, log
+from protocol.node import killpoints, locks, log
 from protocol.node.blobs import Blobs
 from protocol.node.bodies import DONE, EVIDENCE, erase_bodies, expect_files
 from protocol.node.config import Config
@@ -97,34 +97,22 @@ class Healing(msgspec.Struct):
 
 
 async def heal(folder: Path, config: Config, clock: Callable[[], int]) -> Healing:
-    """Makes the new journal beside the old one and puts it in its place. Raises RuntimeError where nothing can be done, OSError, Refused;
-    then nothing was changed."""
+    """Makes the new journal beside the old one and puts it in its place. Raises RuntimeError where nothing can be done (locks.Busy: not now),
+    OSError, Refused; then nothing was changed."""
     if config.root.beside:
         raise RuntimeError("这是另开的进程，修复要由第一个进程来做。请停下两个，在第一个的文件夹里运行 yidi heal")
-    if done := await finish(folder, config):
-        return done
-    for left in reversed(range(HEALS_MAX)):
-        plan = await _made(folder, config, clock)
-        killpoints.reach("heal.ready")
-        try:
-            return await _changed_places(folder, config) or plan
-        except _Written:
-            if not left:
-                raise
-    raise AssertionError("the last attempt returns or raises")
+    async with locks.alone(folder):  # what a command wrote after it was read would be lost
+        return await _finished(folder, config) or await _healed(folder, config, clock)
 
 
 async def finish(folder: Path, config: Config) -> Healing | None:
     """Changes the places when a new journal stands ready; each step may be done twice. None: there is none, or the database did not take
-    it and is what it was: then it is made anew when the program starts again. Raises OSError, Refused store_busy (the database is away)."""
-    try:
-        return await _changed_places(folder, config)
-    except _Away as away:
-        raise Refused("store_busy") from away
-    except RuntimeError as error:
-        log.event("not healed", level=logging.ERROR, exception=error)
-        (folder / ASKED).touch()
+    it and is what it was: then it is made anew when the program starts again. Raises OSError, Refused store_busy (the database is away),
+    locks.Busy."""
+    if not (folder / WORK / PLAN).exists():
         return None
+    async with locks.alone(folder):
+        return await _finished(folder, config)
 
 
 def tidy(folder: Path) -> None:
@@ -204,6 +192,29 @@ def may_by_itself(folder: Path, now_ms: int) -> bool:
 
 
 # ── the rest is private ──
+
+
+async def _healed(folder: Path, config: Config, clock: Callable[[], int]) -> Healing:
+    for left in reversed(range(HEALS_MAX)):
+        plan = await _made(folder, config, clock)
+        killpoints.reach("heal.ready")
+        try:
+            return await _changed_places(folder, config) or plan
+        except _Written:
+            if not left:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def _finished(folder: Path, config: Config) -> Healing | None:
+    try:
+        return await _changed_places(folder, config)
+    except _Away as away:
+        raise Refused("store_busy") from away
+    except RuntimeError as error:
+        log.event("not healed", level=logging.ERROR, exception=error)
+        (folder / ASKED).touch()
+        return None
 
 
 async def _made(folder: Path, config: Config, clock: Callable[[], int]) -> Healing:

@@ -29,10 +29,10 @@ async def dies_healing(home: Path, monkeypatch: pytest.MonkeyPatch, point: str) 
         if name == point:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(killpoints, "reach", reach)
-    with pytest.raises(KeyboardInterrupt):
-        await healing.heal(home, Config(), now_ms)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(killpoints, "reach", reach)
+        with pytest.raises(KeyboardInterrupt):
+            await healing.heal(home, Config(), now_ms)
 
 
 @pytest.mark.parametrize("point", ["heal.ready", "heal.swap"])
