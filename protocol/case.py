@@ -163,7 +163,7 @@ OUT_OF_OFFICE: Final = ("revoked", "post_over")  # nothing speaks against such a
 
 
 class Review(msgspec.Struct, frozen=True):
-    """待核对: an entry that was set aside. item: `origin/seq` · owner: the holder's office (of a task: who sent it) · code: late, lost,
+    """待核对: an entry that was set aside. item: `origin/seq` · owner: Case.keeper (of a task: who sent it) · code: late, lost,
     unfit, foreign, revoked, post_over; crossed: of a task, a report that counts though the task was recalled meanwhile.
     """
 
@@ -267,6 +267,11 @@ class Case(msgspec.Struct, kw_only=True):
     def is_declined(self) -> bool:
         """Claims that it was not accepted and that was its end, also when it is archived by now: what was closed has an ending."""
         return self.status == "declined" or (self.status == "archived" and not self.ending)
+
+    @property
+    def keeper(self) -> str:
+        """The office that decides what was set aside: the holder. That of a successor nobody has taken up yet does not see this ledger: its own does."""
+        return self.ledger if self.predecessor and self.term == 1 else self.holder
 
     @property
     def is_coming(self) -> bool:

@@ -48,6 +48,7 @@ BACK: Final = "accepted|logged"  # after a reopening: accepted if it ever was, e
 NONE, PENDING = "none", "pending"  # what an offer must be
 # who: the office that holds; was offered; stands above the holder; follows up; may see the case. `node` writes by itself.
 HOLDER, OFFERED, ABOVE, FOLLOW, COVERS, NODE = "holder", "offered", "above", "follow", "covers", "node"
+KEEPER = "keeper"  # looks at what was set aside: the holder; of a successor that nobody has taken up, the office of its ledger (the holder can't see it)
 NAMED_MAX: Final = 3  # offices or people that a sentence names one by one
 APART = "apart"  # its own ledger does not reach the place of the case
 # effect in the fold: an outcome belongs to its term; an append never is late
@@ -109,7 +110,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("ArchiveDispute", "DisputeArchived", "close", _H, OUTCOME, _to("archived", "closed", "declined"), NONE, "归入案卷，以后只能查阅、备注或重开。"),
     Row("MergeDispute", "DisputeMerged", "close", _H, OUTCOME, _to("merged", *OPEN), NONE, "并入另一件同一件事；两个编号都查得到，期限按早的算。"),
     Row("SetRisk", "RiskSet", "note", (HOLDER, ABOVE), OUTCOME, _stay(*OPEN, "closed"), "", "改风险等级，写明理由；红色当天告知派出所。"),
-    Row("DecideReview", "ReviewDecided", "review", _H, REVIEW, _stay(*_ANY), "", "逐条决定被搁置的内容采纳还是不采纳。"),
+    Row("DecideReview", "ReviewDecided", "review", (KEEPER,), REVIEW, _stay(*_ANY), "", "逐条决定被搁置的内容采纳还是不采纳。"),
     Row("AddNote", "NoteAdded", "note", (COVERS,), APPEND, _stay(*_ANY), "", "写在时间线上，看得到这件的都看得到：{all}。"),
     Row("AddEvidence", "EvidenceAdded", "note", (COVERS,), APPEND, _stay(*_ANY), "", "加照片、录音或书面材料，看得到这件的都看得到：{all}。"),
     Row("WriteOpinion", "", "note", (APART,), OTHER, _stay(*_ANY), "", "只记在{me}自己的台账里，{me}和上级看得到，{place}看不到。"),
@@ -128,6 +129,8 @@ BY_EVENT: Final[dict[str, Row]] = {row.event: row for row in TABLE if row.event}
 def _is(who: str, case: Case, actor: Actor) -> bool:
     if who == HOLDER:
         return actor.office == case.holder and not (case.predecessor and case.term == 1)  # a successor is nobody's until it is taken up
+    if who == KEEPER:
+        return actor.office == case.keeper
     if who == OFFERED:
         return case.offer is not None and actor.office == case.offer.to
     if who == ABOVE:
@@ -158,7 +161,7 @@ def _not_who(row: Row, case: Case, context: Context) -> Refused:
         return Refused("only_above", what=words.COMMAND_NAMES[row.command], holder=holder)
     if FOLLOW in row.who and case.follow_up_by:
         return Refused("not_follow_up", office=context.tables.office_name(case.follow_up_by), holder=holder)
-    return Refused("not_holder", holder=holder)
+    return Refused("not_holder", holder=context.tables.office_name(case.keeper) if KEEPER in row.who else holder)
 
 
 def _ledgers(row: Row, case: Case, actor: Actor) -> tuple[str, ...]:

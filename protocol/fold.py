@@ -357,7 +357,7 @@ def _show(case: Case, verdict: Verdict, bodies: dict[Key, Any], tables: Tables, 
 
 
 def _why(case: Case, item: Item, code: str, verdict: Verdict, tables: Tables) -> str:
-    holder = tables.office_name(case.holder)
+    holder = tables.office_name(case.keeper)
     if code in (LATE, LOST):
         taker = tables.office_name(_taker(item, code, verdict).facts.office)
         if item.kind == "AgreementSigned":
@@ -405,7 +405,7 @@ def _review(case: Case, item: Item, code: str, verdict: Verdict, tables: Tables,
     )
     day = local_date(max(known))
     due = end_of_day_ms(tables.calendar.add_working_days(day, tables.limit("review_workdays")))
-    return Review(key_text(item.key), case.holder, reason, due, code, item.kind)
+    return Review(key_text(item.key), case.keeper, reason, due, code, item.kind)
 
 
 # ── people ──

@@ -41,6 +41,7 @@ from protocol.dispute import (
     FOLLOW,
     HOLD,
     HOLDER,
+    KEEPER,
     NODE,
     NONE,
     OFFER,
@@ -261,6 +262,11 @@ class _Walk:
     def holder(self) -> str:
         return self.opened[-1].facts.office
 
+    @property
+    def is_untaken(self) -> bool:
+        """Claims that it goes on from another case and that nobody has taken it up yet."""
+        return bool(self.opened[0].facts.predecessor) and len(self.opened) == 1
+
     def follow_office(self) -> str:
         return self.follow or lowest(move.facts.office for move in self.opened)
 
@@ -317,7 +323,7 @@ class _Walk:
         assert self.offer is not None
         self.returned.add(self.offer.key)
         self.offer = None
-        if self.opened[0].facts.predecessor and len(self.opened) == 1:
+        if self.is_untaken:
             self.status = "merged"
 
     def _answered(self, item: Item) -> str:
@@ -342,6 +348,8 @@ class _Walk:
     def _is(self, who: str, office: str) -> bool:
         if who == HOLDER:
             return office == self.holder
+        if who == KEEPER:
+            return office == (self.opened[0].head.ledger if self.is_untaken else self.holder)
         if who == OFFERED:
             return self.offer is not None and office == self.offer.facts.to
         if who == ABOVE:

@@ -175,9 +175,8 @@ def test_each_power_opens_its_commands_and_no_others(kind: type[c.Command]) -> N
     row = dispute.BY_COMMAND[kind.__name__]
     status = "closed" if kind is c.ArchiveDispute else next(iter(row.moves))
     offered = COUNTY if row.offer == dispute.PENDING else ""
-    office = {dispute.HOLDER: TOWNSHIP, dispute.OFFERED: COUNTY, dispute.ABOVE: COUNTY, dispute.COVERS: VILLAGE, dispute.APART: COUNTY}[
-        row.who[0]
-    ]
+    held = dict.fromkeys((dispute.HOLDER, dispute.KEEPER), TOWNSHIP)
+    office = {**held, dispute.OFFERED: COUNTY, dispute.ABOVE: COUNTY, dispute.COVERS: VILLAGE, dispute.APART: COUNTY}[row.who[0]]
     subject = at_status(world, status, offered)
     if kind is c.DecideReview:
         world.hall.pull(world.township)
