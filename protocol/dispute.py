@@ -51,6 +51,7 @@ HOLDER, OFFERED, ABOVE, FOLLOW, COVERS, NODE = "holder", "offered", "above", "fo
 KEEPER = "keeper"  # looks at what was set aside: the holder; of a successor that nobody has taken up, the office of its ledger (the holder can't see it)
 NAMED_MAX: Final = 3  # offices or people that a sentence names one by one
 APART = "apart"  # its own ledger does not reach the place of the case
+CARRIER = "carrier"  # the node that carries a transfer, for the office it comes from: that reaches no ledger of a successor
 # effect in the fold: an outcome belongs to its term; an append never is late
 OUTCOME, OFFER, RETURN, HOLD, REVIEW, APPEND, ARRIVE, OTHER = "outcome", "offer", "return", "hold", "review", "append", "arrive", "other"
 TRANSFER, ANSWER = "transfer", "answer"  # an offer into another ledger, and what became of it there
@@ -98,7 +99,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("HandDownDispute", "DisputeHandedDown", "move", _H, OFFER, _stay(*OPEN), NONE, "交给{down}，写明期限；对方受领之前仍由{holder}负责。"),
     Row("TransferDispute", "DisputeTransferred", "move", _H, TRANSFER, _stay(*OPEN), NONE, "转给管不到这本台账的单位；对方受领之前仍由{holder}负责，受领后在对方台账接着办。"),
     Row("TakeUpDispute", "DisputeTakenUp", "move", (OFFERED,), HOLD, _stay(*OPEN), PENDING, "{by}送来；受领后由{me}负责，{holder}不能再改结果。"),
-    Row("ReturnDispute", "DisputeReturned", "move", (OFFERED, HOLDER), RETURN, _stay(*OPEN), PENDING, "不受领，退回{by}；仍由{holder}负责。"),
+    Row("ReturnDispute", "DisputeReturned", "move", (OFFERED, HOLDER, CARRIER), RETURN, _stay(*OPEN), PENDING, "不受领，退回{by}；仍由{holder}负责。"),
     Row("CallUpDispute", "DisputeCalledUp", "call_up", (ABOVE,), HOLD, _stay(*OPEN, "closed"), "", "直接由{me}承办，{holder}不能再改结果。"),
     Row("NameHandler", "HandlerNamed", "move", _H, OUTCOME, _stay(*OPEN, "closed"), "", "定{holder}里具体承办的人。"),
     Row("ConveneUnits", "UnitsConvened", "convene", _H, OUTCOME, _stay(*OPEN), "", "由{holder}牵头，下面选的每个单位收到一项联调任务。"),

@@ -442,7 +442,9 @@ def _evidence(case: Case, command: c.AddEvidence, actor: Actor, context: Context
     return _one(case, facts, e.EvidenceAddedBody(command.blob, command.note, command.thumb))
 
 
-UNADOPTABLE: Final = ("DisputeLogged", "DisputeTakenUp", "DisputeCalledUp", "DisputeEscalated", "DisputeHandedDown", "DisputeReturned")
+UNADOPTABLE: Final = (
+    "DisputeLogged", "DisputeTakenUp", "DisputeCalledUp", "DisputeEscalated", "DisputeHandedDown", "DisputeReturned", "DisputeTransferred",
+)  # fmt: skip
 
 
 def is_adoptable(review: Review) -> bool:

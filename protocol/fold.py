@@ -72,8 +72,8 @@ def fold_case(admitted: Iterable[Admitted], tables: Tables, last_good: LastGood 
     _stand(case, verdict, bodies)
     _hold(case, verdict, bodies)
     for item in verdict.items:
-        if item.kind == "TransferAnswered" and item.key in verdict.aside and item.effect:
-            _told(case, item, bodies[item.key])  # it came too late to move the case; what it tells is true all the same
+        if item.kind == "TransferAnswered" and item.effect and item.key not in verdict.waiting:
+            _told(case, item, bodies[item.key])  # in their order: one that came too late to move the case tells the truth all the same
     _show(case, verdict, bodies, tables, texts)
     if case.status == "merged" and case.predecessor and not case.merged_into:
         case.merged_into = case.predecessor
@@ -258,7 +258,6 @@ _FILL: Final[dict[str, Callable[[Case, Item, Any], None]]] = {
     "DisputeMerged": _merge,
     "UnitsConvened": _convene,
     "DisputeTransferred": _transferred,
-    "TransferAnswered": _told,
     "FollowUpRecorded": _follow_up,
     "RiskSet": _risk,
 }

@@ -37,6 +37,7 @@ from protocol.dispute import (
     APPEND,
     BACK,
     BY_EVENT,
+    CARRIER,
     COVERS,
     FOLLOW,
     HOLD,
@@ -356,6 +357,8 @@ class _Walk:
             return is_above(office, self.holder)
         if who == NODE:
             return office == ""
+        if who == CARRIER:
+            return office == "" and self.is_untaken
         return office == self.follow_office() if who == FOLLOW else who == COVERS
 
     def _count(self, item: Item, adopted_by: Item | None) -> None:
@@ -377,8 +380,19 @@ class _Walk:
             return  # decided already, or what it was about counts by now
         self.decided[key] = review.facts.decision
         item = self.set_aside.get(key)
-        if review.facts.decision == "adopt" and item is not None and item.effect == OUTCOME:
+        if review.facts.decision != "adopt" or item is None:
+            return
+        if item.effect == OUTCOME:
             self._count(item, review)
+        elif item.effect == ANSWER and item.facts.answer != "returned" and self.status in OPEN:
+            self._gone(item, review)
+
+    def _gone(self, item: Item, review: Item) -> None:
+        """Taken up elsewhere although the transfer was off, and the holder agrees: it goes on there after all."""
+        if self.offer is not None and self.offer.effect == TRANSFER:
+            self.returned.add(self.offer.key)
+        self.transfer, self.offer = key_of(item.facts.offer), None
+        self._count(item, review)
 
     def open(self, move: Item) -> None:
         self.opened.append(move)

@@ -5,6 +5,8 @@
 
 The successor holds what the transfer chose to show, the code, and the clocks of the case it goes on from: the earlier one counts.
 What becomes of it is told to the old case, fact by fact, and that follows it; a return ends the successor, and the old one goes on.
+A call-up of the old case calls the transfer off: a node that covers both returns the successor, if nobody was quicker. Was somebody, the
+two have two holders, until that of the old one adopts what it is told (已转办) or agrees with the other on one.
 """
 
 from collections.abc import Iterable
@@ -19,15 +21,19 @@ from protocol.events import (
     DisputeHandedDown,
     DisputeLogged,
     DisputeLoggedBody,
+    DisputeReturned,
+    DisputeTransferred,
     DisputeTransferredBody,
     Draft,
     TextBody,
     TransferAnswered,
+    facts_of,
 )
 from protocol.place import covers
 
 SHOWN = words.SHOWN
 ANSWERABLE: Final = ("transferred", *OPEN)  # states of the old case that an answer may change, or that show it
+CALLED_OFF: Final = "转办已经取消，不用受领。"
 _SAID: Final = {"DisputeReturned": "原因", "DisputeClosed": "结果"}  # whose words the old case is told, under which label
 Reach = tuple[tuple[str, ...], tuple[str, ...]]  # (serves, covers) of a node
 
@@ -86,6 +92,22 @@ def opening(case: Case) -> tuple[str, list[Draft]]:
         Draft(sent.to, subject, "dispute", logged, told),
         Draft(sent.to, subject, "dispute", handed, TextBody(text.reason)),
     ]
+
+
+def called_off(old: Case, successor: Case) -> Draft | None:
+    """DisputeReturned for a successor that nobody took up and whose transfer counts no more; None when it does, or is not known here yet."""
+    if not successor.is_coming or successor.offer is None or old.removed:
+        return None
+    sent = next(
+        (x for x in old.lines if isinstance(f := facts_of(x.head), DisputeTransferred) and successor_subject(f.successor) == successor.id),
+        None,
+    )
+    if sent is None or sent.waiting or (old.offer is not None and old.offer.key == sent.key):
+        return None
+    if old.transfer is not None and old.transfer.key == sent.key and old.transfer.answer:
+        return None  # told already: somebody did take it up, and the entry is not here yet
+    facts = DisputeReturned("", 1, tuple(sorted(successor.seen.items())), key_text(successor.offer.key))
+    return Draft(successor.ledger, successor.id, "dispute", facts, TextBody(CALLED_OFF))
 
 
 def answer_of(successor: Case) -> str:

@@ -54,8 +54,13 @@ _TO_OPEN = (
 )
 _TO_TELL = (
     "select o.subject, o.ledger, s.ledger from case_row s join case_row o on o.subject = s.predecessor"
-    " where s.predecessor > '' and s.answer > '' and s.answer <> coalesce(o.answered, '')"
+    " where s.predecessor > '' and o.successor = s.subject and s.answer > '' and s.answer <> coalesce(o.answered, '')"
     f" and coalesce(o.status, '') in ({', '.join(repr(one) for one in transfer.ANSWERABLE)}) limit :most"
+)
+_TO_CALL_OFF = (
+    "select s.subject, s.ledger, o.ledger from case_row s join case_row o on o.subject = s.predecessor where s.predecessor > ''"
+    " and coalesce(s.status, '') = 'coming' and coalesce(s.offer_to, '') > ''"
+    " and (coalesce(o.transfer_to, '') = '' or o.successor <> s.subject) and coalesce(o.status, '') <> 'voided' limit :most"
 )
 # coalesce: an index of `status` would be walked instead of the few rows that have a link at all
 _TO_LINK = (
@@ -93,7 +98,7 @@ _TO_ERASE = (
 _KINDS = (
     ("select 1 from case_row where offer_to > '' and arrived_ms is null",),
     (_TO_LINK, _TO_RECALL, _TO_URGE, _TO_ANSWER),
-    (_TO_OPEN, _TO_TELL),
+    (_TO_OPEN, _TO_TELL, _TO_CALL_OFF),
     (_TO_ANNOUNCE,),
     (_TO_ERASE, removing.DUE),
 )
@@ -136,8 +141,8 @@ class Errands:
         return written
 
     async def transfers(self) -> list["Outcome"]:
-        """Successors opened; what became of them told to the cases they go on from."""
-        return await self._carried(((_TO_OPEN, self._open), (_TO_TELL, self._tell)))
+        """Successors opened, and returned where the transfer is off; what became of them told to the cases they go on from."""
+        return await self._carried(((_TO_OPEN, self._open), (_TO_CALL_OFF, self._call_off), (_TO_TELL, self._tell)))
 
     async def tasks(self) -> list["Outcome"]:
         """Linked tasks made; recalls and urges carried to them, answers carried back."""
@@ -252,6 +257,15 @@ class Errands:
             if draft is None or successor is None:
                 return "", []
             return entry.derive(subject, f"told {successor.answer} {successor.turn}"), [draft]
+
+        return await self._desk.by_itself(make)
+
+    async def _call_off(self, subject: str) -> "Outcome | None":
+        async def make(asked: Asked) -> tuple[str, list[Draft]]:
+            successor = await asked.case(subject)
+            old = await asked.case(successor.predecessor) if successor and successor.predecessor else None
+            draft = transfer.called_off(old, successor) if old and successor else None
+            return entry.derive(subject, "called off"), [draft] if draft else []
 
         return await self._desk.by_itself(make)
 

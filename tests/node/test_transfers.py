@@ -139,7 +139,6 @@ async def test_sent_back_it_goes_on_where_it_was(county):
 async def test_called_up_meanwhile_a_return_changes_nothing_and_a_taking_up_is_looked_at(county, there):
     root, town, stranger, case, successor = await transferred(county)
     await root.say(CallUpDispute(id=new_id(), case=case, reason="县里来办"))
-    await settle(root, town, stranger)
     told = {"reason": "田不在我们这里"} if there is ReturnDispute else {}
     await stranger.say(there(id=new_id(), case=successor, **told))
     await settle(root, town, stranger)
@@ -149,6 +148,23 @@ async def test_called_up_meanwhile_a_return_changes_nothing_and_a_taking_up_is_l
         assert (old.transfer.answer, len(old.reviews)) == (("returned", 0) if there is ReturnDispute else ("taken_up", 1))
         assert [line.kind for line in old.lines].count("TransferAnswered") == 1
         assert await node.desk.arrivals() == [], "told once"
+
+
+async def test_called_up_meanwhile_it_is_not_taken_up_elsewhere_days_later(county):
+    root, town, stranger, case, successor = await transferred(county)
+    await root.say(CallUpDispute(id=new_id(), case=case, reason="县里来办"))
+    await settle(root, town, stranger)
+    for node in (root, stranger):
+        new = await node.reads.case(node.actor(), successor)
+        assert (new.status, new.merged_into, new.reviews, new.lines[-1].text) == ("merged", case, [], {"原因": "转办已经取消，不用受领。"})
+    assert await counted(stranger, OTHER_TOWN) == dict.fromkeys(await counted(stranger, OTHER_TOWN), 0)
+    with pytest.raises(Refused, match="no_offer"):
+        await stranger.say(TakeUpDispute(id=new_id(), case=successor))
+    old = await root.reads.case(root.actor(), case)
+    assert (old.status, old.holder, old.reviews, old.transfer.answer) == ("accepted", ROOT, [], "returned")
+    for node in (root, town, stranger):
+        assert await rebuild(node.journal)
+        assert await node.desk.arrivals() == []
 
 
 async def test_while_it_is_on_its_way_nobody_closes_it_here_or_there(county):
