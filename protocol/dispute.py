@@ -106,7 +106,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("AssignTask", "", "assign", _H, OTHER, _stay(*OPEN, "closed"), "", "派选定的干部上门；任务送到他的手机，期限从现在算。"),
     Row("RequestTask", "", "move", _H, OTHER, _stay(*OPEN, "closed"), "", "请别处的村镇或单位走访、了解情况；对方只看到您写的，答复回到这里。"),
     Row("CloseDispute", "DisputeClosed", "close", _H, OUTCOME, _to("closed", *OPEN), NONE, "写明结果办结；以后由{follow}回访。"),
-    Row("ReopenDispute", "DisputeReopened", "close", _H, OUTCOME, _to(BACK, "ended", "closed", "archived", "declined"), "", "由{holder}重新办理；签过的协议仍然有效。"),
+    Row("ReopenDispute", "DisputeReopened", "close", _H, OUTCOME, _to(BACK, "ended", "closed", "archived", "declined", "merged"), "", "由{holder}重新办理；签过的协议仍然有效。"),
     Row("RecordFollowUp", "FollowUpRecorded", "follow_up", (HOLDER, FOLLOW), OUTCOME, _stay("agreed", "closed"), "", "记双方履行和满意的情况。"),
     Row("ArchiveDispute", "DisputeArchived", "close", _H, OUTCOME, _to("archived", "closed", "declined"), NONE, "归入案卷，以后只能查阅、备注或重开。"),
     Row("MergeDispute", "DisputeMerged", "close", _H, OUTCOME, _to("merged", *OPEN), NONE, "并入另一件同一件事；两个编号都查得到，期限按早的算。"),

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from protocol import commands as c
 from protocol import events as e
-from protocol import id_card, words
+from protocol import id_card, merges, words
 from protocol.access import may_register_in, may_see_case
 from protocol.calendar import end_of_day_ms, local_date
 from protocol.case import OPEN, OUT_OF_OFFICE, STATUS_NAMES, TASK_OPEN, Case, Review, key_of, key_text
@@ -195,6 +195,8 @@ def _void(case: Case, command: c.VoidDispute, actor: Actor, _: Context) -> list[
     done = next((line.kind for line in case.lines if line.kind not in UNDONE_FREELY), "")
     if done or case.term > 1:
         raise Refused("void_too_late", what=words.EVENT_NAMES.get(done, words.UNKNOWN_NAME))
+    if inside := merges.merged_in(case):
+        raise Refused("void_merged_in", codes="、".join(inside))
     return _one(case, e.DisputeVoided(*_outcome(case, actor)), e.TextBody(needed(command.reason, "reason", "作废的原因")))
 
 

@@ -201,7 +201,7 @@ def _decline(case: Case, item: Item, _: Any) -> None:
 
 
 def _reopen(case: Case, _: Item, __: Any) -> None:
-    case.ending, case.closed_ms, case.archived_ms, case.ended_ms, case.retention = "", None, None, None, ""
+    case.ending, case.closed_ms, case.archived_ms, case.ended_ms, case.retention, case.merged_into = "", None, None, None, "", ""
 
 
 def _archive(case: Case, item: Item, _: Any) -> None:

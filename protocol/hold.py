@@ -243,6 +243,7 @@ class _Walk:
         self.opened, self.status = [first], "accepted" if self.accepted else "logged"
         self.offer: Item | None = None
         self.transfer: Key | None = None  # of the transfer that was taken up elsewhere
+        self.merge: Item | None = None  # what merged it last
         self.returned: set[Key] = set()
         self.claims = {1: [first]}  # term → moves to it that were right in their own branch, even if another prevailed
         self.signed, self.follow = False, ""
@@ -308,7 +309,7 @@ class _Walk:
             return ""
         if item.effect == ANSWER:
             return self._answered(item)
-        if self.status not in row.moves or (row.offer == NONE and self.offer is not None):
+        if self.status not in row.moves or (row.offer == NONE and self.offer is not None) or self._keeps_merged(item):
             return UNFIT
         if item.effect in (OFFER, TRANSFER):
             self.offer = item
@@ -318,6 +319,10 @@ class _Walk:
             self._back()
         self._count(item, None)
         return ""
+
+    def _keeps_merged(self, item: Item) -> bool:
+        """Claims that the case was merged and that who reopened it did not know of that; a successor that went back is reopened by nobody."""
+        return self.status == "merged" and item.kind == "DisputeReopened" and (self.merge is None or not _covered(item, self.merge))
 
     def _back(self) -> None:
         """The offer is off. A successor that nobody took up ends with it: the case it goes on from does."""
@@ -368,6 +373,8 @@ class _Walk:
         self.status = ("accepted" if self.accepted else "logged") if after == BACK else after or self.status
         if item.kind == "DisputeAccepted":
             self.accepted = True
+        if item.kind == "DisputeMerged":
+            self.merge = adopted_by or item
         if item.kind == "AgreementSigned":
             self.signed, self.follow = True, item.facts.follow_up_by
         if self.status not in OPEN:
@@ -383,7 +390,8 @@ class _Walk:
         if review.facts.decision != "adopt" or item is None:
             return
         if item.effect == OUTCOME:
-            self._count(item, review)
+            if not (self.merge is None and self.status == "merged"):
+                self._count(item, review)
         elif item.effect == ANSWER and item.facts.answer != "returned" and self.status in OPEN:
             self._gone(item, review)
 

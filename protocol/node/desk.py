@@ -120,6 +120,10 @@ class Desk:
         """See Errands.codes."""
         return await self.errands.codes() if self.is_asked() and not self.stopped() else []
 
+    async def merges(self) -> list[Outcome]:
+        """See Errands.merges."""
+        return await self.errands.merges() if self.is_asked() and not self.stopped() else []
+
     async def by_itself(self, make: Make) -> Outcome | None:
         """One thing that the node writes without being asked.
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from protocol import certificate as certificates
-from protocol import dispute, entry, place, transfer
+from protocol import dispute, entry, merges, place, transfer
 from protocol.case import Case, Task
 from protocol.certificate import Certificate
 from protocol.drafts import removal_drafts
@@ -89,6 +89,11 @@ _STILL: Final = "select 1 from case_row where code = :code and subject <> :subje
 _CODE_TO_FOLLOW: Final = (  # its predecessor got a new one after the transfer
     "select s.subject, s.ledger, o.ledger from case_row s join case_row o on o.subject = s.predecessor"
     " where s.predecessor > '' and s.code <> o.code limit :most"
+)
+_DEAD_ENDS: Final = (  # merged, and nothing goes on: see merges.py
+    "select s.subject, s.ledger, t.ledger, s.holder from case_row s join case_row t on t.subject = s.merged_into where s.merged_into > ''"
+    " and coalesce(s.status, '') = 'merged' and s.merged_into <> coalesce(s.predecessor, '')"
+    " and ((t.status = 'voided' and t.leftover is null) or (coalesce(t.status, '') = 'merged' and t.merged_into = s.subject)) limit :most"
 )
 _WHY_ANEW: Final = DisputeCorrectedBody(reason="同一编号发过两次，原编号保留")
 _TO_ERASE = (
@@ -180,7 +185,24 @@ class Errands:
                 written.append(done)
         return written + await self._carried(((_CODE_TO_FOLLOW, self._follow_code),))
 
+    async def merges(self) -> list["Outcome"]:
+        """A merged case whose matter nobody works on is reopened, by a node of the office that holds it. It reads all merged cases: for now and then."""
+        written = []
+        for subject, here, there, office in await self._rows(_DEAD_ENDS):
+            if self._is_mine(f"merge {subject}", here, there, office=office) and (done := await self._reopen(subject)):
+                written.append(done)
+        return written
+
     # ── the rest is private ──
+
+    async def _reopen(self, subject: str) -> "Outcome | None":
+        async def make(asked: Asked) -> tuple[str, list[Draft]]:
+            case = await asked.case(subject)
+            into = await asked.case(case.merged_into) if case and case.merged_into else None
+            draft = merges.reopening(case, into) if case and into else None
+            return (entry.derive(f"{subject} {case.turn}", "reopened"), [draft]) if case and draft else ("", [])
+
+        return await self._desk.by_itself(make)
 
     async def _recode(self, subject: str, code: str) -> "Outcome | None":
         async def make(asked: Asked) -> tuple[str, list[Draft]]:

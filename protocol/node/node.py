@@ -54,6 +54,7 @@ from protocol.tables import Tables
 
 MARK_S = 0.5  # the mark follows a commit within this time; a mark that lags is harmless
 ERRANDS_S = 60.0  # how often we look whether a lower node has left something to us
+MERGES_S = 60.0  # how often at most we look for merged cases that nobody works on
 CODES_S = 30.0  # how often at most we look for numbers that were given twice
 OWED_S = 5.0
 READONLY_S = 2.0  # how often we look whether a store that could only be read takes something again
@@ -258,7 +259,7 @@ class Node:
 
     async def _errands(self) -> None:
         """What follows from what was written here; and now and then, for what a lower node did not do in time."""
-        looked_s = -CODES_S
+        looked_s, merges_s = -CODES_S, -MERGES_S
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(ERRANDS_S):
@@ -271,6 +272,9 @@ class Node:
                 await self._write_anew(await self.forks.put_aside())
             await self.desk.ready()
             await self.desk.arrivals()
+            if asyncio.get_running_loop().time() - merges_s >= MERGES_S:
+                merges_s = asyncio.get_running_loop().time()
+                await self.desk.merges()
             if asyncio.get_running_loop().time() - looked_s >= CODES_S and await self._may_count_twice():
                 looked_s = asyncio.get_running_loop().time()
                 await self.desk.codes()

@@ -67,7 +67,7 @@ HOLDER_MAY: Final[dict[str, set[str]]] = {
     "archived": {"ReopenDispute"},
     "declined": PARTY | {"CorrectDispute", "ReopenDispute", "ArchiveDispute"},
     "voided": set(),
-    "merged": set(),
+    "merged": {"ReopenDispute"},
     "transferred": set(),
 }
 NOT_WHILE_OFFERED: Final = ENDS_OR_LEAVES | {"VoidDispute", "DeclineDispute"}

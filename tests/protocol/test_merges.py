@@ -1,0 +1,117 @@
+"""Two registrations of one matter, merged where nodes do not hear each other: one of them always goes on."""
+
+import pytest
+
+from protocol import commands as c
+from protocol import dispute, merges
+from protocol.problem import Refused
+from tests.protocol.county import COUNTY, EVERYTHING, TOWNSHIP, VILLAGE, County, Node, actor, kinds, same_everywhere
+
+
+def merge(world: County, node: Node, case: str, into: str, office: str):
+    command = c.MergeDispute(id=world.id(), case=case, into=into, reason="同一件事")
+    return node.do(command, actor(office), cases={into: node.case(into)})
+
+
+def crossed(world: County) -> tuple[str, str]:
+    """The village merges its own into the township's; the township, cut off, the other way."""
+    a, b = world.log(), world.log(world.township, VILLAGE, TOWNSHIP)
+    world.sync()
+    merge(world, world.village, a, b, VILLAGE)
+    merge(world, world.township, b, a, TOWNSHIP)
+    world.sync()
+    return a, b
+
+
+def by_itself(world: County, node: Node, subject: str) -> bool:
+    """What the node of the holder's office does."""
+    case = node.case(subject)
+    draft = merges.reopening(case, node.case(case.merged_into))
+    if draft is not None:
+        node.write([draft], world.id())
+    return draft is not None
+
+
+def test_merged_into_one_another_the_one_that_the_lower_office_merged_is_reopened() -> None:
+    world = County()
+    a, b = crossed(world)
+    assert [world.county.case(one).status for one in (a, b)] == ["merged", "merged"]
+    assert not by_itself(world, world.township, b)
+    assert by_itself(world, world.village, a)
+    first, second = same_everywhere(world, a), same_everywhere(world, b)
+    assert (first.status, first.merged_into, first.holder, first.closed_ms, first.reviews) == ("logged", "", VILLAGE, None, [])
+    assert (second.status, second.merged_into) == ("merged", a)
+    assert not any(by_itself(world, node, b) for node in (world.township, world.county))
+
+
+@pytest.mark.parametrize("who", ["holder", "above"])
+def test_a_merged_case_is_reopened_by_its_holder_alone(who: str) -> None:
+    world = County()
+    a, _ = crossed(world)
+    node, office = (world.village, VILLAGE) if who == "holder" else (world.township, TOWNSHIP)
+    steps = {step.command for step in dispute.steps(node.case(a), actor(office, EVERYTHING), node.context())}
+    assert ("ReopenDispute" in steps) == (who == "holder")
+    if who == "holder":
+        world.act(world.village, c.ReopenDispute, a, VILLAGE)
+        assert same_everywhere(world, a).status == "logged"
+
+
+def test_who_reopened_without_knowing_of_the_merge_does_not_undo_it() -> None:
+    """Two nodes of one office: what older nodes set aside stays set aside."""
+    world = County()
+    a, b = world.log(world.county, COUNTY, COUNTY), world.log(world.county, COUNTY, COUNTY)
+    world.act(world.county, c.AcceptDispute, a, COUNTY)
+    world.act(world.county, c.EndMediation, a, COUNTY)
+    world.hall.pull(world.county)
+    merge(world, world.county, a, b, COUNTY)
+    world.act(world.hall, c.AddNote, a, COUNTY)
+    world.act(world.hall, c.ReopenDispute, a, COUNTY)
+    case = same_everywhere(world, a, world.county, world.hall)
+    assert (case.status, case.merged_into, kinds(case)) == ("merged", b, [("DisputeReopened", "unfit")])
+
+
+def test_what_others_were_merged_into_is_not_voided() -> None:
+    world = County()
+    a, b = world.log(), world.log()
+    merge(world, world.village, a, b, VILLAGE)
+    with pytest.raises(Refused, match="void_merged_in.*" + world.village.case(a).code):
+        world.act(world.village, c.VoidDispute, b, VILLAGE)
+    with pytest.raises(Refused, match="not_now"):
+        world.act(world.village, c.VoidDispute, a, VILLAGE)
+
+
+def voided(world: County, kind: type[c.CaseCommand]) -> tuple[str, str]:
+    """The township merges into a case of the village that the village ends meanwhile as never registered."""
+    a, b = world.log(world.township, VILLAGE, TOWNSHIP), world.log()
+    world.sync()
+    merge(world, world.township, a, b, TOWNSHIP)
+    world.act(world.village, kind, b, VILLAGE)
+    world.sync()
+    assert (world.county.case(a).status, world.county.case(b).status) == ("merged", "voided")
+    return a, b
+
+
+def test_merged_into_what_was_voided_meanwhile_it_is_reopened() -> None:
+    world = County()
+    a, _ = voided(world, c.VoidDispute)
+    assert by_itself(world, world.township, a)
+    case = same_everywhere(world, a)
+    assert (case.status, case.merged_into, case.holder) == ("logged", "", TOWNSHIP)
+
+
+def test_merged_into_what_was_sealed_meanwhile_it_stays() -> None:
+    world = County()
+    a, _ = voided(world, c.RemoveDispute)
+    assert not by_itself(world, world.township, a)
+
+
+def test_merged_into_what_goes_on_or_ended_it_stays() -> None:
+    world = County()
+    a, b = world.log(), world.log()
+    merge(world, world.village, a, b, VILLAGE)
+    assert not by_itself(world, world.village, a)
+    third = world.log()
+    merge(world, world.village, b, third, VILLAGE)
+    assert not by_itself(world, world.village, a)
+    world.act(world.village, c.CloseDispute, third, VILLAGE)
+    assert not by_itself(world, world.village, b)
