@@ -202,7 +202,7 @@ class Attachment(msgspec.Struct, frozen=True):
 
 
 class Case(msgspec.Struct, kw_only=True):
-    """One dispute as this node knows it. convened: office paths · aliases: codes of registrations merged into it.
+    """One dispute as this node knows it. convened: office paths · aliases: codes of registrations merged into it · unlinked: {command of a merge that does not stand: the case that was to be merged}.
 
     party_ids: of `parties`, in step · removed: it never was a dispute, so no words of it may stay · seen: {origin: highest seq of the case here that waits for nothing} · turn: the highest here · due: ISO date asked of the
     present holder by hand-down or urge · predecessor: the case this one goes on from, successor: the one that goes on from this ("" = none)
@@ -252,6 +252,7 @@ class Case(msgspec.Struct, kw_only=True):
     removed: bool = False
     merged_into: str = ""
     aliases: list[str] = []
+    unlinked: dict[str, str] = {}
     retention: str = ""
     blobs: list[Attachment] = []
     due: str = ""

@@ -269,7 +269,7 @@ def _marks(case: Case, quiet: frozenset[str]) -> tuple[int, int]:
     """When it was last reopened (0: never), and when its holder or a helper last wrote."""
     reopened = last = 0
     for line in case.lines:
-        if line.waiting or line.kind in quiet:
+        if line.waiting or line.kind in quiet or line.kind == "MergeTold":  # a node says it by itself
             continue
         last = max(last, line.at_ms)
         if line.kind == "DisputeReopened" and not line.set_aside:

@@ -118,6 +118,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("GiveInstruction", "InstructionGiven", "supervise", (ABOVE,), APPEND, _stay(*OPEN, "closed"), "", "批示送到{holder}，承办单位不变。"),
     Row("UrgeDispute", "DisputeUrged", "supervise", (ABOVE,), APPEND, _stay(*OPEN), "", "催{holder}抓紧办，可以写新的期限。"),
     Row("", "TransferAnswered", "", (NODE,), ANSWER, _to("transferred", *OPEN) | _stay("transferred")),
+    Row("", "MergeTold", "", (NODE,), APPEND, _stay(*_ANY)),
     Row("", "DisputeArrived", "", (NODE,), ARRIVE, _stay(*OPEN), PENDING),
     Row("", "DisputeLogged", "log", (NODE,), HOLD, {}),
 )

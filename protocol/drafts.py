@@ -40,7 +40,7 @@ REMOVED_MAX: Final = 400  # entries of one commit
 MERGEABLE: Final = (*OPEN, "closed")
 UNDONE_FREELY: Final = (
     "DisputeLogged", "DisputeCorrected", "PartyAdded", "PartyCorrected", "PartyWithdrawn", "NoteAdded", "EvidenceAdded", "RiskSet",
-    "InstructionGiven", "DisputeUrged",
+    "InstructionGiven", "DisputeUrged", "MergeTold",
 )  # fmt: skip
 
 Make = Callable[[Case, Any, Actor, Context], list[Draft]]

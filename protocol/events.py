@@ -12,6 +12,7 @@ import msgspec
 
 from protocol.commands import Blob, Party
 from protocol.entry import UNREADABLE, Head
+from protocol.events_of_merges import MergeTold
 from protocol.events_of_nodes import (
     BodyErased,
     BranchDecided,
@@ -193,8 +194,7 @@ class DisputeTransferredBody(Body):
 
 class TransferAnswered(Facts):
     """What became of the successor, brought back by the node that opened it. offer: origin/seq of the transfer · answer: taken_up,
-    returned · status, ending, holder: of the successor · at_ms: when that came about there.
-    """
+    returned · status, ending, holder: of the successor · at_ms: when that came about there."""
 
     offer: str
     answer: str
@@ -395,6 +395,7 @@ EVENTS: Final[dict[str, tuple[type[Facts], type[Body] | None]]] = {
     "FollowUpRecorded": (FollowUpRecorded, TextBody),
     "DisputeArchived": (DisputeArchived, None),
     "DisputeMerged": (DisputeMerged, TextBody),
+    "MergeTold": (MergeTold, None),
     "NoteAdded": (NoteAdded, TextBody),
     "InstructionGiven": (InstructionGiven, TextBody),
     "DisputeUrged": (DisputeUrged, TextBody),

@@ -63,6 +63,9 @@ def fold_case(admitted: Iterable[Admitted], tables: Tables, last_good: LastGood 
     bodies = {item.key: _body(item) for item in verdict.items}
     case = _registered(verdict, bodies)
     for item in verdict.items:
+        if item.kind == "MergeTold" and item.effect and item.key not in verdict.waiting and _counts(item, verdict):
+            _told_of_merge(case, item.facts)
+    for item in verdict.items:
         if item.effect == "append" and item.key not in verdict.waiting and _counts(item, verdict):
             _append(case, item, bodies[item.key], verdict)
     for item, _ in verdict.effects:
@@ -129,8 +132,15 @@ def _append(case: Case, item: Item, body: Any, verdict: Verdict) -> None:
         case.blobs.append(Attachment(item.key, body.blob, body.note, facts.office, at_ms(item.head), body.thumb))
     elif item.kind == "DisputeUrged" and facts.due and facts.term == len(verdict.opened):
         case.due = facts.due
-    elif item.kind == "DisputeCorrected":
+    elif item.kind == "DisputeCorrected" and item.head.command not in case.unlinked:
         _link(case, facts.field, facts.value)
+
+
+def _told_of_merge(case: Case, facts: Any) -> None:
+    if facts.stands:
+        case.unlinked.pop(facts.command, None)
+    else:
+        case.unlinked[facts.command] = facts.case
 
 
 def _link(case: Case, field: str, value: Any) -> None:

@@ -15,7 +15,7 @@ from protocol.batch import SPEAKS
 
 SINCE: Final[dict[str, int]] = {
     "BranchDecided": 2, "DisputeTransferred": 2, "TaskAnswered": 2, "TaskReviewDecided": 2, "TransferAnswered": 2,
-    "DisputeRemoved": 3, "OpinionWritten": 3, "PartyAdded": 3, "PartyCorrected": 3, "PartyWithdrawn": 3, "ResetVouched": 3, "TaskTold": 3,
+    "DisputeRemoved": 3, "MergeTold": 3, "OpinionWritten": 3, "PartyAdded": 3, "PartyCorrected": 3, "PartyWithdrawn": 3, "ResetVouched": 3, "TaskTold": 3,
 }  # fmt: skip  # kind → the generation that began to write it; 1, that of 0.1.0, is left out. 2 is that of 0.2.0, 3 of 0.3.0
 GENERATION: Final = max(SINCE.values())
 _SAID: Final = "ev"

@@ -5,13 +5,17 @@ Who holds a merged case may always reopen it, if he knows of the merge. Where no
 
     its target was voided     it is reopened (not if the target was removed as a sealed matter: it is the same accusation)
     each merged into the other   what the office higher up decided stands, so that of the lower one is reopened; of equals the later id
+
+A merge leaves links in the case that goes on: the code, and the clocks that are earlier. Whether the merge stands is decided in the other case
+alone (it may be late there, rejected, undone by reopening, adopted after all). So a node that covers both tells: MergeTold. Until then links count.
 """
 
 from typing import Final
 
 from protocol import place
 from protocol.case import Case
-from protocol.events import DisputeCorrected, DisputeReopened, Draft, TextBody, facts_of
+from protocol.events import DisputeCorrected, DisputeMerged, DisputeReopened, Draft, TextBody, facts_of
+from protocol.events_of_merges import MergeTold
 
 WHY_VOIDED: Final = "并入的那一件已经作废，这一件重新办理"
 WHY_CROSSED: Final = "两件互相并入，这一件重新办理"
@@ -21,6 +25,23 @@ def merged_in(case: Case) -> list[str]:
     """Codes of registrations that were merged into it, as they still stand; a code that was given anew is none."""
     left = [facts.value for line in case.lines if isinstance(facts := facts_of(line.head), DisputeCorrected) and facts.field == "alias"]
     return [alias for alias in case.aliases if alias in left]
+
+
+def unmerged(case: Case) -> dict[str, str]:
+    """{command of a merge of this case that does not stand: the case that it named}."""
+    found = [(line.head.command, facts_of(line.head)) for line in case.lines if line.kind == "DisputeMerged" and not line.waiting]
+    return {command: facts.into for command, facts in found if isinstance(facts, DisputeMerged) and facts.into != case.merged_into}
+
+
+def telling(case: Case, into: Case, command: str) -> Draft | None:
+    """MergeTold for the case that goes on; None when it reads right already, or when merge or links are not here yet."""
+    lines = [(line, facts_of(line.head)) for one in (case, into) for line in one.lines if line.head.command == command and not line.waiting]
+    merged = any(isinstance(facts, DisputeMerged) and facts.into == into.id for _, facts in lines)
+    linked = any(isinstance(facts, DisputeCorrected) and line.head.subject == into.id for line, facts in lines)
+    stands = case.merged_into == into.id
+    if not (merged and linked) or stands == (command not in into.unlinked):
+        return None
+    return Draft(into.ledger, into.id, "dispute", MergeTold("", 1, (), case.id, command, stands))
 
 
 def reopening(case: Case, into: Case) -> Draft | None:

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from protocol import above, clocks
+from protocol import above, clocks, merges
 from protocol.case import COMING, OPEN, Case, Task, key_text
 from protocol.companion import SORT as COMPANION
 from protocol.companion_fold import fold_companion, opinion_texts
@@ -84,6 +84,8 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
     "review_row": _columns("subject! item! owner+ reason due_ms:int"),
     "meeting_row": _columns("subject! item! when_ms:int ledger units command"),
     "number_row": _columns("subject! number!+"),
+    "unmerged_row": _columns("subject! command! into_case+"),
+    "unlinked_row": _columns("subject! command! source+"),
     "opinion_row": _columns("subject! item! case_subject+ ledger+ risk at_ms:int"),
     "person_row": _columns("subject! ledger+ name+ phone"),
     "post_row": _columns("subject! post! ledger+ kind+ title home+ ended:int"),
@@ -142,7 +144,9 @@ def _of_case(case: Case, tables: Tables) -> Rows:
     numbers = {key for party in case.parties for number in (party.phone, party.id_number) if (key := number_key(number))}
     number_rows = [{"subject": case.id, "number": key} for key in sorted(numbers)]
     beside = {"clock_row": _clock_rows(case.id, found), "review_row": _review_rows(case), "meeting_row": _meeting_rows(case)}
-    return {"case_row": [row], **beside, "number_row": number_rows}
+    unmerged = [{"subject": case.id, "command": command, "into_case": into} for command, into in merges.unmerged(case).items()]
+    unlinked = [{"subject": case.id, "command": command, "source": source} for command, source in case.unlinked.items()]
+    return {"case_row": [row], **beside, "number_row": number_rows, "unmerged_row": unmerged, "unlinked_row": unlinked}
 
 
 def _meeting_rows(case: Case) -> list[dict[str, Any]]:

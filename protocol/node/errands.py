@@ -90,6 +90,16 @@ _CODE_TO_FOLLOW: Final = (  # its predecessor got a new one after the transfer
     "select s.subject, s.ledger, o.ledger from case_row s join case_row o on o.subject = s.predecessor"
     " where s.predecessor > '' and s.code <> o.code limit :most"
 )
+_BY_MERGE = (
+    "join case_row a on a.subject = {source} join case_row b on b.subject = {into} where not exists (select 1 from {told} n"
+    " where n.command = m.command and n.subject = {other}) limit :most"
+)
+_UNMERGED = "select m.subject, m.into_case, a.ledger, b.ledger, m.command from unmerged_row m " + _BY_MERGE.format(
+    source="m.subject", into="m.into_case", told="unlinked_row", other="m.into_case"
+)
+_MERGED_AGAIN = "select m.source, m.subject, a.ledger, b.ledger, m.command from unlinked_row m " + _BY_MERGE.format(
+    source="m.source", into="m.subject", told="unmerged_row", other="m.source"
+)
 _DEAD_ENDS: Final = (  # merged, and nothing goes on: see merges.py
     "select s.subject, s.ledger, t.ledger, s.holder from case_row s join case_row t on t.subject = s.merged_into where s.merged_into > ''"
     " and coalesce(s.status, '') = 'merged' and s.merged_into <> coalesce(s.predecessor, '')"
@@ -105,6 +115,7 @@ _KINDS = (
     (_TO_LINK, _TO_RECALL, _TO_URGE, _TO_ANSWER),
     (_TO_OPEN, _TO_TELL, _TO_CALL_OFF),
     (_TO_ANNOUNCE,),
+    (_UNMERGED, _MERGED_AGAIN),
     (_TO_ERASE, removing.DUE),
 )
 _DUE: Final = (
@@ -128,7 +139,7 @@ class Errands:
     async def run(self) -> list["Outcome"]:
         """Everything that is due here. What was written, in order."""
         written: list[Outcome] = []
-        for run, due in zip((self.arrivals, self.tasks, self.transfers, self.ends, self.words), await self._due(), strict=True):
+        for run, due in zip((self.arrivals, self.tasks, self.transfers, self.ends, self.links, self.words), await self._due(), strict=True):
             written += await run() if due else ()
         return written
 
@@ -160,6 +171,15 @@ class Errands:
             return []
         written = [await self._announce(post, item, limits) for _, post, item, limits in await self._rows(_TO_ANNOUNCE)]
         return [outcome for outcome in written if outcome]
+
+    async def links(self) -> list["Outcome"]:
+        """What was merged into a case is told there when it is merged no more, or is again: its code and clocks count there or not."""
+        written = []
+        for query in (_UNMERGED, _MERGED_AGAIN):
+            for subject, into, there, here, command in await self._rows(query):
+                if self._is_mine(f"links {into} {command}", here, there) and (done := await self._tell_of_merge(subject, into, command)):
+                    written.append(done)
+        return written
 
     async def words(self) -> list["Outcome"]:
         """What arrives late of a case that was removed is erased like the rest of it, by a node that serves the office that removed it;
@@ -195,6 +215,14 @@ class Errands:
 
     # ── the rest is private ──
 
+    async def _tell_of_merge(self, subject: str, into: str, command: str) -> "Outcome | None":
+        async def make(asked: Asked) -> tuple[str, list[Draft]]:
+            case, goes_on = await asked.case(subject), await asked.case(into)
+            draft = merges.telling(case, goes_on, command) if case and goes_on else None
+            return (entry.derive(f"{into} {command} {goes_on.turn}", "merge told"), [draft]) if goes_on and draft else ("", [])
+
+        return await self._desk.by_itself(make)
+
     async def _reopen(self, subject: str) -> "Outcome | None":
         async def make(asked: Asked) -> tuple[str, list[Draft]]:
             case = await asked.case(subject)
@@ -224,7 +252,7 @@ class Errands:
         return await self._desk.by_itself(make)
 
     async def _due(self) -> Sequence[bool]:
-        """Whether there may be arrivals, tasks, transfers, ends, words: one question after each commit instead of eight."""
+        """Whether there may be arrivals, tasks, transfers, ends, links, words: one question after each commit instead of eight."""
         return (await self._desk.journal.select(_DUE, {}))[0]
 
     async def _announce(self, post: str, item: str, limits: bytes) -> "Outcome | None":

@@ -1,8 +1,9 @@
 """Merged cases whose matter nobody works on: the node of the office that holds one reopens it, by itself and once."""
 
-from protocol.commands import MergeDispute, VoidDispute
+from protocol.commands import AcceptDispute, CallUpDispute, DecideReview, MergeDispute, VoidDispute
 from protocol.node.journal import rebuild
 from tests.node.desk_kit import VILLAGE, County, Node, dispute, exchange, new_id
+from tests.node.test_errands import settle
 
 
 async def two(county: County) -> tuple[Node, Node]:
@@ -46,3 +47,27 @@ async def test_merged_into_what_was_voided_meanwhile_it_goes_on(county: County):
     for node in (town, village):
         case = await node.reads.case(node.actor(), a)
         assert (case.status, [row.subject for row in (await node.reads.cases(node.actor(), "open")).rows]) == ("logged", [a])
+
+
+async def test_a_merge_that_came_too_late_leaves_no_clock_behind(county: County):
+    town, village = await two(county)
+    a, b = (await village.say(dispute(VILLAGE))).subject, (await village.say(dispute(VILLAGE))).subject
+    await village.say(AcceptDispute(id=new_id(), case=a))
+    await exchange(town, village)
+    await town.say(CallUpDispute(id=new_id(), case=a, reason="镇里来办"))
+    await village.say(MergeDispute(id=new_id(), case=a, into=b, reason="同一件事"))
+    assert (await village.reads.case(village.actor(), b)).accepted_ms is not None
+    await settle(town, village)
+    for node in (town, village):
+        case = await node.reads.case(node.actor(), b)
+        assert (case.status, case.accepted_ms, case.aliases, case.reviews) == ("logged", None, [], [])
+        assert [line.kind for line in case.lines].count("MergeTold") == 1
+        assert await rebuild(node.journal)
+    review = (await town.reads.case(town.actor(), a)).reviews[0].item
+    await town.say(DecideReview(id=new_id(), case=a, item=review, decision="adopt", reason="是同一件"))
+    await settle(town, village)
+    for node in (town, village):
+        first, case = [await node.reads.case(node.actor(), one) for one in (a, b)]
+        assert (first.status, first.merged_into, case.accepted_ms, case.aliases) == ("merged", b, first.accepted_ms, [first.code])
+        assert await rebuild(node.journal)
+        assert await node.desk.arrivals() == []

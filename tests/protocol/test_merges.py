@@ -4,8 +4,11 @@ import pytest
 
 from protocol import commands as c
 from protocol import dispute, merges
+from protocol.calendar import DAY_MS
+from protocol.clocks import of_case
+from protocol.fold import fold_case
 from protocol.problem import Refused
-from tests.protocol.county import COUNTY, EVERYTHING, TOWNSHIP, VILLAGE, County, Node, actor, kinds, same_everywhere
+from tests.protocol.county import COUNTY, EVERYTHING, TABLES, TOWNSHIP, VILLAGE, County, Node, actor, kinds, same_everywhere
 
 
 def merge(world: County, node: Node, case: str, into: str, office: str):
@@ -115,3 +118,110 @@ def test_merged_into_what_goes_on_or_ended_it_stays() -> None:
     assert not by_itself(world, world.village, a)
     world.act(world.village, c.CloseDispute, third, VILLAGE)
     assert not by_itself(world, world.village, b)
+
+
+# ── what a merge leaves where the matter goes on ──
+
+
+def late(world: County) -> tuple[str, str]:
+    """The village, cut off, merges what it accepted into a later petition; meanwhile the township calls that up."""
+    a = world.accepted()
+    world.village.now_ms += 3 * DAY_MS
+    b = world.log(intake="letter")
+    world.sync()
+    world.act(world.township, c.CallUpDispute, a, TOWNSHIP)
+    merge(world, world.village, a, b, VILLAGE)
+    world.sync()
+    return a, b
+
+
+def tell(world: County, node: Node, subject: str, into: str) -> bool:
+    case, goes_on = node.case(subject), node.case(into)
+    commands = dict.fromkeys([*merges.unmerged(case), *goes_on.unlinked])
+    drafts = [draft for command in commands if (draft := merges.telling(case, goes_on, command))]
+    node.write(drafts, world.id())
+    return bool(drafts)
+
+
+def reads(world: County, subject: str) -> tuple[object, ...]:
+    """Code and clocks; the same at every node, in whatever order the entries came."""
+    case = same_everywhere(world, subject)
+    told = []
+    for node in world.nodes:
+        entries = node.of(subject)
+        for order in (entries, entries[::-1]):
+            one = fold_case(order, TABLES)
+            clocks = sorted(
+                (clock.id, clock.state, clock.starts_ms) for clock in of_case(one, TABLES) if clock.id != "T31"
+            )  # since the last entry
+            told.append((one.aliases, one.logged_ms, one.accepted_ms, clocks))
+    assert all(one == told[0] for one in told)
+    return case.aliases, case.logged_ms, case.accepted_ms, told[0][3]
+
+
+def test_a_merge_that_was_set_aside_moves_no_clock_of_the_other_case() -> None:
+    world = County()
+    a = world.accepted()
+    world.village.now_ms += 3 * DAY_MS
+    b = world.log(intake="letter")
+    world.sync()
+    before = reads(world, b)
+    world.act(world.township, c.CallUpDispute, a, TOWNSHIP)
+    merge(world, world.village, a, b, VILLAGE)
+    world.sync()
+    assert kinds(world.county.case(a)) == [("DisputeMerged", "late")]
+    assert reads(world, b) != before, "until it is told"
+    assert tell(world, world.village, a, b)
+    assert reads(world, b) == before
+    assert not any(tell(world, node, a, b) for node in world.nodes), "told once"
+    assert world.county.case(b).reviews == []
+    world.act(world.township, c.DecideReview, a, TOWNSHIP, decision="reject")
+    world.sync()
+    assert not any(tell(world, node, a, b) for node in world.nodes)
+    assert reads(world, b) == before
+
+
+def test_a_merge_that_is_adopted_after_all_brings_code_and_clocks_back() -> None:
+    world = County()
+    a, b = late(world)
+    merged = reads(world, b)
+    assert tell(world, world.county, a, b)
+    world.act(world.township, c.DecideReview, a, TOWNSHIP, decision="adopt")
+    world.sync()
+    assert world.county.case(a).merged_into == b
+    assert tell(world, world.county, a, b)
+    assert reads(world, b) == merged
+    assert not any(tell(world, node, a, b) for node in world.nodes)
+
+
+def test_reopened_a_case_takes_its_code_and_clocks_with_it_and_the_other_may_be_voided() -> None:
+    world = County()
+    a = world.accepted()
+    b = world.log()
+    before = reads(world, b)
+    merge(world, world.village, a, b, VILLAGE)
+    assert reads(world, b) != before
+    assert not any(tell(world, node, a, b) for node in world.nodes), "a merge that stands needs no word"
+    world.act(world.village, c.ReopenDispute, a, VILLAGE)
+    assert tell(world, world.village, a, b)
+    assert reads(world, b) == before
+    world.act(world.village, c.VoidDispute, b, VILLAGE)
+    assert (same_everywhere(world, b).status, same_everywhere(world, a).status) == ("voided", "accepted")
+
+
+def test_what_was_merged_before_anybody_told_counts_as_it_did() -> None:
+    world = County()
+    a, b = late(world)
+    case = world.county.case(b)
+    assert (case.aliases, case.accepted_ms) == ([world.county.case(a).code], world.county.case(a).accepted_ms)
+
+
+def test_without_the_merge_or_its_links_nothing_is_told() -> None:
+    world = County()
+    a, b = late(world)
+    case, goes_on = world.county.case(a), world.county.case(b)
+    (command,) = merges.unmerged(case)
+    links = [one for one in world.county.of(b) if one.head.command != command]
+    assert merges.telling(case, fold_case(links, TABLES), command) is None
+    bare = fold_case([one for one in world.county.of(a) if one.head.kind != "DisputeMerged"], TABLES)
+    assert merges.unmerged(bare) == {} and merges.telling(bare, goes_on, command) is None

@@ -4,11 +4,11 @@ import msgspec
 import pytest
 
 from protocol import commands as c
-from protocol import events, views
+from protocol import events, merges, views
 from protocol.clocks import of_case
 from protocol.entry import FORMAT, Admitted, Head
 from protocol.fold import fold_person
-from tests.protocol.county import COUNTY, MONDAY_MS, TABLES, TOWNSHIP, VILLAGE, County
+from tests.protocol.county import COUNTY, MONDAY_MS, TABLES, TOWNSHIP, VILLAGE, County, actor
 from tests.protocol.test_task import assigned
 
 
@@ -54,7 +54,21 @@ def test_every_row_has_exactly_the_columns_of_its_table() -> None:
     task = world.township.of(assigned(world))
     (opinion,) = world.act(world.county, c.WriteOpinion, subject, COUNTY)
     found = {}
-    sorts = (("dispute", world.county.of(subject)), ("task", task), ("person", person), ("common", common), ("companion", [opinion]))
+    merged, goes_on = world.log(), world.log()
+    into = {goes_on: world.village.case(goes_on)}
+    world.village.do(c.MergeDispute(id=world.id(), case=merged, into=goes_on, reason="同一件事"), actor(VILLAGE), cases=into)
+    world.act(world.village, c.ReopenDispute, merged, VILLAGE)
+    (command,) = merges.unmerged(world.village.case(merged))
+    world.village.write([merges.telling(world.village.case(merged), world.village.case(goes_on), command)], "told")
+    sorts = (
+        ("dispute", world.county.of(subject)),
+        ("dispute", world.village.of(merged)),
+        ("dispute", world.village.of(goes_on)),
+        ("task", task),
+        ("person", person),
+        ("common", common),
+        ("companion", [opinion]),
+    )
     for sort, admitted in sorts:
         found |= {table: rows for table, rows in views.rows(sort, admitted, TABLES).items() if table not in found}
     assert set(found) == set(views.TABLES)
