@@ -7,13 +7,14 @@ entries that are written here within a second and sends them on.
 import argparse
 import getpass
 import json
+import lzma
 import os
 import secrets
 import shutil
 import sys
 import tarfile
-import tempfile
 import time
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 from datetime import date
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from deploy import backup_keys
 from deploy.county import County, check_keys
+from deploy.working import working
 from edge import enrol as joining
 from hub.enrolment import Enrolment
 from hub.places import merge, split
@@ -279,17 +281,21 @@ async def backup(folder: Path, config: Config, file: Path) -> int:
     check_new(file)
     async with opened(folder, config) as node:
         told, key = backup_keys.made_late(node.identity, config), backup_keys.kept(node.identity)
-        with tempfile.TemporaryDirectory(dir=file.resolve().parent) as work:
-            copy = Path(work) / "journal.backup"
-            await copy_journal(node.journal, copy, key)
+        with working(file.resolve().parent) as work:
+            copy = work / "journal.backup"
+            try:
+                await copy_journal(node.journal, copy, key)
+            except BackupBroken as broken:
+                raise RuntimeError("台账有损坏，没有备份。请停下本机的程序，运行 yidi heal 修复，再备份") from broken
             killpoints.reach("backup.copy")
-            with tarfile.open(Path(work) / "backup.tar", "w") as tar:
+            with tarfile.open(work / "backup.tar", "w") as tar:
+                (work / "backup.tar").chmod(0o600)  # yidi.toml may hold the database's password
                 tar.add(copy, "journal.backup")
                 _add_files(tar, files_folder(folder, config) / "blobs")
                 if (folder / "yidi.toml").exists():
                     tar.add(folder / "yidi.toml", "yidi.toml")
-            _sync(Path(work) / "backup.tar")
-            shutil.move(Path(work) / "backup.tar", file)
+            _sync(work / "backup.tar")
+            shutil.move(work / "backup.tar", file)
             with free_again([file]):
                 sync_folder(file.resolve().parent)  # else a power cut may forget the name of what is called done below
     print(f"已备份到 {file}（台账加密，附件本来就是密文）。密钥不在里面：请另存 {folder}/identity（县中心还有 {folder}/county）。")
@@ -336,10 +342,10 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
     async with _alone(folder) as work:
         if not embedded and await has_entries(url):
             raise RuntimeError(_NOT_EMPTY)
-        made, key = Path(work) / "journal.db", identity.any_key("store") if embedded else opens
+        made, key = work / "journal.db", identity.any_key("store") if embedded else opens
         above = await _unpacked(file, identity, made, key)
         codes = _codes_ended(made, key)
-        spoilt = _put_files(Path(work) / "blobs", files_folder(folder, config) / "blobs")
+        spoilt = _put_files(work / "blobs", files_folder(folder, config) / "blobs")
         note_restored(Notes(folder), now_ms(), "restore")
         killpoints.reach("restore.epoch")
         epoch = identity.new_epoch(above)
@@ -366,13 +372,13 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
 
 
 @asynccontextmanager
-async def _alone(folder: Path) -> AsyncIterator[str]:
+async def _alone(folder: Path) -> AsyncIterator[Path]:
     """A folder for what is unpacked, while no other program has the node. Raises RuntimeError."""
     from deploy.running import sole
 
     with sole(folder):
         async with locks.alone(folder):
-            with tempfile.TemporaryDirectory(dir=folder) as work:
+            with working(folder) as work:
                 yield work
 
 
@@ -382,13 +388,15 @@ async def _unpacked(file: Path, identity: Identity, made: Path, key: bytes) -> i
     copy = made.with_name("journal.backup")
     try:
         with tarfile.open(file) as tar:
-            tar.extractall(made.parent, filter="data")
+            tar.extractall(
+                made.parent, [one for one in tar if one.isfile() and (one.name == copy.name or _is_blob(one.name))], filter="data"
+            )
         await restore_journal(copy, backup_keys.kept(identity), f"sqlite:///{made.resolve()}", key, Shelf(now_ms))
     except FileNotFoundError:
         if file.exists():
             raise RuntimeError(f"{file} 里没有台账，不是备份") from None
         raise
-    except (tarfile.TarError, BackupBroken) as wrong:
+    except (tarfile.TarError, BackupBroken, EOFError, zlib.error, lzma.LZMAError) as wrong:
         raise RuntimeError(
             f"{file} 不是本节点的备份，或者已经损坏，或者 identity/ 不是做它时的那一份（请放回做备份以后另存的）；什么也没有改动"
         ) from wrong
@@ -404,6 +412,10 @@ def _codes_ended(made: Path, key: bytes) -> int:
         ended = c.execute("delete from invitation where used_by = ''").rowcount
         c.execute("pragma journal_mode = delete")  # one file, nothing beside it: it is moved
     return int(ended)
+
+
+def _is_blob(name: str) -> bool:
+    return name.startswith("blobs/") and is_address(name.rpartition("/")[2])
 
 
 async def _filled(url: str, source: Path, key: bytes) -> None:

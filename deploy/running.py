@@ -22,6 +22,7 @@ import uvicorn
 from deploy import backup_keys, memory, tracing
 from deploy.nats.identity import Trust
 from deploy.nats.servers import Listen, Server
+from deploy.working import tidy
 from edge.enrol import finish_renewal, leaf_of
 from protocol import entry, events
 from protocol.node import healing, locks, log
@@ -98,6 +99,7 @@ async def _opened(folder: Path, config: Config) -> Node:
     Raises what Node.open and heal raise; RuntimeError, why it could not be healed, of one that can't be opened."""
     await healing.finish(folder, config)
     healing.tidy(folder)
+    tidy(folder)
     if (folder / healing.ASKED).exists():
         await _healed(folder, config)
     for is_first in (True, False):

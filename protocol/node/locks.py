@@ -2,6 +2,7 @@
 
     async with beside(folder): …     a command that opens the journal; any number at a time, also beside the running program
     async with alone(folder): …      whoever puts another journal in its place: a heal, its end, a restore
+    with mine(folder): …             a folder that a program made for itself
 
 The lock is the kernel's (flock) and lies on the folder itself: nothing has to be written for it, so a full or read-only disk is no reason to
 go without, and it ends with the program that holds it, however that ends.
@@ -9,8 +10,8 @@ go without, and it ends with the program that holds it, however that ends.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -35,6 +36,22 @@ async def alone(folder: Path) -> AsyncIterator[None]:
     """Raises Busy, OSError (no such folder)."""
     async with _held(folder, True, "有别的 yidi 命令正在用本机的台账（导入、导出、备份、登记人员？），或者正在修复。请等它好了再试"):
         yield
+
+
+@contextmanager
+def mine(folder: Path) -> Iterator[None]:
+    """Alone there, without waiting. Raises Busy, OSError."""
+    import fcntl
+
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy from None
+        yield
+    finally:
+        os.close(held)
 
 
 @asynccontextmanager

@@ -1,13 +1,16 @@
 """A restore over what lies in the folder: a heal that was on its way there, attachments that are sound, a file that somebody made up."""
 
+import gzip
+import io
+import lzma
 import shutil
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from deploy import keeping, running
-from protocol.node import blobs, healing, killpoints
+from deploy import keeping, running, working
+from protocol.node import blobs, healing, killpoints, locks
 from protocol.node.config import Config
 from protocol.node.journal.reseal import PAGE_BYTES
 from protocol.node.node import Node, now_ms
@@ -111,3 +114,57 @@ async def test_the_attachments_names_are_synced_too(tmp_path: Path, monkeypatch)
     monkeypatch.setattr(keeping, "sync_folder", sync)
     await keeping.restore(home, Config(), tmp_path / "b.tar")
     assert {(home / "blobs" / one[:2], True), (home / "blobs", True), (home, True)} <= set(synced)
+
+
+def added(tar: Path, name: str, content: bytes = b"made up") -> None:
+    with tarfile.open(tar, "a") as t:
+        member = tarfile.TarInfo(name)
+        member.size = len(content)
+        t.addfile(member, io.BytesIO(content))
+
+
+async def test_what_somebody_put_into_a_backup_is_not_unpacked(tmp_path: Path):
+    home = tmp_path / "hub"
+    await founded(home)
+    await keeping.backup(home, Config(), tmp_path / "b.tar")
+    for name in ("journal.db", "journal.backup-wal", "blobs/../../x", "../x"):
+        added(tmp_path / "b.tar", name)
+    assert await keeping.restore(home, Config(), tmp_path / "b.tar") == 0
+    node = await Node.open(home, Config())
+    assert await names(node) == {"周敏"}
+    await node.close()
+
+
+async def test_a_packed_backup_that_breaks_off_is_refused_in_words(tmp_path: Path):
+    home = tmp_path / "hub"
+    await founded(home)
+    await keeping.backup(home, Config(), tmp_path / "b.tar")
+    for pack in (gzip, lzma):
+        packed = pack.compress((tmp_path / "b.tar").read_bytes())
+        (tmp_path / "b.packed").write_bytes(packed[: len(packed) // 2])
+        with pytest.raises(RuntimeError, match="什么也没有改动"):
+            await keeping.restore(home, Config(), tmp_path / "b.packed")
+
+
+async def test_a_damaged_journal_is_not_backed_up_and_the_reason_is_said(tmp_path: Path):
+    home = tmp_path / "hub"
+    await founded(home)
+    damaged(home)
+    with pytest.raises(RuntimeError, match="yidi heal"):
+        await keeping.backup(home, Config(), tmp_path / "b.tar")
+    assert not (tmp_path / "b.tar").exists()
+
+
+async def test_a_backup_is_for_its_owner_alone_and_what_a_killed_one_left_goes(tmp_path: Path):
+    home = tmp_path / "hub"
+    await founded(home)
+    left, held = tmp_path / f"{working.PREFIX}left", tmp_path / f"{working.PREFIX}held"
+    for one in (left, held, home / left.name):
+        one.mkdir()
+        (one / "journal.backup").write_bytes(b"a whole journal")
+    with locks.mine(held):
+        await keeping.backup(home, Config(), tmp_path / "b.tar")
+    assert (tmp_path / "b.tar").stat().st_mode & 0o777 == 0o600
+    assert not left.exists() and held.exists(), "of a backup that is being made nothing is taken away"
+    await (await running._opened(home, Config())).close()
+    assert not (home / left.name).exists()
