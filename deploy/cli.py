@@ -245,9 +245,8 @@ def _backup(given: argparse.Namespace, config: Config) -> int:
 
 
 def _restore(given: argparse.Namespace, config: Config) -> int:
-    from deploy import keeping
 
-    return asyncio.run(keeping.restore(Path(given.folder), config, Path(given.file)))
+    return asyncio.run(restoring.restore(Path(given.folder), config, Path(given.file)))
 
 
 def _export(given: argparse.Namespace, config: Config) -> int:

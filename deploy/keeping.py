@@ -7,21 +7,19 @@ entries that are written here within a second and sends them on.
 import argparse
 import getpass
 import json
-import lzma
 import os
 import secrets
 import shutil
 import sys
 import tarfile
 import time
-import zlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import date
 from pathlib import Path
 
 from deploy import backup_keys
-from deploy.county import County, check_keys
+from deploy.county import County
 from deploy.working import working
 from edge import enrol as joining
 from hub.enrolment import Enrolment
@@ -29,30 +27,24 @@ from hub.places import merge, split
 from protocol import have
 from protocol.calendar import local_date
 from protocol.commands import GivePost, RegisterPerson
-from protocol.entry import epoch_of, node_of
 from protocol.events import Actor
 from protocol.node import healing, killpoints, locks
-from protocol.node.blobs import is_address, is_file_of
+from protocol.node.blobs import is_address
 from protocol.node.config import Config
 from protocol.node.folding import made_anew
-from protocol.node.gate import Notes, note_restored
 from protocol.node.identity import Identity, write_whole
 from protocol.node.journal import backup as copy_journal
-from protocol.node.journal import has_entries
-from protocol.node.journal import restore as restore_journal
-from protocol.node.journal.backup import BackupBroken, NotEmpty
-from protocol.node.journal.engine import connect_sqlite, free_again, sync_folder
+from protocol.node.journal.backup import BackupBroken
+from protocol.node.journal.engine import free_again, sync_folder
 from protocol.node.machine import files_folder
-from protocol.node.node import MARK, Node, now_ms, store_url
+from protocol.node.node import Node, now_ms
 from protocol.node.people import check_account
 from protocol.node.scrubbing import look
-from protocol.node.shelf import Shelf
 from protocol.people_rules import FIRST_POSTS
 from protocol.place import is_unit, tier
 from protocol.problem import Refused
 
 SECRETS = ("identity", "county")
-_NOT_EMPTY = "数据库里已经有台账。请先建一个空的数据库，把 [store] url 改成它，再恢复"
 
 
 @asynccontextmanager
@@ -322,132 +314,6 @@ def _add_files(tar: tarfile.TarFile, folder: Path) -> None:
 def _sync(path: Path) -> None:
     with path.open("rb") as f:
         os.fsync(f.fileno())
-
-
-async def restore(folder: Path, config: Config, file: Path) -> int:
-    """Puts the backup in the journal's place. The node goes on under a new epoch and takes its own later entries back from peers.
-
-    The old journal is moved, or the empty database filled, only when all else is done and the new one stands, proven, beside it: stopped
-    anywhere before, the node goes on with what it had, after it has heard the others. Raises RuntimeError, OSError, Refused: the journal was
-    not changed.
-    """
-    identity, url = Identity(folder), store_url(folder, config)
-    embedded = url.startswith("sqlite")
-    if not identity.exists:
-        raise FileNotFoundError(f"{folder}/identity 不在：先把另存的密钥放回去，再恢复")
-    opens = backup_keys.kept(identity)
-    if (about := identity.about()).node == about.root_node and not config.root.beside:
-        check_keys(folder)
-    aside = folder / f"before-restore-{int(time.time())}"
-    async with _alone(folder) as work:
-        if not embedded and await has_entries(url):
-            raise RuntimeError(_NOT_EMPTY)
-        made, key = work / "journal.db", identity.any_key("store") if embedded else opens
-        above = await _unpacked(file, identity, made, key)
-        codes = _codes_ended(made, key)
-        spoilt = _put_files(work / "blobs", files_folder(folder, config) / "blobs")
-        note_restored(Notes(folder), now_ms(), "restore")
-        killpoints.reach("restore.epoch")
-        epoch = identity.new_epoch(above)
-        for old in folder.glob("journal.db*"):
-            aside.mkdir(exist_ok=True)
-            old.rename(aside / old.name)
-        healing.leave(folder, aside)  # after it: until the old journal is away, what stands ready beside it may still be all there is
-        killpoints.reach("restore.move")
-        if embedded:
-            made.rename(folder / made.name)
-        else:
-            await _filled(url, made, key)
-        (folder / MARK).unlink(missing_ok=True)
-        sync_folder(folder)
-    print(f"已恢复。本机从第 {epoch} 纪元继续写，备份之后的条目联上后从别的节点取回。")
-    print("联上、核对完才打开页面（几秒钟）：备份以后依法删除的内容还在备份里。联系不上时，页面上写着怎么先打开用。")
-    if codes:
-        print(f"备份时还没用的 {codes} 个登记码作废：备份以后可能用过。还要用的请重新发。")
-    if spoilt:
-        print(f"备份里有 {spoilt} 个附件已损坏，没有放回；本机原有的留着，缺的联上后从别的节点取回。")
-    if (aside / made.name).exists():
-        print(f"原来的台账留在 {aside}")
-    return 0
-
-
-@asynccontextmanager
-async def _alone(folder: Path) -> AsyncIterator[Path]:
-    """A folder for what is unpacked, while no other program has the node. Raises RuntimeError."""
-    from deploy.running import sole
-
-    with sole(folder):
-        async with locks.alone(folder):
-            with working(folder) as work:
-                yield work
-
-
-async def _unpacked(file: Path, identity: Identity, made: Path, key: bytes) -> int:
-    """A journal as the file `made` and the blobs beside it; the highest epoch of this node in it, which a copy of the keys from before does
-    not know. Raises RuntimeError when the file is no backup of this node."""
-    copy = made.with_name("journal.backup")
-    try:
-        with tarfile.open(file) as tar:
-            tar.extractall(
-                made.parent, [one for one in tar if one.isfile() and (one.name == copy.name or _is_blob(one.name))], filter="data"
-            )
-        await restore_journal(copy, backup_keys.kept(identity), f"sqlite:///{made.resolve()}", key, Shelf(now_ms))
-    except FileNotFoundError:
-        if file.exists():
-            raise RuntimeError(f"{file} 里没有台账，不是备份") from None
-        raise
-    except (tarfile.TarError, BackupBroken, EOFError, zlib.error, lzma.LZMAError) as wrong:
-        raise RuntimeError(
-            f"{file} 不是本节点的备份，或者已经损坏，或者 identity/ 不是做它时的那一份（请放回做备份以后另存的）；什么也没有改动"
-        ) from wrong
-    copy.unlink()
-    with closing(connect_sqlite(made, key, False)) as c:
-        origins = [origin for (origin,) in c.execute("select distinct origin from lane")]
-    return max((epoch_of(origin) for origin in origins if node_of(origin) == identity.about().node), default=0)
-
-
-def _codes_ended(made: Path, key: bytes) -> int:
-    """How many codes of enrolment were unused when the backup was made: somebody may have used them since, and nobody can tell."""
-    with closing(connect_sqlite(made, key, True)) as c:
-        ended = c.execute("delete from invitation where used_by = ''").rowcount
-        c.execute("pragma journal_mode = delete")  # one file, nothing beside it: it is moved
-    return int(ended)
-
-
-def _is_blob(name: str) -> bool:
-    return name.startswith("blobs/") and is_address(name.rpartition("/")[2])
-
-
-async def _filled(url: str, source: Path, key: bytes) -> None:
-    """The database in one transaction. Raises RuntimeError when another program filled it meanwhile."""
-    try:
-        await restore_journal(source, key, url, None, Shelf(now_ms))
-    except NotEmpty:
-        raise RuntimeError(_NOT_EMPTY) from None
-
-
-def _put_files(source: Path, target: Path) -> int:
-    """How many of them are not what their address says: they are left out. What is sound here stays. Moved, not copied: a disk that is nearly
-    full has room for it. They are on the disk before they have their names, and so are the names before it is said to be done."""
-    found = [path for path in source.glob("*/*") if is_address(path.name) and path.parent.name == path.name[:2]]
-    sound = [path for path in found if path.is_file() and is_file_of(path, path.name)]
-    places = list[Path]()
-    for path in sound:
-        place = target / path.parent.name / path.name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if place.is_file() and is_file_of(place, place.name):
-            path.unlink()
-            continue
-        shutil.move(path, place.with_suffix(".new"))
-        places.append(place)
-    os.sync()
-    for place in places:
-        place.with_suffix(".new").rename(place)
-    for folder in sorted({place.parent for place in places}):
-        sync_folder(folder)
-    if places:
-        sync_folder(target)
-    return len(found) - len(sound)
 
 
 async def heal(folder: Path, config: Config, as_json: bool) -> int:

@@ -9,7 +9,7 @@ from signal import SIGKILL
 
 import pytest
 
-from deploy import keeping, running
+from deploy import keeping, restoring, running
 from protocol.node import healing, locks
 from protocol.node.config import Config
 from protocol.node.node import now_ms
@@ -93,7 +93,7 @@ async def test_a_heal_and_a_restore_leave_a_command_its_journal(home: Path, othe
     with pytest.raises(locks.Busy, match="正在用本机的台账"):
         await healing.heal(home, Config(), now_ms)
     with pytest.raises(locks.Busy, match="正在用本机的台账"):
-        await keeping.restore(home, Config(), home.parent / "b.tar")
+        await restoring.restore(home, Config(), home.parent / "b.tar")
     assert (home / "journal.db").read_bytes() == before and not (home / healing.WORK).exists()
     async with keeping.opened(home, Config()) as node:
         assert await names(node) == {"周敏"}, "commands go on beside one another"

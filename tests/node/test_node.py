@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from deploy import keeping, running, tables
+from deploy import keeping, restoring, running, tables
 from deploy import sticks as at_terminal
 from deploy.cli import main
 from deploy.county import County
@@ -170,7 +170,7 @@ async def test_a_restore_needs_no_room_for_a_second_copy_of_the_attachments(tmp_
 
     for name in ("copy2", "copyfile"):
         monkeypatch.setattr(shutil, name, full)
-    assert await keeping.restore(home, Config(), tmp_path / "b.tar") == 0
+    assert await restoring.restore(home, Config(), tmp_path / "b.tar") == 0
     assert blobs.is_file_of(home / "blobs" / one[:2] / one, one)
 
 
@@ -182,7 +182,7 @@ async def test_a_restore_that_has_no_place_for_the_attachments_leaves_the_journa
     (home / "blobs").write_text("no folder")
     before = (home / "journal.db").read_bytes()
     with pytest.raises(OSError, match="blobs"):
-        await keeping.restore(home, Config(), tmp_path / "b.tar")
+        await restoring.restore(home, Config(), tmp_path / "b.tar")
     assert (home / "journal.db").read_bytes() == before and not list(home.glob("before-restore*"))
     assert Identity(home).about().epoch == 1 and not (home / RESTORED).exists()
 
@@ -200,7 +200,7 @@ async def test_a_restore_takes_no_attachment_that_the_backup_does_not_know_also_
     await node.close()
     old_s = (now_ms() - 30 * days.DAY_MS) / 1000
     os.utime(home / "blobs" / later[:2] / later, (old_s, old_s))
-    await keeping.restore(home, Config(), tmp_path / "b.tar")
+    await restoring.restore(home, Config(), tmp_path / "b.tar")
     monkeypatch.setattr(sweeping, "EACH_S", 0.01)
     for is_pulled in (False, True, True):
         node = await opened(home)
@@ -232,12 +232,12 @@ async def test_pages_wait_wherever_a_restore_was_stopped(tmp_path: Path, monkeyp
     await keeping.backup(home, Config(), tmp_path / "b.tar")
     stops_at(monkeypatch, point)
     with pytest.raises(KeyError):
-        await keeping.restore(home, Config(), tmp_path / "b.tar")
+        await restoring.restore(home, Config(), tmp_path / "b.tar")
     monkeypatch.undo()
     node = await opened(home)
     assert node.gate.is_waiting
     await node.close()
-    assert await keeping.restore(home, Config(), tmp_path / "b.tar") == 0, "and it may be done again"
+    assert await restoring.restore(home, Config(), tmp_path / "b.tar") == 0, "and it may be done again"
 
 
 @needs_postgresql
@@ -248,17 +248,17 @@ async def test_a_database_is_restored_as_the_last_step(tmp_path: Path, monkeypat
     await keeping.backup(home, Config(store=Store(url=postgres_url)), tmp_path / "b.tar")
     stops_at(monkeypatch, point)
     with pytest.raises(KeyError):
-        await keeping.restore(home, new, tmp_path / "b.tar")
+        await restoring.restore(home, new, tmp_path / "b.tar")
     monkeypatch.undo()
     assert not await has_entries(new.store.url), "else it would open at once, under the old epoch"
-    assert await keeping.restore(home, new, tmp_path / "b.tar") == 0, "and it may be done again"
+    assert await restoring.restore(home, new, tmp_path / "b.tar") == 0, "and it may be done again"
     before = Identity(home).about().epoch
     node = await Node.open(home, new)
     assert node.gate.is_waiting and any(origin.endswith(":1") for _, origin in await node.journal.heads("330523"))
     await node.close()
     (home / RESTORED).unlink()
     with pytest.raises(RuntimeError, match="数据库里已经有台账"):
-        await keeping.restore(home, new, tmp_path / "b.tar")
+        await restoring.restore(home, new, tmp_path / "b.tar")
     assert Identity(home).about().epoch == before > 1 and not (home / RESTORED).exists(), "what is refused changes nothing"
 
 
@@ -271,7 +271,7 @@ async def test_a_county_moves_from_its_own_file_into_a_database(tmp_path: Path, 
     before, rows = await node.journal.heads(), await node.journal.rows("person_row", "1 = 1", {})
     await node.close()
     assert await keeping.backup(home, Config(), tmp_path / "b.tar") == 0
-    assert await keeping.restore(home, database, tmp_path / "b.tar") == 0
+    assert await restoring.restore(home, database, tmp_path / "b.tar") == 0
     node = await Node.open(home, database)
     heads = await node.journal.heads()
     assert {lane: heads[lane] for lane in before} == before and await node.journal.rows("person_row", "1 = 1", {}) == rows
@@ -316,7 +316,7 @@ async def test_a_copy_of_the_keys_from_before_repeats_no_epoch_that_the_backup_k
     await founded(home)
     await keeping.backup(home, Config(), tmp_path / "1.tar")
     shutil.copytree(home / "identity", tmp_path / "keys")
-    await keeping.restore(home, Config(), tmp_path / "1.tar")
+    await restoring.restore(home, Config(), tmp_path / "1.tar")
     node = await opened(home)
     await hire(node, "方志林")
     assert node.signer.epoch == 2
@@ -324,7 +324,7 @@ async def test_a_copy_of_the_keys_from_before_repeats_no_epoch_that_the_backup_k
     await keeping.backup(home, Config(), tmp_path / "2.tar")
     shutil.rmtree(home / "identity")
     shutil.copytree(tmp_path / "keys", home / "identity")
-    await keeping.restore(home, Config(), tmp_path / "2.tar")
+    await restoring.restore(home, Config(), tmp_path / "2.tar")
     assert Identity(home).about().epoch == 3
 
 

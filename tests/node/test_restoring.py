@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import keeping, running, working
+from deploy import keeping, restoring, running, working
 from protocol.node import blobs, healing, killpoints, locks
 from protocol.node.config import Config
 from protocol.node.journal.reseal import PAGE_BYTES
@@ -49,7 +49,7 @@ async def test_a_heal_that_was_on_its_way_does_not_undo_a_restore(tmp_path: Path
     damaged(home)
     await dies_healing(home, monkeypatch, point)
     (home / healing.ASKED).touch()
-    assert await keeping.restore(home, Config(), tmp_path / "b.tar") == 0
+    assert await restoring.restore(home, Config(), tmp_path / "b.tar") == 0
     left = {name for name in (healing.WORK, healing.ASKED, healing.STATE, healing.FAILED) if (home / name).exists()}
     assert not left
     node = await running._opened(home, Config())
@@ -66,7 +66,7 @@ async def test_a_restore_that_is_refused_leaves_the_heal_as_it_was(tmp_path: Pat
     await dies_healing(home, monkeypatch, "heal.ready")
     (tmp_path / "b.tar").write_bytes(b"no tar")
     with pytest.raises(RuntimeError):
-        await keeping.restore(home, Config(), tmp_path / "b.tar")
+        await restoring.restore(home, Config(), tmp_path / "b.tar")
     assert (home / healing.WORK / healing.PLAN).exists()
 
 
@@ -92,7 +92,7 @@ async def test_a_spoilt_attachment_of_a_backup_replaces_no_sound_one(tmp_path: P
     place(home, gone).unlink()
     place(home, both).write_bytes(b"spoilt here too")
     place(home, whole).write_bytes(b"spoilt here alone")
-    assert await keeping.restore(home, Config(), tmp_path / "b.tar") == 0
+    assert await restoring.restore(home, Config(), tmp_path / "b.tar") == 0
     said = capsys.readouterr().out
     assert "3 个附件" in said, said
     assert blobs.is_file_of(place(home, sound), sound) and blobs.is_file_of(place(home, whole), whole)
@@ -111,8 +111,8 @@ async def test_the_attachments_names_are_synced_too(tmp_path: Path, monkeypatch)
         synced.append((folder, place(home, one).exists()))
         real(folder)
 
-    monkeypatch.setattr(keeping, "sync_folder", sync)
-    await keeping.restore(home, Config(), tmp_path / "b.tar")
+    monkeypatch.setattr(restoring, "sync_folder", sync)
+    await restoring.restore(home, Config(), tmp_path / "b.tar")
     assert {(home / "blobs" / one[:2], True), (home / "blobs", True), (home, True)} <= set(synced)
 
 
@@ -129,7 +129,7 @@ async def test_what_somebody_put_into_a_backup_is_not_unpacked(tmp_path: Path):
     await keeping.backup(home, Config(), tmp_path / "b.tar")
     for name in ("journal.db", "journal.backup-wal", "blobs/../../x", "../x"):
         added(tmp_path / "b.tar", name)
-    assert await keeping.restore(home, Config(), tmp_path / "b.tar") == 0
+    assert await restoring.restore(home, Config(), tmp_path / "b.tar") == 0
     node = await Node.open(home, Config())
     assert await names(node) == {"周敏"}
     await node.close()
@@ -143,7 +143,7 @@ async def test_a_packed_backup_that_breaks_off_is_refused_in_words(tmp_path: Pat
         packed = pack.compress((tmp_path / "b.tar").read_bytes())
         (tmp_path / "b.packed").write_bytes(packed[: len(packed) // 2])
         with pytest.raises(RuntimeError, match="什么也没有改动"):
-            await keeping.restore(home, Config(), tmp_path / "b.packed")
+            await restoring.restore(home, Config(), tmp_path / "b.packed")
 
 
 async def test_a_damaged_journal_is_not_backed_up_and_the_reason_is_said(tmp_path: Path):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import keeping, running
+from deploy import keeping, restoring, running
 from deploy.cli import main
 from deploy.county import County
 from edge.enrol import enrol
@@ -66,7 +66,7 @@ def test_the_command_line_says_that_the_key_is_missing(tmp_path: Path, capsys):
 async def test_a_backup_comes_back_also_where_the_key_of_the_old_journal_is_gone(home: Path):
     await keeping.backup(home, Config(), home.parent / "b.tar")
     (home / KEY).unlink()
-    assert await keeping.restore(home, Config(), home.parent / "b.tar") == 0
+    assert await restoring.restore(home, Config(), home.parent / "b.tar") == 0
     node = await Node.open(home, Config())
     assert await node.journal.rows("person_row", "1 = 1", {})
     await node.close()
