@@ -245,6 +245,7 @@ def _backup(given: argparse.Namespace, config: Config) -> int:
 
 
 def _restore(given: argparse.Namespace, config: Config) -> int:
+    from deploy import restoring
 
     return asyncio.run(restoring.restore(Path(given.folder), config, Path(given.file)))
 
