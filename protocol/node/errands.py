@@ -384,7 +384,9 @@ class Errands:
             asking, done = await asked.task(subject), await asked.task(linked_id(subject))
             if asking is None or done is None or done.status in ("sent", asking.answered):
                 return "", []
-            return entry.derive(subject, f"answer {done.status} {done.result} {done.updated_ms}"), [answer(asking, done)]
+            # after another answer it may be the one of before once more: of a copied computer one history was heard first, then the other
+            after = f" after {asking.answered} {asking.turn}" if asking.answered else ""
+            return entry.derive(subject, f"answer {done.status} {done.result} {done.updated_ms}{after}"), [answer(asking, done)]
 
         return await self._desk.by_itself(make)
 

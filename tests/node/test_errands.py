@@ -1,5 +1,7 @@
 """Tasks that an office asks for in a ledger its node does not cover: carried there and back by the lowest node that covers both."""
 
+import copy
+
 import pytest
 
 from protocol.calendar import DAY_MS
@@ -18,7 +20,7 @@ from protocol.commands import (
     TellTask,
     UrgeTask,
 )
-from protocol.node.errands import ERRAND_MS, linked_id
+from protocol.node.errands import ERRAND_MS, answer, linked_id
 from protocol.node.journal import rebuild
 from protocol.problem import Refused
 from tests.node.desk_kit import OTHER_TOWN, TOWN, UNIT, VILLAGE, Node, add_person, carry, dispute, exchange, new_id
@@ -127,6 +129,29 @@ async def test_an_urge_that_two_nodes_carried_is_one_and_the_next_is_carried_too
         there = await stranger.reads.task(clerk_there(stranger), linked_id(task))
         assert there.urges == n
     assert [line.kind for line in there.lines].count("TaskUrged") > there.urges, "both carried it"
+
+
+async def test_an_answer_of_before_is_told_again_after_one_that_was_not_the_last(county):
+    """Of a copied computer a node that was put back heard the other history first: it told how far that one was."""
+    root, village, stranger, task = await asked(county)
+    for command in (
+        ConfirmTask(id=new_id(), task=linked_id(task)),
+        ReportTask(id=new_id(), task=linked_id(task), result="eased", words="去过"),
+    ):
+        await stranger.say(command, clerk_there(stranger))
+        await settle(root, village, stranger)
+
+    async def older(asked):
+        done = copy.copy(await asked.task(linked_id(task)))
+        done.status = "confirmed"
+        return new_id(), [answer(await asked.task(task), done)]
+
+    await root.desk.by_itself(older)
+    assert (await root.reads.task(root.actor(), task)).answered == "confirmed"
+    await settle(root, village, stranger)
+    here = await village.reads.task(village.actor(), task)
+    assert (here.status, here.answered) == ("reported", "reported")
+    assert await root.desk.arrivals() == []
 
 
 async def test_a_visit_that_somebody_arrived_at_is_called_off_there_too(county):
