@@ -44,7 +44,7 @@ _IS_DECLINED: Final = "(status || '') = 'declined'"
 DECLINED: Final = (
     f"{_IS_DECLINED} and exists (select 1 from case_row c where c.subject = task_row.case_subject and {IS_OPEN.replace('(status', '(c.status')})"
     " and not exists (select 1 from task_row l where l.case_subject = task_row.case_subject and l.purpose_kind = task_row.purpose_kind"
-    " and l.assigned_ms >= coalesce(task_row.declined_ms, task_row.assigned_ms) and l.subject <> task_row.subject)"
+    " and l.assigned_ms > coalesce(task_row.declined_ms, task_row.assigned_ms) and l.subject <> task_row.subject)"
 )
 _TASK_IS_OPEN: Final = TASK_IS_OPEN.replace("status", "(status || '')", 1)
 ASKED: Final = f"asked_ms is not null and {_TASK_IS_OPEN}"  # who went waits for an answer

@@ -72,6 +72,7 @@ async def test_a_declined_visit_stays_until_somebody_else_is_sent_for_the_same(h
     await hub.root.say(RequestTask(id=new_id(), case=hub.cases["田埂地界"], **inquiry), hub.actor())
     shown = await visits(hub)
     assert (f'href="/tasks/{subject}"' in shown, "已谢绝，要另派" in shown) == (True, True)
+    hub.county.clock.pass_ms(1_000)
     await hub.send(**due(hub, 42))
     assert f'href="/tasks/{subject}"' not in await visits(hub)
 

@@ -396,7 +396,7 @@ async def test_a_heal_that_is_killed_while_it_gives_up_what_stood_ready_is_not_t
     await other.close()
     folder = whole.folder / "hub"
 
-    def dies(work: Path) -> None:
+    def dies(work: Path, **_: object) -> None:
         (work / healing.NAMES[0]).unlink()
         raise KeyboardInterrupt
 

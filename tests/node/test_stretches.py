@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from protocol.calendar import DAY_MS, local_date, start_of_day_ms
-from protocol.commands import AcceptDispute, CorrectParty, MergeDispute, Party, SetRisk, VoidDispute
+from protocol.commands import AcceptDispute, CorrectParty, MergeDispute, Party, ReopenDispute, SetRisk, VoidDispute
 from protocol.node import stretches, visitors
 from protocol.node.journal.rebuild import rebuild
 from protocol.node.statistics import KEPT_MS, Asked, Statistics
@@ -118,8 +118,12 @@ async def test_a_case_that_leaves_its_stretch_is_missed_there(county: County):
     both = await root.reads.statistics.found(operator, asked)
     assert both == await Statistics(root.journal, root.clock).found(operator, asked)
     assert (after.whole.registered, both.whole.registered) == (1, 2), "it counts where it first came"
+    await root.say(ReopenDispute(id=new_id(), case=first, reason="不是同一件"))
+    await root.desk.arrivals()  # the other one is told that its code is there no more
     await root.say(VoidDispute(id=new_id(), case=second, reason="登错了"))
-    assert (await root.reads.statistics.found(operator, asked)).whole.registered == 1
+    both = await root.reads.statistics.found(operator, asked)
+    assert both == await Statistics(root.journal, root.clock).found(operator, asked)
+    assert both.whole.registered == 2
 
 
 async def test_a_case_that_changed_lately_and_then_leaves_its_stretch_is_missed_there(county: County):

@@ -357,8 +357,8 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         (
             Cut(
                 "protocol.task_fold:_evolve",
-                "    if task.status not in row.moves:\n",
-                "    if task.status == 'recalled' and item.kind == 'TaskReported':\n        return ''\n    if task.status not in row.moves:\n",
+                "    if task.status not in row.moves or (",
+                "    if task.status == 'recalled' and item.kind == 'TaskReported':\n        return ''\n    if task.status not in row.moves or (",
             ),
         ),
         seeds_max=60,

@@ -303,7 +303,7 @@ def _form(draw: Random, n: int) -> tuple[bytes, str]:
 def _invents(draw: Random, of: Node) -> bytes:
     """A Have, rightly signed, of 4,000 lanes that nobody ever wrote."""
     names = ("n" + "".join(draw.choices("abcdefghijklmnopqrstuvwxyz234567", k=8)) for _ in range(4_000))
-    lanes = {f"{name}:{draw.randrange(1, 500)}": (draw.randrange(1, 2**50), draw.randbytes(32)) for name in names}
+    lanes = {f"{name}:{draw.randrange(1, 50)}": (draw.randrange(1, 2**50), draw.randbytes(32)) for name in names}
     return have.sign(have.Have(of.about.node, V1, lanes, of.clock(), want=True), of.signer.key)
 
 
@@ -332,7 +332,12 @@ async def _flood(draw: Random, folder: Path) -> str:
         await village.desk.submit(dispute(V1), actor(village, "clerk"))
         await soon_equal(V1, hub, village)
         assert not hub.pump.state().faults, hub.pump.state().faults
-        refused, rows = hub.pump.state().refused, await _counted(hub)
+        rows = await _counted(hub)
+        async with asyncio.timeout(60):
+            while sum(row["count"] for row in rows if row["code"] == "lanes_too_many") < INVENTED:  # the last may still be on their way
+                await asyncio.sleep(0.05)
+                rows = await _counted(hub)
+        refused = hub.pump.state().refused
         assert sum(row["count"] for row in rows) == refused
         kept = await hub.journal.rows("peer_have", "node = :node", {"node": rogue.about.node})
         assert len(kept) < 2 * LANES_MIN, f"{len(kept)} lanes of one node are kept"
