@@ -188,6 +188,7 @@ class Story:
         """One step, and what befalls the phone."""
         phone = self.phone
         await phone.task(phone.page, self.purpose)
+        await self._steps_before(label)
         if label == STEPS[-1]:
             await phone.fill(phone.page, self.words)
         if fault in ("no signal", "upload cut", "battery dead mid-upload"):
@@ -216,6 +217,21 @@ class Story:
             await asyncio.sleep(self.chance.random() * 2)
             await phone.die()
             await phone.open()
+
+    async def _steps_before(self, label: str) -> None:
+        """One that was killed before it was saved is offered still, and taken again by whoever looks at the screen."""
+        phone = self.phone
+        what = phone.page.get_by_label("经过和结果") if label == STEPS[-1] else phone.button(phone.page, label)
+
+        async def is_offered() -> bool:
+            for before in STEPS[: STEPS.index(label)]:
+                if await phone.button(phone.page, before).count():
+                    await phone.tap(before)
+                    self.done.append(before)
+                    return False
+            return await what.count() > 0 or await phone.button(phone.page, "不要这一步了").count() > 0
+
+        await waited(phone.page, is_offered, f"{label} is offered, or a step before it")
 
     async def _twice(self, label: str) -> None:
         """The same task in a second tab, and the same button in both."""
