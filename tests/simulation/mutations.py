@@ -305,7 +305,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     Mutation(
         "code without its epoch", "after a restore case codes begin anew",
         (Cut("protocol.codes:case_code", "_origin(short, epoch), _count(count)", "_origin(short, 1), _count(count)"),),
-        seeds_max=200,
+        seeds_max=300,
         needs=("restore", "rollback", "forget"),
     ),
     Mutation(
