@@ -44,8 +44,6 @@ from protocol.people_rules import FIRST_POSTS
 from protocol.place import is_unit, tier
 from protocol.problem import Refused
 
-SECRETS = ("identity", "county")
-
 
 @asynccontextmanager
 async def opened(folder: Path, config: Config) -> AsyncIterator[Node]:

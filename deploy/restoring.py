@@ -27,7 +27,6 @@ from protocol.node.machine import files_folder
 from protocol.node.node import MARK, now_ms, store_url
 from protocol.node.shelf import Shelf
 
-SECRETS = ("identity", "county")
 _NOT_EMPTY = "数据库里已经有台账。请先建一个空的数据库，把 [store] url 改成它，再恢复"
 
 

@@ -13,11 +13,9 @@ from hub.web.case_map import position
 from protocol import place
 from protocol.events import Actor
 from protocol.node.standing import Standing
-from protocol.node.web.link import TONES, standings_of
+from protocol.node.web.link import TONES, may_see_machines, standings_of
 from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
 from protocol.node.web.people import offices_to_choose
-from protocol.node.web.words import sees_cases
-from protocol.problem import Refused
 
 SHOWN_MAX: Final = 400
 
@@ -87,9 +85,7 @@ def versions(rows: list[Standing]) -> list[tuple[str, int]]:
 @get("/nodes")
 async def nodes(request: Request) -> Response[Any]:
     """Raises Refused page_unknown for who sees neither cases nor the machines."""
-    actor = actor_of(request)
-    if not sees_cases(actor) and "admin" not in actor.powers:
-        raise Refused("page_unknown")
+    may_see_machines(request)
     context = await nodes_context(request)
     if wants_json(request):
         return twin({name: context[name] for name in ("rows", "spots", "total", "worrying", "versions")})

@@ -243,8 +243,7 @@ class Errands:
 
     async def _follow_code(self, subject: str) -> "Outcome | None":
         async def make(asked: Asked) -> tuple[str, list[Draft]]:
-            successor = await asked.case(subject)
-            old = await asked.case(successor.predecessor) if successor and successor.predecessor else None
+            successor, old = await _with_predecessor(asked, subject)
             if successor is None or old is None or successor.code not in old.aliases:
                 return "", []  # the same by now, or a code of its own
             return _coded(successor, old.code)
@@ -312,8 +311,7 @@ class Errands:
 
     async def _call_off(self, subject: str) -> "Outcome | None":
         async def make(asked: Asked) -> tuple[str, list[Draft]]:
-            successor = await asked.case(subject)
-            old = await asked.case(successor.predecessor) if successor and successor.predecessor else None
+            successor, old = await _with_predecessor(asked, subject)
             draft = transfer.called_off(old, successor) if old and successor else None
             return entry.derive(subject, "called off"), [draft] if draft else []
 
@@ -389,6 +387,12 @@ class Errands:
             return entry.derive(subject, f"answer {done.status} {done.result} {done.updated_ms}{after}"), [answer(asking, done)]
 
         return await self._desk.by_itself(make)
+
+
+async def _with_predecessor(asked: Asked, subject: str) -> tuple[Case | None, Case | None]:
+    """A case, and that it goes on from."""
+    successor = await asked.case(subject)
+    return successor, await asked.case(successor.predecessor) if successor and successor.predecessor else None
 
 
 def linked_id(subject: str) -> str:
