@@ -34,7 +34,7 @@ PATIENCE_S: Final = 8.0  # so long an operator waits for a fork to be settled by
 CALM_LOOKS: Final = 2  # so often in a row nothing may have changed
 FAULTS: Final = ("loop failed", "pump part failed", "message failed")
 LOCAL: Final = ("disk_full", "store_busy", "store_damaged")
-COLLECT_EACH: Final = 8
+COLLECT_EACH: Final = 24
 
 _runs = [0]
 

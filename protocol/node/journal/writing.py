@@ -393,7 +393,7 @@ class Writing:
         await run(c, "update peer_have set seq = 0, at_ms = :at where node = :node and ledger = :ledger", [one for one, _, _ in said])
         every = [{**one, "origin": o, "seq": seq, "hash": hash_} for one, lanes, _ in said for o, (seq, hash_) in sorted(lanes.items())]
         await run(c, _HAVE, every)
-        gone = [{"node": one["node"], "ledger": one["ledger"], "own": f"{one['node']}:%", "most": OWN_KEPT_MAX} for one, _, _ in said]
+        gone = [{"node": one["node"], "ledger": one["ledger"], "own": f"{one['node']}:", "most": OWN_KEPT_MAX} for one, _, _ in said]
         await run(c, _UNNAMED, gone)
         await run(c, _PEER, [{**one, "signed": signed} for one, _, signed in said])
 
@@ -435,8 +435,9 @@ _HAVE = (
 _UNNAMED = (
     "delete from peer_have where node = :node and ledger = :ledger and seq = 0"
     " and not exists (select 1 from lane where lane.ledger = peer_have.ledger and lane.origin = peer_have.origin)"
-    " and (origin not like :own or origin not in (select own.origin from peer_have own where own.node = :node and own.ledger = :ledger"
-    " and own.origin like :own order by length(own.origin), own.origin limit :most))"
+    # not `like`: SQLite makes a plan anew each time a value is bound to one
+    " and (substr(origin, 1, length(:own)) <> :own or origin not in (select own.origin from peer_have own where own.node = :node"
+    " and own.ledger = :ledger and substr(own.origin, 1, length(:own)) = :own order by length(own.origin), own.origin limit :most))"
 )
 _PEER = (
     "insert into peer (node, ledger, at_ms, signed) values (:node, :ledger, :at, :signed)"
