@@ -42,6 +42,7 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
     if not identity.exists:
         raise FileNotFoundError(f"{folder}/identity 不在：先把另存的密钥放回去，再恢复")
     opens = backup_keys.kept(identity)
+    identity.signing_key()
     if (about := identity.about()).node == about.root_node and not config.root.beside:
         check_keys(folder)
     aside = folder / f"before-restore-{int(time.time())}"

@@ -24,6 +24,9 @@ from protocol.node.signer import Signer
 
 JOURNAL = "journal.db"
 KEYS = ("sign", "store", "blob", "box")
+_UNSIGNED = (
+    "用别的签，写下的谁也不收；没有改动。请把登记以后另存的 identity/ 整个放回去；找不到了，请要一个新的登记码，再运行 yidi enrol 登记码：写下的都还在"
+)
 
 
 class About(msgspec.Struct, kw_only=True):
@@ -87,8 +90,11 @@ class Identity:
         return (self.folder / f"{name}.key").exists()
 
     def key(self, name: str) -> bytes:
-        """32 bytes, made at first use and never again. Raises RuntimeError instead of making one for a journal that another key opens."""
+        """32 bytes, made at first use and never again. Raises RuntimeError instead of making one for a journal that another key opens, or to
+        sign for a node that joined with another one."""
         path = self.folder / f"{name}.key"
+        if name == "sign" and not path.exists() and self.exists:
+            raise RuntimeError(f"{self.folder} 里没有 sign.key，{_UNSIGNED}")
         if name == "store" and not path.exists() and (self.folder.parent / JOURNAL).exists():
             raise RuntimeError(
                 f"{self.folder} 里没有 store.key，{self.folder.parent} 里的台账没有它打不开；没有改动。请把另存的 identity/ 里的 store.key 放回去；"
@@ -107,10 +113,21 @@ class Identity:
 
     def derived(self, name: str) -> bytes:
         """32 bytes that follow from the signing seed: every copy of this folder has the same, also one that was made before they were wanted."""
-        return blake2b(name.encode(), key=self.key("sign"), digest_size=32, person=b"yidi derived").digest()
+        return blake2b(name.encode(), key=bytes(self.signing_key()), digest_size=32, person=b"yidi derived").digest()
 
     def signing_key(self) -> SigningKey:
-        return SigningKey(self.key("sign"))
+        """Made before a node joins; then the one of its certificate: what another one signs nobody takes. Raises RuntimeError."""
+        seed = self.key("sign")
+        if len(seed) != certificate.KEY_BYTES or (self.exists and bytes(SigningKey(seed).verify_key) != self.certificate().key):
+            raise RuntimeError(f"{self.folder} 里的 sign.key 不是本机登记时的那一把，{_UNSIGNED}")
+        return SigningKey(seed)
+
+    def can_sign(self) -> bool:
+        try:
+            self.signing_key()
+        except RuntimeError:
+            return False
+        return True
 
     def box_key(self) -> PrivateKey:
         return PrivateKey(self.key("box"))

@@ -114,13 +114,14 @@ class Node:
 
     @classmethod
     async def open(cls, folder: Path, config: Config, clock: Callable[[], int] = now_ms) -> "Node":
-        """Raises Refused store_damaged, store_busy, store_readonly, disk_full."""
+        """Raises Refused store_damaged, store_busy, store_readonly, disk_full; RuntimeError: a key is not here, or another one."""
         await healing.finish(folder, config)
         return await cls.on(Machine(folder, config, clock))
 
     @classmethod
     async def on(cls, machine: Machine) -> "Node":
         """Raises what `open` raises."""
+        machine.identity.signing_key()  # before anything is opened, or moved on to another epoch
         shelf = Shelf(machine.clock)
         journal = await machine.journal(shelf)
         try:
