@@ -69,7 +69,7 @@ async def enrol(code: str, folder: Path, config: Config) -> int:
     """A folder that was enrolled and then put out (copied, lost and found) goes on by a new code, over the same journal. Stopped before the
     first account was made, it makes it when it is asked again."""
     joining.finish_renewal(folder)
-    again = Identity(folder).exists and await _is_stopped(folder, config)
+    again = Identity(folder).exists and (not Identity(folder).can_sign() or await _is_stopped(folder, config))
     if not again and await _had_no_account(folder, config):
         return 0
     try:
@@ -105,11 +105,12 @@ async def _had_no_account(folder: Path, config: Config) -> bool:
 
 
 async def _first_account(node: Node) -> None:
-    account, person = joining.first_of(node.folder)
-    if account:
-        once = await node.people.add_account(account, person, None, now_ms())
-        print(f"第一个账号：{account}\n一次性密码：{once}（首次登录后请改掉）", flush=True)
-        joining.first_done(node.folder)
+    with joining.alone(node.folder):  # of two passwords only the later one is good
+        account, person = joining.first_of(node.folder)
+        if account:
+            once = await node.people.add_account(account, person, None, now_ms())
+            print(f"第一个账号：{account}\n一次性密码：{once}（首次登录后请改掉）", flush=True)
+            joining.first_done(node.folder)
 
 
 async def _is_stopped(folder: Path, config: Config) -> bool:

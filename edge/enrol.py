@@ -1,7 +1,7 @@
 """Joining a county: `joined = await enrol(code, folder, …)`. Makes the keys, asks once, checks the answer, writes the folder.
 
 Everything is written before `identity/node.json`, so a folder is either enrolled or not. Asked again after a lost answer it gets the
-same one, since the keys are kept. What is left to the caller: `take_in` its `batches` (tables, nodes, the first person; else the link brings
+same one, since the keys are kept. One at a time does so in a folder. What is left to the caller: `take_in` its `batches` (tables, nodes, the first person; else the link brings
 them) and make the first account with a one-time code (`people.add_account(account, person, None, now_ms)`), which is noted here until
 `first_done`.
 """
@@ -11,7 +11,9 @@ import http.client
 import secrets
 import shutil
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -20,17 +22,21 @@ from protocol import batch as batches
 from protocol import certificate as certificates
 from protocol import enrolment as joining
 from protocol.certificate import Certificate
-from protocol.enrolment import Answer, Leaf
+from protocol.enrolment import Answer, Code, Leaf
+from protocol.node import locks
 from protocol.node.identity import JOURNAL, About, Identity, write_whole
 from protocol.node.link import creds
 from protocol.node.node import Node
-from protocol.problem import SENTENCES, Refused
+from protocol.problem import Refused
 
 ENROL_PATH = "/enrol"
 FIRST = "first.json"  # [account, person]: to be made yet
-RENEWING = "renewing"  # where a new identity is made, inside the folder
+RENEWING = "renewing"  # where a new identity is made, inside the folder; whoever joins here, anew or for the first time, holds it
 ELSEWHERE = ("code_of_another_county", "code_of_another_place")
-KEPT_KEYS = ("store", "blob", "box", "backup")
+KEPT_KEYS = ("store", "blob", "box", "backup", "upload")
+PUT_OUT = "key_put_out"
+TOLD = ("code_unknown_late_or_used", "key_not_proven", PUT_OUT)  # what a county may answer
+KNOWN_BY = (creds.SEED, creds.BRANCH_SEED, creds.TLS_KEY, "sign.key")  # the keys of one id; the last one gone, the others are
 ANSWER_S_MAX = 30.0
 
 Post = Callable[[str, bytes], Awaitable[tuple[int, bytes]]]
@@ -46,44 +52,12 @@ class Joined(msgspec.Struct, frozen=True):
     leaf: Leaf | None
 
 
-async def enrol(
-    code: str, folder: Path, post: Post | None = None, chance: Callable[[int], bytes] = secrets.token_bytes, before: About | None = None
-) -> Joined:
-    """before: who this machine was until now. Raises Refused: the code's own reasons, key_not_proven, certificate_wrong, frame_broken, for
-    `before` also code_of_another_county, code_of_another_place; ConnectionError when nobody answers there; RuntimeError: a journal lies there
-    whose keys are gone."""
-    identity = Identity(folder)
-    if identity.exists:
-        raise Refused("not_now", status="已登记", what="再登记一次（先换一个空的数据目录）")
-    if (folder / JOURNAL).exists():
-        raise RuntimeError(
-            f"{folder} 里有台账，没有 identity/：没有它的密钥，这本台账谁也打不开。没有登记，什么也没有改动。请先把另存的 identity/ 放回去；"
-            "找不到了，就换一个空的数据目录再登记，这个目录先留着"
-        )
-    read, key, home = joining.read_code(code), identity.signing_key(), identity.folder
-    user, leaf_user = creds.kept_key(home / creds.SEED), creds.kept_key(home / creds.BRANCH_SEED)
-    tls = creds.tls_request(home / creds.TLS_KEY)
-    body = joining.ask(read, key, creds.public(user), creds.public(leaf_user), tls, chance(24))
-    status, answered = await (post or post_http)(read.address, body)
-    if status != 200:
-        raise _refusal(answered)
-    got = joining.open_answer(read.secret, answered)
-    certificate = certificates.decode(got.certificate)
-    if not certificates.is_valid(certificate, got.county_public) or certificate.key != bytes(key.verify_key):
-        raise Refused("certificate_wrong")
-    if before is not None:
-        _check_place(certificate, got, before)
-    creds.write_creds(home / creds.CREDS, got.jwt, user)
-    write_whole(home / creds.AUTHORITY, got.authority, 0o644)
-    write_whole(home / creds.TLS_CERTIFICATE, got.tls, 0o644)
-    if got.leaf is not None:
-        creds.write_creds(home / creds.BRANCH_CREDS, got.leaf.jwt, leaf_user)
-        write_whole(home / creds.BRANCH_FILE, msgspec.msgpack.encode(got.leaf))
-    identity.key("backup")  # now, and not with the first backup: who keeps this folder apart does it once
-    if got.account:
-        write_whole(home / FIRST, msgspec.json.encode((got.account, got.person)))
-    identity.save(_about(certificate, got, before))
-    return Joined(certificate, got.batches, got.account, got.person, got.leaf)
+async def enrol(code: str, folder: Path, post: Post | None = None, chance: Callable[[int], bytes] = secrets.token_bytes) -> Joined:
+    """Raises Refused: the code's own reasons, key_put_out, key_not_proven, certificate_wrong, frame_broken, county_busy, joining_now;
+    ConnectionError when nobody answers there; RuntimeError: a journal lies there whose keys are gone."""
+    joining.read_code(code)
+    with alone(folder):
+        return await _joined(code, folder, post, chance)
 
 
 async def renew(code: str, folder: Path, post: Post | None = None) -> Joined:
@@ -94,20 +68,37 @@ async def renew(code: str, folder: Path, post: Post | None = None) -> Joined:
     here: it would take a journal along to where it does not belong. Raises as `enrol` does.
     """
     joining.read_code(code)
-    old, beside = Identity(folder), Identity(folder / RENEWING)
-    beside.folder.mkdir(parents=True, exist_ok=True)
-    beside.folder.chmod(0o700)
-    for name in KEPT_KEYS:
-        if (source := old.folder / f"{name}.key").exists() and not (beside.folder / f"{name}.key").exists():
-            write_whole(beside.folder / f"{name}.key", source.read_bytes())
-    try:
-        joined = await enrol(code, folder / RENEWING, post, before=old.about())
-    except Refused as refused:
-        if refused.code in ELSEWHERE:
-            shutil.rmtree(folder / RENEWING)  # its keys are known where they do not belong: the right code gets others
-        raise
-    finish_renewal(folder)
-    return joined
+    with alone(folder):
+        _take_place(folder)  # of one that was killed
+        old, beside = Identity(folder), Identity(folder / RENEWING)
+        if beside.exists:  # what could not sign
+            shutil.rmtree(beside.folder)
+        beside.folder.mkdir(parents=True, exist_ok=True)
+        beside.folder.chmod(0o700)
+        for name in KEPT_KEYS:
+            if (source := old.folder / f"{name}.key").exists() and not (beside.folder / f"{name}.key").exists():
+                write_whole(beside.folder / f"{name}.key", source.read_bytes())
+        try:
+            joined = await _joined(code, folder / RENEWING, post, secrets.token_bytes, before=old.about())
+        except Refused as refused:
+            if refused.code in ELSEWHERE:
+                shutil.rmtree(beside.folder)  # its keys are known where they do not belong: the right code gets others
+            raise
+        _take_place(folder)
+        return joined
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """While one computer joins, or its first account is made: of two at once, the second would put what it half made in the place of what
+    the first one did. Raises Refused joining_now, OSError."""
+    (folder / RENEWING).mkdir(mode=0o700, parents=True, exist_ok=True)
+    with ExitStack() as held:
+        try:
+            held.enter_context(locks.mine(folder / RENEWING))
+        except locks.Busy:
+            raise Refused("joining_now") from None
+        yield
 
 
 async def take_in(node: Node, packed: Iterable[bytes]) -> None:
@@ -139,19 +130,78 @@ def first_done(folder: Path) -> None:
 
 
 def finish_renewal(folder: Path) -> None:
-    """The identity that was made beside takes its place: two renames, and whichever was the last one done, this ends it."""
-    old, beside = Identity(folder), Identity(folder / RENEWING)
-    if not beside.exists:
-        return
-    if old.exists:
-        old.folder.rename(folder / f"identity-{old.about().node}")
-    beside.folder.rename(old.folder)
+    """The identity that was made beside takes its place: two renames, and whichever was the last one done, this ends it. Raises Refused
+    joining_now; RuntimeError: the only one there could not sign."""
+    if Identity(folder / RENEWING).exists:
+        with alone(folder):
+            _take_place(folder)
 
 
 def leaf_of(folder: Path) -> Leaf | None:
     """What a township's own server needs, as the enrolment gave it; None: this node runs none."""
     path = Identity(folder).folder / creds.BRANCH_FILE
     return msgspec.msgpack.decode(path.read_bytes(), type=Leaf) if path.exists() else None
+
+
+async def _joined(code: str, folder: Path, post: Post | None, chance: Callable[[int], bytes], before: About | None = None) -> Joined:
+    """`enrol`, for whoever is alone. before: who this machine was until now. Raises for it also code_of_another_county, code_of_another_place."""
+    identity = Identity(folder)
+    if identity.exists:
+        raise Refused("not_now", status="已登记", what="再登记一次（先换一个空的数据目录）")
+    if (folder / JOURNAL).exists():
+        raise RuntimeError(
+            f"{folder} 里有台账，没有 identity/：没有它的密钥，这本台账谁也打不开。没有登记，什么也没有改动。请先把另存的 identity/ 放回去；"
+            "找不到了，就换一个空的数据目录再登记，这个目录先留着"
+        )
+    read, home = joining.read_code(code), identity.folder
+    try:
+        got = await _asked(read, identity, post or post_http, chance)
+    except Refused as refused:
+        if refused.code != PUT_OUT:
+            raise
+        for name in KNOWN_BY:
+            (home / name).unlink(missing_ok=True)
+        got = await _asked(read, identity, post or post_http, chance)  # the code was not used up
+    certificate = certificates.decode(got.certificate)
+    if not certificates.is_valid(certificate, got.county_public) or certificate.key != bytes(identity.signing_key().verify_key):
+        raise Refused("certificate_wrong")
+    if before is not None:
+        _check_place(certificate, got, before)
+    creds.write_creds(home / creds.CREDS, got.jwt, creds.kept_key(home / creds.SEED))
+    write_whole(home / creds.AUTHORITY, got.authority, 0o644)
+    write_whole(home / creds.TLS_CERTIFICATE, got.tls, 0o644)
+    if got.leaf is not None:
+        creds.write_creds(home / creds.BRANCH_CREDS, got.leaf.jwt, creds.kept_key(home / creds.BRANCH_SEED))
+        write_whole(home / creds.BRANCH_FILE, msgspec.msgpack.encode(got.leaf))
+    identity.key("backup")  # now, and not with the first backup: who keeps this folder apart does it once
+    if got.account:
+        write_whole(home / FIRST, msgspec.json.encode((got.account, got.person)))
+    identity.save(_about(certificate, got, before))
+    return Joined(certificate, got.batches, got.account, got.person, got.leaf)
+
+
+async def _asked(read: Code, identity: Identity, post: Post, chance: Callable[[int], bytes]) -> Answer:
+    """By the keys of this folder, which are made where there are none. Raises as `enrol`."""
+    home = identity.folder
+    key, user, leaf_user = identity.signing_key(), creds.kept_key(home / creds.SEED), creds.kept_key(home / creds.BRANCH_SEED)
+    tls = creds.tls_request(home / creds.TLS_KEY)
+    status, answered = await post(read.address, joining.ask(read, key, creds.public(user), creds.public(leaf_user), tls, chance(24)))
+    if status != 200:
+        raise _refusal(status, answered)
+    return joining.open_answer(read.secret, answered)
+
+
+def _take_place(folder: Path) -> None:
+    """For whoever is alone."""
+    old, beside = Identity(folder), Identity(folder / RENEWING)
+    if not beside.exists or (old.exists and not beside.can_sign()):
+        return
+    beside.signing_key()
+    if old.exists:
+        name = f"identity-{old.about().node}"  # this computer may have been that node before, and been put back to it
+        names = (name if n == 1 else f"{name}-{n}" for n in count(1))
+        old.folder.rename(next(folder / name for name in names if not (folder / name).exists()))
+    beside.folder.rename(old.folder)
 
 
 def _check_place(certificate: Certificate, got: Answer, before: About) -> None:
@@ -178,13 +228,17 @@ def _about(certificate: Certificate, got: Answer, before: About | None) -> About
     )
 
 
-def _refusal(answered: bytes) -> Refused:
-    """The hub says why as JSON {code, …}; anything else did not come from a hub."""
+def _refusal(status: int, answered: bytes) -> Refused:
+    """The hub says why as JSON {code, why: what older programs do not know, …}, or that it can't just now; anything else did not come from a
+    hub."""
+    if status >= 500:
+        return Refused("county_busy")
     try:
-        code = msgspec.json.decode(answered).get("code", "")
+        said = msgspec.json.decode(answered)
+        code = said.get("why") or said.get("code")
     except (msgspec.MsgspecError, AttributeError):
         code = ""
-    return Refused(code if code in ("code_unknown_late_or_used", "key_not_proven") and code in SENTENCES else "frame_broken")
+    return Refused(code if code in TOLD else "frame_broken")
 
 
 async def post_http(address: str, body: bytes) -> tuple[int, bytes]:

@@ -158,10 +158,11 @@ class Enrolment:
         return code.text
 
     async def redeem(self, body: bytes) -> bytes:
-        """Raises Refused code_unknown_late_or_used, key_not_proven. Asked again with the same keys, it answers the same.
+        """Raises Refused code_unknown_late_or_used, key_put_out, key_not_proven. Asked again with the same keys, it answers the same.
 
-        A key that was put out gets nothing more, by no code: a node goes on with a new one. Nor does a code that was not used yet when the
-        county's store was put back: it may have been since, and nobody here knows. (After that the county writes under another epoch.)
+        A key that was put out gets nothing more, by no code: a node goes on with a new one, and whoever brings a good code is told so. Nor does
+        a code that was not used yet when the county's store was put back: it may have been since, and nobody here knows. (After that the
+        county writes under another epoch.)
         """
         hash_ = joining.name_of(body)
         await self._desk.ready()
@@ -176,11 +177,11 @@ class Enrolment:
                 raise Refused("code_unknown_late_or_used")
             invited = msgspec.msgpack.decode(row.content, type=Invitation)
             asked = joining.open_ask(invited.secret, body)
-            if row.used_by not in ("", asked.key.hex()) or node_id_of(asked.key) in self._desk.shelf.revoked:
+            if row.used_by not in ("", asked.key.hex()) or (not row.used_by and invited.epoch not in (0, self._desk.signer.epoch)):
                 raise Refused("code_unknown_late_or_used")
+            if node_id_of(asked.key) in self._desk.shelf.revoked:
+                raise Refused("key_put_out")
             if not row.used_by:
-                if invited.epoch not in (0, self._desk.signer.epoch):
-                    raise Refused("code_unknown_late_or_used")
                 invited.key, invited.node, invited.used_ms = asked.key, node_id_of(asked.key), self._clock()
                 given = max((c.short for c in self._desk.shelf.certificates.values()), default=0)
                 while invited.short <= given:  # a store that was put back counts from an old number; *common* knows what was given since

@@ -107,22 +107,30 @@ async def inbox_live(request: Request) -> str:
 
 @post("/renew", status_code=200)
 async def renew(request: Request) -> Response[Any]:
-    """A machine that was stopped (copied, lost and found) goes on by a new code; the program opens itself again as another node."""
+    """A machine that was stopped (copied, lost and found) goes on by a new code; the program opens itself again as another node. Pressed again,
+    or after a command did it, it says the same."""
     node = node_of(request)
-    if not (node.stopped() or is_shut_out(node)):
+    if not (node.stopped() or is_shut_out(node) or _is_renewed(node)):
         raise Refused("not_now", status="正常使用", what="换登记码")
     form = {name: values[0] for name, values in forms.typed((await request.form()).multi_items()).items()}
     try:
-        joined = await joining.renew(form.get("code", ""), node.folder)
+        if not _is_renewed(node):
+            await joining.renew(form.get("code", ""), node.folder)
     except ConnectionError:
         wrong = Refused("field_impossible", field="code", what="登记码", why="按它写的地址连不上，请看网络通不通、有没有抄错，再试一次")
         return await _not_renewed(request, form, wrong)
     except Refused as refusal:
         return await _not_renewed(request, form, refusal)
     node.outdated.set()
+    about = node.identity.about()
     if wants_json(request):
-        return twin({"node": joined.certificate.node, "name": joined.certificate.name})
-    return await page(request, "renewed.html", name=joined.certificate.name, id=joined.certificate.node)
+        return twin({"node": about.node, "name": about.name})
+    return await page(request, "renewed.html", name=about.name, id=about.node)
+
+
+def _is_renewed(node: Any) -> bool:
+    """Claims that the folder is another node's than the one that runs."""
+    return bool(node.identity.about().node != node.about.node)
 
 
 async def _not_renewed(request: Request, form: dict[str, str], refusal: Refused) -> Response[Any]:

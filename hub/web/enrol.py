@@ -1,5 +1,6 @@
 """POST /enrol: how a new node joins. The body is sealed with the code's own key, so the route is open and says nothing to strangers."""
 
+import msgspec
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 
@@ -16,7 +17,12 @@ def enrol_route(enrolment: Enrolment) -> HTTPRouteHandler:
         try:
             return Response(await enrolment.redeem(await request.body()), media_type=BYTES)
         except Refused as refusal:
-            body = b'{"code": "%s"}' % refusal.code.encode()
-            return Response(body, status_code=refusal.status, media_type="application/json")
+            return Response(answered(refusal), status_code=refusal.status, media_type="application/json")
 
     return enrol
+
+
+def answered(refusal: Refused) -> bytes:
+    """why: what older programs do not know, beside the code that they do."""
+    told = {"code": "code_unknown_late_or_used", "why": refusal.code} if refusal.code == "key_put_out" else {"code": refusal.code}
+    return msgspec.json.encode(told)

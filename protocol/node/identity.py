@@ -24,9 +24,7 @@ from protocol.node.signer import Signer
 
 JOURNAL = "journal.db"
 KEYS = ("sign", "store", "blob", "box")
-_UNSIGNED = (
-    "用别的签，写下的谁也不收；没有改动。请把登记以后另存的 identity/ 整个放回去；找不到了，请要一个新的登记码，再运行 yidi enrol 登记码：写下的都还在"
-)
+_UNSIGNED = "用别的签，写下的谁也不收；没有改动。请把登记以后另存的 identity/ 整个放回去；找不到了，请要一个新的登记码，再运行 yidi enrol 登记码：写下的都还在"
 
 
 class About(msgspec.Struct, kw_only=True):

@@ -1,5 +1,8 @@
 """A computer that was put out and cut off before it heard of it: its pages say so, and take a new code. When it is let in again nothing is said."""
 
+import asyncio
+
+from edge import enrol as joining
 from edge.web import pages
 from tests.link.kit import V1, soon
 from tests.link.test_stick_pages import JSON, at
@@ -31,3 +34,41 @@ async def test_who_is_cut_off_unheard_reads_it_on_every_page_and_goes_on_by_a_co
         assert await whole.server.apply(trust)
         await soon(lambda: village.pump.state().link.connected)
         assert SAID not in (await clerk.get("/desk")).text
+
+
+async def test_who_presses_again_waits_for_the_first_and_then_hears_the_same(whole, monkeypatch):
+    """After ten seconds the page offers 不等了: what was sent goes on."""
+    village = await whole.join("高禹村", V1)
+    old = village.about.node
+    code, asked, goes = (await whole.enrolment.renew(old))[1], asyncio.Event(), asyncio.Event()
+
+    async def slow(address: str, body: bytes) -> tuple[int, bytes]:
+        said = await whole.post(address, body)
+        if not asked.is_set():
+            asked.set()
+            await goes.wait()
+        return said
+
+    monkeypatch.setattr(joining, "post_http", slow)
+    async with at(whole, village) as clerk:
+        await soon(lambda: village.stopped() or village.pump.is_shut_out)
+        first = asyncio.create_task(clerk.post("/renew", data={"code": code}, headers=JSON))
+        await asked.wait()
+        second = await clerk.post("/renew", data={"code": code})
+        assert second.status_code == 422 and "请等它好了再看" in second.text
+        goes.set()
+        made = (await first).json()
+        assert (await first).status_code == 200 and made["node"] != old
+        assert village.outdated.is_set() and village.identity.about().former == [old]
+        again = await clerk.post("/renew", data={"code": code}, headers=JSON)
+        assert again.status_code == 200 and again.json() == made
+
+
+async def test_what_a_command_renewed_beside_the_program_is_opened_by_the_page(whole):
+    village = await whole.join("高禹村", V1)
+    old = village.about.node
+    async with at(whole, village) as clerk:
+        await joining.renew((await whole.enrolment.renew(old))[1], village.folder, whole.post)
+        got = await clerk.post("/renew", data={"code": ""}, headers=JSON)
+        assert got.status_code == 200 and got.json()["node"] == village.identity.about().node != old
+        assert village.outdated.is_set()

@@ -15,6 +15,7 @@ from deploy.nats.identity import Trust
 from deploy.nats.servers import Listen, Server, free_ports
 from edge.enrol import enrol, leaf_of
 from hub.enrolment import TRUST_TABLE, Enrolment
+from hub.web.enrol import answered
 from protocol import batch as batches
 from protocol import enrolment as joining
 from protocol import entry, events
@@ -87,7 +88,7 @@ class Whole:
         try:
             return 200, await self.enrolment.redeem(body)
         except Refused as refusal:
-            return refusal.status, b'{"code": "%s"}' % refusal.code.encode()
+            return refusal.status, answered(refusal)
 
     async def join(self, name: str, place: str, leaf: bool = False) -> Node:
         who = await self.person(place, name, "clerk")
@@ -283,7 +284,7 @@ async def test_a_revoked_computer_s_code_gives_it_nothing_more_and_pressed_again
     assert not await whole.hub.journal.rows("invitation", "used_by <> ''"), "the code lies in it"
     fresh = joining.read_code(await whole.enrolment.invite(place=V1, name="高禹村"))
     key = Identity(whole.folder / "v").signing_key()
-    with pytest.raises(Refused, match="code_unknown_late_or_used"):  # a key that was put out is put out for good
+    with pytest.raises(Refused, match="key_put_out"):  # it is put out for good
         await whole.enrolment.redeem(joining.ask(fresh, key, "U", "", b"", bytes(24)))
     assert not (await whole.hub.journal.rows("invitation"))[0]["used_by"], "the new computer still may"
     monkeypatch.setattr(whole.enrolment, "_clock", lambda: now_ms() + 5_000)
