@@ -331,6 +331,15 @@ class Enrolment:
         return packed if sum(map(len, packed)) <= bytes_max else []
 
 
+async def void_codes(journal: Any, epoch: int, now_ms: int) -> list[str]:
+    """Names of the places whose code lets nobody in, though it was never used and its time is not over: the county that gave it writes under
+    another epoch since. A place that has got another code meanwhile is not named."""
+    rows = await journal.rows("invitation", "kind = :kind and until_ms >= :now", {"kind": KIND, "now": now_ms}, order="made_ms, code_hash")
+    read = [(row["used_by"], msgspec.msgpack.decode(bytes(row["content"]), type=Invitation)) for row in rows]
+    given = {one.serves[0] for _, one in read if one.epoch == epoch}
+    return list(dict.fromkeys(one.name for by, one in read if not by and one.epoch not in (0, epoch) and one.serves[0] not in given))
+
+
 def node_id_of(key: bytes) -> str:
     """Follows from the key: a key belongs to a node id for ever."""
     number = int.from_bytes(sha256(b"yidi node\0" + key).digest()[:5])

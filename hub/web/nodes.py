@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import msgspec
 from litestar import Request, Response, get
 
+from hub.enrolment import void_codes
 from hub.web.case_map import position
 from protocol import place
 from protocol.events import Actor
@@ -53,7 +54,9 @@ async def nodes_context(request: Request) -> dict[str, Any]:
     node, asked = node_of(request), request.query_params.get("place", "")[:40]
     rows = await standings_of(node)
     shown = [row for row in rows if not asked or township_of(row.path) == asked]
+    tells = bool(actor_of(request).powers & {"admin", "supervise"})
     return {
+        "void_codes": await void_codes(node.journal, node.desk.signer.epoch, node.clock()) if tells else [],
         "spots": spots(request, rows),
         "asked": asked,
         "rows": shown[:SHOWN_MAX],
@@ -88,7 +91,7 @@ async def nodes(request: Request) -> Response[Any]:
     may_see_machines(request)
     context = await nodes_context(request)
     if wants_json(request):
-        return twin({name: context[name] for name in ("rows", "spots", "total", "worrying", "versions")})
+        return twin({name: context[name] for name in ("rows", "spots", "total", "worrying", "versions", "void_codes")})
     live = urlencode({"view": "nodes", **({"place": context["asked"]} if context["asked"] else {})})
     return await page(request, "nodes.html", live=live, **context)
 

@@ -24,7 +24,6 @@ from protocol.node.signer import Signer
 
 JOURNAL = "journal.db"
 KEYS = ("sign", "store", "blob", "box")
-_UNSIGNED = "用别的签，写下的谁也不收；没有改动。请把登记以后另存的 identity/ 整个放回去；找不到了，请要一个新的登记码，再运行 yidi enrol 登记码：写下的都还在"
 
 
 class About(msgspec.Struct, kw_only=True):
@@ -92,7 +91,7 @@ class Identity:
         sign for a node that joined with another one."""
         path = self.folder / f"{name}.key"
         if name == "sign" and not path.exists() and self.exists:
-            raise RuntimeError(f"{self.folder} 里没有 sign.key，{_UNSIGNED}")
+            raise RuntimeError(_unsigned(self.folder))
         if name == "store" and not path.exists() and (self.folder.parent / JOURNAL).exists():
             raise RuntimeError(
                 f"{self.folder} 里没有 store.key，{self.folder.parent} 里的台账没有它打不开；没有改动。请把另存的 identity/ 里的 store.key 放回去；"
@@ -117,7 +116,7 @@ class Identity:
         """Made before a node joins; then the one of its certificate: what another one signs nobody takes. Raises RuntimeError."""
         seed = self.key("sign")
         if len(seed) != certificate.KEY_BYTES or (self.exists and bytes(SigningKey(seed).verify_key) != self.certificate().key):
-            raise RuntimeError(f"{self.folder} 里的 sign.key 不是本机登记时的那一把，{_UNSIGNED}")
+            raise RuntimeError(_unsigned(self.folder))
         return SigningKey(seed)
 
     def can_sign(self) -> bool:
@@ -153,3 +152,10 @@ class Identity:
         """X25519 secret, 32 bytes, only where sealed reports may be read."""
         path = self.folder / "sealing.key"
         return path.read_bytes() if path.exists() else None
+
+
+def _unsigned(folder: Path) -> str:
+    return (
+        f"{folder} 里没有 sign.key，或者不是登记时的那一把：用别的签，写下的谁也不收。没有改动。请把登记以后另存的 identity/ 整个放回去；"
+        "找不到了，请要一个新的登记码，再运行 yidi enrol 登记码，写下的都还在"
+    )

@@ -1,0 +1,62 @@
+"""A county that goes on under another epoch says whose enrolment codes lie out there and let nobody in, until each place has a new one."""
+
+import re
+from dataclasses import replace
+
+from nacl.signing import SigningKey
+
+from hub.enrolment import Enrolment
+from protocol import enrolment as joining
+from tests.hub_pages.world import TOP, Hub, register
+from tests.node.desk_kit import TOWN, VILLAGE, chance
+from tests.simulation.founding import Authority, NoTls
+
+
+async def _nobody() -> None:
+    """No server has to hear of a new trust."""
+
+
+def enrolment_of(hub: Hub) -> Enrolment:
+    node, county = hub.root, hub.county
+    return Enrolment(
+        node.journal, node.desk, node.signer.certificate, county.key, bytes(county.secret.public_key), Authority(), NoTls(), county.clock,
+        address="10.0.0.1:8330", servers=["wire"], leaf_remote="tls://wire", applied=_nobody, chance=chance("void codes"),
+    )  # fmt: skip
+
+
+def moves_on(hub: Hub) -> None:
+    """As after a heal, or a store that was put back."""
+    hub.root.desk.signer = replace(hub.root.desk.signer, epoch=2)
+
+
+async def void(hub: Hub) -> list[str]:
+    page = re.sub(r"<[^>]+>", "", (await hub.client.get("/nodes")).text)
+    told = (await hub.get("/nodes"))["void_codes"]
+    assert ("登记码已经作废" in page and "重新发" in page and all(name in page for name in told)) == bool(told), page
+    return told
+
+
+async def test_codes_that_became_void_are_named_until_they_are_given_again(hub: Hub):
+    enrolment = enrolment_of(hub)
+    used = joining.read_code(await enrolment.invite(place=VILLAGE, name="登记过的村"))
+    await enrolment.redeem(joining.ask(used, SigningKey(bytes(32)), "U", "", b"", bytes(24)))
+    await enrolment.invite(place=VILLAGE, name="高禹村")
+    hub.county.clock.pass_ms(1)
+    await enrolment.invite(place=TOWN, name="天子湖镇")
+    assert await void(hub) == []
+    moves_on(hub)
+    assert await void(hub) == ["高禹村", "天子湖镇"]
+    await enrolment.invite(place=VILLAGE, name="高禹村")
+    assert await void(hub) == ["天子湖镇"]
+    hub.county.clock.pass_ms(joining.CODE_MS_MAX + 1)
+    await hub.sign_in("operator")
+    assert await void(hub) == [], "it would be too late by now"
+
+
+async def test_who_gives_no_codes_is_not_told_of_them(hub: Hub):
+    await enrolment_of(hub).invite(place=VILLAGE, name="高禹村")
+    moves_on(hub)
+    assert await void(hub)
+    await register(hub.root, "钟小勤", "mediator", TOP, account="mediator")
+    await hub.sign_in("mediator")
+    assert "作废" not in (await hub.client.get("/nodes")).text and not (await hub.get("/nodes"))["void_codes"]
