@@ -55,6 +55,7 @@ class Joined(msgspec.Struct, frozen=True):
 async def enrol(code: str, folder: Path, post: Post | None = None, chance: Callable[[int], bytes] = secrets.token_bytes) -> Joined:
     """Raises Refused: the code's own reasons, key_put_out, key_not_proven, certificate_wrong, frame_broken, county_busy, joining_now;
     ConnectionError when nobody answers there; RuntimeError: a journal lies there whose keys are gone."""
+    _check_free(folder)
     joining.read_code(code)
     with alone(folder):
         return await _joined(code, folder, post, chance)
@@ -143,16 +144,21 @@ def leaf_of(folder: Path) -> Leaf | None:
     return msgspec.msgpack.decode(path.read_bytes(), type=Leaf) if path.exists() else None
 
 
-async def _joined(code: str, folder: Path, post: Post | None, chance: Callable[[int], bytes], before: About | None = None) -> Joined:
-    """`enrol`, for whoever is alone. before: who this machine was until now. Raises for it also code_of_another_county, code_of_another_place."""
-    identity = Identity(folder)
-    if identity.exists:
+def _check_free(folder: Path) -> None:
+    """Claims that nobody joined here, nor lost the keys with which he did. Raises as `enrol`."""
+    if Identity(folder).exists:
         raise Refused("not_now", status="已登记", what="再登记一次（先换一个空的数据目录）")
     if (folder / JOURNAL).exists():
         raise RuntimeError(
             f"{folder} 里有台账，没有 identity/：没有它的密钥，这本台账谁也打不开。没有登记，什么也没有改动。请先把另存的 identity/ 放回去；"
             "找不到了，就换一个空的数据目录再登记，这个目录先留着"
         )
+
+
+async def _joined(code: str, folder: Path, post: Post | None, chance: Callable[[int], bytes], before: About | None = None) -> Joined:
+    """`enrol`, for whoever is alone. before: who this machine was until now. Raises for it also code_of_another_county, code_of_another_place."""
+    _check_free(folder)
+    identity = Identity(folder)
     read, home = joining.read_code(code), identity.folder
     try:
         got = await _asked(read, identity, post or post_http, chance)

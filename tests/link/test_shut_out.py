@@ -4,6 +4,7 @@ import asyncio
 
 from edge import enrol as joining
 from edge.web import pages
+from protocol.place import COMMON
 from tests.link.kit import V1, soon
 from tests.link.test_stick_pages import JSON, at
 
@@ -51,7 +52,8 @@ async def test_who_presses_again_waits_for_the_first_and_then_hears_the_same(who
 
     monkeypatch.setattr(joining, "post_http", slow)
     async with at(whole, village) as clerk:
-        await soon(lambda: village.stopped() or village.pump.is_shut_out)
+        await joining.take_in(village, await whole.enrolment._batches(COMMON))
+        assert village.stopped() == "node_revoked"
         first = asyncio.create_task(clerk.post("/renew", data={"code": code}, headers=JSON))
         await asked.wait()
         second = await clerk.post("/renew", data={"code": code})

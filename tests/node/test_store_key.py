@@ -38,6 +38,7 @@ async def test_nobody_joins_anew_over_a_journal_whose_keys_are_gone(home: Path):
     with pytest.raises(RuntimeError, match="没有 identity/"):
         await enrol("127.0.0.1:1/no-code", home)
     assert not (home / "identity").exists() and (home / "journal.db").read_bytes() == before
+    assert not (home / "renewing").exists()
 
 
 async def test_no_key_is_made_beside_a_journal_that_another_one_opens(home: Path, capsys):
