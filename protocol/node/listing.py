@@ -43,7 +43,8 @@ FIRST_DUE: Final = f"{FIRST_DUE_MS}, subject"
 _IS_DECLINED: Final = "(status || '') = 'declined'"
 DECLINED: Final = (
     f"{_IS_DECLINED} and exists (select 1 from case_row c where c.subject = task_row.case_subject and {IS_OPEN.replace('(status', '(c.status')})"
-    " and not exists (select 1 from task_row l where l.case_subject = task_row.case_subject and l.purpose_kind = task_row.purpose_kind"
+    " and not exists (select 1 from task_row l where l.case_subject = task_row.case_subject and"
+    " (l.purpose_kind = task_row.purpose_kind or (l.purpose_kind = 'visit' and task_row.purpose_kind = 'inquiry'))"  # who goes asks there too
     " and l.assigned_ms > coalesce(task_row.declined_ms, task_row.assigned_ms) and l.subject <> task_row.subject)"
 )
 _TASK_IS_OPEN: Final = TASK_IS_OPEN.replace("status", "(status || '')", 1)

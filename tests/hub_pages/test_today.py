@@ -4,11 +4,12 @@ import re
 
 from protocol.calendar import DAY_MS, HOUR_MS
 from protocol.commands import ArriveTask, ConfirmTask, ConveneUnits, DeclineTask, RecallTask, ReportTask, RequestTask
+from protocol.node.errands import linked_id
 from protocol.node.web import today
 from protocol.node.web.words import SOON_MS
 from tests.edge.pages_kit import section
 from tests.hub_pages.world import Hub, register
-from tests.node.desk_kit import TOWN, UNIT, new_id
+from tests.node.desk_kit import TOWN, UNIT, exchange, new_id
 
 
 async def visits(hub: Hub, hours: float = 0) -> str:
@@ -75,6 +76,29 @@ async def test_a_declined_visit_stays_until_somebody_else_is_sent_for_the_same(h
     hub.county.clock.pass_ms(1_000)
     await hub.send(**due(hub, 42))
     assert f'href="/tasks/{subject}"' not in await visits(hub)
+
+
+async def test_what_an_office_declined_to_ask_into_is_somebodys_again_once_a_visit_is_sent(hub: Hub):
+    """What 另派 leads to sends people; a unit that won't join is asked again beside it."""
+    case = hub.cases["田埂地界"]
+    inquiry = {"to": TOWN, "purpose": "查档案", "purpose_kind": "inquiry", "due_ms": hub.county.clock() + 9 * DAY_MS}
+    asked = (await hub.root.say(RequestTask(id=new_id(), case=case, **inquiry), hub.actor())).subject
+    join = (await hub.root.say(ConveneUnits(id=new_id(), case=case, units=[UNIT], purpose="一起看现场"), hub.actor())).subjects[1]
+    await hub.root.say(DeclineTask(id=new_id(), task=join, reason="人手不够"), hub.root.actor("department", UNIT))
+    await hub.root.desk.arrivals()
+    await exchange(hub.root, hub.town)
+    await hub.town.say(DeclineTask(id=new_id(), task=linked_id(asked), reason="档案不在这里"), hub.town.actor())
+    await exchange(hub.root, hub.town)
+    await hub.root.desk.arrivals()
+    shown = await visits(hub)
+    assert (f'href="/tasks/{asked}"' in shown, f'href="/tasks/{join}"' in shown, shown.count("已谢绝，要另派")) == (True, True, 2)
+    hub.county.clock.pass_ms(1_000)
+    await hub.send(**due(hub, 42))
+    shown = await visits(hub)
+    assert (f'href="/tasks/{asked}"' in shown, f'href="/tasks/{join}"' in shown) == (False, True)
+    hub.county.clock.pass_ms(1_000)
+    await hub.root.say(ConveneUnits(id=new_id(), case=case, units=[UNIT], purpose="一起看现场"), hub.actor())
+    assert f'href="/tasks/{join}"' not in await visits(hub)
 
 
 async def test_a_visit_that_waits_for_a_review_is_told_and_leads_to_its_form(hub: Hub):
