@@ -65,17 +65,21 @@ class _Aside:
     def __init__(self, task: Task) -> None:
         self.task, self.known_ms = task, 0
         self.moved: Key | None = None  # what brought the task to where it is
-        self.carried: set[str] = set()  # commands of nodes that urged a linked task
+        self.carried: dict[str, Key] = {}  # command of a node that urged or recalled a linked task → who carried it first
         self.items: dict[Key, tuple[Item, Any, Line, str, int]] = {}
         self.decided: dict[Key, str] = {}
 
     def take(self, item: Item, body: Any, line: Line) -> None:
-        if item.kind == "TaskUrged" and self.task.request:
-            if item.head.command in self.carried:
-                return  # two nodes carried the same one; counted twice, the next would never be carried
-            self.carried.add(item.head.command)
+        first = self._carried(item)
+        if first and (item.kind == "TaskUrged" or first in self.decided):
+            return  # two nodes carried the same one; counted twice, the next would never be carried
         before = self.task.status
         reason = self._decide(item) if item.kind == "TaskReviewDecided" else _evolve(self.task, item, body, self._saw(item))
+        if first and reason:
+            return  # the first one counts, or waits for a review for both
+        if first in self.items:  # whoever carried this one knew more, and so it counts
+            earlier = self.items.pop(first)[2]
+            earlier.set_aside, earlier.prevailed = "", None
         if reason:
             self.put(item, body, line, FOREIGN if reason == STRANGER else UNFIT, reason)
             return
@@ -84,6 +88,13 @@ class _Aside:
         self.known_ms = max(self.known_ms, item.admitted.received_ms)
         if self.task.status != before or self.moved is None:
             self.moved = item.key
+
+    def _carried(self, item: Item) -> Key | None:
+        """Which entry of another node brought the same urge or recall to this linked task before; None: none did."""
+        if item.kind not in ("TaskUrged", "TaskRecalled") or not self.task.request or item.facts.office:
+            return None
+        first = self.carried.setdefault(item.head.command, item.key)
+        return first if first != item.key else None
 
     def _saw(self, item: Item) -> bool:
         """Claims that who wrote this knew what brought the task to where it is."""

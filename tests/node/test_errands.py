@@ -131,6 +131,20 @@ async def test_an_urge_that_two_nodes_carried_is_one_and_the_next_is_carried_too
     assert [line.kind for line in there.lines].count("TaskUrged") > there.urges, "both carried it"
 
 
+async def test_a_recall_that_two_nodes_carried_is_one_and_nobody_has_to_review_it(county):
+    root, village, stranger, task = await asked(county)
+    second = await county.node("root", epoch=2, folder="second")
+    await exchange(root, second)
+    await village.say(RecallTask(id=new_id(), task=task, reason="双方谈好了"))
+    for node in (root, second):
+        await carry(village, node)
+        await node.desk.arrivals()
+    await settle(root, village, stranger, second)
+    there = await stranger.reads.task(clerk_there(stranger), linked_id(task))
+    assert [line.kind for line in there.lines].count("TaskRecalled") == 2, "both carried it"
+    assert (there.status, there.reviews, {line.set_aside for line in there.lines}) == ("recalled", [], {""})
+
+
 async def test_an_answer_of_before_is_told_again_after_one_that_was_not_the_last(county):
     """Of a copied computer a node that was put back heard the other history first: it told how far that one was."""
     root, village, stranger, task = await asked(county)

@@ -287,6 +287,50 @@ def test_a_recall_that_comes_after_the_arrival_is_set_aside() -> None:
     assert [line.set_aside for line in found.lines if line.set_aside] == ["任务当时是“已到场”，这一条没有改变任务的状态。"]
 
 
+def carried_twice(world: County) -> str:
+    """A linked task that the village arrived at; two nodes carry its recall, the second one of which has heard so."""
+    made = events.TaskAssigned("", 0, (), "", "visit", "", "", VILLAGE, world.county.now_ms + 86_400_000, VILLAGE, "", "r" * 32, TOWNSHIP_2)
+    subject = world.county.write([events.Draft(VILLAGE, "1" * 32, "task", made)], "link")[0].head.subject
+    world.sync()
+
+    def carry(node: Node, urges: int) -> None:
+        node.write([events.Draft(VILLAGE, subject, "task", events.TaskUrged("", 0, ())) for _ in range(urges)], f"urge {node.origin}")
+        seen = tuple(sorted(node.task(subject).seen.items()))
+        node.write([events.Draft(VILLAGE, subject, "task", events.TaskRecalled("", 0, seen))], "recall")
+
+    for kind in (c.ConfirmTask, c.ArriveTask):
+        world.village.do(ask(kind, subject, world.id()), actor(VILLAGE, EVERYTHING))
+    carry(world.county, 3)
+    world.hall.pull(world.village)
+    carry(world.hall, 6)
+    return subject
+
+
+def test_a_carried_recall_that_was_set_aside_counts_by_the_node_that_knew_more_and_leaves_no_review() -> None:
+    world = County()
+    subject = carried_twice(world)
+    world.village.pull(world.county)
+    found = world.village.task(subject)
+    assert (found.status, [review.kind for review in found.reviews]) == ("arrived", ["TaskRecalled"])
+    world.sync()
+    found = world.village.task(subject)
+    assert (found.status, found.reviews) == ("recalled", [])
+    assert {(line.set_aside, line.prevailed) for line in found.lines} == {("", None)}
+    assert [line.kind for line in found.lines].count("TaskRecalled") == 2
+
+
+def test_a_carried_recall_that_was_rejected_counts_by_no_other_node() -> None:
+    world = County()
+    subject = carried_twice(world)
+    world.village.pull(world.county)
+    item = world.village.task(subject).reviews[0].item
+    decided = decide_review(item, subject, world.id(), "reject")
+    world.village.do(decided, actor(VILLAGE, EVERYTHING))
+    world.sync()
+    found = world.village.task(subject)
+    assert (found.status, found.reviews) == ("arrived", [])
+
+
 def test_who_knows_of_the_arrival_may_recall_and_a_report_that_still_comes_is_reviewed() -> None:
     """He who went may have left his post for good: without it nobody could end the visit."""
     world = County()

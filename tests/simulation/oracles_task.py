@@ -151,6 +151,8 @@ def _judged(task: Seen, good: Good, ends: dict[str, list[PostEnded]], anew: froz
         if said != owner or due_ms <= 0 or key not in {act.key for act in live}:
             yield f"{name}: the review of {key} is owned by {said!r} until {due_ms}, it should be {owner}"
     looked_at = task.reviews.keys() | decided.keys()
+    carried = {act.command for act in live if act.key in looked_at and act.kind == "TaskRecalled"}  # by several: to look at one is enough
+    looked_at |= {act.key for act in live if row.request and act.kind == "TaskRecalled" and act.command in carried}
     out = {act.key for act in live if _is_out(act, good, ends)}
     for act in live:
         if act.key in out and act.kind in MOVES and act.kind != "TaskAssigned" and act.key not in looked_at:
@@ -217,7 +219,8 @@ def _may(row: Row, act: Act) -> bool:
 
 def _crossed(subject: str, row: Row, standing: list[Act], live: list[Act], looked_at: Iterable[Key]) -> Iterator[str]:
     """Of words that can't both be true all but one are somebody's to look at."""
-    said = Counter(act.kind for act in standing)
+    carried = {act.command if row.request and act.kind == "TaskRecalled" else act.key: act for act in standing}  # by several: it is one
+    said = Counter(act.kind for act in carried.values())
     for kind in ("TaskConfirmed", "TaskDeclined", "TaskReported", "TaskRecalled"):
         if said[kind] > 1:
             yield f"(task) {subject}: {said[kind]} times {kind} counts"
