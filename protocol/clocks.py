@@ -8,17 +8,20 @@ What starts a rule: logged, accepted, signed (each agreement, also a late one: t
 performance; none given: the day of signing), pledge (closing by pledge), offer (arrival at the office asked), term (the hold),
 written (the last progress), asked (the date of a hand-down or urge), task. A reopened case is mediated anew: clocks that
 mediation stops start again, those of the petition law don't; a date that was asked before it and is over asks nothing any more. Escalation restarts only the inner ones (term, offer).
+The term of who held before is over: reached, or missed, for good. Who offered the case to somebody in time did what the term asked of him.
 """
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from datetime import date
+from itertools import pairwise
 from typing import Final
 
 import msgspec
 
 from protocol.calendar import HOUR_MS, Calendar, day_end_ms, day_number, local_time, to_date, to_number
-from protocol.case import Agreement, Case, Task
+from protocol.case import Agreement, Case, Move, Task
+from protocol.events import facts_of
 from protocol.place import tier
 from protocol.shapes import ClockRule
 from protocol.tables import Tables
@@ -30,6 +33,7 @@ STOPPED: Final = "stopped"
 _DROPPED: Final = frozenset({"voided", "merged", "declined", "transferred"})
 _UNSETTLED: Final = frozenset({"logged", "accepted", "mediating"})  # no agreement in force, mediation not ended
 _REMINDERS: Final = frozenset({"T12", "T31"})
+_OUTCOMES: Final = ("AgreementSigned", "MediationEnded", "DisputeClosed", "DisputeReopened")
 _MS_MAX: Final = 2**62  # a column of a store holds it
 
 
@@ -59,7 +63,7 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
 def of_case(case: Case, tables: Tables) -> list[Clock]:
     """Every clock that has started, the one that ends first in front; (id, starts_ms) names one."""
     reopened_ms, last_ms = _marks(case, tables.quiet_kinds)
-    found = [*_outer(case, tables, reopened_ms), *_inner(case, tables, reopened_ms, last_ms)]
+    found = [*_outer(case, tables, reopened_ms), *_inner(case, tables, reopened_ms, last_ms), *_held_before(case, tables)]
     if case.agreements or case.agreement is not None:
         found += _of_agreements(case, tables)
     if case.ending == "pledge":
@@ -168,6 +172,31 @@ def _inner(case: Case, tables: Tables, reopened_ms: int, last_ms: int) -> Iterat
     if asked is not None and day_end_ms(asked) >= reopened_ms:  # what was asked of the work before is over
         for rule in tables.clocks_from.get("asked", ()):
             yield _met(_timed(rule, tables, case.term_since_ms, day_end_ms(asked), state), "mediation", case)
+
+
+def _held_before(case: Case, tables: Tables) -> Iterator[Clock]:
+    """The terms before the present one, of which something was reached or that were over before the case was offered to who holds it next."""
+    for move, after in pairwise(case.moves):
+        if case.predecessor and move.term == 1:
+            continue  # nobody had taken it up here yet
+        starts_ms, reached_ms = _reached(case, move)
+        left_ms = after.offered_ms or after.at_ms
+        for rule in tables.clocks_from.get("term", ()):
+            if (rule.tier is None or rule.tier == tier(move.to)) and _fits(rule, case, False):
+                clock = _counted(rule, tables, starts_ms, MET)
+                if reached_ms is not None or left_ms > clock.due_ms:
+                    yield msgspec.structs.replace(clock, met_ms=left_ms if reached_ms is None else reached_ms)
+
+
+def _reached(case: Case, move: Move) -> tuple[int, int | None]:
+    """When the term that this opened began, the last time, and when what it is for was reached after that; a paper also that came too late to count."""
+    said = [line for line in case.lines if line.kind in _OUTCOMES and not line.waiting and facts_of(line.head).term == move.term]
+    counting = [line for line in said if not line.set_aside]
+    starts_ms = max([move.at_ms, *(line.at_ms for line in counting if line.kind == "DisputeReopened")])
+    keys = {line.key for line in said}
+    signed = [max(paper.signed_ms, starts_ms) for paper in case.agreements if paper.key in keys and paper.written_ms >= starts_ms]
+    ended = [line.at_ms for line in counting if line.kind in ("MediationEnded", "DisputeClosed") and line.at_ms >= starts_ms]
+    return starts_ms, min([*signed, *ended], default=None)
 
 
 def _taken_up(clock: Clock, at_ms: int) -> Clock:

@@ -334,3 +334,20 @@ async def test_what_is_sealed_is_in_no_figure(county: County):
     for kind in ("operator", "discipline"):
         found = await root.reads.statistics.found(root.actor(kind, ROOT), ASKED)
         assert found.whole == Sums() and not found.types and not found.places
+
+
+async def test_a_village_that_was_late_stays_late_in_figures_once_the_township_took_the_case_up(county: County):
+    """It is nobody's deadline of today, though; who escalated in time was never late."""
+    village, town = [await county.node(kind) for kind in ("village", "town")]
+    late, in_time = [(await village.say(dispute())).subject for _ in range(2)]
+    await village.say(EscalateDispute(id=new_id(), case=in_time, to=TOWN, reason="谈不拢"))
+    village.clock.pass_ms(20 * DAY_MS)
+    await village.say(EscalateDispute(id=new_id(), case=late, to=TOWN, reason="谈不拢"))
+    await exchange(village, town)
+    await town.desk.arrivals()
+    for case in (late, in_time):
+        await town.say(TakeUpDispute(id=new_id(), case=case))
+    whole = (await town.reads.statistics.found(town.actor(), ASKED)).whole
+    assert (whole.registered, whole.late) == (2, 1)
+    assert [row.subject for row in (await town.reads.cases(town.actor(), narrowed=Narrowed("late"))).rows] == [late]
+    assert (await town.reads.cases(town.actor(), "overdue")).total == 0
