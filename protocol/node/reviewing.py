@@ -2,19 +2,19 @@
 
 What a lost or put out computer had not sent is handed in on a stick, or comes by way of a township that had not heard of it. Every node keeps
 it and counts none of it by itself; here the holder's office sees all of it, computer by computer, case by case, and takes it over.
-What can't be taken over by a review (people, posts) is listed beside, so that nobody waits for it.
+What can't be taken over by a review (people, posts: apart.py) is listed beside, so that nobody waits for it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
-from protocol import drafts, entry, place, task
-from protocol.access import CASE_POWERS, in_region
+from protocol import drafts, entry, task
+from protocol.access import CASE_POWERS
 from protocol.case import OUT_OF_OFFICE, Case, Line, Review, Task, key_of, key_text
-from protocol.entry import decode_head
-from protocol.events import Actor, body_of
+from protocol.events import Actor
+from protocol.node.apart import apart
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import among, bound, fetch
 from protocol.node.shelf import Shelf
@@ -22,7 +22,6 @@ from protocol.problem import Refused
 from protocol.words import EVENT_NAMES, UNKNOWN_NAME
 
 SUBJECTS_MAX: Final = 300  # cases and tasks looked into for one page
-APART_MAX: Final = 100
 OTHERS: Final = "others"  # what no computer's end set aside: late, lost, unfit …
 
 
@@ -102,13 +101,12 @@ async def waiting(journal: Journal, reads: Any, shelf: Shelf, actor: Actor) -> l
     for subject in subjects:
         for review, row in await _of(reads, actor, subject):
             found.setdefault(_key(review), []).append(row)
-    for node in shelf.revoked:
-        found.setdefault(node, [])
+    people = await apart(journal, shelf, actor)
     groups = [
-        Group(key, _name(key, shelf), tuple(sorted(rows, key=_order)), tuple(await _apart(journal, shelf, actor, key)))
-        for key, rows in found.items()
+        Group(key, _name(key, shelf), tuple(sorted(found.get(key, ()), key=_order)), people.get(key, ()))
+        for key in dict.fromkeys([*found, *people])
     ]
-    return sorted([g for g in groups if g.rows or g.apart], key=lambda g: (g.key == OTHERS, -len(g.rows), g.key))
+    return sorted(groups, key=lambda g: (g.key == OTHERS, -len(g.rows), g.key))
 
 
 async def _of(reads: Any, actor: Actor, subject: str) -> list[tuple[Review, Waiting]]:
@@ -168,31 +166,3 @@ def _name(key: str, shelf: Shelf) -> str:
 def _order(row: Waiting) -> tuple[Any, ...]:
     origin, _, seq = row.item.rpartition("/")
     return (row.at_ms, origin, int(seq) if seq.isdecimal() else 0)
-
-
-async def _apart(journal: Journal, shelf: Shelf, actor: Actor, node: str) -> Sequence[str]:
-    """People whom a node that was put out registered, or gave a post, after its last good entry: that counts nowhere."""
-    if node not in shelf.revoked:
-        return ()
-    names: list[str] = []
-    for ledger, origin in await journal.heads():
-        if entry.node_of(origin) == node and in_region(actor, ledger) and not place.is_sealed(ledger):
-            names += await _people(journal, ledger, origin, shelf.last_good(ledger, origin) or 0)
-    return tuple(dict.fromkeys(names))[:APART_MAX]
-
-
-async def _people(journal: Journal, ledger: str, origin: str, after: int) -> Iterable[str]:
-    sql = (
-        "select e.subject, e.head_bytes, e.body, p.name from entry e left join person_row p on p.subject = e.subject"
-        " where e.ledger = :ledger and e.origin = :origin and e.seq > :after and e.sort = 'person' order by e.seq limit :most"
-    )
-    async with journal.read() as c:
-        rows = await fetch(c, sql, {"ledger": ledger, "origin": origin, "after": after, "most": APART_MAX})
-    names: dict[str, str] = {}
-    whats: dict[str, list[str]] = {}
-    for subject, raw, body, known in rows:
-        head = decode_head(bytes(raw))
-        said = body_of(head.kind, bytes(body) if body is not None else None)
-        names[subject] = getattr(said, "name", "") or names.get(subject, "") or known or "（名字没有了）"
-        whats.setdefault(subject, []).append(EVENT_NAMES.get(head.kind, UNKNOWN_NAME))
-    return [f"{name}（{'、'.join(dict.fromkeys(whats[subject]))}）" for subject, name in names.items()]

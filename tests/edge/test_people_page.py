@@ -5,10 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from protocol.commands import EndPost
 from protocol.node.web.recover import LATELY_MAX
 from tests.edge.pages_kit import JSON, at, form_of
 from tests.edge.rig import PASSWORD, Rig
-from tests.node.desk_kit import TOWN, new_id
+from tests.node.desk_kit import TOWN, VILLAGE, add_person, new_id
 
 NEW = "ce-shi-kou-ling-9"
 
@@ -95,3 +96,38 @@ async def test_who_has_no_post_is_told_whether_it_is_on_its_way_back(rig: Rig, s
     async with at(rig, "village", "-") as client:
         answer = await client.post("/sign-in", data={"name": "meiyou", "password": PASSWORD})
     assert (answer.status_code, words in answer.text) == (status, True)
+
+
+async def test_who_was_registered_by_somebody_who_had_left_is_told_where_people_look_and_registered_anew(rig: Rig):
+    """The county ended the officer's post while the township was cut off; he registered a clerk meanwhile."""
+    town, root = rig.web("town"), rig.web("root")
+    new, _ = await add_person(town.node, "李梅", "officer")
+    await town.people.add_account("limei", new, PASSWORD, rig.county.clock())
+    clerk = {"name": "盛小明", "phone": "13900007777", "office": VILLAGE, "kind": "clerk"}
+    async with at(rig, "town") as client:
+        early = (await client.post("/people", data={"command_id": new_id(), **clerk, "name": "钮小红"}, headers=JSON)).json()
+    await rig.everywhere()
+    ended = EndPost(id=new_id(), post=rig.persons["town"][1], office=TOWN, reason="调离")
+    await root.desk.submit(ended, root.node.actor("admin"))
+    async with at(rig, "town") as client:
+        made = (await client.post("/people", data={"command_id": new_id(), **clerk, "account": "sheng"}, headers=JSON)).json()
+        kept = (await client.post("/people", data={"command_id": new_id(), **clerk, "name": "岑文静"}, headers=JSON)).json()
+    await rig.everywhere()
+    async with at(rig, "town", "limei") as client:
+        found = (await client.get("/people", headers=JSON)).json()
+        persons = {made["person"], kept["person"], early["person"]}
+        assert persons & {row["person"] for row in found["people"]} == {early["person"]}, "what had been sent before the end counts"
+        assert found["apart"] == ["盛小明（登记人员、任岗）", "岑文静（登记人员、任岗）"]
+        page = (await client.get("/people")).text
+        assert "盛小明（登记人员、任岗）、岑文静（登记人员、任岗）：写的人已经离岗，离岗以前没有送到" in page
+        assert '<a href="/people#register">确实要的，重新登记</a>' in page
+        (group,) = (await client.get("/reviews", headers=JSON)).json()["groups"]
+        assert (group["key"], group["rows"], group["apart"]) == ("post_over", [], found["apart"])
+        assert "盛小明（登记人员、任岗）" in (await client.get("/reviews")).text
+    async with at(rig, "village") as client:
+        page = (await client.get("/reviews")).text
+        assert ("盛小明" in page, "请管人员的人在“人员”里重新登记" in page, 'href="/people#register"' in page) == (True, True, False)
+    async with at(rig, "town", "limei") as client:
+        again = await client.post("/people", data={"command_id": new_id(), **clerk, "account": "sheng2"}, headers=JSON)
+        assert again.status_code == 201
+        assert (await client.get("/people", headers=JSON)).json()["apart"] == ["岑文静（登记人员、任岗）"], "the other stands by now"

@@ -25,6 +25,7 @@ from protocol import people_rules, place
 from protocol.commands import Command, EndPost, GivePost, IssueCode, RegisterPerson
 from protocol.entry import derive
 from protocol.node import guarding
+from protocol.node.apart import apart
 from protocol.node.in_hand import InHand, in_hand
 from protocol.node.people import check_account
 from protocol.node.shown import PersonRow
@@ -107,6 +108,7 @@ async def people_context(request: Request, about: str = "") -> dict[str, Any]:
         "endings": await endings_of(request, shown) if "people" in actor.powers else {},
         "reassigns": "assign" in actor.powers,
         "total": len(rows),
+        "apart": await _apart(request),
         "accounts": accounts,
         "asked_text": text,
         "asked_office": office,
@@ -117,6 +119,13 @@ async def people_context(request: Request, about: str = "") -> dict[str, Any]:
         "wrong": {},
         **(await guards_of(request) if people_rules.may_guard(actor) else {}),
     }
+
+
+async def _apart(request: Request) -> list[str]:
+    """Whom somebody registered who was out of office: nobody finds them in the list, and they can't sign in."""
+    node = node_of(request)
+    groups = await apart(node.desk.journal, node.desk.shelf, actor_of(request))
+    return list(dict.fromkeys(name for names in groups.values() for name in names))
 
 
 async def endings_of(request: Request, rows: list[PersonRow]) -> dict[str, Ending]:
@@ -144,7 +153,7 @@ async def guards_of(request: Request) -> dict[str, Any]:
 async def people_page(request: Request) -> Response[Any]:
     context = await people_context(request)
     if wants_json(request):
-        return twin({"people": context["people"], "total": context["total"]})
+        return twin({name: context[name] for name in ("people", "total", "apart")})
     return await page(request, "people.html", **context)
 
 
