@@ -22,6 +22,10 @@ from tests.node.desk_kit import new_id
 pytestmark = needs_chromium
 UNSENT = "() => new Promise((done) => { const asked = indexedDB.open('yidi-task'); asked.onsuccess = () => { const all = asked.result.transaction('outbox').objectStore('outbox').getAll(); all.onsuccess = () => done(all.result.map((a) => [a.kind, a.state])); }; })"
 
+LEFT = """(person) => new Promise((done) => { const asked = indexedDB.open('yidi-task'); asked.onsuccess = () => { const tx = asked.result.transaction('outbox', 'readwrite');
+  for (let n = -100; n < 0; n++) tx.objectStore('outbox').put({ id: crypto.randomUUID(), n, person, state: 'sent', kind: 'ConfirmTask', task: '0'.repeat(32), label: '接单' });
+  tx.oncomplete = done; }; })"""
+
 
 @cache
 def picture(width: int, height: int) -> bytes:
@@ -253,6 +257,20 @@ def test_whoever_signs_out_stays_out_and_nobody_else_is_put_out_for_it(world, op
     page.reload()
     expect(page.get_by_text("穆青")).to_be_visible()
     assert page.evaluate("fetch('/task/mine').then((r) => r.json()).then((said) => said.me.name)") == "穆青"
+
+
+def test_what_another_one_sent_before_stands_in_nobody_s_way(world, open_page):
+    """Whoever had the phone before left a hundred steps that no second node has yet; a node is asked of a hundred at a time."""
+    url, hub, run = world
+    run(hub.send())
+    phone = Phone.of("cadre", open_page, url)
+    phone.page.evaluate(LEFT, "f" * 32)
+    phone.task("田埂地界")
+    phone.main("接单")
+    expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
+    run(hub.second_node_has_it())
+    expect(phone.status).to_have_text("全部已送达")
+    assert len(phone.kept()) == 100, "what is somebody else's is his to settle"
 
 
 def test_whoever_signs_in_after_another_s_session_ended_reads_nothing_of_what_that_one_sent(world, open_page):

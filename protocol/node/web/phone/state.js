@@ -57,8 +57,8 @@ async function once() {
   const store = await db;
   if (await store.get("state", "leaving") && !await leave()) return show("out");
   if (signed.value === "in" || await ask("/task/mine").then((r) => r?.ok && r.json()).then((said) => said && said.me)) await replay().catch(() => 0);
-  const all = (await kept()).filter((a) => a.state === SENT), sent = all.slice(0, 100);
   const { store: name, n } = await marked(), asker = (await store.get("state", "me"))?.person ?? "";
+  const all = (await kept()).filter((a) => a.state === SENT), sent = all.filter((a) => a.person === asker).slice(0, 100); // of another one's the node says nothing to him
   const asked_ms = Date.now(), r = await ask(`/task/mine?kept=${sent.map((a) => a.id).join(",")}&store=${name}&n=${n}`);
   if (!r?.ok) return show(signed.value);
   const said = await r.json();
