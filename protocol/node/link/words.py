@@ -66,6 +66,7 @@ class Words:
         lost = await lacking(self._ground.journal, self._counts)
         self._rests.keep(lost)
         due, last = sorted(one for one in lost if not self._rests.holds(one)), self._last
+        self._since = self._since or len(due) > AT_ONCE  # those that have no turn now have it though all the others come
         later = [one for one in due if last is not None and one > last]
         some = [*later, *due[: len(due) - len(later)]][:AT_ONCE]
         self._last = some[-1] if some else last
