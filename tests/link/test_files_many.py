@@ -18,6 +18,7 @@ from protocol.node.journal.rows import insert
 from protocol.node.link import fetching
 from protocol.node.link.answers import BlobAsk
 from protocol.node.link.fetching import Fetching
+from protocol.node.link.file_turns import Turns
 from tests.kit.machine import needs_postgresql
 from tests.link.kit import N1, N2, T1, V1
 from tests.node.desk_kit import County
@@ -127,6 +128,18 @@ async def test_a_later_file_comes_though_more_than_may_rest_are_given_by_nobody(
     await wire.add([one], size=size, at_ms=at_ms)
     async with At(wire):
         await until(lambda: wire.journal.rows("blob", "address = :a and stage = 3", {"a": one}))
+
+
+async def test_files_of_a_clock_that_was_set_back_all_have_their_turn_though_the_first_are_given_by_nobody(wire: Wire):
+    """Stamped while the clock was ahead: each is newer than now, and stays so for a year."""
+    ahead = [address(n) for n in range(50)]
+    for n, one in enumerate(ahead):
+        await wire.add([one], at_ms=2_000_000 + n)
+    turns = Turns(wire.journal, wire.clock)
+    had: set[str] = set()
+    for _ in range(4 * len(ahead)):
+        had |= {row["address"] for row in await turns.next(fetching.AT_ONCE, [], lambda row: row["address"] in had, True)}
+    assert len(had) == len(ahead)
 
 
 async def test_what_comes_new_has_its_turn_before_all_that_nobody_gave(wire: Wire, tmp_path: Path):

@@ -55,7 +55,7 @@ class Turns:
                 some = await self._new(room, is_out)
                 self.has_new = bool(some)
             else:
-                some = await self._again(room, is_out, not is_new_asked)
+                some = await self._again(room, is_out)
             found |= {row["address"]: row for row in some}
         return list(found.values())[:most]
 
@@ -79,26 +79,27 @@ class Turns:
             found += [row for row in rows if not is_out(row)]
         return found
 
-    async def _again(self, most: int, is_out: Callable[[Row], bool], also_new: bool) -> list[Row]:
+    async def _again(self, most: int, is_out: Callable[[Row], bool]) -> list[Row]:
         """One of the full files at least: small pictures that nobody gives may be many too."""
         now = asyncio.get_running_loop().time()
         if now < self._look_s:
             return []
-        large, more = await self._round(False, min(most, 1), is_out, also_new)
-        small, many = await self._round(True, most - len(large), is_out, also_new)
+        large, more = await self._round(False, min(most, 1), is_out)
+        small, many = await self._round(True, most - len(large), is_out)
         if not large and not small and (more or many):
             self._look_s = now + LOOK_S
-        rest = await self._round(False, most - len(large) - len(small), is_out, also_new) if large else ([], False)
+        rest = await self._round(False, most - len(large) - len(small), is_out) if large else ([], False)
         return small + large + rest[0]
 
-    async def _round(self, is_small: bool, most: int, is_out: Callable[[Row], bool], also_new: bool) -> tuple[list[Row], bool]:
-        """Those that are due; whether there are more than were looked at."""
-        until, began = END if also_new else self._newest[is_small], self._last[is_small]
+    async def _round(self, is_small: bool, most: int, is_out: Callable[[Row], bool]) -> tuple[list[Row], bool]:
+        """Those that are due, to the very end: of a clock that was ahead and was put back only the first are new, at each turn. Whether there
+        are more than were looked at."""
+        began = self._last[is_small]
         if most <= 0:
             return [], False
-        rows = await self._between(is_small, began, until, LOOKED_AT_MAX)
+        rows = await self._between(is_small, began, END, LOOKED_AT_MAX)
         if len(rows) < LOOKED_AT_MAX and began > START:
-            rows += await self._between(is_small, START, min(began, until), LOOKED_AT_MAX - len(rows))
+            rows += await self._between(is_small, START, began, LOOKED_AT_MAX - len(rows))
         found: dict[str, Row] = {}
         for row in rows:
             self._last[is_small] = _place(row)
