@@ -10,6 +10,7 @@ address at the end. How large a file is, its entry says, never a piece. Disk met
 """
 
 import asyncio
+import math
 import os
 import re
 from collections.abc import AsyncIterator, Collection, Iterator
@@ -152,11 +153,15 @@ class Blobs:
         async with self._written(address):
             return await asyncio.to_thread(self._append, piece)
 
-    async def remove(self, address: str) -> None:
+    async def remove(self, address: str, before_s: float = math.inf) -> bool:
+        """False: it was touched after `before_s` (Unix seconds), perhaps while this one waited for its turn; it stays."""
         async with self._held(address):
+            if self.touched_s(address) > before_s:
+                return False
             self._count(-self.progress(address).have)
             for path in list(self._path(address).parent.glob(f"{address}*")):  # halves, and what was set apart as damaged, too
                 path.unlink(missing_ok=True)
+        return True
 
     @contextmanager
     def disk(self) -> Iterator[None]:

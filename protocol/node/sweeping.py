@@ -42,8 +42,7 @@ async def _swept(journal: Journal, blobs: Blobs, now_s: float, uploads: Uploads 
     swept = []
     async with journal.writing() as w:  # nobody can name one of them meanwhile
         for address, size in await fetch(w.connection, _GOING, {"stage": GONE, "limit": AT_ONCE}):
-            if blobs.touched_s(address) <= now_s - HOLD_S:
-                await blobs.remove(address)
+            if await blobs.remove(address, now_s - HOLD_S):
                 if uploads:
                     await uploads.drop_size(size - CIPHER_EXTRA_BYTES)
                 await run(w.connection, _FORGET, [{"address": address}])
@@ -56,8 +55,7 @@ async def tidy(journal: Journal, blobs: Blobs, uploads: Uploads, before_s: float
     gone = await uploads.tidy(before_s)
     for address in await _unknown(journal, blobs, before_s):
         if not blobs.has(address):
-            await blobs.remove(address)
-            gone += 1
+            gone += await blobs.remove(address, before_s)
     for kind in ("damaged", "new"):  # set apart long ago, or cut off by a crash
         gone += await asyncio.to_thread(remove_older, blobs.folder, f"*/*.{kind}", before_s)
     await blobs.count()
@@ -74,8 +72,7 @@ async def tidy_whole(journal: Journal, blobs: Blobs, before_s: float, now_s: flo
             continue
         async with journal.writing() as w:  # nobody can name it meanwhile
             if not await fetch(w.connection, "select 1 from blob where address = :address", {"address": address}):
-                await blobs.remove(address)
-                gone += 1
+                gone += await blobs.remove(address, before_s)  # it may have been taken again since it was listed
     return gone
 
 

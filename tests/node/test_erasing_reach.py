@@ -124,7 +124,7 @@ async def test_a_whole_upload_of_the_same_size_goes_with_the_file(county, monkey
     later = village.blobs.touched_s(blob.address) + HOLD_S + 1
     with monkeypatch.context() as held:
 
-        async def refused(_):
+        async def refused(*_):
             raise OSError(errno.EROFS, "read-only")
 
         held.setattr(village.blobs, "remove", refused)  # of a disk of their own

@@ -1,6 +1,9 @@
 """What becomes of files: which come by themselves, who may have them, how much fits, and that the last erased body takes the bytes along."""
 
+import asyncio
+import os
 import time
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -156,6 +159,49 @@ async def test_a_whole_file_goes_when_nobody_named_it_for_a_season(county: Count
         "touched a moment ago"
     )
     assert not list(village.blobs.folder.glob("*/*.unnamed"))
+
+
+async def test_a_whole_file_that_is_taken_again_while_old_ones_go_stays(county: County, monkeypatch):
+    """Between the look for what nobody names and the end of this one a clerk sends the same photo; its entry comes a moment later."""
+    village = await county.node("village")
+    case = (await village.say(dispute())).subject
+    blob = await village.blobs.put(PHOTO, "a.jpg", "image/jpeg")
+    now, season = time.time(), sweeping.UNNAMED_DAYS * DAY_S
+    path = village.blobs._path(blob.address)
+    os.utime(path, (now - 2 * season, now - 2 * season))
+
+    async def tidied(now_s: float) -> int:
+        return await sweeping.tidy_whole(village.journal, village.blobs, now - 60, now_s, now_s - season)
+
+    assert await tidied(now - season - DAY_S) == 0, "from now on it is known as unnamed"
+    writing = village.journal.writing
+
+    @asynccontextmanager
+    async def after_it_was_taken_again():
+        monkeypatch.setattr(village.journal, "writing", writing)
+        assert await village.blobs.put(PHOTO, "a.jpg", "image/jpeg") == blob
+        async with writing() as w:
+            yield w
+
+    monkeypatch.setattr(village.journal, "writing", after_it_was_taken_again)
+    assert await tidied(now) == 0
+    done = await village.say(AddEvidence(id=new_id(), case=case, blob=blob))
+    assert done.entries and await village.blobs.get(blob) == PHOTO, "a receipt for a photo that is nowhere"
+
+
+async def test_a_file_that_is_being_taken_is_not_what_a_crash_left(county: County, tmp_path: Path):
+    village = await county.node("village")
+    uploads = Uploads(village.blobs, tmp_path / "uploads", b"u" * 32)
+    blob = await village.blobs.put(PHOTO, "a.jpg", "image/jpeg")
+    path = village.blobs._path(blob.address)
+    async with village.blobs._held(blob.address):  # as `put` writes it: beside its name first
+        path.rename(path.with_suffix(".new"))
+        tidying = asyncio.create_task(sweeping.tidy(village.journal, village.blobs, uploads, time.time() - 60))
+        while not village.blobs._held(blob.address)._waiters:
+            await asyncio.sleep(0.01)
+        path.with_suffix(".new").rename(path)
+    await tidying
+    assert village.blobs.has(blob.address)
 
 
 async def test_what_lies_behind_the_end_of_an_upload_is_refused_and_the_law_finds_it_by_its_size(tmp_path: Path):

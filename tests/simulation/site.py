@@ -9,6 +9,7 @@
 """
 
 import asyncio
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -219,9 +220,12 @@ class MemoryBlobs(Blobs):
         self._touched[address] = self._clock() / 1000
         return self.progress(address)
 
-    async def remove(self, address: str) -> None:
+    async def remove(self, address: str, before_s: float = math.inf) -> bool:
+        if self.touched_s(address) > before_s:
+            return False
         self._site.files.pop(address, None)
         self._site.parts.pop(address, None)
+        return True
 
     async def count(self) -> None:
         self._used = sum(map(len, self._site.files.values()))
