@@ -9,8 +9,11 @@ from protocol import have
 from protocol.codes import EPOCHS_MAX
 from protocol.have import Have
 from protocol.node.link import subjects
-from protocol.node.link.claims import SILENT_MAX, Claims
-from tests.link.kit import HUB, N1, T1, V1, V3, now_ms, origin, soon
+from protocol.node.link.claims import ORIGINS_MAX, SILENT_MAX, SPEAKERS_MAX, Claims
+from protocol.node.link.peers import Peers
+from protocol.problem import Refused
+from tests.link.kit import HUB, N1, T1, V1, V3, V9, now_ms, origin, soon
+from tests.link.test_peers import certificate
 
 
 async def test_a_lane_that_others_hold_more_of_than_its_own_node_is_not_pulled_before_it_is_closed(town, county):
@@ -83,7 +86,9 @@ async def test_a_made_up_later_epoch_of_ours_stops_nobody(county, epoch):
 def claims_of(ask, connected: bool = True) -> tuple[Claims, list[str]]:
     """What a node at its first epoch makes of claims, over a line on which `ask` answers; and whom it refused."""
     refused: list[str] = []
-    peers = SimpleNamespace(branch=lambda *_: "b")
+    peers = Peers(certificate(HUB))
+    for node in (T1, N1):
+        peers.learn(certificate(node))
     ground = SimpleNamespace(
         ask=ask, peers=peers, speaks=(), link=SimpleNamespace(is_connected=connected), signer=SimpleNamespace(origin=f"{HUB}:1"),
         quarantine=lambda node, _ledger, _origin, refusal: refused.append(f"{node} {refusal.code}"),
@@ -106,6 +111,59 @@ async def test_who_claims_to_have_more_and_never_answers_stops_nobody_for_long()
         await soon(lambda: not claims.is_open)
     assert (asked, refused) == (["rogue"] * SILENT_MAX, ["rogue claim_unshown"])
     assert not claims.overtaken
+    working.cancel()
+
+
+async def test_whoever_invents_speakers_of_its_branch_is_one_who_stops_nobody_for_long():
+    """A leaf lets any name of its branch through: each was asked twice, for seconds, and the next one began anew."""
+    asked: list[str] = []
+
+    async def silent(node: str, *_: object) -> None:
+        asked.append(node)
+        raise TimeoutError
+
+    claims, refused = claims_of(silent)
+    working = asyncio.create_task(claims.work())
+    names = [f"nfake2{n:03}" for n in range(30)]
+    for name in names[:20]:
+        claims.note(name, V1, f"{HUB}:1", 9)
+    await soon(lambda: not claims.is_open)
+    for name in names:
+        claims.note(name, V1, f"{HUB}:{len(asked) + 7}", 9)
+        await soon(lambda: not claims.is_open)
+    assert len(asked) == SILENT_MAX and len(refused) == 1
+    claims.note("nlater222", V9, f"{HUB}:1", 9)
+    assert claims.is_open, "of another branch"
+    working.cancel()
+
+
+async def test_what_was_said_of_our_lanes_is_bounded_and_holds_a_place_for_whoever_says_it_too():
+    """Who fills it may be the one who would have us count on from an old number."""
+    claims, _ = claims_of(None)
+    for n in range(100):
+        claims.note(T1, f"{V1}{n}", f"{HUB}:1", 9)
+        claims.note(f"nfake2{n:03}", V1, f"{HUB}:1", 9)
+        claims.note(T1, V1, f"{HUB}:{n + 50}", 9)
+    claims.note(N1, V1, f"{HUB}:1", 9)
+    claims.note(N1, V9, f"{HUB}:3", 9)
+    assert len(claims._heard) == ORIGINS_MAX and f"{HUB}:1" in claims._heard, "the latest, and our own"
+    assert all(len(said) <= SPEAKERS_MAX for said in claims._heard.values())
+    assert (N1, V1) in claims._heard[f"{HUB}:1"]
+
+
+async def test_an_honest_speaker_is_heard_beside_many_that_a_branch_invents():
+    async def answers(node: str, *_: object) -> None:
+        if node != N1:
+            raise TimeoutError
+        raise Refused("claim_unshown")
+
+    claims, refused = claims_of(answers)
+    working = asyncio.create_task(claims.work())
+    for n in range(50):
+        claims.note(f"nfake2{n:03}", V1, f"{HUB}:1", 9)
+    claims.note(N1, V1, f"{HUB}:1", 9)
+    await soon(lambda: not claims.is_open)
+    assert f"{N1} claim_unshown" in refused, "it was asked"
     working.cancel()
 
 

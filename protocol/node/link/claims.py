@@ -2,6 +2,8 @@
 
 A Have is a word, and any node may say it. So the entry itself is asked for, and what counts is our own signature under it; until the
 answer nothing is written. Whoever shows none, or another's, is not listened to about it for a while, then longer, and stands among the refused.
+All strangers of a branch are one: who runs its server can say so under any name of it. What was said and not yet asked is bounded, and of
+those who fill it one gives way to somebody else.
 """
 
 import asyncio
@@ -21,7 +23,7 @@ from protocol.node.link.rests import Rests
 from protocol.problem import Refused
 
 ANSWER_S_MAX = 3.0
-ORIGINS_MAX = 8  # of ours, asked about in one round: the latest
+ORIGINS_MAX = 8  # of ours, asked about in one round: the present one, else the latest
 SPEAKERS_MAX = 8  # asked about one origin in one round
 SILENT_MAX = 2  # in a row
 NEAR_EPOCHS = 8  # so many later ones than ours an old folder may have forgotten
@@ -37,8 +39,8 @@ class Claims:
         self.highest = 0
         self._heard: dict[str, dict[tuple[str, str], int]] = {}  # our origin → (speaker, ledger) → seq
         self._asking = False
-        self._silent: Counter[str] = Counter()  # speaker → how often in a row it gave no answer
-        self._doubted: Rests[str] = Rests(DOUBTED_S_MIN, DOUBTED_S_MAX, DOUBTED_MAX)  # speakers who showed nothing
+        self._silent: Counter[str] = Counter()  # whose word → how often in a row it was not answered for
+        self._doubted: Rests[str] = Rests(DOUBTED_S_MIN, DOUBTED_S_MAX, DOUBTED_MAX)  # those who showed nothing
         self._poke = asyncio.Event()
 
     @property
@@ -47,10 +49,34 @@ class Claims:
         return self._asking or bool(self._heard)
 
     def note(self, speaker: str, ledger: str, origin: str, seq: int) -> None:
-        if self._doubted.holds(speaker):
+        whose = self._ground.peers.whose(speaker, ledger)
+        if self._doubted.holds(whose) or not self._has_room(origin):
             return
-        self._heard.setdefault(origin, {})[speaker, ledger] = seq
-        self._poke.set()
+        said = self._heard.setdefault(origin, {})
+        if (speaker, ledger) in said or len(said) < SPEAKERS_MAX or self._has_made_room(said, whose):
+            said[speaker, ledger] = seq
+            self._poke.set()
+
+    def _has_room(self, origin: str) -> bool:
+        """The earliest of ours gives way to a later one, but not the one that is written now: that could be forked."""
+        if origin in self._heard or len(self._heard) < ORIGINS_MAX:
+            return True
+        now = self._ground.signer.origin
+        earliest = min((one for one in self._heard if one != now), key=entry.epoch_of)
+        if origin != now and entry.epoch_of(origin) <= entry.epoch_of(earliest):
+            return False
+        del self._heard[earliest]
+        return True
+
+    def _has_made_room(self, said: dict[tuple[str, str], int], whose: str) -> bool:
+        """One of those who fill it gives way; none for one of themselves."""
+        of = {key: self._ground.peers.whose(*key) for key in said}
+        counts = Counter(of.values())
+        fullest = max(counts, key=counts.__getitem__)
+        if counts[whose] >= counts[fullest]:
+            return False
+        del said[next(key for key in reversed(said) if of[key] == fullest)]
+        return True
 
     async def work(self) -> None:
         """For ever."""
@@ -59,11 +85,10 @@ class Claims:
             self._poke.clear()
             heard, self._heard, self._asking = self._heard, {}, True
             try:
-                latest = sorted(heard, key=entry.epoch_of, reverse=True)[:ORIGINS_MAX]
-                shown = await asyncio.gather(*(self._is_shown(origin, heard[origin]) for origin in latest))
+                shown = await asyncio.gather(*(self._is_shown(origin, said) for origin, said in heard.items()))
             finally:
                 self._asking = False
-            for origin, is_ours in zip(latest, shown, strict=True):
+            for origin, is_ours in zip(heard, shown, strict=True):
                 if is_ours:
                     self._believe(origin, heard[origin])
 
@@ -73,7 +98,10 @@ class Claims:
 
     async def _is_shown(self, origin: str, said: dict[tuple[str, str], int]) -> bool:
         """Also where the line went before the answer: a new epoch costs nothing, and what is written until it is back could be a fork."""
-        for (speaker, ledger), seq in list(said.items())[:SPEAKERS_MAX]:
+        for (speaker, ledger), seq in said.items():
+            whose = self._ground.peers.whose(speaker, ledger)
+            if self._doubted.holds(whose):
+                continue
             try:
                 got = await self._asked(speaker, ledger, origin, seq)
             except Refused as refused:
@@ -84,7 +112,7 @@ class Claims:
             if got is None:
                 self._heard_nothing(speaker, ledger, origin, seq)
                 continue
-            del self._silent[speaker]
+            del self._silent[whose]
             if self._is_ours(got, ledger, origin, seq):
                 return True
             self._doubt(speaker, ledger, origin, Refused("signature_wrong"))
@@ -92,11 +120,12 @@ class Claims:
 
     def _heard_nothing(self, speaker: str, ledger: str, origin: str, seq: int) -> None:
         """It is asked once more; then it is one who says so and does not show it."""
-        self._silent[speaker] += 1
-        if self._silent[speaker] < SILENT_MAX:
+        whose = self._ground.peers.whose(speaker, ledger)
+        self._silent[whose] += 1
+        if self._silent[whose] < SILENT_MAX:
             self.note(speaker, ledger, origin, seq)
             return
-        del self._silent[speaker]
+        del self._silent[whose]
         self._doubt(speaker, ledger, origin, Refused("claim_unshown"))
 
     async def _asked(self, speaker: str, ledger: str, origin: str, seq: int) -> Batch | None:
@@ -125,5 +154,5 @@ class Claims:
         return is_named and entry.is_signed(key, list(lanes.hashes(got))[-1], got.signature)
 
     def _doubt(self, speaker: str, ledger: str, origin: str, refused: Refused) -> None:
-        self._doubted.put(speaker)
+        self._doubted.put(self._ground.peers.whose(speaker, ledger))
         self._ground.quarantine(speaker, ledger, origin, refused)

@@ -30,7 +30,6 @@ from protocol import certificate as certificates
 from protocol import entry
 from protocol.batch import BATCH_ENTRIES_MAX
 from protocol.node.link.ground import Ground
-from protocol.node.link.peers import branch_of
 from protocol.node.link.rests import Rests
 from protocol.place import COMMON
 
@@ -258,9 +257,8 @@ class Needs:
         return self._scores[node] >= DOUBTED
 
     def whose(self, lane: Lane, node: str) -> str:
-        """Who has a turn: an enrolled node, or all strangers of a branch together, since who runs its server can invent them."""
-        known = self._ground.peers.get(node)
-        return node if known is not None else f"? {branch_of(lane[0])}"
+        """Who has a turn."""
+        return self._ground.peers.whose(node, lane[0])
 
     def counts(self, lane: Lane, need: Need) -> bool:
         """Claims that files and words wait for it."""

@@ -207,6 +207,10 @@ class Peers:
             return tokens[asked % len(tokens)]
         return branch_of(ledger)
 
+    def whose(self, node: str, ledger: str) -> str:
+        """Whose word it is: an enrolled node's, or that of all strangers of a branch together, since who runs its server can invent them."""
+        return node if node in self._known else f"? {branch_of(ledger)}"
+
     def met(self, node: str, ledger: str) -> None:
         """Somebody whom nobody vouched for speaks of this ledger: one that lost *common* knows nobody, and finds those who hold it by that."""
         if ledger != place.COMMON and (node in self._heard_in or len(self._heard_in) < STRANGERS_MAX):
