@@ -6,8 +6,8 @@
 - **Before the first page is shown** (`is_waiting`), where a backup was restored or lost entries were noticed: what the law took
   since then stands in it yet. Pages wait until the others were heard and all is here that they held then, every erasure with it. Whose word
   counts there, and until when nobody's answer is waited for, stands in link/needs.py: what one computer invents ends by itself. When nobody
-  can be reached, or a computer says more of its own than it gives, somebody who answers for it opens the pages, by name and with a reason; that
-  is written down (`restored.json`). The page says which computers are waited for.
+  can be reached, a computer says more of its own than it gives, or is heard no more after it said so, somebody who answers for it opens the
+  pages, by name and with a reason; that is written down (`restored.json`). The page says which computers are waited for.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """A Have costs its speaker nothing: lanes that exist nowhere hold up nobody who is honest, neither ledgers nor files nor a restored node's pages."""
 
 import asyncio
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -203,6 +204,8 @@ async def test_a_restored_node_waits_for_whom_it_does_not_know_yet_but_not_for_e
     assert pulled(catchup, 1) == [lane], "and it is asked for"
     assert catchup.missing == {lane: 3}
     await asyncio.sleep(0.12)
+    assert catchup.missing == {lane: 3}, "it was not heard since: its line may be cut, and it may have it"
+    says(ground, catchup, T1, V1, {lane[1]: (3, H)})
     assert not catchup.missing and not catchup.lacks(lane, 3)
     assert catchup.behind == {lane: 3}, "the page of the link says it still"
     says(ground, catchup, HALL, V1, {lane[1]: (3, H)})
@@ -211,9 +214,112 @@ async def test_a_restored_node_waits_for_whom_it_does_not_know_yet_but_not_for_e
     for _ in range(IDLE):
         catchup._said.gave_nothing(own, catchup._needs[own], N1)
     await asyncio.sleep(0.12)
+    says(ground, catchup, N1, V1, {own[1]: (8, H)})
     assert own in catchup.missing, "its own: nobody else may have it"
     ground.peers.learn(certificate(N1), revoked=True)
     assert own not in catchup.missing
+
+
+async def asked_in_vain(catchup: CatchUp, lane: tuple[str, str], *nodes: str) -> None:
+    for node in nodes:
+        catchup._said.gave_nothing(lane, catchup._needs[lane], node)
+    await asyncio.sleep(0.12)
+
+
+async def test_after_a_connection_of_our_own_nothing_that_was_not_given_before_opens_the_pages(monkeypatch):
+    """The answer was lost on a wire that was half open; then the line was down for long."""
+    monkeypatch.setattr(needs, "UNSHOWN_S", 0.1)
+    ground, lane = Ground(T1, N1), (V1, f"{N1}:2")
+    catchup = CatchUp(ground)
+    says(ground, catchup, T1, V1, {lane[1]: (3, H)})
+    await asked_in_vain(catchup, lane, *[T1] * IDLE)
+    catchup._said.give_up(lane, catchup._needs[lane])
+    catchup.connected()
+    says(ground, catchup, T1, V1, {lane[1]: (3, H)})
+    assert catchup.missing == {lane: 3} and catchup.lacks(lane, 3)
+    assert not catchup.is_done, "and files wait for it as well"
+
+
+async def test_who_is_not_heard_any_more_may_have_what_it_said(monkeypatch):
+    """A township that was put back while its line to the county is cut: its own server goes on, and nobody says that it is alone."""
+    monkeypatch.setattr(needs, "UNSHOWN_S", 0.1)
+    ground, lanes = Ground(HUB, HALL, N1, mine=T1), [(V1, f"{T1}:{n}") for n in range(1, IDLE + 3)]
+    catchup = CatchUp(ground)
+    says(ground, catchup, HUB, V1, {lane[1]: (3, H) for lane in lanes})
+    for lane in lanes[:-1]:  # the last one is not even asked for
+        catchup._said.gave_nothing(lane, catchup._needs[lane], HUB)
+    await asyncio.sleep(0.12)
+    assert set(catchup.missing) == set(lanes), "its own closed lanes, with what the law took"
+    says(ground, catchup, HALL, V1, {lanes[0][1]: (3, H)})
+    await asked_in_vain(catchup, lanes[0], HALL)
+    says(ground, catchup, HALL, V1, {lanes[0][1]: (3, H)})
+    assert lanes[0] in catchup.missing, "somebody else who is there has it not: the county may"
+    says(ground, catchup, HUB, V1, {lane[1]: (3, H) for lane in lanes})
+    assert not catchup.missing, "and one that speaks for so long has it not"
+
+
+async def test_who_is_asked_late_has_as_long_to_show_it(monkeypatch):
+    """Else whoever said so first, and has it not, would have the pages open at the first answer of another that is lost."""
+    monkeypatch.setattr(needs, "UNSHOWN_S", 0.1)
+    ground, lane = Ground(T1, N1, HALL), (V1, f"{N1}:2")
+    catchup = CatchUp(ground)
+    says(ground, catchup, HALL, V1, {lane[1]: (3, H)})
+    await asked_in_vain(catchup, lane, HALL)
+    for node in (HALL, T1):
+        says(ground, catchup, node, V1, {lane[1]: (3, H)})
+    catchup._said.gave_nothing(lane, catchup._needs[lane], T1)
+    assert catchup.missing == {lane: 3}
+    await asyncio.sleep(0.12)
+    says(ground, catchup, T1, V1, {lane[1]: (3, H)})
+    assert not catchup.missing
+
+
+async def test_one_true_piece_now_and_then_keeps_no_pages_shut(monkeypatch):
+    monkeypatch.setattr(needs, "UNSHOWN_S", 0.1)
+    ground, lanes = Ground(N1, HALL), [(V1, f"{N1}:{n}") for n in range(2, 50)]
+    catchup = CatchUp(ground)
+    for _ in range(3):
+        says(ground, catchup, HALL, V1, {lane[1]: (3, H) for lane in lanes})
+        for lane in lanes[: needs.SCORE_MAX]:
+            catchup._said.gave_nothing(lane, catchup._needs[lane], HALL)
+        catchup._said.gave(HALL)
+        await asyncio.sleep(0.05)
+    says(ground, catchup, HALL, V1, {lane[1]: (3, H) for lane in lanes})
+    assert not catchup.missing
+    for _ in range(needs.SCORE_MAX):
+        catchup._said.gave(HALL)
+    assert lanes[-1] in catchup.missing, "who gives what it says is believed again"
+
+
+async def test_a_lane_that_turned_likely_is_asked_for_soon_however_long_it_rests_as_a_doubtful_one():
+    ground, lane = Ground(T1), (V1, "nlater222:1")
+    catchup = CatchUp(ground)
+    says(ground, catchup, T1, V1, {lane[1]: (3, H)})
+    need = catchup._needs[lane]
+    for _ in range(12):
+        catchup._said.gave_nothing(lane, need, T1)
+        catchup._said.give_up(lane, need)
+    need.due, now = math.inf, asyncio.get_running_loop().time()
+    assert need.again > now + needs.LIKELY_S_MAX * 10
+    ground.peers.learn(certificate("nlater222", covers=(V1,)))
+    says(ground, catchup, T1, V1, {lane[1]: (3, H)})
+    assert need.due <= now + needs.LIKELY_S_MAX
+
+
+async def test_nothing_is_given_up_while_our_own_line_is_down(monkeypatch):
+    monkeypatch.setattr("protocol.node.link.catchup.RETRY_S_MAX", 0.4)
+    ground, lane = Ground(T1, N1), (V1, f"{N1}:2")
+    ground.link.is_connected = False
+    catchup = CatchUp(ground)
+    says(ground, catchup, T1, V1, {lane[1]: (3, H)})
+    need = catchup._needs[lane]
+    for _ in range(5):
+        await catchup._pull(lane, need)
+    assert need.due == math.inf and not need.is_given_up, "nobody was asked"
+    ground.link.is_connected = True
+    catchup.connected()
+    says(ground, catchup, T1, V1, {lane[1]: (3, H)})
+    assert not catchup.is_done and need.pause_s == needs.RETRY_S_MIN
 
 
 async def test_strangers_hold_the_pages_for_a_minute_and_only_by_their_own_lanes(monkeypatch):

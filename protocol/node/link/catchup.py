@@ -169,7 +169,8 @@ class CatchUp:
             need.tried.clear()
             need.due, need.pause_s = loop.time() + need.pause_s, min(need.pause_s * 2, RETRY_S_MAX)
             if need.pause_s == RETRY_S_MAX:  # a false word must not be chased for ever, a proven one is not forgotten
-                self._said.give_up(lane, need)
+                if ground.link.is_connected:  # else nobody was asked
+                    self._said.give_up(lane, need)
                 need.due, need.resting = math.inf, False
             return
         need.resting = False

@@ -13,10 +13,12 @@ tells them apart is what came of asking. The rules:
 - **Files and missing words** wait (`counts`) only for a likely lane that somebody signed to have who is not idle, and only until all who
   say so were asked through once in vain.
 - **A restored node's pages** wait (`awaited`) for every lane, likely or not, that somebody enrolled signed to have: it may hold an
-  erasure. That ends when it is here, when its speaker takes it back or is put out, or when nobody gave any of it for UNSHOWN_S though all were asked:
-  an honest holder that speaks for so long also answers. Not so what a node says of its own lane: nobody else may have it, so there the
-  county puts the node out, or a person opens the pages and answers for it (gate.py). For strangers' own lanes pages wait UNKNOWN_S after
-  the first of them spoke, in which *common* comes and says who they are; for what strangers say of others' lanes, not at all.
+  erasure. That ends when it is here, when its speaker takes it back or is put out, or when all who say so were asked in vain and each of them
+  still spoke UNSHOWN_S after it: an honest holder that is heard for so long also answers. Of one that is heard no more nothing is known: the line
+  between may be cut, and no server says so. Nor does it end so for what a node says of its own lane: nobody else may have it. There the county
+  puts the node out, or a person opens the pages and answers for it (gate.py). What was not given before a connection of our own counts for
+  nothing. For strangers' own lanes pages wait UNKNOWN_S after the first of them spoke, in which *common* comes and says who they are; for
+  what strangers say of others' lanes, not at all.
 - **Bounds.** Needs that stand on hints alone: HINTS_EACH_MAX of one speaker, HINTS_MAX in all; of a branch that fills them the newest
   give way. Signed ones: as many as its last Have names, which is cut to what a ledger can have (hearing). What a newer Have names no more is forgotten.
 """
@@ -52,8 +54,9 @@ Lane = tuple[str, str]
 class Need:
     """until: the seq said to exist · since_ms: when that was shown first · limit: entries asked for at once · patience_s: how long an answer is
     waited for · is_quick: the last one came within PIECE_S · tried: nodes that failed since the last success or pause · due: inf = not before
-    somebody shows it again · again_s, again: how long it rests once nobody gave it, until when · signed, hinted: who says so · vain, vain_since: who
-    gave nothing since the last success, and when the first of them · is_given_up: all who say so were asked through."""
+    somebody shows it again · again_s, again: how long it rests once nobody gave it, until when · signed, hinted: who says so · vain: who gave
+    nothing since the last success, unless it connected anew · vain_since: of those who signed to have it, when each first did so · is_given_up:
+    all who say so were asked through."""
 
     until: int
     since_ms: int = 0
@@ -70,7 +73,7 @@ class Need:
     signed: dict[str, None] = field(default_factory=dict)
     hinted: dict[str, int] = field(default_factory=dict)
     vain: set[str] = field(default_factory=set)
-    vain_since: float | None = None
+    vain_since: dict[str, float] = field(default_factory=dict)
     is_given_up: bool = False
 
     def was_late(self, answer_s: float) -> None:
@@ -82,10 +85,15 @@ class Need:
 
     def came(self) -> None:
         """Something of it was given."""
-        self.pause_s, self.again_s, self.again = RETRY_S_MIN, LIKELY_S_MIN, 0.0
         self.tried.clear()
+        self.anew()
+
+    def anew(self) -> None:
+        """What was not given before says nothing any more."""
+        self.pause_s, self.again_s, self.again = RETRY_S_MIN, LIKELY_S_MIN, 0.0
         self.vain.clear()
-        self.vain_since, self.is_given_up = None, False
+        self.vain_since.clear()
+        self.is_given_up = False
 
 
 class Needs:
@@ -99,7 +107,8 @@ class Needs:
         self._by_hint: Counter[str] = Counter()  # of either, how many of those
         self._rests: Rests[tuple[str, str, str]] = Rests(LIKELY_S_MIN, UNLIKELY_S_MAX, RESTS_MAX)  # (ledger, origin, node) of hints
         self._scores: Counter[str] = Counter()  # node → how often it gave nothing
-        self._silent_since: dict[str, float] = {}
+        self._silent_since: dict[str, float] = {}  # node → since when it gives nothing, or too little of what it said
+        self._spoke: dict[str, float] = {}  # enrolled node → when a Have of its was last proven
         self._strange_since: float | None = None  # when the first stranger spoke of its own
 
     # ── words ──
@@ -112,6 +121,8 @@ class Needs:
         if found is None:
             found = self.kept[lane] = Need(until, self._ground.clock())
         found.until = max(found.until, until)
+        if found.again_s > LIKELY_S_MAX and self.is_likely(lane):  # it was not when it was put to rest
+            found.again, found.again_s = 0.0, LIKELY_S_MIN
         if is_signed:
             found.signed[node] = None
             self._signed.setdefault((node, lane[0]), set()).add(lane[1])
@@ -160,6 +171,7 @@ class Needs:
 
     def retold(self, node: str, ledger: str, origins: Iterable[str]) -> None:
         """Its newest signed Have names these; what it named before and nobody else does is not missing any more."""
+        self._spoke[node] = asyncio.get_running_loop().time()
         for origin in self._signed.pop((node, ledger), set()).difference(origins):
             need = self.kept.get((ledger, origin))
             if need is None:
@@ -185,18 +197,18 @@ class Needs:
     # ── what came of asking ──
 
     def gave(self, node: str) -> None:
-        self._silent_since.pop(node, None)
         if self._scores[node] > 1:
             self._scores[node] //= 2
-        else:
+        else:  # one true piece now and then is no sign that it has the others
             del self._scores[node]
+            self._silent_since.pop(node, None)
 
     def gave_nothing(self, lane: Lane, need: Need, node: str) -> None:
         """It counts against whoever signed to have it: a hint may have been put into its mouth."""
         now = asyncio.get_running_loop().time()
         need.vain.add(node)
-        need.vain_since = now if need.vain_since is None else need.vain_since
         if node in need.signed and node in self.speakers(lane, need):
+            need.vain_since.setdefault(node, now)
             self._scores[node] = min(self._scores[node] + 1, SCORE_MAX)
             self._silent_since.setdefault(node, now)
 
@@ -220,7 +232,9 @@ class Needs:
             self._rests.clear()
             self._strange_since = None
         for lane, need in self.kept.items():
-            if not node or (node in need.vain and self.is_likely(lane)):
+            if not node:
+                need.anew()
+            elif node in need.vain and self.is_likely(lane):
                 need.again, need.again_s = 0.0, LIKELY_S_MIN
                 need.vain.discard(node)
 
@@ -275,14 +289,18 @@ class Needs:
         said = self.said(lane, need)
         if not said:
             return self.shown(lane, need)
-        if need.vain_since is None and not self._silent_since:
+        if not need.vain_since and not self._silent_since:
             return said  # as of nearly all: a county has thousands of them, and it is asked again and again
-        speakers, now = self.speakers(lane, need), asyncio.get_running_loop().time()
+        speakers, silent = self.speakers(lane, need), self._silent_since
         if entry.node_of(lane[1]) in speakers:
             return said
-        if need.vain_since is not None and now - need.vain_since >= UNSHOWN_S and need.vain.issuperset(speakers):
+        if need.vain.issuperset(speakers) and all(self._spoke_on(node, need.vain_since) for node in speakers):
             return 0
-        return said if any(self._scores[node] < IDLE or now - self._silent_since.get(node, now) < UNSHOWN_S for node in speakers) else 0
+        return 0 if all(self._scores[node] >= IDLE and self._spoke_on(node, silent) for node in speakers) else said
+
+    def _spoke_on(self, node: str, since: dict[str, float]) -> bool:
+        """Claims that it was still heard UNSHOWN_S after it gave nothing."""
+        return node in since and self._spoke.get(node, 0.0) - since[node] >= UNSHOWN_S
 
     def _is_strange(self, lane: Lane, need: Need) -> bool:
         node, since = entry.node_of(lane[1]), self._strange_since
