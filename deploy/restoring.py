@@ -9,6 +9,7 @@ import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from deploy import backup_keys
 from deploy.county import check_keys
@@ -25,9 +26,11 @@ from protocol.node.journal.backup import BackupBroken, NotEmpty
 from protocol.node.journal.engine import connect_sqlite, sync_folder
 from protocol.node.machine import files_folder
 from protocol.node.node import MARK, now_ms, store_url
+from protocol.node.recovering import OPEN
 from protocol.node.shelf import Shelf
 
-_NOT_EMPTY = "数据库里已经有台账。请先建一个空的数据库，把 [store] url 改成它，再恢复"
+NAMES_SHOWN: Final = 20  # of accounts, in one line
+_NOT_EMPTY: Final = "数据库里已经有台账。请先建一个空的数据库，把 [store] url 改成它，再恢复"
 
 
 async def restore(folder: Path, config: Config, file: Path) -> int:
@@ -51,7 +54,7 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
             raise RuntimeError(_NOT_EMPTY)
         made, key = work / "journal.db", identity.any_key("store") if embedded else opens
         above = await _unpacked(file, identity, made, key)
-        codes = _codes_ended(made, key)
+        ended = _ended(made, key, now_ms())
         spoilt = _put_files(work / "blobs", files_folder(folder, config) / "blobs")
         note_restored(Notes(folder), now_ms(), "restore")
         killpoints.reach("restore.epoch")
@@ -69,8 +72,12 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
         sync_folder(folder)
     print(f"已恢复。本机从第 {epoch} 纪元继续写，备份之后的条目联上后从别的节点取回。")
     print("联上、核对完才打开页面（几秒钟）：备份以后依法删除的内容还在备份里。联系不上时，页面上写着怎么先打开用。")
-    if codes:
-        print(f"备份时还没用的 {codes} 个登记码作废：备份以后可能用过。还要用的请重新发。")
+    print("都请重新登录。账号和密码是备份时的：备份以后改过的密码、停用的账号、停掉的登录，请再做一次。")
+    if ended.once:
+        named = "、".join(ended.once[:NAMES_SHOWN]) + ("等" if len(ended.once) > NAMES_SHOWN else "")
+        print(f"备份时还没用的 {len(ended.once)} 个一次性密码作废，请重新发（yidi passwd 账号）：{named}")
+    if ended.codes:
+        print(f"备份时还没用的 {ended.codes} 个登记码作废：备份以后可能用过。还要用的请重新发。")
     if spoilt:
         print(f"备份里有 {spoilt} 个附件已损坏，没有放回；本机原有的留着，缺的联上后从别的节点取回。")
     if (aside / made.name).exists():
@@ -113,12 +120,24 @@ async def _unpacked(file: Path, identity: Identity, made: Path, key: bytes) -> i
     return max((epoch_of(origin) for origin in origins if node_of(origin) == identity.about().node), default=0)
 
 
-def _codes_ended(made: Path, key: bytes) -> int:
-    """How many codes of enrolment were unused when the backup was made: somebody may have used them since, and nobody can tell."""
+class _Ended(NamedTuple):
+    """codes: of enrolment, unused and not late yet · once: accounts whose one-time password was unused."""
+
+    codes: int
+    once: list[str]
+
+
+def _ended(made: Path, key: bytes, now_ms: int) -> _Ended:
+    """What let somebody in when the backup was made lets nobody in any more, if it may have been used, or ended, since: nobody can tell."""
     with closing(connect_sqlite(made, key, True)) as c:
-        ended = c.execute("delete from invitation where used_by = ''").rowcount
+        ((codes,),) = c.execute("select count(*) from invitation where used_by = '' and until_ms > ?", (now_ms,)).fetchall()
+        once = [name for (name,) in c.execute("select name from account where once = 1 and ended_ms = 0 order by name")]
+        c.execute("delete from invitation where used_by = ''")
+        c.execute("delete from session")
+        c.execute("update account set until_ms = 0 where once = 1")
+        c.execute("delete from local where name = ?", (OPEN,))
         c.execute("pragma journal_mode = delete")  # one file, nothing beside it: it is moved
-    return int(ended)
+    return _Ended(codes, once)
 
 
 def _is_blob(name: str) -> bool:
