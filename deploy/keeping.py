@@ -28,7 +28,7 @@ from protocol import have
 from protocol.calendar import local_date
 from protocol.commands import GivePost, RegisterPerson
 from protocol.events import Actor
-from protocol.node import healing, killpoints, locks
+from protocol.node import healing, killpoints, locks, restored
 from protocol.node.blobs import is_address
 from protocol.node.config import Config
 from protocol.node.folding import made_anew
@@ -51,6 +51,7 @@ async def opened(folder: Path, config: Config) -> AsyncIterator[Node]:
     FileNotFoundError when the folder was never enrolled, locks.Busy, what Node.open raises."""
     if not Identity(folder).exists:
         raise FileNotFoundError(f"{folder} 里还没有节点。先运行 yidi hub，或 yidi edge enrol 登记码")
+    await restored.finish(folder)
     await healing.finish(folder, config)
     async with locks.beside(folder):
         node = await Node.open(folder, config)
@@ -323,6 +324,7 @@ async def heal(folder: Path, config: Config, as_json: bool) -> int:
     if not Identity(folder).exists:
         raise FileNotFoundError(f"{folder} 里还没有节点")
     with sole(folder):
+        await restored.finish(folder)
         done = await healing.heal(folder, config, now_ms)
     missing = sum(gap.last - gap.first + 1 for gap in done.short)
     if as_json:

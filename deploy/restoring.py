@@ -15,7 +15,7 @@ from deploy import backup_keys
 from deploy.county import check_keys
 from deploy.working import working
 from protocol.entry import epoch_of, node_of
-from protocol.node import healing, killpoints, locks
+from protocol.node import healing, killpoints, locks, restored
 from protocol.node.blobs import is_address, is_file_of
 from protocol.node.config import Config
 from protocol.node.gate import Notes, note_restored
@@ -36,9 +36,9 @@ _NOT_EMPTY: Final = "数据库里已经有台账。请先建一个空的数据�
 async def restore(folder: Path, config: Config, file: Path) -> int:
     """Puts the backup in the journal's place. The node goes on under a new epoch and takes its own later entries back from peers.
 
-    The old journal is moved, or the empty database filled, only when all else is done and the new one stands, proven, beside it: stopped
-    anywhere before, the node goes on with what it had, after it has heard the others. Raises RuntimeError, OSError, Refused: the journal was
-    not changed.
+    The new journal takes its place, or the empty database is filled, only when all else is done and it stands, proven, beside the old one:
+    stopped before, the node goes on with what it had, after it has heard the others; stopped after, the next start ends it. So does a second
+    restore, first of all. Raises RuntimeError, OSError, Refused: the journal was not changed.
     """
     identity, url = Identity(folder), store_url(folder, config)
     embedded = url.startswith("sqlite")
@@ -48,8 +48,8 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
     identity.signing_key()
     if (about := identity.about()).node == about.root_node and not config.root.beside:
         check_keys(folder)
-    aside = folder / f"before-restore-{int(time.time())}"
     async with _alone(folder) as work:
+        restored.change_places(folder)
         if not embedded and await has_entries(url):
             raise RuntimeError(_NOT_EMPTY)
         made, key = work / "journal.db", identity.any_key("store") if embedded else opens
@@ -59,18 +59,17 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
         note_restored(Notes(folder), now_ms(), "restore")
         killpoints.reach("restore.epoch")
         epoch = identity.new_epoch(above)
-        for old in folder.glob("journal.db*"):
-            aside.mkdir(exist_ok=True)
-            old.rename(aside / old.name)
-        healing.leave(folder, aside)  # after it: until the old journal is away, what stands ready beside it may still be all there is
-        killpoints.reach("restore.move")
+        aside = restored.new_aside(folder, int(time.time()))
         if embedded:
-            made.rename(folder / made.name)
+            restored.stand_ready(folder, made, aside)
+            killpoints.reach("restore.ready")
+            restored.change_places(folder)
         else:
+            healing.leave(folder, aside)
+            killpoints.reach("restore.move")
             await _filled(url, made, key)
-        (folder / MARK).unlink(missing_ok=True)
-        sync_folder(folder)
-    print(f"已恢复。本机从第 {epoch} 纪元继续写，备份之后的条目联上后从别的节点取回。")
+            _put_aside(folder, aside)
+    print(f"已恢复。本机从第 {epoch} 纪元继续写。备份以后的条目：送出去过的，联上后从别的节点取回；没有送出去过的，只在原来的台账里。")
     print("联上、核对完才打开页面（几秒钟）：备份以后依法删除的内容还在备份里。联系不上时，页面上写着怎么先打开用。")
     print("都请重新登录。账号和密码是备份时的：备份以后改过的密码、停用的账号、停掉的登录，请再做一次。")
     if ended.once:
@@ -80,8 +79,8 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
         print(f"备份时还没用的 {ended.codes} 个登记码作废：备份以后可能用过。还要用的请重新发。")
     if spoilt:
         print(f"备份里有 {spoilt} 个附件已损坏，没有放回；本机原有的留着，缺的联上后从别的节点取回。")
-    if (aside / made.name).exists():
-        print(f"原来的台账留在 {aside}")
+    if kept := restored.asides(folder):
+        print(f"原来的台账留在 {'、'.join(map(str, kept))}，没有送出去过的条目只在那里：确定不缺什么再删。")
     return 0
 
 
@@ -138,6 +137,14 @@ def _ended(made: Path, key: bytes, now_ms: int) -> _Ended:
         c.execute("delete from local where name = ?", (OPEN,))
         c.execute("pragma journal_mode = delete")  # one file, nothing beside it: it is moved
     return _Ended(codes, once)
+
+
+def _put_aside(folder: Path, aside: Path) -> None:
+    """Of a node that now has a database: the file that was its journal, and the mark of it."""
+    restored.keep(folder, aside)
+    for name in (*healing.NAMES, MARK):
+        (folder / name).unlink(missing_ok=True)
+    sync_folder(folder)
 
 
 def _is_blob(name: str) -> bool:

@@ -25,7 +25,7 @@ from deploy.nats.servers import Listen, Server
 from deploy.working import tidy
 from edge.enrol import finish_renewal, leaf_of
 from protocol import entry, events
-from protocol.node import healing, locks, log
+from protocol.node import healing, locks, log, restored
 from protocol.node.config import Config
 from protocol.node.identity import Identity
 from protocol.node.node import Node, now_ms
@@ -97,6 +97,7 @@ async def run_edge(folder: Path, config: Config) -> bool:
 async def _opened(folder: Path, config: Config) -> Node:
     """A journal that was found damaged, or that can't be opened for it, is healed first; a heal that was killed is ended, or made anew.
     Raises what Node.open and heal raise; RuntimeError, why it could not be healed, of one that can't be opened."""
+    await restored.finish(folder)
     await healing.finish(folder, config)
     healing.tidy(folder)
     tidy(folder)

@@ -22,7 +22,7 @@ from protocol import entry
 from protocol.certificate import Certificate
 from protocol.events import Actor
 from protocol.lane import LaneHead
-from protocol.node import asides, days, healing, indexing, killpoints, log, scrubbing, sticks, sweeping
+from protocol.node import asides, days, healing, indexing, killpoints, log, restored, scrubbing, sticks, sweeping
 from protocol.node.admission import Admission
 from protocol.node.config import Config
 from protocol.node.desk import Desk
@@ -115,6 +115,7 @@ class Node:
     @classmethod
     async def open(cls, folder: Path, config: Config, clock: Callable[[], int] = now_ms) -> "Node":
         """Raises Refused store_damaged, store_busy, store_readonly, disk_full; RuntimeError: a key is not here, or another one."""
+        await restored.finish(folder)
         await healing.finish(folder, config)
         return await cls.on(Machine(folder, config, clock))
 

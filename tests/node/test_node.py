@@ -225,21 +225,6 @@ def tidied_by(began: asyncio.Event, real: Any) -> Any:
     return tidy
 
 
-@pytest.mark.parametrize("point", ["restore.epoch", "restore.move"])
-async def test_pages_wait_wherever_a_restore_was_stopped(tmp_path: Path, monkeypatch, point: str):
-    home = tmp_path / "hub"
-    await founded(home)
-    await keeping.backup(home, Config(), tmp_path / "b.tar")
-    stops_at(monkeypatch, point)
-    with pytest.raises(KeyError):
-        await restoring.restore(home, Config(), tmp_path / "b.tar")
-    monkeypatch.undo()
-    node = await opened(home)
-    assert node.gate.is_waiting
-    await node.close()
-    assert await restoring.restore(home, Config(), tmp_path / "b.tar") == 0, "and it may be done again"
-
-
 @needs_postgresql
 @pytest.mark.parametrize("point", ["restore.epoch", "restore.move"])
 async def test_a_database_is_restored_as_the_last_step(tmp_path: Path, monkeypatch, postgres_server, postgres_url, point: str):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy import keeping, restoring, running, working
-from protocol.node import blobs, healing, killpoints, locks
+from protocol.node import blobs, healing, killpoints, locks, restored
 from protocol.node.config import Config
 from protocol.node.journal.reseal import PAGE_BYTES
 from protocol.node.node import Node, now_ms
@@ -111,7 +111,8 @@ async def test_the_attachments_names_are_synced_too(tmp_path: Path, monkeypatch)
         synced.append((folder, place(home, one).exists()))
         real(folder)
 
-    monkeypatch.setattr(restoring, "sync_folder", sync)
+    for part in (restoring, restored):
+        monkeypatch.setattr(part, "sync_folder", sync)
     await restoring.restore(home, Config(), tmp_path / "b.tar")
     assert {(home / "blobs" / one[:2], True), (home / "blobs", True), (home, True)} <= set(synced)
 

@@ -26,8 +26,8 @@ RUNNING = (
     "link.publish", "link.have",
 )  # fmt: skip
 AT_THE_TERMINAL = (
-    "journal.migrate", "journal.rebuild", "identity.write", "stick.export", "stick.import", "backup.copy", "restore.move", "restore.epoch",
-    "heal.ready", "heal.swap",
+    "journal.migrate", "journal.rebuild", "identity.write", "stick.export", "stick.import", "backup.copy", "restore.epoch",
+    "restore.ready", "restore.move", "heal.ready", "heal.swap",
 )  # fmt: skip
 DIES_S_MAX, TIMES = 60.0, 6
 EDGES = ("gaoyu", "liangpeng", "town")
@@ -117,7 +117,7 @@ async def die_at_the_terminal(county: BrokenCounty, desks: Desks, folder: Path, 
     if point == "stick.import":
         assert await command("", "export", stick, "--to", county.id_of(victim), "--folder", county.home("hub")) == 0
         words = ("import", stick)
-    elif point in ("restore.move", "restore.epoch", "identity.write"):
+    elif point.startswith("restore.") or point == "identity.write":
         assert await command("", "backup", copy, *home) == 0
         words = ("restore", copy)
     elif point.startswith("heal."):
