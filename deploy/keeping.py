@@ -328,7 +328,8 @@ async def heal(folder: Path, config: Config, as_json: bool) -> int:
         done = await healing.heal(folder, config, now_ms)
     missing = sum(gap.last - gap.first + 1 for gap in done.short)
     if as_json:
-        figures = {"pages": done.pages, "entries": done.entries, "loose": done.loose, "missing": missing, "epoch": done.epoch}
+        counted = {"pages": done.pages, "entries": done.entries, "loose": done.loose}
+        figures = counted | {"missing": missing, "epoch": done.epoch, "codes": done.codes}
         print(json.dumps({"command": "heal", "ok": True, "seconds": round(time.monotonic() - began, 2), "figures": figures}))
         return 0
     print(
@@ -339,6 +340,10 @@ async def heal(folder: Path, config: Config, as_json: bool) -> int:
         print(f"还差 {missing} 条，启动以后向别的机器取；其中 {done.loose} 条本机还有，前面的补齐就接上。取不回的会逐条列在“连接与台账”。")
         for gap in done.short:
             print(f"  {gap.ledger}  {gap.origin}  第 {gap.first}–{gap.last} 条")
+    if done.epoch:
+        print(f"请把 {folder}/identity 再另存一份：纪元写在里面。")
+    if done.codes:
+        print(f"发出去还没用的 {done.codes} 个登记码作废，还要用的请重新发。")
     print("都请重新登录。" + (f"损坏的文件留在 {folder / done.aside}，补齐以后自动删除。" if done.aside else ""))
     return 0
 

@@ -78,8 +78,9 @@ class Gap(msgspec.Struct, frozen=True):
 
 class Healing(msgspec.Struct):
     """pages: damaged ones of the file · entries: proven, gone over · loose: kept apart, to follow · short: lanes with how far they should
-    reach · epoch: the new one, 0: none was needed · aside: folder of the damaged file. Set later: attached: of the loose · rewritten:
-    under the new epoch · gone: for good · bodiless: written anew without their damaged words · settled_by: who did not wait for all."""
+    reach · epoch: the new one, 0: none was needed · aside: folder of the damaged file · codes: of enrolment, out and void by the new epoch.
+    Set later: attached: of the loose · rewritten: under the new epoch · gone: for good · bodiless: written anew without their damaged words ·
+    settled_by: who did not wait for all."""
 
     since_ms: int
     pages: int
@@ -94,6 +95,13 @@ class Healing(msgspec.Struct):
     bodiless: list[Gap] = []
     settled_by: str = ""
     done_ms: int = 0
+    codes: int = 0
+
+
+class _Code(msgspec.Struct):
+    """What is asked here of a code that is out. epoch: of whoever gave it; 0: an older program, which any lets in."""
+
+    epoch: int = 0
 
 
 async def heal(folder: Path, config: Config, clock: Callable[[], int]) -> Healing:
@@ -262,11 +270,13 @@ async def _made_in(folder: Path, work: Path, key: bytes, config: Config, clock: 
     journal = await open_journal(f"sqlite:///{made.resolve()}", key, shelf)
     try:
         await _follow_up(journal, shelf, machine.blobs(), clock())
+        given = await _codes_out(journal, clock())
     finally:
         await journal.close()
     if url.startswith("sqlite") and _is_empty_handed(work, saved):
         raise RuntimeError(_NOTHING.format(keys=identity.folder))
     plan = _plan(saved, pages, identity, Witness(folder / MARK), clock())
+    plan.codes = sum(epoch not in (0, plan.epoch) for epoch in given) if plan.epoch else 0
     if url.startswith("sqlite"):  # the file itself is there
         for left in work.glob(f"{DAMAGED}*"):
             left.unlink()
@@ -431,6 +441,15 @@ async def _follow_up(journal: Journal, shelf: Shelf, blobs: Blobs, now_ms: int) 
         if blobs.has(row["address"]):
             async with journal.writing() as w:
                 await w.connection.exec_driver_sql("update blob set have = size, stage = ? where address = ?", (DONE, row["address"]))
+
+
+async def _codes_out(journal: Journal, now_ms: int) -> list[int]:
+    """Of each code of enrolment that is unused and not late the epoch."""
+    found = list[int]()
+    for row in await journal.rows("invitation", "used_by = '' and until_ms > :now_ms", {"now_ms": now_ms}):
+        with suppress(msgspec.MsgspecError):  # a damaged one lets nobody in
+            found.append(msgspec.msgpack.decode(row["content"], type=_Code).epoch)
+    return found
 
 
 def _addresses(e: Any) -> set[str]:

@@ -80,18 +80,21 @@ def test_a_damaged_journal_is_healed_by_a_button_and_says_how_far_it_is(tmp_path
         node.node.journal.damaged = True
         page.goto(f"{village.url['village']}/link")
         expect(page.get_by_role("alert")).to_contain_text("本机台账有损坏")
+        expect(page.locator("#repair")).to_contain_text("整个数据目录")
         look(page, f"heal-asked{end}")
         page.get_by_role("button", name="现在修复").click()
         page.wait_for_url("**/link")
         assert asked == [1]
         node.node.journal.damaged, node.node.stopped = False, lambda: ""
         gaps = [Gap(VILLAGE, "nvill2222:1", 7, 9)]
-        node.node.mending = Mending(Healing(START_MS, 3, 412, 2, gaps, 2))
+        node.node.mending = Mending(Healing(START_MS, 3, 412, 2, gaps, 2, codes=4))
         report = Healing(START_MS - 86_400_000, 1, 300, 0, gaps, 2, gone=gaps, bodiless=[Gap(TOWN, "nvill2222:1", 4, 4)], rewritten=5)
         healing.end_state(tmp_path, report)
-        healing.end_state(tmp_path, Healing(START_MS - 2 * 86_400_000, 1, 280, 0, [], 1))
+        healing.end_state(tmp_path, Healing(START_MS - 2 * 86_400_000, 1, 280, 0, [], 1, codes=5))
         page.reload()
         expect(page.locator("#repair")).to_contain_text("还没有听到：天子湖镇综治中心")
+        expect(page.locator("#repair")).to_contain_text("4 个登记码作废")
+        expect(page.locator("main")).to_contain_text("5 个登记码作废")
         expect(page.get_by_text("一条没有丢")).to_be_visible()
         expect(page.locator("main")).to_contain_text("第 7–9 条")
         page.get_by_text("不等它们了").click()

@@ -1,13 +1,18 @@
 """A county that was put back to a backup: a code that was used since is in it as unused, and lets nobody in."""
 
+import json
+import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 from nacl.signing import SigningKey
+from sqlalchemy import text
 
 from deploy.county import County
 from deploy.demo.cast import NEIGHBOUR, VILLAGE
 from deploy.keeping import opened
+from hub.enrolment import Invitation
 from protocol import enrolment as joining
 from protocol.node.config import load
 from protocol.node.link.creds import tls_request
@@ -15,6 +20,7 @@ from protocol.node.node import now_ms
 from protocol.problem import Refused
 from tests.kit.county import yidi
 from tests.kit.machine import needs_postgresql
+from tests.node.test_restoring import damaged
 
 EARLY, LATE, THIEF = (SigningKey(bytes([n]) * 32) for n in (1, 2, 3))
 
@@ -87,3 +93,28 @@ async def test_neither_does_one_of_a_disk_that_was_put_back_by_other_means(tmp_p
         (hub / name).write_bytes(content)
     with pytest.raises(Refused, match="code_unknown_late_or_used"):
         await asked(hub, late, THIEF)
+
+
+async def test_a_heal_says_how_many_codes_it_made_void(tmp_path: Path):
+    """It goes on under a new epoch, and a code of another one lets nobody in. What an older program gave says no epoch, and still does."""
+    hub = tmp_path / "hub"
+    founded(hub)
+    early, late, old, older = [await invited(hub, place) for place in (VILLAGE, NEIGHBOUR, NEIGHBOUR, NEIGHBOUR)]
+    await asked(hub, early, EARLY)
+    async with opened(hub, load(hub / "yidi.toml", {})) as node, node.journal.writing() as w:
+        hashes = {code: joining.lookup(joining.read_code(code).secret) for code in (old, older)}
+        await w.connection.execute(text("update invitation set until_ms = 1 where code_hash = :h"), {"h": hashes[old]})
+        found = await w.connection.execute(text("select content from invitation where code_hash = :h"), {"h": hashes[older]})
+        content = msgspec.msgpack.decode(found.scalar_one(), type=Invitation)
+        content.epoch = 0
+        row = {"h": hashes[older], "c": msgspec.msgpack.encode(content)}
+        await w.connection.execute(text("update invitation set content = :c where code_hash = :h"), row)
+    damaged(hub)
+    shutil.copytree(hub, tmp_path / "again")
+    ran = await yidi("heal", "--folder", hub)
+    assert ran.code == 0 and "1 个登记码作废" in ran.out and "重新发" in ran.out, ran
+    with pytest.raises(Refused, match="code_unknown_late_or_used"):
+        await asked(hub, late, LATE)
+    assert await asked(hub, older, LATE)
+    told = json.loads((await yidi("heal", "--json", "--folder", tmp_path / "again")).out)
+    assert told["figures"]["epoch"] == 2 and told["figures"]["codes"] == 1, told
