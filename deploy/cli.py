@@ -33,6 +33,12 @@ SYSTEM = {
     socket.EAI_NONAME: "找不到这个主机名",
     socket.EAI_AGAIN: "找不到这个主机名",
 }
+STORE = {  # what a page says of a form, for whoever sits at a terminal: nobody repairs here, and there is nothing to be saved once more
+    "disk_full": "磁盘满了，没有做成。请清出空间，再运行一次。",
+    "store_busy": "存储正忙，或者数据库连不上，没有做成。请过一会儿再运行一次。",
+    "store_readonly": "存储现在只能读、不能写，没有做成。请检查磁盘或数据库，能写了再运行一次。",
+    "store_damaged": "本机台账有损坏，没有做成。请停下本机的程序，运行 yidi heal 修复，再运行一次。",
+}
 DESCRIPTION = """一地：村、镇、县三级矛盾纠纷台账。村里断网也能登记，联上自动送到镇、县；县里派干部下去，群众最多跑一地。
 Yidi: a dispute ledger for village, township and county that works offline and syncs over NATS."""
 
@@ -51,13 +57,15 @@ def main(argv: list[str] | None = None) -> None:
         if given.config and not config_path.is_file():
             raise ConfigWrong(f"没有 {config_path} 这个配置文件。")
         raise SystemExit(given.call(given, load(config_path)) or 0)
-    except (ConfigWrong, Refused) as wrong:
-        told = getattr(wrong, "sentence", str(wrong))
+    except ConfigWrong as wrong:
+        told = str(wrong)
+    except Refused as refused:
+        told = STORE.get(refused.code, refused.sentence)
     except (OSError, RuntimeError) as error:
         from protocol.node.journal.faults import refusal
 
-        meant = refusal(error)  # a full disk, in the words that a page has for it
-        told = f"没有做成：{meant.sentence if meant and meant.code == 'disk_full' else _plain(error)}"
+        meant = refusal(error)
+        told = STORE["disk_full"] if meant and meant.code == "disk_full" else f"没有做成：{_plain(error)}"
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     print(told, file=sys.stderr)
