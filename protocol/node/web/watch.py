@@ -40,7 +40,7 @@ async def health_of(node: Any) -> dict[str, Any]:
         "disk_full": room is not None and room.is_full,
         "files_readonly": are_files_readonly(node),
         "reopening": stopped == "store_busy",
-        stopped: stopped in ("node_revoked", "node_forked", "store_readonly"),
+        stopped: stopped not in ("", "store_busy"),
     }
     why = [name for name, is_so in failing.items() if is_so]
     pump = getattr(node, "pump", None)
