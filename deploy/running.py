@@ -1,7 +1,9 @@
 """Starts a node and keeps it going until it is told to stop: nats-server, node, pages, in this order; and back.
 
-await run_hub(folder, config)      founds the county in an empty folder
-await run_edge(folder, config)     a folder that was enrolled
+await run_hub(folder, config, again)      founds the county in an empty folder
+await run_edge(folder, config, again)     a folder that was enrolled
+
+again: it was open a moment ago; whoever is at work on the journal meanwhile, if that must be healed, is waited for.
 """
 
 import asyncio
@@ -40,7 +42,7 @@ WARM_S, SETTLE_S = 0.5, 2.0  # after a start: the first pages go first
 _kept: dict[tuple[str, int], socket.socket] = {}  # host and port of the pages of this program
 
 
-async def run_hub(folder: Path, config: Config) -> bool:
+async def run_hub(folder: Path, config: Config, again: bool = False) -> bool:
     """True: open it again, it goes on under a new epoch. Raises Refused, RuntimeError (nats-server), OSError (a port is taken)."""
     from deploy.county import County, check_store
     from hub.web.enrol import enrol_route
@@ -58,7 +60,7 @@ async def run_hub(folder: Path, config: Config) -> bool:
     if config.nats.run:
         listen = Listen(config.nats.port, config.nats.leaf_port, config.nats.host)
         server = await Server(county.identity.folder, "county", listen, county.authority.trust()).start()
-    node = await _opened(folder, _with_servers(config, county.servers))
+    node = await _opened(folder, _with_servers(config, county.servers), again)
 
     async def applied() -> None:
         if server:
@@ -76,7 +78,7 @@ async def run_hub(folder: Path, config: Config) -> bool:
     return await _serve(node, application, server, watching)
 
 
-async def run_edge(folder: Path, config: Config) -> bool:
+async def run_edge(folder: Path, config: Config, again: bool = False) -> bool:
     """True: open it again. A township's edge also runs the leaf that its enrolment provided for. Raises as run_hub does."""
     from edge.web.pages import edge_app
 
@@ -87,14 +89,14 @@ async def run_edge(folder: Path, config: Config) -> bool:
         trust = msgspec.json.decode(leaf.trust, type=Trust)
         remote = f"tls://{config.nats.leaf_remote}" if config.nats.leaf_remote else leaf.remote
         server = await Server(Identity(folder).folder, "leaf", Listen(int(port), host=host), trust, remote).start()
-    node = await _opened(folder, config)
+    node = await _opened(folder, config, again)
     if server:
         server.turned = node.wire_turned
     watching = asyncio.create_task(_apply_trust(node, server)) if server else None
     return await _serve(node, edge_app(node), server, watching)
 
 
-async def _opened(folder: Path, config: Config) -> Node:
+async def _opened(folder: Path, config: Config, again: bool = False) -> Node:
     """A journal that was found damaged, or that can't be opened for it, is healed first; a heal that was killed is ended, or made anew.
     Raises what Node.open and heal raise; RuntimeError, why it could not be healed, of one that can't be opened."""
     await restored.finish(folder)
@@ -102,7 +104,7 @@ async def _opened(folder: Path, config: Config) -> Node:
     healing.tidy(folder)
     tidy(folder)
     if (folder / healing.ASKED).exists():
-        await _healed(folder, config)
+        await _healed(folder, config, again)
     for is_first in (True, False):
         try:
             return await Node.open(folder, config)
@@ -113,22 +115,27 @@ async def _opened(folder: Path, config: Config) -> Node:
                 if why := healing.why_failed(folder):
                     raise RuntimeError(why) from refused
                 raise
-        await _healed(folder, config)
+        await _healed(folder, config, again)
     raise AssertionError("the second attempt returns or raises")
 
 
-async def _healed(folder: Path, config: Config) -> None:
-    """What can't be healed says so, and the node is opened as it is: it shows what it can read and writes nothing. Raises locks.Busy: a
-    command is at work here, the next start tries it again."""
-    (folder / healing.ASKED).unlink(missing_ok=True)
-    try:
-        await healing.heal(folder, config, now_ms)
-    except locks.Busy:
-        (folder / healing.ASKED).touch()
-        raise
-    except (RuntimeError, Refused, OSError) as error:
-        log.event("not healed", level=logging.ERROR, exception=error)
-        healing.keep_failed(folder, error)
+async def _healed(folder: Path, config: Config, again: bool) -> None:
+    """What can't be healed says so, and the node is opened as it is: it shows what it can read and writes nothing. Raises locks.Busy, if not
+    `again`: a command is at work here, the next start tries it again."""
+    while True:
+        (folder / healing.ASKED).unlink(missing_ok=True)
+        try:
+            await healing.heal(folder, config, now_ms)
+        except locks.Busy as busy:
+            (folder / healing.ASKED).touch()
+            if not again:
+                raise
+            log.event("heal waits for a command", level=logging.WARNING, exception=busy)
+            continue
+        except (RuntimeError, Refused, OSError) as error:
+            log.event("not healed", level=logging.ERROR, exception=error)
+            healing.keep_failed(folder, error)
+        return
 
 
 def _with_servers(config: Config, servers: list[str]) -> Config:
@@ -286,7 +293,7 @@ def made_up_all_the_same(folder: Path, config: Config) -> str:
     )
 
 
-def run(main: Callable[[Path, Config], Coroutine[Any, Any, bool]], folder: Path, config: Config) -> None:
+def run(main: Callable[[Path, Config, bool], Coroutine[Any, Any, bool]], folder: Path, config: Config) -> None:
     memory.be_frugal()
     config = with_certificate(folder, config)
     with sole(folder):
@@ -294,5 +301,6 @@ def run(main: Callable[[Path, Config], Coroutine[Any, Any, bool]], folder: Path,
         for told in (made_up_all_the_same(folder, config), backup_keys.made_late(Identity(folder), config)):
             if told:
                 print(told, file=sys.stderr)
-        while asyncio.run(main(folder, config)):
-            pass
+        again = False
+        while asyncio.run(main(folder, config, again)):
+            again = True

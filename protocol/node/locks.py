@@ -3,6 +3,7 @@
     async with beside(folder): …     a command that opens the journal; any number at a time, also beside the running program
     async with alone(folder): …      whoever puts another journal in its place: a heal, its end, a restore
     with mine(folder): …             a folder that a program made for itself
+    is_free(folder)                  whether whoever would be alone there need not wait
 
 The lock is the kernel's (flock) and lies on the folder itself: nothing has to be written for it, so a full or read-only disk is no reason to
 go without, and it ends with the program that holds it, however that ends.
@@ -52,6 +53,15 @@ def mine(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(held)
+
+
+def is_free(folder: Path) -> bool:
+    """Claims that nobody is at work there at this moment. Raises OSError (no such folder)."""
+    try:
+        with mine(folder):
+            return True
+    except Busy:
+        return False
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from protocol import entry
 from protocol.certificate import Certificate
 from protocol.events import Actor
 from protocol.lane import LaneHead
-from protocol.node import asides, days, healing, indexing, killpoints, log, restored, scrubbing, sticks, sweeping
+from protocol.node import asides, days, healing, indexing, killpoints, locks, log, restored, scrubbing, sticks, sweeping
 from protocol.node.admission import Admission
 from protocol.node.config import Config
 from protocol.node.desk import Desk
@@ -342,11 +342,17 @@ class Node:
             await asyncio.sleep(scrubbing.EACH_S)
 
     async def _damage(self) -> None:
-        """A journal that was found damaged is healed by whoever runs this node, unless its disk seems to die: then a person decides."""
+        """A journal that was found damaged is healed by whoever runs this node, unless its disk seems to die: then a person decides. While a
+        command is at work on it the pages stay open."""
+        asked = self.folder / healing.ASKED
         while not self.outdated.is_set():
             await asyncio.sleep(ELSEWHERE_S)
-            if self.journal.damaged and self.may_heal and healing.may_by_itself(self.folder, self.clock()):
+            if not self.journal.damaged or not self.may_heal:
+                continue
+            if not asked.exists() and healing.may_by_itself(self.folder, self.clock()):
                 self.heal_asked()
+            if asked.exists() and locks.is_free(self.folder):
+                self.outdated.set()
         await asyncio.Event().wait()
 
     async def _readonly(self) -> None:
@@ -368,10 +374,9 @@ class Node:
         return self.folder.is_dir() and not self.config.root.beside
 
     def heal_asked(self) -> None:
-        """Whoever runs this node closes it, heals and opens it again. Raises OSError."""
+        """As soon as nobody is at work on the journal, whoever runs this node closes it, heals and opens it again. Raises OSError."""
         (self.folder / healing.ASKED).touch()
         log.event("heal asked", node=self.about.node)
-        self.outdated.set()
 
     async def _sweep(self) -> None:
         """Files of erased bodies go; once an hour also what broke off and was left lying."""

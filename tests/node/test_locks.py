@@ -4,15 +4,23 @@ import asyncio
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from signal import SIGKILL
 
+import httpx
 import pytest
 
 from deploy import keeping, restoring, running
+from deploy.nats.servers import free_ports
 from protocol.node import healing, locks
-from protocol.node.config import Config
-from protocol.node.node import now_ms
+from protocol.node import node as wiring
+from protocol.node.config import Config, Http, Nats
+from protocol.node.node import Node, now_ms
+from protocol.node.scrubbing import look
+from tests.kit.county import until
+from tests.kit.once import own_routes
 from tests.node.test_node import founded, hire
 from tests.node.test_restoring import damaged, dies_healing, names
 
@@ -126,3 +134,72 @@ async def test_a_start_that_must_heal_says_who_is_in_the_way_and_tries_it_again_
     node = await running._opened(home, Config())
     assert node.signer.epoch == 2 and not (home / healing.ASKED).exists()
     await node.close()
+
+
+async def test_a_program_that_opens_itself_again_waits_for_a_command_as_long_as_it_takes(home: Path, other, monkeypatch):
+    damaged(home)
+    (home / healing.ASKED).touch()
+    program, tries, real = await other("beside"), list[int](), healing.heal
+
+    async def counted(*given):
+        tries.append(1)
+        return await real(*given)
+
+    monkeypatch.setattr(healing, "heal", counted)
+    opening = asyncio.create_task(running._opened(home, Config(), again=True))
+    await until(lambda: len(tries) > 2 or opening.done(), "it tries again and again")
+    assert not opening.done(), opening.exception()
+    program.kill()
+    node = await opening
+    assert node.signer.epoch == 2 and not (home / healing.ASKED).exists() and not (home / healing.FAILED).exists()
+    await node.close()
+
+
+async def test_a_running_program_that_finds_damage_keeps_its_pages_open_while_a_command_is_at_work(home: Path, other, monkeypatch):
+    monkeypatch.setattr(wiring, "ELSEWHERE_S", 0.05)
+    (port,), opened, real = free_ports(1), list[Node](), running._opened
+    config = Config(http=Http(port=port), nats=Nats(run=False))
+
+    async def noted(*given):
+        opened.append(await real(*given))
+        return opened[-1]
+
+    async def runs() -> None:
+        again = False
+        with own_routes():
+            while await running.run_hub(home, config, again):
+                again = True
+
+    monkeypatch.setattr(running, "_opened", noted)
+    program = asyncio.create_task(runs())
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as http:
+
+        async def said() -> list[str]:
+            if program.done():
+                await program
+            try:
+                return (await http.get("/healthz")).json()["why"]
+            except httpx.ConnectError:
+                return ["not begun"]
+
+        await until(partial(_is, said, []), "its pages answer")
+        holder = await other("beside")
+        damaged(home)
+        await look(opened[0].journal, opened[0].blobs)
+        assert opened[0].journal.damaged
+        await until((home / healing.ASKED).exists, "it is to be healed")
+        await until(partial(_is, said, ["store_damaged"]), "its pages say so")
+        for _ in range(20):
+            await asyncio.sleep(0.05)  # turns of the loop that closes it
+            assert await said() == ["store_damaged"]
+        holder.kill()
+        await until(lambda: len(opened) == 2, "it opened itself again")
+        await until(partial(_is, said, []), "its pages answer again")
+        assert opened[1].signer.epoch == 2
+    program.cancel()
+    with suppress(asyncio.CancelledError):
+        await program
+
+
+async def _is(asked, wanted) -> bool:
+    return await asked() == wanted

@@ -24,7 +24,9 @@ async def hub(tmp_path: Path) -> Path:
     return tmp_path / "hub"
 
 
-@pytest.mark.parametrize("words", [("digest",), ("rebuild", "--json"), ("person", "x", "--name", "方志林", "--post", "operator"), ("export", "x")])
+@pytest.mark.parametrize(
+    "words", [("digest",), ("rebuild", "--json"), ("person", "x", "--name", "方志林", "--post", "operator"), ("export", "x")]
+)
 async def test_of_a_damaged_journal_it_says_to_stop_the_program_and_to_heal(hub: Path, words: tuple[str, ...]):
     with (hub / "journal.db").open("r+b") as f:
         f.seek(100)
