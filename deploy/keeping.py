@@ -272,7 +272,9 @@ async def backup(folder: Path, config: Config, file: Path) -> int:
     """One tar: the journal as an encrypted file, blobs (cipher text), configuration. Keys stay here: keep a copy of them apart."""
     check_new(file)
     async with opened(folder, config) as node:
-        told, key = backup_keys.made_late(node.identity, config), backup_keys.kept(node.identity)
+        if told := backup_keys.made_late(node.identity, config):
+            print(told, file=sys.stderr, flush=True)  # at once: it is said this one time, also where the backup fails
+        key = backup_keys.kept(node.identity)
         with working(file.resolve().parent) as work:
             copy = work / "journal.backup"
             try:
@@ -291,8 +293,6 @@ async def backup(folder: Path, config: Config, file: Path) -> int:
             with free_again([file]):
                 sync_folder(file.resolve().parent)  # else a power cut may forget the name of what is called done below
     print(f"已备份到 {file}（台账加密，附件本来就是密文）。密钥不在里面：请另存 {folder}/identity（县中心还有 {folder}/county）。")
-    if told:
-        print(told, file=sys.stderr)
     return 0
 
 

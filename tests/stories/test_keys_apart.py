@@ -13,6 +13,7 @@ from edge.enrol import enrol, take_in
 from protocol.node.config import Config
 from protocol.node.node import now_ms
 from tests.kit.county import yidi
+from tests.node.test_restoring import damaged
 
 
 @pytest_asyncio.fixture
@@ -76,6 +77,15 @@ async def test_a_node_of_an_older_program_gets_the_key_once_and_says_that_identi
         assert ran.code == 0 and ran.err.count("再另存一份") == (n == 0), ran
     made = key.read_bytes()
     assert len(made) == 32
+
+
+async def test_the_one_notice_about_a_key_is_not_lost_with_a_backup_that_fails(home: Path):
+    folder = home / "village"
+    (folder / "identity/backup.key").unlink(missing_ok=True)
+    damaged(folder)
+    ran = await yidi("backup", home / "a.tar", "--folder", folder)
+    assert ran.code == 1 and "yidi heal" in ran.err and "再另存一份" in ran.err, ran
+    assert (folder / "identity/backup.key").exists() and not (home / "a.tar").exists()
 
 
 async def test_a_second_program_of_the_county_makes_no_key_of_its_own(home: Path, monkeypatch):
