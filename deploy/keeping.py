@@ -282,17 +282,20 @@ async def backup(folder: Path, config: Config, file: Path) -> int:
             except BackupBroken as broken:
                 raise RuntimeError("台账有损坏，没有备份。请停下本机的程序，运行 yidi heal 修复，再备份") from broken
             killpoints.reach("backup.copy")
+            has_config = (folder / "yidi.toml").exists()
             with tarfile.open(work / "backup.tar", "w") as tar:
                 (work / "backup.tar").chmod(0o600)  # yidi.toml may hold the database's password
                 tar.add(copy, "journal.backup")
                 _add_files(tar, files_folder(folder, config) / "blobs")
-                if (folder / "yidi.toml").exists():
+                if has_config:
                     tar.add(folder / "yidi.toml", "yidi.toml")
             _sync(work / "backup.tar")
             shutil.move(work / "backup.tar", file)
             with free_again([file]):
                 sync_folder(file.resolve().parent)  # else a power cut may forget the name of what is called done below
     print(f"已备份到 {file}（台账加密，附件本来就是密文）。密钥不在里面：请另存 {folder}/identity（县中心还有 {folder}/county）。")
+    if has_config:
+        print("yidi.toml 也在里面，没有加密：写了数据库密码、token 的，这个文件要和密码一样保管。恢复时不放回它。")
     return 0
 
 

@@ -24,6 +24,7 @@ from protocol.node.journal import has_entries
 from protocol.node.journal import restore as restore_journal
 from protocol.node.journal.backup import BackupBroken, NotEmpty
 from protocol.node.journal.engine import connect_sqlite, sync_folder
+from protocol.node.journal.migrate import knows
 from protocol.node.machine import files_folder
 from protocol.node.node import MARK, now_ms, store_url
 from protocol.node.recovering import OPEN
@@ -97,7 +98,7 @@ async def _alone(folder: Path) -> AsyncIterator[Path]:
 
 async def _unpacked(file: Path, identity: Identity, made: Path, key: bytes) -> int:
     """A journal as the file `made` and the blobs beside it; the highest epoch of this node in it, which a copy of the keys from before does
-    not know. Raises RuntimeError when the file is no backup of this node."""
+    not know. Raises RuntimeError when the file is no backup of this node, or one that this program can't open."""
     copy = made.with_name("journal.backup")
     try:
         with tarfile.open(file) as tar:
@@ -115,7 +116,10 @@ async def _unpacked(file: Path, identity: Identity, made: Path, key: bytes) -> i
         ) from wrong
     copy.unlink()
     with closing(connect_sqlite(made, key, False)) as c:
+        ((version,),) = c.execute("select version_num from alembic_version").fetchall()
         origins = [origin for (origin,) in c.execute("select distinct origin from lane")]
+    if not knows(version):
+        raise RuntimeError(f"{file} 是较新版本的程序做的备份，这个程序打不开；什么也没有改动。请先更新程序，再恢复")
     return max((epoch_of(origin) for origin in origins if node_of(origin) == identity.about().node), default=0)
 
 

@@ -1,10 +1,12 @@
 """A restore over what lies in the folder: a heal that was on its way there, attachments that are sound, a file that somebody made up."""
 
+import asyncio
 import gzip
 import io
 import lzma
 import shutil
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,13 @@ import pytest
 from deploy import keeping, restoring, running, working
 from protocol.node import blobs, healing, killpoints, locks, restored
 from protocol.node.config import Config
+from protocol.node.gate import RESTORED
+from protocol.node.identity import Identity
+from protocol.node.journal.engine import connect_sqlite
 from protocol.node.journal.reseal import PAGE_BYTES
 from protocol.node.node import Node, now_ms
+from tests.kit.county import yidi
+from tests.kit.machine import needs_postgresql
 from tests.node.test_node import founded, hire
 
 
@@ -169,3 +176,58 @@ async def test_a_backup_is_for_its_owner_alone_and_what_a_killed_one_left_goes(t
     assert not left.exists() and held.exists(), "of a backup that is being made nothing is taken away"
     await (await running._opened(home, Config())).close()
     assert not (home / left.name).exists()
+
+
+def of_a_later_program(tar: Path, home: Path) -> None:
+    """The backup as one would have made it whose tables this program does not know."""
+    folder = tar.with_suffix("")
+    with tarfile.open(tar) as t:
+        t.extractall(folder, filter="data")
+    later(folder / "journal.backup", Identity(home).key("backup"))
+    with tarfile.open(tar, "w") as t:
+        for path in folder.iterdir():
+            t.add(path, path.name)
+
+
+def later(journal: Path, key: bytes) -> None:
+    with closing(connect_sqlite(journal, key, True)) as c:
+        c.execute("update alembic_version set version_num = '9999'")
+        c.execute("pragma journal_mode = delete")
+
+
+@pytest.mark.parametrize("is_database", [False, pytest.param(True, marks=needs_postgresql)])
+async def test_a_backup_of_a_later_program_is_refused_in_words_before_anything_is_changed(tmp_path: Path, is_database: bool, request):
+    home = tmp_path / "hub"
+    await founded(home)
+    await keeping.backup(home, Config(), tmp_path / "b.tar")
+    of_a_later_program(tmp_path / "b.tar", home)
+    url = await asyncio.to_thread(request.getfixturevalue("postgres_server").new_database) if is_database else "sqlite"
+    before = {path: path.read_bytes() for path in (home / "journal.db", home / "identity/node.json")}
+    (home / "yidi.toml").write_text(f'[store]\nurl = "{url}"\n')
+    ran = await yidi("restore", tmp_path / "b.tar", "--folder", home)
+    assert ran.code == 1 and "较新" in ran.err and "更新" in ran.err and "Traceback" not in ran.err, ran
+    assert {path: path.read_bytes() for path in before} == before
+    assert not list(home.glob("before-restore*")) and not (home / RESTORED).exists()
+
+
+async def test_a_journal_of_a_later_program_is_said_so_at_the_terminal(tmp_path: Path):
+    home = tmp_path / "hub"
+    await founded(home)
+    later(home / "journal.db", Identity(home).key("store"))
+    ran = await yidi("digest", "--folder", home)
+    assert ran.code == 1 and "较新" in ran.err and "Traceback" not in ran.err, ran
+
+
+async def test_a_backup_says_that_the_configuration_in_it_can_be_read_and_a_restore_leaves_the_one_that_is_here(tmp_path: Path, capsys):
+    home = tmp_path / "hub"
+    await founded(home)
+    await keeping.backup(home, Config(), tmp_path / "a.tar")
+    assert "yidi.toml" not in capsys.readouterr().out, "there is none"
+    (home / "yidi.toml").write_text('[metrics]\ntoken = "a-token-of-the-day-of-the-backup"\n')
+    await keeping.backup(home, Config(), tmp_path / "b.tar")
+    said = capsys.readouterr().out
+    assert "yidi.toml" in said and "没有加密" in said, said
+    assert b"a-token-of-the-day-of-the-backup" in (tmp_path / "b.tar").read_bytes()
+    (home / "yidi.toml").write_text("")
+    assert await restoring.restore(home, Config(), tmp_path / "b.tar") == 0
+    assert (home / "yidi.toml").read_text() == ""

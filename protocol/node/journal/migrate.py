@@ -28,11 +28,14 @@ _OPEN = text(
 )
 
 
-class JournalTooNew(Exception):
-    """本机台账是较新版本的程序写的，这个版本不能打开。"""
+class JournalTooNew(RuntimeError):
+    """台账是较新版本的程序写的，这个程序打不开。"""
 
     def __init__(self, found: str) -> None:
-        super().__init__(f"journal is of version {found}, this program knows up to {VERSION}")
+        super().__init__(
+            f"台账是较新版本的程序写的（{found}，这个程序认得到 {VERSION}），打不开，没有改动。请换回较新的程序。\n"
+            f"The journal is of version {found}, this program knows up to {VERSION}: nothing was changed, take the newer program again."
+        )
 
 
 async def bring_up(writer: AsyncEngine, views: Views) -> None:
@@ -56,6 +59,15 @@ async def make(c: AsyncConnection, views: Views) -> None:
     await c.run_sync(_make_views, views)
 
 
+def knows(found: str) -> bool:
+    """Claims that this program opens a journal of that version."""
+    if found == VERSION:
+        return True
+    from alembic.script import ScriptDirectory
+
+    return found in {script.revision for script in ScriptDirectory(str(FOLDER)).walk_revisions()}
+
+
 def _migrate(connection: Connection) -> None:
     if not inspect(connection).has_table("alembic_version"):
         found = None
@@ -65,13 +77,11 @@ def _migrate(connection: Connection) -> None:
         return
     from alembic import command
     from alembic.config import Config
-    from alembic.script import ScriptDirectory
 
     config = Config()
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if found is not None and found not in known:
+    if found is not None and not knows(found):
         raise JournalTooNew(found)
     command.upgrade(config, "head")
 
