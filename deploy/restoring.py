@@ -70,7 +70,8 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
             killpoints.reach("restore.move")
             await _filled(url, made, key)
             _put_aside(folder, aside)
-    print(f"已恢复。本机从第 {epoch} 纪元继续写。备份以后的条目：送出去过的，联上后从别的节点取回；没有送出去过的，只在原来的台账里。")
+    print(f"已恢复。本机从第 {epoch} 纪元继续写：纪元写在 {identity.folder} 里，请再另存一份。")
+    print("备份以后的条目：送出去过的，联上后从别的节点取回；没有送出去过的，只在原来的台账里。")
     print("联上、核对完才打开页面（几秒钟）：备份以后依法删除的内容还在备份里。联系不上时，页面上写着怎么先打开用。")
     print("都请重新登录。账号和密码是备份时的：备份以后改过的密码、停用的账号、停掉的登录，请再做一次。")
     if ended.once:

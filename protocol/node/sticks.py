@@ -4,7 +4,7 @@
     told = await read(node, raw)                          as the wire would bring it: what is here already changes nothing
 
 A file holds what its receiver hears and no more: a village's own ledger and *common*; a sealed ledger for the county's node alone. Files
-may come twice, in any order or in part; what can't be joined yet is said, and joins when the file before it has been read.
+may come twice, in any order or in part; what can't be joined yet is said and not kept: it joins when its file is read once more, after the one before it.
 """
 
 import asyncio
