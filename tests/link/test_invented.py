@@ -6,14 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from protocol import have
+from protocol import entry, have
 from protocol.have import HAVE_BYTES_MAX, Have
 from protocol.lane import EMPTY, LaneHead
 from protocol.node.gate import Gate, Notes, note_restored
 from protocol.node.link import hearing, needs, subjects
 from protocol.node.link.catchup import WORKERS, CatchUp
 from protocol.node.link.hearing import LANES_MIN, Hearing
-from protocol.node.link.needs import HINTS_EACH_MAX, HINTS_MAX, IDLE
+from protocol.node.link.needs import HINTS_EACH_MAX, HINTS_MAX, IDLE, NEW_EACH_MAX, UNLIKELY_EACH_MAX
 from protocol.node.link.peers import Peers
 from protocol.node.link.turns import AHEAD
 from protocol.place import COMMON
@@ -84,8 +84,16 @@ def rested(catchup: CatchUp, lanes: list[tuple[str, str] | None]) -> None:
 
 def pulled(catchup: CatchUp, count: int, gives: tuple[str, ...] = ()) -> list[tuple[str, str]]:
     """So many lanes as workers would take them, one after the other; of those nodes something comes, of others nothing."""
-    taken = []
-    while len(taken) < count and (lane := catchup._turns.next()):
+    turns, taken = catchup._turns, []
+
+    def following() -> tuple[str, str] | None:
+        lane = turns.next()
+        if lane is None and turns.owes_s:  # a worker waits so long
+            turns._look(asyncio.get_running_loop().time())
+            lane = turns.next()
+        return lane
+
+    while len(taken) < count and (lane := following()):
         need = catchup._needs[lane]
         need.busy = True
         taken.append(lane)
@@ -164,7 +172,7 @@ async def test_what_strangers_hint_at_is_bounded_and_holds_up_nothing():
     assert sum(catchup._needs[lane].hinted.get("nmany2222", 0) > 0 for lane in catchup._needs) <= HINTS_EACH_MAX
     assert catchup.is_done and catchup.behind.keys() <= {(V9, "nalone222:1")}
     says(ground, catchup, T1, V1, {f"{T1}:1": (3, H)})
-    assert not catchup.is_done
+    await soon(lambda: not catchup.is_done)
     assert (V1, f"{T1}:1") in pulled(catchup, 2, gives=(T1,))
     assert (V9, "nalone222:1") in pulled(catchup, 2), "a branch has one turn, however many strangers it sends"
 
@@ -175,6 +183,126 @@ async def test_what_a_newer_have_names_no_more_is_forgotten():
     for n in range(20):
         says(ground, catchup, HALL, V1, invented(64, first=n * 64))
     assert len(catchup._needs) == 64
+
+
+def ledgers(count: int) -> list[str]:
+    return [f"{TOWN}/330523111{n:03}" for n in range(count)]
+
+
+async def test_one_speaker_has_only_so_many_lanes_waiting_over_all_ledgers():
+    """Below what it covers any path is a ledger that it hears, and its own lanes there are as likely as any."""
+    ground = Ground(T1, N1, HALL)
+    catchup = CatchUp(ground)
+    for n, ledger in enumerate(ledgers(100)):
+        says(ground, catchup, HALL, ledger, invented(64, first=64 * n))
+    assert len(catchup._needs) == UNLIKELY_EACH_MAX
+    for ledger in ledgers(100):
+        says(ground, catchup, HALL, ledger, {f"{HALL}:{n}": (9, H) for n in range(1, 65)})
+    assert len(catchup._needs) == NEW_EACH_MAX
+    says(ground, catchup, T1, V1, invented(64) | {f"{N1}:1": (3, H), f"{T1}:1": (3, H)})
+    assert sum(lane[0] == V1 for lane in catchup._needs) == 66, "what another says is none of it"
+    says(ground, catchup, HALL, COMMON, {f"{HUB}:1": (3, H)})
+    assert (COMMON, f"{HUB}:1") in catchup._needs, "nor is *common*"
+    for ledger in ledgers(100):
+        says(ground, catchup, HALL, ledger, {})
+    assert len(catchup._needs) == 67 and not catchup._said.cut and not any(catchup._said._new[HALL])
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["of nodes that are not known", "of nodes that are"])
+async def test_more_lanes_than_one_speaker_may_have_waiting_all_come_without_another_word(monkeypatch, is_known):
+    """A county of many nodes, at a new computer or one that was put back; pages wait for all of it."""
+    monkeypatch.setattr(needs, "NEW_EACH_MAX", 60)
+    monkeypatch.setattr(needs, "UNLIKELY_EACH_MAX", 60 if is_known else 20)
+    ground, all_lanes = Ground(T1), {ledger: invented(7, first=7 * n) for n, ledger in enumerate(ledgers(40))}
+    catchup = CatchUp(ground)
+    for lanes in all_lanes.values():
+        for of in lanes if is_known else ():
+            ground.peers.learn(certificate(entry.node_of(of), covers=(f"{TOWN}/*",)))
+    for ledger, lanes in all_lanes.items():
+        says(ground, catchup, T1, ledger, lanes)
+    assert len(catchup._needs) == (60 if is_known else 20)
+
+    async def comes(lane, need) -> None:
+        assert catchup.missing
+        ground.heads.setdefault(lane[0], {})[lane[1]] = LaneHead(9, H, 9)
+
+    monkeypatch.setattr(catchup, "_pull", comes)
+    working = asyncio.create_task(catchup.work())
+    await soon(lambda: not catchup._needs)
+    working.cancel()
+    assert all(ground.head(ledger, of).seq == 9 for ledger, lanes in all_lanes.items() for of in lanes)
+    assert not catchup._said.cut
+
+
+async def test_what_was_cut_is_there_as_soon_as_its_nodes_are_known(monkeypatch):
+    monkeypatch.setattr(needs, "UNLIKELY_EACH_MAX", 20)
+    ground, lanes = Ground(T1), invented(200)
+    catchup = CatchUp(ground)
+    says(ground, catchup, T1, V1, lanes | {f"{HUB}:1": (9, H), f"{HUB}:2": (9, H)})
+    assert len(catchup._needs) == 20 + 2
+    for of in lanes:
+        ground.peers.learn(certificate(entry.node_of(of)))
+    del catchup._said.kept[V1, f"{HUB}:1"], catchup._said.kept[V1, f"{HUB}:2"]
+    catchup.forget_gone()
+    assert {lane[1] for lane in catchup._needs} == set(lanes), "but not what would be our own of a later time: that is for claims"
+
+
+async def test_who_was_put_out_has_nothing_more_shown_of_its(monkeypatch):
+    monkeypatch.setattr(needs, "UNLIKELY_EACH_MAX", 20)
+    ground = Ground(HALL)
+    catchup = CatchUp(ground)
+    says(ground, catchup, HALL, V1, invented(64))
+    ground.peers.learn(certificate(HALL), revoked=True)
+    for lane in list(catchup._needs):
+        catchup._said.drop(lane)
+    catchup.forget_met()
+    assert not catchup._needs and not catchup._said.cut
+
+
+async def test_a_look_through_very_many_is_seldom_and_what_is_due_waits_for_the_next_one():
+    ground = Ground(T1, N1)
+    catchup = CatchUp(ground)
+    turns, looks = catchup._turns, []
+    look = turns._look
+
+    def slow(now: float) -> None:
+        looks.append(now)
+        look(now)
+        turns._cost_s = 0.02
+
+    turns._look = slow
+    assert turns.next() is None and len(looks) == 1
+    says(ground, catchup, T1, V1, {f"{N1}:{n}": (3, H) for n in range(2, 5)})
+    for _ in range(50):
+        assert turns.next() is None
+        await asyncio.sleep(0)
+    assert len(looks) == 1, "neither because something is new nor because nothing was found"
+    pulled_lanes = []
+
+    async def pulls(lane, need) -> None:
+        pulled_lanes.append(lane)
+        need.until = 0
+
+    catchup._pull = pulls
+    working = asyncio.create_task(catchup.work())
+    await soon(lambda: len(pulled_lanes) == 3, 10)
+    working.cancel()
+
+
+async def test_whether_all_is_there_is_looked_up_seldom_where_that_costs_much(monkeypatch):
+    ground = Ground(T1, N1)
+    catchup = CatchUp(ground)
+    says(ground, catchup, T1, V1, {f"{N1}:2": (3, H)})
+    assert not catchup.is_done
+    catchup._said.give_up((V1, f"{N1}:2"), catchup._needs[V1, f"{N1}:2"])
+    assert catchup.is_done, "of few it is exact"
+    asked, counts = [], catchup._said.counts
+    monkeypatch.setattr(catchup._said, "counts", lambda *of: (asked.append(of), counts(*of))[1])
+    catchup._done_cost_s = 0.02
+    for _ in range(100):
+        assert catchup.is_done
+    assert not asked
+    await soon(lambda: catchup.is_done and asked)
 
 
 async def test_files_do_not_wait_for_a_lane_that_may_not_exist_nor_for_one_that_all_were_asked_for():

@@ -215,7 +215,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "restore unnoticed", "a database that is older than the mark beside it is taken as it is",
         (
             Cut(f"{NODE}.journal.witness:Witness.ahead", "if head.seq < seq or", "if False and"),
-            Cut(f"{LINK}.hearing:Hearing._is_later_self", "return entry.node_of(origin)", "return False and entry.node_of(origin)"),
+            Cut(f"{LINK}.claims:is_later_self", "return entry.node_of(origin)", "return False and entry.node_of(origin)"),
         ),
         seeds_max=200,
         needs=("forget", "restore", "rollback"),

@@ -19,9 +19,10 @@ from protocol.batch import BATCH_ENTRIES_MAX, Batch
 from protocol.node import observe
 from protocol.node.link import subjects
 from protocol.node.link.answers import REFUSED_HEADER, LaneAsk
+from protocol.node.link.claims import is_later_self
 from protocol.node.link.ground import Ground
 from protocol.node.link.needs import PATIENCE_S_MAX, Lane, Need, Needs
-from protocol.node.link.turns import Turns
+from protocol.node.link.turns import SHARE, Turns
 from protocol.problem import OWN_STORE, Refused
 
 WORKERS = 4  # lanes pulled at once: the store admits one at a time anyway, the others hide the wire's delay
@@ -30,6 +31,7 @@ ANSWER_S_MAX = 3.0  # at first
 PIECE_S = 1.0  # what came sooner may be larger the next time; what is live does not wait long behind it
 RETRY_S_MAX, REST_S = 5.0, 30.0
 FOLLOWS_S = 0.5  # how soon a program that has come to lead begins to pull
+CHEAP_S = 0.001  # what costs no more is looked up each time
 CALM_S_MAX = 0.5  # live goes first, but never starves what is behind
 
 
@@ -40,6 +42,7 @@ class CatchUp:
         self._needs = self._said.kept
         self._turns = Turns(self._said, WORKERS_SHARED if ground.admission.is_shared else WORKERS)
         self._poke = asyncio.Event()
+        self._is_done, self._done_at, self._done_cost_s = True, 0.0, 0.0
         ground.on_back = self._back
 
     def need(self, ledger: str, origin: str, until: int, holder: str, limit: int = BATCH_ENTRIES_MAX, *, signed: bool = False) -> None:
@@ -82,9 +85,15 @@ class CatchUp:
 
     @property
     def is_done(self) -> bool:
-        """Claims that nothing is known to be missing, or at least that nobody who answers has it."""
-        now = asyncio.get_running_loop().time()
-        return not any((need.busy or need.due <= now) and self._said.counts(lane, need) for lane, need in self._needs.items())
+        """Claims that nothing is known to be missing, or at least that nobody who answers has it. Of very many it is what was so a moment ago:
+        files ask it each 20 ms."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if self._done_cost_s <= CHEAP_S or now - self._done_at >= SHARE * self._done_cost_s:
+            some = ((lane, need) for lane, need in self._needs.items() if need.busy or need.due <= now)
+            self._is_done = not any(self._said.counts(lane, need) for lane, need in some)
+            self._done_at, self._done_cost_s = now, loop.time() - now
+        return self._is_done
 
     @property
     def behind(self) -> dict[Lane, int]:
@@ -117,15 +126,26 @@ class CatchUp:
         return self._needs[lane].since_ms
 
     def forget_gone(self) -> None:
-        """What was shown by somebody who counts no more."""
+        """What was shown by somebody who counts no more. Nodes may be known that were not."""
         for lane, need in self._needs.items():
             if need.due == math.inf:
                 need.until = min(need.until, self._said.said(lane, need))
+        self._said.recount()
+        self._show_cut()
 
     def forget_met(self) -> None:
         """What a program that leads has pulled meanwhile."""
         for lane in [lane for lane, need in self._needs.items() if not need.busy and self._ground.head(*lane).seq >= need.until]:
             self._said.drop(lane)
+        self._show_cut()
+
+    def _show_cut(self) -> None:
+        """What was more than one speaker may have waiting, as far as there is room now."""
+        for node, ledger in self._said.with_room():
+            known = self._ground.peers.get(node)
+            for origin, (seq, _) in known.lanes.get(ledger, {}).items() if known else ():
+                if seq > self._ground.head(ledger, origin).seq and not is_later_self(self._ground.signer, origin):
+                    self.need(ledger, origin, seq, node, signed=True)
 
     async def work(self) -> None:
         """One worker; run WORKERS of them for ever."""
@@ -152,9 +172,12 @@ class CatchUp:
                     self._fresh()
             if self._ground.head(*lane).seq >= need.until:
                 self._said.drop(lane)
+                self._show_cut()
 
     def _wait_s(self) -> float:
-        """How long until a lane is due."""
+        """How long until a lane is due, or may be looked for."""
+        if self._turns.owes_s:
+            return self._turns.owes_s
         now = asyncio.get_running_loop().time()
         return min((need.due - now for need in self._needs.values() if not need.busy and need.due > now), default=60.0)
 

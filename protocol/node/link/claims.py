@@ -19,6 +19,7 @@ from protocol.batch import Batch
 from protocol.node.link import subjects
 from protocol.node.link.answers import REFUSED_HEADER, LaneAsk
 from protocol.node.link.ground import Ground
+from protocol.node.link.parts import Signs
 from protocol.node.link.rests import Rests
 from protocol.problem import Refused
 
@@ -28,6 +29,11 @@ SPEAKERS_MAX = 8  # asked about one origin in one round
 SILENT_MAX = 2  # in a row
 NEAR_EPOCHS = 8  # so many later ones than ours an old folder may have forgotten
 DOUBTED_S_MIN, DOUBTED_S_MAX, DOUBTED_MAX = 60.0, 3_600.0, 1_000
+
+
+def is_later_self(signer: Signs, origin: str) -> bool:
+    """Claims that it is the origin under which this node writes, or one that it opened after it: then its whole folder is an old one."""
+    return entry.node_of(origin) == signer.node and entry.epoch_of(origin) >= entry.epoch_of(signer.origin)
 
 
 class Claims:

@@ -29,7 +29,7 @@ from protocol.have import Have, Lanes
 from protocol.node.forks import Forks, Wanted
 from protocol.node.link import subjects
 from protocol.node.link.catchup import CatchUp
-from protocol.node.link.claims import Claims
+from protocol.node.link.claims import Claims, is_later_self
 from protocol.node.link.ground import Ground
 from protocol.node.link.needs import HINTS_EACH_MAX
 from protocol.problem import OWN_STORE, Refused
@@ -280,9 +280,7 @@ class Hearing:
                     self._forks.want(Wanted(got.ledger, origin, seq, hash_, got.node))
 
     def _is_later_self(self, origin: str) -> bool:
-        """Our own origin, or one that this node opened after it: then our whole folder is an old one."""
-        mine = self._ground.signer
-        return entry.node_of(origin) == mine.node and entry.epoch_of(origin) >= entry.epoch_of(mine.origin)
+        return is_later_self(self._ground.signer, origin)
 
     async def _other_histories(self, got: Have) -> None:
         """What it keeps beside its lanes; and where it speaks of forks, whether its lanes are ours."""

@@ -20,12 +20,15 @@ tells them apart is what came of asking. The rules:
   nothing. For strangers' own lanes pages wait UNKNOWN_S after the first of them spoke, in which *common* comes and says who they are; for
   what strangers say of others' lanes, not at all.
 - **Bounds.** Needs that stand on hints alone: HINTS_EACH_MAX of one speaker, HINTS_MAX in all; of a branch that fills them the newest
-  give way. Signed ones: as many as its last Have names, which is cut to what a ledger can have (hearing). What a newer Have names no more is forgotten.
+  give way. Signed ones: as many as its last Have names, which is cut to what a ledger can have (hearing), and of one speaker, over all ledgers
+  but *common*, NEW_EACH_MAX of which nothing is here, UNLIKELY_EACH_MAX of them unlikely: paths and epochs can be invented too. Of what was
+  cut the ledger is noted, and it is shown again by itself as soon as half of its speaker's are there, or likely. What a newer Have names
+  no more is forgotten.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from protocol import certificate as certificates
@@ -38,6 +41,10 @@ from protocol.place import COMMON
 PATIENCE_S_MAX = 24.0  # on a line that turned out to be thin
 RETRY_S_MIN = 0.2
 HINTS_EACH_MAX, HINTS_MAX, HINTERS_MAX = 64, 1_000, 64  # of one speaker, in all; speakers of one lane
+NEW_EACH_MAX, UNLIKELY_EACH_MAX = (
+    5_000,
+    1_000,
+)  # lanes of which nothing is here that one speaker signed to have, kept at once; unlikely ones
 DOUBTED, IDLE, SCORE_MAX = 2, 8, 16  # times that it gave nothing
 LIKELY_S_MIN, LIKELY_S_MAX, UNLIKELY_S_MAX = (
     1.0,
@@ -103,6 +110,9 @@ class Needs:
         self._ground = ground
         self.kept: dict[Lane, Need] = {}
         self._signed: dict[tuple[str, str], set[str]] = {}  # (node, ledger) → origins that it signed to have, of those kept
+        self._new: defaultdict[str, set[Lane]] = defaultdict(set)  # node → lanes that it signed to have, and of which nothing was here then
+        self._unlikely: defaultdict[str, set[Lane]] = defaultdict(set)  # of those
+        self.cut: dict[str, dict[str, None]] = {}  # node → ledgers of which it signed to have more than is kept
         self._bare: dict[Lane, set[str]] = {}  # that stand on hints alone → whose the last was: the node, and who has its turn
         self._by_hint: Counter[str] = Counter()  # of either, how many of those
         self._rests: Rests[tuple[str, str, str]] = Rests(LIKELY_S_MIN, UNLIKELY_S_MAX, RESTS_MAX)  # (ledger, origin, node) of hints
@@ -114,8 +124,8 @@ class Needs:
     # ── words ──
 
     def show(self, lane: Lane, until: int, node: str, is_signed: bool) -> Need | None:
-        """Somebody says that the lane goes on to `until`. None: a hint that is not worth keeping."""
-        if not is_signed and not self._is_worth(lane, node):
+        """Somebody says that the lane goes on to `until`. None: a hint that is not worth keeping, or one lane too many."""
+        if not (self._has_room(lane, node) if is_signed else self._is_worth(lane, node)):
             return None
         found = self.kept.get(lane)
         if found is None:
@@ -130,6 +140,43 @@ class Needs:
         else:
             self._hint(lane, found, node, until)
         return found
+
+    def _has_room(self, lane: Lane, node: str) -> bool:
+        """Takes a place of those that this speaker has."""
+        need = self.kept.get(lane)
+        if lane[0] == COMMON or self._ground.head(*lane).seq or (need is not None and node in need.signed):
+            return True
+        is_likely = self.is_likely(lane)
+        if len(self._new[node]) >= NEW_EACH_MAX or (not is_likely and len(self._unlikely[node]) >= UNLIKELY_EACH_MAX):
+            self.cut.setdefault(node, {})[lane[0]] = None
+            return False
+        self._new[node].add(lane)
+        if not is_likely:
+            self._unlikely[node].add(lane)
+        return True
+
+    def with_room(self) -> Iterator[tuple[str, str]]:
+        """(node, ledger) of what was cut, to be shown again now, one after the other as long as there is room."""
+        for node in list(self.cut):
+            known = self._ground.peers.get(node)
+            while (
+                known is not None and not known.revoked and self.cut.get(node)
+                and len(self._new[node]) <= NEW_EACH_MAX // 2 and len(self._unlikely[node]) <= UNLIKELY_EACH_MAX // 2
+            ):  # fmt: skip
+                ledger = next(iter(self.cut[node]))
+                del self.cut[node][ledger]
+                yield node, ledger
+            if known is None or known.revoked or not self.cut.get(node):
+                self.cut.pop(node, None)
+
+    def recount(self) -> None:
+        """More nodes are known: what was unlikely may be likely."""
+        for node in self.cut:
+            self._unlikely[node] = {lane for lane in self._unlikely[node] if not self.is_likely(lane)}
+
+    def _free(self, lane: Lane, node: str) -> None:
+        self._new[node].discard(lane)
+        self._unlikely[node].discard(lane)
 
     def _is_worth(self, lane: Lane, node: str) -> bool:
         if self._rests.holds((*lane, node)):
@@ -172,11 +219,16 @@ class Needs:
     def retold(self, node: str, ledger: str, origins: Iterable[str]) -> None:
         """Its newest signed Have names these; what it named before and nobody else does is not missing any more."""
         self._spoke[node] = asyncio.get_running_loop().time()
+        if node in self.cut:
+            self.cut[node].pop(ledger, None)
+            if not self.cut[node]:
+                del self.cut[node]
         for origin in self._signed.pop((node, ledger), set()).difference(origins):
             need = self.kept.get((ledger, origin))
             if need is None:
                 continue
             need.signed.pop(node, None)
+            self._free((ledger, origin), node)
             if not need.signed and not need.hinted:
                 self.drop((ledger, origin))
 
@@ -189,6 +241,7 @@ class Needs:
         del self.kept[lane]
         self._unbare(lane)
         for node in need.signed:
+            self._free(lane, node)
             origins = self._signed.get((node, lane[0]), set())
             origins.discard(lane[1])
             if not origins:

@@ -15,7 +15,7 @@ from protocol.place import COMMON
 STALE_S = 1.0  # how long what was found to be due may wait for a new look
 SHARE = 10  # a look through all needs takes this part of the time at most
 TURNS_MAX = 5_000
-AHEAD = 50  # lanes of one speaker made ready at once
+AHEAD = 50  # lanes of one speaker made ready at once; of very many, whose looks are seldom, a part of them (SHARE)
 
 _Ready = dict[str, list[Lane]]  # speaker → what is due of its, the next one last
 
@@ -26,6 +26,8 @@ class Turns:
         self._good: _Ready = {}
         self._doubtful: _Ready = {}
         self._looked, self._cost_s, self._is_fresh = 0.0, 0.0, True
+        self._ahead = AHEAD
+        self.owes_s = 0.0  # how long until the look that `next` did without; 0: it did not
         self._is_their_turn = False  # of the doubtful ones
         self._turn, self._last = 0, dict[str, int]()
         self._busy: Counter[str] = Counter()
@@ -38,12 +40,14 @@ class Turns:
     def next(self) -> Lane | None:
         """The lane whose turn it is: call `done` when it was pulled. None: nothing is due, or others are at what is."""
         now = asyncio.get_running_loop().time()
-        if (self._is_fresh or now - self._looked >= STALE_S) and now - self._looked >= SHARE * self._cost_s:
+        owes_s = self._looked + SHARE * self._cost_s - now
+        if (self._is_fresh or now - self._looked >= STALE_S) and owes_s <= 0:
             self._look(now)
         found = self._taken(now)
-        if found is None and self._looked < now:
+        if found is None and self._looked < now and owes_s <= 0:
             self._look(now)
             found = self._taken(now)
+        self.owes_s = max(owes_s, 0.0) if found is None else 0.0
         return found
 
     def done(self, lane: Lane) -> bool:
@@ -54,7 +58,7 @@ class Turns:
 
     def _look(self, now: float) -> None:
         self._good, self._doubtful, self._looked, self._is_fresh = {}, {}, now, False
-        needs = self._needs
+        needs, self._ahead = self._needs, max(AHEAD, len(self._needs.kept) // SHARE)
         for lane, need in needs.kept.items():
             if need.busy or need.due > now:
                 continue
@@ -75,7 +79,7 @@ class Turns:
         """Claims that of all who say so as much is ready as they get until the next look: a county has thousands of lanes."""
         for node in (*need.signed, *need.hinted):
             ready = self._good if is_likely and node in need.signed and not self._needs.is_doubted(node) else self._doubtful
-            if node not in ready or len(ready[node]) < AHEAD:
+            if node not in ready or len(ready[node]) < self._ahead:
                 return False
         return bool(need.signed or need.hinted)
 
