@@ -13,7 +13,7 @@ alone (it may be late there, rejected, undone by reopening, adopted after all). 
 from typing import Final
 
 from protocol import place
-from protocol.case import Case
+from protocol.case import Case, Key, Line
 from protocol.events import DisputeCorrected, DisputeMerged, DisputeReopened, Draft, TextBody, facts_of
 from protocol.events_of_merges import MergeTold
 
@@ -42,6 +42,17 @@ def telling(case: Case, into: Case, command: str) -> Draft | None:
     if not (merged and linked) or stands == (command not in into.unlinked):
         return None
     return Draft(into.ledger, into.id, "dispute", MergeTold("", 1, (), case.id, command, stands))
+
+
+def told_last(into: Case, command: str) -> Line | None:
+    """The last MergeTold of this merge in the case that goes on."""
+    told = [line for line in into.lines if line.kind == "MergeTold" and not (line.set_aside or line.waiting)]
+    return next((line for line in reversed(told) if getattr(facts_of(line.head), "command", "") == command), None)
+
+
+def known(case: Case) -> list[Key]:
+    """What whether its merges stand is judged by here."""
+    return sorted(line.key for line in case.lines if line.kind != "MergeTold" and not line.waiting)
 
 
 def reopening(case: Case, into: Case) -> Draft | None:

@@ -13,6 +13,7 @@ one after that twice as late, and so on. The clock decides only who goes when, n
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from itertools import count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +21,7 @@ import msgspec
 
 from protocol import certificate as certificates
 from protocol import dispute, entry, merges, place, transfer
-from protocol.case import Case, Task
+from protocol.case import Case, Line, Task
 from protocol.certificate import Certificate
 from protocol.drafts import removal_drafts
 from protocol.events import (
@@ -37,6 +38,7 @@ from protocol.events import (
 )
 from protocol.node import removing
 from protocol.node.deciding import Asked, held
+from protocol.node.journal.branches import adopted_id
 from protocol.node.journal.rows import fetch
 from protocol.node.listing import any_of, subtree
 from protocol.task import RANK
@@ -219,7 +221,10 @@ class Errands:
         async def make(asked: Asked) -> tuple[str, list[Draft]]:
             case, goes_on = await asked.case(subject), await asked.case(into)
             draft = merges.telling(case, goes_on, command) if case and goes_on else None
-            return (entry.derive(f"{into} {command} {goes_on.turn}", "merge told"), [draft]) if goes_on and draft else ("", [])
+            if case is None or goes_on is None or draft is None:
+                return "", []
+            after = self._after(merges.told_last(goes_on, command), merges.known(case))
+            return entry.derive(f"{into} {command} {draft.facts.stands}{after}", "merge told"), [draft]
 
         return await self._desk.by_itself(make)
 
@@ -336,6 +341,17 @@ class Errands:
         seen_ms = self._seen_ms[errand] = min(self._seen_ms.get(errand, now_ms), now_ms)  # a clock may be put back by a year
         return now_ms - seen_ms >= before * ERRAND_MS
 
+    def _after(self, told: Line | None, known: object) -> str:
+        """What tells a word from the same word said before: of a copied computer one history may have been heard first, then the other.
+
+        After a word of its own a node knows better now, and says so each time. After that of another node it speaks once by what it knows:
+        two that hear different copies would have the last word against each other for ever.
+        """
+        if told is None:
+            return ""
+        is_own = entry.node_of(told.head.origin) == self._desk.signer.node
+        return f" after {told.head.command}" if is_own else f" after another {known}"
+
     def _arrival(self, subject: str) -> "Make":
         async def make(asked: Asked) -> tuple[str, list[Draft]]:
             case = await asked.case(subject)
@@ -373,7 +389,7 @@ class Errands:
             asking = await asked.task(task.request) if task else None
             if task is None or asking is None or task.urges >= asking.urges:
                 return "", []
-            return entry.derive(subject, f"urge {task.urges + 1}"), [_draft(task, TaskUrged("", 0, ()), _said(asking, "TaskUrged"))]
+            return _next_urge(task), [_draft(task, TaskUrged("", 0, ()), _said(asking, "TaskUrged"))]
 
         return await self._desk.by_itself(make)
 
@@ -382,8 +398,8 @@ class Errands:
             asking, done = await asked.task(subject), await asked.task(linked_id(subject))
             if asking is None or done is None or done.status in ("sent", asking.answered):
                 return "", []
-            # after another answer it may be the one of before once more: of a copied computer one history was heard first, then the other
-            after = f" after {asking.answered} {asking.turn}" if asking.answered else ""
+            told = [line for line in asking.lines if line.kind == "TaskAnswered" and not (line.set_aside or line.waiting)]
+            after = self._after(told[-1] if told else None, f"{asking.answered} {_seen(done)}")
             return entry.derive(subject, f"answer {done.status} {done.result} {done.updated_ms}{after}"), [answer(asking, done)]
 
         return await self._desk.by_itself(make)
@@ -425,6 +441,13 @@ def _coded(case: Case, code: str) -> tuple[str, list[Draft]]:
 
 def _draft(task: Task, facts: Any, words: str) -> Draft:
     return Draft(task.ledger, task.id, "task", facts, TextBody(words) if words else None)
+
+
+def _next_urge(task: Task) -> str:
+    """The id of the first one that is not there: the same at each node that carries it, and free also where an older one counted otherwise."""
+    there = {line.head.command for line in task.lines if line.kind == "TaskUrged"}
+    ids = (entry.derive(task.id, f"urge {n}") for n in count(1))
+    return next(id_ for id_ in ids if not there & {id_, adopted_id(id_)})
 
 
 def _seen(task: Task) -> tuple[tuple[str, int], ...]:

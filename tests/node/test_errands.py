@@ -20,12 +20,15 @@ from protocol.commands import (
     TellTask,
     UrgeTask,
 )
+from protocol.entry import derive
+from protocol.events import Draft, TaskUrged, TextBody
 from protocol.node.errands import ERRAND_MS, answer, linked_id
 from protocol.node.journal import rebuild
 from protocol.problem import Refused
-from tests.node.desk_kit import OTHER_TOWN, TOWN, UNIT, VILLAGE, Node, add_person, carry, dispute, exchange, new_id
+from tests.node.desk_kit import OTHER_TOWN, REACH, TOWN, UNIT, VILLAGE, Node, add_person, batch_of, carry, dispute, exchange, new_id
 
 OTHER_VILLAGE = f"{OTHER_TOWN}/330523002002"
+NEXT = f"{TOWN}/330523111201"
 
 
 async def settle(*nodes: Node) -> None:
@@ -145,6 +148,34 @@ async def test_a_recall_that_two_nodes_carried_is_one_and_nobody_has_to_review_i
     assert (there.status, there.reviews, {line.set_aside for line in there.lines}) == ("recalled", [], {""})
 
 
+async def test_after_urges_that_were_numbered_otherwise_the_next_is_carried_all_the_same(county):
+    """0.2 counted one that two nodes had carried as two, and named the next the third."""
+    root, village, stranger, task = await asked(county)
+    second = await county.node("root", epoch=2, folder="second")
+    await exchange(root, second)
+    there = linked_id(task)
+
+    async def carried(node: Node, n: int) -> None:
+        async def make(asked):
+            done = await asked.task(there)
+            return derive(there, f"urge {n}"), [Draft(done.ledger, there, "task", TaskUrged("", 0, ()), TextBody("今天能去吗"))]
+
+        assert await node.desk.by_itself(make)
+
+    for node in (root, second):
+        await carried(node, 1)
+    await exchange(root, second)
+    await carried(root, 3)
+    for _ in range(2):
+        await village.say(UrgeTask(id=new_id(), task=task, text="今天能去吗"))
+    await settle(root, village, stranger, second)
+    assert (await stranger.reads.task(clerk_there(stranger), there)).urges == 2
+    for n in (3, 4):
+        await village.say(UrgeTask(id=new_id(), task=task, text="还没去吗"))
+        await settle(root, village, stranger, second)
+        assert (await stranger.reads.task(clerk_there(stranger), there)).urges == n
+
+
 async def test_an_answer_of_before_is_told_again_after_one_that_was_not_the_last(county):
     """Of a copied computer a node that was put back heard the other history first: it told how far that one was."""
     root, village, stranger, task = await asked(county)
@@ -166,6 +197,63 @@ async def test_an_answer_of_before_is_told_again_after_one_that_was_not_the_last
     here = await village.reads.task(village.actor(), task)
     assert (here.status, here.answered) == ("reported", "reported")
     assert await root.desk.arrivals() == []
+
+
+async def until_quiet(one: Node, other: Node) -> None:
+    """They write by themselves, also on hearing one another, until neither has anything to say; each has waited for the lower one."""
+    quiet = 0
+    for _ in range(12):
+        one.clock.pass_ms(ERRAND_MS)
+        written = [len(await node.desk.arrivals()) for node in (one, other)]
+        heard = [await carry(other, one), await carry(one, other)]
+        for node in (one, other):
+            await node.admission.settled()
+        quiet = 0 if any(written + heard) else quiet + 1
+        if quiet == 3:
+            return
+    raise AssertionError("they still write against each other")
+
+
+async def revoked_as(town: Node, root: Node, node: Node) -> None:
+    """The root puts a copied computer out; the history that the township has counts."""
+    lane = (node.office, node.signer.origin)
+    head = (await town.journal.heads(node.office))[lane]
+    with pytest.raises(Refused, match="lane_fork"):
+        await root.admission.admit(await batch_of(town, *lane), town.signer.node)
+    await root.desk.revoke_node(node.signer.node, [(*lane, head.seq)], "复制", {lane: head.hash})
+    await root.forks.settle()
+    assert (await root.journal.heads(node.office))[lane] == head
+
+
+async def test_two_nodes_that_know_different_copies_of_a_computer_do_not_tell_against_each_other_for_ever(county, monkeypatch):
+    """Until it is decided which of the copies counts; then what that one said is told."""
+    monkeypatch.setitem(REACH, "next", ("nnext2222", (NEXT,), (NEXT,), 22, "330523111"))
+    root, town, village, one = [await county.node(kind) for kind in ("root", "town", "village", "next")]
+    for kind in ("root", "town", "village", "next"):
+        await root.desk.enrol_node(county.certificate(kind))
+    await settle(root, town, village, one)
+    case = (await village.say(dispute())).subject
+    task = (await village.say(request(case, village, to=NEXT))).subject
+    await settle(root, town, village, one)
+    there, clerk = linked_id(task), one.actor("clerk", NEXT)
+    await one.say(ConfirmTask(id=new_id(), task=there), clerk)
+    await settle(root, town, village, one)
+    copy = await county.node("next", folder="copy")
+    await exchange(root, copy)
+    await carry(one, copy)
+    await one.say(ArriveTask(id=new_id(), task=there), clerk)
+    await copy.say(DeclineTask(id=new_id(), task=there, reason="不去了"), clerk)
+    await carry(one, town)
+    await carry(copy, root)
+    assert [(await node.reads.task(node.actor(), there)).status for node in (town, root)] == ["arrived", "declined"]
+    await until_quiet(town, root)
+    told = [line.kind for line in (await town.reads.task(town.actor(), task)).lines].count("TaskAnswered")
+    assert told <= 5, "each once more after the other"
+    await revoked_as(town, root, one)
+    await until_quiet(town, root)
+    for node in (town, root):
+        assert (await node.reads.task(node.actor(), there)).status == "arrived"
+        assert (await node.reads.task(node.actor(), task)).answered == "arrived"
 
 
 async def test_a_visit_that_somebody_arrived_at_is_called_off_there_too(county):

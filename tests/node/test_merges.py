@@ -1,9 +1,9 @@
 """Merged cases whose matter nobody works on: the node of the office that holds one reopens it, by itself and once."""
 
-from protocol.commands import AcceptDispute, CallUpDispute, DecideReview, MergeDispute, VoidDispute
+from protocol.commands import AcceptDispute, AddNote, CallUpDispute, DecideReview, MergeDispute, ReopenDispute, VoidDispute
 from protocol.node.journal import rebuild
-from tests.node.desk_kit import VILLAGE, County, Node, dispute, exchange, new_id
-from tests.node.test_errands import settle
+from tests.node.desk_kit import VILLAGE, County, Node, carry, dispute, exchange, new_id
+from tests.node.test_errands import revoked_as, settle, until_quiet
 
 
 async def two(county: County) -> tuple[Node, Node]:
@@ -71,3 +71,29 @@ async def test_a_merge_that_came_too_late_leaves_no_clock_behind(county: County)
         assert (first.status, first.merged_into, case.accepted_ms, case.aliases) == ("merged", b, first.accepted_ms, [first.code])
         assert await rebuild(node.journal)
         assert await node.desk.arrivals() == []
+
+
+async def test_two_nodes_that_know_different_copies_of_a_computer_tell_of_a_merge_once_each(county: County):
+    """In the one the case was reopened, in the other it is merged still."""
+    root, town, village = [await county.node(kind) for kind in ("root", "town", "village")]
+    for kind in ("root", "town", "village"):
+        await root.desk.enrol_node(county.certificate(kind))
+    await settle(root, town, village)
+    a, b = (await village.say(dispute())).subject, (await village.say(dispute())).subject
+    await village.say(MergeDispute(id=new_id(), case=a, into=b, reason="同一件事"))
+    await settle(root, town, village)
+    copy = await county.node("village", folder="copy")
+    await exchange(root, copy)
+    await carry(village, copy)
+    await village.say(ReopenDispute(id=new_id(), case=a, reason="不是同一件"))
+    await copy.say(AddNote(id=new_id(), case=a, text="下雨，改天去"))
+    await carry(village, town)
+    await carry(copy, root)
+    await until_quiet(town, root)
+    told = [line for line in (await town.reads.case(town.actor(), b)).lines if line.kind == "MergeTold"]
+    assert len(told) <= 3, "the first once more, after the other"
+    await revoked_as(town, root, village)
+    await until_quiet(town, root)
+    for node in (town, root):
+        first, case = [await node.reads.case(node.actor(), one) for one in (a, b)]
+        assert (first.status, case.aliases) == ("logged", [])
