@@ -30,6 +30,7 @@ from protocol.events_of_nodes import (
     TableSet,
 )
 from protocol.events_of_parties import PartyAdded, PartyAddedBody, PartyCorrected, PartyCorrectedBody, PartyWithdrawn, PartyWithdrawnBody
+from protocol.events_of_reviews import ReviewDecided, TaskReviewDecided
 from protocol.facts import Body, Facts, TextBody
 
 # ── dispute ──
@@ -265,11 +266,6 @@ class EvidenceAddedBody(Body):
     thumb: Blob | None = None
 
 
-class ReviewDecided(Facts):
-    item: str
-    decision: str
-
-
 class OpinionWritten(Facts):
     """Stands in the companion of a case, in the writer's own ledger. risk: as assessed there, "" = not said."""
 
@@ -356,11 +352,6 @@ class TaskAnswered(Facts):
     status: str
     result: str
     at_ms: int
-
-
-class TaskReviewDecided(Facts):
-    item: str
-    decision: str
 
 
 class Unknown(Facts):

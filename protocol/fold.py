@@ -74,8 +74,10 @@ def fold_case(admitted: Iterable[Admitted], tables: Tables, last_good: LastGood 
             fill(case, item, bodies[item.key])
     _stand(case, verdict, bodies)
     _hold(case, verdict, bodies)
+    if (sent := _sent(verdict)) is not None:
+        _transferred(case, sent, bodies[sent.key])
     for item in verdict.items:
-        if item.kind == "TransferAnswered" and item.effect and item.key not in verdict.waiting:
+        if item.kind == "TransferAnswered" and item.effect and item.key not in verdict.waiting and _is_true(item, verdict):
             _told(case, item, bodies[item.key])  # in their order: one that came too late to move the case tells the truth all the same
     _show(case, verdict, bodies, tables, texts)
     if case.status == "merged" and case.predecessor and not case.merged_into:
@@ -227,9 +229,26 @@ def _convene(case: Case, item: Item, _: Any) -> None:
     case.convened = [unit for unit in named if unit not in item.facts.withdrawn]
 
 
+def _sent(verdict: Verdict) -> Item | None:
+    """The transfer that the case follows: the one that it went on by, else the last that counts, else the last that was set aside. Also by
+    that the other office may have taken it up, as it could not know; then both hold it, until the holder here decides about what is told.
+    """
+    sent = {item.key: item for item in verdict.items if item.effect == TRANSFER and item.key not in verdict.waiting}
+    counted = [item for item, _ in verdict.effects]
+    gone_on = [key_of(item.facts.offer) for item in counted if item.effect == ANSWER and item.facts.answer != "returned"]
+    aside = sorted(sent.keys() & verdict.aside.keys(), key=lambda key: (_is_true(sent[key], verdict), sent[key].order))
+    keys = [*aside, *(item.key for item in counted if item.effect == TRANSFER), *gone_on]
+    return next((sent[key] for key in reversed(keys) if key in sent), None)
+
+
+def _is_true(item: Item, verdict: Verdict) -> bool:
+    """Claims that it was written by whoever might write it, if also too late to count: what a node that was put out invented is not told."""
+    return _counts(item, verdict) or verdict.aside[item.key] not in OUT_OF_OFFICE
+
+
 def _transferred(case: Case, item: Item, body: Any) -> None:
     f = item.facts
-    case.successor, case.answered = successor_subject(f.successor), ""
+    case.successor = successor_subject(f.successor)
     case.transfer = Transfer(f.to, f.office, f.due, item.key, at_ms(item.head), f.successor, f.shows, body)
 
 
@@ -267,7 +286,6 @@ _FILL: Final[dict[str, Callable[[Case, Item, Any], None]]] = {
     "DisputeArchived": _archive,
     "DisputeMerged": _merge,
     "UnitsConvened": _convene,
-    "DisputeTransferred": _transferred,
     "FollowUpRecorded": _follow_up,
     "RiskSet": _risk,
 }

@@ -341,7 +341,7 @@ class _Walk:
                 self.effects.append((item, None))
                 return ""
             self.transfer, self.offer = key, None
-        if key in self.returned and item.facts.answer == "returned":
+        if (key in self.returned or key in self.set_aside) and item.facts.answer == "returned":
             self.effects.append((item, None))  # nothing is left to do; it is known, and not told again
             return ""
         if key is None or key != self.transfer:
@@ -389,10 +389,12 @@ class _Walk:
         item = self.set_aside.get(key)
         if review.facts.decision != "adopt" or item is None:
             return
+        moves = review.facts.moves  # see events.ReviewDecided
         if item.effect == OUTCOME:
-            if not (self.merge is None and self.status == "merged"):
+            is_kept = self.status == "merged" and (self.merge is None or (item.kind == "DisputeReopened" and not moves))
+            if not is_kept:
                 self._count(item, review)
-        elif item.effect == ANSWER and item.facts.answer != "returned" and self.status in OPEN:
+        elif item.effect == ANSWER and item.facts.answer != "returned" and self.status in OPEN and moves:
             self._gone(item, review)
 
     def _gone(self, item: Item, review: Item) -> None:

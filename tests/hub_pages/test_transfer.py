@@ -1,8 +1,8 @@
 """转办 by its page: what the receiver will see is shown piece by piece before it is done, and that is what it gets."""
 
-from protocol.commands import ConveneUnits, CorrectDispute, Party
+from protocol.commands import CallUpDispute, ConveneUnits, CorrectDispute, Party, TransferDispute
 from tests.hub_pages.world import JSON, Hub, register
-from tests.node.desk_kit import TOWN, UNIT, VILLAGE, new_id
+from tests.node.desk_kit import TOWN, UNIT, VILLAGE, exchange, new_id
 
 
 async def test_the_page_says_what_the_receiver_will_see_and_the_receiver_sees_that(hub: Hub):
@@ -30,6 +30,16 @@ async def test_the_page_says_what_the_receiver_will_see_and_the_receiver_sees_th
     assert f'href="/cases/{opened.subject}"' in old
     new = (await hub.client.get(f"/cases/{opened.subject}")).text
     assert "期限按原来的登记" in new and "转办给" in new and "交办给" not in new
+
+
+async def test_a_transfer_that_came_too_late_is_not_waited_for(hub: Hub):
+    case = await hub.handed_down("田埂地界")
+    to = f"{TOWN}/330523111003"
+    await hub.town.say(TransferDispute(id=new_id(), case=case, to=to, reason="田在那边", shows=["title"]), hub.town.actor())
+    await hub.root.say(CallUpDispute(id=new_id(), case=case, reason="县里来办"), hub.actor())
+    await exchange(hub.root, hub.town)
+    page = (await hub.client.get(f"/cases/{case}")).text
+    assert "没有算数，由" in page and "等对方受领" not in page
 
 
 async def test_a_unit_that_joins_reads_no_whole_number_on_any_page_or_twin_of_the_case(hub: Hub):

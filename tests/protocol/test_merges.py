@@ -9,6 +9,7 @@ from protocol.clocks import of_case
 from protocol.fold import fold_case
 from protocol.problem import Refused
 from tests.protocol.county import COUNTY, EVERYTHING, TABLES, TOWNSHIP, VILLAGE, County, Node, actor, kinds, same_everywhere
+from tests.protocol.test_successors import decided_by
 
 
 def merge(world: County, node: Node, case: str, into: str, office: str):
@@ -71,6 +72,24 @@ def test_who_reopened_without_knowing_of_the_merge_does_not_undo_it() -> None:
     world.act(world.hall, c.ReopenDispute, a, COUNTY)
     case = same_everywhere(world, a, world.county, world.hall)
     assert (case.status, case.merged_into, kinds(case)) == ("merged", b, [("DisputeReopened", "unfit")])
+
+
+@pytest.mark.parametrize("older", [True, False])
+def test_a_reopening_that_an_older_node_adopted_leaves_the_case_merged(older: bool) -> None:
+    world = County()
+    a, b = world.log(world.county, COUNTY, COUNTY), world.log(world.county, COUNTY, COUNTY)
+    world.act(world.county, c.AcceptDispute, a, COUNTY)
+    world.act(world.county, c.EndMediation, a, COUNTY)
+    world.hall.pull(world.county)
+    merge(world, world.county, a, b, COUNTY)
+    world.act(world.hall, c.ReopenDispute, a, COUNTY)
+    world.sync()
+    closed_ms = world.county.case(a).closed_ms
+    decided_by(world, world.county, a, COUNTY, older=older)
+    case = same_everywhere(world, a, world.county, world.hall)
+    assert (case.status, case.merged_into, case.closed_ms, case.reviews) == (
+        ("merged", b, closed_ms, []) if older else ("accepted", "", None, [])
+    )
 
 
 def test_what_others_were_merged_into_is_not_voided() -> None:
