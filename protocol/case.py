@@ -206,6 +206,7 @@ class Case(msgspec.Struct, kw_only=True):
 
     party_ids: of `parties`, in step · removed: it never was a dispute, so no words of it may stay · seen: {origin: highest seq of the case here that waits for nothing} · turn: the highest here · due: ISO date asked of the
     present holder by hand-down or urge · predecessor: the case this one goes on from, successor: the one that goes on from this ("" = none)
+    · sealed: what it was merged into was removed, see node/sealed_end.py; no fold knows it
     · answer: of a successor, what its predecessor is to be told · answered: what was last told here, after the last transfer: its parts · accepted_ms, logged_ms: the earliest, also of what was merged in.
     """
 
@@ -250,6 +251,7 @@ class Case(msgspec.Struct, kw_only=True):
     turn: int = 0
     seen: dict[str, int] = {}
     removed: bool = False
+    sealed: bool = False
     merged_into: str = ""
     aliases: list[str] = []
     unlinked: dict[str, str] = {}

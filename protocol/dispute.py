@@ -171,6 +171,20 @@ def _ledgers(row: Row, case: Case, actor: Actor) -> tuple[str, ...]:
     return (case.ledger, actor.office) if APART in row.who else (case.ledger,)
 
 
+def _offer_refusal(row: Row, case: Case, tables: Tables, what: str) -> Refused | None:
+    """Why it may not be done because of what is offered, or since nothing is."""
+    if row.offer not in (NONE, PENDING) or (row.offer == NONE and case.offer is None):
+        return None
+    if case.offer is None:
+        return Refused("no_offer")
+    to = tables.office_name(case.offer.to)
+    if case.offer.kind == "transfer":
+        return Refused("transfer_pending", to=to)
+    if row.offer == PENDING:
+        return None
+    return Refused("offer_pending" if row.effect in (OFFER, TRANSFER) else "offer_open", to=to, what=what)
+
+
 def _refusal(row: Row, case: Case, actor: Actor, context: Context) -> Refused | None:
     """Why the actor may not do this now, whatever he would fill in; None when he may."""
     tables, what = context.tables, words.COMMAND_NAMES[row.command]
@@ -187,15 +201,10 @@ def _refusal(row: Row, case: Case, actor: Actor, context: Context) -> Refused | 
         return _not_who(row, case, context)
     if case.status not in row.moves:
         return Refused("not_now", status=STATUS_NAMES.get(case.status, case.status), what=what)
-    if row.offer == PENDING and case.offer is None:
-        return Refused("no_offer")
-    if row.offer == PENDING and case.offer is not None and case.offer.kind == "transfer":
-        return Refused("transfer_pending", to=tables.office_name(case.offer.to))
-    if row.offer == NONE and case.offer is not None:
-        if case.offer.kind == "transfer":
-            return Refused("transfer_pending", to=tables.office_name(case.offer.to))
-        code = "offer_pending" if row.effect in (OFFER, TRANSFER) else "offer_open"
-        return Refused(code, to=tables.office_name(case.offer.to), what=what)
+    if row.command == "ReopenDispute" and case.sealed:
+        return Refused("merged_removed")
+    if refused := _offer_refusal(row, case, tables, what):
+        return refused
     if row.command == "EscalateDispute" and not receivers_up(case.holder):
         return Refused("not_above", what="这件已经在最高一级")
     if row.effect == TRANSFER and (place.tier(case.holder) > 1 or not receivers(case, context.nodes)):  # from below, escalate

@@ -463,6 +463,8 @@ def _review(case: Case, command: c.DecideReview, actor: Actor, context: Context)
     if decision == "adopt" and not is_adoptable(review):
         why = "谁承办不能靠核对改变，请选不采纳；要转交请上报、交办或提级"
         raise Refused("field_impossible", field="decision", what="核对结果", why=why)
+    if decision == "adopt" and review.kind == "DisputeReopened" and case.sealed:
+        raise Refused("merged_removed", field="decision")
     facts = e.ReviewDecided(*_outcome(case, actor), command.item, decision, True)
     return _one(case, facts, e.TextBody(needed(command.reason, "reason", "核对的理由")))
 

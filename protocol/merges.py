@@ -1,9 +1,11 @@
 """并案: of several registrations of one matter one goes on, the others end in it. Nodes that do not hear each other may merge two cases into one
 another, or void the one that another was merged into: then nobody would work on the matter, and one of them is reopened.
 
-Who holds a merged case may always reopen it, if he knows of the merge. Where nothing goes on the node of its office does it by itself:
+Who holds a merged case may reopen it, if he knows of the merge, unless it ended in a sealed matter (node/sealed_end.py). Where nothing goes on the
+node of its office does it by itself:
 
     its target was voided     it is reopened (not if the target was removed as a sealed matter: it is the same accusation)
+    its target went back      a successor that nobody took up ended: it is reopened, for who registered it can't see where that goes on
     each merged into the other   what the office higher up decided stands, so that of the lower one is reopened; of equals the later id
 
 A merge leaves links in the case that goes on: the code, and the clocks that are earlier. Whether the merge stands is decided in the other case
@@ -18,6 +20,7 @@ from protocol.events import DisputeCorrected, DisputeMerged, DisputeReopened, Dr
 from protocol.events_of_merges import MergeTold
 
 WHY_VOIDED: Final = "并入的那一件已经作废，这一件重新办理"
+WHY_WENT_BACK: Final = "并入的那一件退回原来的单位了，这一件重新办理"
 WHY_CROSSED: Final = "两件互相并入，这一件重新办理"
 
 
@@ -57,13 +60,17 @@ def known(case: Case) -> list[Key]:
 
 def reopening(case: Case, into: Case) -> Draft | None:
     """DisputeReopened for a merged case whose matter nobody works on; None where somebody does, or will."""
-    if case.status != "merged" or case.merged_into != into.id or into.id == case.predecessor:
+    if case.status != "merged" or case.merged_into != into.id or into.id == case.predecessor or case.sealed:
         return None
-    crossed = into.status == "merged" and into.merged_into == case.id and _rank(case) > _rank(into)
-    if not crossed and (into.status != "voided" or into.removed):
+    why = WHY_VOIDED if into.status == "voided" and not into.removed else ""
+    if into.status == "merged" and into.merged_into == case.id and _rank(case) > _rank(into):
+        why = WHY_CROSSED
+    if into.status == "merged" and into.term == 1 and into.predecessor and into.merged_into == into.predecessor:
+        why = WHY_WENT_BACK
+    if not why:
         return None
     facts = DisputeReopened(case.holder, case.term, tuple(sorted(case.seen.items())))
-    return Draft(case.ledger, case.id, "dispute", facts, TextBody(WHY_CROSSED if crossed else WHY_VOIDED))
+    return Draft(case.ledger, case.id, "dispute", facts, TextBody(why))
 
 
 def _rank(case: Case) -> tuple[int, str]:

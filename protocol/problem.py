@@ -50,6 +50,7 @@ SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "ending_unfit": (409, "现在是“{status}”，不能按“{ending}”办结。"),
     "void_too_late": (409, "已经办过“{what}”，不能作废。请按结果办结，或者并案。"),
     "void_merged_in": (409, "{codes} 并进了这一件，作废了就没有人办。先把那一件重开，或者把这一件并过去、按结果办结。"),
+    "merged_removed": (409, "并入的那一件已经移出，这一件不能重开。"),
     "follow_up_outstanding": (409, "还有回访没做完：{why}。先记回访，再归档。"),
     "same_office": (422, "不能送给自己。"),
     "not_above": (422, "只能上报给上一级：{what}。"),

@@ -5,6 +5,7 @@ What is read here is held (`Writing.subjects`), so that two programs on one data
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -40,6 +41,7 @@ from protocol.context import Cadre, Context, Join
 from protocol.entry import node_of
 from protocol.events import Actor, Draft
 from protocol.fold import fold_case, fold_person, fold_task
+from protocol.node import sealed_end
 from protocol.node.blobs import is_address
 from protocol.node.journal import Stored, Writing
 from protocol.node.journal.rows import fetch
@@ -62,7 +64,8 @@ class Asked:
 
     async def case(self, id_: str) -> Case | None:
         entries = [e.admitted for e in await self._entries(id_, "dispute")]
-        return fold_case(entries, self.shelf(), self.shelf.good_until(entries))
+        case = fold_case(entries, self.shelf(), self.shelf.good_until(entries))
+        return case and await sealed_end.look(partial(fetch, self.w.connection), case, self._read[id_], self.shelf.counts)
 
     async def task(self, id_: str) -> Task | None:
         entries = [e.admitted for e in await self._entries(id_, "task")]

@@ -105,7 +105,8 @@ _MERGED_AGAIN = "select m.source, m.subject, a.ledger, b.ledger, m.command from 
 _DEAD_ENDS: Final = (  # merged, and nothing goes on: see merges.py
     "select s.subject, s.ledger, t.ledger, s.holder from case_row s join case_row t on t.subject = s.merged_into where s.merged_into > ''"
     " and coalesce(s.status, '') = 'merged' and s.merged_into <> coalesce(s.predecessor, '')"
-    " and ((t.status = 'voided' and t.leftover is null) or (coalesce(t.status, '') = 'merged' and t.merged_into = s.subject)) limit :most"
+    " and ((t.status = 'voided' and t.leftover is null) or (coalesce(t.status, '') = 'merged' and (t.merged_into = s.subject"
+    " or (t.term = 1 and t.predecessor > '' and t.merged_into = t.predecessor)))) limit :most"
 )
 _WHY_ANEW: Final = DisputeCorrectedBody(reason="同一编号发过两次，原编号保留")
 _TO_ERASE = (
@@ -224,7 +225,7 @@ class Errands:
             if case is None or goes_on is None or draft is None:
                 return "", []
             after = self._after(merges.told_last(goes_on, command), merges.known(case))
-            return entry.derive(f"{into} {command} {draft.facts.stands}{after}", "merge told"), [draft]
+            return entry.derive(f"{into} {command} {case.merged_into == into}{after}", "merge told"), [draft]
 
         return await self._desk.by_itself(make)
 

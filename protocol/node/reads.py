@@ -19,7 +19,7 @@ from protocol.companion import SORT as COMPANION
 from protocol.companion_fold import Companion, fold_companion
 from protocol.events import Actor, BodyErased, body_of, facts_of
 from protocol.fold import fold_case, fold_task
-from protocol.node import candidates, finding, listing, marks, past, refusals, sealing, underway
+from protocol.node import candidates, finding, listing, marks, past, refusals, sealed_end, sealing, underway
 from protocol.node.agenda import Agenda
 from protocol.node.counts import PLACED, Counts, who
 from protocol.node.deciding import home_covers
@@ -161,11 +161,12 @@ class Reads:
 
     async def case(self, actor: Actor, subject: str, texts: bool = True) -> Case:
         """Raises Refused case_unknown, also when the actor may not see it. texts: with the words of its lines."""
-        entries = [e.admitted for e in await self._journal.subject(subject) if e.sort == "dispute"]
+        stored = await self._journal.subject(subject)
+        entries = [e.admitted for e in stored if e.sort == "dispute"]
         case = fold_case(entries, self._shelf(), self._shelf.good_until(entries), texts=texts) if entries else None
         if case is None or not access.may_see_case(actor, case):
             raise Refused("case_unknown")
-        return case
+        return await sealed_end.look(self._journal.select, case, stored, self._shelf.counts)
 
     async def same_visit(self, actor: Actor, case: Case) -> list[CaseRow]:
         """The other matters that the same visitor brought that day, as far as the actor may see them; the first one first."""

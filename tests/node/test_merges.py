@@ -1,9 +1,10 @@
 """Merged cases whose matter nobody works on: the node of the office that holds one reopens it, by itself and once."""
 
-from protocol.commands import AcceptDispute, AddNote, CallUpDispute, DecideReview, MergeDispute, ReopenDispute, VoidDispute
+from protocol.commands import AcceptDispute, AddNote, CallUpDispute, DecideReview, MergeDispute, ReopenDispute, ReturnDispute, VoidDispute
 from protocol.node.journal import rebuild
-from tests.node.desk_kit import VILLAGE, County, Node, carry, dispute, exchange, new_id
+from tests.node.desk_kit import OTHER_TOWN, VILLAGE, County, Node, carry, dispute, exchange, new_id
 from tests.node.test_errands import revoked_as, settle, until_quiet
+from tests.node.test_transfers import transferred
 
 
 async def two(county: County) -> tuple[Node, Node]:
@@ -47,6 +48,25 @@ async def test_merged_into_what_was_voided_meanwhile_it_goes_on(county: County):
     for node in (town, village):
         case = await node.reads.case(node.actor(), a)
         assert (case.status, [row.subject for row in (await node.reads.cases(node.actor(), "open")).rows]) == ("logged", [a])
+
+
+async def test_merged_into_what_comes_from_elsewhere_and_goes_back_it_goes_on(on_either: County):
+    root, town, stranger, case, successor = await transferred(on_either)
+    a = (await stranger.say(dispute(OTHER_TOWN))).subject
+    await stranger.say(MergeDispute(id=new_id(), case=a, into=successor, reason="同一件事"))
+    await settle(root, town, stranger)
+    assert [await node.desk.merges() for node in (root, town, stranger)] == [[], [], []], "it may be taken up yet"
+    await stranger.say(ReturnDispute(id=new_id(), case=successor, reason="田不在我们这里"))
+    await settle(root, town, stranger)
+    assert [await node.desk.merges() for node in (root, town)] == [[], []], "not its office's"
+    assert [len(await stranger.desk.merges()) for _ in range(2)] == [1, 0]
+    await settle(root, town, stranger)
+    for node in (root, stranger):
+        found = await node.reads.case(node.actor(), a)
+        assert (found.status, found.merged_into) == ("logged", "")
+        assert (await node.reads.case(node.actor(), successor)).aliases == []
+        assert await rebuild(node.journal)
+    assert (await town.reads.case(town.actor(), case)).status == "accepted"
 
 
 async def test_a_merge_that_came_too_late_leaves_no_clock_behind(county: County):

@@ -1,15 +1,16 @@
 """Two registrations of one matter, merged where nodes do not hear each other: one of them always goes on."""
 
+import msgspec
 import pytest
 
 from protocol import commands as c
-from protocol import dispute, merges
+from protocol import dispute, merges, transfer
 from protocol.calendar import DAY_MS
 from protocol.clocks import of_case
 from protocol.fold import fold_case
 from protocol.problem import Refused
-from tests.protocol.county import COUNTY, EVERYTHING, TABLES, TOWNSHIP, VILLAGE, County, Node, actor, kinds, same_everywhere
-from tests.protocol.test_successors import decided_by
+from tests.protocol.county import COUNTY, EVERYTHING, FAR, TABLES, TOWNSHIP, VILLAGE, County, Node, actor, kinds, same_everywhere
+from tests.protocol.test_successors import Far, decided_by
 
 
 def merge(world: County, node: Node, case: str, into: str, office: str):
@@ -137,6 +138,30 @@ def test_merged_into_what_goes_on_or_ended_it_stays() -> None:
     assert not by_itself(world, world.village, a)
     world.act(world.village, c.CloseDispute, third, VILLAGE)
     assert not by_itself(world, world.village, b)
+
+
+@pytest.mark.parametrize("how", ["returned", "called off"])
+def test_merged_into_what_comes_and_goes_back_it_is_reopened_where_it_was_registered(how: str) -> None:
+    """The other township merges its own registration into what is transferred to it: the case that this goes on from it does not see."""
+    world = Far()
+    subject, successor = world.transferred()
+    a = world.log(world.far, FAR, FAR)
+    merge(world, world.far, a, successor, FAR)
+    world.sync()
+    assert not by_itself(world, world.far, a), "it may be taken up yet"
+    if how == "returned":
+        world.act(world.far, c.ReturnDispute, successor, FAR)
+    else:
+        world.act(world.county, c.CallUpDispute, subject, COUNTY)
+        world.county.write([transfer.called_off(world.county.case(subject), world.county.case(successor))], world.id())
+    world.sync()
+    assert world.far.case(successor).status == "merged"
+    sealed = msgspec.structs.replace(world.far.case(a), sealed=True)
+    assert merges.reopening(sealed, world.far.case(successor)) is None, "the same accusation"
+    assert by_itself(world, world.far, a)
+    case = same_everywhere(world, a, world.far, world.county)
+    assert (case.status, case.merged_into, case.holder) == ("logged", "", FAR)
+    assert not by_itself(world, world.county, successor), "it ended with its transfer"
 
 
 # ── what a merge leaves where the matter goes on ──
