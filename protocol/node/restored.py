@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from protocol.node import healing, killpoints, locks
+from protocol.node import healing, killpoints, locks, log
 from protocol.node.healing import NAMES
 from protocol.node.journal.engine import sync_folder
 from protocol.node.machine import MARK
@@ -47,6 +47,7 @@ async def finish(folder: Path) -> None:
     if _decided(folder):
         async with locks.alone(folder):
             change_places(folder)
+        log.event("restore ended")
 
 
 def change_places(folder: Path) -> None:
