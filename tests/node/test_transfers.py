@@ -2,7 +2,7 @@
 
 import pytest
 
-from protocol.commands import AcceptDispute, CallUpDispute, CloseDispute, Party, ReturnDispute, TakeUpDispute, TransferDispute
+from protocol.commands import AcceptDispute, CallUpDispute, CloseDispute, DecideReview, Party, ReturnDispute, TakeUpDispute, TransferDispute
 from protocol.node.journal import rebuild
 from protocol.node.listing import Narrowed
 from protocol.node.statistics import Asked
@@ -163,6 +163,34 @@ async def test_called_up_meanwhile_it_is_not_taken_up_elsewhere_days_later(count
     old = await root.reads.case(root.actor(), case)
     assert (old.status, old.holder, old.reviews, old.transfer.answer) == ("accepted", ROOT, [], "returned")
     for node in (root, town, stranger):
+        assert await rebuild(node.journal)
+        assert await node.desk.arrivals() == []
+
+
+async def test_a_transfer_that_was_called_up_before_it_was_heard_of_is_told_and_adopted(county):
+    """The township, cut off, sends it to another of its villages, which takes it up; the county holds it by then."""
+    root, town, stranger, _, _ = await transferred(county)
+    case = (await town.say(dispute())).subject
+    await settle(root, town, stranger)
+    await root.say(CallUpDispute(id=new_id(), case=case, reason="县里来办"))
+    await town.say(TransferDispute(id=new_id(), case=case, to=SISTER, reason="人住在那边", shows=["title"]))
+    await town.desk.arrivals()
+    successor, sister = (await town.reads.case(town.actor(), case)).successor, town.actor(office=SISTER)
+    await town.say(TakeUpDispute(id=new_id(), case=successor), sister)
+    await settle(root, town, stranger)
+    old = await root.reads.case(root.actor(), case)
+    assert (old.status, old.holder, [review.kind for review in old.reviews]) == (
+        "logged",
+        ROOT,
+        ["DisputeTransferred", "TransferAnswered"],
+    )
+    adopt = DecideReview(id=new_id(), case=case, item=old.reviews[1].item, decision="adopt", reason="那边已经在办")
+    await root.say(adopt, root.actor("operator"))
+    await town.say(CloseDispute(id=new_id(), case=successor, ending="withdrawn", result="双方撤回了"), sister)
+    await settle(root, town, stranger)
+    for node in (root, town):
+        old = await node.reads.case(node.actor(), case)
+        assert (old.status, old.successor, old.transfer.words) == ("transferred", successor, "双方撤回了")
         assert await rebuild(node.journal)
         assert await node.desk.arrivals() == []
 
