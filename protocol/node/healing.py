@@ -338,6 +338,7 @@ async def _changed_places(folder: Path, config: Config) -> Healing | None:
         _go_on(folder, plan, identity)
         for name in NAMES[1:]:
             (folder / name).unlink(missing_ok=True)  # a log of the old file must never be read into the new one
+        sync_folder(folder)
         killpoints.reach("heal.swap")
         (work / NAMES[0]).rename(folder / NAMES[0])
         sync_folder(folder)

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from deploy import keeping, restoring, running
-from protocol.node import restored
+from protocol.node import healing, restored
 from protocol.node.config import Config
 from protocol.node.identity import Identity
 from protocol.node.journal.engine import connect_sqlite
 from protocol.node.node import Node
 from tests.node.test_node import founded, hire, stops_at
-from tests.node.test_restoring import names
+from tests.node.test_restoring import damaged, dies_healing, names
 
 DIES = """
 import asyncio, os, shutil, signal, sys
@@ -129,14 +129,11 @@ async def test_a_restore_given_again_ends_the_one_before_and_names_every_journal
     assert put_aside(home) == {"周敏", "方志林"}
 
 
-async def test_a_power_cut_finds_the_old_log_in_one_place_or_the_other(tmp_path: Path, monkeypatch):
-    """Names that no sync has put on the disk yet may be gone after it, and names that were taken away may be there again."""
-    home, done = tmp_path / "hub", list[tuple[str, str]]()
-    await founded(home)
-    await keeping.backup(home, Config(), tmp_path / "b.tar")
-    (home / "journal.db-wal").write_bytes(b"a log")
+def noted(home: Path, monkeypatch: pytest.MonkeyPatch, module: object) -> list[tuple[str, str]]:
+    """(what, which name) of each change of a name and each sync in `home`, as they come."""
+    done = list[tuple[str, str]]()
 
-    def noted(holder: object, name: str, what: str, of: int) -> None:
+    def note(holder: object, name: str, what: str, of: int) -> None:
         real = getattr(holder, name)
 
         def call(*given, **more):
@@ -146,12 +143,15 @@ async def test_a_power_cut_finds_the_old_log_in_one_place_or_the_other(tmp_path:
 
         monkeypatch.setattr(holder, name, call)
 
-    noted(os, "link", "link", 1)
-    noted(Path, "unlink", "unlink", 0)
-    noted(Path, "rename", "rename", 1)
-    noted(restored, "sync_folder", "sync", 0)
-    assert await restoring.restore(home, Config(), tmp_path / "b.tar") == 0
-    (aside,) = (path.name for path in home.glob("before-restore-*"))
+    note(os, "link", "link", 1)
+    note(Path, "unlink", "unlink", 0)
+    note(Path, "rename", "rename", 1)
+    note(module, "sync_folder", "sync", 0)
+    return done
+
+
+def the_log_goes_first(done: list[tuple[str, str]], aside: str) -> None:
+    """Names that no sync has put on the disk yet may be gone after a power cut, and names that were taken away may be there again."""
     steps = [
         ("link", f"{aside}/journal.db-wal"), ("sync", aside), ("unlink", "journal.db-wal"), ("sync", "."), ("rename", "journal.db"), ("sync", ".")
     ]  # fmt: skip
@@ -159,3 +159,26 @@ async def test_a_power_cut_finds_the_old_log_in_one_place_or_the_other(tmp_path:
     for step in steps:
         assert step in done[at:], (step, done[at:])
         at = done.index(step, at) + 1
+
+
+async def test_a_power_cut_in_a_restore_finds_the_old_log_in_one_place_or_the_other(tmp_path: Path, monkeypatch):
+    home = tmp_path / "hub"
+    await founded(home)
+    await keeping.backup(home, Config(), tmp_path / "b.tar")
+    (home / "journal.db-wal").write_bytes(b"a log")
+    done = noted(home, monkeypatch, restored)
+    assert await restoring.restore(home, Config(), tmp_path / "b.tar") == 0
+    (aside,) = (path.name for path in home.glob("before-restore-*"))
+    the_log_goes_first(done, aside)
+
+
+async def test_a_power_cut_in_a_heal_finds_the_old_log_in_one_place_or_the_other(tmp_path: Path, monkeypatch):
+    home = tmp_path / "hub"
+    await founded(home)
+    damaged(home)
+    await dies_healing(home, monkeypatch, "heal.ready")
+    (home / "journal.db-wal").write_bytes(b"a log")
+    done = noted(home, monkeypatch, healing)
+    await healing.finish(home, Config())
+    (aside,) = (path.parent.name for path in home.glob("*/journal.db-wal"))
+    the_log_goes_first(done, aside)
