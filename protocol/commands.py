@@ -8,13 +8,15 @@ from typing import Annotated
 
 import msgspec
 
-Id = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-z-]{8,64}$")]
-Subject = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}$")]
-Date = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+from protocol.facts import Fen, Id, Latitude, Longitude, Metres, Whole
+
+# \Z: `$` would let a line's end through, and every other node refuses an id with one, and all that follows it in the lane
+Subject = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
+Address = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Date = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}\Z")]
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 MaybeText = Annotated[str, msgspec.Meta(max_length=2000)]
-Fen = Annotated[int, msgspec.Meta(ge=0, le=10**13)]
 
 
 class Party(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
@@ -24,7 +26,7 @@ class Party(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     side: str = "applicant"
     kind: str = "person"
     sex: str = ""
-    birth_year: int | None = None
+    birth_year: Whole | None = None
     id_type: str = ""
     id_number: Annotated[str, msgspec.Meta(max_length=50)] = ""
     phone: Annotated[str, msgspec.Meta(max_length=50)] = ""
@@ -40,11 +42,11 @@ class Blob(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     what: photo, signature, paper, voice, other · size in bytes of the plain content.
     """
 
-    address: str
+    address: Address
     key: bytes
     name: str
     mime: str
-    size: int
+    size: Whole
     what: str = "photo"
 
 
@@ -68,13 +70,13 @@ class LogDispute(Command):
     parties: Annotated[list[Party], msgspec.Meta(min_length=1, max_length=40)]
     title: Annotated[str, msgspec.Meta(max_length=100)] = ""
     place_text: Annotated[str, msgspec.Meta(max_length=100)] = ""
-    happened_ms: int | None = None
+    happened_ms: Whole | None = None
     intake: str = "visit"
     headcount: Annotated[int, msgspec.Meta(ge=1, le=9999)] = 2
     amount_fen: Fen | None = None
     risk: str = "green"
     visit: str = ""
-    suggested: Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[0-9a-z:/ ]*$")] = ""
+    suggested: Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[0-9a-z:/ ]*\Z")] = ""
 
 
 class SealDispute(Command):
@@ -150,7 +152,7 @@ class RecordMediation(CaseCommand):
 
     account: Text
     result: str
-    held_ms: int | None = None
+    held_ms: Whole | None = None
     present: MaybeText = ""
 
 
@@ -169,7 +171,7 @@ class SignAgreement(CaseCommand):
     form: str = "written"
     amount_fen: Fen | None = None
     copies: Annotated[int, msgspec.Meta(ge=2, le=20)] = 3
-    signed_ms: int | None = None
+    signed_ms: Whole | None = None
     follow_up_by: str = ""
 
 
@@ -237,7 +239,7 @@ class ConveneUnits(CaseCommand):
 
     units: Annotated[list[str], msgspec.Meta(min_length=1, max_length=20)]
     purpose: Text
-    when_ms: int | None = None
+    when_ms: Whole | None = None
     due: Date | None = None
 
 
@@ -324,7 +326,7 @@ class RequestTask(CaseCommand):
 
     to: str
     purpose: Line
-    due_ms: int
+    due_ms: Whole
     purpose_kind: str = "visit"
     summary: MaybeText = ""
     address: Annotated[str, msgspec.Meta(max_length=200)] = ""
@@ -353,7 +355,7 @@ class AssignTask(Command):
     cadre: str
     home: str
     purpose: Line
-    due_ms: int
+    due_ms: Whole
     case: str = ""
     bring: Annotated[str, msgspec.Meta(max_length=200)] = ""
     summary: MaybeText = ""
@@ -365,7 +367,7 @@ class TaskCommand(Command, kw_only=True):
     """at_ms: when the cadre did it by the phone's clock (None = now); the phone's offset is measured by its home node."""
 
     task: Subject
-    at_ms: int | None = None
+    at_ms: Whole | None = None
 
 
 class ConfirmTask(TaskCommand):
@@ -379,9 +381,9 @@ class DeclineTask(TaskCommand):
 class ArriveTask(TaskCommand):
     """到场. Position in degrees WGS-84 and metres, only if the cadre gives it."""
 
-    latitude: Annotated[float, msgspec.Meta(ge=-90, le=90)] | None = None
-    longitude: Annotated[float, msgspec.Meta(ge=-180, le=180)] | None = None
-    accuracy_m: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+    accuracy_m: Metres | None = None
 
 
 class ReportTask(TaskCommand):

@@ -16,7 +16,7 @@ from protocol.case import OPEN, OUT_OF_OFFICE, STATUS_NAMES, TASK_OPEN, Case, Re
 from protocol.context import Context
 from protocol.entry import derive
 from protocol.events import Actor, Draft
-from protocol.facts import Seen
+from protocol.facts import FEN_MAX, Seen
 from protocol.office import lowest, receivers_down, receivers_up
 from protocol.place import COMMON, covers, is_sealed, within
 from protocol.problem import Refused
@@ -179,7 +179,7 @@ def _corrected(field: str, value: Any, case: Case, context: Context) -> Any:
         return type_open(value, context)
     if field == "parties" and isinstance(value, list) and value:
         return _parties(value, case.parties)
-    if field == "amount_fen" and (value is None or (isinstance(value, int) and 0 <= value <= 10**13)):
+    if field == "amount_fen" and (value is None or (isinstance(value, int) and 0 <= value <= FEN_MAX)):
         return value
     if field == "headcount" and isinstance(value, int) and 1 <= value <= HEADCOUNT_MAX:
         return value

@@ -31,7 +31,7 @@ from protocol.events_of_nodes import (
 )
 from protocol.events_of_parties import PartyAdded, PartyAddedBody, PartyCorrected, PartyCorrectedBody, PartyWithdrawn, PartyWithdrawnBody
 from protocol.events_of_reviews import ReviewDecided, TaskReviewDecided
-from protocol.facts import Body, Facts, TextBody
+from protocol.facts import Body, Facts, Fen, Id, Latitude, Longitude, Metres, Path, TextBody, Whole
 
 # ── dispute ──
 
@@ -46,15 +46,15 @@ class DisputeLogged(Facts):
     code: str
     type: str
     intake: str
-    headcount: int
+    headcount: Whole
     risk: str
-    amount_fen: int | None
-    happened_ms: int | None
+    amount_fen: Fen | None
+    happened_ms: Whole | None
     visit: str
     by: str = ""
     predecessor: str = ""
-    since_ms: int | None = None
-    accepted_ms: int | None = None
+    since_ms: Whole | None = None
+    accepted_ms: Whole | None = None
     suggested: str = ""
 
 
@@ -69,12 +69,12 @@ class DisputeCorrected(Facts):
     """Facts carry the new value where the field is a fact (type, amount_fen, headcount), else the body does."""
 
     field: str
-    value: str | int | None
+    value: str | Whole | None
 
 
 class DisputeCorrectedBody(Body):
     reason: str
-    value: str | int | list[Party] | None = None
+    value: str | Whole | list[Party] | None = None
 
 
 class DisputeVoided(Facts):
@@ -100,7 +100,7 @@ class DisputeDeclinedBody(Body):
 
 class MediationRecorded(Facts):
     result: str
-    held_ms: int
+    held_ms: Whole
 
 
 class MediationRecordedBody(Body):
@@ -111,11 +111,11 @@ class MediationRecordedBody(Body):
 class AgreementSigned(Facts):
     number: str
     form: str
-    signed_ms: int
+    signed_ms: Whole
     due: tuple[str, ...]
     follow_up_by: str
-    amount_fen: int | None
-    copies: int
+    amount_fen: Fen | None
+    copies: Whole
 
 
 class AgreementSignedBody(Body):
@@ -135,7 +135,7 @@ class MediationEndedBody(Body):
 
 
 class DisputeEscalated(Facts):
-    to: str
+    to: Path
 
 
 class DisputeEscalatedBody(Body):
@@ -167,7 +167,7 @@ class DisputeCalledUp(Facts):
 class DisputeHandedDown(Facts):
     """by: in a successor, written by a node itself, the office that hands it down."""
 
-    to: str
+    to: Path
     due: str
     by: str = ""
 
@@ -177,9 +177,9 @@ class DisputeTransferred(Facts):
     · shows: what of the case goes along, words of `transfer.SHOWN`.
     """
 
-    to: str
+    to: Path
     due: str
-    successor: str
+    successor: Id
     shows: tuple[str, ...]
 
 
@@ -202,7 +202,7 @@ class TransferAnswered(Facts):
     status: str
     ending: str
     holder: str
-    at_ms: int
+    at_ms: Whole
 
 
 class HandlerNamed(Facts):
@@ -211,7 +211,7 @@ class HandlerNamed(Facts):
 
 class UnitsConvened(Facts):
     units: tuple[str, ...]
-    when_ms: int | None
+    when_ms: Whole | None
     due: str
     withdrawn: tuple[str, ...] = ()  # asked back before they came
 
@@ -255,7 +255,7 @@ class RiskSet(Facts):
 
 class EvidenceAdded(Facts):
     what: str
-    size: int
+    size: Whole
 
 
 class EvidenceAddedBody(Body):
@@ -289,9 +289,9 @@ class TaskAssigned(Facts):
     cadre: str
     home: str
     unit: str
-    due_ms: int
+    due_ms: Whole
     place: str = ""
-    link: str = ""
+    link: Path = ""
     request: str = ""
     asked_by: str = ""
 
@@ -318,20 +318,20 @@ class CadreArrived(Facts):
 
 
 class CadreArrivedBody(Body):
-    latitude: float | None = None
-    longitude: float | None = None
-    accuracy_m: float | None = None
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+    accuracy_m: Metres | None = None
 
 
 class TaskReported(Facts):
     result: str
-    photos: int
-    signatures: int
+    photos: Whole
+    signatures: Whole
 
 
 class TaskEvidenceAdded(Facts):
     what: str
-    size: int
+    size: Whole
 
 
 class TaskRecalled(Facts):
@@ -351,7 +351,7 @@ class TaskAnswered(Facts):
 
     status: str
     result: str
-    at_ms: int
+    at_ms: Whole
 
 
 class Unknown(Facts):

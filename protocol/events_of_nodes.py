@@ -1,6 +1,6 @@
 """Events about people, nodes, tables and the law: what is no dispute and no task. Read through `protocol.events`."""
 
-from protocol.facts import Body, Facts
+from protocol.facts import Body, Facts, Whole
 
 # ── people ──
 
@@ -33,7 +33,7 @@ class PostEnded(Facts):
 
     post: str
     reach: tuple[str, ...] = ()
-    last: tuple[tuple[str, str, int], ...] = ()
+    last: tuple[tuple[str, str, Whole], ...] = ()
     of: str = ""
     source: str = ""
 
@@ -75,17 +75,17 @@ class NodeRevoked(Facts):
     """
 
     node: str
-    last: tuple[tuple[str, str, int], ...]
+    last: tuple[tuple[str, str, Whole], ...]
     tips: tuple[bytes, ...] = ()
-    said: tuple[tuple[str, str, int], ...] = ()
-    heard_ms: int = 0
+    said: tuple[tuple[str, str, Whole], ...] = ()
+    heard_ms: Whole = 0
 
 
 class BranchDecided(Facts):
     """What became of one entry of another history of a lane. decision: adopt (written anew by this origin) or contest."""
 
     origin: str
-    seq: int
+    seq: Whole
     hash: bytes
     decision: str
 
@@ -95,7 +95,7 @@ class BodyErased(Facts):
 
     ledger: str
     origin: str
-    seq: int
+    seq: Whole
     ground: str
 
 

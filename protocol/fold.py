@@ -33,6 +33,7 @@ from protocol.dispute import ANSWER, OFFER, RETURN, TRANSFER
 from protocol.drafts import IN_FACTS, LINK_FIELDS
 from protocol.entry import Admitted
 from protocol.events import body_of
+from protocol.facts import FEN_MAX
 from protocol.hold import FOREIGN, LATE, LOST, POST_OVER, REVOKED, Item, LastGood, Verdict, gathered, judge
 from protocol.office import lowest
 from protocol.tables import Tables
@@ -170,7 +171,7 @@ def _correct(case: Case, item: Item, body: Any) -> None:
     if field == "parties":
         case.party_ids = parties.replaced(case, new, item.head.command) if isinstance(new, list) else []
     kind = {"type": str, "headcount": int, "amount_fen": int | None, "parties": list}.get(field, str)
-    if isinstance(new, kind):  # type: ignore[arg-type]
+    if isinstance(new, kind) and not (field == "amount_fen" and new is not None and not 0 <= new <= FEN_MAX):  # type: ignore[arg-type,operator]
         setattr(case, field, new)
     elif not in_facts:
         setattr(case, field, [] if field == "parties" else "")  # the new text was erased; the old one must not come back

@@ -20,6 +20,7 @@ from protocol.certificate import Certificate
 from protocol.codes import EPOCHS_MAX
 from protocol.entry import START, UNREADABLE, Entry, Head
 from protocol.events import Draft, LaneOpened
+from protocol.facts import COUNT_MAX
 from protocol.place import COMMON
 from protocol.problem import Refused
 
@@ -27,7 +28,6 @@ OPENS = "LaneOpened"
 SORT = "lane"
 _json: Final = msgspec.json.Encoder()
 COMMON_ONLY: Final = frozenset({"NodeEnrolled", "NodeRevoked", "TableSet"})  # the county speaks for all: nowhere but in *common*
-COUNT_MAX = 2**53  # a turn, a seq, a time: what every store and every JSON reader keeps exactly
 DEPTH_MAX: Final = 200  # of lists and maps within each other; a fifth of what the oldest Python that we run on can read
 _NESTS: Final = (dict, list, tuple)
 _NEST_BYTES: Final = bytes((*range(0x80, 0xA0), *range(0xDC, 0xE0)))  # each list and each map of MessagePack begins with one of these
@@ -107,7 +107,8 @@ def next_entries(
     """Heads, chain and one signature for one commit to one lane.
 
     drafts: all of one ledger, the first LaneOpened when `head` is None or seq 0 · turns: subject → highest turn known of it (0 when
-    absent) · salt: 16 fresh random bytes a call. Raises ValueError when the commit, a head or a body is larger than others take: cut it before.
+    absent) · salt: 16 fresh random bytes a call. Raises ValueError when the commit, a head or a body is larger than others take: cut it before;
+    and for an id that others refuse.
     """
     after = head or EMPTY
     ledgers = {draft.ledger for draft in drafts}
@@ -118,11 +119,15 @@ def next_entries(
     made: list[tuple[Head, Entry, bytes]] = []
     known, at, size = dict(turns), after.hash, 0
     for seq, draft in enumerate(drafts, after.seq + 1):
-        known[draft.subject] = turn = known.get(draft.subject, 0) + 1
+        known[draft.subject] = turn = min(
+            known.get(draft.subject, 0) + 1, COUNT_MAX - 1
+        )  # of two alike `hold` asks what they were decided on
         one_salt, body = (None, None) if draft.body is None else (salt(), msgspec.msgpack.encode(draft.body))
         facts, digest = msgspec.Raw(msgspec.msgpack.encode(draft.facts)), entry.body_hash(one_salt, body)
         who = (draft.ledger, origin, seq, draft.subject, draft.sort, turn, occurred_ms, offset_ms, author, command, draft.kind)
         one = Head(entry.FORMAT, *who, facts, digest)
+        if not _has_names(one):  # every node would refuse it, and all that follows
+            raise ValueError(f"{draft.kind}: ids {draft.ledger[:80]!r} {draft.subject[:80]!r} {command[:80]!r} {author!r}")
         raw = entry.encode_head(one)
         if len(raw) > entry.HEAD_BYTES_MAX or len(body or b"") > entry.BODY_BYTES_MAX:  # every node would refuse it, and all that follows
             raise ValueError(f"{draft.kind} of {len(raw)} and {len(body or b'')} bytes")
@@ -228,15 +233,19 @@ def _head(batch: Batch, seq: int, raw: bytes) -> Head:
         raise Refused("version_unknown", version=head.format)
     if (head.ledger, head.origin) != (batch.ledger, batch.origin):
         raise Refused("lane_foreign", ledger=head.ledger)
-    ids = (head.ledger, head.origin, head.subject, *head.author, head.command, head.sort, head.kind)
     at, offset = head.occurred_ms, head.offset_ms or 0  # times may lie before 1970
     if head.seq != seq or not 0 < head.turn < COUNT_MAX or not -COUNT_MAX < at < COUNT_MAX or not -COUNT_MAX < offset < COUNT_MAX:
         raise Refused("batch_malformed", why=f"head {seq}: seq {head.seq}, turn {head.turn}")
-    if not _IDS.fullmatch("\n".join(ids)):
+    if not _has_names(head):
         raise Refused("batch_malformed", why=f"head {seq}: ids")
     if (seq == 1) != (head.kind == OPENS):
         raise Refused("batch_malformed", why=f"head {seq}: {head.kind}")
     return head
+
+
+def _has_names(head: Head) -> bool:
+    """Claims that its ids and names are such as every node takes."""
+    return _IDS.fullmatch("\n".join((head.ledger, head.origin, head.subject, *head.author, head.command, head.sort, head.kind))) is not None
 
 
 def _certificates(batch: Batch, heads: list[Head], known: Certificate | None, county_public: bytes) -> list[Certificate]:

@@ -8,9 +8,9 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
+from protocol.facts import FEN_MAX
 from protocol.problem import Refused
 
-FEN_MAX: Final = 10**13  # 1000 亿元, as commands allow
 _DIGITS: Final = "零壹贰叁肆伍陆柒捌玖"
 _PLACES: Final = ("", "拾", "佰", "仟")
 _GROUPS: Final = ("", "万", "亿", "兆")

@@ -12,9 +12,10 @@ from protocol.case import STATUS_NAMES, TASK_STATUS_NAMES, Line
 from protocol.commands import Party
 from protocol.entry import Admitted, Head
 from protocol.events import Facts
+from protocol.facts import COUNT_MAX
 from protocol.tables import Tables
 
-TIME_MAX_MS: Final = 1 << 53  # a clock gone mad still fits every store
+TIME_MAX_MS: Final = COUNT_MAX  # a clock gone mad still fits every store
 PERSON_LABELS: Final = frozenset({"定的承办人", "派给"})
 
 EVENT_NAMES: Final[dict[str, str]] = {

@@ -16,7 +16,8 @@ from protocol.access import office_covers
 from protocol.commands import Blob
 from protocol.entry import Head, decode_head
 from protocol.events import BodyErased, EvidenceAddedBody, body_of, facts_of
-from protocol.node.blobs import CIPHER_EXTRA_BYTES, is_address
+from protocol.lane import is_origin
+from protocol.node.blobs import CIPHER_EXTRA_BYTES, FILE_BYTES_MAX
 from protocol.node.journal import Stored, Writing, branches
 from protocol.node.journal.rows import fetch, run
 
@@ -41,6 +42,8 @@ def _takes(head: Head) -> Lost | None:
     """The entry whose words this one may take; None: it takes none."""
     facts = facts_of(head) if head.kind == "BodyErased" else None
     if not isinstance(facts, BodyErased) or facts.ledger != head.ledger or not office_covers(facts.office, head.ledger):
+        return None
+    if not facts.seq > 0 or not is_origin(facts.origin):  # of no entry; and a name without end is in no index
         return None
     return facts.ledger, facts.origin, facts.seq, head.subject
 
@@ -100,9 +103,9 @@ async def expect_files(w: Writing, fresh: Sequence[Stored], source: str, now_ms:
 
 
 def _named(body: EvidenceAddedBody) -> list[tuple[Blob, str]]:
-    """The small one first: it is fetched in this order."""
+    """The small one first: it is fetched in this order. One that no node would take is not waited for."""
     found = [(body.thumb, THUMB)] if body.thumb is not None else []
-    return [(blob, what) for blob, what in [*found, (body.blob, body.blob.what)] if is_address(blob.address) and blob.size >= 0]
+    return [(blob, what) for blob, what in [*found, (body.blob, body.blob.what)] if 0 <= blob.size <= FILE_BYTES_MAX]
 
 
 # ── words that are missing though nobody erased them ──

@@ -10,9 +10,14 @@ second node, a second process or a second run leads to the same subjects, and no
 Every node knows the reach of the others from *common*. The lowest is the one whose reach begins lowest, then the first by id. It
 acts at once; the next one only if the errand is still not done ERRAND_MS after it saw it first (the lowest may lie in a flood), the
 one after that twice as late, and so on. The clock decides only who goes when, never what is written.
+
+What an errand follows from may be nonsense that somebody signed: one that can't be written is said in the log, waits for AGAIN_MS, and
+holds up none of the others.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -36,11 +41,12 @@ from protocol.events import (
     TaskUrged,
     TextBody,
 )
-from protocol.node import removing
+from protocol.node import log, removing
 from protocol.node.deciding import Asked, held
 from protocol.node.journal.branches import adopted_id
 from protocol.node.journal.rows import fetch
 from protocol.node.listing import any_of, subtree
+from protocol.problem import OWN_STORE, Refused
 from protocol.task import RANK
 from protocol.views import Limits
 
@@ -49,6 +55,8 @@ if TYPE_CHECKING:
 
 ERRANDS_MAX: Final = 200  # of a kind in one run; the rest comes with the next
 ERRAND_MS: Final = 600_000  # how long a node waits for one that is lower
+AGAIN_MS: Final = 3_600_000
+FAILED_MAX: Final = 5_000  # more are tried each time
 _ARRIVED = "select subject from case_row where offer_to > '' and arrived_ms is null and ({served}) limit :most"
 _TO_OPEN = (
     "select subject, ledger, transfer_to from case_row where transfer_to > ''"
@@ -133,11 +141,15 @@ _DUE: Final = (
 )
 
 
+Write = Callable[[], Awaitable["Outcome | None"]]
+
+
 class Errands:
     """desk: writes what is decided here, through its `by_itself`."""
 
     def __init__(self, desk: "Desk") -> None:
         self._desk, self._seen_ms = desk, dict[str, int]()
+        self._failed: dict[str, int] = {}  # errand → when it could not be written
 
     async def run(self) -> list["Outcome"]:
         """Everything that is due here. What was written, in order."""
@@ -172,16 +184,18 @@ class Errands:
         """The end of a post said in *common*, by the node that may: so that nodes which do not hear its office's ledger judge alike."""
         if not certificates.writes(self._desk.signer.certificate, place.COMMON):
             return []
-        written = [await self._announce(post, item, limits) for _, post, item, limits in await self._rows(_TO_ANNOUNCE)]
-        return [outcome for outcome in written if outcome]
+        rows = await self._rows(_TO_ANNOUNCE)
+        return await self._each((f"end {post} {item}", partial(self._announce, post, item, limits)) for _, post, item, limits in rows)
 
     async def links(self) -> list["Outcome"]:
         """What was merged into a case is told there when it is merged no more, or is again: its code and clocks count there or not."""
-        written = []
+        written = list["Outcome"]()
         for query in (_UNMERGED, _MERGED_AGAIN):
-            for subject, into, there, here, command in await self._rows(query):
-                if self._is_mine(f"links {into} {command}", here, there) and (done := await self._tell_of_merge(subject, into, command)):
-                    written.append(done)
+            written += await self._each(
+                (errand, partial(self._tell_of_merge, subject, into, command))
+                for subject, into, there, here, command in await self._rows(query)
+                if self._is_mine(errand := f"links {into} {command}", here, there)
+            )
         return written
 
     async def words(self) -> list["Outcome"]:
@@ -189,12 +203,14 @@ class Errands:
         and what of it lies in other ledgers (removing.py)."""
         own = self._desk.signer.certificate
         due = [subject for subject, holder in await self._rows(_TO_ERASE) if certificates.serves(own, holder)]
-        written = [await self._erase(subject) for subject in due]
+        written = await self._each((f"words {subject}", partial(self._erase, subject)) for subject in due)
+        there_too = list[tuple[str, Write]]()
         for subject, here, holder, of, via, there in await self._rows(removing.DUE):
             is_reached, office = of == subject and place.within(there, holder), removing.over(here, via, there)
-            if office and not is_reached and self._is_mine(f"words {subject} {via} {there}", here, via, there, office=office):
-                written.append(await self._erase_there(subject, there, office))
-        return [done for done in written if done]
+            errand = f"words {subject} {via} {there}"
+            if office and not is_reached and self._is_mine(errand, here, via, there, office=office):
+                there_too.append((errand, partial(self._erase_there, subject, there, office)))
+        return written + await self._each(there_too)
 
     async def codes(self) -> list["Outcome"]:
         """A new code for the later of two cases that have one: a disk that was put back, or a copy of it, counted from the same count. What
@@ -202,19 +218,20 @@ class Errands:
 
         It reads all cases: for now and then, and only where a node has a second history.
         """
-        written = []
-        for subject, here, there, code in await self._rows(_CODED_ANEW):
-            if self._is_mine(f"code {subject}", here, there) and (done := await self._recode(subject, code)):
-                written.append(done)
+        written = await self._each(
+            (errand, partial(self._recode, subject, code))
+            for subject, here, there, code in await self._rows(_CODED_ANEW)
+            if self._is_mine(errand := f"code {subject}", here, there)
+        )
         return written + await self._carried(((_CODE_TO_FOLLOW, self._follow_code),))
 
     async def merges(self) -> list["Outcome"]:
         """A merged case whose matter nobody works on is reopened, by a node of the office that holds it. It reads all merged cases: for now and then."""
-        written = []
-        for subject, here, there, office in await self._rows(_DEAD_ENDS):
-            if self._is_mine(f"merge {subject}", here, there, office=office) and (done := await self._reopen(subject)):
-                written.append(done)
-        return written
+        return await self._each(
+            (errand, partial(self._reopen, subject))
+            for subject, here, there, office in await self._rows(_DEAD_ENDS)
+            if self._is_mine(errand := f"merge {subject}", here, there, office=office)
+        )
 
     # ── the rest is private ──
 
@@ -272,11 +289,32 @@ class Errands:
 
     async def _carried(self, kinds: Iterable[tuple[str, Callable[[str], Awaitable["Outcome | None"]]]]) -> list["Outcome"]:
         """Each query gives (subject, ledger, other ledger) of what is due; both must be covered, and nobody lower be about to do it."""
-        written = []
+        written = list["Outcome"]()
         for query, make in kinds:
-            for subject, here, there in await self._rows(query):
-                if self._is_mine(f"{make.__name__} {subject}", here, there) and (done := await make(subject)):
-                    written.append(done)
+            written += await self._each(
+                (errand, partial(make, subject))
+                for subject, here, there in await self._rows(query)
+                if self._is_mine(errand := f"{make.__name__} {subject}", here, there)
+            )
+        return written
+
+    async def _each(self, errands: Iterable[tuple[str, Write]]) -> list["Outcome"]:
+        """What was written of these. Raises Refused of our own store: then none of them can be."""
+        written, now_ms = list["Outcome"](), self._desk.clock()
+        for errand, write in errands:
+            if 0 <= now_ms - self._failed.get(errand, -AGAIN_MS) < AGAIN_MS:
+                continue
+            try:
+                done = await write()
+            except Exception as error:
+                if isinstance(error, Refused) and error.code in OWN_STORE:
+                    raise
+                log.event("errand failed", level=logging.ERROR, kind=errand.partition(" ")[0], exception=error)
+                if len(self._failed) < FAILED_MAX:
+                    self._failed[errand] = now_ms
+                continue
+            self._failed.pop(errand, None)
+            written += [done] if done else []
         return written
 
     async def _erase(self, subject: str) -> "Outcome | None":
@@ -324,7 +362,8 @@ class Errands:
         return await self._desk.by_itself(make)
 
     async def _rows(self, query: str, values: Mapping[str, Any] = MappingProxyType({})) -> list[Any]:
-        return await self._desk.journal.select(query, {"most": ERRANDS_MAX, **values})
+        """As many as may be due, besides those that could not be done."""
+        return await self._desk.journal.select(query, {"most": ERRANDS_MAX + len(self._failed), **values})
 
     def _is_mine(self, errand: str, *ledgers: str, office: str = "") -> bool:
         """Claims that this node covers both ledgers, and that no lower one may still do it. office: whoever does it must serve it."""

@@ -15,6 +15,7 @@ from protocol import task as task_rules
 from protocol.case import Case, Task, key_of, key_text
 from protocol.entry import FORMAT, Admitted, Head
 from protocol.events import Draft
+from protocol.facts import Fen, Id, Latitude, Longitude, Metres, Path, Whole
 from protocol.fold import fold_case, fold_person, fold_task
 from protocol.problem import Refused
 from tests.protocol.county import COUNTY, COURT, EVERYTHING, FAR, TABLES, TOWNSHIP, UNIT, VILLAGE, County, Node, actor, ask
@@ -224,13 +225,16 @@ _int = st.integers(-3, 6) | st.sampled_from([-(2**63), 2**63 - 1, 2**64 - 1])
 _seen = st.lists(st.tuples(st.sampled_from(ORIGINS), st.integers(0, 5)), max_size=3).map(tuple)
 _by_type: Final[dict[Any, st.SearchStrategy[Any]]] = {
     str: _text,
-    int: _int,
+    Path: _text,
+    Id: _text | st.sampled_from(["a" * 32, "b" * 8]),
+    Whole: _int,
     bool: st.booleans(),
-    int | None: st.none() | _int,
-    str | int | None: st.none() | _int | _text,
+    Whole | None: st.none() | _int,
+    Fen | None: st.none() | _int,
+    str | Whole | None: st.none() | _int | _text,
     bytes: st.binary(max_size=3),
     tuple[str, ...]: st.lists(_text, max_size=3).map(tuple),
-    tuple[tuple[str, str, int], ...]: st.just(()),
+    tuple[tuple[str, str, Whole], ...]: st.just(()),
     tuple[bytes, ...]: st.just(()),
 }
 
@@ -248,10 +252,10 @@ _by_type |= {
     c.Party: _party,
     list[c.Party]: st.lists(_party, max_size=2),
     list[str]: st.lists(_text, max_size=2),
-    str | int | list[c.Party] | None: st.none() | _int | _text | st.lists(_party, max_size=2),
+    str | Whole | list[c.Party] | None: st.none() | _int | _text | st.lists(_party, max_size=2),
     c.Blob: st.just(c.Blob("a" * 64, b"k", "x", "y", 1)),
     c.Blob | None: st.none() | st.just(c.Blob("b" * 64, b"k", "x", "y", 1)),
-    float | None: st.none() | st.floats(),
+    **dict.fromkeys((Latitude | None, Longitude | None, Metres | None), st.none() | st.floats()),
 }
 
 

@@ -285,7 +285,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     Mutation(
         "one code for two", "a number that was given twice stays so",
-        (Cut(f"{NODE}.errands:Errands.codes", 'self._is_mine(f"code {subject}", here, there)', "False"),),
+        (Cut(f"{NODE}.errands:Errands.codes", 'self._is_mine(errand := f"code {subject}", here, there)', "False"),),
         by="tests/node/test_codes_anew.py::test_the_later_case_gets_a_new_number_and_keeps_the_old_one_beside_it",
     ),
     Mutation(

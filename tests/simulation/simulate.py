@@ -32,7 +32,7 @@ HEALED_S: Final = (3, 6, 12, 35)
 LOOK_S: Final = 0.5
 PATIENCE_S: Final = 8.0  # so long an operator waits for a fork to be settled by itself
 CALM_LOOKS: Final = 2  # so often in a row nothing may have changed
-FAULTS: Final = ("loop failed", "pump part failed", "message failed")
+FAULTS: Final = ("loop failed", "pump part failed", "message failed", "errand failed")
 LOCAL: Final = ("disk_full", "store_busy", "store_damaged")
 COLLECT_EACH: Final = 24
 

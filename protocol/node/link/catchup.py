@@ -16,7 +16,7 @@ from nats.aio.msg import Msg
 
 from protocol import batch as batches
 from protocol.batch import BATCH_ENTRIES_MAX, Batch
-from protocol.node import observe
+from protocol.node import log, observe
 from protocol.node.link import subjects
 from protocol.node.link.answers import REFUSED_HEADER, LaneAsk
 from protocol.node.link.claims import is_later_self
@@ -210,6 +210,11 @@ class CatchUp:
             await ground.admission.admit(got, holder, backlog=True)
         except Refused as refused:
             self._judge(lane, need, holder, got, refused)
+            return
+        except Exception as error:  # noqa: BLE001, said aloud: a lane that can't be taken in costs the others no worker
+            ground.faults["pull"] += 1
+            log.event("pump part failed", kind="pull", exception=error)
+            self._judge(lane, need, holder, got, Refused("batch_malformed", why=type(error).__name__))
             return
         await ground.refresh([lane[0]])
         if need.is_quick:

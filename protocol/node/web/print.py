@@ -15,6 +15,7 @@ Typst runs in a process of its own (print/child.py): a small node prints seldom 
 """
 
 import asyncio
+import re
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -46,11 +47,14 @@ DIGITS: Final = "零一二三四五六七八九"
 SEXES: Final = {"1": "男", "2": "女"}
 PRIVATE: Final = {"Cache-Control": "private, no-store"}
 WORDLESS: Final = "（内容已删除或还没到本机）"
+_DAY: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 _turns: Final = WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]()  # a node that is opened again has another loop
 
 
 def numeral(n: int) -> str:
-    """1 to 99 in Chinese: 三, 十, 十二, 二十, 二十一."""
+    """1 to 99 in Chinese: 三, 十, 十二, 二十, 二十一. Beyond them, as only a hostile node writes, in digits."""
+    if not 0 < n < 100:
+        return str(n)
     tens, ones = divmod(n, 10)
     return ("" if tens == 0 else "十" if tens == 1 else DIGITS[tens] + "十") + (DIGITS[ones] if ones else "")
 
@@ -82,7 +86,8 @@ def day_words(ms: int) -> str:
 
 
 def due_words(due: tuple[str, ...]) -> str:
-    return "、".join(f"{int(y)}年{int(m)}月{int(d)}日" for y, m, d in (day.split("-") for day in sorted(due)))
+    days = [found.groups() for day in sorted(due) if (found := _DAY.fullmatch(day))]  # of what is no date nothing can be said
+    return "、".join(f"{int(y)}年{int(m)}月{int(d)}日" for y, m, d in days)
 
 
 def values_of(case: Case, agreement: Agreement, tables: Tables) -> dict[str, Any]:
