@@ -41,6 +41,7 @@ from protocol.events import (
     TaskUrged,
     TextBody,
 )
+from protocol.node import errands_due as due
 from protocol.node import log, removing
 from protocol.node.deciding import Asked, held
 from protocol.node.journal.branches import adopted_id
@@ -57,90 +58,7 @@ ERRANDS_MAX: Final = 200  # of a kind in one run; the rest comes with the next
 ERRAND_MS: Final = 600_000  # how long a node waits for one that is lower
 AGAIN_MS: Final = 3_600_000
 FAILED_MAX: Final = 5_000  # more are tried each time
-_ARRIVED = "select subject from case_row where offer_to > '' and arrived_ms is null and ({served}) limit :most"
-_TO_OPEN = (
-    "select subject, ledger, transfer_to from case_row where transfer_to > ''"
-    " and not exists (select 1 from case_row s where s.subject = case_row.successor) limit :most"
-)
-_TO_TELL = (
-    "select o.subject, o.ledger, s.ledger from case_row s join case_row o on o.subject = s.predecessor"
-    " where s.predecessor > '' and o.successor = s.subject and s.answer > '' and s.answer <> coalesce(o.answered, '')"
-    f" and coalesce(o.status, '') in ({', '.join(repr(one) for one in transfer.ANSWERABLE)}) limit :most"
-)
-_TO_CALL_OFF = (
-    "select s.subject, s.ledger, o.ledger from case_row s join case_row o on o.subject = s.predecessor where s.predecessor > ''"
-    " and coalesce(s.status, '') = 'coming' and coalesce(s.offer_to, '') > ''"
-    " and (coalesce(o.transfer_to, '') = '' or o.successor <> s.subject) and coalesce(o.status, '') <> 'voided' limit :most"
-)
-# coalesce: an index of `status` would be walked instead of the few rows that have a link at all
-_TO_LINK = (
-    "select subject, ledger, link from task_row where link > '' and coalesce(status, '') = 'sent'"
-    " and not exists (select 1 from task_row l where l.request = task_row.subject) limit :most"
-)
-_BOTH = " from task_row l join task_row m on m.subject = l.request where l.request > ''"
-_TO_ANSWER = f"select m.subject, m.ledger, l.ledger{_BOTH} and l.status <> 'sent' and l.status <> coalesce(m.answered, '') limit :most"
-_TO_RECALL = f"select l.subject, l.ledger, m.ledger{_BOTH} and coalesce(m.status, '') = 'recalled' and coalesce(l.status, '') in ('sent', 'confirmed', 'arrived') and l.recalls = 0 limit :most"
-_TO_URGE = f"select l.subject, l.ledger, m.ledger{_BOTH} and l.urges < m.urges and coalesce(l.status, '') in ('sent', 'confirmed', 'arrived') limit :most"
-
-
-_TO_ANNOUNCE = (
-    "select subject, post, item, limits from ended_row where source = ''"
-    " and not exists (select 1 from ended_row c where c.post = ended_row.post and c.source = ended_row.item) limit :most"
-)
-
-
-_CODED_ANEW: Final = (
-    "select a.subject, a.ledger, b.ledger, a.code from case_row a join case_row b on b.code = a.code and b.subject <> a.subject"
-    " where a.code in (select code from case_row where code > '' group by code having count(*) > 1)"
-    " and a.predecessor = '' and b.predecessor = '' and (b.logged_ms < a.logged_ms or (b.logged_ms = a.logged_ms and b.subject < a.subject))"
-    " limit :most"
-)
-_STILL: Final = "select 1 from case_row where code = :code and subject <> :subject and predecessor = '' limit 1"
-_CODE_TO_FOLLOW: Final = (  # its predecessor got a new one after the transfer
-    "select s.subject, s.ledger, o.ledger from case_row s join case_row o on o.subject = s.predecessor"
-    " where s.predecessor > '' and s.code <> o.code limit :most"
-)
-_BY_MERGE = (
-    "join case_row a on a.subject = {source} join case_row b on b.subject = {into} where not exists (select 1 from {told} n"
-    " where n.command = m.command and n.subject = {other}) limit :most"
-)
-_UNMERGED = "select m.subject, m.into_case, a.ledger, b.ledger, m.command from unmerged_row m " + _BY_MERGE.format(
-    source="m.subject", into="m.into_case", told="unlinked_row", other="m.into_case"
-)
-_MERGED_AGAIN = "select m.source, m.subject, a.ledger, b.ledger, m.command from unlinked_row m " + _BY_MERGE.format(
-    source="m.source", into="m.subject", told="unmerged_row", other="m.source"
-)
-_DEAD_ENDS: Final = (  # merged, and nothing goes on: see merges.py
-    "select s.subject, s.ledger, t.ledger, s.holder from case_row s join case_row t on t.subject = s.merged_into where s.merged_into > ''"
-    " and coalesce(s.status, '') = 'merged' and s.merged_into <> coalesce(s.predecessor, '')"
-    " and ((t.status = 'voided' and t.leftover is null) or (coalesce(t.status, '') = 'merged' and (t.merged_into = s.subject"
-    " or (t.term = 1 and t.predecessor > '' and t.merged_into = t.predecessor)))) limit :most"
-)
 _WHY_ANEW: Final = DisputeCorrectedBody(reason="同一编号发过两次，原编号保留")
-_TO_ERASE = (
-    "select subject, holder from case_row where leftover >= 0 and (leftover > 0"
-    " or exists (select 1 from task_row t where t.case_subject = case_row.subject and t.worded > 0)) limit :most"
-)
-_KINDS = (
-    ("select 1 from case_row where offer_to > '' and arrived_ms is null",),
-    (_TO_LINK, _TO_RECALL, _TO_URGE, _TO_ANSWER),
-    (_TO_OPEN, _TO_TELL, _TO_CALL_OFF),
-    (_TO_ANNOUNCE,),
-    (_UNMERGED, _MERGED_AGAIN),
-    (_TO_ERASE, removing.DUE),
-)
-_DUE: Final = (
-    "select "
-    + ", ".join(" or ".join(f"exists ({q.removesuffix(' limit :most')})" for q in kind) for kind in _KINDS[:-1])
-    + (
-        # of the last kind nothing is due where no case was removed, and its own question costs more than all others
-        ", case when exists (select 1 from case_row where leftover >= 0) then "
-        + " or ".join(f"exists ({q.removesuffix(' limit :most')})" for q in _KINDS[-1])
-        + " else false end"
-    )
-)
-
-
 Write = Callable[[], Awaitable["Outcome | None"]]
 
 
@@ -154,8 +72,10 @@ class Errands:
     async def run(self) -> list["Outcome"]:
         """Everything that is due here. What was written, in order."""
         written: list[Outcome] = []
-        for run, due in zip((self.arrivals, self.tasks, self.transfers, self.ends, self.links, self.words), await self._due(), strict=True):
-            written += await run() if due else ()
+        for run, is_due in zip(
+            (self.arrivals, self.tasks, self.transfers, self.ends, self.links, self.words), await self._due(), strict=True
+        ):
+            written += await run() if is_due else ()
         return written
 
     async def arrivals(self) -> list["Outcome"]:
@@ -164,7 +84,7 @@ class Errands:
         offices = [subtree("offer_to", "office", path) if deep else ("offer_to = :office", {"office": path}) for path, deep, _ in serves]
         served, values = any_of(offices)
         written = list["Outcome"]()
-        while subjects := [row[0] for row in await self._rows(_ARRIVED.format(served=served), values)]:
+        while subjects := [row[0] for row in await self._rows(due.ARRIVED.format(served=served), values)]:
             done = await self._desk.all_by_itself([self._arrival(subject) for subject in subjects], subjects)
             written += done
             if len(subjects) < ERRANDS_MAX or not done:
@@ -173,24 +93,24 @@ class Errands:
 
     async def transfers(self) -> list["Outcome"]:
         """Successors opened, and returned where the transfer is off; what became of them told to the cases they go on from."""
-        return await self._carried(((_TO_OPEN, self._open), (_TO_CALL_OFF, self._call_off), (_TO_TELL, self._tell)))
+        return await self._carried(((due.TO_OPEN, self._open), (due.TO_CALL_OFF, self._call_off), (due.TO_TELL, self._tell)))
 
     async def tasks(self) -> list["Outcome"]:
         """Linked tasks made; recalls and urges carried to them, answers carried back."""
-        kinds = ((_TO_LINK, self._link), (_TO_RECALL, self._recall), (_TO_URGE, self._urge), (_TO_ANSWER, self._answer))
+        kinds = ((due.TO_LINK, self._link), (due.TO_RECALL, self._recall), (due.TO_URGE, self._urge), (due.TO_ANSWER, self._answer))
         return await self._carried(kinds)
 
     async def ends(self) -> list["Outcome"]:
         """The end of a post said in *common*, by the node that may: so that nodes which do not hear its office's ledger judge alike."""
         if not certificates.writes(self._desk.signer.certificate, place.COMMON):
             return []
-        rows = await self._rows(_TO_ANNOUNCE)
+        rows = await self._rows(due.TO_ANNOUNCE)
         return await self._each((f"end {post} {item}", partial(self._announce, post, item, limits)) for _, post, item, limits in rows)
 
     async def links(self) -> list["Outcome"]:
         """What was merged into a case is told there when it is merged no more, or is again: its code and clocks count there or not."""
         written = list["Outcome"]()
-        for query in (_UNMERGED, _MERGED_AGAIN):
+        for query in (due.UNMERGED, due.MERGED_AGAIN):
             written += await self._each(
                 (errand, partial(self._tell_of_merge, subject, into, command))
                 for subject, into, there, here, command in await self._rows(query)
@@ -202,8 +122,8 @@ class Errands:
         """What arrives late of a case that was removed is erased like the rest of it, by a node that serves the office that removed it;
         and what of it lies in other ledgers (removing.py)."""
         own = self._desk.signer.certificate
-        due = [subject for subject, holder in await self._rows(_TO_ERASE) if certificates.serves(own, holder)]
-        written = await self._each((f"words {subject}", partial(self._erase, subject)) for subject in due)
+        mine = [subject for subject, holder in await self._rows(due.TO_ERASE) if certificates.serves(own, holder)]
+        written = await self._each((f"words {subject}", partial(self._erase, subject)) for subject in mine)
         there_too = list[tuple[str, Write]]()
         for subject, here, holder, of, via, there in await self._rows(removing.DUE):
             is_reached, office = of == subject and place.within(there, holder), removing.over(here, via, there)
@@ -220,16 +140,16 @@ class Errands:
         """
         written = await self._each(
             (errand, partial(self._recode, subject, code))
-            for subject, here, there, code in await self._rows(_CODED_ANEW)
+            for subject, here, there, code in await self._rows(due.CODED_ANEW)
             if self._is_mine(errand := f"code {subject}", here, there)
         )
-        return written + await self._carried(((_CODE_TO_FOLLOW, self._follow_code),))
+        return written + await self._carried(((due.CODE_TO_FOLLOW, self._follow_code),))
 
     async def merges(self) -> list["Outcome"]:
         """A merged case whose matter nobody works on is reopened, by a node of the office that holds it. It reads all merged cases: for now and then."""
         return await self._each(
             (errand, partial(self._reopen, subject))
-            for subject, here, there, office in await self._rows(_DEAD_ENDS)
+            for subject, here, there, office in await self._rows(due.DEAD_ENDS)
             if self._is_mine(errand := f"merge {subject}", here, there, office=office)
         )
 
@@ -257,7 +177,7 @@ class Errands:
 
     async def _recode(self, subject: str, code: str) -> "Outcome | None":
         async def make(asked: Asked) -> tuple[str, list[Draft]]:
-            case, twins = await asked.case(subject), await fetch(asked.w.connection, _STILL, {"code": code, "subject": subject})
+            case, twins = await asked.case(subject), await fetch(asked.w.connection, due.STILL, {"code": code, "subject": subject})
             if case is None or case.code != code or not twins:
                 return "", []
             return _coded(case, await asked.case_code())
@@ -275,7 +195,7 @@ class Errands:
 
     async def _due(self) -> Sequence[bool]:
         """Whether there may be arrivals, tasks, transfers, ends, links, words: one question after each commit instead of eight."""
-        return (await self._desk.journal.select(_DUE, {}))[0]
+        return (await self._desk.journal.select(due.DUE, {}))[0]
 
     async def _announce(self, post: str, item: str, limits: bytes) -> "Outcome | None":
         known = msgspec.msgpack.decode(limits, type=Limits)

@@ -2,7 +2,7 @@
 
 from protocol import above
 from protocol.commands import AcceptDispute, AddNote, AssignTask, EscalateDispute, GiveInstruction, TakeUpDispute, UrgeDispute
-from protocol.node import errands, listing
+from protocol.node import errands_due, listing
 from protocol.node.journal.rows import among, bound, named
 from tests.node.desk_kit import ROOT, TOWN, County, Node, add_person, dispute, exchange, new_id
 
@@ -133,7 +133,7 @@ async def test_what_is_to_be_said_after_a_save_costs_no_look_at_what_has_arrived
     village = await county.node("village")
     served, values = listing.subtree("offer_to", "office", "330523")
     async with village.journal.read() as c:
-        for sql, asked in ((errands._DUE, {}), (errands._ARRIVED.format(served=served), {**values, "most": 200})):
+        for sql, asked in ((errands_due.DUE, {}), (errands_due.ARRIVED.format(served=served), {**values, "most": 200})):
             plan = " ".join(str(row) for row in await named(c, f"explain query plan {sql}", asked))
             assert "INDEX case_to_arrive" in plan and "SCAN case_row" not in plan and "INDEX case_offer" not in plan
     await county.close()

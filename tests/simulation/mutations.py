@@ -366,19 +366,19 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     Mutation(
         "linked task never made", "what an office elsewhere is asked for never gets there",
-        (Cut(f"{NODE}.errands:Errands.tasks", "(_TO_LINK, self._link), ", ""),),
+        (Cut(f"{NODE}.errands:Errands.tasks", "(due.TO_LINK, self._link), ", ""),),
         seeds_max=60,
         needs=("ask",),
     ),
     Mutation(
         "answer never told", "what became of a linked task is not told to whoever asked for it",
-        (Cut(f"{NODE}.errands:Errands.tasks", ", (_TO_ANSWER, self._answer)", ""),),
+        (Cut(f"{NODE}.errands:Errands.tasks", ", (due.TO_ANSWER, self._answer)", ""),),
         seeds_max=120,
         needs=("ask",),
     ),
     Mutation(
         "recall never carried", "whoever does a linked task does not hear that it was recalled",
-        (Cut(f"{NODE}.errands:Errands.tasks", "(_TO_RECALL, self._recall), ", ""),),
+        (Cut(f"{NODE}.errands:Errands.tasks", "(due.TO_RECALL, self._recall), ", ""),),
         seeds_max=200,
         needs=("recall",),
     ),
