@@ -115,3 +115,14 @@ async def test_the_operator_of_the_county_sees_whole_sentences_and_nothing_seale
     assert not [word for word in ("nelse2222", "签名", "密封台账") if word in section(page, "refused")]
     assert [row["code"] for row in (await client.get("/quarantine", headers=JSON)).json()["rows"]] == ["office_not_served"]
     await client.aclose()
+
+
+async def test_who_is_enrolled_nowhere_is_named_so(rig: Rig):
+    await refuse(rig, "root", "", Refused("frame_broken"), "?")
+    client = await browser(rig, "root", "admin")
+    for language, stranger, ledger in (("zh", "没有登记的机器", "看不出是哪本"), ("en", "not enrolled", "cannot be told")):
+        client.cookies.set(LANGUAGE, language)
+        for path in ("/link", "/quarantine"):
+            text = (await client.get(path)).text
+            assert stranger in text and ledger in text, path
+    await client.aclose()

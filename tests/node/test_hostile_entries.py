@@ -13,6 +13,7 @@ from protocol.events import BodyErased, Draft, EvidenceAdded, EvidenceAddedBody,
 from protocol.lane import COUNT_MAX
 from protocol.node.blobs import FILE_BYTES_MAX
 from protocol.node.journal import rebuild
+from protocol.problem import Refused
 from tests.node.desk_kit import OTHER_TOWN, TOWN, VILLAGE, County, carry, dispute, exchange, new_id
 from tests.node.hostile_kit import ABSURD, COUNTY_ONLY, Writer, draft, logged
 
@@ -169,3 +170,15 @@ async def test_what_cannot_be_carried_holds_up_nothing_else(county: County, monk
     county.clock.pass_ms(3_600_000)
     await root.desk.arrivals()
     assert tried[bad] == 2
+
+
+async def test_of_what_was_refused_few_bytes_are_kept(on_either: County, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("protocol.node.journal.writing.SAMPLES_MAX", 3)
+    journal = (await on_either.node("root")).journal
+    for n in range(9):
+        async with journal.writing() as w:
+            await w.quarantine("nvill2222", VILLAGE, f"nvill2222:{n}", Refused("frame_broken"), n, b"bytes")
+            await w.quarantine("nvill2222", VILLAGE, f"nvill2222:{n}", Refused("lane_gap", have=1, got=3), n)
+    rows = await journal.rows("quarantine", "sample is not null", {}, "last_ms")
+    assert [row["last_ms"] for row in rows] == [6, 7, 8]
+    assert len(await journal.rows("quarantine")) == 18, "and each is counted"

@@ -32,6 +32,7 @@ SEQ_MAX = 2**53  # whole numbers that every reader of JSON holds too
 SUBJECT_LOCKS = 4_096  # names that subjects share: PostgreSQL has room for some 6,400 locks; two cases of one name only wait for each other
 SUBJECT_LOCK = 0x79647375  # the class of those names
 ADDED_MAX = 100  # entries that a transaction keeps for whoever sends them on
+SAMPLES_MAX = 256  # rows of the quarantine that keep what was refused, the newest
 OWN_KEPT_MAX = 64  # lanes of its own that a node once named, of one ledger; of an honest one as many as it has epochs
 
 
@@ -406,9 +407,11 @@ class Writing:
     async def quarantine(
         self, node: str, ledger: str, origin: str, refused: Refused, at_ms: int, sample: bytes | None = None, count: int = 1
     ) -> None:
-        """Counts what was refused, one row for each (node, ledger, origin, code). sample: the bytes, if they are to be kept."""
+        """Counts what was refused, one row for each (node, ledger, origin, code). sample: the bytes, if they are to be kept, of SAMPLES_MAX rows."""
         said = {"node": node, "ledger": ledger, "origin": origin, "at": at_ms, "sample": sample, "count": count}
         await run(self.connection, _QUARANTINE, [{**said, "code": refused.code, "sentence": refused.sentence}])
+        if sample is not None:
+            await run(self.connection, _OLD_SAMPLES, [{"most": SAMPLES_MAX}])
 
 
 _LANES = "unnest(cast(:ledgers as text[]), cast(:origins as text[])) as n(ledger, origin)"
@@ -451,6 +454,10 @@ _QUARANTINE = (
     "insert into quarantine (node, ledger, origin, code, sentence, count, first_ms, last_ms, sample)"
     " values (:node, :ledger, :origin, :code, :sentence, :count, :at, :at, :sample) on conflict (node, ledger, origin, code) do update set"
     " sentence = excluded.sentence, count = quarantine.count + excluded.count, last_ms = excluded.last_ms, sample = coalesce(excluded.sample, quarantine.sample)"
+)
+_OLD_SAMPLES = (
+    "update quarantine set sample = null where sample is not null and last_ms <"
+    " (select min(last_ms) from (select last_ms from quarantine where sample is not null order by last_ms desc limit :most) as newest)"
 )
 
 

@@ -32,6 +32,9 @@ WITNESSES_S = 2.0  # and waits so long for others: of 400 nodes at rest one come
 SAMPLE_BYTES_MAX = 65_536
 ONE_BY_ONE_MAX = 3  # ledgers; for more one question after all of them costs less
 KEEP_MAX = 10_000  # refusals and receipts waiting for a disk that is full
+SAMPLES_MAX = 64  # of those, how many with the bytes that were refused
+KINDS_EACH_MAX = 1_000  # of what is refused of one speaker since the start; beyond it all of one reason is one kind
+STRANGER = "?"  # whoever was refused and is enrolled nowhere that is known here
 
 Part = tuple[dict, dict, dict]  # Haves, own Haves, refusals: see `_write`
 
@@ -65,6 +68,8 @@ class Ground:
         self._haves: dict[tuple[str, str], tuple[dict[str, tuple[int, bytes]], int, bytes]] = {}
         self._own: dict[str, tuple[int, bytes]] = {}
         self._refusals: dict[tuple[str, str, str, str], tuple[Refused, int, bytes | None, int]] = {}
+        self._sampled: set[tuple[str, str, str, str]] = set()  # those of `_refusals` with their bytes
+        self._kinds: dict[str, set[tuple[str, str, str, str]]] = {}  # speaker → kinds of what was refused of it
         self._written_ms: dict[tuple[str, str], int] = {}
         self._keep, self._fresh = asyncio.Event(), asyncio.Event()  # something is to be written; somebody waits for it
         self.on_back: Callable[[str], None] = lambda _: None  # a node connected anew
@@ -198,16 +203,35 @@ class Ground:
         if refused.code in OWN_STORE:
             return
         refused.sentence = _printable(refused.sentence, 300)  # it may quote what a stranger sent
-        key = (_printable(node, 80), _printable(ledger, 80), _printable(origin, 80), refused.code)
+        said = _printable(node, 80), _printable(ledger, 80), _printable(origin, 80)
+        key = self._kind(*said, refused.code)
         if key not in self._refusals and len(self._refusals) >= KEEP_MAX:
             return
         count = self._refusals[key][3] if key in self._refusals else 0
         if not count:
-            log.event("refused", node=key[0], ledger=key[1], origin=key[2], reason_code=refused.code)
+            log.event("refused", node=said[0], ledger=said[1], origin=said[2], reason_code=refused.code)
+        if not sample or place.is_sealed(key[1]) or (key not in self._sampled and len(self._sampled) >= SAMPLES_MAX):
+            sample = self._refusals[key][2] if count else None
+        else:
+            self._sampled.add(key)
         self.refused += 1
         self._refusals[key] = (refused, self.clock(), sample[:SAMPLE_BYTES_MAX] if sample else None, count + 1)
         self._keep.set()
         self._fresh.set()
+
+    def _kind(self, node: str, ledger: str, origin: str, code: str) -> tuple[str, str, str, str]:
+        """By names that are known here alone: whoever speaks can invent others for ever, and each would be a row that nobody deletes. What came
+        of a sealed ledger stays told from the rest, whatever its name."""
+        if self.peers.get(node) is None and node != self.certificate.node:
+            node = STRANGER
+        is_sealed, sealed = place.is_sealed(ledger), f"{certificates.sealed_ledger(self.certificate).rpartition('/')[0]}/-"
+        if ledger not in self.heads and (is_sealed or (ledger != place.COMMON and ledger not in self.peers.places)):
+            ledger = sealed if is_sealed else ""
+        key, kinds = (node, ledger, origin if self.head(ledger, origin).seq else "", code), self._kinds.setdefault(node, set())
+        if key not in kinds and len(kinds) >= KINDS_EACH_MAX:
+            return node, sealed if is_sealed else "", "", code
+        kinds.add(key)
+        return key
 
     async def keep(self) -> None:
         """Runs for ever: whatever has gathered goes into one transaction; then pages are told. What a program heard that does not lead it writes
@@ -220,12 +244,12 @@ class Ground:
             self._keep.clear()
             self._fresh.clear()
             if not self.leads():
-                self._own, self._refusals = {}, {}
+                self._own, self._refusals, self._sampled = {}, {}, set()
                 self.wake.heard()
                 await asyncio.sleep(FOLLOWS_S)
                 continue
             haves, own, refusals = self._haves, self._own, self._refusals
-            self._haves, self._own, self._refusals = {}, {}, {}
+            self._haves, self._own, self._refusals, self._sampled = {}, {}, {}, set()
             try:
                 await self._write(haves, own, refusals)
             except Refused:  # disk full, busy, read-only: nothing was written, nothing is forgotten
@@ -245,6 +269,7 @@ class Ground:
                 refused, at_ms, sample, more = self._refusals[key]
                 self._refusals[key] = (refused, at_ms, sample, count + more)
         self._refusals = refusals | self._refusals
+        self._sampled = {key for key, (_, _, sample, _) in self._refusals.items() if sample}
         self._keep.set()
         self._fresh.set()
 

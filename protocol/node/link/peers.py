@@ -113,6 +113,10 @@ def branch_of(ledger: str) -> str:
     return place.FILL if len(parts) < 2 or place.is_unit(ledger) or place.is_sealed(ledger) else parts[1]
 
 
+def _paths(certificate: Certificate) -> Iterator[str]:
+    return (path.removesuffix("/*") for path in (*certificate.covers, *certificate.serves))
+
+
 class Peers:
     def __init__(self, mine: Certificate) -> None:
         self.mine = mine
@@ -124,6 +128,7 @@ class Peers:
         self._placed = 0  # of how many of our ledgers that is known
         self._received: dict[str, Mapping[str, Head]] = {}  # ledger → our heads, which all said they have; until one says otherwise
         self._asked: dict[str, int] = {}  # stranger → how often it was asked for *common*
+        self.places = set(_paths(mine))  # that our certificate and those of all known name
         self._heard_in: dict[str, set[str]] = {}  # stranger → branches of the ledgers it spoke of
 
     def __iter__(self) -> Iterator[Known]:
@@ -144,6 +149,7 @@ class Peers:
         known.revoked = known.revoked or revoked
         if certificate.valid_from_ms >= known.certificate.valid_from_ms:
             known.certificate = certificate
+        self.places.update(_paths(certificate))
         for known_of in (self._expected, self._by_path, self._due_to, self._received):
             known_of.clear()
         self._placed = 0
