@@ -28,6 +28,7 @@ from protocol.problem import Refused
 KEY_BYTES = 32
 REACH_MAX = 500  # paths in one list: a county has some 230 places and 100 units
 _SIGNED_AS = b"yidi certificate 1\0"
+NODE_ID_CHARS: Final = 9
 _NODE: Final = re.compile(r"n[a-z2-7]{8}")
 _PATH: Final = re.compile(r"(_|[0-9]{6}(/[0-9a-z]{1,20}){0,2}(/\*)?)")
 _BRANCH: Final = re.compile(r"_|[0-9]{9}|[0-9a-z]{1,20}")

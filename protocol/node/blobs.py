@@ -6,7 +6,8 @@ SHA-256 of the cipher text. So folders, backups and sticks hold nothing readable
 
 A blob is whole or absent: written beside, synced, renamed, folder synced. Pieces travel as `chunk` makes them: packed
 [address, offset, total, data, sum], self-checking; `write_chunk` takes them in order, resumes after a stop, and checks the
-address at the end. How large a file is, its entry says, never a piece. Disk methods are coroutines and work off the loop.
+address at the end. How large a file is, its entries say, never a piece; where they differ each size has its own half. Disk methods are
+coroutines and work off the loop.
 """
 
 import asyncio
@@ -124,20 +125,21 @@ class Blobs:
     def has(self, address: str) -> bool:
         return self._path(address).exists()
 
-    def progress(self, address: str) -> Progress:
-        """Where to resume: (0, 0) when nothing is here. It may be called whole a moment before it is (`settled`)."""
+    def progress(self, address: str, size: int = 0) -> Progress:
+        """Where to resume: (0, 0) when nothing is here. size: of the half of this size, else of the largest. It may be called whole a moment before
+        it is (`settled`)."""
         path = self._path(address)
         if path.exists():
             size = path.stat().st_size
             return Progress(size, size)
-        part = self._part(address)
-        return Progress(part.stat().st_size, _total_of(part)) if part else Progress(0, 0)
+        halves = [Progress(part.stat().st_size, _total_of(part)) for part in self._parts(address, size)]
+        return max(halves, key=lambda half: half.have, default=Progress(0, 0))
 
-    async def settled(self, address: str, size: int) -> Progress:
+    async def settled(self, address: str, size: int, sizes: Collection[int] = ()) -> Progress:
         """The same for whoever goes on: all bytes of a half that was stopped before it got its name are checked now, so whole means
-        whole; what they don't add up to is dropped, and a half of another size. size: cipher bytes. Raises Refused disk_full."""
+        whole; what they don't add up to is dropped, and halves of other sizes than these. size: cipher bytes. Raises Refused disk_full."""
         async with self._written(address):
-            return await asyncio.to_thread(self._settled, address, size)
+            return await asyncio.to_thread(self._settled, address, size, sizes)
 
     async def chunk(self, address: str, offset: int, most: int = CHUNK_BYTES) -> bytes | None:
         """A packed piece of at most `most` bytes from `offset`, never more than CHUNK_BYTES; None: not here or past the end."""
@@ -158,7 +160,7 @@ class Blobs:
         async with self._held(address):
             if self.touched_s(address) > before_s:
                 return False
-            self._count(-self.progress(address).have)
+            self._count(-self._bytes(address))
             for path in list(self._path(address).parent.glob(f"{address}*")):  # halves, and what was set apart as damaged, too
                 path.unlink(missing_ok=True)
         return True
@@ -209,8 +211,7 @@ class Blobs:
     def touched_s(self, address: str) -> float:
         """When a byte of it was written, or it was last put again (Unix seconds); 0: nothing of it is here."""
         path = self._path(address)
-        found = path if path.exists() else self._part(address)
-        return found.stat().st_mtime if found else 0.0
+        return max((found.stat().st_mtime for found in ([path] if path.exists() else self._parts(address))), default=0.0)
 
     def addresses(self) -> set[str]:
         """Of all files here, whole or half."""
@@ -243,9 +244,14 @@ class Blobs:
             raise Refused("command_invalid", why="附件地址")
         return self.folder / address[:2] / address
 
-    def _part(self, address: str) -> Path | None:
-        folder = self._path(address).parent
-        return next(folder.glob(f"{address}.*.part"), None)
+    def _parts(self, address: str, size: int = 0) -> list[Path]:
+        """Its halves; size: that of this one alone."""
+        return list(self._path(address).parent.glob(f"{address}.{size or '*'}.part"))
+
+    def _bytes(self, address: str) -> int:
+        """Of the file, or of its halves."""
+        path = self._path(address)
+        return path.stat().st_size if path.exists() else sum(part.stat().st_size for part in self._parts(address))
 
     def _held(self, address: str) -> asyncio.Lock:
         """One writer an address. Locks of finished addresses are dropped now and then, else the table only grows."""
@@ -257,11 +263,11 @@ class Blobs:
     async def _written(self, address: str) -> AsyncIterator[None]:
         """Held, and what it came to is counted, whatever comes."""
         async with self._held(address):
-            before = self.progress(address).have
+            before = self._bytes(address)
             try:
                 yield
             finally:
-                self._count(self.progress(address).have - before)
+                self._count(self._bytes(address) - before)
 
     def _encrypt(self, plain: bytes) -> tuple[bytes, bytes]:
         key = blake2b(plain, key=self._secret, digest_size=32, person=b"yidi blob key").digest()
@@ -296,7 +302,7 @@ class Blobs:
             _settle(beside, path)
 
     def _append(self, piece: _Piece) -> Progress:
-        here = self._settled(piece.address, piece.total)
+        here = self._half(piece.address, piece.total)
         if here.is_whole or piece.offset != here.have:
             return here
         path = self._path(piece.address)
@@ -306,34 +312,40 @@ class Blobs:
             with part.open("ab") as file:
                 file.write(piece.data)
         done = Progress(here.have + len(piece.data), piece.total)
-        if done.is_whole and not self._end(piece.address).is_whole:
+        if done.is_whole and not self._end(piece.address, piece.total).is_whole:
             raise Refused("frame_broken")
         return done
 
-    def _settled(self, address: str, size: int) -> Progress:
-        here = self.progress(address)
+    def _settled(self, address: str, size: int, sizes: Collection[int]) -> Progress:
+        for part in self._parts(address):
+            if _total_of(part) not in (size, *sizes):  # no piece would ever follow it
+                part.unlink(missing_ok=True)
+        return self._half(address, size)
+
+    def _half(self, address: str, size: int) -> Progress:
+        here = self.progress(address, size)
         if self.has(address):
             return here
-        if here.total not in (0, size) or here.have > size:  # no piece would ever follow it
-            self._drop(address)
+        if here.have > size:
+            self._drop(address, size)
             return Progress(0, 0)
-        return self._end(address) if here.is_whole else here
+        return self._end(address, size) if here.is_whole else here
 
-    def _end(self, address: str) -> Progress:
+    def _end(self, address: str, size: int) -> Progress:
         """Of a half with all its bytes: it gets its name, or goes, for it is not what the address says."""
-        part = self._part(address)
+        part = next(iter(self._parts(address, size)), None)
         if part is None or not is_file_of(part, address):
-            self._drop(address)
+            self._drop(address, size)
             return Progress(0, 0)
         with self.disk():
             with part.open("rb") as file:
                 _sync(file.fileno())
             _settle(part, self._path(address))
+        self._drop(address)
         return self.progress(address)
 
-    def _drop(self, address: str) -> None:
-        part = self._part(address)
-        if part:
+    def _drop(self, address: str, size: int = 0) -> None:
+        for part in self._parts(address, size):
             part.unlink(missing_ok=True)
 
 
@@ -352,6 +364,14 @@ def unpack(packed: bytes) -> _Piece:
     if not fits or piece.sum != _sum(piece.address, piece.offset, piece.total, piece.data) or not is_address(piece.address):
         raise Refused("frame_broken")
     return piece
+
+
+def total_of(packed: bytes) -> int:
+    """What a piece says of the size of its file; 0: it is none."""
+    try:
+        return unpack(packed).total
+    except Refused:
+        return 0
 
 
 def kind_of(plain: bytes, mime: str) -> str:

@@ -1,18 +1,21 @@
 """What freshly written entries ask for besides their views, in the same transaction: bodies to erase, files to expect.
 
-A row of `blob` says what is to become of a file here (`stage`), rows of `blob_use` which entries name it. A file of an entry that a
+A row of `blob` says what is to become of a file here (`stage`), rows of `blob_use` which entries name it. Size, source, ledger and kind in
+`blob` are those of whoever named it first, who may be wrong: what the entries themselves say is asked where it matters (`uses`), until the file is
+here and its hash has decided. A file of an entry that a
 wider place wrote is not fetched by itself, only its thumbnail is: it comes when somebody opens it. With the last body that names it
 a file has nobody left who could read it, and goes (sweeping.py). A body that is missing though no erasure that counts names it (it
 was sent without, or taken by somebody who had been put out) is `lacking`, and others are asked for it (link/words.py).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from sqlalchemy import text
 
 from protocol import entry
 from protocol.access import office_covers
+from protocol.certificate import NODE_ID_CHARS
 from protocol.commands import Blob
 from protocol.entry import Head, decode_head
 from protocol.events import BodyErased, EvidenceAddedBody, body_of, facts_of
@@ -26,13 +29,22 @@ THUMB: Final = "thumb"
 _EXPECT: Final = text(
     "insert into blob (address, size, have, source, what, ledger, subject, added_ms, stage)"
     " values (:address, :size, :have, :source, :what, :ledger, :subject, :added_ms, :stage) on conflict (address) do update set"
-    " stage = case when blob.stage < 1 then excluded.stage else blob.stage end,"
+    " stage = case when blob.stage < 1 then excluded.stage"
+    f" when blob.stage = {DONE} and excluded.source > '' and excluded.what <> '{THUMB}' then {UNTOLD} else blob.stage end,"  # nor does this one know
+    " size = case when excluded.have > 0 then excluded.size else blob.size end,"
     " have = case when excluded.have > blob.have then excluded.have else blob.have end"
 )
 _USE: Final = text("insert into blob_use (ledger, origin, seq, address) values (:ledger, :origin, :seq, :address) on conflict do nothing")
 _ONE: Final = " where ledger = :ledger and origin = :origin and seq = :seq"
 _UNUSED: Final = (
     "update blob set stage = -1 where address = :address and not exists (select 1 from blob_use u where u.address = blob.address)"
+)
+USES_EACH, USES_MAX = 4, 40  # entries of one author that name a file, of all: nobody hides the others by naming it often
+_USES: Final = (
+    "select u.ledger, u.origin, e.subject, e.head_bytes, e.body from (select ledger, origin, seq, row_number() over"
+    " (partition by substr(origin, 1, :id_chars) order by ledger, origin, seq) as nth from blob_use where address = :address) u"
+    " join entry e on e.ledger = u.ledger and e.origin = u.origin and e.seq = u.seq"
+    " where u.nth <= :each order by u.nth, e.position limit :most"
 )
 Lost = tuple[str, str, int, str]  # ledger, origin, seq, subject
 EVIDENCE: Final = ("EvidenceAdded", "TaskEvidenceAdded")
@@ -106,6 +118,35 @@ def _named(body: EvidenceAddedBody) -> list[tuple[Blob, str]]:
     """The small one first: it is fetched in this order. One that no node would take is not waited for."""
     found = [(body.thumb, THUMB)] if body.thumb is not None else []
     return [(blob, what) for blob, what in [*found, (body.blob, body.blob.what)] if 0 <= blob.size <= FILE_BYTES_MAX]
+
+
+class Use(NamedTuple):
+    """An entry that names a file. size: cipher bytes."""
+
+    author: str
+    ledger: str
+    subject: str
+    what: str
+    size: int
+
+
+class Selects(Protocol):
+    async def select(self, sql: str, values: Mapping[str, Any]) -> Sequence[Any]: ...
+
+
+async def uses(journal: Selects, row: Mapping[str, Any]) -> list[Use]:
+    """Of a row of `blob`: the entries here that name the file, in the order of their coming; where none is known, what the row itself says. Of a size
+    that no file may have, none."""
+    bounds = {"id_chars": NODE_ID_CHARS, "each": USES_EACH, "most": USES_MAX}
+    found = []
+    for ledger, origin, subject, head_bytes, body in await journal.select(_USES, {"address": row["address"], **bounds}):
+        said = body_of(decode_head(bytes(head_bytes)).kind, None if body is None else bytes(body))
+        for blob, what in _named(said) if isinstance(said, EvidenceAddedBody) else ():
+            if blob.address == row["address"] and blob.size <= FILE_BYTES_MAX:
+                found.append(Use(entry.node_of(origin), ledger, subject, what, blob.size + CIPHER_EXTRA_BYTES))
+    if not found and row["size"] <= FILE_BYTES_MAX + CIPHER_EXTRA_BYTES:
+        found.append(Use(row["source"], row["ledger"], row["subject"], row["what"], row["size"]))
+    return found
 
 
 # ── words that are missing though nobody erased them ──

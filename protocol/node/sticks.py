@@ -23,6 +23,7 @@ from protocol import bundle, place
 from protocol import certificate as certificates
 from protocol.certificate import Certificate
 from protocol.node import blobs, killpoints, log, refusals
+from protocol.node.bodies import uses
 from protocol.node.identity import write_whole
 from protocol.node.journal.engine import free_again
 from protocol.node.link.answers import piece
@@ -127,8 +128,8 @@ async def _content(node: Any, receiver: Certificate, with_files: bool, progress:
         for lane, head in (await journal.heads()).items()
         if (lane[0] == COMMON if is_out else certificates.hears(receiver, lane[0]))
     }
-    uses = await journal.rows("blob_use") if with_files and not is_out else []
-    heard = {use["address"] for use in uses if certificates.hears(receiver, use["ledger"])}
+    named = await journal.rows("blob_use") if with_files and not is_out else []
+    heard = {use["address"] for use in named if certificates.hears(receiver, use["ledger"])}
     rows = [row["address"] for row in await journal.rows("blob", "stage >= 0") if row["address"] in heard]
     done, total = 0, sum(head.signed_seq for head in lanes.values()) + len(rows)
     for (ledger, origin), head in lanes.items():
@@ -223,8 +224,9 @@ async def _piece(node: Any, packed: bytes) -> str:
     rows = await node.journal.rows("blob", "address = :address and stage >= 0", {"address": one.address})
     if not rows:
         return "unnamed"
-    size = rows[0]["size"]
-    have = (await node.blobs.settled(one.address, size)).have
+    sizes = [use.size for use in await uses(node.journal, rows[0])]
+    size = one.total if one.total in sizes else rows[0]["size"]
+    have = (await node.blobs.settled(one.address, size, sizes)).have
     if have > one.offset:
         return "known"
     await node.blobs.check_room(size - have)

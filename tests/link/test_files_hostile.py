@@ -70,6 +70,16 @@ async def test_pieces_of_a_larger_file_are_refused_and_the_source_is_told_of_non
     assert not any(key[0] == N1 for key in hub.memory.quarantined)
 
 
+async def test_who_has_a_file_learns_of_a_second_copy_by_its_true_size(town: Town, tmp_path):
+    """A store that was put back may have heard of it from another first, who named another size."""
+    address, size, (hub, _, v1) = await start(town, tmp_path, HUB, T1, N1)
+    v1.memory.files[address]["size"] = size + 1
+    assert await hub.pump._fetching._ask(N1, V1, address, size + 1)
+    assert not v1.memory.files[address]["elsewhere"]
+    assert await hub.pump._fetching._ask(N1, V1, address, size)
+    assert v1.memory.files[address]["elsewhere"] == HUB
+
+
 async def test_wrong_bytes_in_the_front_are_asked_for_anew_from_whoever_gives_the_rest(town: Town, tmp_path):
     address, size, (hub, hall, t1, v1) = await start(town, tmp_path, HUB, HALL, T1, N1)
     offset = 0
@@ -115,9 +125,13 @@ async def test_a_stick_brings_no_half_of_another_size(tmp_path):
     blobs = Blobs(tmp_path, b"s" * 32)
 
     async def rows(*_: object) -> list[dict]:
-        return [{"address": "0" * 64, "size": 300_000, "stage": bodies.WANTED}]
+        row = {"address": "0" * 64, "size": 300_000, "stage": bodies.WANTED}
+        return [row | {"source": N1, "ledger": V1, "subject": "a" * 32, "what": "photo"}]
 
-    node = SimpleNamespace(blobs=blobs, journal=SimpleNamespace(rows=rows))
+    async def select(*_: object) -> list:
+        return []
+
+    node = SimpleNamespace(blobs=blobs, journal=SimpleNamespace(rows=rows, select=select))
     with pytest.raises(Refused, match="frame_broken"):
         await sticks._piece(node, piece_of("0" * 64, 0, 400_000, bytes(9)))
     assert blobs.progress("0" * 64).have == 0

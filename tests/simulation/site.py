@@ -183,13 +183,13 @@ class MemoryBlobs(Blobs):
     def has(self, address: str) -> bool:
         return address in self._site.files
 
-    def progress(self, address: str) -> Progress:
+    def progress(self, address: str, size: int = 0) -> Progress:
         if address in self._site.files:
             return Progress(len(self._site.files[address]), len(self._site.files[address]))
         total, data = self._site.parts.get(address, (0, b""))
         return Progress(len(data), total)
 
-    async def settled(self, address: str, size: int) -> Progress:
+    async def settled(self, address: str, size: int, sizes: Collection[int] = ()) -> Progress:
         return self.progress(address)
 
     async def chunk(self, address: str, offset: int, most: int = CHUNK_BYTES) -> bytes | None:

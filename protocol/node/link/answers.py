@@ -18,6 +18,7 @@ from protocol.batch import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, SPEAKS_MAX, Batch
 from protocol.entry import START, UNREADABLE
 from protocol.node import observe
 from protocol.node.blobs import CHUNK_BYTES
+from protocol.node.bodies import uses
 from protocol.node.forks import Forks
 from protocol.node.link import subjects
 from protocol.node.link.branches import EndAsk, end_asks
@@ -84,17 +85,21 @@ class Answers:
         try:
             ask: BlobAsk = _read(_blob_asks, msg.data)
             rows = await ground.journal.rows("blob", "address = :address", {"address": ask.address})
-            uses = await ground.journal.rows("blob_use", "address = :address", {"address": ask.address}, limit=USES_MAX)
+            named = await ground.journal.rows("blob_use", "address = :address", {"address": ask.address}, limit=USES_MAX)
             if not rows or ground.blobs is None:
                 await self._may(msg.reply, "")
                 await self._respond(msg, b"")
                 return
-            node = await self._may(msg.reply, *sorted({rows[0]["ledger"]} | {use["ledger"] for use in uses}))
-            if ask.offset == rows[0]["size"] and not rows[0]["elsewhere"]:
+            ledgers = {rows[0]["ledger"], *(use["ledger"] for use in named)}
+            if len(named) == USES_MAX:  # one author may have named it so often
+                ledgers |= {use.ledger for use in await uses(ground.journal, rows[0])}
+            node = await self._may(msg.reply, *sorted(ledgers))
+            size = ground.blobs.progress(ask.address).total if ground.blobs.has(ask.address) else rows[0]["size"]
+            if ask.offset == size and not rows[0]["elsewhere"]:
                 async with ground.journal.writing() as w:
                     await w.connection.execute(_ELSEWHERE, {"address": ask.address, "node": node})
             got = await ground.blobs.chunk(ask.address, ask.offset, ask.most) or b""
-            if got or ask.offset >= rows[0]["size"] or rows[0]["source"] != ground.certificate.node:
+            if got or ask.offset >= size or rows[0]["source"] != ground.certificate.node:
                 await self._respond(msg, got)
         except Refused as refused:
             await self._refuse(msg, refused)

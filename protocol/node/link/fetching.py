@@ -1,23 +1,26 @@
 """Attachments come after the text: files that admitted entries name are fetched by pieces, whenever nothing of the ledgers is missing.
 
-The journal's table `blob` says what is wanted (stage) and whose entry names it; a piece is asked from that node, then from any other
-that hears the ledger. A stop at any byte is resumed where it was, from another holder too; the whole is checked against its address
-before it counts. Then its source is told, once, that there is a second copy now, if there is a source yet. What nobody gives rests, longer
-each time, and so does a node that does not answer; neither holds up the others, however many they are (turns.py). A store without room takes no more, and says so.
+The journal's table `blob` says what is wanted (stage), the entries that name it who may have it, and how large it is; a piece is asked from
+their authors, then from any other that hears one of the ledgers. A stop at any byte is resumed where it was, from another holder too; the whole is
+checked against its address before it counts. Where entries differ about the size, each of them is tried, with a half of its own: the hash decides,
+and whoever named the file first keeps it from nobody. Then each author who named that size is told, once, that there is a second copy now, if the
+author is there yet. What nobody gives rests, longer each time, and so does a node that does not answer; neither holds up the others, however
+many they are (turns.py). A store without room takes no more, and says so.
 """
 
 import asyncio
 from collections.abc import Collection
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from nats.aio.msg import Msg
 from sqlalchemy import text
 
 from protocol import certificate as certificates
+from protocol.certificate import NODE_ID_CHARS
 from protocol.node import observe
-from protocol.node.blobs import CHUNK_BYTES
-from protocol.node.bodies import ASIDE, DONE, GONE, THUMB, UNTOLD, WANTED
+from protocol.node.blobs import CHUNK_BYTES, total_of
+from protocol.node.bodies import ASIDE, DONE, GONE, THUMB, UNTOLD, WANTED, Use, uses
 from protocol.node.link import subjects
 from protocol.node.link.answers import REFUSED_HEADER, BlobAsk
 from protocol.node.link.catchup import CatchUp
@@ -38,10 +41,20 @@ SILENT_S_MAX = 60.0  # of one node that did not answer: whoever was away for lon
 _STAGE: Final = text("update blob set stage = :stage where address = :address and stage = :was")
 _NOBODY_LEFT: Final = text(
     "update blob set stage = :stage where address in"
-    " (select address from blob where source = :source and stage = :was order by address limit 1000)"
+    " (select address from blob where source = :source and stage = :was and not exists"
+    " (select 1 from blob_use u where u.address = blob.address and substr(u.origin, 1, :id_chars) <> :source) order by address limit 1000)"
 )
-_WHOLE: Final = text("update blob set have = size, stage = :stage where address = :address and stage >= 0")
+_WHOLE: Final = text("update blob set size = :size, have = :size, stage = :stage where address = :address and stage >= 0")
 FULL, NOBODY, OFFLINE, LEFT = "full", "nobody", "offline", "left"
+
+
+class _Wanted(NamedTuple):
+    """One file in one of the sizes that entries name. others: the other ones · is_first: somebody looks at it."""
+
+    address: str
+    size: int
+    others: frozenset[int]
+    is_first: bool
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -66,6 +79,7 @@ class Fetching:
         self._rests: Rests[str] = Rests(REST_S_MIN, REST_S_MAX, RESTS_MAX)  # addresses
         self._silent: Rests[str] = Rests(REST_S_MIN, SILENT_S_MAX, RESTS_MAX)  # nodes
         self._trouble: dict[str, str] = {}
+        self._untold: dict[str, frozenset[str]] = {}  # address → authors who do not know of our copy yet; of those that were asked
         self._most: dict[str, int] = {}  # holder whose line turned out to be thin → bytes that it is asked for at once
 
     def poke(self) -> None:
@@ -92,7 +106,8 @@ class Fetching:
             self._opened.discard(address)
             self._left.add(address)
             for row in await self._ground.journal.rows("blob", "address = :address", {"address": address}):
-                if row["what"] != THUMB and self._is_from_above(row["source"]):
+                authors = {use.author for use in await uses(self._ground.journal, row)}
+                if row["what"] != THUMB and all(map(self._is_from_above, authors)):
                     await self._set(_STAGE, address=address, was=WANTED, stage=ASIDE)
         self._ground.wake.commit([], [])  # who leads turns to the others
 
@@ -109,7 +124,7 @@ class Fetching:
 
     def wait(self, address: str, total: int) -> Wait:
         blobs = self._ground.blobs
-        have = blobs.progress(address).have if blobs is not None else 0
+        have = blobs.progress(address, total).have if blobs is not None else 0
         trouble = LEFT if address in self._left else self._trouble.get(address, "") if self._ground.link.is_connected else OFFLINE
         return Wait(have, total, trouble)
 
@@ -149,7 +164,8 @@ class Fetching:
         return rows
 
     def _is_resting(self, row: Row) -> bool:
-        return self._rests.holds(row["address"]) or (row["stage"] == UNTOLD and self._silent.holds(row["source"]))
+        untold = self._untold.get(row["address"], (row["source"],)) if row["stage"] == UNTOLD else ()
+        return self._rests.holds(row["address"]) or (bool(untold) and all(map(self._silent.holds, untold)))
 
     async def _fetch(self, row: Row) -> int:
         """Bytes that were new."""
@@ -161,48 +177,54 @@ class Fetching:
             return self._rest(row["address"], FULL)
 
     async def _fetched(self, row: Row) -> int:
-        ground, address = self._ground, row["address"]
-        blobs = ground.blobs
+        blobs, address = self._ground.blobs, row["address"]
         if blobs is None:
             return 0
-        began = progress = await blobs.settled(address, row["size"])
-        if not progress.is_whole and not await blobs.has_room(row["size"] - progress.have):
-            return self._rest(address, FULL)
-        is_first = address in self._first
-        for holder in self._holders(row):
+        named = await uses(self._ground.journal, row)
+        sizes = dict.fromkeys(use.size for use in named)
+        new, trouble = 0, NOBODY
+        for size in sizes:
+            wanted = _Wanted(address, size, frozenset(sizes) - {size}, address in self._first)
+            began = progress = await blobs.settled(address, size, sizes)
+            if not progress.is_whole and not await blobs.has_room(size - progress.have):
+                trouble = FULL
+                continue
+            for holder, ledger in self._holders(named, wanted).items():
+                if progress.is_whole:
+                    break
+                given = await self._given(blobs, holder, ledger, wanted, progress)
+                if given is None:
+                    return 1
+                progress = given
             if progress.is_whole:
-                break
-            given = await self._given(blobs, holder, row, progress, is_first)
-            if given is None:
-                return 1
-            progress = given
-        if not progress.is_whole:
-            new = max(progress.have - began.have, 0)
-            return new or self._rest(address, NOBODY)
-        await self._came(row)
-        return max(progress.have - began.have, 1)
+                await self._came(row, named, progress.total)
+                return max(progress.have - began.have, 1)
+            new += max(progress.have - began.have, 0)
+        return new or self._rest(address, trouble)
 
-    async def _given(self, blobs: Blobs, holder: str, row: Row, progress: Progress, is_first: bool) -> Progress | None:
+    async def _given(self, blobs: Blobs, holder: str, ledger: str, wanted: _Wanted, progress: Progress) -> Progress | None:
         """How far it is with all that this holder gives; None: it was given up meanwhile, and the others have their turn."""
-        ground, address = self._ground, row["address"]
+        ground, address = self._ground, wanted.address
         is_mixed = progress.have > 0  # with bytes that somebody else gave
         while not progress.is_whole and ground.link.is_connected:
             await self._text_first()
-            if (is_first and address not in self._first) or await self._is_aside(address):
+            if (wanted.is_first and address not in self._first) or await self._is_aside(address):
                 return None
-            piece = await self._piece(holder, row["ledger"], address, progress.have)
+            piece = await self._piece(holder, ledger, address, progress.have)
             if piece is None:
                 break
             try:
-                after = await blobs.write_chunk(address, piece, row["size"])
+                after = await blobs.write_chunk(address, piece, wanted.size)
             except Refused as refused:
                 if refused.code in OWN_STORE:
                     raise  # nobody else's fault
-                progress = blobs.progress(address)
+                if total_of(piece) in wanted.others:
+                    break  # its is of a size that another entry names
+                progress = blobs.progress(address, wanted.size)
                 if is_mixed and not progress.have:
                     is_mixed = False  # whose bytes were the wrong ones nobody knows: all of them from this one
                     continue
-                ground.quarantine(holder, row["ledger"], "", refused)
+                ground.quarantine(holder, ledger, "", refused)
                 break
             if after.have <= progress.have:
                 break  # the holder gives other pieces than it was asked for
@@ -212,40 +234,52 @@ class Fetching:
     async def _is_aside(self, address: str) -> bool:
         return any(row["stage"] == ASIDE for row in await self._ground.journal.rows("blob", "address = :address", {"address": address}))
 
-    async def _came(self, row: Row) -> None:
+    async def _came(self, row: Row, named: list[Use], size: int) -> None:
         ground, address = self._ground, row["address"]
-        is_untold = row["what"] != THUMB and await self._is_there(row)
-        await self._set(_WHOLE, address=address, stage=UNTOLD if is_untold else DONE)
+        is_untold = bool(await self._authors(named, size))
+        await self._set(_WHOLE, address=address, size=size, stage=UNTOLD if is_untold else DONE)
         self._rests.drop(address)
         self._trouble.pop(address, None)
         left = await ground.journal.rows("blob", "address = :address", {"address": address})
         if ground.blobs is not None and (not left or left[0]["stage"] == GONE):
             await ground.blobs.remove(address)  # its last body was erased meanwhile
-        ground.wake.commit([], [row["subject"]])
-        if left and left[0]["stage"] == UNTOLD and not self._is_resting(left[0]):
+        ground.wake.commit([], sorted({row["subject"], *(use.subject for use in named)}))
+        if left and left[0]["stage"] == UNTOLD:
             await self._tell(left[0])
 
     async def _tell(self, row: Row) -> int:
-        """The node whose entry names the file may now let go of what it kept for our sake (a phone its photo)."""
-        if not await self._is_there(row):
-            await self._set(_NOBODY_LEFT, source=row["source"], was=UNTOLD, stage=DONE)
-            return 1
-        answer = await self._ask(row["source"], row["ledger"], row["address"], row["size"])
-        if answer is None:
-            return 0 if self._silent.holds(row["source"]) else self._rest(row["address"], "")
-        await self._set(_STAGE, address=row["address"], was=UNTOLD, stage=DONE)
-        self._rests.drop(row["address"])
+        """The nodes whose entries name the file may now let go of what they kept for our sake (a phone its photo)."""
+        address, size = row["address"], row["size"]
+        left = await self._authors(await uses(self._ground.journal, row), size)
+        untold = self._untold.pop(address, frozenset(left)) & left.keys()
+        for author in sorted(untold):
+            if not self._silent.holds(author) and await self._ask(author, left[author], address, size) is not None:
+                untold -= {author}
+        if untold:
+            if len(self._untold) >= RESTS_MAX:
+                del self._untold[next(iter(self._untold))]  # those of it who were told are told again
+            self._untold[address] = untold
+            return 0 if all(map(self._silent.holds, untold)) else self._rest(address, "")
+        if not left and not await self._is_there(row["source"], row["ledger"]):
+            await self._set(_NOBODY_LEFT, source=row["source"], was=UNTOLD, stage=DONE, id_chars=NODE_ID_CHARS)
+        await self._set(_STAGE, address=address, was=UNTOLD, stage=DONE)
+        self._rests.drop(address)
         return 1
 
-    async def _is_there(self, row: Row) -> bool:
+    async def _authors(self, named: list[Use], size: int) -> dict[str, str]:
+        """Who is to be told that a file of this size is here → the ledger of its entry."""
+        found = {use.author: use.ledger for use in reversed(named) if use.size == size and use.what != THUMB}
+        return {author: ledger for author, ledger in found.items() if await self._is_there(author, ledger)}
+
+    async def _is_there(self, author: str, ledger: str) -> bool:
         """Claims that somebody is left to be told: who was put out is not, nor what this node was before, nor whom no entry here vouches for."""
-        ground, source = self._ground, row["source"]
-        if source in ("", ground.certificate.node, *self._former):
+        ground = self._ground
+        if author in ("", ground.certificate.node, *self._former):
             return False
-        if not await ground.vouch(source, row["ledger"]):
-            await ground.refresh([row["ledger"]])  # its first entry may be of this moment
-            await ground.vouch(source, row["ledger"])
-        known = ground.peers.get(source)
+        if not await ground.vouch(author, ledger):
+            await ground.refresh([ledger])  # its first entry may be of this moment
+            await ground.vouch(author, ledger)
+        known = ground.peers.get(author)
         return known is not None and not known.revoked
 
     def _rest(self, address: str, trouble: str) -> int:
@@ -264,14 +298,20 @@ class Fetching:
         while not self._catchup.is_done or not self._ground.calm.is_set():  # noqa: ASYNC110, two conditions, and 20 ms do not matter
             await asyncio.sleep(0.02)
 
-    def _holders(self, row: Row) -> list[str]:
-        """The node whose entry names it, then whoever hears the ledger and was heard of. Who did not answer a moment ago is left out, but
-        not for somebody who looks at the file."""
-        source, known = row["source"], self._ground.peers.get(row["source"])
-        others = [k.certificate.node for k in self._ground.peers.hearers(row["ledger"])]
-        gone = {"", self._ground.certificate.node, *self._former, *([source] if known and known.revoked else [])}
-        found = [node for node in dict.fromkeys((source, *others)) if node not in gone]
-        return found if row["address"] in self._first else [node for node in found if not self._silent.holds(node)]
+    def _holders(self, named: list[Use], wanted: _Wanted) -> dict[str, str]:
+        """The nodes whose entries name it in this size, then whoever hears their ledgers and was heard of → the ledger. Who did not answer a moment
+        ago is left out, but not for somebody who looks at the file."""
+        peers, found = self._ground.peers, dict[str, str]()
+        some = [use for use in named if use.size == wanted.size]
+        for use in some:
+            if (known := peers.get(use.author)) is None or not known.revoked:
+                found.setdefault(use.author, use.ledger)
+        for ledger in dict.fromkeys(use.ledger for use in some):
+            for known in peers.hearers(ledger):
+                found.setdefault(known.certificate.node, ledger)
+        for node in ("", self._ground.certificate.node, *self._former):
+            found.pop(node, None)
+        return {node: ledger for node, ledger in found.items() if wanted.is_first or not self._silent.holds(node)}
 
     @observe.each("file", lambda _, holder, ledger, *__: {"node": holder, "ledger": ledger})
     async def _piece(self, holder: str, ledger: str, address: str, offset: int) -> bytes | None:
