@@ -387,7 +387,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         (
             Cut(
                 f"{LINK}.answers:Answers.blob",
-                'self._may(msg.reply, *sorted({rows[0]["ledger"]} | {use["ledger"] for use in uses}))',
+                "self._may(msg.reply, *sorted(ledgers))",
                 'self._may(msg.reply, "")',
             ),
         ),
