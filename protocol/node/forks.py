@@ -17,7 +17,10 @@ others are asked. The same key signs two entries of one number. Which came first
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -29,13 +32,15 @@ from protocol.events import LaneOpened, facts_of
 from protocol.node import log
 from protocol.node.bodies import erase_bodies, expect_files
 from protocol.node.journal import Journal, Writing, branches
-from protocol.node.journal.branches import Branched
+from protocol.node.journal.branches import Branched, Step
 from protocol.node.shelf import Shelf
 from protocol.node.signer import Signer
 from protocol.problem import Refused
 
 Lane = tuple[str, str]
 WANTED_MAX = 1_000  # pieces of other histories to be asked for; what is beyond comes with a later Have
+WANTED_EACH_MAX = 64  # of those, by the word of one node alone
+KEPT_S = 10.0  # how long what was read of all histories of a ledger is told again: whoever writes one may sign thousands
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -50,7 +55,8 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """A lane that was set right. aside: what stood in it and stands beside it now, in order · subjects: folded anew."""
+    """A lane that was set right. aside: what stood in it and stands beside it now, in order, of another node's without its words ·
+    subjects: folded anew."""
 
     ledger: str
     origin: str
@@ -67,12 +73,19 @@ class Forks:
         self.lanes: set[Lane] = set()
         self.changed = asyncio.Event()  # something is wanted or was noted: the pump looks
         self._wanted: dict[tuple[str, str, bytes], Wanted] = {}
+        self._by_word: Counter[str] = Counter()  # node → how many of those
+        self._read: dict[str | Lane, tuple[float, Any]] = {}  # ledger → tips of its lanes, lane → its loose ends; until when that is told
+        self._looked: dict[
+            Lane, tuple[int, bytes, int]
+        ] = {}  # lane of somebody who was put out → its head and the last good seq, when nothing was longer
         self._words: dict[Lane, tuple[int, bytes]] = {}  # see `follow`
 
     async def load(self) -> None:
         """At start, and after another program worked on the journal."""
         async with self.journal.read() as c:
             self.lanes = await branches.forked(c)
+        self._read.clear()
+        self._looked.clear()
         self._judge()
 
     # ── taking in ──
@@ -83,36 +96,62 @@ class Forks:
         async with self.journal.writing() as w:
             known = await certificate_of(w, self._shelf, self._public, batch)
             proven = lane.check_branch(batch, known, self._public, vouched)
-            before = {row.hash for row in await branches.branched(w, _SPAN, _span(batch))}
+            chained = [(batch.origin, one.head.seq, one.hash) for one in proven]
+            before = await branches.beside(w, batch.ledger, chained)
             kept = await branches.keep(w, proven, batch.prev, from_node, now_ms)
             await expect_files(w, [row.stored for row in kept], from_node, now_ms)
-            missing = (await branches.path(w, *key, kept[-1].seq, kept[-1].hash))[1] if kept else None
+            below = [(batch.origin, kept[0].seq - 1, kept[0].prev)] if kept and kept[0].seq > 1 else []
+            missing = await branches.unknown(w, batch.ledger, below)  # what lies deeper was missing before: `heard` asks for it
         for row in kept:
-            self._wanted.pop((*key, row.hash), None)
+            self._forget((*key, row.hash))
         if kept:
             self.lanes.add(key)
             self._judge()
-        if missing:
-            self.want(Wanted(*key, *missing, from_node, vouched=True))
+        for known_of in (self._read, self._looked):
+            known_of.pop(key, None)
+        self._read.pop(batch.ledger, None)
+        for _, seq, hash_ in missing:
+            self.want(Wanted(*key, seq, hash_, from_node, vouched=True))
         self.changed.set()
         return len({row.hash for row in kept} - before)
 
     def want(self, wanted: Wanted) -> None:
-        key = (wanted.ledger, wanted.origin, wanted.hash)
-        if len(self._wanted) < WANTED_MAX or key in self._wanted:
-            self._wanted[key] = wanted
+        """What a proven entry names, and what we miss ourselves, always; by the word of a node alone up to a bound."""
+        key, is_word = (wanted.ledger, wanted.origin, wanted.hash), bool(wanted.node) and not wanted.vouched
+        if is_word and key not in self._wanted and (len(self._wanted) >= WANTED_MAX or self._by_word[wanted.node] >= WANTED_EACH_MAX):
+            return
+        self._forget(key)
+        self._wanted[key] = wanted
+        self._by_word[wanted.node] += is_word
         self.changed.set()
 
-    async def heard(self, ledger: str, origin: str, tips: Iterable[tuple[int, bytes]], node: str) -> None:
-        """Another node speaks of these ends of histories. What is not here is wanted, also below ends that are here: who was asked for it once
-        may not have answered."""
+    def _forget(self, key: tuple[str, str, bytes]) -> None:
+        was = self._wanted.pop(key, None)
+        if was is not None and was.node and not was.vouched:
+            self._by_word[was.node] -= 1
+
+    async def heard(self, ledger: str, ends: Mapping[str, Iterable[tuple[int, bytes]]], node: str) -> None:
+        """Another node speaks of these ends of histories, by the origin of the lane. What is not here is wanted, also below ends that are here:
+        who was asked for it once may not have answered."""
+        named = [(origin, *tip) for origin, tips in ends.items() for tip in tips]
+        loose = dict[str, list[tuple[int, bytes]]]()
         async with self.journal.read() as c:
-            unknown = [tip for tip in tips if not await branches.knows(c, ledger, origin, *tip)]
-            loose = await branches.loose(c, ledger, origin) if (ledger, origin) in self.lanes else []
-        for seq, hash_ in unknown:
+            unknown = await branches.unknown(c, ledger, named)
+            for origin in [origin for origin in ends if (ledger, origin) in self.lanes]:
+                loose[origin] = await self._once((ledger, origin), partial(branches.loose, c, ledger, origin))
+        for origin, seq, hash_ in unknown:
             self.want(Wanted(ledger, origin, seq, hash_, node))
-        for seq, hash_ in loose:
-            self.want(Wanted(ledger, origin, seq, hash_, node, vouched=True))
+        for origin, some in loose.items():
+            for seq, hash_ in some:
+                self.want(Wanted(ledger, origin, seq, hash_, node, vouched=True))
+
+    async def _once(self, key: str | Lane, read: Callable[[], Awaitable[Any]]) -> Any:
+        """What was read within KEPT_S and not changed since by this program."""
+        now, (until, found) = asyncio.get_running_loop().time(), self._read.get(key, (0.0, None))
+        if until <= now:
+            found = await read()
+            self._read[key] = (now + KEPT_S, found)
+        return found
 
     def follow(self, ledger: str, origin: str, tip: tuple[int, bytes]) -> None:
         """The county says which history of a closed lane of its own is the lane: nobody else could decide about it."""
@@ -123,40 +162,51 @@ class Forks:
     def take(self) -> list[Wanted]:
         """What is to be asked for now. What got no answer is wanted again by the next Have that shows it."""
         taken, self._wanted = list(self._wanted.values()), {}
+        self._by_word.clear()
         return taken
 
     # ── giving ──
 
     async def tips(self, ledger: str) -> dict[str, tuple[tuple[int, bytes], ...]]:
+        """What a Have tells of the ledger."""
         if not any(one == ledger for one, _ in self.lanes):
             return {}
         async with self.journal.read() as c:
-            return {origin: tuple(some) for origin, some in (await branches.tips(c, ledger)).items()}
+            found = await self._once(ledger, partial(branches.tips, c, ledger))
+        return {origin: tuple(some) for origin, some in branches.few(found).items()}
 
     async def piece(self, ledger: str, origin: str, seq: int, hash_: bytes, limit: int) -> Batch | None:
         """Up to `limit` entries of the history that ends at (seq, hash), wherever it stands here; None: it is not here."""
-        rows: list[Branched] = []
+        rows, size = list[Branched](), 0
         async with self.journal.read() as c:
-            while len(rows) < limit and seq > 0:
+            while len(rows) < limit and seq > 0 and size < BATCH_BYTES_MAX:
                 found = await branches.branched(c, _AT, {"ledger": ledger, "origin": origin, "hash": hash_})
                 if not found:
                     break
                 rows.append(found[0])
+                size += len(found[0].head_bytes) + len(found[0].body or b"")
                 seq, hash_ = found[0].seq - 1, bytes(found[0].prev)
         if rows:
             return _batch(ledger, origin, rows[::-1])
-        first = max(0, seq - limit)
-        stored = await self.journal.lane(ledger, origin, first, seq - first)
-        if not stored or stored[-1].seq != seq or stored[-1].hash != hash_:
-            return None
-        before = await self.journal.entry(ledger, origin, first) if first else None
-        prev = before.hash if before else entry.START
-        made = []
-        for e in stored:
-            ids = (e.ledger, e.origin, e.hash, e.seq, prev, e.subject, e.sort, e.command)
-            made.append(Branched(*ids, e.head_bytes, e.salt, e.body, e.signature, "", e.received_ms))
-            prev = e.hash
-        return _batch(ledger, origin, made)
+        return await self._piece_of_lane(ledger, origin, seq, hash_, limit)
+
+    async def _piece_of_lane(self, ledger: str, origin: str, seq: int, hash_: bytes, limit: int) -> Batch | None:
+        """From its end back, a few at once: they may be large."""
+        made, size, last = list[Branched](), 0, seq
+        while len(made) < limit and last > 0 and size < BATCH_BYTES_MAX:
+            first = max(0, last - min(limit - len(made), branches.WHOLE_AT_ONCE))
+            stored = await self.journal.lane(ledger, origin, first, last - first)
+            if not stored or stored[-1].seq != last or (not made and stored[-1].hash != hash_):
+                return None
+            before = await self.journal.entry(ledger, origin, first) if first else None
+            prev, some = before.hash if before else entry.START, list[Branched]()
+            for e in stored:
+                ids = (e.ledger, e.origin, e.hash, e.seq, prev, e.subject, e.sort, e.command)
+                some.append(Branched(*ids, e.head_bytes, e.salt, e.body, e.signature, "", e.received_ms))
+                prev = e.hash
+            made, last = some + made, first
+            size += sum(len(row.head_bytes) + len(row.body or b"") for row in some)
+        return _batch(ledger, origin, made) if made else None
 
     # ── setting right ──
 
@@ -210,40 +260,41 @@ class Forks:
     async def _beyond(self, ledger: str, origin: str, good: int) -> Moved | None:
         """Behind the last good entry of a revoked origin stands what two machines may have written that were out: the revocation decides
         nothing about it, so every node takes the longest history, of two as long the one with the higher hash."""
+        key = (ledger, origin)
         async with self.journal.read() as c:
-            rows = await branches.branched(c, f"{_LANE} and seq > :good", {"ledger": ledger, "origin": origin, "good": good})
-        ends = {(row.seq, row.hash) for row in _ends(rows)}
-        if not ends:
-            return None
-        async with self.journal.writing() as w:
-            here = await w.lane_head(ledger, origin)
-            for seq, hash_ in sorted(ends, reverse=True):
-                if (seq, hash_) <= (here.seq, here.hash):
-                    break
-                new, missing = await branches.path(w, ledger, origin, seq, hash_)
-                if new and not missing and new[0].seq > good:
-                    return (await self._follow(w, ledger, origin, seq, hash_))[0]
+            head = await branches.end(c, ledger, origin)
+            if self._looked.get(key) == (*head, good):
+                return None
+            best = longest(await branches.steps(c, ledger, origin, good), dict(await branches.hashes(c, ledger, origin, good)))
+        if best is not None and best > head:
+            async with self.journal.writing() as w:
+                here = await w.lane_head(ledger, origin)
+                if best > (here.seq, here.hash) and (moved := (await self._follow(w, ledger, origin, *best))[0]):
+                    return moved
+        self._looked[key] = (*head, good)
         return None
 
     async def _given_back(self, ledger: str, origin: str) -> Moved | None:
         """A closed lane of ours that others know otherwise: theirs is the lane. Once: of two such histories the first stays."""
         async with self.journal.writing() as w:
-            rows = await branches.branched(w, _LANE, {"ledger": ledger, "origin": origin})
-            if not rows or any(row.source == self._signer.node for row in rows):
+            sources = await branches.sources(w, ledger, origin)
+            if not sources or self._signer.node in sources:
                 return None
-            last = max(_ends(rows), key=lambda row: (row.seq, row.hash))
+            rows = await branches.steps(w, ledger, origin)
+            gone_on = {row.prev for row in rows}
+            last = max((row for row in rows if row.hash not in gone_on), key=lambda row: (row.seq, row.hash))
             return (await self._follow(w, ledger, origin, last.seq, last.hash))[0]
 
     async def _follow(self, w: Writing, ledger: str, origin: str, seq: int, hash_: bytes) -> tuple[Moved | None, tuple[int, bytes] | None]:
         new, missing = await branches.path(w, ledger, origin, seq, hash_)
         if missing or not new:
             return None, missing
-        now_ms = self._clock()
-        aside = await branches.swap(w, new, self._signer.node, now_ms)
-        subjects = frozenset(row.subject for row in (*new, *aside) if row.sort != lane.SORT)
-        counting = [row.stored for row in new if self._shelf.counts(ledger, origin, row.seq)]  # of the rest an erasure takes nothing away
-        await w.project(subjects | await erase_bodies(w, counting))
-        return Moved(ledger, origin, tuple(aside), subjects), None
+        swapped = await branches.swap(w, ledger, origin, new, self._signer.node, self._clock())
+        counting = [
+            row for row in swapped.erasures if self._shelf.counts(ledger, origin, row.seq)
+        ]  # of the rest an erasure takes nothing away
+        await w.project(swapped.subjects | await erase_bodies(w, counting))
+        return Moved(ledger, origin, tuple(swapped.aside), frozenset(swapped.subjects)), None
 
     def _is_closed(self, origin: str) -> bool:
         return entry.node_of(origin) == self._signer.node and origin != self._signer.origin
@@ -259,10 +310,14 @@ class Forks:
         self.is_forked = self.has_twin or any(origin == self._signer.origin for _, origin in self.lanes)
 
 
-def _ends(rows: Sequence[Branched]) -> list[Branched]:
-    """Those that none of the others goes on from."""
-    gone_on = {row.prev for row in rows}
-    return [row for row in rows if row.hash not in gone_on]
+def longest(rows: Iterable[Step], lane_hashes: Mapping[int, bytes]) -> tuple[int, bytes] | None:
+    """(seq, hash) of the end of the longest history, of two as long the one with the higher hash, that hangs on this part of the lane without a
+    gap. rows: in order of their numbers · lane_hashes: seq → chain hash."""
+    whole: set[tuple[int, bytes]] = set()
+    for row in rows:
+        if lane_hashes.get(row.seq - 1) == row.prev or (row.seq - 1, row.prev) in whole:
+            whole.add((row.seq, row.hash))
+    return max(whole, default=None)
 
 
 async def certificate_of(w: Writing, shelf: Shelf, public: bytes, batch: Batch) -> Certificate | None:
@@ -293,8 +348,3 @@ def _batch(ledger: str, origin: str, rows: list[Branched]) -> Batch | None:
 
 _LANE = "where ledger = :ledger and origin = :origin"
 _AT = f"{_LANE} and hash = :hash"
-_SPAN = f"{_LANE} and seq > :after and seq <= :last"
-
-
-def _span(batch: Batch) -> dict[str, object]:
-    return {"ledger": batch.ledger, "origin": batch.origin, "after": batch.after, "last": batch.last}

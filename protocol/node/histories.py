@@ -19,7 +19,7 @@ from protocol.events import Actor, BodyErased, BranchDecided, body_of, facts_of
 from protocol.node.adopting import OWN_WORK, decision_subject
 from protocol.node.journal import Journal
 from protocol.node.journal import branches as kept
-from protocol.node.journal.branches import Branched
+from protocol.node.journal.branches import Branched, Step
 from protocol.node.journal.rows import among, bound, fetch
 from protocol.node.journal.stored import SELECT, stored
 from protocol.node.shelf import Shelf
@@ -27,6 +27,8 @@ from protocol.node.signer import Signer
 from protocol.words import EVENT_NAMES, UNKNOWN_NAME, line_of
 
 SHOWN_MAX = 100  # entries of one history on the page; the rest is counted
+HISTORIES_MAX = 16  # of one lane: whoever writes it may sign thousands
+READ_BYTES_MAX = 8 * 1024 * 1024  # of a lane's other histories, heads and words
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -82,28 +84,36 @@ async def find(journal: Journal, actor: Actor, hash_: str) -> Branched | None:
 
 
 async def _fork(c: AsyncConnection, shelf: Shelf, signer: Signer, actor: Actor, ledger: str, origin: str) -> Fork:
-    rows = await kept.branched(c, "where ledger = :ledger and origin = :origin order by seq, hash", {"ledger": ledger, "origin": origin})
-    ends = [row for row in rows if not any(other.prev == row.hash for other in rows)]
-    left = min(row.seq for row in rows)
+    steps = await kept.steps(c, ledger, origin)
+    gone_on, by_hash, left = {step.prev for step in steps}, {step.hash: step for step in steps}, steps[0].seq
+    ends = sorted((step for step in steps if step.hash not in gone_on), key=lambda step: (-step.seq, step.hash))[:HISTORIES_MAX]
+    others = [_back(by_hash, end)[:SHOWN_MAX] for end in ends]
+    rows = await kept.read(c, ledger, origin, list(dict.fromkeys(step for some in others for step in some)), READ_BYTES_MAX)
     sql = f"{SELECT} where ledger = :ledger and origin = :origin and seq >= :left order by seq limit :most"
     here = [stored(row) for row in await fetch(c, sql, {"ledger": ledger, "origin": origin, "left": left, "most": SHOWN_MAX})]
-    decisions = await _decisions(c, rows)
-    grounds = await _grounds(c, {one.subject for one in (*here, *rows) if one.admitted.erased})
-    says = _Says(shelf, signer, actor, decisions, await _names(c, [*(e.head for e in here), *(row.head for row in rows)]), grounds)
-    others = [_back(rows, end) for end in sorted(ends, key=lambda row: (-row.seq, row.hash))]
+    decisions = await _decisions(c, steps)
+    grounds = await _grounds(c, {one.subject for one in (*here, *rows.values()) if one.admitted.erased})
+    heads = [*(e.head for e in here), *(row.head for row in rows.values())]
+    says = _Says(shelf, signer, actor, decisions, await _names(c, heads), grounds)
     node = entry.node_of(origin)
     known = shelf.certificates.get(node)
-    undecided = {row.hash for row in rows if row.head.kind not in OWN_WORK} - decisions.keys()
+    unread = [step for step in steps if step.hash not in rows and step.hash not in decisions]
+    kinds = {hash_: row.head.kind for hash_, row in rows.items()}
+    kinds |= {hash_: head.kind for hash_, head in (await kept.heads(c, ledger, origin, unread, READ_BYTES_MAX)).items()}
+    undecided = {step.hash for step in steps if kinds.get(step.hash) not in OWN_WORK} - decisions.keys()
     return Fork(
         ledger, origin, node, known.name if known else node, left,
         tuple(says.line(e.seq, e.hash, e.admitted, e.subject) for e in here if e.sort != lane.SORT),
-        tuple(tuple(says.line(row.seq, row.hash, row.admitted, row.subject, row) for row in some[:SHOWN_MAX]) for some in others),
-        node in shelf.revoked, len(undecided), sum(max(0, len(some) - SHOWN_MAX) for some in others),
+        tuple(
+            tuple(says.line(row.seq, row.hash, row.admitted, row.subject, row) for step in some if (row := rows.get(step.hash)))
+            for some in others
+        ),
+        node in shelf.revoked, len(undecided), len(steps) - len(rows),
     )  # fmt: skip
 
 
-def _back(rows: Sequence[Branched], end: Branched) -> list[Branched]:
-    by_hash, found = {row.hash: row for row in rows}, [end]
+def _back(by_hash: Mapping[bytes, Step], end: Step) -> list[Step]:
+    found = [end]
     while (before := by_hash.get(found[-1].prev)) is not None:
         found.append(before)
     return found[::-1]
@@ -136,8 +146,8 @@ class _Says:
         )  # fmt: skip
 
 
-async def _decisions(c: AsyncConnection, rows: Sequence[Branched]) -> dict[bytes, str]:
-    subjects = {decision_subject(row.hash) for row in rows}
+async def _decisions(c: AsyncConnection, steps: Sequence[Step]) -> dict[bytes, str]:
+    subjects = {decision_subject(step.hash) for step in steps}
     sql = f"{SELECT} where sort = 'branch' and {among(c, 'subject', 'subjects')} order by position"
     found: dict[bytes, str] = {}
     for e in map(stored, await fetch(c, sql, {"subjects": bound(c, sorted(subjects))})):

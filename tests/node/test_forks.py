@@ -89,11 +89,11 @@ async def test_pieces_are_asked_for_back_to_where_the_history_left_the_lane(coun
     await carry(village, town)
     await carry(village, root)
     origin, (seq, end) = clone.signer.origin, (await clone.journal.lanes(VILLAGE))[clone.signer.origin]
-    await town.forks.heard(VILLAGE, origin, [(seq, end)], clone.signer.node)
+    await town.forks.heard(VILLAGE, {origin: [(seq, end)]}, clone.signer.node)
     await wired(clone, town)
     assert [row.seq for row in await beside(town)] == list(range(3, 10))
     said = have.read(have.sign(have.Have("ntown2222", VILLAGE, {}, 1, forks=await town.forks.tips(VILLAGE)), town.signer.key))
-    await root.forks.heard(VILLAGE, origin, said.forks[origin], "ntown2222")
+    await root.forks.heard(VILLAGE, {origin: said.forks[origin]}, "ntown2222")
     await wired(town, root)
     assert [row.hash for row in await beside(root)] == [row.hash for row in await beside(town)], "whoever covers the ledger gets it"
 
@@ -106,14 +106,14 @@ async def test_what_lies_below_a_known_end_is_asked_for_again_until_it_is_here(c
         await clone.say(dispute())
     await carry(village, town)
     origin, (seq, end) = clone.signer.origin, (await clone.journal.lanes(VILLAGE))[clone.signer.origin]
-    await town.forks.heard(VILLAGE, origin, [(seq, end)], clone.signer.node)
+    await town.forks.heard(VILLAGE, {origin: [(seq, end)]}, clone.signer.node)
     (wanted,) = town.forks.take()
     await town.forks.note(await clone.forks.piece(VILLAGE, origin, seq, end, 2), clone.signer.node, b"")
     assert (wanted.seq, [one.seq for one in town.forks.take()]) == (seq, [seq - 2]), "asked, and nobody answers"
-    await town.forks.heard(VILLAGE, origin, [(seq, end)], "nroot")
+    await town.forks.heard(VILLAGE, {origin: [(seq, end)]}, "nroot")
     await wired(clone, town)
     assert [row.seq for row in await beside(town)] == list(range(3, seq + 1))
-    await town.forks.heard(VILLAGE, origin, [(seq, end)], "nroot")
+    await town.forks.heard(VILLAGE, {origin: [(seq, end)]}, "nroot")
     assert town.forks.take() == []
 
 

@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 
 from protocol import batch as batches
+from protocol import entry
 from protocol import lane as lanes
 from protocol.node.forks import Forks, Wanted
 from protocol.node.link import subjects
@@ -23,7 +24,7 @@ from protocol.problem import OWN_STORE, Refused
 ANSWER_S_MAX = 3.0
 ROUND_S = 0.2  # what is wanted meanwhile goes together
 HOLDERS_MAX = 4
-AT_ONCE = 8
+AT_ONCE, ROUND_MAX = 8, 64  # asked for at once, and before what was wanted meanwhile has its turn
 REST_S_MIN, REST_S_MAX, RESTS_MAX = 1.0, 30.0, 5_000  # of an end that somebody spoke of and nobody gave
 Name = Annotated[str, msgspec.Meta(max_length=80)]
 
@@ -57,20 +58,25 @@ class Branches:
             forks.changed.clear()
             self._noted()
             wanted = self._in_turn(forks.take()) if self._ground.link.is_connected else []
+            for later in wanted[ROUND_MAX:]:
+                forks.want(later)
+            del wanted[ROUND_MAX:]
             await self.settle()  # what is here already never waits for what may not exist
             for first in range(0, len(wanted), AT_ONCE):
                 await asyncio.gather(*(self._fetch(one) for one in wanted[first : first + AT_ONCE]))
                 await self.settle()
 
     def _in_turn(self, wanted: list[Wanted]) -> list[Wanted]:
-        """What a proven entry names first, then one end of each speaker after the other. What nobody gave a moment ago is left to a later Have."""
+        """One end of each speaker after the other; of what a proven entry names, one of each writer, before them: whoever writes a lane may sign
+        entries before which nothing is. What nobody gave a moment ago is left to a later Have."""
         turns: Counter[str] = Counter()
-        ranked: list[tuple[int, int, Wanted]] = []
+        ranked: list[tuple[int, bool, int, Wanted]] = []
         for n, one in enumerate(wanted):
             if not self._rests.holds((one.ledger, one.origin, one.hash)):
-                turns[one.node] += not one.vouched
-                ranked.append((0 if one.vouched else turns[one.node], n, one))
-        return [one for _, _, one in sorted(ranked, key=lambda r: r[:2])]
+                whose = f"{entry.node_of(one.origin)} wrote" if one.vouched else one.node
+                turns[whose] += 1
+                ranked.append((turns[whose], not one.vouched, n, one))
+        return [one for *_, one in sorted(ranked, key=lambda r: r[:3])]
 
     async def settle(self) -> None:
         ground = self._ground

@@ -27,6 +27,7 @@ from protocol.certificate import Certificate
 from protocol.generations import generation_of
 from protocol.have import Have, Lanes
 from protocol.node.forks import Forks, Wanted
+from protocol.node.journal.branches import few
 from protocol.node.link import subjects
 from protocol.node.link.catchup import CatchUp
 from protocol.node.link.claims import Claims, is_later_self
@@ -77,7 +78,9 @@ class Hearing:
         self._began = asyncio.get_running_loop().time()
         self._spoke: set[tuple[str, str]] = set()  # (node, ledger) of which a Have was compared since the start
         self._signed: set[tuple[str, str]] = set()  # those of which it was proven
-        self._doubtful: set[str] = set()  # ledgers of which somebody spoke who was not known, or of more lanes than we could judge
+        self._doubtful: set[tuple[str, str]] = (
+            set()
+        )  # (ledger, node) that spoke of it and was not known, or of more lanes than we could judge
         self._proven: dict[tuple[str, str], float] = {}  # (node, ledger) → when its Have was last proven
         self._coming: dict[tuple[str, str], int] = {}  # lane → up to where what is live of it is being admitted
         self._wider: dict[tuple[str, str], float] = {}  # (node, ledger) that it does not hear as far as we know → since when
@@ -94,9 +97,9 @@ class Hearing:
         return len(self._signed)
 
     def _joined(self) -> None:
-        """Who was a stranger may be known now. Of *common* that would have everybody answer everybody."""
-        doubtful, self._doubtful = self._doubtful - {place.COMMON}, set()
-        for ledger in sorted(doubtful):
+        """Who was a stranger may be known now; of who still is one nothing is asked. Of *common* that would have everybody answer everybody."""
+        doubtful, self._doubtful = self._doubtful, set()
+        for ledger in sorted({ledger for ledger, node in doubtful if self._ground.peers.get(node)} - {place.COMMON}):
             self._say(ledger, True)
 
     async def live(self, msg: Msg) -> None:
@@ -179,7 +182,7 @@ class Hearing:
         if known is None:
             ground.peers.met(got.node, got.ledger)
             if len(self._doubtful) < LEDGERS_MIN:
-                self._doubtful.add(got.ledger)
+                self._doubtful.add((got.ledger, got.node))
             got = self._bounded(got, HINTS_EACH_MAX)
         elif not self._was_said(got, known.lanes.get(got.ledger)):
             if not have.is_signed(wire, known.certificate.key):
@@ -207,6 +210,7 @@ class Hearing:
         ours = ground.heads.get(got.ledger, {})
         ahead = any(got.lanes.get(origin, (0, b""))[0] < head.seq for origin, head in ours.items())
         counted = ground.peers.counts(got.ledger) or (known is not None and is_for_all(got, known.certificate))
+        counted = counted and (known is not None or got.ledger in ground.heads)  # else there is no end of what a stranger may ask about
         if got.want and (ahead or counted):  # of *common* all hear all: only its writer, and who is behind, get an answer
             self._say(got.ledger)
         if got.want and got.ledger == place.COMMON and is_first(got):
@@ -227,7 +231,7 @@ class Hearing:
         most = max(LANES_MIN, LANES_EACH * (len(ground.heads.get(ledger, ())) + writers))
         if len(got.lanes) > most:
             if self._catchup.lacks_common():
-                self._doubtful.add(ledger)
+                self._doubtful.add((ledger, got.node))
             else:
                 ground.quarantine(got.node, ledger, "", Refused("lanes_too_many", count=len(got.lanes), most=most), wire)
         return self._bounded(got, most)
@@ -292,9 +296,10 @@ class Hearing:
             for origin in own:
                 if entry.epoch_of(origin) < max(map(entry.epoch_of, own)):
                     self._forks.follow(got.ledger, origin, got.lanes[origin])
-        for origin in sorted({*got.forks, *own}):
-            ends = [*got.forks.get(origin, ())]
+        told = few(got.forks) if known is not None else {}  # of a stranger's none is proven: it is asked again once it is known
+        ends = {origin: [*told.get(origin, ())] for origin in sorted({*told, *own})}
+        for origin, some in ends.items():
             if origin in got.lanes and got.lanes[origin][0] < self._ground.head(got.ledger, origin).seq:
-                ends.append(got.lanes[origin])
-            if ends:
-                await self._forks.heard(got.ledger, origin, ends, got.node)
+                some.append(got.lanes[origin])
+        if any(ends.values()):
+            await self._forks.heard(got.ledger, ends, got.node)
