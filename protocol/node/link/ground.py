@@ -73,7 +73,7 @@ class Ground:
         self._written_ms: dict[tuple[str, str], int] = {}
         self._keep, self._fresh = asyncio.Event(), asyncio.Event()  # something is to be written; somebody waits for it
         self.on_back: Callable[[str], None] = lambda _: None  # a node connected anew
-        self.on_joined: Callable[[], None] = lambda: None  # *common* names a node that was not known
+        self.on_joined: Callable[[], None] = lambda: None  # a node is known that was not
         self._asking: dict[str, dict[asyncio.Task[Msg | None], None]] = {}  # node → what it was asked over its present connection, in turn
 
     # ── asking ──
@@ -102,6 +102,8 @@ class Ground:
             finally:
                 asked.cancel()
                 self._asking.get(node, {}).pop(asked, None)
+                if not self._asking.get(node, True):
+                    del self._asking[node]
             if not asked.cancelled():
                 return asked.result()
         raise TimeoutError
@@ -169,6 +171,7 @@ class Ground:
                 facts = events.facts_of(entry.decode_head(rows[0].head_bytes))
                 if isinstance(facts, events.LaneOpened):
                     self.peers.learn(certificates.decode(facts.certificate))
+                    self.on_joined()
         return self.peers.get(node) is not None
 
     def head(self, ledger: str, origin: str) -> Head:

@@ -435,14 +435,16 @@ class Pump:
     def _came(self, node: str, ledger: str) -> None:
         """A peer was heard of: what it lacks is said at once, for it may have been away."""
         known, now = self._ground.peers.get(node), asyncio.get_running_loop().time()
+        if known is None:  # nothing is kept of names that nobody vouches for: there is no end of them
+            return
         was_away = now - self._alive.get(node, 0.0) > AWAY_S
-        if known and known.certificate.branch != self._ground.certificate.branch:
+        if known.certificate.branch != self._ground.certificate.branch:
             self._heard_beyond = now
         if ledger != place.COMMON:  # who shares no other ledger with us has no file for us
             if was_away:
                 self._fetching.again()  # it may have the files that nobody gave
             self._alive[node] = now
-        if known is None or now - self._told.get(node, 0.0) < TOLD_S_MIN:
+        if now - self._told.get(node, 0.0) < TOLD_S_MIN:
             return
         self._told[node] = now
         for ledger in self._ground.peers.lacking(known, self._ground.heads):

@@ -53,7 +53,10 @@ class Turns:
     def done(self, lane: Lane) -> bool:
         """True: another doubtful one may have its turn now."""
         turn, is_doubtful = self._at.pop(lane)
-        self._busy.subtract(turn)
+        for name in turn:
+            self._busy[name] -= 1
+            if not self._busy[name]:
+                del self._busy[name]  # speakers come and go without end
         return is_doubtful
 
     def _look(self, now: float) -> None:
