@@ -52,7 +52,8 @@ class Line(msgspec.Struct, frozen=True):
 
 class Fork(msgspec.Struct, frozen=True):
     """A lane with more than one history. first: as the lane here · others: each of the others, the longest first · left: first seq that
-    differs · decided: the origin was revoked, so it is settled which history counts · more: entries not shown."""
+    differs · decided: the origin was revoked, so it is settled which history counts · more: entries
+    that nobody decided about and that are not shown."""
 
     ledger: str
     origin: str
@@ -86,12 +87,12 @@ async def find(journal: Journal, actor: Actor, hash_: str) -> Branched | None:
 async def _fork(c: AsyncConnection, shelf: Shelf, signer: Signer, actor: Actor, ledger: str, origin: str) -> Fork:
     steps = await kept.steps(c, ledger, origin)
     gone_on, by_hash, left = {step.prev for step in steps}, {step.hash: step for step in steps}, steps[0].seq
-    ends = sorted((step for step in steps if step.hash not in gone_on), key=lambda step: (-step.seq, step.hash))[:HISTORIES_MAX]
-    others = [_back(by_hash, end)[:SHOWN_MAX] for end in ends]
+    decisions = await _decisions(c, steps)
+    ends = sorted((step for step in steps if step.hash not in gone_on), key=lambda step: (step.hash in decisions, -step.seq, step.hash))
+    others = [_open_first(_back(by_hash, end), decisions) for end in ends[:HISTORIES_MAX]]
     rows = await kept.read(c, ledger, origin, list(dict.fromkeys(step for some in others for step in some)), READ_BYTES_MAX)
     sql = f"{SELECT} where ledger = :ledger and origin = :origin and seq >= :left order by seq limit :most"
     here = [stored(row) for row in await fetch(c, sql, {"ledger": ledger, "origin": origin, "left": left, "most": SHOWN_MAX})]
-    decisions = await _decisions(c, steps)
     grounds = await _grounds(c, {one.subject for one in (*here, *rows.values()) if one.admitted.erased})
     heads = [*(e.head for e in here), *(row.head for row in rows.values())]
     says = _Says(shelf, signer, actor, decisions, await _names(c, heads), grounds)
@@ -108,7 +109,7 @@ async def _fork(c: AsyncConnection, shelf: Shelf, signer: Signer, actor: Actor, 
             tuple(says.line(row.seq, row.hash, row.admitted, row.subject, row) for step in some if (row := rows.get(step.hash)))
             for some in others
         ),
-        node in shelf.revoked, len(undecided), len(steps) - len(rows),
+        node in shelf.revoked, len(undecided), len(unread),
     )  # fmt: skip
 
 
@@ -117,6 +118,13 @@ def _back(by_hash: Mapping[bytes, Step], end: Step) -> list[Step]:
     while (before := by_hash.get(found[-1].prev)) is not None:
         found.append(before)
     return found[::-1]
+
+
+def _open_first(some: list[Step], decisions: Mapping[bytes, str]) -> list[Step]:
+    """As many as are shown: of more than these, those that somebody has to look at."""
+    if len(some) <= SHOWN_MAX:
+        return some
+    return [step for step in some if step.hash not in decisions][:SHOWN_MAX] or some[:SHOWN_MAX]
 
 
 class _Says:

@@ -1,5 +1,6 @@
 """Whoever writes a lane may sign thousands of other histories of it, each as large as a message: each costs its own size, once."""
 
+import asyncio
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -149,6 +150,14 @@ async def test_the_page_shows_some_of_them_and_counts_the_rest(county: County, m
         await root.forks.note(one, village.signer.node)
     counted = Counted(monkeypatch)
     (fork,) = await histories(root.journal, root.shelf, root.signer, root.actor())
+    first = {bytes.fromhex(line.hash): "contest" for other in fork.others for line in other}
+    with monkeypatch.context() as patch:
+        patch.setattr("protocol.node.histories._decisions", lambda *_: asyncio.sleep(0, first))
+        (later,) = await histories(root.journal, root.shelf, root.signer, root.actor())
+    assert (len(later.others), later.open, later.more) == (HISTORIES_MAX, 40 - HISTORIES_MAX, 40 - 2 * HISTORIES_MAX)
+    assert not {line.hash for other in later.others for line in other} & {hash_.hex() for hash_ in first}, (
+        "those that are left come after them"
+    )
     assert (len(fork.others), fork.open, fork.more, fork.left) == (HISTORIES_MAX, 40, 40 - HISTORIES_MAX, left.seq + 1)
     monkeypatch.setattr("protocol.node.histories.READ_BYTES_MAX", 2_000)
     assert await counted.of(histories(root.journal, root.shelf, root.signer, root.actor())) < 60_000
