@@ -1,6 +1,7 @@
 """Two histories of one lane in a real Chromium: read side by side, decided about entry by entry; a stopped machine says so on every page."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from playwright.sync_api import expect
@@ -34,6 +35,8 @@ async def forked(rig: Rig) -> None:
         await here.node.admission.admit(await batch_of(copy, VILLAGE, origin), "nroot2222")
     assert here.forks.is_forked
     here.node.stopped, here.node.folder = (lambda: "node_forked"), rig.county.folder / "village"  # as the program says it
+    here.node.about = SimpleNamespace(node=here.node.signer.node, name="")
+    here.node.identity = SimpleNamespace(about=lambda: here.node.about)
 
 
 @pytest.mark.parametrize(("size", "end"), [(DESK, ""), (PHONE, "-390")])

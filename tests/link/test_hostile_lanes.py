@@ -84,6 +84,7 @@ async def test_of_what_is_known_each_kind_is_a_row_up_to_a_bound_and_few_samples
     v1.write()
     await soon(lambda: hub.has(v1))
     ground = hub.pump._ground
+    await soon(lambda: ground.head(V1, origin(N1)).seq)
     ground.quarantine(N1, V1, origin(N1), Refused("frame_broken"), b"x")
     await soon(lambda: (N1, V1, origin(N1), "frame_broken") in hub.memory.quarantined)
     monkeypatch.setattr(grounds, "KINDS_EACH_MAX", 20)
