@@ -19,7 +19,12 @@ from tests.node.desk_kit import ROOT, VILLAGE, County, exchange
 RARE = ("𠮷田", "㐂𠂇", "叶根土", "𪚥龘", "𰻞𰻞面", "ねこ", "é̂ê", "ａｂｃ１２", "ﬁn", "İı", "straße", "한국", "👨‍👩‍👧", "\u200b零", "王芳")
 
 
-BEFORE_2038_MS = 2_145_830_400_000
+DUE = {  # day → a time before it, Unix milliseconds
+    "2038-01-19": 2_147_300_000_000,
+    "2099-12-31": 4_102_200_000_000,
+    "2100-02-28": 4_107_300_000_000,
+    "2199-12-31": 7_258_000_000_000,
+}
 
 
 async def written(folder: Path, seed: int, now_ms: int) -> dict[str, str]:
@@ -39,8 +44,9 @@ async def written(folder: Path, seed: int, now_ms: int) -> dict[str, str]:
             await village.say(AcceptDispute(id=f"accept-{n:06d}", case=case))
             county.clock.pass_ms(draw.choice([-3_600_000, 1, 86_400_000, 31_536_000_000]))
             await village.say(AddNote(id=f"note-{n:08d}", case=case, text=draw.choice(RARE) * 3))
-        due = draw.choice(["2038-01-19", "2099-12-31", "2100-02-28"])
-        due = due if county.clock.now_ms < BEFORE_2038_MS else "2100-02-28"  # a date that is past is no date of performance
+        due = draw.choice(
+            [day for day, before_ms in DUE.items() if county.clock.now_ms < before_ms]
+        )  # a past date is no date of performance
         await village.say(SignAgreement(id="sign-000001", case=case, terms=["各让半尺"], performance="当场", due=[due]))
         await village.say(
             LogDispute(id="plain-00001", ledger=VILLAGE, type="0204", account="换行\r\n和\t制表", parties=[Party("\u3000全角 ")])
