@@ -11,8 +11,9 @@ TO_OPEN: Final = (
     " and not exists (select 1 from case_row s where s.subject = case_row.successor) limit :most"
 )
 TO_TELL: Final = (
-    "select o.subject, o.ledger, s.ledger from case_row s join case_row o on o.subject = s.predecessor"
-    " where s.predecessor > '' and o.successor = s.subject and s.answer > '' and s.answer <> coalesce(o.answered, '')"
+    # cross: else SQLite walks all cases from o, whose subject must be > '' too
+    "select o.subject, o.ledger, s.ledger from case_row s cross join case_row o where o.subject = s.predecessor"
+    " and s.predecessor > '' and o.successor = s.subject and s.answer > '' and s.answer <> coalesce(o.answered, '')"
     f" and coalesce(o.status, '') in ({', '.join(repr(one) for one in transfer.ANSWERABLE)}) limit :most"
 )
 TO_CALL_OFF: Final = (

@@ -136,4 +136,5 @@ async def test_what_is_to_be_said_after_a_save_costs_no_look_at_what_has_arrived
         for sql, asked in ((errands_due.DUE, {}), (errands_due.ARRIVED.format(served=served), {**values, "most": 200})):
             plan = " ".join(str(row) for row in await named(c, f"explain query plan {sql}", asked))
             assert "INDEX case_to_arrive" in plan and "SCAN case_row" not in plan and "INDEX case_offer" not in plan
+            assert "(subject>?)" not in plan, "a join that walks all cases: 0.4 s of a hundred thousand"
     await county.close()
