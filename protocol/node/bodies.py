@@ -20,7 +20,7 @@ from protocol.commands import Blob
 from protocol.entry import Head, decode_head
 from protocol.events import BodyErased, EvidenceAddedBody, body_of, facts_of
 from protocol.lane import is_origin
-from protocol.node.blobs import CIPHER_EXTRA_BYTES, FILE_BYTES_MAX
+from protocol.node.blobs import CIPHER_BYTES_MAX, CIPHER_EXTRA_BYTES, FILE_BYTES_MAX
 from protocol.node.journal import Stored, Writing, branches
 from protocol.node.journal.rows import fetch, run
 
@@ -142,9 +142,9 @@ async def uses(journal: Selects, row: Mapping[str, Any]) -> list[Use]:
     for ledger, origin, subject, head_bytes, body in await journal.select(_USES, {"address": row["address"], **bounds}):
         said = body_of(decode_head(bytes(head_bytes)).kind, None if body is None else bytes(body))
         for blob, what in _named(said) if isinstance(said, EvidenceAddedBody) else ():
-            if blob.address == row["address"] and blob.size <= FILE_BYTES_MAX:
+            if blob.address == row["address"]:
                 found.append(Use(entry.node_of(origin), ledger, subject, what, blob.size + CIPHER_EXTRA_BYTES))
-    if not found and row["size"] <= FILE_BYTES_MAX + CIPHER_EXTRA_BYTES:
+    if not found and row["size"] <= CIPHER_BYTES_MAX:
         found.append(Use(row["source"], row["ledger"], row["subject"], row["what"], row["size"]))
     return found
 

@@ -32,14 +32,10 @@ TO_ANSWER: Final = (
 )
 TO_RECALL: Final = f"select l.subject, l.ledger, m.ledger{_BOTH} and coalesce(m.status, '') = 'recalled' and coalesce(l.status, '') in ('sent', 'confirmed', 'arrived') and l.recalls = 0 limit :most"
 TO_URGE: Final = f"select l.subject, l.ledger, m.ledger{_BOTH} and l.urges < m.urges and coalesce(l.status, '') in ('sent', 'confirmed', 'arrived') limit :most"
-
-
 TO_ANNOUNCE: Final = (
     "select subject, post, item, limits from ended_row where source = ''"
     " and not exists (select 1 from ended_row c where c.post = ended_row.post and c.source = ended_row.item) limit :most"
 )
-
-
 CODED_ANEW: Final = (
     "select a.subject, a.ledger, b.ledger, a.code from case_row a join case_row b on b.code = a.code and b.subject <> a.subject"
     " where a.code in (select code from case_row where code > '' group by code having count(*) > 1)"

@@ -157,5 +157,5 @@ class Identity:
 def _unsigned(folder: Path) -> str:
     return (
         f"{folder} 里没有 sign.key，或者不是登记时的那一把：用别的签，写下的谁也不收。没有改动。请把登记以后另存的 identity/ 整个放回去；"
-        "找不到了，请要一个新的登记码，再运行 yidi enrol 登记码，写下的都还在"
+        "找不到了，请要一个新的登记码，照登记时那样再登记一次，写下的都还在"
     )
