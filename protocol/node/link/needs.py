@@ -41,16 +41,11 @@ from protocol.place import COMMON
 PATIENCE_S_MAX = 24.0  # on a line that turned out to be thin
 RETRY_S_MIN = 0.2
 HINTS_EACH_MAX, HINTS_MAX, HINTERS_MAX = 64, 1_000, 64  # of one speaker, in all; speakers of one lane
-NEW_EACH_MAX, UNLIKELY_EACH_MAX = (
-    5_000,
-    1_000,
-)  # lanes of which nothing is here that one speaker signed to have, kept at once; unlikely ones
+NEW_EACH_MAX = 5_000  # lanes of which nothing is here that one speaker signed to have, kept at once
+UNLIKELY_EACH_MAX = 1_000  # of those
 DOUBTED, IDLE, SCORE_MAX = 2, 8, 16  # times that it gave nothing
-LIKELY_S_MIN, LIKELY_S_MAX, UNLIKELY_S_MAX = (
-    1.0,
-    15.0,
-    600.0,
-)  # between two times that a lane nobody gave is asked for, as long as it is shown
+LIKELY_S_MIN, LIKELY_S_MAX = 1.0, 15.0  # between two times that a lane nobody gave is asked for, as long as it is shown
+UNLIKELY_S_MAX = 600.0
 UNSHOWN_S, UNKNOWN_S = 600.0, 60.0
 RESTS_MAX = 5_000
 
