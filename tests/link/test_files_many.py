@@ -121,6 +121,38 @@ async def given(wire: Wire, folder: Path) -> tuple[str, int]:
     return one, has.progress(one).total
 
 
+class Dribbles:
+    """Gives a byte at a time, and takes its time."""
+
+    def __init__(self, has: Blobs) -> None:
+        self.has = has
+
+    async def chunk(self, address: str, offset: int, most: int) -> bytes | None:
+        await asyncio.sleep(0.005)
+        return await self.has.chunk(address, offset, 1)
+
+
+@pytest.mark.parametrize("way", ["waits", "is opened"])
+async def test_a_file_that_comes_byte_by_byte_holds_up_no_other(wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str):
+    """A long recording over a thin line, or a holder that means to."""
+    monkeypatch.setattr(fetching, "TURN_S", 0.2 if way == "waits" else 1_000.0)
+    slow, size = await given(wire, tmp_path)
+    wire.gives[slow] = Dribbles(wire.gives[slow])
+    await wire.add([slow], size=size)
+    async with At(wire) as at:
+        await until(lambda: asyncio.sleep(0, wire.tried.count(slow) > 3))
+        has = Blobs(tmp_path / "hall", b"h" * 32)
+        one = (await has.put(b"\xff\xd8\xff" + bytes(5_000), "b.jpg", "image/jpeg")).address
+        wire.gives[one] = has
+        await wire.add([one], size=has.progress(one).total, at_ms=2)
+        if way == "is opened":
+            at.want(one)
+        await until(lambda: wire.journal.rows("blob", "address = :a and stage = 3", {"a": one}))
+        had = wire.blobs.progress(slow, size).have
+        assert 0 < had < size, "what came of it stays"
+        await until(lambda: asyncio.sleep(0, wire.blobs.progress(slow, size).have > had))
+
+
 @pytest.mark.parametrize("at_ms", [2, 2**45], ids=["after them", "under a clock that was ahead"])
 async def test_a_later_file_comes_though_more_than_may_rest_are_given_by_nobody(wire: Wire, tmp_path: Path, at_ms: int):
     await wire.add([address(n) for n in range(4 * MOST)])

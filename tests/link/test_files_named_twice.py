@@ -24,7 +24,7 @@ from protocol.problem import Refused
 from tests.kit.machine import needs_postgresql
 from tests.link.test_files_hostile import piece_of
 from tests.link.test_files_many import At, Wire, until
-from tests.node.desk_kit import TOWN, VILLAGE, County, Node, carry, dispute, new_id
+from tests.node.desk_kit import OTHER_TOWN, TOWN, VILLAGE, County, Node, carry, dispute, new_id
 
 PHOTO = b"\xff\xd8\xff" + bytes(range(256)) * 2_500  # three pieces
 
@@ -188,6 +188,39 @@ async def test_a_second_author_is_told_of_a_copy_that_was_here_before(county: Co
     async with At(wire):
         await until(lambda: asyncio.sleep(0, (again.signer.node, blob.address) in wire.told))
         await came(wire, blob)
+
+
+async def test_who_gives_wrong_bytes_in_many_turns_is_known_by_them(county: County, monkeypatch):
+    """Each piece in a turn of its own: that nobody else gave any is not forgotten between them."""
+    monkeypatch.setattr(fetching, "TURN_S", 0.0)
+    root, town, village, blob, _ = await named_first_by_town(county)
+    wire = Ways(root, town, village)
+    wire.holds[town.signer.node] = Lies(len(PHOTO) + store.CIPHER_EXTRA_BYTES)
+    async with At(wire):
+        await came(wire, blob)
+    assert set(wire.blamed) == {town.signer.node}
+
+
+async def test_an_author_who_names_a_copy_while_another_does_not_answer_is_told_too(county: County):
+    root, town, village, blob, _ = await named_first_by_town(county)
+    wire = Ways(root, town, village)
+    wire.holds[town.signer.node] = village.blobs
+    async with At(wire):
+        await came(wire, blob)
+    again, third = await county.node("village again"), await county.node("stranger")
+    for other, ledger in ((again, VILLAGE), (third, OTHER_TOWN)):
+        await other.blobs.put(PHOTO, "界石.jpg", "image/jpeg")
+        await named(other, blob, ledger)
+        wire.certificates[other.signer.node], wire.known[other.signer.node] = other.signer.certificate, False
+        wire.holds[other.signer.node] = village.blobs
+    wire.silent.add(again.signer.node)
+    await carry(again, root)
+    async with At(wire) as at:
+        await until(lambda: asyncio.sleep(0, wire.asked[again.signer.node] > 1))
+        await carry(third, root)
+        wire.silent.clear()
+        at.again()
+        await until(lambda: asyncio.sleep(0, {(n.signer.node, blob.address) for n in (again, third)} <= set(wire.told)))
 
 
 async def test_a_file_that_nobody_waits_for_any_more_still_comes_where_another_entry_names_it(county: County):

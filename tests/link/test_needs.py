@@ -118,6 +118,36 @@ async def test_nothing_is_given_up_while_our_own_line_is_down(monkeypatch):
     assert not catchup.is_done and need.pause_s == needs.RETRY_S_MIN
 
 
+async def test_a_stranger_that_was_heard_before_the_line_was_down_keeps_no_pages_shut(monkeypatch):
+    """It was switched off meanwhile, and *common* says nothing new."""
+    monkeypatch.setattr("protocol.node.link.catchup.RETRY_S_MAX", 0.4)
+    ground, lane = Ground(T1, N1), (V1, "nlater222:1")
+    catchup = CatchUp(ground)
+    says(ground, catchup, "nlater222", V1, {lane[1]: (3, H)}, signed=False)
+    need, ground.link.is_connected = catchup._needs[lane], False
+    for _ in range(5):
+        await catchup._pull(lane, need)
+    ground.link.is_connected = True
+    catchup.connected()
+    assert not catchup.missing and not catchup.behind
+
+
+async def test_a_word_that_is_taken_back_leaves_no_more_hints_than_there_may_be():
+    """Signed, hinted at by another name, and taken back: again and again, with ever other lanes."""
+    ground = Ground(T1, N1)
+    catchup = CatchUp(ground)
+    for n in range(40):
+        lanes = invented(64, first=64 * n)
+        says(ground, catchup, T1, V1, lanes)
+        says(ground, catchup, f"nother{n:03}", V1, lanes, signed=False)
+    says(ground, catchup, T1, V1, {})
+    assert len(catchup._needs) == len(catchup._said._bare) <= needs.HINTS_MAX
+    says(ground, catchup, N1, V1, {f"{N1}:9": (3, H)})
+    says(ground, catchup, "nother001", V1, {f"{N1}:9": (2, H)}, signed=False)
+    says(ground, catchup, N1, V1, {})
+    assert (V1, f"{N1}:9") not in catchup._needs or catchup._needs[V1, f"{N1}:9"].until == 2
+
+
 def ledgers(count: int) -> list[str]:
     return [f"{TOWN}/330523111{n:03}" for n in range(count)]
 

@@ -192,7 +192,7 @@ class CatchUp:
             need.tried.clear()
             need.due, need.pause_s = loop.time() + need.pause_s, min(need.pause_s * 2, RETRY_S_MAX)
             if need.pause_s == RETRY_S_MAX:  # a false word must not be chased for ever, a proven one is not forgotten
-                if ground.link.is_connected:  # else nobody was asked
+                if ground.link.is_connected or not need.signed:  # else nobody was asked; who only hinted at it says so again
                     self._said.give_up(lane, need)
                 need.due, need.resting = math.inf, False
             return

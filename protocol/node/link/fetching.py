@@ -5,11 +5,13 @@ their authors, then from any other that hears one of the ledgers. A stop at any 
 checked against its address before it counts. Where entries differ about the size, each of them is tried, with a half of its own: the hash decides,
 and whoever named the file first keeps it from nobody. Then each author who named that size is told, once, that there is a second copy now, if the
 author is there yet. What nobody gives rests, longer each time, and so does a node that does not answer; neither holds up the others, however
-many they are (turns.py). A store without room takes no more, and says so.
+many they are (turns.py); nor does a long one over a thin line, which is left for a while after TURN_S, and at once for one that somebody opens.
+A store without room takes no more, and says so.
 """
 
 import asyncio
 from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -34,6 +36,7 @@ AT_ONCE = 20  # files looked at in one round
 PIECE_S_MAX = 5.0
 PIECE_S = 1.0  # what came sooner may be larger the next time; what is live does not wait long behind it
 PIECE_BYTES_MIN = 4096
+TURN_S = 5.0  # of one file that comes: then the others have a turn
 PAUSE_S_MIN, PAUSE_S_MAX = 0.1, 5.0
 REST_S_MIN, REST_S_MAX = 0.2, 600.0  # of one file that nobody gave
 RESTS_MAX = 2_000
@@ -49,12 +52,21 @@ FULL, NOBODY, OFFLINE, LEFT = "full", "nobody", "offline", "left"
 
 
 class _Wanted(NamedTuple):
-    """One file in one of the sizes that entries name. others: the other ones · is_first: somebody looks at it."""
+    """One file in one of the sizes that entries name. others: the other ones · is_first: somebody looks at it · until: when its turn ends."""
 
     address: str
     size: int
     others: frozenset[int]
     is_first: bool
+    until: float
+
+
+@dataclass
+class _Half:
+    """What is here of one file. giver: who gave all of it ("": several did, or nobody knows) · false: whose bytes were wrong."""
+
+    giver: str = ""
+    false: set[str] = field(default_factory=set)
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -75,11 +87,13 @@ class Fetching:
         self._first: list[str] = []
         self._opened: set[str] = set()  # looked at, not yet noted in the journal
         self._left: set[str] = set()  # given up, and not opened since
+        self._hurries = False  # somebody opened one since it was last decided whose turn it is
+        self._halves: dict[tuple[str, int], _Half] = {}  # (address, size) → of those that come
         self._noting = asyncio.Lock()
         self._rests: Rests[str] = Rests(REST_S_MIN, REST_S_MAX, RESTS_MAX)  # addresses
         self._silent: Rests[str] = Rests(REST_S_MIN, SILENT_S_MAX, RESTS_MAX)  # nodes
         self._trouble: dict[str, str] = {}
-        self._untold: dict[str, frozenset[str]] = {}  # address → authors who do not know of our copy yet; of those that were asked
+        self._told: dict[str, tuple[frozenset[str], frozenset[str]]] = {}  # address → authors who know of our copy, and who did not answer
         self._most: dict[str, int] = {}  # holder whose line turned out to be thin → bytes that it is asked for at once
 
     def poke(self) -> None:
@@ -91,6 +105,7 @@ class Fetching:
         self._first = [address, *(a for a in self._first if a != address)][:AT_ONCE]
         self._opened.add(address)
         self._left.discard(address)
+        self._hurries = True
         self._rests.soon(address, PAUSE_S_MAX)
         self._poke.set()
 
@@ -139,6 +154,8 @@ class Fetching:
             wanted = await self._wanted() if leads else []
             for row in wanted:
                 got += await self._tell(row) if row["stage"] == UNTOLD else await self._fetch(row)
+                if self._hurries:
+                    break
             pause = PAUSE_S_MIN if got or self._turns.has_new else min(pause * 2, PAUSE_S_MAX)
             if not wanted or not got:
                 try:
@@ -158,13 +175,14 @@ class Fetching:
         """Opened ones, then thumbnails, then the oldest; what rests is left out."""
         if self._ground.blobs is None:
             return []
+        self._hurries = False
         rows = await self._turns.next(AT_ONCE, self._first, self._is_resting, self._ground.link.is_connected)
         if not self._turns.has_any:
             self._rests.clear()
         return rows
 
     def _is_resting(self, row: Row) -> bool:
-        untold = self._untold.get(row["address"], (row["source"],)) if row["stage"] == UNTOLD else ()
+        _, untold = self._told.get(row["address"], ((), (row["source"],))) if row["stage"] == UNTOLD else ((), ())
         return self._rests.holds(row["address"]) or (bool(untold) and all(map(self._silent.holds, untold)))
 
     async def _fetch(self, row: Row) -> int:
@@ -182,15 +200,15 @@ class Fetching:
             return 0
         named = await uses(self._ground.journal, row)
         sizes = dict.fromkeys(use.size for use in named)
-        new, trouble = 0, NOBODY
+        new, trouble, until = 0, NOBODY, asyncio.get_running_loop().time() + TURN_S
         for size in sizes:
-            wanted = _Wanted(address, size, frozenset(sizes) - {size}, address in self._first)
+            wanted = _Wanted(address, size, frozenset(sizes) - {size}, address in self._first, until)
             began = progress = await blobs.settled(address, size, sizes)
             if not progress.is_whole and not await blobs.has_room(size - progress.have):
                 trouble = FULL
                 continue
             for holder, ledger in self._holders(named, wanted).items():
-                if progress.is_whole:
+                if progress.is_whole or (progress.have > began.have and self._is_over(wanted)):
                     break
                 given = await self._given(blobs, holder, ledger, wanted, progress)
                 if given is None:
@@ -200,12 +218,20 @@ class Fetching:
                 await self._came(row, named, progress.total)
                 return max(progress.have - began.have, 1)
             new += max(progress.have - began.have, 0)
-        return new or self._rest(address, trouble)
+            if new and self._is_over(wanted):
+                break
+        return (
+            new if new >= PIECE_BYTES_MIN else self._rest(address, trouble)
+        )  # no line is so thin, but a holder may mean to hold others up
+
+    def _is_over(self, wanted: _Wanted) -> bool:
+        return asyncio.get_running_loop().time() >= wanted.until or (self._hurries and not wanted.is_first)
 
     async def _given(self, blobs: Blobs, holder: str, ledger: str, wanted: _Wanted, progress: Progress) -> Progress | None:
         """How far it is with all that this holder gives; None: it was given up meanwhile, and the others have their turn."""
         ground, address = self._ground, wanted.address
-        is_mixed = progress.have > 0  # with bytes that somebody else gave
+        half = self._half(address, wanted.size)
+        is_mixed = progress.have > 0 and half.giver != holder  # with bytes that somebody else gave
         while not progress.is_whole and ground.link.is_connected:
             await self._text_first()
             if (wanted.is_first and address not in self._first) or await self._is_aside(address):
@@ -225,11 +251,23 @@ class Fetching:
                     is_mixed = False  # whose bytes were the wrong ones nobody knows: all of them from this one
                     continue
                 ground.quarantine(holder, ledger, "", refused)
+                half.false.add(holder)
                 break
             if after.have <= progress.have:
                 break  # the holder gives other pieces than it was asked for
+            half.giver = "" if is_mixed else holder
             progress = after
+            if self._is_over(wanted):
+                break
         return progress
+
+    def _half(self, address: str, size: int) -> _Half:
+        found = self._halves.get((address, size))
+        if found is None:
+            if len(self._halves) >= RESTS_MAX:
+                del self._halves[next(iter(self._halves))]
+            found = self._halves[address, size] = _Half()
+        return found
 
     async def _is_aside(self, address: str) -> bool:
         return any(row["stage"] == ASIDE for row in await self._ground.journal.rows("blob", "address = :address", {"address": address}))
@@ -240,6 +278,7 @@ class Fetching:
         await self._set(_WHOLE, address=address, size=size, stage=UNTOLD if is_untold else DONE)
         self._rests.drop(address)
         self._trouble.pop(address, None)
+        self._halves.pop((address, size), None)
         left = await ground.journal.rows("blob", "address = :address", {"address": address})
         if ground.blobs is not None and (not left or left[0]["stage"] == GONE):
             await ground.blobs.remove(address)  # its last body was erased meanwhile
@@ -251,14 +290,15 @@ class Fetching:
         """The nodes whose entries name the file may now let go of what they kept for our sake (a phone its photo)."""
         address, size = row["address"], row["size"]
         left = await self._authors(await uses(self._ground.journal, row), size)
-        untold = self._untold.pop(address, frozenset(left)) & left.keys()
-        for author in sorted(untold):
+        told, _ = self._told.pop(address, (frozenset(), frozenset()))
+        for author in sorted(left.keys() - told):
             if not self._silent.holds(author) and await self._ask(author, left[author], address, size) is not None:
-                untold -= {author}
+                told |= {author}
+        untold = frozenset(left) - told
         if untold:
-            if len(self._untold) >= RESTS_MAX:
-                del self._untold[next(iter(self._untold))]  # those of it who were told are told again
-            self._untold[address] = untold
+            if len(self._told) >= RESTS_MAX:
+                del self._told[next(iter(self._told))]  # those of it who were told are told again
+            self._told[address] = told, untold
             return 0 if all(map(self._silent.holds, untold)) else self._rest(address, "")
         if not left and not await self._is_there(row["source"], row["ledger"]):
             await self._set(_NOBODY_LEFT, source=row["source"], was=UNTOLD, stage=DONE, id_chars=NODE_ID_CHARS)
@@ -300,7 +340,7 @@ class Fetching:
 
     def _holders(self, named: list[Use], wanted: _Wanted) -> dict[str, str]:
         """The nodes whose entries name it in this size, then whoever hears their ledgers and was heard of → the ledger. Who did not answer a moment
-        ago is left out, but not for somebody who looks at the file."""
+        ago is left out, but not for somebody who looks at the file; whose bytes were wrong is asked last."""
         peers, found = self._ground.peers, dict[str, str]()
         some = [use for use in named if use.size == wanted.size]
         for use in some:
@@ -311,7 +351,9 @@ class Fetching:
                 found.setdefault(known.certificate.node, ledger)
         for node in ("", self._ground.certificate.node, *self._former):
             found.pop(node, None)
-        return {node: ledger for node, ledger in found.items() if wanted.is_first or not self._silent.holds(node)}
+        false = self._half(wanted.address, wanted.size).false
+        ready = [node for node in found if wanted.is_first or not self._silent.holds(node)]
+        return {node: found[node] for node in sorted(ready, key=false.__contains__)}
 
     @observe.each("file", lambda _, holder, ledger, *__: {"node": holder, "ledger": ledger})
     async def _piece(self, holder: str, ledger: str, address: str, offset: int) -> bytes | None:

@@ -176,8 +176,9 @@ class Needs:
     def _is_worth(self, lane: Lane, node: str) -> bool:
         if self._rests.holds((*lane, node)):
             return False
-        if lane in self.kept:
-            return True
+        return lane in self.kept or self._has_room_bare(lane, node)
+
+    def _has_room_bare(self, lane: Lane, node: str) -> bool:
         if self._by_hint[node] >= HINTS_EACH_MAX:
             return False
         return len(self._bare) < HINTS_MAX or self._has_made_room(self.whose(lane, node))
@@ -199,11 +200,14 @@ class Needs:
             del need.hinted[next(iter(need.hinted))]
         need.hinted[node] = until
         if not need.signed:
-            self._unbare(lane)
-            self._bare[lane] = {node, self.whose(lane, node)}
-            self._by_hint.update(self._bare[lane])
+            self._bare_by(lane, node)
         if node == entry.node_of(lane[1]) and self._ground.peers.get(node) is None and self._strange_since is None:
             self._strange_since = asyncio.get_running_loop().time()
+
+    def _bare_by(self, lane: Lane, node: str) -> None:
+        self._unbare(lane)
+        self._bare[lane] = {node, self.whose(lane, node)}
+        self._by_hint.update(self._bare[lane])
 
     def _unbare(self, lane: Lane) -> None:
         for name in self._bare.pop(lane, ()):
@@ -224,8 +228,17 @@ class Needs:
                 continue
             need.signed.pop(node, None)
             self._free((ledger, origin), node)
-            if not need.signed and not need.hinted:
-                self.drop((ledger, origin))
+            if not need.signed:
+                self._unsigned((ledger, origin), need)
+
+    def _unsigned(self, lane: Lane, need: Need) -> None:
+        """It stands on hints alone by now, and has a place among those or none: else any number of lanes could be signed, hinted and taken back."""
+        last = next(reversed(need.hinted), "")
+        if last and self._has_room_bare(lane, last):
+            need.until = max(need.hinted.values())
+            self._bare_by(lane, last)
+        else:
+            self.drop(lane)
 
     def drop(self, lane: Lane) -> None:
         """While a worker is at it, it is dropped when that comes back."""
