@@ -4,8 +4,9 @@ A row of `blob` says what is to become of a file here (`stage`), rows of `blob_u
 `blob` are those of whoever named it first, who may be wrong: what the entries themselves say is asked where it matters (`uses`), until the file is
 here and its hash has decided. A file of an entry that a
 wider place wrote is not fetched by itself, only its thumbnail is: it comes when somebody opens it. With the last body that names it
-a file has nobody left who could read it, and goes (sweeping.py). A body that is missing though no erasure that counts names it (it
-was sent without, or taken by somebody who had been put out) is `lacking`, and others are asked for it (link/words.py).
+a file has nobody left who could read it, and goes (sweeping.py). Two histories of a lane may give one number to entries of different cases
+(forks.py), so what is named at a number is asked of every body that stands there. A body that is missing though no erasure that counts
+names it (it was sent without, or taken by somebody who had been put out) is `lacking`, and others are asked for it (link/words.py).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -73,31 +74,39 @@ async def erase_bodies(w: Writing, fresh: Iterable[Stored]) -> set[str]:
         ledger, origin, seq, subject = taken
         if await w.erase(ledger, origin, seq, subject):
             touched.add(subject)
-        await branches.erase(w, ledger, origin, seq, subject)
-        here = await w.entry(ledger, origin, seq)
-        if here is None or here.subject == subject:  # else the files are another entry's
-            await _let_go(w, {"ledger": ledger, "origin": origin, "seq": seq})
+        for number in sorted({(ledger, origin, seq), *await branches.erase(w, ledger, origin, seq, subject)}):
+            await _let_go(w, *number)
     return touched
 
 
-async def _let_go(w: Writing, key: dict[str, Any]) -> None:
-    """The files that this entry alone named are marked to go."""
-    addresses = [row[0] for row in await fetch(w.connection, f"select address from blob_use {_ONE}", key)]
-    await run(w.connection, f"delete from blob_use {_ONE}", [key] if addresses else [])
-    await run(w.connection, _UNUSED, [{"address": address} for address in addresses])
+async def _let_go(w: Writing, ledger: str, origin: str, seq: int) -> None:
+    """The files are marked to go that no body names any more which stands at this number in the lane or beside it, nor any other entry."""
+    key = {"ledger": ledger, "origin": origin, "seq": seq}
+    named = {row[0] for row in await fetch(w.connection, f"select address from blob_use {_ONE}", key)}  # before the bodies
+    if named and (here := await w.entry(ledger, origin, seq)):
+        named -= _addresses(here.head, here.body)
+    if named:
+        async for row in branches.with_words(w, ledger, origin, seq):
+            named -= _addresses(row.head, row.body)
+    gone = [{**key, "address": address} for address in sorted(named)]
+    await run(w.connection, f"delete from blob_use {_ONE} and address = :address", gone)
+    await run(w.connection, _UNUSED, [{"address": one["address"]} for one in gone])
 
 
-async def expect_files(w: Writing, fresh: Sequence[Stored], source: str, now_ms: int, takes: Callable[[str], bool] | None = None) -> None:
+async def expect_files(
+    w: Writing, fresh: Sequence[Stored], source: str, now_ms: int, takes: Callable[[str], bool] | None = None, first: str = ""
+) -> None:
     """A row a file that evidence names: whole when it was taken here (source ""), else to be fetched, first from the entry's author.
 
-    source: the node that brought the entries · takes: whether full files of this author's entries come here by themselves.
+    source: the node that brought the entries · takes: whether full files of this author's entries come here by themselves · first: who wrote
+    them first, where they are written anew.
     """
     rows, uses = [], []
     for e in fresh:
         body = body_of(e.head.kind, e.body) if e.head.kind in EVIDENCE else None
         if not isinstance(body, EvidenceAddedBody):
             continue
-        author = entry.node_of(e.origin)
+        author = first or entry.node_of(e.origin)
         for blob, what in _named(body):
             size = blob.size + CIPHER_EXTRA_BYTES
             comes = what == THUMB or takes is None or takes(author)
@@ -112,6 +121,11 @@ async def expect_files(w: Writing, fresh: Sequence[Stored], source: str, now_ms:
     if rows:
         await w.connection.execute(_EXPECT, rows)
         await w.connection.execute(_USE, uses)
+
+
+def _addresses(head: Head, raw: bytes | None) -> set[str]:
+    body = body_of(head.kind, raw) if head.kind in EVIDENCE else None
+    return {blob.address for blob, _ in _named(body)} if isinstance(body, EvidenceAddedBody) else set()
 
 
 def _named(body: EvidenceAddedBody) -> list[tuple[Blob, str]]:

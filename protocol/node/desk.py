@@ -196,7 +196,8 @@ class Desk:
                 drafts = [draft for one in rows for draft in await adopting.rewritten(asked, one)]
             if drafts:
                 head = row.head
-                await self._write(asked, drafts, head.author, adopted_id(row.command), head.occurred_ms, head.offset_ms)
+                anew, first = adopted_id(row.command), entry.node_of(row.origin)
+                await self._write(asked, drafts, head.author, anew, head.occurred_ms, head.offset_ms, first)
             said = [adopting.decided(one, self.signer.certificate, actor.office, decision, reason) for one in rows]
             outcome = await self._write(self._asked(w), said, (actor.person, actor.post), id_, self.clock(), self.offset())
         self._told([outcome], [*drafts, *said])
@@ -259,14 +260,22 @@ class Desk:
         return outcome
 
     async def _write(
-        self, asked: Asked, drafts: Sequence[Draft], author: tuple[str, str], id_: str, occurred_ms: int, offset_ms: int | None
+        self,
+        asked: Asked,
+        drafts: Sequence[Draft],
+        author: tuple[str, str],
+        id_: str,
+        occurred_ms: int,
+        offset_ms: int | None,
+        first: str = "",
     ) -> Outcome:
-        """What is acted on comes first in `drafts`, so its subject is the first of the outcome."""
-        (outcome,) = await self._write_all(asked, [_Said(id_, drafts, author, occurred_ms, offset_ms)])
+        """What is acted on comes first in `drafts`, so its subject is the first of the outcome. first: as in `_write_all`."""
+        (outcome,) = await self._write_all(asked, [_Said(id_, drafts, author, occurred_ms, offset_ms)], first)
         return outcome
 
-    async def _write_all(self, asked: Asked, said: Sequence[_Said]) -> list[Outcome]:
-        """One commit a lane and command, in the order of `said`."""
+    async def _write_all(self, asked: Asked, said: Sequence[_Said], first: str = "") -> list[Outcome]:
+        """One commit a lane and command, in the order of `said`. first: the node that wrote it, where it is written anew here: its files may
+        be elsewhere."""
         w, every = asked.w, [draft for one in said for draft in one.drafts]
         turns = await asked.turns({draft.subject for draft in every})
         heads = await self._heads(w, {draft.ledger for draft in every})
@@ -281,7 +290,7 @@ class Desk:
             by_command.append([row_of(p, self.clock()) for p in proven])
             written += by_command[-1]
         await w.append(written)
-        await expect_files(w, written, "", self.clock())
+        await expect_files(w, written, first, self.clock(), first=first)
         await w.project({draft.subject for draft in every} | await erase_bodies(w, written))
         outcomes = [_outcome(one.id, rows) for one, rows in zip(said, by_command, strict=True)]
         await w.remember({outcome.command: msgspec.msgpack.encode(outcome) for outcome in outcomes})

@@ -8,7 +8,7 @@ Whoever writes a lane may sign any number of other histories of it, each as larg
 put down or shown, SPAN at once; what hangs together is found by hashes alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -359,15 +359,29 @@ async def _put_aside(w: Writing, ledger: str, origin: str, first: Step, own: str
     return aside
 
 
-async def erase(w: Writing, ledger: str, origin: str, seq: int, subject: str) -> None:
-    """The body of an entry that stands beside the lane goes as well: the same number of the same case, or written anew as that one."""
+async def with_words(store: Any, ledger: str, origin: str, seq: int) -> AsyncIterator[Branched]:
+    """What stands beside the lane at this number and has its words, some at once."""
+    values: dict[str, object] = {"ledger": ledger, "origin": origin, "seq": seq, "after": b""}
+    where = f"{_LANE} and seq = :seq and body is not null and hash > :after order by hash limit {WHOLE_AT_ONCE}"
+    while rows := await branched(store, where, values):
+        for row in rows:
+            yield row
+        values["after"] = rows[-1].hash
+
+
+async def erase(w: Writing, ledger: str, origin: str, seq: int, subject: str) -> set[tuple[str, str, int]]:
+    """The body of an entry that stands beside the lane goes as well: the same number of the same case, or written anew as that one; returns
+    the numbers of the latter."""
     key: dict[str, object] = {"ledger": ledger, "origin": origin, "seq": seq, "subject": subject}
     c, bare = w.connection, "update branch set body = null, salt = null"
     await run(c, f"{bare} {_LANE} and seq = :seq and subject = :subject", [key])
-    if e := await w.entry(ledger, origin, seq):
-        rows = await fetch(c, "select ledger, origin, hash, command from branch where subject = :subject", {"subject": e.subject})
-        gone = [row for row in rows if adopted_id(row[3]) == e.command]
-        await run(c, f"{bare} {_LANE} and hash = :hash", [{"ledger": row[0], "origin": row[1], "hash": row[2]} for row in gone])
+    e = await w.entry(ledger, origin, seq)
+    if e is None or e.subject != subject:  # the number is another case's
+        return set()
+    rows = await fetch(c, "select ledger, origin, hash, command, seq from branch where subject = :subject", {"subject": subject})
+    gone = [row for row in rows if adopted_id(row[3]) == e.command]
+    await run(c, f"{bare} {_LANE} and hash = :hash", [{"ledger": row[0], "origin": row[1], "hash": row[2]} for row in gone])
+    return {(row[0], row[1], row[4]) for row in gone}
 
 
 async def _without_erased(w: Writing, rows: list[Branched]) -> list[Branched]:
@@ -376,12 +390,13 @@ async def _without_erased(w: Writing, rows: list[Branched]) -> list[Branched]:
     if not subjects:
         return rows
     c = w.connection
-    sql = f"select head_bytes from entry where sort = 'erasure' and {among(c, 'subject', 'subjects')}"
-    said = [facts_of(decode_head(bytes(r[0]))) for r in await fetch(c, sql, {"subjects": bound(c, sorted(subjects))})]
-    gone = {(f.ledger, f.origin, f.seq) for f in said if isinstance(f, BodyErased)}
+    sql = f"select head_bytes, subject from entry where sort = 'erasure' and {among(c, 'subject', 'subjects')}"
+    said = [(facts_of(decode_head(bytes(r[0]))), r[1]) for r in await fetch(c, sql, {"subjects": bound(c, sorted(subjects))})]
+    gone = {(f.ledger, f.origin, f.seq, subject) for f, subject in said if isinstance(f, BodyErased)}
     sql = f"select command from entry where erased = 1 and {among(c, 'subject', 'subjects')}"
     anew = {r[0] for r in await fetch(c, sql, {"subjects": bound(c, sorted(subjects))})} if gone else set()
-    return [_bare(row) if (row.ledger, row.origin, row.seq) in gone or adopted_id(row.command) in anew else row for row in rows]
+    is_gone = [(row.ledger, row.origin, row.seq, row.subject) in gone or adopted_id(row.command) in anew for row in rows]
+    return [_bare(row) if is_one else row for row, is_one in zip(rows, is_gone, strict=True)]
 
 
 def _bare(row: Branched) -> Branched:
