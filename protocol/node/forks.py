@@ -72,6 +72,7 @@ class Forks:
         self.regained: Callable[[Moved], Awaitable[None]] | None = None  # told of each lane that was set right
         self.lanes: set[Lane] = set()
         self.changed = asyncio.Event()  # something is wanted or was noted: the pump looks
+        self.lacked: set[tuple[str, str, bytes]] = set()  # (ledger, origin, hash) of what `settle` lacked last
         self._wanted: dict[tuple[str, str, bytes], Wanted] = {}
         self._by_word: Counter[str] = Counter()  # node → how many of those
         self._read: dict[str | Lane, tuple[float, Any]] = {}  # ledger → tips of its lanes, lane → its loose ends; until when that is told
@@ -125,6 +126,15 @@ class Forks:
         self._by_word[wanted.node] += is_word
         self.changed.set()
 
+    def _lack(self, wanted: Wanted) -> None:
+        """`settle` lacks it, each time until it is here: nobody is woken for it, and who spoke of it is asked first."""
+        key = (wanted.ledger, wanted.origin, wanted.hash)
+        self.lacked.add(key)
+        was = self._wanted.get(key)
+        if was is None or (wanted.vouched and not was.vouched):
+            self._forget(key)
+            self._wanted[key] = wanted if was is None else msgspec.structs.replace(was, vouched=True)
+
     def _forget(self, key: tuple[str, str, bytes]) -> None:
         was = self._wanted.pop(key, None)
         if was is not None and was.node and not was.vouched:
@@ -160,7 +170,7 @@ class Forks:
             self.changed.set()
 
     def take(self) -> list[Wanted]:
-        """What is to be asked for now. What got no answer is wanted again by the next Have that shows it."""
+        """What is to be asked for now. What got no answer is wanted again by the next Have that shows it, or by `settle`."""
         taken, self._wanted = list(self._wanted.values()), {}
         self._by_word.clear()
         return taken
@@ -211,7 +221,8 @@ class Forks:
     # ── setting right ──
 
     async def settle(self) -> list[Moved]:
-        """Lanes of revoked origins follow the revocation, closed ones of the county its word, our own what others hold. Wants what it lacks."""
+        """Lanes of revoked origins follow the revocation, closed ones of the county its word, our own what others hold. What it lacks
+        is to be taken (`take`, `lacked`); whoever asks for it does so again later, as often as it is in vain."""
         moved: list[Moved] = []
         try:
             await self._set_right(moved)
@@ -228,6 +239,7 @@ class Forks:
         return moved
 
     async def _set_right(self, moved: list[Moved]) -> None:
+        self.lacked.clear()
         said = {lane: tip for lane, tip in self._words.items() if lane in self.lanes and not self._is_closed(lane[1])}
         for (ledger, origin), tip in [*(said | dict(self._shelf.tips)).items()]:
             if one := await self._as_revoked(ledger, origin, *tip):
@@ -252,7 +264,7 @@ class Forks:
                 return None  # as it should be, or not here yet
             new, missing = await branches.path(c, ledger, origin, seq, hash_)
         if missing:
-            self.want(Wanted(ledger, origin, *missing, "", vouched=bool(new)))
+            self._lack(Wanted(ledger, origin, *missing, "", vouched=bool(new)))
             return None
         async with self.journal.writing() as w:
             return (await self._follow(w, ledger, origin, seq, hash_))[0]

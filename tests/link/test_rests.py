@@ -52,3 +52,13 @@ def test_it_keeps_what_is_still_wanted_and_never_more_than_it_may(clock: list[fl
     rests.put(2)
     rests.put(5)
     assert rests.held() == {2, 4, 5}, "what was put longest ago goes"
+
+
+def test_it_says_how_long_something_rests(clock: list[float]):
+    rests: Rests[str] = Rests(1.0, 4.0, 10)
+    assert rests.left_s("a") == 0.0
+    rests.put("a")
+    clock[0] += 0.25
+    assert rests.left_s("a") == 0.75
+    clock[0] += 1.0
+    assert rests.left_s("a") <= 0.0

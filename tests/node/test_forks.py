@@ -300,6 +300,25 @@ async def test_a_decision_that_names_an_unknown_history_asks_for_it(county: Coun
     assert await town.journal.lanes(VILLAGE) == await root.journal.lanes(VILLAGE)
 
 
+async def test_what_a_decision_lacks_is_there_to_be_taken_each_time_and_wakes_nobody(county: County):
+    village, _clone, town, root = await forked_apart(county)
+    await revoked(root, village)
+    await carry_common(root, town)
+    town.forks.changed.clear()
+    for _ in range(2):
+        assert await town.forks.settle() == []
+        (wanted,) = town.forks.take()
+        assert town.forks.lacked == {(wanted.ledger, wanted.origin, wanted.hash)}
+    assert not town.forks.changed.is_set(), "whoever asks rests as long as it is in vain"
+    town.forks.want(msgspec.structs.replace(wanted, node="nnear2222"))
+    await town.forks.settle()
+    assert [one.node for one in town.forks.take()] == ["nnear2222"], "who speaks of it is asked"
+    town.forks.want(wanted)
+    await wired(root, town)
+    assert len(await town.forks.settle()) == 1
+    assert town.forks.lacked == set()
+
+
 async def test_what_the_copy_wrote_is_adopted_once_under_an_origin_that_goes_on(county: County):
     village, clone, _town, root = await forked_apart(county)
     again = await county.node("village again")

@@ -299,6 +299,8 @@ class Pump:
         self._catchup.connected()
         if self._words:
             self._words.again()
+        if self._branches:
+            self._branches.again()
         self._anew = True
         for ledger in dict.fromkeys([place.COMMON, *self._ground.ledgers(), certificates.sealed_ledger(self._ground.certificate)]):
             self.say(ledger, want=True)

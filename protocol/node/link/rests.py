@@ -22,6 +22,10 @@ class Rests(Generic[K]):
         """Not to be asked for yet."""
         return key in self._kept and self._kept[key][0] > asyncio.get_running_loop().time()
 
+    def left_s(self, key: K) -> float:
+        """Until it may be asked for; 0 or less: now."""
+        return self._kept[key][0] - asyncio.get_running_loop().time() if key in self._kept else 0.0
+
     def held(self) -> set[K]:
         return {key for key in self._kept if self.holds(key)}
 
