@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 
 from protocol.calendar import HOUR_MS, Calendar, day_end_ms, day_number, local_time, to_date, to_number
-from protocol.case import Agreement, Case, Move, Task
+from protocol.case import Agreement, Case, Move, Task, key_text
 from protocol.events import facts_of
 from protocol.place import tier
 from protocol.shapes import ClockRule
@@ -34,6 +34,8 @@ _DROPPED: Final = frozenset({"voided", "merged", "declined", "transferred"})
 _UNSETTLED: Final = frozenset({"logged", "accepted", "mediating"})  # no agreement in force, mediation not ended
 _REMINDERS: Final = frozenset({"T12", "T31"})
 _OUTCOMES: Final = ("AgreementSigned", "MediationEnded", "DisputeClosed", "DisputeReopened")
+_OFFERS: Final = ("DisputeEscalated", "DisputeHandedDown", "DisputeTransferred")
+_RETURNS: Final = ("DisputeReturned", "TransferAnswered")
 _MS_MAX: Final = 2**62  # a column of a store holds it
 
 
@@ -180,7 +182,7 @@ def _held_before(case: Case, tables: Tables) -> Iterator[Clock]:
         if case.predecessor and move.term == 1:
             continue  # nobody had taken it up here yet
         starts_ms, reached_ms = _reached(case, move)
-        left_ms = after.offered_ms or after.at_ms
+        left_ms = after.offered_ms or min([after.at_ms, *_offered(case, move, starts_ms)])
         for rule in tables.clocks_from.get("term", ()):
             if (rule.tier is None or rule.tier == tier(move.to)) and _fits(rule, case, False):
                 clock = _counted(rule, tables, starts_ms, MET)
@@ -197,6 +199,17 @@ def _reached(case: Case, move: Move) -> tuple[int, int | None]:
     signed = [max(paper.signed_ms, starts_ms) for paper in case.agreements if paper.key in keys and paper.written_ms >= starts_ms]
     ended = [line.at_ms for line in counting if line.kind in ("MediationEnded", "DisputeClosed") and line.at_ms >= starts_ms]
     return starts_ms, min([*signed, *ended], default=None)
+
+
+def _offered(case: Case, move: Move, starts_ms: int) -> list[int]:
+    """When it was offered to somebody in the term that this opened, since it began the last time; nothing where the offer came back before the term
+    was over."""
+    lines = [line for line in case.lines if line.kind in (*_OFFERS, *_RETURNS) and not line.waiting and not line.set_aside]
+    said = [(line, facts) for line in lines if (facts := facts_of(line.head)).term == move.term]
+    back = {
+        getattr(facts, "offer", "") for line, facts in said if line.kind in _RETURNS and getattr(facts, "answer", "returned") == "returned"
+    }
+    return [line.at_ms for line, _ in said if line.kind in _OFFERS and line.at_ms >= starts_ms and key_text(line.key) not in back]
 
 
 def _taken_up(clock: Clock, at_ms: int) -> Clock:

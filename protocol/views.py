@@ -33,7 +33,7 @@ from protocol.tables import DECLINED, Tables
 from protocol.words import party_names
 
 VERSION: Final = (
-    3  # raised when the same entries come to other rows: a store that was filled by another one is filled anew when it is opened
+    4  # raised when the same entries come to other rows: a store that was filled by another one is filled anew when it is opened
 )
 ACCOUNT_CHARS: Final = 200
 PERSON_CHARS: Final = 24  # 96 bits: no two persons of a country meet

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from protocol import commands as c
-from protocol import events
+from protocol import events, transfer
 from protocol.calendar import DAY_MS
 from protocol.case import Case
 from protocol.clocks import MET, RUNNING, kept_and_missed, of_case
@@ -130,6 +130,66 @@ def test_who_is_called_up_after_his_days_were_over_missed_them() -> None:
     world.sync()
     world.act(world.county, c.CallUpDispute, subject, COUNTY)
     assert terms(world.county.case(subject)) == [("village", MET, True)]
+
+
+def test_who_escalated_in_time_and_is_called_up_while_nobody_has_taken_it_up_missed_nothing() -> None:
+    world = county.County()
+    subject = world.accepted()
+    after_days(world, 6)
+    world.act(world.village, c.EscalateDispute, subject, county.VILLAGE, to=TOWNSHIP)
+    world.sync()
+    after_days(world, 3)
+    world.act(world.county, c.CallUpDispute, subject, COUNTY)
+    case = world.county.case(subject)
+    assert terms(case) == []
+    assert kept_and_missed(of_case(case, TABLES)) == (0, 0)
+
+
+def test_nor_did_who_escalated_in_time_offline_and_was_called_up_before_that_was_known() -> None:
+    world = county.County()
+    subject = world.accepted()
+    world.sync()
+    after_days(world, 6)
+    world.act(world.village, c.EscalateDispute, subject, county.VILLAGE, to=TOWNSHIP)
+    after_days(world, 3)
+    world.act(world.county, c.CallUpDispute, subject, COUNTY)
+    assert terms(world.county.case(subject)) == [("village", MET, True)], "not known yet"
+    world.sync()
+    assert terms(world.county.case(subject)) == []
+
+
+def test_what_came_back_before_it_was_called_up_was_the_village_s_to_do_again() -> None:
+    world = county.County()
+    subject = world.accepted()
+    after_days(world, 5)
+    world.act(world.village, c.EscalateDispute, subject, county.VILLAGE, to=TOWNSHIP)
+    world.sync()
+    world.act(world.township, c.ReturnDispute, subject, TOWNSHIP)
+    world.sync()
+    after_days(world, 4)
+    world.act(world.county, c.CallUpDispute, subject, COUNTY)
+    assert terms(world.county.case(subject)) == [("village", MET, True)]
+
+
+@pytest.mark.parametrize("returned", [False, True])
+def test_a_transfer_in_time_is_an_offer_like_any_other(returned: bool) -> None:
+    world = Far()
+    subject = world.log(world.township, county.VILLAGE, TOWNSHIP)
+    world.sync()
+    after_days(world, 13)
+    world.act(world.township, c.TransferDispute, subject, TOWNSHIP)
+    world.sync()
+    command, drafts = transfer.opening(world.county.case(subject))
+    world.county.write(drafts, command)
+    world.sync()
+    if returned:
+        successor = world.county.case(subject).successor
+        world.act(world.far, c.ReturnDispute, successor, FAR)
+        world.sync()
+        world.county.write([transfer.answering(world.county.case(subject), world.county.case(successor))], "answered")
+    after_days(world, 6)
+    world.act(world.county, c.CallUpDispute, subject, COUNTY)
+    assert terms(world.county.case(subject)) == ([("township", MET, True)] if returned else [])
 
 
 @pytest.mark.parametrize(("days", "late"), [(2, False), (9, True)])
