@@ -1,15 +1,16 @@
-"""People whose registration or post counts nowhere, since whoever wrote it was out of office: nothing of them stands in the views.
+"""People whose registration, post or dismissal counts nowhere, since whoever wrote it was out of office: nothing of it stands in the views.
 
-    await apart(journal, shelf, actor)      {node that was put out, or POST_OVER: ("盛小明（登记人员、任岗）", …)}
+    await apart(journal, shelf, actor)      {node that was put out, or POST_OVER: Apart(anew=("盛小明（登记人员、任岗）", …), …)}
 
 A review can't take them over: whom somebody made a clerk, and gave a telephone or a password, is for who holds the post now to say
-anew. Once that is said here, they are listed no more.
+anew; so is who was to have it no longer, and has it yet. Once that is said here, they are listed no more.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol import entry, place
@@ -23,7 +24,7 @@ from protocol.node.shelf import Shelf
 from protocol.words import EVENT_NAMES, UNKNOWN_NAME
 
 READ_MAX: Final = 20_000  # the newest entries of people: a county has some five thousand
-APART_MAX: Final = 100  # people of one group
+APART_MAX: Final = 100  # people of one kind in one group
 NAMELESS: Final = "（名字没有了）"
 _WRITTEN: Final = (
     "select head_bytes, body from entry where sort = 'person' order by position desc limit :most"  # an index of its own (listing.INDICES)
@@ -34,27 +35,53 @@ _STANDING: Final = (
 )
 
 
+class Again(msgspec.Struct, frozen=True):
+    """A post that does not count, of a person who stands here all the same."""
+
+    person: str
+    name: str
+    kind: str
+    office: str
+    title: str
+
+
+class Apart(msgspec.Struct, frozen=True):
+    """anew: who stands nowhere here, with what was written · again: posts of people who stand · ends: names of people whose post was ended, which
+    does not count: they have it yet, and sign in by it."""
+
+    anew: tuple[str, ...] = ()
+    again: tuple[Again, ...] = ()
+    ends: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.anew or self.again or self.ends)
+
+    def joined(self, other: "Apart") -> "Apart":
+        """Both, each once."""
+        pairs = ((getattr(self, name), getattr(other, name)) for name in self.__struct_fields__)
+        return Apart(*(tuple(dict.fromkeys([*one, *more])) for one, more in pairs))
+
+
 class _Written(NamedTuple):
-    """name, phone: "" where it is no registration, or was erased."""
+    """name, phone: "" where it is no registration, or was erased · title: of a post, likewise."""
 
     head: Head
     name: str
     phone: str
+    title: str
 
 
-async def apart(journal: Journal, shelf: Shelf, actor: Actor) -> dict[str, tuple[str, ...]]:
-    """Of the ledgers in the actor's region. Whoever stands there by now is left out."""
+async def apart(journal: Journal, shelf: Shelf, actor: Actor) -> dict[str, Apart]:
+    """Of the ledgers in the actor's region. Whoever stands there by now, or is dismissed, is left out."""
     if not shelf.revoked and not shelf.ended:
         return {}
     async with journal.read() as c:
         groups = _grouped(reversed(await fetch(c, _WRITTEN, {"most": READ_MAX})), shelf, actor)
-        of_whom = {subject: some for people in groups.values() for subject, some in people.items()}
-        standing = await _standing(c, of_whom, {one.name for some in of_whom.values() for one in some if one.name})
-    found = {}
-    for key, people in groups.items():
-        names = [_told(subject, some, standing) for subject, some in people.items()]
-        found[key] = tuple([name for name in names if name][:APART_MAX])
-    return {key: names for key, names in found.items() if names}
+        subjects = {subject for people in groups.values() for subject in people}
+        names = {one.name for people in groups.values() for some in people.values() for one in some if one.name}
+        standing = await _standing(c, subjects, names)
+    found = {key: _of_group(people, standing) for key, people in groups.items()}
+    return {key: one for key, one in found.items() if one}
 
 
 def _grouped(rows: Iterable[Any], shelf: Shelf, actor: Actor) -> dict[str, dict[str, list[_Written]]]:
@@ -67,7 +94,7 @@ def _grouped(rows: Iterable[Any], shelf: Shelf, actor: Actor) -> dict[str, dict[
         if not key or not mine.setdefault(head.ledger, in_region(actor, head.ledger) and not place.is_sealed(head.ledger)):
             continue
         said = body_of(head.kind, bytes(body) if body is not None else None)
-        groups[key][head.subject].append(_Written(head, getattr(said, "name", ""), getattr(said, "phone", "")))
+        groups[key][head.subject].append(_Written(head, *(getattr(said, name, "") for name in ("name", "phone", "title"))))
     return groups
 
 
@@ -88,19 +115,35 @@ async def _standing(c: AsyncConnection, subjects: Iterable[str], names: Iterable
     return await named(c, sql, {"subjects": bound(c, subjects), "names": bound(c, names)})
 
 
-def _told(subject: str, some: Sequence[_Written], standing: Sequence[Any]) -> str:
-    """Who it is and what was written; "" when all of it holds by now, said by somebody else."""
+def _of_group(people: dict[str, list[_Written]], standing: Sequence[Any]) -> Apart:
+    anew, again, ends = list[str](), list[Again](), list[str]()
+    for subject, some in people.items():
+        own = [row for row in standing if row.subject == subject]
+        name = next((one.name for one in reversed(some) if one.name), "") or next((row.name for row in own if row.name), "") or NAMELESS
+        over = {facts.post for one in some if isinstance(facts := facts_of(one.head), PostEnded)}
+        said = [one for one in some if one.head.kind != "PostEnded" and getattr(facts_of(one.head), "post", "") not in over]
+        if any(row.post in over for row in own):
+            ends.append(name)
+        if any(row.ledger for row in own):
+            again += [one for written in said if (one := _again(subject, name, written, own)) is not None]
+        elif not all(_holds(one.head, [*own, *_called(some, standing)]) for one in said):
+            anew.append(f"{name}（{'、'.join(dict.fromkeys(EVENT_NAMES.get(one.head.kind, UNKNOWN_NAME) for one in said))}）")
+    return Apart(tuple(anew[:APART_MAX]), tuple(again[:APART_MAX]), tuple(ends[:APART_MAX]))
+
+
+def _again(person: str, name: str, one: _Written, own: Sequence[Any]) -> Again | None:
+    """None: it is no post, or he has such a one by now. own: rows of a person who stands."""
+    facts = facts_of(one.head)
+    if not isinstance(facts, PostGiven) or _holds(one.head, own):
+        return None
+    return Again(person, name, facts.kind, one.head.ledger, one.title)
+
+
+def _called(some: Sequence[_Written], standing: Sequence[Any]) -> list[Any]:
+    """Who stands here and is called like this, with the same telephone where both have one."""
     name = next((one.name for one in reversed(some) if one.name), "")
     phones = {one.phone for one in some if one.phone}
-    rows = [
-        row
-        for row in standing
-        if row.subject == subject or (row.name == name != "" and (not row.phone or not phones or row.phone in phones))
-    ]
-    if all(_holds(one.head, rows) for one in some):
-        return ""
-    name = name or next((row.name for row in rows if row.name), "") or NAMELESS
-    return f"{name}（{'、'.join(dict.fromkeys(EVENT_NAMES.get(one.head.kind, UNKNOWN_NAME) for one in some))}）"
+    return [row for row in standing if row.name == name != "" and (not row.phone or not phones or row.phone in phones)]
 
 
 def _holds(head: Head, rows: Sequence[Any]) -> bool:
@@ -108,6 +151,4 @@ def _holds(head: Head, rows: Sequence[Any]) -> bool:
     facts = facts_of(head)
     if isinstance(facts, PostGiven):
         return any((row.kind, row.office) == (facts.kind, head.ledger) for row in rows)
-    if isinstance(facts, PostEnded):
-        return all(row.post != facts.post for row in rows)
     return any(row.ledger == head.ledger for row in rows)

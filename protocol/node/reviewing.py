@@ -2,7 +2,7 @@
 
 What a lost or put out computer had not sent is handed in on a stick, or comes by way of a township that had not heard of it. Every node keeps
 it and counts none of it by itself; here the holder's office sees all of it, computer by computer, case by case, and takes it over.
-What can't be taken over by a review (people, posts: apart.py) is listed beside, so that nobody waits for it.
+What can't be taken over by a review (people, posts and their ends: apart.py) is listed beside, so that nobody waits for it.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from protocol import drafts, entry, task
 from protocol.access import CASE_POWERS
 from protocol.case import OUT_OF_OFFICE, Case, Line, Review, Task, key_of, key_text
 from protocol.events import Actor
-from protocol.node.apart import apart
+from protocol.node.apart import Apart, apart
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import among, bound, fetch
 from protocol.node.shelf import Shelf
@@ -60,12 +60,12 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """key: id of the node that was put out, `post_over`, or OTHERS · apart: names of people whose registration or post does not count."""
+    """key: id of the node that was put out, `post_over`, or OTHERS · apart: people whose registration, post or dismissal does not count."""
 
     key: str
     name: str
     rows: tuple[Waiting, ...]
-    apart: tuple[str, ...] = ()
+    apart: Apart = Apart()
 
     @property
     def adoptable(self) -> int:
@@ -103,7 +103,7 @@ async def waiting(journal: Journal, reads: Any, shelf: Shelf, actor: Actor) -> l
             found.setdefault(_key(review), []).append(row)
     people = await apart(journal, shelf, actor)
     groups = [
-        Group(key, _name(key, shelf), tuple(sorted(found.get(key, ()), key=_order)), people.get(key, ()))
+        Group(key, _name(key, shelf), tuple(sorted(found.get(key, ()), key=_order)), people.get(key, Apart()))
         for key in dict.fromkeys([*found, *people])
     ]
     return sorted(groups, key=lambda g: (g.key == OTHERS, -len(g.rows), g.key))

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from protocol.commands import EndPost
+from protocol.commands import Command, EndPost, GivePost
 from protocol.node.web.recover import LATELY_MAX
 from tests.edge.pages_kit import JSON, at, form_of
 from tests.edge.rig import PASSWORD, Rig
-from tests.node.desk_kit import TOWN, VILLAGE, add_person, new_id
+from tests.node.desk_kit import TOWN, VILLAGE, add_person, batch_of, new_id
 
 NEW = "ce-shi-kou-ling-9"
 
@@ -117,7 +117,7 @@ async def test_who_was_registered_by_somebody_who_had_left_is_told_where_people_
         found = (await client.get("/people", headers=JSON)).json()
         persons = {made["person"], kept["person"], early["person"]}
         assert persons & {row["person"] for row in found["people"]} == {early["person"]}, "what had been sent before the end counts"
-        assert found["apart"] == ["盛小明（登记人员、任岗）", "岑文静（登记人员、任岗）"]
+        assert found["apart"] == {"anew": ["盛小明（登记人员、任岗）", "岑文静（登记人员、任岗）"], "again": [], "ends": []}
         page = (await client.get("/people")).text
         assert "盛小明（登记人员、任岗）、岑文静（登记人员、任岗）：写的人已经离岗，离岗以前没有送到" in page
         assert '<a href="/people#register">确实要的，重新登记</a>' in page
@@ -130,4 +130,57 @@ async def test_who_was_registered_by_somebody_who_had_left_is_told_where_people_
     async with at(rig, "town", "limei") as client:
         again = await client.post("/people", data={"command_id": new_id(), **clerk, "account": "sheng2"}, headers=JSON)
         assert again.status_code == 201
-        assert (await client.get("/people", headers=JSON)).json()["apart"] == ["岑文静（登记人员、任岗）"], "the other stands by now"
+        assert (await client.get("/people", headers=JSON)).json()["apart"]["anew"] == ["岑文静（登记人员、任岗）"], (
+            "the other stands by now"
+        )
+
+
+async def put_out(rig: Rig, *unsent: Command) -> None:
+    """The township's computer is put out; what it wrote last, while nobody heard it, comes to the county by hand."""
+    town, root = rig.web("town"), rig.web("root")
+    heard = {lane: head.seq for lane, head in (await root.journal.heads()).items() if lane[1] == town.signer.origin}
+    for command in unsent:
+        await town.desk.submit(command, town.node.actor("admin"))
+    await root.desk.revoke_node(town.signer.node, [(*lane, seq) for lane, seq in heard.items()], "电脑丢了")
+    await root.admission.admit(
+        await batch_of(town.node, TOWN, town.signer.origin, heard[TOWN, town.signer.origin]), town.signer.node, by_hand=True
+    )
+
+
+async def test_a_dismissal_that_does_not_count_is_said_to_be_none_and_done_again(rig: Rig):
+    root = rig.web("root")
+    left, post = await add_person(rig.web("town").node, "李梅", "officer")
+    await root.people.add_account("limei", left, PASSWORD, rig.county.clock())
+    await rig.everywhere()
+    await put_out(rig, EndPost(id=new_id(), post=post, office=TOWN, reason="调离"))
+    async with at(rig, "root", "limei") as client:
+        assert (await client.get("/people")).status_code == 200, "he has the post yet"
+    async with at(rig, "root") as client:
+        assert (await client.get("/people", headers=JSON)).json()["apart"] == {"anew": [], "again": [], "ends": ["李梅"]}
+        for page in ((await client.get("/people")).text, (await client.get("/reviews")).text):
+            assert "李梅：离岗是在停用的机器上办的" in page and "还能登录" in page and "登录不了" not in page
+            assert '<a href="/people?text=%E6%9D%8E%E6%A2%85">确实离岗的，请再终止一次岗位</a>' in page
+        form = {"command_id": new_id(), "post": post, "office": TOWN, "reason": "调离"}
+        assert (await client.post(f"/people/{left}/end", data=form, headers=JSON)).status_code == 201
+        assert (await client.get("/people", headers=JSON)).json()["apart"] == {"anew": [], "again": [], "ends": []}
+    async with at(rig, "root", "-") as client:
+        refused = await client.post("/sign-in", data={"name": "limei", "password": PASSWORD})
+        assert refused.status_code == 403 and "现在没有岗位" in refused.text
+
+
+async def test_a_post_that_does_not_count_is_given_again_to_who_stands_and_makes_no_second_person(rig: Rig):
+    person = rig.persons["town"][0]
+    await put_out(rig, GivePost(id=new_id(), post="mediator.0000abcd", person=person, office=TOWN, title="专职调解员"))
+    async with at(rig, "root") as client:
+        before = (await client.get("/people", headers=JSON)).json()
+        again = {"person": person, "name": "沈国强", "kind": "mediator", "office": TOWN, "title": "专职调解员"}
+        assert before["apart"] == {"anew": [], "again": [again], "ends": []}
+        (group,) = (await client.get("/reviews", headers=JSON)).json()["groups"]
+        assert group["apart"] == before["apart"]
+        page = (await client.get("/people")).text
+        assert "登录不了" not in page and "再给岗位" in page
+        form = form_of(page.replace('<form class="row" action="/people/', '<form id="again" action="/people/', 1), "again")
+        assert {name: form[name] for name in ("kind", "office", "title")} == {name: again[name] for name in ("kind", "office", "title")}
+        assert (await client.post(f"/people/{person}/post", data=form, headers=JSON)).status_code == 201
+        after = (await client.get("/people", headers=JSON)).json()
+        assert after["apart"] == {"anew": [], "again": [], "ends": []} and len(after["people"]) == len(before["people"])

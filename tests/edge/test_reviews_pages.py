@@ -31,10 +31,10 @@ async def test_everything_handed_in_is_on_the_page_and_counts_nowhere_yet(rig: R
         ]  # fmt: skip
         assert group["rows"][2]["person"] == "王芳"
         assert "两边都肯让一点" in str(group["rows"][2]["text"])
-        assert [name.partition("（")[0] for name in group["apart"]] == ["盛小明"]
+        assert [name.partition("（")[0] for name in group["apart"]["anew"]] == ["盛小明"]
     async with at(rig, "town") as client:
         (group,) = await groups(client)
-        assert (group["rows"], len(group["apart"])) == ([], 1), "the holder's office decides, nobody else"
+        assert (group["rows"], len(group["apart"]["anew"])) == ([], 1), "the holder's office decides, nobody else"
 
 
 async def test_words_that_have_not_come_are_not_said_to_be_taken_by_law(rig: Rig):

@@ -25,7 +25,7 @@ from protocol import people_rules, place
 from protocol.commands import Command, EndPost, GivePost, IssueCode, RegisterPerson
 from protocol.entry import derive
 from protocol.node import guarding
-from protocol.node.apart import apart
+from protocol.node.apart import Apart, apart
 from protocol.node.in_hand import InHand, in_hand
 from protocol.node.people import check_account
 from protocol.node.shown import PersonRow
@@ -121,11 +121,12 @@ async def people_context(request: Request, about: str = "") -> dict[str, Any]:
     }
 
 
-async def _apart(request: Request) -> list[str]:
-    """Whom somebody registered who was out of office: nobody finds them in the list, and they can't sign in."""
-    node = node_of(request)
-    groups = await apart(node.desk.journal, node.desk.shelf, actor_of(request))
-    return list(dict.fromkeys(name for names in groups.values() for name in names))
+async def _apart(request: Request) -> Apart:
+    """Whom somebody registered, gave a post or dismissed who was out of office: the list does not say so."""
+    node, found = node_of(request), Apart()
+    for one in (await apart(node.desk.journal, node.desk.shelf, actor_of(request))).values():
+        found = found.joined(one)
+    return found
 
 
 async def endings_of(request: Request, rows: list[PersonRow]) -> dict[str, Ending]:
