@@ -11,9 +11,12 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
+
 from deploy import backup_keys
 from deploy.county import check_keys
 from deploy.working import working
+from hub.enrolment import Invitation
 from protocol.entry import epoch_of, node_of
 from protocol.node import healing, killpoints, locks, restored
 from protocol.node.blobs import is_address, is_file_of
@@ -59,7 +62,7 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
         spoilt = _put_files(work / "blobs", files_folder(folder, config) / "blobs")
         note_restored(Notes(folder), now_ms(), "restore")
         killpoints.reach("restore.epoch")
-        epoch = identity.new_epoch(above)
+        epoch = identity.new_epoch(max(above, ended.epoch))
         aside = restored.new_aside(folder, int(time.time()))
         if embedded:
             restored.stand_ready(folder, made, aside)
@@ -125,23 +128,27 @@ async def _unpacked(file: Path, identity: Identity, made: Path, key: bytes) -> i
 
 
 class _Ended(NamedTuple):
-    """codes: of enrolment, unused and not late yet · once: accounts whose one-time password was unused."""
+    """codes: of enrolment, unused and not late yet · epoch: the highest in which one was given · once: accounts whose one-time password was unused."""
 
     codes: int
+    epoch: int
     once: list[str]
 
 
 def _ended(made: Path, key: bytes, now_ms: int) -> _Ended:
-    """What let somebody in when the backup was made lets nobody in any more, if it may have been used, or ended, since: nobody can tell."""
+    """What let somebody in when the backup was made lets nobody in any more, if it may have been used, or ended, since: nobody can tell. Of a code
+    that says its epoch the row stays, so that a page can name the place (`void_codes`): by it nobody comes in once there is a higher one."""
     with closing(connect_sqlite(made, key, True)) as c:
-        ((codes,),) = c.execute("select count(*) from invitation where used_by = '' and until_ms > ?", (now_ms,)).fetchall()
+        rows = c.execute("select code_hash, content, until_ms from invitation where used_by = ''").fetchall()
+        given = {hash_: msgspec.msgpack.decode(content, type=Invitation).epoch for hash_, content, _ in rows}
+        codes = sum(until_ms > now_ms for _, _, until_ms in rows)
         once = [name for (name,) in c.execute("select name from account where once = 1 and ended_ms = 0 order by name")]
-        c.execute("delete from invitation where used_by = ''")
+        c.executemany("delete from invitation where code_hash = ?", [(hash_,) for hash_, epoch in given.items() if not epoch])
         c.execute("delete from session")
         c.execute("update account set until_ms = 0 where once = 1")
         c.execute("delete from local where name = ?", (OPEN,))
         c.execute("pragma journal_mode = delete")  # one file, nothing beside it: it is moved
-    return _Ended(codes, once)
+    return _Ended(codes, max(given.values(), default=0), once)
 
 
 def _put_aside(folder: Path, aside: Path) -> None:

@@ -12,16 +12,19 @@ from sqlalchemy import text
 from deploy.county import County
 from deploy.demo.cast import NEIGHBOUR, VILLAGE
 from deploy.keeping import opened
-from hub.enrolment import Invitation
+from hub.enrolment import Invitation, void_codes
 from protocol import enrolment as joining
 from protocol.node.config import load
+from protocol.node.identity import Identity
 from protocol.node.link.creds import tls_request
 from protocol.node.node import now_ms
 from protocol.problem import Refused
+from protocol.tables import Tables
 from tests.kit.county import yidi
 from tests.kit.machine import needs_postgresql
 from tests.node.test_restoring import damaged
 
+NEIGHBOUR_NAME = Tables.packaged().place_name(NEIGHBOUR)
 EARLY, LATE, THIEF = (SigningKey(bytes([n]) * 32) for n in (1, 2, 3))
 
 
@@ -73,11 +76,35 @@ async def _put_back(tmp_path: Path, config: str) -> None:
     (hub / "yidi.toml").write_text(config, "utf-8")
     ran = await yidi("restore", backup, "--folder", hub)
     assert ran.code == 0 and "1 个登记码作废" in ran.out and "重新发" in ran.out, ran
+    named = await void(hub)
     for code, key in ((late, THIEF), (late, LATE), (early, THIEF)):
         with pytest.raises(Refused, match="code_unknown_late_or_used"):
             await asked(hub, code, key)
     assert await asked(hub, early, EARLY) == first, "who had joined before and lost the answer gets the same one"
     assert await asked(hub, await invited(hub, NEIGHBOUR), LATE)
+    assert (named, await void(hub)) == ([NEIGHBOUR_NAME], []), "it is named until it has got another one"
+
+
+async def void(hub: Path) -> list[str]:
+    """Of which places 各地机器 says that their code is void."""
+    async with opened(hub, load(hub / "yidi.toml", {})) as node:
+        return await void_codes(node.journal, node.desk.signer.epoch, now_ms())
+
+
+async def test_a_code_of_an_epoch_in_which_nothing_was_written_lets_nobody_in_either(tmp_path: Path):
+    """The keys that are put back are of an earlier one, and no lane of the backup tells of it: it is not begun a second time."""
+    hub, backup = tmp_path / "hub", tmp_path / "hub.tar"
+    founded(hub)
+    await invited(hub, VILLAGE)
+    kept = Identity(hub).file.read_bytes()
+    Identity(hub).new_epoch()
+    late = await invited(hub, NEIGHBOUR)
+    assert (await yidi("backup", backup, "--folder", hub)).code == 0
+    Identity(hub).file.write_bytes(kept)
+    ran = await yidi("restore", backup, "--folder", hub)
+    assert ran.code == 0 and "2 个登记码作废" in ran.out, ran
+    with pytest.raises(Refused, match="code_unknown_late_or_used"):
+        await asked(hub, late, THIEF)
 
 
 async def test_neither_does_one_of_a_disk_that_was_put_back_by_other_means(tmp_path: Path):
