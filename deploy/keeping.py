@@ -68,11 +68,13 @@ def warden(node: Node) -> Actor:
 
 async def enrol(code: str, folder: Path, config: Config) -> int:
     """A folder that was enrolled and then put out (copied, lost and found) goes on by a new code, over the same journal. Stopped before the
-    first account was made, it makes it when it is asked again."""
-    joining.finish_renewal(folder)
+    first account was made, it makes it when it is asked again; stopped before it said that it had joined again, it says so."""
+    ended = joining.finish_renewal(folder)
     again = Identity(folder).exists and (not Identity(folder).can_sign() or await _is_stopped(folder, config))
     if not again and await _had_no_account(folder, config):
         return 0
+    if not again and (ended or joining.has_joined_again(code, folder)):
+        return await _joined_again(folder, config)
     try:
         joined = await (joining.renew if again else joining.enrol)(code, folder)
     except ConnectionError as error:
@@ -103,6 +105,14 @@ async def _had_no_account(folder: Path, config: Config) -> bool:
         await _first_account(node)
     print(f"现在运行：yidi edge --folder {folder}")
     return True
+
+
+async def _joined_again(folder: Path, config: Config) -> int:
+    """Says it, to whom it was not said: all was done but for the word."""
+    async with opened(folder, config) as node:
+        print(f"已登记：{node.name}（节点 {node.about.node}）")
+    print(f"现在运行：yidi edge --folder {folder}")
+    return 0
 
 
 async def _first_account(node: Node) -> None:

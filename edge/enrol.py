@@ -31,6 +31,7 @@ from protocol.problem import Refused
 
 ENROL_PATH = "/enrol"
 FIRST = "first.json"  # [account, person]: to be made yet
+JOINED_BY = "joined_by"  # by which code, hashed as the county finds it
 RENEWING = "renewing"  # where a new identity is made, inside the folder; whoever joins here, anew or for the first time, holds it
 ELSEWHERE = ("code_of_another_county", "code_of_another_place")
 KEPT_KEYS = ("store", "blob", "box", "backup", "upload")
@@ -66,11 +67,13 @@ async def renew(code: str, folder: Path, post: Post | None = None) -> Joined:
 
     The keys that open what lies here (journal, files, backups) stay. The new identity is made beside the old one and takes its
     place whole, at the latest when the program starts again; the old one is kept aside. A code of another county or place changes nothing
-    here: it would take a journal along to where it does not belong. Raises as `enrol` does.
+    here: it would take a journal along to where it does not belong. One that was killed when the county had answered is ended, and nobody is asked
+    again: its code is used. Raises as `enrol` does.
     """
     joining.read_code(code)
     with alone(folder):
-        _take_place(folder)  # of one that was killed
+        if _take_place(folder):
+            return Joined(Identity(folder).certificate(), (), "", "", leaf_of(folder))
         old, beside = Identity(folder), Identity(folder / RENEWING)
         if beside.exists:  # what could not sign
             shutil.rmtree(beside.folder)
@@ -130,12 +133,22 @@ def first_done(folder: Path) -> None:
     (Identity(folder).folder / FIRST).unlink(missing_ok=True)
 
 
-def finish_renewal(folder: Path) -> None:
-    """The identity that was made beside takes its place: two renames, and whichever was the last one done, this ends it. Raises Refused
-    joining_now; RuntimeError: the only one there could not sign."""
-    if Identity(folder / RENEWING).exists:
-        with alone(folder):
-            _take_place(folder)
+def finish_renewal(folder: Path) -> bool:
+    """The identity that was made beside takes its place: two renames, and whichever was the last one done, this ends it. Claims that there was
+    one. Raises Refused joining_now; RuntimeError: the only one there could not sign."""
+    if not Identity(folder / RENEWING).exists:
+        return False
+    with alone(folder):
+        return _take_place(folder)
+
+
+def has_joined_again(code: str, folder: Path) -> bool:
+    """Claims that it was another node before, and that this code made it what it is. Raises Refused for what is no code."""
+    identity = Identity(folder)
+    path = identity.folder / JOINED_BY
+    if not identity.exists or not identity.about().former or not path.exists():
+        return False
+    return path.read_bytes() == joining.lookup(joining.read_code(code).secret)
 
 
 def leaf_of(folder: Path) -> Leaf | None:
@@ -182,6 +195,7 @@ async def _joined(code: str, folder: Path, post: Post | None, chance: Callable[[
     identity.key("backup")  # now, and not with the first backup: who keeps this folder apart does it once
     if got.account:
         write_whole(home / FIRST, msgspec.json.encode((got.account, got.person)))
+    write_whole(home / JOINED_BY, joining.lookup(read.secret))
     identity.save(_about(certificate, got, before))
     return Joined(certificate, got.batches, got.account, got.person, got.leaf)
 
@@ -197,17 +211,18 @@ async def _asked(read: Code, identity: Identity, post: Post, chance: Callable[[i
     return joining.open_answer(read.secret, answered)
 
 
-def _take_place(folder: Path) -> None:
-    """For whoever is alone."""
+def _take_place(folder: Path) -> bool:
+    """For whoever is alone. Claims that there was one beside, which could sign."""
     old, beside = Identity(folder), Identity(folder / RENEWING)
     if not beside.exists or (old.exists and not beside.can_sign()):
-        return
+        return False
     beside.signing_key()
     if old.exists:
         name = f"identity-{old.about().node}"  # this computer may have been that node before, and been put back to it
         names = (name if n == 1 else f"{name}-{n}" for n in count(1))
         old.folder.rename(next(folder / name for name in names if not (folder / name).exists()))
     beside.folder.rename(old.folder)
+    return True
 
 
 def _check_place(certificate: Certificate, got: Answer, before: About) -> None:

@@ -87,20 +87,51 @@ async def test_a_code_of_another_place_is_no_code_for_this_one_and_the_right_one
     shutil.rmtree(village)
 
 
-async def test_a_renewal_that_was_killed_between_its_two_renames_is_ended_by_the_next_start(tmp_path: Path, village: Path, monkeypatch):
-    old = Identity(village).about().node
+async def killed_before_it_took_its_place(tmp_path: Path, village: Path, monkeypatch) -> tuple[str, str]:
+    """(The node it was, the code that it used.)"""
+    old, codes = Identity(village).about().node, list[str]()
 
     async def joins(enrolment, post):
+        codes.append((await enrolment.renew(old))[1])
         with monkeypatch.context() as killed:
             killed.setattr("edge.enrol._take_place", lambda _: None)
-            await renew((await enrolment.renew(old))[1], village, post)
+            await renew(codes[0], village, post)
 
     await by_county(tmp_path / "hub", joins)
+    return old, codes[0]
+
+
+async def test_a_renewal_that_was_killed_between_its_two_renames_is_ended_by_the_next_start(tmp_path: Path, village: Path, monkeypatch):
+    old, _ = await killed_before_it_took_its_place(tmp_path, village, monkeypatch)
     (village / "identity").rename(village / f"identity-{old}")
     started = []
     monkeypatch.setattr("deploy.running.run", lambda _, folder, __: started.append(finish_renewal(folder)))
     ran = await yidi("edge", "--folder", village)
     assert ran.code == 0 and started and Identity(village).about().former == [old], ran
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2])
+async def test_and_by_whoever_gives_the_code_again(tmp_path: Path, village: Path, monkeypatch, renames: int):
+    """Before both renames, between them, or after both: all is done but for the word, and no county is asked."""
+    old, code = await killed_before_it_took_its_place(tmp_path, village, monkeypatch)
+    if renames:
+        (village / "identity").rename(village / f"identity-{old}")
+    if renames == 2:
+        (village / "renewing/identity").rename(village / "identity")
+    ran = await yidi("edge", "enrol", code, "--folder", village)
+    assert ran.code == 0 and "已登记：高禹村" in ran.out and "现在运行：yidi edge" in ran.out, ran
+    assert Identity(village).about().former == [old]
+
+
+async def test_and_by_whoever_gives_the_code_again_on_the_page(tmp_path: Path, village: Path, monkeypatch):
+    old, code = await killed_before_it_took_its_place(tmp_path, village, monkeypatch)
+
+    async def joins(_, post):
+        joined = await renew(code, village, post)
+        assert joined.certificate.node == Identity(village).about().node
+
+    await by_county(tmp_path / "hub", joins)
+    assert Identity(village).about().former == [old]
 
 
 async def test_who_was_stopped_before_the_first_account_was_made_gets_it_by_asking_again(tmp_path: Path, monkeypatch):
