@@ -91,7 +91,7 @@ class Identity:
         sign for a node that joined with another one."""
         path = self.folder / f"{name}.key"
         if name == "sign" and not path.exists() and self.exists:
-            raise RuntimeError(_unsigned(self.folder))
+            raise RuntimeError(_unsigned(self))
         if name == "store" and not path.exists() and (self.folder.parent / JOURNAL).exists():
             raise RuntimeError(
                 f"{self.folder} 里没有 store.key，{self.folder.parent} 里的台账没有它打不开；没有改动。请把另存的 identity/ 里的 store.key 放回去；"
@@ -116,7 +116,7 @@ class Identity:
         """Made before a node joins; then the one of its certificate: what another one signs nobody takes. Raises RuntimeError."""
         seed = self.key("sign")
         if len(seed) != certificate.KEY_BYTES or (self.exists and bytes(SigningKey(seed).verify_key) != self.certificate().key):
-            raise RuntimeError(_unsigned(self.folder))
+            raise RuntimeError(_unsigned(self))
         return SigningKey(seed)
 
     def can_sign(self) -> bool:
@@ -154,7 +154,14 @@ class Identity:
         return path.read_bytes() if path.exists() else None
 
 
-def _unsigned(folder: Path) -> str:
+def _unsigned(identity: Identity) -> str:
+    """Nobody gives a code to who gives them: the root only has what was kept apart."""
+    folder, about = identity.folder, identity.about() if identity.exists else None
+    if about is not None and about.node == about.root_node:
+        return (
+            f"{folder} 里没有 sign.key，或者不是原来的那一把：用别的签，写下的谁也不收。没有改动。"
+            "请把另存的 identity/ 整个放回去，最近存的那一份"
+        )
     return (
         f"{folder} 里没有 sign.key，或者不是登记时的那一把：用别的签，写下的谁也不收。没有改动。请把登记以后另存的 identity/ 整个放回去；"
         "找不到了，请要一个新的登记码，照登记时那样再登记一次，写下的都还在"

@@ -49,8 +49,9 @@ async def test_a_node_does_not_open_with_another_key_than_it_joined_with(home: P
     (home / "mark").unlink()  # as where more than the key was put back: it would have gone on under a new epoch
     before = files(home)
     for _ in range(2):
-        with pytest.raises(RuntimeError, match=r"sign\.key.*放回去"):
+        with pytest.raises(RuntimeError, match=r"sign\.key.*放回去") as refused:
             await Node.open(home, Config())
+        assert "登记码" not in str(refused.value), "there is nobody who could give a county one"
     with pytest.raises(RuntimeError, match=r"sign\.key.*放回去"):
         County.open(home, Config(), now_ms())
     assert files(home) == before
