@@ -1,4 +1,4 @@
-"""待核对 of an office, gathered by where it came from: `groups = await waiting(node.journal, node.reads, node.shelf, actor)`.
+"""待核对 of an office, gathered by where it came from: `groups = await waiting(node.journal, node.reads, node.shelf, actor, now_ms)`.
 
 What a lost or put out computer had not sent is handed in on a stick, or comes by way of a township that had not heard of it. Every node keeps
 it and counts none of it by itself; here the holder's office sees all of it, computer by computer, case by case, and takes it over.
@@ -90,7 +90,7 @@ async def first_of(journal: Journal, actor: Actor, subjects: Sequence[str]) -> d
     return found
 
 
-async def waiting(journal: Journal, reads: Any, shelf: Shelf, actor: Actor) -> list[Group]:
+async def waiting(journal: Journal, reads: Any, shelf: Shelf, actor: Actor, now_ms: int) -> list[Group]:
     """Groups of computers first, the one with most in it first; in each in the order in which it was written."""
     if not actor.powers & CASE_POWERS:
         return []
@@ -101,7 +101,7 @@ async def waiting(journal: Journal, reads: Any, shelf: Shelf, actor: Actor) -> l
     for subject in subjects:
         for review, row in await _of(reads, actor, subject):
             found.setdefault(_key(review), []).append(row)
-    people = await apart(journal, shelf, actor)
+    people = await apart(journal, shelf, actor, now_ms)
     groups = [
         Group(key, _name(key, shelf), tuple(sorted(found.get(key, ()), key=_order)), people.get(key, Apart()))
         for key in dict.fromkeys([*found, *people])

@@ -5,13 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from protocol.commands import Command, EndPost, GivePost
+from protocol.commands import Command, EndPost, GivePost, RegisterPerson
 from protocol.node.web.recover import LATELY_MAX
 from tests.edge.pages_kit import JSON, at, form_of
 from tests.edge.rig import PASSWORD, Rig
-from tests.node.desk_kit import TOWN, VILLAGE, add_person, batch_of, new_id
+from tests.node.desk_kit import TOWN, VILLAGE, add_person, batch_of, new_id, person_id
 
 NEW = "ce-shi-kou-ling-9"
+NOBODY = {"anew": [], "again": [], "ends": []}
+DAY_MS = 86_400_000
 
 
 @pytest.fixture
@@ -120,19 +122,25 @@ async def test_who_was_registered_by_somebody_who_had_left_is_told_where_people_
         assert found["apart"] == {"anew": ["盛小明（登记人员、任岗）", "岑文静（登记人员、任岗）"], "again": [], "ends": []}
         page = (await client.get("/people")).text
         assert "盛小明（登记人员、任岗）、岑文静（登记人员、任岗）：写的人已经离岗，离岗以前没有送到" in page
-        assert '<a href="/people#register">确实要的，重新登记</a>' in page
+        assert '<a href="/people#register">确实要的，用同一个名字重新登记</a>' in page
         (group,) = (await client.get("/reviews", headers=JSON)).json()["groups"]
         assert (group["key"], group["rows"], group["apart"]) == ("post_over", [], found["apart"])
         assert "盛小明（登记人员、任岗）" in (await client.get("/reviews")).text
     async with at(rig, "village") as client:
         page = (await client.get("/reviews")).text
-        assert ("盛小明" in page, "请管人员的人在“人员”里重新登记" in page, 'href="/people#register"' in page) == (True, True, False)
+        assert ("盛小明" in page, "请管人员的人在“人员”里用同一个名字重新登记" in page, 'href="/people#register"' in page) == (
+            True,
+            True,
+            False,
+        )
     async with at(rig, "town", "limei") as client:
         again = await client.post("/people", data={"command_id": new_id(), **clerk, "account": "sheng2"}, headers=JSON)
         assert again.status_code == 201
-        assert (await client.get("/people", headers=JSON)).json()["apart"]["anew"] == ["岑文静（登记人员、任岗）"], (
-            "the other stands by now"
-        )
+        left = (await client.get("/people", headers=JSON)).json()["apart"]["anew"]
+        assert left == ["岑文静（登记人员、任岗）"], "the other stands by now"
+        other = {**clerk, "command_id": new_id(), "name": "岑文静", "phone": "13911112222", "kind": "mediator"}
+        assert (await client.post("/people", data=other, headers=JSON)).status_code == 201
+        assert (await client.get("/people", headers=JSON)).json()["apart"] == NOBODY, "by that name, whatever else was written of her"
 
 
 async def put_out(rig: Rig, *unsent: Command) -> None:
@@ -156,13 +164,13 @@ async def test_a_dismissal_that_does_not_count_is_said_to_be_none_and_done_again
     async with at(rig, "root", "limei") as client:
         assert (await client.get("/people")).status_code == 200, "he has the post yet"
     async with at(rig, "root") as client:
-        assert (await client.get("/people", headers=JSON)).json()["apart"] == {"anew": [], "again": [], "ends": ["李梅"]}
+        assert (await client.get("/people", headers=JSON)).json()["apart"] == NOBODY | {"ends": ["李梅"]}
         for page in ((await client.get("/people")).text, (await client.get("/reviews")).text):
             assert "李梅：离岗是在停用的机器上办的" in page and "还能登录" in page and "登录不了" not in page
             assert '<a href="/people?text=%E6%9D%8E%E6%A2%85">确实离岗的，请再终止一次岗位</a>' in page
         form = {"command_id": new_id(), "post": post, "office": TOWN, "reason": "调离"}
         assert (await client.post(f"/people/{left}/end", data=form, headers=JSON)).status_code == 201
-        assert (await client.get("/people", headers=JSON)).json()["apart"] == {"anew": [], "again": [], "ends": []}
+        assert (await client.get("/people", headers=JSON)).json()["apart"] == NOBODY
     async with at(rig, "root", "-") as client:
         refused = await client.post("/sign-in", data={"name": "limei", "password": PASSWORD})
         assert refused.status_code == 403 and "现在没有岗位" in refused.text
@@ -174,7 +182,7 @@ async def test_a_post_that_does_not_count_is_given_again_to_who_stands_and_makes
     async with at(rig, "root") as client:
         before = (await client.get("/people", headers=JSON)).json()
         again = {"person": person, "name": "沈国强", "kind": "mediator", "office": TOWN, "title": "专职调解员"}
-        assert before["apart"] == {"anew": [], "again": [again], "ends": []}
+        assert before["apart"] == NOBODY | {"again": [again]}
         (group,) = (await client.get("/reviews", headers=JSON)).json()["groups"]
         assert group["apart"] == before["apart"]
         page = (await client.get("/people")).text
@@ -183,4 +191,51 @@ async def test_a_post_that_does_not_count_is_given_again_to_who_stands_and_makes
         assert {name: form[name] for name in ("kind", "office", "title")} == {name: again[name] for name in ("kind", "office", "title")}
         assert (await client.post(f"/people/{person}/post", data=form, headers=JSON)).status_code == 201
         after = (await client.get("/people", headers=JSON)).json()
-        assert after["apart"] == {"anew": [], "again": [], "ends": []} and len(after["people"]) == len(before["people"])
+        assert after["apart"] == NOBODY and len(after["people"]) == len(before["people"])
+
+
+async def test_whom_nobody_wants_is_listed_for_a_month_since_it_is_known_and_a_dismissal_until_it_is_done(rig: Rig):
+    town = rig.web("town")
+    _, post = await add_person(town.node, "李梅", "officer")
+    await rig.everywhere()
+    unsent = [
+        RegisterPerson(id=new_id(), person=person_id("岑文静"), office=TOWN, name="岑文静"),
+        GivePost(id=new_id(), post="mediator.0000abcd", person=rig.persons["town"][0], office=TOWN, title=""),
+        EndPost(id=new_id(), post=post, office=TOWN, reason="调离"),
+    ]
+    await put_out(rig, *unsent)
+    for days, listed in ((29, (1, 1, 1)), (2, (0, 0, 1))):
+        rig.county.clock.pass_ms(days * DAY_MS)
+        async with at(rig, "root") as client:
+            found = (await client.get("/people", headers=JSON)).json()["apart"]
+            assert tuple(map(len, found.values())) == listed
+
+
+async def test_what_was_written_long_before_anybody_knew_that_it_does_not_count_is_listed_from_then_on(rig: Rig):
+    town, root = rig.web("town"), rig.web("root")
+    new, _ = await add_person(town.node, "李梅", "officer")
+    await town.people.add_account("limei", new, PASSWORD, rig.county.clock())
+    await rig.everywhere()
+    await root.desk.submit(EndPost(id=new_id(), post=rig.persons["town"][1], office=TOWN, reason="调离"), root.node.actor("admin"))
+    clerk = {"command_id": new_id(), "name": "岑文静", "office": VILLAGE, "kind": "clerk"}
+    async with at(rig, "town") as client:
+        assert (await client.post("/people", data=clerk, headers=JSON)).status_code == 201
+    rig.county.clock.pass_ms(40 * DAY_MS)
+    await rig.everywhere()
+    for days, listed in ((29, 1), (2, 0)):
+        rig.county.clock.pass_ms(days * DAY_MS)
+        async with at(rig, "town", "limei") as client:
+            assert len((await client.get("/people", headers=JSON)).json()["apart"]["anew"]) == listed
+
+
+async def test_nor_is_it_shorter_of_a_computer_that_was_put_out_long_after(rig: Rig):
+    town, root = rig.web("town"), rig.web("root")
+    heads = [(*lane, head.seq) for lane, head in (await root.journal.heads()).items() if lane[1] == town.signer.origin]
+    await town.desk.submit(RegisterPerson(id=new_id(), person=person_id("岑文静"), office=TOWN, name="岑文静"), town.node.actor("admin"))
+    await rig.deliver("town", "root")
+    rig.county.clock.pass_ms(40 * DAY_MS)
+    await root.desk.revoke_node(town.signer.node, heads, "电脑丢了")
+    for days, listed in ((29, 1), (2, 0)):
+        rig.county.clock.pass_ms(days * DAY_MS)
+        async with at(rig, "root") as client:
+            assert len((await client.get("/people", headers=JSON)).json()["apart"]["anew"]) == listed

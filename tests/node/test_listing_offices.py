@@ -43,7 +43,7 @@ async def test_who_goes_on_for_a_merged_village_prints_reads_numbers_and_reviews
     for actor, is_one in ((successor, True), (stranger, False)):
         assert access.may_read_numbers(actor, shown) == papers.may_print(shown, actor) == is_one
         assert await reviewing.count(town.journal, actor) == is_one
-        groups = await reviewing.waiting(town.journal, town.reads, town.shelf, actor)
+        groups = await reviewing.waiting(town.journal, town.reads, town.shelf, actor, town.clock())
         assert [row.subject for group in groups for row in group.rows] == [case] * is_one
         assert access.in_region(actor, VILLAGE) == is_one
     await county.close()

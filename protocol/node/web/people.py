@@ -124,7 +124,7 @@ async def people_context(request: Request, about: str = "") -> dict[str, Any]:
 async def _apart(request: Request) -> Apart:
     """Whom somebody registered, gave a post or dismissed who was out of office: the list does not say so."""
     node, found = node_of(request), Apart()
-    for one in (await apart(node.desk.journal, node.desk.shelf, actor_of(request))).values():
+    for one in (await apart(node.desk.journal, node.desk.shelf, actor_of(request), node.clock())).values():
         found = found.joined(one)
     return found
 

@@ -29,7 +29,7 @@ async def _groups(request: Request) -> list[Group]:
     node, actor = node_of(request), actor_of(request)
     if not actor.powers & CASE_POWERS:
         raise Refused("page_unknown")
-    return await waiting(node.desk.journal, node.reads, node.desk.shelf, actor)
+    return await waiting(node.desk.journal, node.reads, node.desk.shelf, actor, node.clock())
 
 
 @get("/reviews")
