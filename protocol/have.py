@@ -5,7 +5,8 @@
 `version` is that of the speaker's program, `speaks` what it understands on the wire besides the plain frame (batch.SPEAKS): a feature
 is used only where everybody who will read it has said its word, so that nodes of three releases live in one county. One word names the kinds of
 events that it reads (generations.py). The word ANEW there is none of these: in a Have of *common* it says that the speaker was not heard for a while: over a new connection, or by some; older programs pass it over. `room` stands only in
-Haves of the ledger that its speaker serves first, in whole MiB: ten bytes there, none in the others. Without it the array ends before it.
+Haves of the ledger that its speaker serves first, in whole MiB: ten bytes there, none in the others. Behind its two numbers stands a 1
+where the speaker's journal was found damaged. Without `room` the array ends before it.
 
 The signature covers the bytes as they came, so an array that grew at its end still verifies. Keep `wire` as it came: whoever
 holds an old Have can show that a lane no longer holds what its keeper once said it held.
@@ -36,11 +37,12 @@ Lanes = dict[str, tuple[int, bytes]]  # origin → (highest seq committed, chain
 Forks = dict[str, tuple[tuple[int, bytes], ...]]  # origin → (seq, hash) of the ends of its other histories
 
 
-class Room(msgspec.Struct, frozen=True):
-    """Of the disk with the speaker's folder, in MiB rounded down."""
+class Room(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Of the disk with the speaker's folder, in MiB rounded down. is_damaged: its journal was found damaged, and takes nothing any more."""
 
     free_mib: int
     total_mib: int
+    is_damaged: bool = False
 
     @property
     def is_tight(self) -> bool:
@@ -84,7 +86,7 @@ class _Wire(msgspec.Struct, array_like=True, frozen=True):
 
 
 class _Roomy(_Wire, array_like=True, frozen=True):
-    room: Any = ()  # free, total; whatever else a later program may put there is no reason not to hear it
+    room: Any = ()  # free, total, 1 for a damaged journal; whatever else a later program may put there is no reason not to hear it
 
 
 class Head(Protocol):
@@ -103,7 +105,7 @@ _decoder = msgspec.msgpack.Decoder(_Roomy)
 def sign(have: Have, key: SigningKey) -> bytes:
     """The wire form. Say it only after the commit that it speaks of."""
     said = (have.node, have.ledger, have.lanes, have.clock_ms, have.version, have.want, have.speaks, have.forks)
-    raw = _encoder.encode(_Wire(*said) if have.room is None else _Roomy(*said, (have.room.free_mib, have.room.total_mib)))
+    raw = _encoder.encode(_Wire(*said) if have.room is None else _Roomy(*said, _said(have.room)))
     return key.sign(_SIGNED_AS + raw).signature + raw
 
 
@@ -123,13 +125,17 @@ def read(wire: bytes) -> Have:
     return Have(*said, wire[:SIGNATURE_BYTES])
 
 
+def _said(room: Room) -> tuple[int, ...]:
+    return (room.free_mib, room.total_mib, *([1] if room.is_damaged else []))
+
+
 def _room(said: Any) -> Room | None:
     """None where it makes no sense: what is for people to look at must not cost a receipt."""
     if not said:
         return None
     match said:
-        case [int(free), int(total), *_] if 0 <= free <= total < 2**53:
-            return Room(free, total)
+        case [int(free), int(total), *more] if 0 <= free <= total < 2**53:
+            return Room(free, total, more[:1] == [1])
     return None
 
 

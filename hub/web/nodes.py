@@ -1,6 +1,6 @@
 """各地机器: every node of the county, the one that worries most first, and a tile for each township in the colour of its worst.
 
-What worries is said in words with how long (protocol/node/standing.py). A tile filters the list; the address keeps it.
+What worries is said in words with how long, and what stands above what is told in protocol/node/standing.py. A tile filters the list; the address keeps it.
 """
 
 from typing import Any, Final

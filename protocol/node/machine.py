@@ -71,8 +71,8 @@ class Machine:
     def uploads(self, blobs: Blobs) -> Uploads:
         return Uploads(blobs, files_folder(self.folder, self.config) / "uploads", self.identity.key("upload"))
 
-    def room(self) -> Room | None:
-        return room_of(self.folder)
+    def room(self, is_damaged: bool) -> Room | None:
+        return room_of(self.folder, is_damaged)
 
     def link(self) -> Link:
         about, authority = self.identity.about(), self.identity.folder / AUTHORITY

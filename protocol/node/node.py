@@ -92,8 +92,8 @@ class Node:
         self.link = machine.link()
         self.pump = Pump(
             journal, self.admission, self.link, self.signer, self.certificate, self.wake, clock,
-            blobs=self.blobs, version=VERSION, speaks=machine.speaks, forks=self.forks, leads=lambda: self.fellows.leads, room=machine.room,
-            counts=self.shelf.counts, former=self.about.former,
+            blobs=self.blobs, version=VERSION, speaks=machine.speaks, forks=self.forks, leads=lambda: self.fellows.leads,
+            room=lambda: machine.room(journal.damaged), counts=self.shelf.counts, former=self.about.former,
         )  # fmt: skip
         self.fellows = Fellows(journal, self.wake, machine.name)
         self.fellows.took_over = self.pump.lead

@@ -7,8 +7,8 @@ from protocol.have import Room
 from protocol.node.blobs import MEGABYTE
 
 
-def room_of(folder: Path | None) -> Room | None:
-    """None where a node keeps nothing on a disk, or the disk does not answer."""
+def room_of(folder: Path | None, is_damaged: bool = False) -> Room | None:
+    """None where a node keeps nothing on a disk, or the disk does not answer. is_damaged: of the journal there."""
     try:
         usage = shutil.disk_usage(folder) if folder else None
     except OSError:
@@ -16,4 +16,4 @@ def room_of(folder: Path | None) -> Room | None:
     if usage is None:
         return None
     free = min(usage.free, usage.total)  # a quota may be less than what is free
-    return Room(free // MEGABYTE, usage.total // MEGABYTE)
+    return Room(free // MEGABYTE, usage.total // MEGABYTE, is_damaged)

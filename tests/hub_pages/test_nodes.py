@@ -107,6 +107,27 @@ async def test_a_village_that_is_silent_and_behind_stands_above_one_that_is_well
     assert "1 台要看" in page
 
 
+async def test_what_decides_the_order_is_read_in_the_row_on_both_pages(hub: Hub):
+    pump, (town, village) = hub.pages.pump, (hub.town.signer.node, hub.village.signer.node)
+    hub.county.clock.pass_ms(2 * DAY_MS)
+    pump.says(town, 10_000)
+    pump.known.get(town).room = Room(90_000, 200_000, True)
+    pump.says(village, 2 * DAY_MS - HOUR_MS, missing=2)
+    await hub.sign_in("operator")
+    first, second = (await hub.get("/nodes"))["rows"]
+    assert [(row["node"], row["worry"]) for row in (first, second)] == [(town, ACT), (village, ACT)], "the store is damaged: that can be lost"
+    assert (await hub.get("/link"))["standings"] == [first, second]
+    assert "since_ms" not in first or first["since_ms"] is None
+    assert second["since_ms"] == second["owed_since_ms"] < hub.county.clock() - 2 * DAY_MS + HOUR_MS
+    for path in ("/nodes", "/link"):
+        page = (await hub.client.get(path)).text
+        rows = {node: page[page.index(f'id="peer-{node}"') :].partition("</tr>")[0] for node in (town, village)}
+        assert page.index(f"peer-{town}") < page.index(f"peer-{village}")
+        assert "台账损坏了，存不下新的登记，要人去修" in rows[town] and 'data-label="从何时起"></td>' in rows[town]
+        assert f'data-label="从何时起">{moment(second["since_ms"], hub.county.clock())}<' in rows[village]
+        assert f'data-label="没收到的">{second["owed"]}<' in rows[village]
+
+
 async def test_a_wrong_clock_an_old_program_and_what_was_refused_are_said(hub: Hub):
     pump = hub.pages.pump
     pump.says(hub.town.signer.node, 1_000, offset_ms=40_000)

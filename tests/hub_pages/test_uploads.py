@@ -3,9 +3,12 @@
 import json
 from base64 import b64encode
 from hashlib import sha256
+from types import SimpleNamespace
 from typing import Any
 
-from protocol.node import bodies
+import pytest
+
+from protocol.node import bodies, room
 from protocol.node.blobs import MEGABYTE
 from protocol.node.uploads import PIECE_BYTES
 from protocol.node.web.files import FILES_MAX
@@ -100,6 +103,27 @@ async def test_what_can_not_be_taken_is_refused_before_a_byte_is_sent(hub: Hub):
     hub.root.blobs.store_bytes_max = 10 * MEGABYTE
     await write(hub, 0)
     assert (await ask(hub))["have"] == PIECE_BYTES
+
+
+async def test_little_room_is_said_where_files_are_chosen_before_one_is_refused(hub: Hub, monkeypatch: pytest.MonkeyPatch):
+    await ask(hub)  # counts what is here
+    blobs = hub.root.blobs
+
+    async def shown() -> str:
+        page = (await hub.client.get("/cases/new", headers={"accept": "text/html"})).text
+        assert "每个最多 20 兆，本机还能存 " in page
+        return page
+
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda _path: SimpleNamespace(free=10**12, total=10**12, used=0))
+    blobs.store_bytes_max = 21 * MEGABYTE
+    assert "存附件的地方" not in await shown(), "more than a tenth, and than the largest file"
+    blobs.store_bytes_max = 19 * MEGABYTE - 1
+    assert '<p class="note">本机存附件的地方快满了，还能存 18 兆，照片、录音可能很快收不下；文字照常。' in await shown(), "one of 20 does not fit"
+    blobs.store_bytes_max = 100_000
+    assert '<p class="note">本机存附件的地方满了，照片、录音现在收不下；文字照常。' in await shown()
+    blobs.store_bytes_max = 500 * MEGABYTE
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda _path: SimpleNamespace(free=49 * MEGABYTE, total=10**12, used=0))
+    assert "本机存附件的地方快满了，还能存 49 兆" in await shown(), "less than a tenth, and the disk has no more"
 
 
 async def test_one_file_more_than_a_form_takes_is_refused_in_words_and_none_is_lost(hub: Hub, tmp_path):

@@ -439,6 +439,16 @@ def test_the_room_of_a_disk_costs_ten_bytes_where_it_is_said_and_none_elsewhere(
         assert got.room is None and got.lanes == SAID.lanes, "what is for people to look at costs no receipt"
 
 
+def test_a_damaged_journal_is_told_behind_the_room_and_passed_over_by_who_does_not_know_it():
+    said = msgspec.structs.replace(SAID, room=have.Room(430, 200_000, True))
+    wire = have.sign(said, KEY)
+    assert have.read(wire).room == have.Room(430, 200_000, True)
+    assert msgspec.msgpack.decode(wire[64:])[-1] == [430, 200_000, 1], "who reads two numbers finds them where they were"
+    for other in (7, 0, "1", [1]):
+        raw = msgspec.msgpack.encode([*msgspec.msgpack.decode(SPOKEN[64:]), [430, 200_000, other]])
+        assert have.read(KEY.sign(have._SIGNED_AS + raw).signature + raw).room == have.Room(430, 200_000), f"{other!r} is not ours"
+
+
 class HaveOf010(msgspec.Struct, array_like=True, frozen=True):
     """As the release 0.1.0 reads it."""
 

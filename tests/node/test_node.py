@@ -17,6 +17,7 @@ from deploy import sticks as at_terminal
 from deploy.cli import main
 from deploy.county import County
 from deploy.keeping import register
+from protocol import have
 from protocol.calendar import DAY_MS, local_date
 from protocol.data import PACKAGED
 from protocol.node import blobs, days, killpoints, sticks, sweeping
@@ -33,6 +34,19 @@ from tests.kit.machine import needs_postgresql
 
 async def opened(folder: Path) -> Node:
     return await Node.open(folder, Config())
+
+
+async def test_a_node_tells_the_others_that_its_journal_is_damaged(tmp_path: Path):
+    county = County.open(tmp_path, Config(), now_ms())
+    node = await opened(tmp_path)
+    await county.furnish(node)
+    said = []
+    for node.journal.damaged in (False, True):
+        await node.pump._say(node.office, False)
+        said.append(have.read(node.pump._hearing.own_words[-1]).room)
+    assert [room.is_damaged for room in said] == [False, True] and said[1].total_mib == said[0].total_mib > 0
+    node.journal.damaged = False
+    await node.close()
 
 
 async def hire(node: Node, name: str) -> None:

@@ -10,8 +10,10 @@ from protocol import task as rules
 from protocol.calendar import DAY_MS, MINUTE_MS
 from protocol.case import TASK_OPEN
 from protocol.commands import PHONE_COMMANDS, AddTaskEvidence, RecallTask, TellTask
+from protocol.node.blobs import MEGABYTE
 from protocol.node.journal.branches import adopted_id
 from protocol.node.people import FIELD_SESSION_MS_MAX
+from protocol.node.web.page import LANGUAGE
 from protocol.node.web.phone import routes
 from protocol.node.web.phone.routes import flow, moment
 from protocol.tables import Tables
@@ -199,6 +201,20 @@ def test_the_phone_offers_what_the_rules_take_and_moves_as_they_do():
             assert rules.BY_COMMAND[step["kind"]].moves[status] == told["moves"][step["kind"]][status]
     assert {kind.__name__ for kind in PHONE_COMMANDS} == set(told["moves"])
     assert AddTaskEvidence.__name__ not in told["moves"]
+
+
+async def test_the_phone_is_told_the_limits_for_files_with_all_else_in_its_language(hub: Hub):
+    blobs = hub.root.blobs
+    blobs.store_bytes_max = 21 * MEGABYTE
+    await blobs.count()
+    assert (await hub.get("/task/mine"))["flow"]["files"] == {"room": "每个最多 20 兆，中心的机器还能存 21 兆", "short": ""}
+    blobs.store_bytes_max = 18 * MEGABYTE
+    short = "中心的机器存附件的地方快满了，还能存 18 兆，照片、录音可能很快收不下；文字照常。请告诉管理员清出空间，或者调高上限。"
+    assert (await hub.get("/task/mine"))["flow"]["files"]["short"] == short
+    hub.client.cookies.set(LANGUAGE, "en")
+    told = (await hub.get("/task/mine"))["flow"]["files"]
+    assert told["room"] == "at most 20 MB each, the centre's computer has room for 18 MB more"
+    assert told["short"].startswith("The centre's computer has little room left for files, 18 MB: photos and recordings may soon not be taken")
 
 
 async def test_a_cadre_with_a_second_post_keeps_his_visits_whichever_post_he_chose_at_a_desk(hub: Hub):

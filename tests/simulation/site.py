@@ -275,8 +275,8 @@ class SimMachine(Machine):
     def blobs(self) -> Blobs:
         return MemoryBlobs(self.site, self.identity.key("blob"), self.clock)
 
-    def room(self) -> Room:
-        return Room(0 if self.site.disk.is_full else ROOM_MIB, ROOM_MIB)
+    def room(self, is_damaged: bool) -> Room:
+        return Room(0 if self.site.disk.is_full else ROOM_MIB, ROOM_MIB, is_damaged)
 
     def uploads(self, blobs: Blobs) -> Uploads:
         return NoUploads(blobs)

@@ -21,6 +21,7 @@ from protocol.clocks import due_words
 from protocol.events import Actor
 from protocol.node.blobs import MEGABYTE
 from protocol.node.listing import SOON_MS
+from protocol.node.room import room_of
 from protocol.node.silence import lasted
 from protocol.node.web.help import help_of
 from protocol.parties import LISTS as PARTY_LISTS
@@ -32,6 +33,8 @@ LOCAL: Final = timezone(timedelta(hours=8))
 LOCAL_MS_MAX: Final = 253_370_000_000_000  # within the year 9998: what a calendar of four digits can still say
 WEEKDAYS: Final = "一二三四五六日"
 NEAR: Final = {0: "今天", -1: "昨天", 1: "明天"}  # days from now
+HERE: Final = "本机"  # on a phone that would be the phone
+FILES_SHORT: Final = 10  # a tenth of the store
 OFFSET_S_NOISE: Final = 3  # what two messages on a slow line can make of a right clock
 
 
@@ -119,14 +122,26 @@ def sees_cases(actor: Actor | None) -> bool:
     return actor is not None and bool(actor.powers & access.CASE_POWERS)
 
 
-def files_room(node: Any) -> str:
-    """How large a file may be here, and what still fits: said before anybody chooses one."""
-    blobs = node.blobs
-    most = f"每个最多 {blobs.file_bytes_max // MEGABYTE} 兆"
-    left = blobs.left_known
-    if left is None:
-        return most
-    return f"{most}，本机还能存 {_size(left // MEGABYTE)}"
+def files_room(node: Any, here: str = HERE) -> str:
+    """How large a file may be, and what still fits: said before anybody chooses one. here: what the reader calls this machine."""
+    most, left = f"每个最多 {node.blobs.file_bytes_max // MEGABYTE} 兆", _files_left(node)
+    return most if left is None else f"{most}，{here}还能存 {_size(left // MEGABYTE)}"
+
+
+def files_short(node: Any, here: str = HERE) -> str:
+    """The same once it is nearly used up, with what to do: less than a tenth is left, or no room for one of the largest files. Else ""."""
+    blobs, left = node.blobs, _files_left(node)
+    if left is None or left >= max(blobs.store_bytes_max // FILES_SHORT, blobs.file_bytes_max):
+        return ""
+    if left < MEGABYTE:
+        return f"{here}存附件的地方满了，照片、录音现在收不下；文字照常。请告诉管理员清出空间，或者调高上限。"
+    return f"{here}存附件的地方快满了，还能存 {_size(left // MEGABYTE)}，照片、录音可能很快收不下；文字照常。请告诉管理员清出空间，或者调高上限。"
+
+
+def _files_left(node: Any) -> int | None:
+    """Bytes: what the limit of the store leaves, and the disk with it. None before it was counted."""
+    left, disk = node.blobs.left_known, room_of(node.blobs.folder)
+    return left if left is None or disk is None else min(left, disk.free_mib * MEGABYTE)
 
 
 def _size(mib: int) -> str:
@@ -135,7 +150,7 @@ def _size(mib: int) -> str:
 
 def teach(environment: Environment, node: Any) -> None:
     """Gives the templates their filters, bound to the node's clock and to its tables in force."""
-    said: dict[str, Any] = {"files_room": lambda: files_room(node)}
+    said: dict[str, Any] = {"files_room": lambda: files_room(node), "files_short": lambda: files_short(node)}
     environment.globals.update(said)
     filters: dict[str, Callable[..., Any]] = {
         "moment": lambda ms: moment(ms, node.clock()),

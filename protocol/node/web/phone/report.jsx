@@ -5,7 +5,7 @@ import SignaturePad from "signature_pad";
 import { fileOf, leaveReport, reportOf } from "./making.js";
 import { Main } from "./parts.jsx";
 import { encoded, taken } from "./photo.js";
-import { measure } from "./room.jsx";
+import { FilesRoom, measure } from "./room.jsx";
 import { act, notice, open } from "./state.js";
 import { Heard, Recorder, VOICES_MAX } from "./voice.jsx";
 
@@ -130,7 +130,7 @@ export function Report({ t, person, results, step }) {
       <div class="answers">{results.map((r, i) => <label key={r.code} class="answer"><input id={`result-${i}`} type="radio" name="result" checked={d.result === r.code} onChange={() => keep({ result: r.code })} />{r.name}</label>)}</div></fieldset>
     <label for="words">经过和结果</label>{wrong.value === "words" && <p class="wrong" id="words-wrong" role="alert">请写一句经过和结果。</p>}
     <textarea id="words" rows="4" maxlength="2000" value={d.words} aria-invalid={wrong.value === "words"} aria-describedby={wrong.value === "words" ? "words-wrong" : undefined} onInput={(e) => keep({ words: e.target.value })} />
-    <h3>现场照片 <span class="soft">{photos.length ? `${photos.length} 张` : "可以没有"}</span></h3>
+    <h3>现场照片 <span class="soft">{photos.length ? `${photos.length} 张` : "可以没有"}</span></h3><FilesRoom />
     {shown(photos, (n) => `第 ${n} 张照片`, Math.min(r.coming.value, PHOTOS_MAX - photos.length))}
     <div class="two"><label class="button" for="photo">{r.count.value ? "正在处理…" : "拍照片"}</label><input class="hide" id="photo" type="file" accept="image/*" capture="environment" multiple onChange={picked} />
       <label class="button" for="album">选照片</label><input class="hide" id="album" type="file" accept="image/*" multiple onChange={picked} /></div>

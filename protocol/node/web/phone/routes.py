@@ -5,6 +5,7 @@
     GET /task/app.webmanifest, /task/icon-192.png, /task/icon-512.png
     POST /task/cleared           its carrier has read that the phone had been cleared
     GET /task/mine?kept=IDS&store=NAME&n=COUNT   {me, now_ms, flow, tasks, more, away, marks}: the visits of who is signed in, never the case; {me: null} for nobody
+        flow: what the phone goes by as long as it can ask nobody: rules, key of push, how much room there is here for files
         more: there are others · away: why there are none at all, in words, for who has no post that makes visits
     POST /task/push              see push.py
     POST /task/commands          form: command (JSON, one of PHONE_COMMANDS), person, sent_ms → {command, task}
@@ -38,7 +39,7 @@ from protocol.node.shown import TaskRow
 from protocol.node.web import pieces
 from protocol.node.web.page import HTML, actor_of, carrier_of, environment_of, in_language, language_of, node_of, session_of, twin
 from protocol.node.web.phone.push import push
-from protocol.node.web.words import WEEKDAYS
+from protocol.node.web.words import WEEKDAYS, files_room, files_short
 from protocol.problem import Refused
 from protocol.tables import Tables
 from protocol.task import BY_COMMAND
@@ -52,6 +53,7 @@ OFFSET_MS_NOISE: Final = 2_000  # what a slow line alone can make of it
 COUNT_CHARS_MAX: Final = 15
 NUMBER: Final = re.compile(r"-?[0-9]{1,15}")
 FRESH: Final = {"Cache-Control": "no-cache"}
+HERE_SAID: Final = "中心的机器"  # 本机 would be the phone
 ID: Final = re.compile(r"[0-9a-z-]{8,64}")
 ORDER: Final = ("ConfirmTask", "ArriveTask", "ReportTask")  # of these the first that moves a task on is the main button
 LABELS: Final = {"ArriveTask": "已到现场", "ReportTask": "提交反馈"}  # at the thumb; elsewhere as COMMAND_NAMES has them
@@ -119,6 +121,11 @@ def flow(tables: Tables, say: Say) -> dict[str, Any]:
     steps = {status: offered(status, moves, say) for status in TASK_OPEN}
     results = [{"code": code, "name": say(name)} for code, name in tables.words("task_result")]
     return {"steps": steps, "moves": moves, "names": say(TASK_STATUS_NAMES), "results": results}
+
+
+def files_told(node: Any, say: Say) -> dict[str, str]:
+    """Limits of this node for files, in words: room as at the desk · short: a warning once little is left, else ""."""
+    return {"room": say(files_room(node, HERE_SAID)), "short": say(files_short(node, HERE_SAID))}
 
 
 def offered(status: str, moves: Mapping[str, Mapping[str, str]], say: Say) -> list[dict[str, Any]]:
@@ -253,7 +260,7 @@ async def mine(request: Request) -> Response[bytes]:
         {
             "me": {"person": actor.person, "name": actor.name, "office": tables.office_name(actor.office), "session": session_of(request)},
             "now_ms": node.clock(),
-            "flow": {**flow(tables, say), "push": node.push.key},
+            "flow": {**flow(tables, say), "push": node.push.key, "files": files_told(node, say)},
             "tasks": tasks,
             "more": len(his) > len(tasks),
             "away": away,
