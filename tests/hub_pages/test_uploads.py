@@ -118,7 +118,9 @@ async def test_little_room_is_said_where_files_are_chosen_before_one_is_refused(
     blobs.store_bytes_max = 21 * MEGABYTE
     assert "存附件的地方" not in await shown(), "more than a tenth, and than the largest file"
     blobs.store_bytes_max = 19 * MEGABYTE - 1
-    assert '<p class="note">本机存附件的地方快满了，还能存 18 兆，照片、录音可能很快收不下；文字照常。' in await shown(), "one of 20 does not fit"
+    assert '<p class="note">本机存附件的地方快满了，还能存 18 兆，照片、录音可能很快收不下；文字照常。' in await shown(), (
+        "one of 20 does not fit"
+    )
     blobs.store_bytes_max = 100_000
     assert '<p class="note">本机存附件的地方满了，照片、录音现在收不下；文字照常。' in await shown()
     blobs.store_bytes_max = 500 * MEGABYTE

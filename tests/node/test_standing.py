@@ -22,8 +22,12 @@ TIGHT, NONE_LEFT, DAMAGE = Room(900, 200_000), Room(1, 200_000), Room(90_000, 20
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Journal]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else f"sqlite:///{tmp_path}/journal.db"
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return request.getfixturevalue("postgres_url") if request.param == "postgres" else f"sqlite:///{tmp_path}/journal.db"
+
+
+@pytest.fixture
+async def journal(url: str) -> AsyncIterator[Journal]:
     tables = Tables.packaged()
     made = await Journal.open(url, KEY if url.startswith("sqlite") else None, lambda: tables)
     yield made
@@ -68,7 +72,13 @@ async def test_what_can_be_lost_stands_before_what_has_worried_for_longer(journa
         peer("tight", room=TIGHT), peer("full", room=NONE_LEFT), peer("fork"), peer("damaged", room=DAMAGE),
     )  # fmt: skip
     found = await stand(journal, *some)
-    assert [(one.name, one.risk) for one in found] == [("damaged", DAMAGED), ("fork", SPLIT), ("full", FULL), ("tight", NEARLY_FULL), ("silent", SAFE)]
+    assert [(one.name, one.risk) for one in found] == [
+        ("damaged", DAMAGED),
+        ("fork", SPLIT),
+        ("full", FULL),
+        ("tight", NEARLY_FULL),
+        ("silent", SAFE),
+    ]
     assert {one.worry for one in found} == {ACT}
     assert [one.reasons[0].said for one in found[:4]] == [
         "台账损坏了，存不下新的登记，要人去修", "同一编号有两份不同的内容，要人处理", "磁盘满了，存不下新的登记", "磁盘快满了，只剩 900 兆",
@@ -82,7 +92,9 @@ async def test_the_reason_that_puts_a_machine_where_it_stands_is_said_first(jour
 
 
 async def test_a_level_stands_before_all_that_is_less(journal: Journal):
-    found = await stand(journal, peer("clock", offset_ms=HOUR_MS), peer("silent", 2 * DAY_MS, owed=500), peer("well"), peer("out", revoked=True))
+    found = await stand(
+        journal, peer("clock", offset_ms=HOUR_MS), peer("silent", 2 * DAY_MS, owed=500), peer("well"), peer("out", revoked=True)
+    )
     assert names(found) == ["clock", "silent", "well", "out"]
     assert [one.worry for one in found] == [ACT, LOOK, 0, 0]
 
@@ -96,7 +108,13 @@ async def test_of_two_forks_the_older_one_stands_first_however_often_it_was_refu
 
 async def test_the_longest_silent_or_behind_stands_first_and_what_has_no_beginning_last(journal: Journal):
     behind = await lacking(journal, "behind", NOW_MS - 3 * HOUR_MS, 1)
-    some = (peer("briefly", HOUR_MS, owed=900), behind, peer("long", 9 * HOUR_MS), peer("never", None, due=9_000), peer("clock", offset_ms=MINUTE_MS))
+    some = (
+        peer("briefly", HOUR_MS, owed=900),
+        behind,
+        peer("long", 9 * HOUR_MS),
+        peer("never", None, due=9_000),
+        peer("clock", offset_ms=MINUTE_MS),
+    )
     found = await stand(journal, *some)
     assert names(found) == ["long", "behind", "briefly", "never", "clock"]
     assert [one.since_ms for one in found[:3]] == [NOW_MS - hours * HOUR_MS for hours in (9, 3, 1)]

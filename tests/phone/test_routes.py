@@ -214,7 +214,9 @@ async def test_the_phone_is_told_the_limits_for_files_with_all_else_in_its_langu
     hub.client.cookies.set(LANGUAGE, "en")
     told = (await hub.get("/task/mine"))["flow"]["files"]
     assert told["room"] == "at most 20 MB each, the centre's computer has room for 18 MB more"
-    assert told["short"].startswith("The centre's computer has little room left for files, 18 MB: photos and recordings may soon not be taken")
+    assert told["short"].startswith(
+        "The centre's computer has little room left for files, 18 MB: photos and recordings may soon not be taken"
+    )
 
 
 async def test_a_cadre_with_a_second_post_keeps_his_visits_whichever_post_he_chose_at_a_desk(hub: Hub):

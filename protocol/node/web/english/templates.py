@@ -26,7 +26,9 @@ OWN_FILTERS: Final = (
 NAMING_FILTERS: Final = ("place", "place_full", "office", "office_short")  # names stay; a ledger of no place has words of ours for one
 LINES: Final = {"": ("line", "row.line"), "reviews.html": ("row",)}  # of a timeline: its `text` mixes what people wrote with words of ours
 NOBODY: Final = "系统"
-OWN_CALLS: Final = frozenset({"tables().word()", "tables().words()", "tables().post_name()", "words()", "files_room()", "files_short()", "help_of()"})
+OWN_CALLS: Final = frozenset(
+    {"tables().word()", "tables().words()", "tables().post_name()", "words()", "files_room()", "files_short()", "help_of()"}
+)
 
 
 class English(Environment):
