@@ -21,7 +21,7 @@ BOUNDS: Final = re.compile('([<>"])')
 # Filters whose answer is always ours, never of people or places.
 OWN_FILTERS: Final = (
     *("moment", "day", "due", "money", "level", "type", "type_short", "status", "task_status", "result", "risk", "intake"),
-    *("side", "ending", "kind", "reach", "offset", "rate", "waited"),
+    *("side", "ending", "kind", "reach", "offset", "rate", "room", "waited"),
 )
 NAMING_FILTERS: Final = ("place", "place_full", "office", "office_short")  # names stay; a ledger of no place has words of ours for one
 LINES: Final = {"": ("line", "row.line"), "reviews.html": ("row",)}  # of a timeline: its `text` mixes what people wrote with words of ours
