@@ -72,6 +72,9 @@ async def test_any_change_makes_it_worthless(rig: Rig):
         other_key, node="nvill2222", name="x", key=key, serves=(VILLAGE,), covers=(VILLAGE,), short=18, valid_from_ms=1, branch="330523111"
     )
 
+    ours = certificates.decode(b64decode(good["certificate"]))
+    by_another = certificates.issue(other_key, **{name: getattr(ours, name) for name in ours.__struct_fields__[:8]})
+
     def flipped(text: str) -> str:
         bytes_ = bytearray(b64decode(text))
         bytes_[len(bytes_) // 2] ^= 1
@@ -84,6 +87,7 @@ async def test_any_change_makes_it_worthless(rig: Rig):
         "before": {"before": "00" * 32},
         "signature": {"signature": flipped(good["signature"])},
         "certificate": {"certificate": b64encode(certificates.encode(forged)).decode()},
+        "root": {"certificate": b64encode(certificates.encode(by_another)).decode()},  # all else stays right
         "county": {"county": bytes(other_key.verify_key).hex()},
         "version": {"yidi_proof": 2},
         "nothing": {"heads": []},

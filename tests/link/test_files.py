@@ -182,7 +182,7 @@ async def test_a_full_disk_under_a_file_is_nobody_else_s_fault(whole, monkeypatc
 
 
 async def test_over_a_thin_line_no_text_waits_for_a_file(town: Town, tmp_path):
-    """32 KB a second; a photo takes half a minute. Each text that is written meanwhile is there long before the photo is."""
+    """1 Mbit a second; a photo takes eight of them. Each text that is written meanwhile is there long before the photo is."""
     hub, proxy = town.node(HUB), await Proxy(town.county_listen.port, 5).start()
     v1 = town.node(N1, f"127.0.0.1:{proxy.port}")
     hub.enrolled(HUB, N1)
@@ -194,7 +194,7 @@ async def test_over_a_thin_line_no_text_waits_for_a_file(town: Town, tmp_path):
     v1.write()
     hub.start(), v1.start()
     await soon(lambda: hub.has(v1))
-    proxy.bytes_s_max = 120_000
+    proxy.bytes_s_max = 120_000  # and the photo has 900,000
     hub.memory.files[blob.address] = wanted(blob, size)
     hub.pump.committed([(V1, origin(N1))])
     await soon(lambda: hub.blobs.progress(blob.address).have)

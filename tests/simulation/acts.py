@@ -16,6 +16,7 @@ from tests.simulation import acts_insider as insider
 from tests.simulation import acts_office as office
 from tests.simulation import acts_rash as rash
 from tests.simulation import acts_task as task
+from tests.simulation import acts_usurper as usurper
 from tests.simulation import phone
 from tests.simulation.hand import Hand, Nothing
 from tests.simulation.record import Acknowledged, Broken, LetGo, Record, Shown, in_memory
@@ -85,6 +86,7 @@ ACTS: Final[dict[str, tuple[int, Act]]] = {
     "borrow_an_id": (1, rash.borrow_an_id),
     "pry": (2, insider.pry),
     "forge": (2, insider.forge),
+    "usurp": (0, usurper.usurp),  # plan.py draws it apart, so that everything else is drawn as it was before there was one
     "phone": (16, phone.use),
 }  # act → (weight, what it does)
 PRESSING: Final = {

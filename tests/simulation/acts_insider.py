@@ -22,7 +22,7 @@ ASKS = 2
 WAITS_S, LOOKS_S = 4.0, 0.5  # for a file that is not the node's own; once there is one its entry is soon written
 
 
-def _link(hand: Hand) -> Any:
+def link_of(hand: Hand) -> Any:
     """Raises Nothing for a node without a wire, and at the top, which may do all this."""
     link = getattr(hand.node, "link", None)
     if link is None or not link.is_connected or certificates.writes(hand.node.desk.signer.certificate, place.COMMON):
@@ -30,16 +30,16 @@ def _link(hand: Hand) -> Any:
     return link
 
 
-def _others(hand: Hand) -> list[certificates.Certificate]:
+def others(hand: Hand) -> list[certificates.Certificate]:
     return [known for node, known in sorted(hand.node.desk.shelf.certificates.items()) if node != hand.id]
 
 
 async def pry(hand: Hand) -> str:
     """Pulls lanes of ledgers that the node may not read from their owner and from the top, and files that its own entries don't name. Raises
     Broken when it is given a lane; of which ledger a file is, the wire's watch knows (`checks.Watch`)."""
-    link, mine = _link(hand), hand.node.desk.signer.certificate
-    tops = [known for known in _others(hand) if certificates.writes(known, place.COMMON)]
-    closed = [(other, ledger) for other in _others(hand) for ledger in _own_ledgers(other) if not _within_reach(ledger, mine)]
+    link, mine = link_of(hand), hand.node.desk.signer.certificate
+    tops = [known for known in others(hand) if certificates.writes(known, place.COMMON)]
+    closed = [(other, ledger) for other in others(hand) for ledger in _own_ledgers(other) if not _within_reach(ledger, mine)]
     for _ in range(ASKS):
         other, ledger = hand.one(closed)
         for asked in (*tops, other):
@@ -60,7 +60,7 @@ async def _pry_files(hand: Hand, link: Any, tops: list[certificates.Certificate]
         return "no file to ask for"
     address = hand.one(foreign)
     hand.record.pried.add((hand.id, address))
-    for asked in (*tops, hand.one(_others(hand))):
+    for asked in (*tops, hand.one(others(hand))):
         if await is_given(link, subjects.blob(asked.branch, asked.node), msgspec.msgpack.encode(BlobAsk(address, 0))):
             return "a file on its way here"
     return "no file"
@@ -92,11 +92,11 @@ def _within_reach(path: str, mine: certificates.Certificate) -> bool:
 async def forge(hand: Hand) -> str:
     """Says, in good form and well signed, what is not the node's to say: in another's name, and in ledgers of its branch that are not its
     own (the servers let nothing else through)."""
-    link, mine = _link(hand), hand.node.desk.signer.certificate
+    link, mine = link_of(hand), hand.node.desk.signer.certificate
     own = next(path.removesuffix("/*") for path in mine.covers if path != place.COMMON)
-    await _say(hand, link, own, f"{hand.one(_others(hand)).node}:7")
+    await _say(hand, link, own, f"{hand.one(others(hand)).node}:7")
     near = own.split("/")[:2]
-    paths = {path.removesuffix("/*") for known in _others(hand) for path in known.covers if path != place.COMMON}
+    paths = {path.removesuffix("/*") for known in others(hand) for path in known.covers if path != place.COMMON}
     foreign = sorted(path for path in paths if path.split("/")[:2] == near and not _within_reach(path, mine))
     if not foreign:
         return "said in another's name"

@@ -19,27 +19,15 @@ from typing import Final
 
 import msgspec
 
+from tests.simulation.mutants_of_certificates import BY_CERTIFICATE
 from tests.simulation.plan import Plan, draw
-from tests.simulation.planting import Cut, plant
+from tests.simulation.planting import Cut, Mutation, plant
 
 PROCESSES: Final = 2
 SECONDS_MAX: Final = 420.0  # of one mutation
 HERE: Final = "tests.simulation.mutations"
 ENV: Final = "YIDI_MUTATION"  # what a test that is run with `-p tests.simulation.planted` is to plant
 CHECK_CHARS_MAX: Final = 110
-
-
-class Mutation(msgspec.Struct, frozen=True):
-    """breaks: what goes wrong, in words · seeds_max: the first so many must be enough · needs: kinds of steps
-    or acts of which a seed's plan must have one to be worth running (all: ()) · by: tests instead of seeds · quick: found within seconds."""
-
-    name: str
-    breaks: str
-    cuts: tuple[Cut, ...]
-    seeds_max: int = 60
-    needs: tuple[str, ...] = ()
-    by: str = ""
-    quick: bool = False
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -395,6 +383,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         needs=("evidence", "log_with_file"),
         quick=True,
     ),
+    *BY_CERTIFICATE,
 )  # fmt: skip
 
 

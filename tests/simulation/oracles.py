@@ -6,8 +6,8 @@
 Heard at once: a live batch speaks of the disk · a file is asked for only when no text is missing · a mark that a page shows, and what a phone
 lets go of, stands at the other node. In the end: no clock and no order of arrival decided anything · an outcome that the next holder had
 not seen is set aside, and one that he had seen is not · what a revoked node wrote after its last good entry counts nowhere by itself ·
-who wrote an entry was entitled to, by certificate, ledger and office · an erased body is nowhere · a request has one linked task ·
-an offer that stands has arrived at the office that it is for.
+who wrote an entry was entitled to, by certificate, ledger and office · the county signed each certificate (certified.py) · an erased body is
+nowhere · a request has one linked task · an offer that stands has arrived at the office that it is for.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,6 +27,7 @@ from protocol.node.journal.stored import SELECT, Stored, stored
 from protocol.node.link.answers import BlobAsk
 from protocol.problem import Refused
 from protocol.tables import Tables
+from tests.simulation import certified
 from tests.simulation.checks import BROKEN_MAX, _is_committed
 from tests.simulation.record import Key, LetGo, Shown
 from tests.simulation.site import Site
@@ -51,10 +52,9 @@ _asks = msgspec.msgpack.Decoder(BlobAsk)
 
 def listen(world: "World") -> None:
     def said(link: "WireLink", subject: str, data: bytes) -> None:
-        if subject.startswith("y1.live."):
-            _told(world, _live(_site_of(world, link), data))
-        elif subject.startswith("y1.blob."):
-            _told(world, _file(world, _site_of(world, link), data))
+        site = _site_of(world, link) if subject.startswith(("y1.live.", "y1.blob.")) else None
+        if site is not None:
+            _told(world, _live(site, data) if subject.startswith("y1.live.") else _file(world, site, data))
 
     world.wire.said.append(said)
     world.record.on_shown = lambda _, shown: _told(world, _mark(world, shown))
@@ -65,7 +65,7 @@ def at_end(world: "World") -> list[str]:
     county = world.sites["county"]
     broken = [*_cases(county), *_kept_promises(world), *_linked_once(county), *_arrived(world, county)]
     for site in world.alive():
-        broken += [*_entitled(site, county), *_erased(site), *_own_moves(site)]
+        broken += [*_entitled(site, county), *_erased(site), *_own_moves(site), *certified.at_end(site)]
     return broken[:BROKEN_MAX]
 
 
@@ -78,8 +78,9 @@ def _told(world: "World", found: Iterable[str]) -> None:
             world.broken.append(what)
 
 
-def _site_of(world: "World", link: "WireLink") -> Site:
-    return next(site for site in world.everyone() if site.link is link)
+def _site_of(world: "World", link: "WireLink") -> Site | None:
+    """None: whoever that is, it is no program of the county (acts_usurper.py)."""
+    return next((site for site in world.everyone() if site.link is link), None)
 
 
 def _live(site: Site, data: bytes) -> Iterator[str]:

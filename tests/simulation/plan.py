@@ -22,6 +22,8 @@ ACTS_OF_COPIES: Final = 4
 LASTS_S: Final = (4.5, 9.0)
 YEAR_MS: Final = 365 * 86_400_000
 BEGINS_S: Final = 0.8  # the first act, when the nodes have found one another
+USURPERS: Final = 0.2  # of all seeds
+USURPS: Final = (0.5, 0.9)  # of the time in which things go wrong
 
 FAULT_WEIGHTS: Final = {
     "weather": 6, "kill": 9, "cut": 8, "server": 2, "clock": 3, "full": 2, "restore": 3, "rollback": 2, "forget": 1, "clone": 2, "lose": 2,
@@ -68,6 +70,8 @@ def draw(seed: int) -> Plan:
         steps.append(_fault(kind, chance, seats, lasts_s))
     for copied in [step for step in steps if step.kind == "clone"]:  # both computers are used, else nobody could tell
         steps += [_work(chance, copied, lasts_s) for _ in range(ACTS_OF_COPIES)]
+    if (usurper := _usurper(seed, seats, lasts_s)) is not None:
+        steps.append(usurper)
     return Plan(seed, size, lasts_s, tuple(sorted(steps, key=lambda step: (step.at_s, step.seed))))
 
 
@@ -79,6 +83,15 @@ def _act(chance: Random, seats: list[str], lasts_s: float) -> Step:
 
 def _work(chance: Random, copied: Step, lasts_s: float) -> Step:
     return Step(round(chance.uniform(copied.at_s, lasts_s), 3), "act", copied.on, "work", chance.getrandbits(48))
+
+
+def _usurper(seed: int, seats: list[str], lasts_s: float) -> Step | None:
+    """Drawn from a stream of its own and late in the run: the plans of other seeds are what they were before there was one, and so is what
+    comes before it."""
+    chance = Random(f"usurper {seed}")
+    if chance.random() >= USURPERS:
+        return None
+    return Step(round(lasts_s * chance.uniform(*USURPS), 3), "act", chance.choice(seats[1:]), "usurp", chance.getrandbits(48))
 
 
 def _fault(kind: str, chance: Random, seats: list[str], lasts_s: float) -> Step:

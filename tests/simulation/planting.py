@@ -30,6 +30,19 @@ class Cut(msgspec.Struct, frozen=True):
     new: str
 
 
+class Mutation(msgspec.Struct, frozen=True):
+    """breaks: what goes wrong, in words · seeds_max: the first so many must be enough · needs: kinds of steps
+    or acts of which a seed's plan must have one to be worth running (all: ()) · by: tests instead of seeds · quick: found within seconds."""
+
+    name: str
+    breaks: str
+    cuts: tuple[Cut, ...]
+    seeds_max: int = 60
+    needs: tuple[str, ...] = ()
+    by: str = ""
+    quick: bool = False
+
+
 def plant(cut: Cut) -> None:
     """Raises Stale."""
     found, target, source, module = _read(cut)

@@ -99,6 +99,7 @@ class Record:
     secrets: list[str] = field(default_factory=list)  # words of sealed reports: in clear they may stand in no journal
     files: list[str] = field(default_factory=list)  # addresses of what was taken in at a desk, anywhere
     pried: set[tuple[str, str]] = field(default_factory=set)  # (node, address) of files that wrong hands asked for
+    invented: set[str] = field(default_factory=set)  # origins under which somebody spoke with a certificate of his own making
     erased: list[Key] = field(default_factory=list)  # whose erasure was confirmed
     forms: list[Form] = field(default_factory=list)
     on_shown: Callable[[Any, Shown], None] | None = None  # (node, what), at the moment it is shown

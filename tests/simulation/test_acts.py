@@ -23,7 +23,7 @@ STAFF = {
     "stranger": [("officer", desk_kit.OTHER_TOWN), ("cadre", desk_kit.OTHER_TOWN)],
 }
 
-NOT_BY_CHANCE = {"decide_branch", "send_again", "review_task", "pry", "forge"}  # want a copy, a kill, their own test, a wire
+NOT_BY_CHANCE = {"decide_branch", "send_again", "review_task", "pry", "forge", "usurp"}  # want a copy, a kill, their own test, a wire
 MATERIAL = ("log", "accept", "escalate", "convene", "ask")  # for what the play before did not come to
 NEVER = {"log_out_of_place", "borrow_an_id", "late_outcome", "out_of_turn"}  # a refusal is what they are for
 

@@ -1,15 +1,24 @@
 """The judges bite: what is spoilt behind everybody's back, at one node alone, when the world has healed, is named by the one whose it is."""
 
 from collections.abc import Callable
+from random import Random
 
+import msgspec
 import pytest
+from nacl.signing import SigningKey
 
+from protocol import certificate as certificates
+from protocol.certificate import Certificate
+from protocol.entry import decode_head, encode_head
+from protocol.events import facts_of
 from tests.simulation import oracles_task, simulate
 from tests.simulation.plan import Plan, Step
+from tests.simulation.site import Site
 from tests.simulation.world import World
 
 RECALLED = Plan(3, "small", 5.0, (Step(1.5, "act", "t1", "recall", 3),))
 PICTURED = Plan(4, "small", 4.0, (Step(1.2, "act", "county", "log_with_file", 1),))
+REVOKED = Plan(5, "small", 4.0, (Step(1.0, "revoke", "t1v2", "", 1),))
 
 
 def spoilt(monkeypatch: pytest.MonkeyPatch, plan: Plan, spoil: Callable[[World], None]) -> list[str]:
@@ -62,3 +71,69 @@ def test_a_file_that_lies_where_nobody_may_know_of_it_is_named(monkeypatch: pyte
 
     broken = spoilt(monkeypatch, PICTURED, spoil)
     assert any(what.startswith("(f) t1v1 holds file") for what in broken), broken
+
+
+@pytest.mark.parametrize("at", ["county", "t1"])
+@pytest.mark.parametrize(
+    ("sql", "says"),
+    [
+        ("update entry set signature = zeroblob(64) where position = (select max(position) from entry where signature is not null)", "is not signed"),
+        ("update review_row set owner = ''", "has no owner or no date"),
+        ("update review_row set due_ms = 0", "has no owner or no date"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_at_the_county_or_at_the_drawn_node_is_named(monkeypatch: pytest.MonkeyPatch, at: str, sql: str, says: str) -> None:
+    def spoil(world: World) -> None:
+        assert Random(f"checks {world.plan.seed}").choice(world.alive()).name == "t1", "else another plan is to be taken"
+        world.sites[at].disk.connection.execute(sql)
+
+    broken = spoilt(monkeypatch, RECALLED, spoil)
+    assert any(says in what and at in what for what in broken), broken
+
+
+def by_itself(site: Site) -> Certificate:
+    """All that the site's own certificate says, and the signature of somebody else."""
+    ours = site.certificate()
+    return certificates.issue(SigningKey(bytes(32)), **{name: getattr(ours, name) for name in ours.__struct_fields__[:8]})
+
+
+def in_the_folder(site: Site, false: Certificate) -> None:
+    site.about = msgspec.json.encode(msgspec.structs.replace(site.identity().about(), certificate=certificates.encode(false)))
+
+
+def announced(site: Site, false: Certificate) -> None:
+    assert site.node is not None
+    site.node.shelf.certificates = {**site.node.shelf.certificates, false.node: false}
+
+
+def known(site: Site, false: Certificate) -> None:
+    assert site.node is not None
+    site.node.pump._ground.peers.learn(msgspec.structs.replace(false, node="nabcdefgh"))
+
+
+def in_a_lane(site: Site, false: Certificate) -> None:
+    sql = "select position, head_bytes from entry where sort = 'lane' and ledger <> '_' order by position"
+    position, raw = site.disk.rows(sql)[0]
+    head = decode_head(raw)
+    facts = msgspec.structs.replace(facts_of(head), certificate=certificates.encode(false))
+    head = msgspec.structs.replace(head, facts=msgspec.Raw(msgspec.msgpack.encode(facts)))
+    site.disk.connection.execute("update entry set head_bytes = ? where position = ?", (encode_head(head), position))
+
+
+@pytest.mark.parametrize("place", [in_the_folder, announced, known, in_a_lane])
+def test_a_certificate_that_the_county_never_signed_is_named(monkeypatch: pytest.MonkeyPatch, place: Callable[[Site, Certificate], None]) -> None:
+    broken = spoilt(monkeypatch, RECALLED, lambda world: place(world.sites["t1v2"], by_itself(world.sites["t1v2"])))
+    assert any(what.startswith("(certificate) t1v2") for what in broken), broken
+
+
+def test_a_node_that_goes_by_the_certificate_of_whoever_was_put_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoil(world: World) -> None:
+        node = world.sites["t1"].node
+        assert node is not None
+        ((gone, _),) = node.shelf.revoked.items()
+        known = node.pump._ground.peers.get(gone)
+        assert known is not None
+        known.revoked = False
+
+    broken = spoilt(monkeypatch, REVOKED, spoil)
+    assert any(what.startswith("(revoked) t1 knows") for what in broken), broken

@@ -48,6 +48,9 @@ BITES = (
     "disk: transaction lost",
     "a file was asked for in vain",
     "act pry got no lane, no file",
+    "act usurp as a stranger",
+    "act usurp as itself",
+    "refused: certificate_wrong",
 )
 REPLAY = "import sys, json; from tests.simulation import command; print(json.dumps([r[3] for r in command.results(range(5, 8), 1)]))"
 
@@ -139,3 +142,12 @@ def test_a_disk_that_was_put_back_and_killed_before_it_moved_on_counts_no_number
         *[Step(round(kill_s + 0.3 + 0.2 * n, 3), "act", "t1v1", "log", 5 + n) for n in range(6)],
     )  # fmt: skip
     assert not simulate.run(Plan(3, "small", 6.0, steps)).broken
+
+
+@pytest.mark.parametrize(("chance", "says"), [(0, "as itself"), (2, "as itself"), (1, "as a stranger"), (3, "as a stranger")])
+@pytest.mark.parametrize("at", ["t1", "t1v1"])
+def test_whoever_signs_a_certificate_for_himself_is_heard_and_not_believed(chance: int, says: str, at: str) -> None:
+    result = simulate.run(Plan(chance, "small", 4.0, (Step(1.5, "act", at, "usurp", chance),)))
+    assert not result.broken
+    assert result.counts[f"act usurp {says}"] == 1
+    assert result.counts["refused: certificate_wrong"], "else nobody asked for it, and nothing was shown"

@@ -219,7 +219,7 @@ class _Heard:
     """A subscription: one message after the other, as nats-py does it."""
 
     def __init__(self, pattern: str, cb: Callable[[Msg], Any]) -> None:
-        self.pattern, self._cb = pattern, cb
+        self.pattern, self.cb = pattern, cb
         self._queue: deque[Msg] = deque()
         self._busy = False
 
@@ -232,7 +232,7 @@ class _Heard:
     async def _drain(self) -> None:
         try:
             while self._queue:
-                await self._cb(self._queue.popleft())
+                await self.cb(self._queue.popleft())
         finally:
             self._busy = False
 
@@ -280,6 +280,11 @@ class WireLink:
         self.wire.forget_routes()
         if not _allows(self._hears, subject) and subject not in self._hears:
             self._refusals.append(f'permissions violation for subscription to "{subject.lower()}"')
+
+    def unsubscribe(self, cb: Callable[[Msg], Any]) -> None:
+        self.subscribed = [one for one in self.subscribed if one.cb is not cb]
+        self._hearing.clear()
+        self.wire.forget_routes()
 
     async def publish(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> bool:
         if self.at is None:
