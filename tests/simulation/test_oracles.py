@@ -19,6 +19,7 @@ from tests.simulation.world import World
 RECALLED = Plan(3, "small", 5.0, (Step(1.5, "act", "t1", "recall", 3),))
 PICTURED = Plan(4, "small", 4.0, (Step(1.2, "act", "county", "log_with_file", 1),))
 REVOKED = Plan(5, "small", 4.0, (Step(1.0, "revoke", "t1v2", "", 1),))
+UNSIGN = "update entry set signature = zeroblob(64) where position = (select max(position) from entry where signature is not null)"
 
 
 def spoilt(monkeypatch: pytest.MonkeyPatch, plan: Plan, spoil: Callable[[World], None]) -> list[str]:
@@ -77,7 +78,7 @@ def test_a_file_that_lies_where_nobody_may_know_of_it_is_named(monkeypatch: pyte
 @pytest.mark.parametrize(
     ("sql", "says"),
     [
-        ("update entry set signature = zeroblob(64) where position = (select max(position) from entry where signature is not null)", "is not signed"),
+        (UNSIGN, "is not signed by its origin"),
         ("update review_row set owner = ''", "has no owner or no date"),
         ("update review_row set due_ms = 0", "has no owner or no date"),
     ],
@@ -89,6 +90,9 @@ def test_what_is_wrong_at_the_county_or_at_the_drawn_node_is_named(monkeypatch: 
 
     broken = spoilt(monkeypatch, RECALLED, spoil)
     assert any(says in what and at in what for what in broken), broken
+
+
+Place = Callable[[Site, Certificate], None]
 
 
 def by_itself(site: Site) -> Certificate:
@@ -121,7 +125,7 @@ def in_a_lane(site: Site, false: Certificate) -> None:
 
 
 @pytest.mark.parametrize("place", [in_the_folder, announced, known, in_a_lane])
-def test_a_certificate_that_the_county_never_signed_is_named(monkeypatch: pytest.MonkeyPatch, place: Callable[[Site, Certificate], None]) -> None:
+def test_a_certificate_that_the_county_never_signed_is_named(monkeypatch: pytest.MonkeyPatch, place: Place) -> None:
     broken = spoilt(monkeypatch, RECALLED, lambda world: place(world.sites["t1v2"], by_itself(world.sites["t1v2"])))
     assert any(what.startswith("(certificate) t1v2") for what in broken), broken
 
