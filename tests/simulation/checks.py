@@ -322,7 +322,9 @@ def _set_aside(world: "World", site: Site) -> list[str]:
             key = item.key
             open_ = key in verdict.aside and key not in verdict.decided
             if open_ and not all(items.get(key_text(key), ("", 0))):
-                broken.append(f"(g) {subject} {item.kind} {key_text(key)} is set aside ({verdict.aside[key]}) and nobody has to look at it at {site.name}")
+                broken.append(
+                    f"(g) {subject} {item.kind} {key_text(key)} is set aside ({verdict.aside[key]}) and nobody has to look at it at {site.name}"
+                )
             if item.effect in ("outcome", "hold") and key not in verdict.aside and key not in verdict.waiting and key not in counted:
                 broken.append(f"(g) {subject} {item.kind} {key_text(key)} neither counts nor is set aside at {site.name}")
     return broken

@@ -17,6 +17,7 @@ from tests.simulation.site import Site
 from tests.simulation.world import World
 
 RECALLED = Plan(3, "small", 5.0, (Step(1.5, "act", "t1", "recall", 3),))
+DRAWN = msgspec.structs.replace(RECALLED, seed=8)  # the costly claims are made at the county and at t1
 PICTURED = Plan(4, "small", 4.0, (Step(1.2, "act", "county", "log_with_file", 1),))
 REVOKED = Plan(5, "small", 4.0, (Step(1.0, "revoke", "t1v2", "", 1),))
 UNSIGN = "update entry set signature = zeroblob(64) where position = (select max(position) from entry where signature is not null)"
@@ -85,10 +86,10 @@ def test_a_file_that_lies_where_nobody_may_know_of_it_is_named(monkeypatch: pyte
 )  # fmt: skip
 def test_what_is_wrong_at_the_county_or_at_the_drawn_node_is_named(monkeypatch: pytest.MonkeyPatch, at: str, sql: str, says: str) -> None:
     def spoil(world: World) -> None:
-        assert Random(f"checks {world.plan.seed}").choice(world.alive()).name == "t1", "else another plan is to be taken"
+        assert Random(f"checks {world.plan.seed}").choice(world.alive()).name == "t1", "else DRAWN is to be another one"
         world.sites[at].disk.connection.execute(sql)
 
-    broken = spoilt(monkeypatch, RECALLED, spoil)
+    broken = spoilt(monkeypatch, DRAWN, spoil)
     assert any(says in what and at in what for what in broken), broken
 
 
