@@ -12,7 +12,7 @@ BY_CERTIFICATE: Final[tuple[Mutation, ...]] = (
     Mutation(
         "certificate without the county's key", "whoever signs a certificate for himself is believed",
         (Cut("protocol.lane:_certificates", " and certificates.is_valid(c, county_public)", ""),),
-        needs=("usurp",),
+        seeds_max=120, needs=("usurp",),
     ),
     Mutation(
         "stick without the county's key", "a stick of whoever signs a certificate for himself is taken in",
