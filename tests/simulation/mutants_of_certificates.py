@@ -1,7 +1,8 @@
 """Mutations of the one question on which all others rest: did the county's root key sign this certificate?
 
 It is asked at three doors: of each batch, of each stick, of each proof. It is asked once more where a node takes its own wider certificate, or the
-newest of another, out of *common*, and lanes out of a damaged store: what stands there came in by the first door, so nobody could tell.
+newest of another, out of *common*, and lanes out of a damaged store: what stands there came in by the first door, so nobody could tell; and of
+the answer to an enrolment, which brings the key along with the certificate.
 """
 
 from typing import Final
