@@ -1,7 +1,9 @@
 """Row 30: a cadre's phone: its store cleared by the browser, killed in the middle of a save or an upload, two tabs, no signal, a wrong clock.
 
 A real Chromium with a profile on the disk, at a township's real program over a wire of ours. What the screen moved on from is sent in the
-end, once; the number of unsent steps it shows is true; a phone that was cleared says so, and whoever sent the cadre sees it too.
+end, once, and is not offered again unless the store was cleared since; the number of unsent steps it shows is true; a phone that was cleared
+says so, and whoever sent the cadre sees it too. A step that is offered again is counted as lost, and then taken again: it would be at the node
+all the same, by the hand of whoever looks at the screen.
 
 Asserted besides: all checkers at the county and the township, over the case and the task as they were told to be
 saved, with nothing in quarantine.
@@ -38,7 +40,8 @@ if TYPE_CHECKING:
 NODES = ("hub", "town")
 ACCOUNT, DAY_MS = "chenjianguo", 86_400_000
 SIZE = {"width": 390, "height": 844}
-STEPS = ("接单", "已到现场", "提交反馈")
+KINDS = {"接单": "TaskConfirmed", "已到现场": "CadreArrived", "提交反馈": "TaskReported"}  # what each step is at the node
+STEPS = tuple(KINDS)
 FAULTS = ("none", "no signal", "killed mid-save", "two tabs", "cleared", "upload cut", "battery dead mid-upload")
 CLEARED = "indexeddb,local_storage,cache_storage,service_workers"  # what a browser evicts: the cookie is not among it
 OUTBOX = """() => new Promise((done) => { const asked = indexedDB.open('yidi-task'); asked.onsuccess = () => {
@@ -168,10 +171,14 @@ class Phone:
 
 
 class Story:
+    """done: each step that the screen moved on from · kept: those of them that the phone must still know, the store not cleared since · again: those
+    that it offered again all the same · photos: how many were put into the report, by store: a cleared one is followed by the next."""
+
     def __init__(self, county: BrokenCounty, phone: Phone, chance: Random) -> None:
         self.county, self.phone, self.chance = county, phone, chance
         self.purpose, self.words = f"上门走访{chance.randrange(10**6)}", f"两家把界石立回去了，第{chance.randrange(10**9)}回"
-        self.subject, self.was_cleared, self.done, self.saved = "", False, list[str](), list[Saved]()
+        self.subject, self.done, self.saved = "", list[str](), list[Saved]()
+        self.kept, self.again, self.photos = set[str](), list[str](), [0]
 
     async def send_him(self) -> None:
         officer, cadre = await self.county.page("liqiang"), await self.county.page(ACCOUNT)
@@ -184,13 +191,25 @@ class Story:
         self.subject = sent["subjects"][0]
         self.saved = [promised("town", "liqiang", {"case": case, "code": "", **told}) for told in (logged, sent)]
 
+    async def fill(self, page: "Page") -> None:
+        await self.phone.fill(page, self.words)
+        self.photos[-1] += 1
+
+    async def tap(self, label: str) -> None:
+        """Of a step that the page offers: what it had moved on from was lost."""
+        if label in self.kept:
+            self.again.append(label)
+        await self.phone.tap(label)
+        self.done.append(label)
+        self.kept.add(label)
+
     async def take(self, label: str, fault: str) -> None:
         """One step, and what befalls the phone."""
         phone = self.phone
         await phone.task(phone.page, self.purpose)
         await self._steps_before(label)
         if label == STEPS[-1]:
-            await phone.fill(phone.page, self.words)
+            await self.fill(phone.page)
         if fault in ("no signal", "upload cut", "battery dead mid-upload"):
             phone.wire.cut()
         if fault == "killed mid-save":
@@ -202,8 +221,7 @@ class Story:
         if fault == "two tabs":
             await self._twice(label)
         else:
-            await phone.tap(label)
-            self.done.append(label)
+            await self.tap(label)
         await phone.counts_truly()
         if fault == "cleared":
             await self._cleared()
@@ -226,8 +244,7 @@ class Story:
         async def is_offered() -> bool:
             for before in STEPS[: STEPS.index(label)]:
                 if await phone.button(phone.page, before).count():
-                    await phone.tap(before)
-                    self.done.append(before)
+                    await self.tap(before)
                     return False
             return await what.count() > 0 or await phone.button(phone.page, "不要这一步了").count() > 0
 
@@ -240,9 +257,8 @@ class Story:
         await phone.show(other)
         await phone.task(other, self.purpose)
         if label == STEPS[-1]:
-            await phone.fill(other, self.words)
-        await phone.tap(label)
-        self.done.append(label)
+            await self.fill(other)  # and one more photo
+        await self.tap(label)
         if await phone.button(other, label).count():
             with suppress(Exception):  # it may have heard of it this instant
                 await phone.button(other, label).tap(timeout=2_000)
@@ -259,7 +275,8 @@ class Story:
             phone.wire.cut()
         await phone.clear()
         phone.wire.heal()
-        self.was_cleared = True
+        self.kept.clear()
+        self.photos.append(0)
         await phone.page.close()
         phone.page = await phone.context.new_page()
         await phone.show(phone.page)
@@ -291,8 +308,8 @@ class Story:
         for label in STEPS:
             if await phone.button(page, label).count():
                 if label == STEPS[-1] and not await page.get_by_alt_text("第 1 张照片").count():
-                    await phone.fill(page, self.words)
-                await phone.tap(label)
+                    await self.fill(page)
+                await self.tap(label)
                 return False
         return "全部已送达" in await page.get_by_role("status").first.inner_text()
 
@@ -334,18 +351,21 @@ async def drawn(chance: Random, folder: Path, faults: list[str]) -> Outcome:
 async def _with_photo(county: BrokenCounty, story: Story) -> Any:
     """The task as whoever sent him sees it; what was cleared away unsent can't come any more."""
     task = await (await county.page("liqiang")).get(f"/tasks/{story.subject}")
-    return task if task["files"] or story.was_cleared else None
+    return task if len(task["files"]) >= story.photos[-1] else None
 
 
 def judged(story: Story, task: Any, faults: list[str], clock_ms: int) -> Outcome:
     kinds = [line["kind"] for line in task["lines"]]
-    steps = ("TaskConfirmed", "CadreArrived", "TaskReported")
-    lost = sum(kinds.count(kind) == 0 for kind in steps) + (task["words"] != story.words) + (not task["files"] and not story.was_cleared)
-    doubled = sum(max(0, kinds.count(kind) - 1) for kind in (*steps, "TaskEvidenceAdded"))
+    missing = [label for label, kind in KINDS.items() if not kinds.count(kind)]
+    photos = min(kinds.count("TaskEvidenceAdded"), len(task["files"]))
+    lost = len(story.again) + len(missing) + (task["words"] != story.words) + max(0, story.photos[-1] - photos)
+    doubled = sum(max(0, kinds.count(kind) - 1) for kind in KINDS.values()) + max(0, kinds.count("TaskEvidenceAdded") - max(story.photos))
     said = (
         ", ".join(f"{label}: {fault}" for label, fault in zip(STEPS, faults, strict=True)),
         f"clock {clock_ms // DAY_MS:+} days",
         str(kinds),
+        *(f"offered again: {label}" for label in story.again),
+        *(f"not at the node: {label}" for label in missing),
     )
     return Outcome(len(story.done), lost, doubled, 0, said)
 
@@ -356,5 +376,5 @@ async def small(chance: Random, folder: Path) -> Outcome:
 
 ROW = Row(
     30, "a cadre's phone: store cleared, killed mid-save and mid-upload, two tabs, no signal, clock wrong",
-    "what the screen moved on from is sent once; the unsent count is true; a cleared store is told to both", ("chromium",), play, small,
+    "what the screen moved on from is sent once and not offered again; the unsent count is true; a cleared store is told to both", ("chromium",), play, small,
 )  # fmt: skip
