@@ -2,11 +2,13 @@
 
     --rounds N   over all rows by turns   --row K  one row    --seed S   the same run again     --json   one line of JSON at the end
     --table      plays nothing: prints what happened in recorded runs beside what a release asks for (markdown; see record.py)
+    --table FILE the same of a record of another machine, or one put by; without FILE of this machine's, out/faults.jsonl
     --keep       folders of failed rounds are left to be looked at
 
 A round's own seed is printed with it and stands in the table: `--row K --rounds 1 --seed THAT` draws the same again, at the same commit: when a
 kill comes, what is cut. (The seed of a run draws those of its rounds; a run of one round of one row has its round's.) What the kernel
-schedules in between is not drawn, so a failure that hangs on it may need a few repeats.
+schedules in between is not drawn, so a failure that hangs on it may need a few repeats. Where a row has several ways (row.py), its rounds of one
+run take them in turn, the first as it is drawn.
 """
 
 import argparse
@@ -17,11 +19,11 @@ import shutil
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.faults.needs import missing
-from tests.faults.record import RECORD, Round, commit, note, read, today
+from tests.faults.record import RECORD, Round, commit, goal, missed, note, read, today
 from tests.faults.record import table as table_of
 from tests.faults.row import Outcome, Row, rows
 
@@ -34,14 +36,25 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def plan(numbers: Sequence[int], rounds: int, seed: int) -> list[tuple[int, int]]:
-    """(row, seed) of each round. Every row gets its share; a single round of one row has the seed that was given."""
+def plan(numbers: Sequence[int], rounds: int, seed: int, ways: Mapping[int, Sequence[str]] | None = None) -> list[tuple[int, int]]:
+    """(row, seed) of each round. Every row gets its share, and each of its ways; a single round of one row has the seed that was given."""
     chance = random.Random(seed)
     seeds = [seed if len(numbers) == 1 else chance.randrange(10**9), *(chance.randrange(10**9) for _ in range(rounds - 1))]
     turns: list[int] = []
     while len(turns) < rounds:
         turns += chance.sample(list(numbers), len(numbers))
-    return list(zip(turns, seeds, strict=False))
+    return list(_in_turn(zip(turns, seeds, strict=False), ways or {}, chance))
+
+
+def _in_turn(planned: Iterable[tuple[int, int]], ways: Mapping[int, Sequence[str]], chance: random.Random) -> Iterator[tuple[int, int]]:
+    """The seed of a row's second round and of those after it is drawn until it is one that draws the next way: the seed alone plays it again."""
+    turn: dict[int, int] = {}
+    for number, own in planned:
+        if some := range(len(ways.get(number, ()))):
+            while (way := random.Random(own).choice(some)) != turn.get(number, way):
+                own = chance.randrange(10**9)
+            turn[number] = (way + 1) % len(some)
+        yield number, own
 
 
 async def play(row: Row, seed: int, folder: Path, run: int = 0, at: str = "") -> Round:
@@ -70,7 +83,7 @@ def run(table: Mapping[int, Row], rounds: int, seed: int, keep: bool, tell: Say,
 
 async def _run(table: Mapping[int, Row], rounds: int, seed: int, keep: bool, tell: Say, record: Path) -> list[Round]:
     done, at = [], commit()
-    for number, own in plan(sorted(table), rounds, seed):
+    for number, own in plan(sorted(table), rounds, seed, {n: row.ways for n, row in table.items()}):
         folder = Path(tempfile.mkdtemp(prefix=f"yidi-fault-{number}-"))
         one = await play(table[number], own, folder, seed, at)
         done.append(one)
@@ -86,7 +99,7 @@ async def _run(table: Mapping[int, Row], rounds: int, seed: int, keep: bool, tel
 def _tell(one: Round, tell: Say) -> None:
     o = one.outcome
     images = f" · {o.images} images" if o.images else ""
-    what = " · ".join((*o.said, *(f"{name} {value:g}" for name, value in o.figures.items())))
+    what = " · ".join((*o.said, *(f"{name} {value:g} ({goal(one.row, name, [value])})" for name, value in o.figures.items())))
     tell(
         f"{'✗' if one.wrong else '✓'} row {one.row} seed {one.seed}: {o.acknowledged} acknowledged, {o.lost} lost, {o.doubled} doubled"
         f"{images} · {one.seconds:.1f} s{' · ' + what if what else ''}"
@@ -113,6 +126,7 @@ def figures(done: Sequence[Round], skipped: Sequence[int]) -> dict[str, object]:
         "lost": sum(o.lost for o in outcomes),
         "doubled": sum(o.doubled for o in outcomes),
         "images": sum(o.images for o in outcomes),
+        "missed": missed(done),
         "skipped": list(skipped),
         "rows": per_row,
     }
@@ -122,9 +136,8 @@ def main(words: Sequence[str] | None = None, table: Mapping[int, Row] | None = N
     """table: the rows (all there are, by default) · record: where what is played is noted."""
     given = _parser().parse_args(words)
     table = rows() if table is None else table
-    if given.table:
-        tell(table_of(table, read(record)))
-        return 0
+    if given.table is not None:
+        return tabled(table, given.table, record, tell)
     if given.row and given.row not in table:
         tell(f"no row {given.row}; there are {', '.join(map(str, table))}")
         return 2
@@ -138,10 +151,26 @@ def main(words: Sequence[str] | None = None, table: Mapping[int, Row] | None = N
     done = run(playing, given.rounds, seed, given.keep, tell, record) if playing else []
     sums = figures(done, sorted(skipped))
     ok = bool(done) and not sums["failed"]
-    tell(f"{'all as expected' if ok else 'NOT as expected'}: {len(done)} rounds, {sums['lost']} lost, {sums['doubled']} doubled")
+    beyond = "".join(f"; {line}" for line in missed(done))
+    tell(f"{'all as expected' if ok else 'NOT as expected'}: {len(done)} rounds, {sums['lost']} lost, {sums['doubled']} doubled{beyond}")
     if given.json:
         tell(json.dumps({"command": "faults", "ok": ok, "seconds": round(time.monotonic() - began, 1), "figures": {**sums, "seed": seed}}))
     return 0 if ok else 1
+
+
+def tabled(rows: Mapping[int, Row], named: str, record: Path, tell: Say) -> int:
+    """named: the file of a record, "" for this machine's, which need not be there yet. Exit 2 when it can't be read."""
+    file = Path(named).absolute() if named else record
+    try:
+        rounds = read(file) if named or file.exists() else []
+    except FileNotFoundError:
+        tell(f"no record of rounds at {file}")
+    except (OSError, ValueError) as error:
+        tell(f"{file} can't be read as a record of rounds: {error}")
+    else:
+        tell(table_of(rows, rounds))
+        return 0
+    return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -150,6 +179,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--row", type=int, default=0)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--table", nargs="?", const="", metavar="FILE")
     parser.add_argument("--keep", action="store_true")
     return parser

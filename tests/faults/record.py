@@ -1,12 +1,13 @@
 """What was played and how it ended, a line a round: out/faults.jsonl. `./run faults --table` makes the table from it, so it shows real runs only.
 
-Of each row the table shows the rounds of the last commit at which it was played, and beside them what a release asks for. The seeds are the
-rounds' own, failed ones first: `./run faults --row K --rounds 1 --seed S`, at that commit, draws the same again.
+Of each row the table shows the rounds of the last commit at which it was played, and beside them what a release asks for. What else is in it
+is said below it (FOOT).
 """
 
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from pathlib import Path
 from statistics import median
 
@@ -23,7 +24,14 @@ ASKED = {  # by a release, over hours, in whatever the row counts (rounds where 
     23: "10,000,000 inputs", 26: "10", 27: "200", 28: "50 months, 8 h real", 30: "200", 31: "100,000 cases",
 }  # fmt: skip
 SEEDS_MAX = 4  # of one row; a release has hundreds
-GOALS_S = {(2, "up_s"): 1.5, (3, "up_s"): 60, (4, "start_s"): 2, (15, "cut_s"): 5}  # stand beside what was measured; nothing fails by them
+GOALS_S = {  # each is to stay below; stands beside what was measured, and nothing fails by it
+    (2, "up_s"): 1.5, (2, "up_after_loss_s"): 1.5, (3, "up_s"): 60, (4, "start_s"): 2, (15, "cut_s"): 5,
+}  # fmt: skip
+FOOT = """\
+Rounds: those of the last commit at which the row was played. Asked: by a release. Measured: the middle round and the largest; a goal that a \
+round did not stay below is MISSED, which fails no round; "no goal": none was set for it.
+Seeds: of the rounds themselves, failed ones first and marked ✗; `./run faults --row K --rounds 1 --seed S`, at that commit, draws the same again. \
+A + behind a commit: when it was played, files differed from that commit, so the commit alone may draw something else or end otherwise."""
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -55,10 +63,14 @@ def note(file: Path, one: Round) -> None:
 
 
 def read(file: Path) -> list[Round]:
-    """In the order they were played; none where nothing was recorded."""
-    if not file.exists():
-        return []
-    return [msgspec.json.decode(line, type=Round) for line in file.read_bytes().splitlines()]
+    """In the order they were played. Raises OSError, and ValueError with the line that is no round."""
+    rounds = list[Round]()
+    for number, line in enumerate(file.read_bytes().splitlines(), 1):
+        try:
+            rounds.append(msgspec.json.decode(line, type=Round))
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"line {number} is no round: {error}") from error
+    return rounds
 
 
 def today() -> str:
@@ -83,7 +95,7 @@ def table(rows: Mapping[int, Row], rounds: Iterable[Round]) -> str:
         failed = sum(bool(one.wrong) for one in own)
         cells = [number, row.fault, row.expected, len(own), ASKED.get(number, ""), *sums, failed, measured(number, own)]
         lines.append("| " + " | ".join(map(str, cells)) + f" | {seeds(own)}, {own[-1].date}, {own[-1].commit} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", FOOT])
 
 
 def seeds(rounds: Iterable[Round]) -> str:
@@ -95,9 +107,36 @@ def seeds(rounds: Iterable[Round]) -> str:
 
 def measured(row: int, rounds: Iterable[Round]) -> str:
     """`up_s 0.4, at most 1.2 (goal 1.5)`, of each figure."""
+    found = _figures(rounds)
+    return "; ".join(f"{name} {median(some):g}, at most {max(some):g} ({goal(row, name, some)})" for name, some in sorted(found.items()))
+
+
+def goal(row: int, name: str, values: Sequence[float]) -> str:
+    """`goal 1.5`, `goal 2, MISSED`, of several rounds `goal 2, MISSED in 3 of 8`; `no goal`."""
+    if (row, name) not in GOALS_S:
+        return "no goal"
+    wanted = GOALS_S[row, name]
+    over = sum(value >= wanted for value in values)
+    share = f" in {over} of {len(values)}" if len(values) > 1 else ""
+    return f"goal {wanted:g}" + (f", MISSED{share}" if over else "")
+
+
+def missed(rounds: Iterable[Round]) -> list[str]:
+    """`row 4 start_s 2.76 (goal 2, MISSED)`: what was measured beyond its goal, of each row and figure the largest."""
+    per_row: dict[int, list[Round]] = {}
+    for one in rounds:
+        per_row.setdefault(one.row, []).append(one)
+    found = [(row, name, some) for row, own in sorted(per_row.items()) for name, some in sorted(_figures(own).items())]
+    return [
+        f"row {row} {name} {max(some):g} ({goal(row, name, some)})"
+        for row, name, some in found
+        if max(some) >= GOALS_S.get((row, name), inf)
+    ]
+
+
+def _figures(rounds: Iterable[Round]) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     for one in rounds:
         for name, value in one.outcome.figures.items():
             found.setdefault(name, []).append(value)
-    told = {name: f"{name} {median(some):g}, at most {max(some):g}" for name, some in sorted(found.items())}
-    return "; ".join(line + (f" (goal {GOALS_S[row, name]:g})" if (row, name) in GOALS_S else "") for name, line in told.items())
+    return found

@@ -28,7 +28,7 @@ class Outcome(msgspec.Struct, frozen=True):
 class Row(msgspec.Struct, frozen=True):
     """needs: programs without which the row is skipped by name (strace, postgres, chromium, nft, faketime, unshare) · play: one round in an
     empty folder; raises AssertionError when what it expects does not hold · small: the same in seconds, for `./run test`; None: the
-    row is only played by the command."""
+    row is only played by the command · ways: what `play` draws first, by `chance.choice(ROW.ways)`: the rounds of a run take them in turn."""
 
     number: int
     fault: str
@@ -36,6 +36,7 @@ class Row(msgspec.Struct, frozen=True):
     needs: tuple[str, ...]
     play: Callable[[Random, Path], Awaitable[Outcome]]
     small: Callable[[Random, Path], Awaitable[Outcome]] | None = None
+    ways: tuple[str, ...] = ()
 
 
 def rows() -> dict[int, Row]:

@@ -55,4 +55,4 @@ def _below() -> list[tuple[str, str]]:
     return [desk for desk in DESKS if desk[0] != "zhoumin"]
 
 
-ROW = Row(3, "the county's server and hub are away", "no refusal below; the backlog is up soon after", ("postgres",), play, small)
+ROW = Row(3, "the county's server and hub are away", "no refusal below; the backlog is up in < 60 s", ("postgres",), play, small)

@@ -76,6 +76,6 @@ async def fell(county: BrokenCounty, victim: str, database: Database | None) -> 
 
 
 ROW = Row(
-    4, "SIGKILL of edge, hub, nats-server or PostgreSQL at a random instant", "nothing acknowledged is lost, nothing twice, it starts again",
+    4, "SIGKILL of edge, hub, nats-server or PostgreSQL at a random instant", "nothing acknowledged is lost, nothing twice, it starts in < 2 s",
     ("postgres",), play, small,
 )  # fmt: skip

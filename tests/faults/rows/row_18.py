@@ -2,7 +2,7 @@
 a version that does not exist yet. What is new writes kinds of entries that the older one has never heard of.
 
 A version before is the code of a commit, taken out of the history and run in programs of its own, on the libraries of this environment: 0.2.0
-is where CHANGELOG first names it, 0.1.0 the last commit before 2026-11-25. A clone without them plays the later version alone, and says so.
+is where CHANGELOG first names it, 0.1.0 the last commit before 2026-11-25. A clone without them plays the later version instead, and says so.
 
 Asserted: both hold the same bytes of what both hear; nothing is quarantined; what is unknown is shown as such and gets in nobody's way. In the
 end the older node's folder is opened by this version, and all checkers hold there and at the other, over all that either was told is saved.
@@ -334,15 +334,24 @@ async def _goes_on(hub: Node, case: str, town: Node) -> dict[str, Any]:
     return noted
 
 
+KINDS = {"edge": an_older_edge, "hub": an_older_hub}
+LATER = "a later edge"
+WAYS = (*(f"{kind} {version}" for version in VERSIONS for kind in KINDS), LATER)
+
+
 async def play(draw: Random, folder: Path) -> Outcome:
-    here = [version for version in VERSIONS if commit_of(version)]
-    if not here:
-        made = await a_later_edge(draw, folder)
-        return msgspec.structs.replace(
-            made, said=(*made.said, "no older version is in this clone's history (git fetch --unshallow): not played")
-        )
-    kind, version = draw.choice([an_older_edge, an_older_hub, None]), draw.choice(here)
-    return await (kind(draw, folder, version) if kind else a_later_edge(draw, folder))
+    way = draw.choice(ROW.ways)
+    if way == LATER:
+        return await a_later_edge(draw, folder)
+    kind, version = way.split()
+    if commit_of(version):
+        return await KINDS[kind](draw, folder, version)
+    made = await a_later_edge(draw, folder)
+    lack = f"{version} is not in this clone's history (git fetch --unshallow): {way} was not played, a later edge instead"
+    return msgspec.structs.replace(made, said=(*made.said, lack))
 
 
-ROW = Row(18, "N-2, N-1 and a later version, both ways; unknown events", "syncs without loss, stored unharmed, shown as 未知条目", (), play)
+ROW = Row(
+    18, "N-2, N-1 and a later version, both ways; unknown events", "syncs without loss, stored unharmed, shown as 未知条目", (), play,
+    ways=WAYS,
+)  # fmt: skip
