@@ -28,7 +28,8 @@ class Outcome(msgspec.Struct, frozen=True):
 class Row(msgspec.Struct, frozen=True):
     """needs: programs without which the row is skipped by name (strace, postgres, chromium, nft, faketime, unshare) · play: one round in an
     empty folder; raises AssertionError when what it expects does not hold · small: the same in seconds, for `./run test`; None: the
-    row is only played by the command · ways: what `play` draws first, by `chance.choice(ROW.ways)`: the rounds of a run take them in turn."""
+    row is only played by the command · small_needs: what that one needs, where it is less · ways: what `play` draws first, by
+    `chance.choice(ROW.ways)`: the rounds of a run take them in turn."""
 
     number: int
     fault: str
@@ -36,7 +37,15 @@ class Row(msgspec.Struct, frozen=True):
     needs: tuple[str, ...]
     play: Callable[[Random, Path], Awaitable[Outcome]]
     small: Callable[[Random, Path], Awaitable[Outcome]] | None = None
+    small_needs: tuple[str, ...] | None = None
     ways: tuple[str, ...] = ()
+
+
+def together(*parts: Outcome) -> Outcome:
+    """Of a round that has several parts."""
+    sums = [sum(getattr(one, name) for one in parts) for name in ("acknowledged", "lost", "doubled", "images")]
+    figures = {name: value for one in parts for name, value in one.figures.items()}
+    return Outcome(*sums, tuple(line for one in parts for line in one.said), figures)
 
 
 def rows() -> dict[int, Row]:

@@ -93,6 +93,11 @@ class BrokenCounty(County):
         self.demo = BrokenDemo(folder, chance.randrange(2**31))
         self.nodes, self.database, self.once = tuple(nodes), database, ""
 
+    @property
+    def store(self) -> str:
+        """Where the hub keeps its journal, for what a round says of itself."""
+        return f"hub on {'PostgreSQL' if self.database else 'SQLCipher'}"
+
     async def lay(self) -> None:
         """Everything but the programs: the copied folders, ports, wires."""
         template = await founded()

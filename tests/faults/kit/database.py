@@ -1,6 +1,8 @@
 """The hub's PostgreSQL: one server of our own a program, a database of its own for each county, and ways to kill it.
 
 database = await Database.here()        initdb and start on a free port of loopback, as a user that is not root
+database = await Database.drawn(chance) the same for half of all seeds; None: the hub's store is SQLCipher
+async with in_memory() as database:     another one, for a round in `./run test`
 database.kill(); await database.start() SIGKILL of the postmaster; then crash recovery
 """
 
@@ -12,8 +14,10 @@ import signal
 import subprocess
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from random import Random
 
 from deploy.nats.servers import free_ports
 from protocol.node.config import load
@@ -41,6 +45,11 @@ class Database:
             atexit.register(_here.end)
         await _here.start()
         return _here
+
+    @classmethod
+    async def drawn(cls, chance: Random) -> "Database | None":
+        """Of a whole county's round. Raises LookupError."""
+        return await cls.here() if chance.random() < 0.5 else None
 
     @classmethod
     async def quick(cls) -> "Database":
@@ -113,6 +122,16 @@ class Database:
     def end(self) -> None:
         self.server.crash()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def in_memory() -> AsyncIterator[Database]:
+    """Of this block, and ended with it. Raises LookupError."""
+    database = await Database.quick()
+    try:
+        yield database
+    finally:
+        database.end()
 
 
 async def fill(home: Path, url: str) -> None:

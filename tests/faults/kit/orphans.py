@@ -45,13 +45,18 @@ async def peopled(county: Stopped) -> set[str]:
 async def owned(county: Stopped, name: str, offices: Collection[str]) -> list[str]:
     """offices: see `peopled`."""
     async with county.opened(name) as node:
-        wrong = []
-        for of in [fold.of for fold in (await folds_of(node)).values()]:
-            wrong += [f"{name}: {line}" for line in _nobodys(of, node, offices)]
-            rows = await node.journal.rows("review_row", "subject = :subject", {"subject": of.id})
-            if {(row["item"], row["owner"], bool(row["due_ms"])) for row in rows} != {(r.item, r.owner, True) for r in of.reviews}:
-                wrong.append(f"{name}: the list of what is to be reviewed of {of.id} is not what its entries say")
-        return wrong
+        return [f"{name}: {line}" for line in await nobodys(node, offices)]
+
+
+async def nobodys(node: Any, offices: Collection[str]) -> list[str]:
+    """The same of a node that was opened."""
+    wrong = []
+    for of in [fold.of for fold in (await folds_of(node)).values()]:
+        wrong += _nobodys(of, node, offices)
+        rows = await node.journal.rows("review_row", "subject = :subject", {"subject": of.id})
+        if {(row["item"], row["owner"], bool(row["due_ms"])) for row in rows} != {(r.item, r.owner, True) for r in of.reviews}:
+            wrong.append(f"the list of what is to be reviewed of {of.id} is not what its entries say")
+    return wrong
 
 
 def _nobodys(of: Case | Task, node: Node, offices: Collection[str]) -> list[str]:

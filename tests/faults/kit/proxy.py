@@ -13,13 +13,14 @@ import struct
 from dataclasses import dataclass, field
 
 BLOCK_BYTES, IN_FLIGHT_MAX = 1024, 256
-STALLED_S = 0.01
+STALLED_S, ENDLESS = 0.01, 1 << 62
 
 
 @dataclass
 class Faults:
     """stalled: both ends stay open, nothing flows, the sender meets back pressure · dead: ways in which bytes vanish ("up", "down")
-    · cut_after: way → bytes of a connection that arrive before both its ends are reset."""
+    · cut_after: way → bytes of a connection that arrive before both its ends are reset · cut_in: the same from now on, of all connections
+    together: way → bytes that are left; with none left, who connects anew is reset with its first byte."""
 
     delay_s: float = 0
     jitter_s: float = 0
@@ -27,6 +28,7 @@ class Faults:
     stalled: bool = False
     dead: set[str] = field(default_factory=set)
     cut_after: dict[str, int] = field(default_factory=dict)
+    cut_in: dict[str, int] = field(default_factory=dict)
 
 
 class Proxy:
@@ -111,19 +113,22 @@ class Proxy:
                 data = await source.read(BLOCK_BYTES - seen % BLOCK_BYTES)
                 while self.faults.stalled or flying > IN_FLIGHT_MAX:
                     await asyncio.sleep(STALLED_S)
-                limit = self.faults.cut_after.get(way, 1 << 62)
-                ended, data = not data, data[: max(limit - seen, 0)]
+                left = min(self.faults.cut_after.get(way, ENDLESS) - seen, self.faults.cut_in.get(way, ENDLESS))
+                ended, data = not data, data[: max(left, 0)]
                 if way in self.faults.dead and not ended:
                     continue
+                is_cut = len(data) >= left
+                if way in self.faults.cut_in:
+                    self.faults.cut_in[way] -= len(data)
                 due = max(due + 1e-6, loop.time() + self._late(connection, way, seen // BLOCK_BYTES))  # equal timers may swap
                 due += len(data) / self.faults.bytes_per_s if self.faults.bytes_per_s else 0
                 flying, seen = flying + 1, seen + len(data)
                 loop.call_at(due, deliver, data, ended)
                 await sink.drain()
-                if seen >= limit:
+                if is_cut:
                     for end in (sink, back):
                         loop.call_at(due + 0.05, reset, end)  # at once it would drop what is not sent yet
-                if ended or seen >= limit:
+                if ended or is_cut:
                     return
         except OSError:
             reset(back)

@@ -11,7 +11,8 @@ Besides, (i) equal digests wherever two nodes hear a ledger; (j) what a node eve
 quarantine but what the row expects, and each of that is shown to somebody who works there; (l) an open case is held by one office that has
 people (g, k, l: kit/orphans.py); (m) every acknowledged file is whole wherever it must lie, and none is said to be there that is not (kit/files.py).
 
-(a), (b) and (m) are counted, lost or doubled; what else does not hold raises AssertionError.
+(a), (b) and (m) are counted, lost or doubled; what else does not hold raises AssertionError. What one store can show without the others is asked
+of it by `alone`.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ from tests.faults.kit import folds
 from tests.faults.kit.desks import Saved
 from tests.faults.kit.files import Found, found_at, missing
 from tests.faults.kit.folds import Fold
-from tests.faults.kit.orphans import Stopped, owned, peopled, unseen
+from tests.faults.kit.orphans import Stopped, nobodys, owned, peopled, unseen
 from tests.faults.row import Outcome
 
 PIECE_MAX = 500
@@ -65,8 +66,7 @@ async def judge(
         async with county.opened(name) as node:
             held[name] = await held_at(name, node, node.certificate, node.about.root_public)
             promises += await haves(node)
-            strange = [row for row in await node.journal.rows("quarantine") if row["code"] not in expected]
-            assert not strange, f"{name} has in quarantine: " + " · ".join(f"{r['code']} {r['ledger']} {r['origin']}" for r in strange)
+            await nothing_strange(name, node, expected)
             hidden = await unseen(node)
             assert not hidden, f"{name}: " + " · ".join(hidden)
     alike(held)
@@ -79,6 +79,22 @@ async def judge(
     saved = list(saved)
     lost, doubled = counted(held, saved)
     return Outcome(len(saved), len(lost), len(doubled), images, (*said, *lost[:5], *doubled[:5]), dict(figures or {}))
+
+
+async def alone(name: str, node: Any, offices: Collection[str]) -> None:
+    """Of one store that nobody else has open: (c) to (h), (j) to (l), and that no words and no file are gone of which it speaks. offices: those that
+    have people. Raises AssertionError."""
+    held = {name: await held_at(name, node, node.certificate, node.about.root_public)}
+    await nothing_strange(name, node)
+    kept(held, await haves(node))
+    timeless(held)
+    wrong = [*wordless(held), *held[name].found.untrue, *await nobodys(node, offices)]
+    assert not wrong, wrong[:5]
+
+
+async def nothing_strange(name: str, node: Any, expected: Collection[str] = ()) -> None:
+    strange = [row for row in await node.journal.rows("quarantine") if row["code"] not in expected]
+    assert not strange, f"{name} has in quarantine: " + " · ".join(f"{r['code']} {r['ledger']} {r['origin']}" for r in strange)
 
 
 async def held_at(name: str, node: Any, certificate: Certificate, root_public: bytes) -> Held:

@@ -2,6 +2,7 @@
 
     await settled(hub, village)                    they hold the same of whatever two of them hear, and still do a moment later; no file is awaited
     await judge(Folders(hub=…, village=…), saved, staffed=OFFICES)     with their programs ended
+    await judge(Small(county), saved, staffed=OFFICES)                 nodes of tests/node/desk_kit.py, which stay open
 
 Whoever writes there has no account, so the offices that have people are named.
 """
@@ -11,6 +12,8 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from deploy import keeping
 from protocol import certificate as certificates
@@ -24,6 +27,7 @@ from tests.faults.kit import files
 from tests.faults.kit.desks import Saved
 from tests.faults.kit.files import Kept, Picture
 from tests.link.kit import COUNTY, TOWN, V1, V2
+from tests.node import desk_kit
 
 STAFFED = (COUNTY, TOWN, V1, V2)
 SETTLE_S_MAX, ASK_S = 60.0, 0.1
@@ -43,6 +47,33 @@ class Folders:
     async def opened(self, node: str) -> AsyncIterator[Node]:
         async with keeping.opened(self.folders[node], Config()) as found:
             yield found
+
+
+class Small:
+    """The nodes of such a county: kind → node. They hold the same already (`desk_kit.exchange`)."""
+
+    def __init__(self, county: desk_kit.County) -> None:
+        self._public, self._nodes = bytes(county.key.verify_key), {node.kind: node for node in county.nodes}
+
+    @property
+    def nodes(self) -> Sequence[str]:
+        return tuple(self._nodes)
+
+    @asynccontextmanager
+    async def opened(self, node: str) -> AsyncIterator[Any]:
+        await self._nodes[node].admission.settled()
+        yield _Known(self._nodes[node], self._public)
+
+
+class _Known:
+    """With what such a node knows of itself by its signer alone."""
+
+    def __init__(self, node: desk_kit.Node, root_public: bytes) -> None:
+        self._node, self.certificate = node, node.signer.certificate
+        self.about = SimpleNamespace(node=node.signer.node, root_public=root_public)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._node, name)
 
 
 def promise(node: str, told: Outcome, with_files: tuple[Kept, ...] = ()) -> Saved:

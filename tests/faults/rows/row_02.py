@@ -1,6 +1,7 @@
 """Row 2: lines that are cut: a village, the township, the whole way up, one way only, flapping. Below a cut work goes on and is shared.
 
-A third of the rounds is played in a network namespace, on lines that lose packets without a word (rows/dropped.py), where the machine allows it.
+A third of the rounds is played in a network namespace, on lines that lose packets without a word (rows/dropped.py), where the machine allows it;
+the hub is on SQLCipher there. Of the others half have it on PostgreSQL.
 
 Asserted: nobody is refused, whoever is cut off; what is below a cut goes on sharing; afterwards all checkers. A figure: up_s, the longest that
 it took after a healing until the county held all that had been written behind that cut.
@@ -16,6 +17,7 @@ from protocol import certificate as certificates
 from protocol import entry
 from tests.faults.kit import netns
 from tests.faults.kit.county import BrokenCounty, Lanes, standing
+from tests.faults.kit.database import Database
 from tests.faults.kit.desks import CALM_S, PHOTOS, Desks
 from tests.faults.kit.truth import judge
 from tests.faults.needs import missing
@@ -31,14 +33,14 @@ async def play(chance: Random, folder: Path) -> Outcome:
     loses = chance.random() < 1 / 3
     if loses and not missing(netns.NEEDS):
         return await netns.played("tests.faults.rows.dropped", chance.randrange(2**32), folder)
-    async with standing(folder, chance) as county:
+    async with standing(folder, chance, database=await Database.drawn(chance)) as county:
         async with Desks(county, chance, photos=PHOTOS) as desks:
             await desks.more(8)
             healed = [await sever(county, desks, chance, chance.choice(KINDS)) for _ in range(chance.randint(*CUTS))]
             await desks.more(8)
         await county.settle()
         await county.stop()
-        return await judge(county, desks.saved, said=told(healed), figures={"up_s": longest(healed)})
+        return await judge(county, desks.saved, said=[county.store, *told(healed)], figures={"up_s": longest(healed)})
 
 
 async def small(chance: Random, folder: Path) -> Outcome:
@@ -128,7 +130,8 @@ ROW = Row(
     2,
     "a partition: village, township, county, one way, flapping",
     "below the cut work goes on and is shared; after it all hold the same, the county in < 1.5 s",
-    (),
+    ("postgres",),
     play,
     small,
+    (),
 )

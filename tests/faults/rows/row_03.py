@@ -19,7 +19,7 @@ BACKLOG, BACKLOG_SMALL = (60, 250), (8, 16)  # saves while it is away
 
 
 async def play(chance: Random, folder: Path) -> Outcome:
-    database = await Database.here() if chance.random() < 0.5 else None
+    database = await Database.drawn(chance)
     async with standing(folder, chance, database=database) as county:
         return await away(county, chance, BACKLOG, 0.01)
 
@@ -47,7 +47,7 @@ async def away(county: BrokenCounty, chance: Random, backlog: tuple[int, int], p
     up_s = round(time.monotonic() - began, 1)
     await county.settle()
     await county.stop()
-    said = (f"{while_away} saves while it was away", f"hub on {'PostgreSQL' if county.database else 'SQLCipher'}")
+    said = (f"{while_away} saves while it was away", county.store)
     return await judge(county, desks.saved, said=said, figures={"up_s": up_s})
 
 

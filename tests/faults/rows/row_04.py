@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 from tests.faults.kit.county import BrokenCounty, standing
-from tests.faults.kit.database import Database
+from tests.faults.kit.database import Database, in_memory
 from tests.faults.kit.desks import CALM_S, PAUSE_S, PHOTOS, Desks
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
@@ -24,7 +24,7 @@ VICTIMS = ("gaoyu", "liangpeng", "town", "hub", "leaf", "county server", "postgr
 
 async def play(chance: Random, folder: Path) -> Outcome:
     """The hub's store is PostgreSQL in half of the rounds."""
-    database = await Database.here() if chance.random() < 0.5 else None
+    database = await Database.drawn(chance)
     victims = VICTIMS if database else VICTIMS[:-1]
     drawn = [chance.choice(victims) for _ in range(chance.randint(*KILLS))]
     async with standing(folder, chance, database=database) as county:
@@ -32,14 +32,14 @@ async def play(chance: Random, folder: Path) -> Outcome:
 
 
 async def small(chance: Random, folder: Path) -> Outcome:
-    """The county's nats-server and one program, in a county of one village."""
-    drawn = chance.sample(("county server", chance.choice(("hub", "gaoyu"))), 2)
-    async with standing(folder, chance, nodes=("hub", "gaoyu")) as county:
+    """Both nats-servers, PostgreSQL and one program, in a county of one township and one village."""
+    drawn = chance.sample(("county server", "leaf", "postgres", chance.choice(("hub", "gaoyu"))), 4)
+    async with in_memory() as database, standing(folder, chance, nodes=("hub", "town", "gaoyu"), database=database) as county:
         return await felled(county, chance, drawn, WORK_SMALL, CALM_S)
 
 
 async def felled(county: BrokenCounty, chance: Random, drawn: Sequence[str], work: tuple[int, int], pause_s: float) -> Outcome:
-    said = [f"hub on {'PostgreSQL' if county.database else 'SQLCipher'}"]
+    said = [county.store]
     async with Desks(county, chance, pause_s=pause_s, photos=PHOTOS) as desks:
         for victim in drawn:
             await desks.more(chance.randrange(*work))

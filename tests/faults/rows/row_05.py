@@ -36,7 +36,7 @@ OF_A_FILE = ("journal.checkpoint",)  # of a store that is one
 
 async def play(chance: Random, folder: Path) -> Outcome:
     """All points, in another order each round, and of PostgreSQL's hub those that a program comes to there."""
-    database = await Database.here() if chance.random() < 0.5 else None
+    database = await Database.drawn(chance)
     running, typed = chance.sample(RUNNING, len(RUNNING)), chance.sample(AT_THE_TERMINAL, len(AT_THE_TERMINAL))
     return await points(chance, folder, running, typed, ALL, database=database)
 
@@ -74,8 +74,7 @@ async def points(
             await desks.more(8)
         await county.settle()
         await county.stop()
-        said += ["hub on PostgreSQL"] if database else []
-        return await judge(county, desks.saved, said=said)
+        return await judge(county, desks.saved, said=[*said, county.store])
 
 
 async def die(county: BrokenCounty, desks: Desks, victim: str, point: str, times: int) -> str:

@@ -15,7 +15,7 @@ from tests.faults.kit.powercut import Op, contents, images, lay, record
 from tests.faults.row import Outcome, Row
 
 COUNT, IMAGES, SMALL = (60, 140), 500, (20, 60)
-REBUILT = 0.05  # the share of images whose views are folded again too
+WHOLE = 0.05  # the share of images of which all is asked that a store can show alone
 MEMORY = Path("/dev/shm")
 
 
@@ -34,7 +34,7 @@ async def judged(
     for image, acks in images(ops, count, seed, before):
         with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as d:
             lay(image, home, Path(d))
-            word = (await after.judge(Path(d), acks, chance.random() < REBUILT)) or "true"
+            word = (await after.judge(Path(d), acks, chance.random() < WHOLE)) or "true"
         words[word] += 1
         asked += len(acks)
         if until and word.startswith(until):

@@ -16,6 +16,7 @@ from protocol.calendar import DAY_MS
 from protocol.entry import node_of
 from tests.faults.kit.clock import Clock
 from tests.faults.kit.county import ASK_S, BrokenCounty, laid
+from tests.faults.kit.database import Database
 from tests.faults.kit.desks import CALM_S, PAUSE_S, PHOTOS, Desks
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
@@ -26,7 +27,8 @@ TURNS, STEPS, NODES = 3, (2, 4), ("hub", "town", "gaoyu")
 
 
 async def play(chance: Random, folder: Path) -> Outcome:
-    return await clocked(chance, folder, [chance.choice(OFFSETS) for _ in range(chance.randint(*STEPS))], TURNS)
+    offsets = [chance.choice(OFFSETS) for _ in range(chance.randint(*STEPS))]
+    return await clocked(chance, folder, offsets, TURNS, database=await Database.drawn(chance))
 
 
 async def small(chance: Random, folder: Path) -> Outcome:
@@ -35,9 +37,15 @@ async def small(chance: Random, folder: Path) -> Outcome:
 
 
 async def clocked(
-    chance: Random, folder: Path, drawn: Sequence[str], turns: int, nodes: Sequence[str] = NODES, pause_s: float = PAUSE_S
+    chance: Random,
+    folder: Path,
+    drawn: Sequence[str],
+    turns: int,
+    nodes: Sequence[str] = NODES,
+    pause_s: float = PAUSE_S,
+    database: Database | None = None,
 ) -> Outcome:
-    async with laid(folder, chance, nodes=nodes) as county:
+    async with laid(folder, chance, nodes=nodes, database=database) as county:
         clock = Clock(folder, drawn[0])
         county.demo.environ["gaoyu"] = clock.environ
         await county.raise_()
@@ -53,7 +61,7 @@ async def clocked(
             await same_order(county, case, texts)
         await county.stop()
         off = await furthest(county)
-        return await judge(county, desks.saved, said=(" then ".join(drawn), f"clocks in entries up to {off} days off"))
+        return await judge(county, desks.saved, said=(county.store, " then ".join(drawn), f"clocks in entries up to {off} days off"))
 
 
 def writers(county: BrokenCounty) -> tuple[str, str]:
@@ -124,7 +132,8 @@ ROW = Row(
     11,
     "clock ± 1 year, jumps, drift at a village",
     "order is that of writing at every node; what the clock said is shown",
-    ("faketime",),
+    ("faketime", "postgres"),
     play,
     small,
+    ("faketime",),
 )

@@ -10,7 +10,7 @@ from random import Random
 
 from deploy.demo.cast import COUNTY
 from tests.faults.kit.county import ALL, BrokenCounty, standing
-from tests.faults.kit.database import Database
+from tests.faults.kit.database import Database, in_memory
 from tests.faults.kit.desks import CALM_S, PAUSE_S, PHOTOS, Desks
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
@@ -19,15 +19,15 @@ SAVES, SAVES_SMALL = (30, 40, 20), (6, 6, 6)  # at most, from 4: before the back
 
 
 async def play(chance: Random, folder: Path) -> Outcome:
-    database = await Database.here() if chance.random() < 0.5 else None
+    database = await Database.drawn(chance)
     async with standing(folder, chance, database=database) as county:
         victim = "hub" if database and chance.random() < 0.5 else chance.choice(ALL)
         return await put_back(county, chance, victim, SAVES, PAUSE_S)
 
 
 async def small(chance: Random, folder: Path) -> Outcome:
-    """A county of one village; either of the two."""
-    async with standing(folder, chance, nodes=("hub", "gaoyu")) as county:
+    """A county of one village, its hub on PostgreSQL; either of the two."""
+    async with in_memory() as database, standing(folder, chance, nodes=("hub", "gaoyu"), database=database) as county:
         return await put_back(county, chance, chance.choice(county.nodes), SAVES_SMALL, CALM_S)
 
 
@@ -67,9 +67,8 @@ async def put_back(county: BrokenCounty, chance: Random, victim: str, saves: tup
     assert len(set(codes)) == len(codes), "a case code was given twice"
     alone = {one for one in desks.saved[kept:since] if victim == "hub" and {key[0] for key in one.keys} == {COUNTY}}
     gone = f", {len(alone)} in the county's own ledger since the backup" if alone else ""
-    store = "on PostgreSQL " if victim == "hub" and county.database else ""
     how = f"{'on another disk ' if on_another_disk else ''}{'offline ' if away else ''}"
-    said = (f"{victim} {store}put back {how}after {since}{gone}",)
+    said = (f"{victim} put back {how}after {since}{gone}", county.store)
     return await judge(county, [one for one in desks.saved if one not in alone], said=said)
 
 

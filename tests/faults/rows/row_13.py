@@ -24,6 +24,7 @@ from protocol.node.journal import branches
 from protocol.node.journal.branches import Branched
 from protocol.node.node import Node
 from tests.faults.kit.county import BrokenCounty, standing
+from tests.faults.kit.database import Database
 from tests.faults.kit.desks import CALM_S, PHOTOS, Desks, Saved, promised
 from tests.faults.kit.files import Picture, drawn, posted
 from tests.faults.kit.truth import judge
@@ -36,7 +37,7 @@ EXPECTED = ("lane_fork", "origin_revoked")  # in quarantine: the twin's entries,
 
 
 async def play(chance: Random, folder: Path) -> Outcome:
-    async with standing(folder, chance) as county:
+    async with standing(folder, chance, database=await Database.drawn(chance)) as county:
         return await twins(county, chance, 6, 6, 0.1)
 
 
@@ -82,6 +83,7 @@ async def twins(county: BrokenCounty, chance: Random, before: int, most: int, pa
     await county.stop()
     told_so = [*desks.saved, *late, *[await as_it_stands(county, one) for one in apart]]
     said = (
+        county.store,
         f"{len(apart)} saves under one number, {first} seen first, told: {' '.join(sorted(told))}, {real} goes on{how}",
         f"{len(late)} saves at {out} after the decision, brought by stick{', it slept through it' if asleep else ''}",
         f"{await histories(county, old)} entries beside the lanes at each tier",
@@ -297,7 +299,8 @@ ROW = Row(
     13,
     "a cloned PC: two programs with one identity",
     "seen at the first shared peer, both histories kept, told and stopped; re-enrolled and adopted, each promise stands once",
-    (),
+    ("postgres",),
     play,
     small,
+    (),
 )

@@ -11,6 +11,7 @@ from deploy.demo.cast import VILLAGE
 from deploy.demo.check import JSON, Page
 from protocol import entry, events
 from tests.faults.kit.county import BrokenCounty, standing
+from tests.faults.kit.database import Database
 from tests.faults.kit.desks import PAUSE_S, PHOTOS, Desks, Saved, promised
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
@@ -21,7 +22,7 @@ ACCOUNT, PASSWORD = "wangfang2", "chosen-in-a-round-8"
 
 
 async def play(chance: Random, folder: Path) -> Outcome:
-    async with standing(folder, chance) as county:
+    async with standing(folder, chance, database=await Database.drawn(chance)) as county:
         return await disk_lost(county, chance, (10, 60), (0, 6), PAUSE_S)
 
 
@@ -52,7 +53,7 @@ async def disk_lost(county: BrokenCounty, chance: Random, saves: tuple[int, int]
     gone = [one for one in never if await _holds(county, one)]
     assert not gone, "what never left cannot be anywhere"
     await county.stop()
-    said = (f"{len(desks.saved)} came back, {len(never)} had never left, {len(after)} written since",)
+    said = (county.store, f"{len(desks.saved)} came back, {len(never)} had never left, {len(after)} written since")
     return await judge(county, [*desks.saved, *after], said=said)
 
 
@@ -119,4 +120,4 @@ async def _holds(county: BrokenCounty, saved: Saved) -> bool:
         return bool(await node.journal.command(saved.command))
 
 
-ROW = Row(14, "a disk is lost for good", "joins again, is refilled; exactly what never left is gone", (), play, small)
+ROW = Row(14, "a disk is lost for good", "joins again, is refilled; exactly what never left is gone", ("postgres",), play, small, ())

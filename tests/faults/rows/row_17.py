@@ -19,6 +19,7 @@ from deploy.nats.servers import free_ports
 from protocol import certificate as certificates
 from protocol.case import OPEN
 from tests.faults.kit.county import BrokenCounty, standing
+from tests.faults.kit.database import Database
 from tests.faults.kit.desks import ACTS, Saved
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
@@ -117,11 +118,11 @@ async def _told(page: Page, case: str) -> Any:
 
 
 async def play(chance: Random, folder: Path) -> Outcome:
-    return await play_kind(chance, folder, chance.choice(KINDS))
+    return await play_kind(chance, folder, chance.choice(KINDS), await Database.drawn(chance))
 
 
-async def play_kind(chance: Random, folder: Path, kind: str) -> Outcome:
-    async with standing(folder, chance) as county:
+async def play_kind(chance: Random, folder: Path, kind: str, database: Database | None = None) -> Outcome:
+    async with standing(folder, chance, database=database) as county:
         story = Story(county, chance)
         clerk, officer = await county.page("wangfang"), await county.page("liqiang")
         for _ in range(chance.randint(*SHARED)):
@@ -138,7 +139,7 @@ async def play_kind(chance: Random, folder: Path, kind: str) -> Outcome:
         await story.looked_after(*people)
         await county.settle()
         await county.stop()
-        said = (f"{kind}, {len(story.saved)} commits in {len(story.cases)} cases, {story.reviewed} late ones reviewed",)
+        said = (county.store, f"{kind}, {len(story.saved)} commits in {len(story.cases)} cases, {story.reviewed} late ones reviewed")
         return await judge(county, story.saved, said=said)
 
 
@@ -299,6 +300,6 @@ async def small(chance: Random, folder: Path) -> Outcome:
 
 
 ROW = Row(
-    17, "a place merged, split, its clerk replaced, its PC revoked, with work unsent", "nothing is nobody's: each entry has an owner, each open case people", (),
-    play, small,
+    17, "a place merged, split, its clerk replaced, its PC revoked, with work unsent", "nothing is nobody's: each entry has an owner, each open case people",
+    ("postgres",), play, small, (),
 )  # fmt: skip

@@ -3,12 +3,19 @@
 First the store alone: a file is written piece by piece, cut at drawn bytes, with foreign and damaged pieces between, and is whole and true in
 the end. Then a real village sends a real file through a wire that is cut at byte n again and again, and what is typed meanwhile overtakes it.
 
+These nodes run inside this program, so that pieces can be forged and what is asked for on the wire is seen; the slice in `./run test` ends there.
+
+A round goes on with a county of real programs, whose desks write all the while: a clerk saves two cases with the same large file, which goes up to
+township and county over slow lines. At drawn bytes of it a line is cut, the village's program or the one that fetches gets SIGKILL.
+
 Asserted: the store never holds anything but whole true files and goes on at the byte where it was cut; over the wire no byte that was kept is
-asked for again, the file opens to the same bytes at the county, and comes after the text. Then all checkers at both nodes over the three
-saves of the village, with nothing in quarantine.
+asked for again, the file opens to the same bytes at the county, and comes after the text. Between real programs what a taker has of the file never
+becomes less. Then all checkers, with nothing in quarantine.
 """
 
 import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -16,23 +23,32 @@ from random import Random
 import msgspec
 from nats.aio.msg import Msg
 
+from deploy.demo.cast import VILLAGE
+from deploy.demo.check import Page
 from protocol.commands import AddEvidence, Blob
 from protocol.node import blobs as store
-from protocol.node.blobs import CHUNK_BYTES, CIPHER_EXTRA_BYTES, Blobs
+from protocol.node.blobs import CHUNK_BYTES, CIPHER_EXTRA_BYTES, Blobs, is_address
 from protocol.node.config import Config
 from protocol.node.link.answers import BlobAsk
 from protocol.node.node import Node
-from tests.faults.kit.files import Kept, sum_of
+from tests.faults.kit.county import BrokenCounty, standing
+from tests.faults.kit.database import Database
+from tests.faults.kit.desks import CALM_S, Desks, Saved, promised
+from tests.faults.kit.files import SMALL_BYTES, Kept, Picture, posted, sum_of
 from tests.faults.kit.proxy import Proxy
 from tests.faults.kit.truth import judge
 from tests.faults.kit.whole import STAFFED, Folders, promise, settled
-from tests.faults.row import Outcome, Row
+from tests.faults.row import Outcome, Row, together
 from tests.faults.rows.drawn import flipped, refused
+from tests.kit.county import distinct, until
 from tests.link.kit import V1, soon
 from tests.link.test_whole_nodes import Whole, actor, dispute, new_id
 
-CUTS_ON_DISK, CUTS_ON_WIRE = 20, 2
+CUTS_ON_DISK, CUTS_ON_WIRE, CUTS_MORE = 20, 2, 2
 JPEG = b"\xff\xd8\xff"
+KINDS = ("line cut", "village killed", "taker killed")  # each once a round at least
+TAKERS, FILE_BYTES, BYTES_S, COMES_S_MAX = ("hub", "town"), (2_500_000, 6_000_000), 800_000, 90.0
+SHARE = 1 / 3  # of what is still to come, at most, comes before the next cut
 
 
 async def _on_disk(draw: Random, folder: Path) -> int:
@@ -171,11 +187,132 @@ async def _overtakes(hub: Node, subject: str, blob: Blob) -> bool:
     return True
 
 
+# ── real programs ──
+
+
+class Way:
+    """A file of the village on its way to township and county: what each has of it, which never becomes less."""
+
+    def __init__(self, county: BrokenCounty, size: int) -> None:
+        """size: of the file itself. Every line is slow from now on."""
+        self.county, self.size, self.address, self.low = county, size + CIPHER_EXTRA_BYTES, "", dict.fromkeys(TAKERS, 0)
+        self.slow(county.demo.wires)
+
+    def slow(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.county.demo.wires[name].faults.bytes_per_s = BYTES_S
+
+    def began(self) -> None:
+        folder = self.county.home("gaoyu") / "blobs"
+        found = [path.name for path in folder.glob("*/*") if is_address(path.name) and path.stat().st_size == self.size]
+        assert len(found) == 1, "the same file twice was kept twice"
+        (self.address,) = found
+
+    def kept(self, taker: str) -> int:
+        folder, most = self.county.home(taker) / "blobs" / self.address[:2], 0
+        for path in (*folder.glob(f"{self.address}.*.part"), folder / self.address):  # a half becomes the whole one meanwhile
+            with suppress(FileNotFoundError):
+                most = max(most, path.stat().st_size)
+        assert most >= self.low[taker], f"{taker} had {self.low[taker]} bytes and has {most}"
+        self.low[taker] = most
+        return most
+
+    def has(self, taker: str) -> bool:
+        return self.kept(taker) == self.size
+
+    async def cut(self, kind: str, draw: Random) -> str:
+        """When a drawn number of bytes is there. "": all of it had come before."""
+        if not (lacking := [taker for taker in TAKERS if not self.has(taker)]):
+            return ""
+        taker = draw.choice(lacking)
+        at = self.kept(taker) + draw.randrange(int((self.size - self.kept(taker)) * SHARE) + 1)
+        await until(lambda: self.kept(taker) >= at, f"{taker} gets {at} bytes of the file", COMES_S_MAX)
+        if kind == "line cut":
+            return await self._line(taker, draw)
+        victim = "gaoyu" if kind == "village killed" else taker
+        await self.county.kill(victim)
+        left = self.kept(taker)
+        await self.county.begin(victim)
+        return f"{victim} killed with {left} bytes at {taker}"
+
+    async def _line(self, taker: str, draw: Random) -> str:
+        """It breaks so many bytes later, inside a piece or in what comes between, and is mended."""
+        below = taker == "town" or draw.random() < 0.5
+        names, more = self.county.demo._ways("gaoyu") if below else ["town"], draw.randrange(1, CHUNK_BYTES)
+        wires = [self.county.demo.wires[name] for name in names]
+        for wire in wires:
+            wire.faults.cut_in = {"up": more}
+        await until(lambda: any(w.faults.cut_in["up"] <= 0 for w in wires) or self.has(taker), f"{more} bytes more", COMES_S_MAX)
+        is_cut = any(wire.faults.cut_in["up"] <= 0 for wire in wires)
+        await asyncio.sleep(draw.random() * 0.3)
+        for wire in wires:
+            wire.heal()
+        self.slow(names)
+        return f"line of {'gaoyu' if below else 'town'} cut with {self.kept(taker)} bytes at {taker}" if is_cut else ""
+
+    async def overtaken(self, text: Saved) -> str:
+        """By what was typed while more than two pieces of it were to come, wherever they were."""
+        waiting = [taker for taker in TAKERS if self.size - self.kept(taker) > 2 * CHUNK_BYTES]
+        for taker in waiting:
+            await self._comes_first(text.keys[0], taker)
+        return (
+            f"text overtook the file on its way to {' and '.join(waiting)}" if waiting else "the file was there before the text was typed"
+        )
+
+    async def _comes_first(self, key: tuple[str, str, int], taker: str) -> None:
+        while True:
+            is_whole = self.has(taker)  # asked first
+            if (await self.county.lanes(taker)).get(key[:2], (0, b""))[0] >= key[2]:
+                return
+            assert not is_whole, f"the file came to {taker} before the text"
+            await asyncio.sleep(0.02)
+
+
+async def _between_programs(draw: Random, folder: Path) -> Outcome:
+    async with standing(folder, draw, database=await Database.drawn(draw)) as county:
+        picture = Picture(JPEG + draw.randbytes(draw.randint(*FILE_BYTES)), JPEG + draw.randbytes(SMALL_BYTES))
+        async with Desks(county, draw, pause_s=CALM_S) as desks:
+            clerk, way = await county.page("wangfang"), Way(county, len(picture.plain))
+            saved = [await _saved(county, clerk, picture) for _ in range(2)]
+            way.began()
+            kinds = [*draw.sample(KINDS, len(KINDS)), *draw.choices(KINDS, k=draw.randint(0, CUTS_MORE))]
+            cuts = [told for kind in kinds if (told := await way.cut(kind, draw))]
+            saved.append(await _saved(county, clerk))
+            overtook = await way.overtaken(saved[-1])
+            for wire in county.demo.wires.values():
+                wire.heal()
+            await until(lambda: all(map(way.has, TAKERS)), "the file is whole at township and county", COMES_S_MAX)
+            await desks.more(4)
+        await county.settle()
+        await county.stop()
+        said = (county.store, f"{way.size} bytes between real programs", *cuts, overtook)
+        return await judge(county, [*desks.saved, *saved], images=len(cuts), said=said)
+
+
+async def _saved(county: BrokenCounty, clerk: Page, picture: Picture | None = None) -> Saved:
+    got = await posted(clerk.http, "/cases", county.form(VILLAGE, distinct("附件很大的一件")), picture)
+    assert got.status_code in (200, 201), f"{got.status_code} {got.text[:300]}"
+    return promised("gaoyu", "wangfang", got.json(), picture)
+
+
 async def play(draw: Random, folder: Path) -> Outcome:
+    return together(await small(draw, folder), await _between_programs(draw, folder / "county"))
+
+
+async def small(draw: Random, folder: Path) -> Outcome:
+    """The store, and nodes inside this program."""
     cuts = await _on_disk(draw, folder)
     await _wrong_whole(draw, folder)
     found = await _on_the_wire(draw, folder / "wire")
     return msgspec.structs.replace(found, images=cuts + found.images, said=(f"{cuts} cuts on the disk", *found.said))
 
 
-ROW = Row(20, "attachment cut at any byte, wrong bytes, huge, same twice", "resumes; hash checked; text never waits", (), play)
+ROW = Row(
+    20,
+    "attachment cut at any byte, wrong bytes, huge, same twice",
+    "resumes; hash checked; text never waits",
+    ("postgres",),
+    play,
+    small,
+    (),
+)

@@ -2,6 +2,9 @@
 
 Three ways to be wrong: bytes drawn at random, MessagePack of anything (deep, huge, of wrong types), and what was right with some of it
 changed. A decoder answers with a refusal or with what was meant, never with another error; it holds no more memory than the limits say.
+
+The pages stand on small nodes, the flood comes to whole ones, all inside this program; afterwards all checkers over what was saved meanwhile, with
+nothing in quarantine but what such a flood is refused as.
 """
 
 import asyncio
@@ -30,14 +33,19 @@ from protocol.node.link.client import end
 from protocol.node.link.hearing import LANES_MIN
 from protocol.node.node import Node
 from protocol.problem import Refused
-from tests.edge.rig import PASSWORD, Rig
-from tests.faults.row import Outcome, Row
+from tests.edge.rig import OFFICES, PASSWORD, Rig
+from tests.faults.kit.truth import judge
+from tests.faults.kit.whole import STAFFED, Folders, Small, promise, settled
+from tests.faults.row import Outcome, Row, together
 from tests.faults.rows.drawn import examples, flipped
 from tests.link.kit import V1, soon
 from tests.link.test_whole_nodes import Whole, actor, dispute, soon_equal
 from tests.link.test_wire import FIRST, KEY, ORIGIN, OURS, PUBLIC, RAW, SECOND, VILLAGE, WIRE
+from tests.node.desk_kit import dispute as dispute_of_a_village
+from tests.node.desk_kit import exchange
 
 EXAMPLES, FLOOD, FORMS, INVENTED = 40, 600, 36, 20
+FLOODED = ("frame_broken", "lanes_too_many")  # what stands in quarantine then
 MEMORY_MAX = 24 * 2**20  # of one decoding: a batch unpacked, its copy, and room
 SEALING, ASKER = PrivateKey(bytes(range(5, 37))), SigningKey(bytes(range(9, 41)))
 CODE = enrolment.Code("10.0.0.1:8330", bytes(range(10)))
@@ -247,11 +255,12 @@ def _lanes(draw: Random) -> int:
     return EXAMPLES
 
 
-async def _forms(draw: Random, folder: Path) -> int:
+async def _forms(draw: Random, folder: Path) -> Outcome:
     """The pages: nothing that is sent to them is a fault of theirs, and nothing of it stands in the ledger."""
     rig = await Rig.make(folder)
     try:
-        subject = await rig.log("village")
+        told = await rig.say("village", dispute_of_a_village())
+        subject = told.subject
         before = await rig.web("village").journal.heads()
         transport = httpx.ASGITransport(rig.app("village"), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="https://village", headers={"Origin": "https://village"}) as http:
@@ -275,9 +284,10 @@ async def _forms(draw: Random, folder: Path) -> int:
                 )
                 assert got.status_code < 500, f"{path} {kind} {body[:200]!r}: {got.status_code} {got.text[:300]}"
         assert await rig.web("village").journal.heads() == before, "nonsense was registered"
+        await exchange(*rig.county.nodes)
+        return await judge(Small(rig.county), [promise("village", told)], staffed=OFFICES.values(), images=FORMS)
     finally:
         await rig.close()
-    return FORMS
 
 
 def _form(draw: Random, n: int) -> tuple[bytes, str]:
@@ -307,7 +317,7 @@ def _invents(draw: Random, of: Node) -> bytes:
     return have.sign(have.Have(of.about.node, V1, lanes, of.clock(), want=True), of.signer.key)
 
 
-async def _flood(draw: Random, folder: Path) -> str:
+async def _flood(draw: Random, folder: Path) -> Outcome:
     """A node that is enrolled and broken floods the county, also with Haves of lanes that exist nowhere: all of it is refused and counted, and
     the others' work goes on."""
     whole = await Whole(folder).start()
@@ -316,7 +326,7 @@ async def _flood(draw: Random, folder: Path) -> str:
         await end(rogue._tasks)  # whoever has its key and its line says what he likes
         speaking = asyncio.create_task(rogue.link.run())
         hub = whole.hub
-        await village.desk.submit(dispute(V1), actor(village, "clerk"))
+        saved = [promise("village", await village.desk.submit(dispute(V1), actor(village, "clerk")))]
         await soon_equal(V1, hub, village)
         name, path = village.about.node, V1.replace("/", ".")
         raws = [msgspec.msgpack.encode(["x"] * 7), RAW, WIRE, batch.pack(SECOND.batch), HAVE, b"", b"\x91" * 20_000]
@@ -327,9 +337,9 @@ async def _flood(draw: Random, folder: Path) -> str:
                 await soon(lambda: rogue.link.is_connected)
                 await rogue.link.publish(f"y1.have.{path}.{rogue.about.node}", _invents(draw, rogue))
             if n == FLOOD // 2:
-                await hub.desk.submit(dispute(V1), actor(hub, "operator"))
+                saved.append(promise("hub", await hub.desk.submit(dispute(V1), actor(hub, "operator"))))
         await soon(lambda: hub.pump.state().refused >= FLOOD, 60)
-        await village.desk.submit(dispute(V1), actor(village, "clerk"))
+        saved.append(promise("village", await village.desk.submit(dispute(V1), actor(village, "clerk"))))
         await soon_equal(V1, hub, village)
         assert not hub.pump.state().faults, hub.pump.state().faults
         rows = await _counted(hub)
@@ -345,9 +355,12 @@ async def _flood(draw: Random, folder: Path) -> str:
         assert sum(row["count"] for row in rows if row["code"] == "lanes_too_many") == INVENTED
         speaking.cancel()
         assert len(rows) < 20 and all(len(row["sample"] or b"") <= 65_536 for row in rows)
-        return f"{FLOOD} broken messages, {INVENTED} Haves of 4,000 invented lanes: {refused} refused, {len(rows)} rows in quarantine"
+        await settled(hub, village)
     finally:
         await whole.stop()
+    told = f"{FLOOD} broken messages, {INVENTED} Haves of 4,000 invented lanes: {refused} refused, {len(rows)} rows in quarantine"
+    left = Folders(hub=hub.folder, village=village.folder)  # the broken node itself was stopped half way
+    return await judge(left, saved, expected=FLOODED, staffed=STAFFED, images=FLOOD, said=(told,))
 
 
 async def _counted(hub: Node) -> list[dict[str, Any]]:
@@ -362,9 +375,9 @@ async def _counted(hub: Node) -> list[dict[str, Any]]:
 
 async def play(draw: Random, folder: Path) -> Outcome:
     count = _decoders(draw) + _bounded(draw) + _lanes(draw)
-    count += await _forms(draw, folder / "pages")
-    told = await _flood(draw, folder / "wire")
-    return Outcome(0, images=count + FLOOD, said=(f"{count} inputs to {len(DECODERS)} decoders, lanes, forms: refused or meant", told))
+    said = f"{count + FORMS} inputs to {len(DECODERS)} decoders, lanes, forms: refused or meant"
+    forms = await _forms(draw, folder / "pages")
+    return together(Outcome(0, images=count, said=(said,)), forms, await _flood(draw, folder / "wire"))
 
 
 ROW = Row(

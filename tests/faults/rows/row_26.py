@@ -33,7 +33,7 @@ NODES_SMALL, BACKLOG_SMALL = (3, 5), (4, 12)
 
 
 async def play(chance: Random, folder: Path) -> Outcome:
-    database = await Database.here() if chance.random() < 0.5 else None
+    database = await Database.drawn(chance)
     async with laid(folder, chance, database=database) as county:
         return await crowded(county, chance, chance.randint(*NODES), BACKLOG)
 
@@ -63,7 +63,7 @@ async def crowded(county: BrokenCounty, chance: Random, count: int, commits: tup
         await asyncio.gather(*(node.close() for node in light.values()))
     await county.stop()
     said = (f"{len(light)} villages with {len(saved)} commits came back", f"{late} saves at desks by then",
-            f"hub on {'PostgreSQL' if county.database else 'SQLCipher'}")  # fmt: skip
+            county.store)  # fmt: skip
     return await judge(county, [*desks.saved, *saved], nodes=(*county.nodes, *light), said=said, figures={"up_s": round(took, 1)})
 
 

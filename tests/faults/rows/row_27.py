@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 
 from tests.faults.kit.county import ALL, BrokenCounty, standing
+from tests.faults.kit.database import Database
 from tests.faults.kit.desks import PAUSE_S, PHOTOS, Desks
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
@@ -28,7 +29,7 @@ STILL = (*ALL, "leaf", "county server")
 
 
 async def play(chance: Random, folder: Path) -> Outcome:
-    async with standing(folder, chance) as county:
+    async with standing(folder, chance, database=await Database.drawn(chance)) as county:
         return await endured(county, chance, drawn(chance), STILL_S, PAUSE_S)
 
 
@@ -53,7 +54,7 @@ async def endured(county: BrokenCounty, chance: Random, kinds: Iterable[str], st
     grown = {node: round(mb - before[node], 1) for node, mb in memory_mb(county).items()}
     assert max(grown.values()) < GROWTH_MB_MAX, f"memory grew by {grown} MB"
     await county.stop()
-    return await judge(county, desks.saved, said=[*said, f"memory grew by {grown} MB"])
+    return await judge(county, desks.saved, said=[county.store, *said, f"memory grew by {grown} MB"])
 
 
 async def suffer(county: BrokenCounty, desks: Desks, chance: Random, kind: str, still_s: tuple[float, float]) -> str:
@@ -139,7 +140,8 @@ ROW = Row(
     27,
     "a slow peer, a program that stands still, half-open connections",
     "others unaffected, bounded memory, recovers by itself",
-    (),
+    ("postgres",),
     play,
     small,
+    (),
 )

@@ -56,7 +56,7 @@ class Evenings:
 async def play(chance: Random, folder: Path) -> Outcome:
     """Each kind of day at least once."""
     drawn = [*EVENTS, *(chance.choice(EVENTS) for _ in range(DAYS - len(EVENTS)))]
-    database = await Database.here() if chance.random() < 0.5 else None
+    database = await Database.drawn(chance)
     return await month(chance, folder, chance.sample(drawn, DAYS), ALL, database=database)
 
 
@@ -78,8 +78,11 @@ async def month(
         await county.settle()
         told = evenings.judged()
         await county.stop()
-        store = ("hub on PostgreSQL",) if database else ()
-        said = (*store, f"{len(events)} days: " + ", ".join(f"{count} × {event}" for event, count in sorted(Counter(events).items())), told)
+        said = (
+            county.store,
+            f"{len(events)} days: " + ", ".join(f"{count} × {event}" for event, count in sorted(Counter(events).items())),
+            told,
+        )
         return await judge(county, desks.saved, said=said)
 
 

@@ -21,7 +21,7 @@ from protocol.calendar import end_of_day_ms, local_date
 from protocol.node.journal import Journal, search
 from protocol.node.web import words
 from protocol.tables import Tables
-from tests.faults.row import Outcome, Row
+from tests.faults.row import Outcome, Row, together
 from tests.faults.rows import same_bytes
 from tests.faults.rows.drawn import examples
 from tests.node.journal_kit import KEY, Lane, Views, no_tables, subject
@@ -63,12 +63,14 @@ async def _told(environment: dict[str, str], folder: Path, seed: int, now_ms: in
     return msgspec.json.decode(out.splitlines()[-1], type=dict[str, str])
 
 
-async def _same_everywhere(draw: Random, folder: Path) -> str:
+async def _same_everywhere(draw: Random, folder: Path) -> Outcome:
+    """At both all checkers hold, too (same_bytes.py)."""
     environment, now_ms, seed = draw.choice(ENVIRONMENTS), draw.choice(INSTANTS), draw.randrange(10**6)
     here = await same_bytes.written(folder / "here", seed, now_ms)
     there = await _told(environment, folder / "there", seed, now_ms)
     assert here == there, f"{environment} at {now_ms}: {[name for name in here if here[name] != there.get(name)]}"
-    return f"{len(here)} digests equal with {' '.join(f'{k}={v}' for k, v in environment.items())} at {now_ms}"
+    told = f"{len(here)} digests equal with {' '.join(f'{k}={v}' for k, v in environment.items())} at {now_ms}"
+    return Outcome(int(here[same_bytes.SAVED]), images=1, said=(told,))
 
 
 async def _a_terminal_that_knows_no_chinese() -> None:
@@ -163,11 +165,11 @@ async def _search(draw: Random, folder: Path) -> int:
 
 
 async def play(draw: Random, folder: Path) -> Outcome:
-    told = await _same_everywhere(draw, folder)
+    same = await _same_everywhere(draw, folder)
     await _a_terminal_that_knows_no_chinese()
     count = _days(draw) + _heads(draw)
     asked = await _search(draw, folder)
-    return Outcome(0, images=count + asked + 1, said=(told, f"{count} days and heads, {asked} questions of two characters"))
+    return together(same, Outcome(0, images=count + asked, said=(f"{count} days and heads, {asked} questions of two characters",)))
 
 
 ROW = Row(31, "leap second, DST zone, 2038, locale, GBK console, rare characters", "same bytes, same answer at every node", (), play)
