@@ -47,8 +47,8 @@ from tests.link.test_whole_nodes import Whole, actor, dispute, new_id
 CUTS_ON_DISK, CUTS_ON_WIRE, CUTS_MORE = 20, 2, 2
 JPEG = b"\xff\xd8\xff"
 KINDS = ("line cut", "village killed", "taker killed")  # each once a round at least
-TAKERS, FILE_BYTES, BYTES_S, COMES_S_MAX = ("hub", "town"), (2_500_000, 6_000_000), 800_000, 90.0
-SHARE = 1 / 3  # of what is still to come, at most, comes before the next cut
+TAKERS, FILE_BYTES, BYTES_S, COMES_S_MAX = ("hub", "town"), (2_500_000, 6_000_000), 500_000, 90.0
+SHARE = 1 / 4  # of what is still to come, at most, comes before the next cut
 
 
 async def _on_disk(draw: Random, folder: Path) -> int:

@@ -28,6 +28,7 @@ from protocol.batch import BATCH_BYTES_MAX, Batch
 from protocol.entry import UNREADABLE
 from protocol.events import SealedBody
 from protocol.node import blobs, sealing
+from protocol.node.journal.rows import fetch
 from protocol.node.link import answers
 from protocol.node.link.client import end
 from protocol.node.link.hearing import LANES_MIN
@@ -45,7 +46,7 @@ from tests.node.desk_kit import dispute as dispute_of_a_village
 from tests.node.desk_kit import exchange
 
 EXAMPLES, FLOOD, FORMS, INVENTED = 40, 600, 36, 20
-FLOODED = ("frame_broken", "lanes_too_many")  # what stands in quarantine then
+FLOODED = ("batch_malformed", "frame_broken", "lane_foreign", "lanes_too_many")  # what stands in quarantine then
 MEMORY_MAX = 24 * 2**20  # of one decoding: a batch unpacked, its copy, and room
 SEALING, ASKER = PrivateKey(bytes(range(5, 37))), SigningKey(bytes(range(9, 41)))
 CODE = enrolment.Code("10.0.0.1:8330", bytes(range(10)))
@@ -284,6 +285,11 @@ async def _forms(draw: Random, folder: Path) -> Outcome:
                 )
                 assert got.status_code < 500, f"{path} {kind} {body[:200]!r}: {got.status_code} {got.text[:300]}"
         assert await rig.web("village").journal.heads() == before, "nonsense was registered"
+        for node in rig.county.nodes:
+            async with node.journal.writing() as w:
+                await fetch(
+                    w.connection, "delete from peer where signed = :nothing", {"nothing": b""}
+                )  # a rig's own receipts: nobody said them
         await exchange(*rig.county.nodes)
         return await judge(Small(rig.county), [promise("village", told)], staffed=OFFICES.values(), images=FORMS)
     finally:
