@@ -41,6 +41,11 @@ async def played(module: str, seed: int, folder: Path) -> Outcome:
     return msgspec.json.decode(said.splitlines()[-1], type=Outcome)
 
 
+def is_root() -> bool:
+    """Inside: claims that whoever is called root here is it outside too. Only that one can run PostgreSQL, as another user."""
+    return Path("/proc/self/uid_map").read_text().split() == ["0", "0", str(2**32 - 1)]
+
+
 def lose(ports: Iterable[int], of_100: int, ways: Iterable[str] = ("dport", "sport")) -> None:
     """ways: dport, what goes to the port; sport, what comes from it."""
     some = f" numgen random mod 100 < {of_100}" if of_100 < 100 else ""

@@ -13,6 +13,7 @@ import msgspec
 
 from tests.faults.kit import netns
 from tests.faults.kit.county import BrokenCounty, standing
+from tests.faults.kit.database import Database
 from tests.faults.kit.desks import PHOTOS, Desks
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome
@@ -25,14 +26,16 @@ LOST_S = (1.0, 6.0)
 
 
 async def play(chance: Random, folder: Path) -> Outcome:
-    async with standing(folder, chance) as county:
+    wanted = chance.random() < 0.5
+    database = await Database.here() if wanted and netns.is_root() else None
+    async with standing(folder, chance, database=database) as county:
         async with Desks(county, chance, photos=PHOTOS) as desks:
             await desks.more(8)
             healed = [await lost(county, desks, chance) for _ in range(chance.randint(*LOSSES))]
             await desks.more(8)
         await county.settle()
         await county.stop()
-        return await judge(county, desks.saved, said=told(healed), figures={"up_after_loss_s": longest(healed)})
+        return await judge(county, desks.saved, said=[county.store, *told(healed)], figures={"up_after_loss_s": longest(healed)})
 
 
 async def lost(county: BrokenCounty, desks: Desks, chance: Random) -> tuple[str, float | None]:

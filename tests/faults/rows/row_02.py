@@ -1,7 +1,7 @@
 """Row 2: lines that are cut: a village, the township, the whole way up, one way only, flapping. Below a cut work goes on and is shared.
 
 A third of the rounds is played in a network namespace, on lines that lose packets without a word (rows/dropped.py), where the machine allows it;
-the hub is on SQLCipher there. Of the others half have it on PostgreSQL.
+for an ordinary user the hub is on SQLCipher there.
 
 Asserted: nobody is refused, whoever is cut off; what is below a cut goes on sharing; afterwards all checkers. A figure: up_s, the longest that
 it took after a healing until the county held all that had been written behind that cut.
