@@ -4,6 +4,8 @@ A bench is a module tests/bench/NAME.py with `async def run(runs: int, folder: P
 and its own; with a third argument `sizes` it also names its sizes, `FULL` (the default) and `SLICE` (seconds, for `./run test`:
 shows that the bench works, its times say nothing). It raises what it can't do without; AssertionError: what it measured is wrong.
 
+`runs` is how often a bench goes round; `n` of a figure says how many values it rests on, for some things are looked at once.
+
 Exit 1 when it could not be measured, or a gate is missed (of a slice no gate counts). A goal that is missed is printed as missed, and exits 0.
 """
 
@@ -52,7 +54,7 @@ def machine() -> dict[str, Any]:
 
 def said(name: str, one: Figure) -> str:
     """A line of the table that people read."""
-    text = f"  {name:<28}{one.median:>12,g} {one.unit:<10} {one.min:,g} … {one.max:,g}"
+    text = f"  {name:<28}{one.median:>12,g} {one.unit:<10} {one.min:,g} … {one.max:,g} (n {one.n})"
     if one.floor is not None:
         text += f"   floor {one.floor:,g}, × {one.ratio:,g}"
     if one.target is not None:

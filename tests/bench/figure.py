@@ -11,7 +11,8 @@ RUNS_MIN = 5
 
 
 class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
-    """floor: what the same machine did at the bare task in the same run, in the same unit (None: there is no sensible one)
+    """n: how many values the median is of, one of each run where nothing else is said
+    · floor: what the same machine did at the bare task in the same run, in the same unit (None: there is no sensible one)
     · ratio: median / floor · target: the number to reach; `at_most` says on which side of it good lies · gate: a release that
     misses it is none, and the bench exits 1 · on: what the target speaks of, `median` or `ratio`."""
 
@@ -25,6 +26,7 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
     at_most: bool = True
     gate: bool = False
     on: str = "median"
+    n: int = 0
 
     @property
     def holds(self) -> bool:
@@ -42,12 +44,12 @@ def figure(
     values: Sequence[float], unit: str, floors: Sequence[float] = (), target: float | None = None, at_most: bool = True,
     gate: bool = False, on: str = "median",
 ) -> Figure:  # fmt: skip
-    """values and floors: one of each run, in `unit`."""
+    """values and floors: one of each run, in `unit`; what is measured once in all runs is one value, and its `n` says so."""
     floor = median(floors) if floors else None
     middle = median(values)
     ratio = round(middle / floor, 3) if floor else None
     rounded = [round(v, 4) for v in (middle, min(values), max(values))]
-    return Figure(*rounded, unit, None if floor is None else round(floor, 4), ratio, target, at_most, gate, on)
+    return Figure(*rounded, unit, None if floor is None else round(floor, 4), ratio, target, at_most, gate, on, len(values))
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -2,13 +2,16 @@
 
 A real edge with `cases` cases of history, which the hub beside it has as well. Half of the saves with the link up, half with it cut. `desk`: the same
 commands at `desk.submit` of a node opened here, no pages; of it `commit` is the COMMIT alone, and `pages` what it writes into the store's log (4 KiB
-each, encrypted and summed one by one). Syncs are counted by strace on the edge's process, the link cut, up to the last answer. Floor: one row of the same bytes into a fresh SQLCipher store, committed with full sync, in the same run.
+each, encrypted and summed one by one). Syncs are counted by strace on the edge's process, the link cut, up to the last answer. Floor: one
+row of the same bytes into a fresh SQLCipher store, committed with full sync, in the same run; of `fsyncs` what strace counts of such a commit.
 """
 
 import asyncio
+import os
 import shutil
 import signal
 import time
+from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -40,7 +43,8 @@ FULL, SLICE = Sizes(100_000, 100, 120), Sizes(20, 4, 12)
 
 async def run(runs: int, folder: Path, sizes: Sizes = FULL) -> dict[str, Figure]:
     demo = await county(folder, sizes.cases, into=("hub", "town"), disputes=sizes.disputes)  # else the hub would pull them meanwhile
-    up, cut, floor = [], [], []
+    up, cut, floor, syncs, bare = [], [], [], [], []
+    each = max(sizes.saves // 10, 2)
     async with running(demo, "hub", "town") as programs:
         page = await Page(demo.url("town"), "liqiang").sign_in()
         await saves(page, 4)
@@ -50,7 +54,9 @@ async def run(runs: int, folder: Path, sizes: Sizes = FULL) -> dict[str, Figure]
             demo.cut("county")
             cut.append(percentile(await saves(page, sizes.saves // 2), 99))
             floor.append(await floors.commits_p_ms(folder, sizes.saves, ENTRY_BYTES))
-        syncs = await _syncs(page, programs["town"].pid, runs, max(sizes.saves // 10, 2), folder)
+        for _ in range(runs):
+            syncs.append(await _syncs(programs["town"].pid, lambda: saves(page, each), each, folder))
+            bare.append(await _bare_syncs(each, folder))
         await page.http.aclose()
     desk_floor = [await floors.commits_p_ms(folder, sizes.saves, ENTRY_BYTES) for _ in range(runs)]
     desk, commits, logged, noted = await _at_the_desk(folder / "town", runs, sizes.saves)
@@ -62,7 +68,7 @@ async def run(runs: int, folder: Path, sizes: Sizes = FULL) -> dict[str, Figure]
         "desk_commit_p50_ms": figure([percentile(some, 50) for some in commits], "ms"),
         "registration_pages": figure(logged, "pages"),
         "note_pages": figure(noted, "pages"),
-        "fsyncs": figure(syncs, "a save", [1.0], target=2),
+        "fsyncs": figure(syncs, "a save", bare, target=2),
     }
 
 
@@ -86,21 +92,25 @@ def form(n: int) -> dict[str, object]:
     }  # fmt: skip
 
 
-async def _syncs(page: Page, pid: int, runs: int, count: int, folder: Path) -> list[float]:
-    """fsync and fdatasync calls of the edge a save. Raises FileNotFoundError without strace."""
-    strace, found = shutil.which("strace"), []
+async def _syncs(pid: int, work: Callable[[], Awaitable[object]], count: int, folder: Path) -> float:
+    """fsync and fdatasync calls of a process during the work, one `count`th of them. Raises FileNotFoundError without strace."""
+    strace, out = shutil.which("strace"), folder / "syncs"
     if strace is None:
         raise FileNotFoundError("strace")
-    for _ in range(runs):
-        out = folder / "syncs"
-        words = (strace, "-f", "-q", "-e", "trace=fsync,fdatasync", "-o", str(out), "-p", str(pid))
-        tracer = await asyncio.create_subprocess_exec(*words, stderr=asyncio.subprocess.DEVNULL)
-        await asyncio.sleep(0.5)
-        await saves(page, count)
-        tracer.send_signal(signal.SIGINT)
-        await tracer.wait()
-        found.append(sum("sync(" in line for line in out.read_text().splitlines()) / count)
-    return found
+    words = (strace, "-f", "-q", "-e", "trace=fsync,fdatasync", "-o", str(out), "-p", str(pid))
+    tracer = await asyncio.create_subprocess_exec(*words, stderr=asyncio.subprocess.DEVNULL)
+    await asyncio.sleep(0.5)
+    await work()
+    assert tracer.returncode is None, f"strace does not see {pid}"
+    tracer.send_signal(signal.SIGINT)
+    await tracer.wait()
+    return sum("sync(" in line for line in out.read_text().splitlines()) / count
+
+
+async def _bare_syncs(count: int, folder: Path) -> float:
+    """Those of this program a commit, while it makes so many into a fresh store and does nothing else."""
+    with floors.store(folder, ENTRY_BYTES) as commit:
+        return await _syncs(os.getpid(), lambda: asyncio.to_thread(lambda: [commit() for _ in range(count)]), count, folder)
 
 
 class Desk(NamedTuple):

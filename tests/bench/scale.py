@@ -6,7 +6,8 @@ no admission, no rebuild). Asked: the heads of all lanes, a Have of
 one ledger with its signature, the digest of all ledgers, a page of the list, its counts, a case, a search of two words, a save.
 **Nodes**: a county's own program among 1/16, 1/4 and all of `nodes`, simulated: see scale_nodes.py, which also says of what it makes sure.
 
-The floor of each figure is the same cost at the smallest size; its exponent is given from the first step and from the second.
+The floor of each figure is the same cost at the smallest size; its exponent is given from the first step and from the second, so its `n` is 2,
+however often each cost was measured (of several runs the least counts).
 """
 
 import asyncio

@@ -12,7 +12,7 @@ from tests.bench.kit import light
 from tests.kit.machine import CHROMIUM
 from tests.kit.postgres import programs as has_postgresql
 
-SOUND = {"median", "min", "max", "unit"}
+SOUND = {"median", "min", "max", "unit", "n"}
 
 
 @pytest.mark.parametrize("name", [name for name in command.names() if command.has_slice(name)])
@@ -28,7 +28,7 @@ def test_a_slice_of_each_bench_gives_sound_figures(name, capfd):
     assert told["command"] == f"bench {name}" and told["slice"] and told["cores"] > 0
     for key, one in told["figures"].items():
         assert one.keys() >= SOUND, key
-        assert one["min"] <= one["median"] <= one["max"], key
+        assert one["min"] <= one["median"] <= one["max"] and one["n"] > 0, key
 
 
 @pytest.mark.parametrize(("lost", "told"), [("what is said", "not in time: all received"), ("the lists", "and 0 cases of")])
@@ -67,6 +67,13 @@ def test_a_missed_goal_is_told_and_a_missed_gate_ends_in_an_error():
     told = command.report("fanin", 3, {"share": gate, "p99_ms": goal}, 1.0, {"cores": 2})
     assert not told["ok"] and told["gates_missed"] == ["share"]
     assert figure([30.0], "x", [100.0], target=0.25, at_most=False, on="ratio").holds
+
+
+def test_a_figure_says_how_many_values_it_rests_on_whatever_the_runs():
+    thrice, once = figure([3.0, 1.0, 2.0], "ms", [1.0] * 5), figure([26.5], "KiB")
+    told = command.report("pages", 3, {"answer_ms": thrice, "script_kib": once}, 1.0, {"cores": 2})
+    assert told["runs"] == 3 and [one["n"] for one in told["figures"].values()] == [3, 1]
+    assert "(n 3)" in command.said("answer_ms", thrice) and "(n 1)" in command.said("script_kib", once)
 
 
 def test_the_99th_percentile_is_the_value_that_99_of_100_do_not_exceed():

@@ -3,6 +3,9 @@
 async with Centre.found(folder, written, nodes) as centre:         founded once: the nodes enrolled, the first half of each lane here
     async with centre.hub() as hub, centre.crowd() as crowd:       each time a fresh database of it
         told = await crowd.go()                                    all connect at once, and hand in the rest
+
+    async with centre.hub(), centre.beside() as port, …            a second program of that hub (deploy/running.py, `[root] beside`):
+                                                                   its pages; the first one has the lead
 """
 
 import asyncio
@@ -23,6 +26,7 @@ from deploy.demo.cast import PASSWORD, Person
 from deploy.nats.servers import free_ports
 from protocol import batch as batches
 from protocol.node.config import load
+from protocol.node.fellows import LEAD
 from protocol.node.gate import RESTORED
 from protocol.node.link.answers import piece
 from protocol.node.link.creds import kept_key, public, write_creds
@@ -42,12 +46,15 @@ LATER_S_MAX = 600
 
 
 class Told(msgspec.Struct, frozen=True):
-    """Of the crowd: seconds from the word to go until all are connected, and until each has the hub's Have of all that it holds."""
+    """Of the crowd: seconds from the word to go until all are connected, and until each has the hub's Have of all that it holds
+    · unheard: messages that the nats-server would have handed out besides, where each hears *common* of all (see stand_ins.py)."""
 
     connected_s: float
     drained_s: float
     entries: int
     cpu_s: float
+    unheard: int
+    unheard_bytes: int
 
 
 class Crowd:
@@ -69,7 +76,7 @@ class Centre:
 
     def __init__(self, folder: Path, server: Server) -> None:
         self.folder, self.server, self.home, self.url = folder, server, folder / "hub", ""
-        self.pages, self.nats, self.leaf = free_ports(3)
+        self.pages, self.second, self.nats, self.leaf = free_ports(4)
 
     @classmethod
     @asynccontextmanager
@@ -126,9 +133,16 @@ class Centre:
 
     async def entries(self) -> int:
         """On the hub's disk now."""
+        return await self._value("select count(*) from entry")
+
+    async def leader(self) -> str:
+        """Which program of the hub pulls now (protocol/node/fellows.py)."""
+        return await self._value(f"select split_part(convert_from(value, 'UTF8'), ' ', 1) from local where name = '{LEAD}'")
+
+    async def _value(self, sql: str) -> Any:
         c = await asyncpg.connect(self.url.replace("+asyncpg", ""))
         try:
-            return await c.fetchval("select count(*) from entry")
+            return await c.fetchval(sql)
         finally:
             await c.close()
 
@@ -144,6 +158,22 @@ class Centre:
         finally:
             await program.stop()
             await dropped(self.server, url)
+
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[int]:
+        """The port of its pages: a further program of the hub that runs, from the same identity, on the same database and nats-server."""
+        home = self.folder / "beside"
+        shutil.rmtree(home, ignore_errors=True)
+        shutil.copytree(self.home / "identity", home / "identity")
+        (home / "yidi.toml").write_text(
+            f'[http]\nport = {self.second}\n[store]\nurl = "{self.url}"\n[link]\nservers = ["127.0.0.1:{self.nats}"]\n'
+            f'[files]\nfolder = "{self.home}"\n[root]\nbeside = true\n'
+        )
+        program = await Program.start("beside", self.folder, self.second)
+        try:
+            yield self.second
+        finally:
+            await program.stop()
 
     @asynccontextmanager
     async def crowd(self) -> AsyncIterator[Crowd]:

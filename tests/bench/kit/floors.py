@@ -3,8 +3,8 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +18,29 @@ from tests.bench.figure import percentile
 KEY = bytes(range(32))
 
 
-def commits_ms(folder: Path, count: int, size_bytes: int) -> list[float]:
-    """`count` commits, each of one row of `size_bytes`, into a fresh SQLCipher store with the journal's own settings."""
+@contextmanager
+def store(folder: Path, size_bytes: int) -> Iterator[Callable[[], float]]:
+    """Commits one row of `size_bytes` into a fresh SQLCipher store with the journal's own settings, each time it is called; milliseconds."""
     path = folder / f"floor-{time.monotonic_ns()}.db"
-    took = []
+
+    def commit() -> float:
+        content = os.urandom(size_bytes)
+        began = time.perf_counter()
+        c.execute("begin immediate")
+        c.execute("insert into row (content) values (?)", (content,))
+        c.execute("commit")
+        return (time.perf_counter() - began) * 1000
+
     with closing(connect_sqlite(path, KEY, True)) as c:
         c.execute("create table row (id integer primary key, content blob)")
-        for _ in range(count):
-            content = os.urandom(size_bytes)
-            began = time.perf_counter()
-            c.execute("begin immediate")
-            c.execute("insert into row (content) values (?)", (content,))
-            c.execute("commit")
-            took.append((time.perf_counter() - began) * 1000)
+        yield commit
     for left in folder.glob(f"{path.name}*"):
         left.unlink()
-    return took
+
+
+def commits_ms(folder: Path, count: int, size_bytes: int) -> list[float]:
+    with store(folder, size_bytes) as commit:
+        return [commit() for _ in range(count)]
 
 
 async def commits_p_ms(folder: Path, count: int, size_bytes: int, percent: float = 99) -> float:

@@ -22,6 +22,7 @@ from deploy.demo.county import Demo, Process, answers, begun
 from deploy.demo.wire import Wire
 from tests.bench.kit.points import Reached
 
+HUBS = ("hub", "beside")  # beside: a second program of it
 START_S_MAX = 120
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 TICKS_S = os.sysconf("SC_CLK_TCK")
@@ -88,7 +89,7 @@ class Program:
     @classmethod
     async def start(cls, name: str, folder: Path, port: int, watch: Commits | None = None, cold: bool = False) -> "Program":
         """Returns when its pages answer; start_s says after how long. cold: by exec, in a test too. Raises RuntimeError with the end of its log."""
-        role = "hub" if name == "hub" else "edge"
+        role = "hub" if name in HUBS else "edge"
         words = ["-m", "deploy.cli"] if watch is None else ["-m", "tests.bench.kit.timed", str(watch.port), name]
         log = folder / f"{name}.log"
         began = time.monotonic()

@@ -1,8 +1,17 @@
 """The nodes of a county in one program: `python -m tests.bench.kit.stand_ins FOLDER SERVER`, started by centre.py.
 
 Each has a connection of its own to the real nats-server with its own credentials, and the production pump over a journal in memory:
-it says Haves, answers pulls, admits what the hub writes. No disk, no pages, no fold. A township holds the lanes of its villages too.
+it says Haves, answers pulls, admits what the hub writes. A township holds the lanes of its villages too.
 On `go` all connect at once; it prints when every one has heard from the hub that all it holds is on the hub's disk.
+
+What a county has and this has not:
+
+- Leaves. Each dials the county's server itself, where a township's nodes come through its leaf over one connection.
+- Disks, folds and pages at the nodes: in a county each has a machine for that, here it would be the hub's.
+- What the nodes say to one another of *common*. In production each hears it of all (`y1.have._._._.*`), here of the hub alone
+  (`HubLink`): 233 nodes that prove each other's words in one program are no load that a county knows. But the nats-server would have
+  to hand them out, and is spared it: `Told.unheard`, `unheard_bytes` say how much that is. Counted is each message of *common*
+  that a stand-in publishes from the word to go until all is drained, once for each of the other stand-ins, with its bytes.
 """
 
 import asyncio
@@ -22,22 +31,29 @@ from protocol.certificate import Certificate
 from protocol.node.link.client import Heard, Link, end
 from protocol.node.link.pump import Pump
 from protocol.node.wake import Wake
-from protocol.place import COMMON
+from protocol.place import COMMON, tokens
 from protocol.tables import Tables
 from tests.bench.crowd import Author, authors
 from tests.bench.kit.centre import Told
 from tests.link.kit import Admits, Memory, Row, now_ms
 
 TICK_S = 0.05
+OF_COMMON = f".{tokens(COMMON)}."  # in a subject, before who speaks
 
 
 class HubLink(Link):
-    """Of *common* it hears the hub alone: 233 nodes that check each other's word in one program are no load that a county knows."""
+    """Of *common* it hears the hub alone. said: messages that it published of *common*, said_bytes: and theirs."""
 
-    hub = ""
+    hub, said, said_bytes = "", 0, 0
 
     async def subscribe(self, subject: str, cb: Heard, group: str = "") -> None:
-        await super().subscribe(subject.replace("._._._.*", f"._._._.{self.hub}"), cb, group)
+        await super().subscribe(subject.replace(f"{OF_COMMON}*", f"{OF_COMMON}{self.hub}"), cb, group)
+
+    async def publish(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> bool:
+        sent = await super().publish(subject, body, headers)
+        if sent and subject.endswith(f"{OF_COMMON}{self.node}"):
+            self.said, self.said_bytes = self.said + 1, self.said_bytes + len(body)
+        return sent
 
 
 class StandIn:
@@ -107,7 +123,10 @@ async def main(folder: Path, server: str) -> None:
         await asyncio.sleep(TICK_S)
     took = time.monotonic() - began
     entries = sum({lane: seq for one in crowd for lane, seq in one.wanted.items()}.values())
-    print(msgspec.json.encode(Told(connected_s or took, took, entries, time.process_time() - cpu)).decode(), flush=True)
+    others = len(crowd) - 1
+    unheard, unheard_bytes = others * sum(one.link.said for one in crowd), others * sum(one.link.said_bytes for one in crowd)
+    told = Told(connected_s or took, took, entries, time.process_time() - cpu, unheard, unheard_bytes)
+    print(msgspec.json.encode(told).decode(), flush=True)
     await asyncio.to_thread(sys.stdin.readline)  # stays connected until it is ended
     await end(tasks)
 
