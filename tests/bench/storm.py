@@ -68,13 +68,15 @@ async def run(runs: int, folder: Path, sizes: Sizes = FULL) -> dict[str, Figure]
             async with centre.hub(), centre.beside() as port, centre.crowd() as crowd:
                 leads = await centre.leader()
                 beside.append(await _storm(port, crowd, sizes.quiet_s))
-                assert await centre.leader() == leads, "the lead went over to the other program: its pages were not beside the pulls"
+                assert leads and await centre.leader() == leads, "the other program came to lead: its pages were not beside the pulls"
     return _figures("", alone) | _figures("beside_", beside)
 
 
 def _figures(which: str, some: list[Storm]) -> dict[str, Figure]:
     def both(kind: str, percent: float, target: float | None = None) -> Figure:
-        storm, quiet = ([percentile(getattr(took, kind), percent) for took in part] for part in zip(*[one[:2] for one in some], strict=True))
+        storm, quiet = (
+            [percentile(getattr(took, kind), percent) for took in part] for part in zip(*[one[:2] for one in some], strict=True)
+        )
         return figure(storm, "ms", quiet, target=target)
 
     return {
