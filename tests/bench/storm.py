@@ -101,30 +101,35 @@ async def _storm(port: int, crowd: Crowd, quiet_s: float) -> Storm:
 
 @asynccontextmanager
 async def _reading(port: int):
-    """Not over before somebody has seen a page and saved."""
-    took = Took([], [])
+    """Who has asked by the end is answered first, and counts: of those who wait longest most are still waiting then. Not over before
+    somebody has seen a page and saved."""
+    took, over = Took([], []), asyncio.Event()
     people = [await Page(f"http://127.0.0.1:{port}", ACCOUNT).sign_in() for _ in range(READERS)]
-    tasks = [asyncio.create_task(_read(page, Random(n), took)) for n, page in enumerate(people)]
+    cases = [row["subject"] for row in (await people[0].get("/cases"))["rows"]]
+    tasks = [asyncio.create_task(_read(page, cases, Random(n), took, over)) for n, page in enumerate(people)]
     try:
         yield took
         while not (took.pages_ms and took.saves_ms) and not any(task.done() for task in tasks):
             await asyncio.sleep(0.02)
+        over.set()
+        await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()
-        for ended in await asyncio.gather(*tasks, return_exceptions=True):
-            if not isinstance(ended, asyncio.CancelledError):
-                raise ended
+        await asyncio.gather(*tasks, return_exceptions=True)
         for page in people:
             await page.http.aclose()
 
 
-async def _read(page: Page, chance: Random, took: Took) -> None:
-    cases = [row["subject"] for row in (await page.get("/cases"))["rows"]]
+async def _read(page: Page, cases: list[str], chance: Random, took: Took, over: asyncio.Event) -> None:
     while True:
         for path in ("/", "/cases", "/cases?text=围墙", f"/cases/{chance.choice(cases)}", "/cases?view=incoming"):
             await _timed(took.pages_ms, lambda path=path: page.http.get(path, headers=HTML))
+            if over.is_set():
+                return
         await _timed(took.saves_ms, lambda: page.http.post("/cases", data={"command_id": new_id(), **FORM}))
+        if over.is_set():
+            return
 
 
 async def _timed(into: list[float], ask: Callable[[], Awaitable]) -> None:
