@@ -74,9 +74,8 @@ async def run(runs: int, folder: Path, sizes: Sizes = FULL) -> dict[str, Figure]
 
 def _figures(which: str, some: list[Storm]) -> dict[str, Figure]:
     def both(kind: str, percent: float, target: float | None = None) -> Figure:
-        storm, quiet = (
-            [percentile(getattr(took, kind), percent) for took in part] for part in zip(*[one[:2] for one in some], strict=True)
-        )
+        storm = [percentile(getattr(one.storm, kind), percent) for one in some]
+        quiet = [percentile(getattr(one.quiet, kind), percent) for one in some]
         return figure(storm, "ms", quiet, target=target)
 
     return {

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from protocol import views
-from tests.bench import command, scale_nodes
+from tests.bench import command, scale_nodes, storm
 from tests.bench.figure import figure, percentile
 from tests.bench.kit import light
 from tests.kit.machine import CHROMIUM
@@ -74,6 +74,15 @@ def test_a_figure_says_how_many_values_it_rests_on_whatever_the_runs():
     told = command.report("pages", 3, {"answer_ms": thrice, "script_kib": once}, 1.0, {"cores": 2})
     assert told["runs"] == 3 and [one["n"] for one in told["figures"].values()] == [3, 1]
     assert "(n 3)" in command.said("answer_ms", thrice) and "(n 1)" in command.said("script_kib", once)
+
+
+def test_a_storm_is_held_against_the_calm_before_it():
+    some = [storm.Storm(quiet=storm.Took([1.0, 3.0], [2.0]), storm=storm.Took([30.0, 50.0], [40.0]), drained_s=4.0)]
+    told = storm._figures("beside_", some)
+    assert (told["beside_page_p99_ms"].median, told["beside_page_p99_ms"].floor) == (50, 3)
+    assert (told["beside_page_p50_ms"].median, told["beside_page_p50_ms"].floor) == (30, 1)
+    assert (told["beside_save_p99_ms"].median, told["beside_save_p99_ms"].floor) == (40, 2)
+    assert (told["beside_drain_s"].median, told["beside_pages_per_s"].median) == (4, 0.5)
 
 
 def test_the_99th_percentile_is_the_value_that_99_of_100_do_not_exceed():
