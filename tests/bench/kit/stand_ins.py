@@ -12,6 +12,7 @@ What a county has and this has not:
   (`HubLink`): 233 nodes that prove each other's words in one program are no load that a county knows. But the nats-server would have
   to hand them out, and is spared it: `Told.unheard`, `unheard_bytes` say how much that is. Counted is each message of *common*
   that a stand-in publishes from the word to go until all is drained, once for each of the other stand-ins, with its bytes.
+  Of 233 each says it about twice in a drain of 20 s: 466 messages of 159 bytes, handed out 232 times 108,112, 17 MB.
 """
 
 import asyncio
