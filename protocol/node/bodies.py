@@ -62,7 +62,7 @@ def _takes(head: Head) -> Lost | None:
 
 
 async def erase_bodies(w: Writing, fresh: Iterable[Stored]) -> set[str]:
-    """Applies BodyErased, now or when its target arrives. Returns the subjects to project.
+    """Applies BodyErased, now or when its target arrives; with what was written anew goes what it was written from. Returns the subjects to project.
 
     Only an entry of the subject it is written on (the number alone may be another's, after a fork), inside the ledger it stands in, and
     only for an office whose region holds that ledger: a node that is trusted with one village cannot take words out of another.
@@ -75,6 +75,9 @@ async def erase_bodies(w: Writing, fresh: Iterable[Stored]) -> set[str]:
         if await w.erase(ledger, origin, seq, subject):
             touched.add(subject)
         for number in sorted({(ledger, origin, seq), *await branches.erase(w, ledger, origin, seq, subject)}):
+            await _let_go(w, *number)
+    for key, subject in w.bared().items():
+        for number in sorted(await branches.erase(w, *key, subject)):
             await _let_go(w, *number)
     return touched
 

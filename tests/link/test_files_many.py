@@ -153,6 +153,25 @@ async def test_a_file_that_comes_byte_by_byte_holds_up_no_other(wire: Wire, tmp_
         await until(lambda: asyncio.sleep(0, wire.blobs.progress(slow, size).have > had))
 
 
+async def test_where_not_all_has_room_files_come_one_after_the_other(wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A piece in turn of each would leave halves of all."""
+    monkeypatch.setattr(fetching, "TURN_S", 0.0)
+    monkeypatch.setattr(fetching, "PIECE_BYTES_MIN", 2_000)
+    monkeypatch.setattr(fetching, "CHUNK_BYTES", 2_000)
+    has = Blobs(tmp_path / "village", b"v" * 32)
+    some = [(await has.put(b"\xff\xd8\xff" + bytes([n]) * 5_900, "a.jpg", "image/jpeg")).address for n in range(10)]
+    size = has.progress(some[0]).total
+    wire.gives = dict.fromkeys(some, has)
+    wire.blobs.store_bytes_max = await used(wire.blobs) + 5 * size
+    await wire.add(some, size=size)
+    async with At(wire):
+        await until(lambda: asyncio.sleep(0, sum(map(wire.blobs.has, some)) == 5))
+
+
+async def used(blobs: Blobs) -> int:
+    return blobs.store_bytes_max - await blobs.left()
+
+
 @pytest.mark.parametrize("at_ms", [2, 2**45], ids=["after them", "under a clock that was ahead"])
 async def test_a_later_file_comes_though_more_than_may_rest_are_given_by_nobody(wire: Wire, tmp_path: Path, at_ms: int):
     await wire.add([address(n) for n in range(4 * MOST)])

@@ -201,6 +201,26 @@ async def test_who_gives_wrong_bytes_in_many_turns_is_known_by_them(county: Coun
     assert set(wire.blamed) == {town.signer.node}
 
 
+async def test_who_gives_wrong_bytes_and_stops_before_the_end_keeps_a_file_from_nobody(county: County, monkeypatch):
+    """In many turns: whoever gave all that is here goes on with it."""
+    monkeypatch.setattr(fetching, "TURN_S", 0.0)
+    root, town, village, blob, _ = await named_first_by_town(county)
+    wire = Ways(root, town, village)
+    wire.holds[town.signer.node] = Lies(len(PHOTO) + store.CIPHER_EXTRA_BYTES, CHUNK_BYTES + 5)
+    async with At(wire):
+        await came(wire, blob)
+
+
+async def test_of_two_sizes_each_has_its_turns(county: County, monkeypatch):
+    monkeypatch.setattr(fetching, "TURN_S", 0.0)
+    root, town, village, blob, _ = await named_first_by_town(county, size=50 * CHUNK_BYTES)
+    wire, lies = Ways(root, town, village), Lies(50 * CHUNK_BYTES + store.CIPHER_EXTRA_BYTES)
+    wire.holds[town.signer.node] = lies
+    async with At(wire):
+        await came(wire, blob)
+    assert lies.gave < 10
+
+
 async def test_an_author_who_names_a_copy_while_another_does_not_answer_is_told_too(county: County):
     root, town, village, blob, _ = await named_first_by_town(county)
     wire = Ways(root, town, village)

@@ -108,6 +108,27 @@ async def test_with_the_words_that_were_written_anew_the_file_goes_too(county: C
         assert await kept(node, apart) == [[True, True], [False, False]], node.kind
 
 
+async def test_with_words_that_were_gone_before_they_came_the_file_of_the_first_ones_goes_too(county: County):
+    """Whoever was off for a day pulls both lanes at once: the erasure comes before what was written anew."""
+    apart, root, again = await photographed_apart(county), await county.node("root"), await county.node("village again")
+    await take(apart, root, first=apart.village)
+    await exchange(root, again)
+    await bring(apart.clone, again, root.signer.node)
+    for row in await beside(again):
+        await again.desk.adopt(row, again.actor())
+    await exchange(again, root)
+    (anew,) = [e for e in await again.journal.lane(VILLAGE, again.signer.origin, 0, 20) if e.head.kind == "EvidenceAdded"]
+    await erase(root, anew.key)
+    town = await county.node("town")
+    await take(apart, town, first=apart.village)
+    before = [row for row in await beside(town) if row.body]
+    await town.admission.admit(await batch_of(root, VILLAGE, root.signer.origin), root.signer.node)
+    assert len([row for row in await beside(town) if row.body]) == len(before), "what was written anew is not here yet"
+    await carry(again, town)
+    assert await kept(town, apart) == [[True, True], [False, False]]
+    assert not [row.body for row in await beside(town) if row.body and row.head.kind == "EvidenceAdded"]
+
+
 @pytest.mark.parametrize("was", ["not fetched yet", "not to come by itself", "gone", "about to go", "here"])
 async def test_a_file_that_is_not_here_is_asked_for_when_its_entry_is_written_anew(county: County, was: str):
     apart, again = await photographed_apart(county), await county.node("village again")

@@ -56,6 +56,9 @@ class Writing:
         self._was_cut = False
         self.began: dict[tuple[str, str], LaneHead | None] = {}  # lane that has advanced → its head before; None: it was cut
         self.touched: set[str] = set()  # subjects that were projected
+        self._bared: dict[
+            tuple[str, str, int], str
+        ] = {}  # key → subject of what came without its words, since an erasure was here before it
         self._fresh: list[Stored] | None = []  # what was appended; None: something was taken away as well
 
     # ── lanes ──
@@ -256,7 +259,13 @@ class Writing:
         met = {e.key: subject for e in fresh for subject in (e.subject, ERASED_BEFORE) if (e.key, subject) in due}
         gone = [dict(zip(("ledger", "origin", "seq", "subject"), (*key, subject), strict=True)) for key, subject in met.items()]
         await run(c, f"delete from erasure {_ONE} and subject = :subject", gone)
+        self._bared |= {e.key: e.subject for e in fresh if e.key in met}
         return [_bare(e) if e.key in met else e for e in fresh] if met else fresh
+
+    def bared(self) -> dict[tuple[str, str, int], str]:
+        """Key → subject of what was appended since the last call and had lost its words before it came."""
+        found, self._bared = self._bared, {}
+        return found
 
     # ── reading what this transaction sees ──
     async def subject(self, id_: str) -> list[Stored]:

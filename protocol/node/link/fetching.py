@@ -37,6 +37,8 @@ PIECE_S_MAX = 5.0
 PIECE_S = 1.0  # what came sooner may be larger the next time; what is live does not wait long behind it
 PIECE_BYTES_MIN = 4096
 TURN_S = 5.0  # of one file that comes: then the others have a turn
+LONG_TURN_S = 120.0  # where not all that waits has room: else halves would take it
+FITS_S = 60.0  # between two looks whether it has
 PAUSE_S_MIN, PAUSE_S_MAX = 0.1, 5.0
 REST_S_MIN, REST_S_MAX = 0.2, 600.0  # of one file that nobody gave
 RESTS_MAX = 2_000
@@ -47,6 +49,7 @@ _NOBODY_LEFT: Final = text(
     " (select address from blob where source = :source and stage = :was and not exists"
     " (select 1 from blob_use u where u.address = blob.address and substr(u.origin, 1, :id_chars) <> :source) order by address limit 1000)"
 )
+_WAITING_BYTES: Final = "select coalesce(sum(size - have), 0) from blob where stage = :wanted"
 _WHOLE: Final = text("update blob set size = :size, have = :size, stage = :stage where address = :address and stage >= 0")
 FULL, NOBODY, OFFLINE, LEFT = "full", "nobody", "offline", "left"
 
@@ -63,10 +66,12 @@ class _Wanted(NamedTuple):
 
 @dataclass
 class _Half:
-    """What is here of one file. giver: who gave all of it ("": several did, or nobody knows) · false: whose bytes were wrong."""
+    """Of one file in one size, of which something is here or came. giver: who gave all that is here ("": several did, or nobody knows) ·
+    false: whose bytes were wrong · turns: in how many it came on."""
 
     giver: str = ""
     false: set[str] = field(default_factory=set)
+    turns: int = 0
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -88,6 +93,7 @@ class Fetching:
         self._opened: set[str] = set()  # looked at, not yet noted in the journal
         self._left: set[str] = set()  # given up, and not opened since
         self._hurries = False  # somebody opened one since it was last decided whose turn it is
+        self._turn_s, self._looked = TURN_S, -FITS_S
         self._halves: dict[tuple[str, int], _Half] = {}  # (address, size) → of those that come
         self._noting = asyncio.Lock()
         self._rests: Rests[str] = Rests(REST_S_MIN, REST_S_MAX, RESTS_MAX)  # addresses
@@ -176,10 +182,19 @@ class Fetching:
         if self._ground.blobs is None:
             return []
         self._hurries = False
+        await self._look_for_room()
         rows = await self._turns.next(AT_ONCE, self._first, self._is_resting, self._ground.link.is_connected)
         if not self._turns.has_any:
             self._rests.clear()
         return rows
+
+    async def _look_for_room(self) -> None:
+        now, blobs = asyncio.get_running_loop().time(), self._ground.blobs
+        if blobs is None or now - self._looked < FITS_S:
+            return
+        self._looked = now
+        ((waiting,),) = await self._ground.journal.select(_WAITING_BYTES, {"wanted": WANTED})
+        self._turn_s = TURN_S if await blobs.has_room(int(waiting)) else LONG_TURN_S
 
     def _is_resting(self, row: Row) -> bool:
         _, untold = self._told.get(row["address"], ((), (row["source"],))) if row["stage"] == UNTOLD else ((), ())
@@ -200,8 +215,8 @@ class Fetching:
             return 0
         named = await uses(self._ground.journal, row)
         sizes = dict.fromkeys(use.size for use in named)
-        new, trouble, until = 0, NOBODY, asyncio.get_running_loop().time() + TURN_S
-        for size in sizes:
+        new, trouble, until = 0, NOBODY, asyncio.get_running_loop().time() + self._turn_s
+        for size in sorted(sizes, key=lambda one: (bool(self._half(address, one).false), self._half(address, one).turns)):
             wanted = _Wanted(address, size, frozenset(sizes) - {size}, address in self._first, until)
             began = progress = await blobs.settled(address, size, sizes)
             if not progress.is_whole and not await blobs.has_room(size - progress.have):
@@ -217,6 +232,7 @@ class Fetching:
             if progress.is_whole:
                 await self._came(row, named, progress.total)
                 return max(progress.have - began.have, 1)
+            self._half(address, size).turns += progress.have != began.have
             new += max(progress.have - began.have, 0)
             if new and self._is_over(wanted):
                 break
@@ -340,7 +356,8 @@ class Fetching:
 
     def _holders(self, named: list[Use], wanted: _Wanted) -> dict[str, str]:
         """The nodes whose entries name it in this size, then whoever hears their ledgers and was heard of → the ledger. Who did not answer a moment
-        ago is left out, but not for somebody who looks at the file; whose bytes were wrong is asked last."""
+        ago is left out, but not for somebody who looks at the file; who gave all that is here is asked first, whose bytes were wrong
+        last."""
         peers, found = self._ground.peers, dict[str, str]()
         some = [use for use in named if use.size == wanted.size]
         for use in some:
@@ -351,9 +368,9 @@ class Fetching:
                 found.setdefault(known.certificate.node, ledger)
         for node in ("", self._ground.certificate.node, *self._former):
             found.pop(node, None)
-        false = self._half(wanted.address, wanted.size).false
+        half = self._half(wanted.address, wanted.size)
         ready = [node for node in found if wanted.is_first or not self._silent.holds(node)]
-        return {node: found[node] for node in sorted(ready, key=false.__contains__)}
+        return {node: found[node] for node in sorted(ready, key=lambda node: (node in half.false, node != half.giver))}
 
     @observe.each("file", lambda _, holder, ledger, *__: {"node": holder, "ledger": ledger})
     async def _piece(self, holder: str, ledger: str, address: str, offset: int) -> bytes | None:
