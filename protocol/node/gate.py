@@ -4,7 +4,9 @@
   tell, some tenths of a second after the link is up. So the first save of a start waits for them, for `ASK_S_MAX` at most, and while
   they give back what we wrote ourselves for `REGAIN_S_MAX`; without a link for `OFFLINE_S`, and not at all where nothing was ever written. Offline a node works as ever.
 - **Before the first page is shown** (`is_waiting`), where a backup was restored or lost entries were noticed: what the law took
-  since then stands in it yet. Pages wait until the others were heard and all is here that they held then, every erasure with it. Whose word
+  since then stands in it yet. Pages wait until the others were heard and all is here that they held then, every erasure with it. Where others
+  spoke and the root has not, it is waited for as well, for `ROOT_S`: whoever is nearer may have less (its disk full, its line one way), and what went
+  past it before the backup was put back is known to the root alone. Whose word
   counts there, and until when nobody's answer is waited for, stands in link/needs.py: what one computer invents ends by itself. When nobody
   can be reached, a computer says more of its own than it gives, or is heard no more after it said so, somebody who answers for it opens the
   pages, by name and with a reason; that is written down (`restored.json`). The page says which computers are waited for.
@@ -26,6 +28,7 @@ OFFLINE_S, ASK_S_MAX = 1.0, 3.0
 REGAIN_S_MAX = 15.0  # what others hold of our closed lanes comes first: a command in it must be known before it is sent again
 CALM_S = 0.3  # nobody new was heard for so long: who is there has spoken
 PULLED_CALM_S = 1.0
+ROOT_S = 60.0  # after somebody else was heard: a line that is cut for longer keeps no pages shut
 TICK_S = 0.05
 MANY = 500  # lanes; to look at more costs more
 
@@ -69,10 +72,10 @@ def note_restored(notes: Notes, now_ms: int, why: str) -> None:
 
 
 class Gate:
-    def __init__(self, notes: Notes, pump: Any, clock: Callable[[], int], wake: Wake) -> None:
+    def __init__(self, notes: Notes, pump: Any, clock: Callable[[], int], wake: Wake, root: tuple[str, str] | None = None) -> None:
         """pump: says whether the link is up, what is missing, and how many others were heard, of how many ledgers (`heard`), and
-        of whom that is proven (`proven`)."""
-        self._notes, self._pump, self._clock, self._wake = notes, pump, clock, wake
+        of whom that is proven (`proven`) · root: the root's node and the ledger that is written here; None: this is the root."""
+        self._notes, self._pump, self._clock, self._wake, self._root = notes, pump, clock, wake, root
         self._asked, self._passed = asyncio.Event(), asyncio.Event()
         self._asked.set()
         self.restored = self._read()
@@ -113,7 +116,12 @@ class Gate:
 
     def awaited_of(self) -> list[str]:
         """Nodes that say they hold what the pages wait for."""
-        return self._pump.awaited_of() if self.is_waiting else []
+        if not self.is_waiting:
+            return []
+        return sorted({*self._pump.awaited_of(), *([self._root[0]] if self._root and not self._root_spoke() else [])})
+
+    def _root_spoke(self) -> bool:
+        return self._root is None or self._pump.has_said(*self._root)
 
     def ask(self) -> None:
         """Call at a start that has something of its own: from now on writers wait."""
@@ -152,12 +160,15 @@ class Gate:
         if self.restored is None:
             return
         loop = asyncio.get_running_loop()
-        heard, quiet, wanted = 0, loop.time(), dict[tuple[str, str], int]()
+        heard, quiet, first, wanted = 0, loop.time(), loop.time(), dict[tuple[str, str], int]()
         while True:
+            if not heard or not self._pump.state().link.connected:
+                first = loop.time()
             if self._pump.proven != heard or not self._pump.state().link.connected:
                 heard, quiet, wanted = self._pump.proven, loop.time(), {}
             wanted = self._pump.missing() | wanted  # of each lane what was there first: whoever writes on holds up nobody
-            if heard and loop.time() - quiet > PULLED_CALM_S and not any(self._pump.lacks(*one) for one in wanted.items()):
+            is_said = self._root_spoke() or loop.time() - first > ROOT_S
+            if heard and is_said and loop.time() - quiet > PULLED_CALM_S and not any(self._pump.lacks(*one) for one in wanted.items()):
                 break  # all that they held when they spoke is here
             await asyncio.sleep(TICK_S if len(wanted) < MANY else TICK_S * 5)
         done = msgspec.structs.replace(self.restored, pulled_ms=self._clock())

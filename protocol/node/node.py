@@ -99,7 +99,8 @@ class Node:
         self.fellows.took_over = self.pump.lead
         self.desk.offset, self.desk.stopped = self.pump.offset_ms, self.stopped
         self.forks.regained = self._regained
-        self.gate = Gate(machine.notes(), self.pump, clock, self.wake)
+        root = self.about.root_node
+        self.gate = Gate(machine.notes(), self.pump, clock, self.wake, (root, self.office) if root not in ("", self.about.node) else None)
         self.desk.ready, self.desk.is_asked = self.gate.asked, self.gate.is_asked
         self.mending = Mending(self, machine.folder, clock)
         self.outdated = asyncio.Event()  # a new epoch was opened while running: whoever runs this node closes it and opens it again

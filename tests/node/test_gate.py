@@ -18,6 +18,7 @@ class Pump:
         self.regaining = 0
         self.heads: dict[tuple[str, str], int] = {}
         self.others: dict[tuple[str, str], int] = {}  # what they said last that they hold
+        self.said: set[tuple[str, str]] = set()  # (node, ledger)
 
     @property
     def is_overtaken(self) -> bool:
@@ -33,6 +34,12 @@ class Pump:
 
     def missing(self) -> dict[tuple[str, str], int]:
         return {lane: until for lane, until in self.others.items() if until > self.heads.get(lane, 0)}
+
+    def awaited_of(self) -> list[str]:
+        return []
+
+    def has_said(self, node: str, ledger: str) -> bool:
+        return (node, ledger) in self.said
 
     def lacks(self, lane: tuple[str, str], until: int) -> bool:
         return self.heads.get(lane, 0) < until and lane in self.missing()
@@ -128,6 +135,24 @@ async def test_pages_wait_for_somebody_who_is_enrolled_and_again_when_it_turns_o
     pump.heads = {OTHER: 1}
     assert await gate.passed(30)
     task.cancel()
+
+
+async def test_pages_wait_a_while_for_the_root_where_only_others_were_heard(tmp_path, monkeypatch):
+    """Seed 9008704: a township whose disk was full held less than the county, whose answer was lost."""
+    monkeypatch.setattr(gates, "PULLED_CALM_S", 0.05)
+    monkeypatch.setattr(gates, "ROOT_S", 0.6)
+    for spoke in (True, False):
+        note_restored(Notes(tmp_path), 5, "restore")
+        pump = Pump()
+        pump.connected, pump.heard = True, 1
+        gate = Gate(Notes(tmp_path), pump, lambda: 7, Wake(), ("nroot2222", "330523/330523111"))
+        task = await running(gate)
+        assert not await gate.passed(0.3)
+        assert gate.awaited_of() == ["nroot2222"], "the page names it"
+        if spoke:
+            pump.said.add(("nroot2222", "330523/330523111"))
+        assert await gate.passed(30), "also where it is not heard at all"
+        task.cancel()
 
 
 async def test_pages_open_though_others_go_on_writing_all_the_while(tmp_path, monkeypatch):

@@ -96,6 +96,10 @@ class Hearing:
         """The same of those whose word is proven."""
         return len(self._signed)
 
+    def has_said(self, node: str, ledger: str) -> bool:
+        """Claims that it proved since the start what it holds of the ledger."""
+        return (node, ledger) in self._signed
+
     def _joined(self) -> None:
         """Who was a stranger may be known now; of who still is one nothing is asked. Of *common* that would have everybody answer everybody."""
         doubtful, self._doubtful = self._doubtful, set()

@@ -200,6 +200,10 @@ class Pump:
         0 until the first of them spoke."""
         return self._hearing.proven and self._hearing.proven + len(self._ground.peers)
 
+    def has_said(self, node: str, ledger: str) -> bool:
+        """Claims that this node proved since the start what it holds of the ledger."""
+        return self._hearing.has_said(node, ledger)
+
     @property
     def is_shut_out(self) -> bool:
         """Claims that no server takes this node any more: the county put it out, most often, and it may not have heard of it."""
