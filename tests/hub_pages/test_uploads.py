@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 
+from protocol.have import Room
 from protocol.node import bodies, room
 from protocol.node.blobs import MEGABYTE
 from protocol.node.uploads import PIECE_BYTES
+from protocol.node.web import words
 from protocol.node.web.files import FILES_MAX
+from protocol.node.web.page import LANGUAGE
+from protocol.node.web.phone.routes import files_told
 from tests.hub_pages.world import JSON, TOP, Hub
 from tests.node.desk_kit import new_id
 
@@ -125,7 +129,40 @@ async def test_little_room_is_said_where_files_are_chosen_before_one_is_refused(
     assert '<p class="note">本机存附件的地方满了，照片、录音现在收不下；文字照常。' in await shown()
     blobs.store_bytes_max = 500 * MEGABYTE
     monkeypatch.setattr(room.shutil, "disk_usage", lambda _path: SimpleNamespace(free=49 * MEGABYTE, total=10**12, used=0))
-    assert "本机存附件的地方快满了，还能存 49 兆" in await shown(), "less than a tenth, and the disk has no more"
+    assert "本机存附件的磁盘快满了，还能存 49 兆" in await shown(), "less than a tenth, and the disk has no more"
+
+
+async def test_a_full_disk_takes_no_text_either_and_a_higher_limit_does_not_help(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path):
+    await ask(hub)  # counts what is here
+    blobs, free = hub.root.blobs, {"files": 0, "ledger": 0}
+    monkeypatch.setattr(hub.pages, "folder", tmp_path, raising=False)
+    monkeypatch.setattr(words, "room_of", lambda folder: Room(free["files" if folder == blobs.folder else "ledger"], 10**6))
+
+    async def shown(files: int, ledger: int) -> list[str]:
+        free.update(files=files, ledger=ledger)
+        page = (await hub.client.get("/cases/new", headers={"accept": "text/html"})).text
+        phone = files_told(hub.pages, lambda text: text)["short"]
+        assert phone.replace("中心的机器", "本机") in page
+        return [page, phone]
+
+    for mib in (0, 3):
+        for limit in (500 * MEGABYTE, 100_000):
+            blobs.store_bytes_max = limit
+            for said in await shown(mib, mib):
+                assert "文字照常" not in said and "调高上限" not in said
+                assert "的磁盘满了，照片、录音、文字都可能存不下。请告诉管理员清出空间。" in said
+    blobs.store_bytes_max = 500 * MEGABYTE
+    for said in await shown(4, 4):
+        assert "存附件的磁盘快满了，还能存 4 兆，照片、录音可能很快收不下；文字照常。请告诉管理员清出空间。" in said
+    for said in await shown(0, 10**5):
+        assert "存附件的磁盘满了，照片、录音现在收不下；文字照常。请告诉管理员清出空间。" in said, "a disk of its own"
+    blobs.store_bytes_max = 100_000
+    for said in await shown(10**5, 10**5):
+        assert "存附件的地方满了，照片、录音现在收不下；文字照常。请告诉管理员清出空间，或者调高上限。" in said
+    free.update(files=0, ledger=0)
+    hub.client.cookies.set(LANGUAGE, "en")
+    page = (await hub.client.get("/cases/new", headers={"accept": "text/html"})).text
+    assert "This computer has a full disk: photos, recordings and text may all find no room." in page
 
 
 async def test_one_file_more_than_a_form_takes_is_refused_in_words_and_none_is_lost(hub: Hub, tmp_path):

@@ -124,24 +124,37 @@ def sees_cases(actor: Actor | None) -> bool:
 
 def files_room(node: Any, here: str = HERE) -> str:
     """How large a file may be, and what still fits: said before anybody chooses one. here: what the reader calls this machine."""
-    most, left = f"每个最多 {node.blobs.file_bytes_max // MEGABYTE} 兆", _files_left(node)
+    most, (left, _) = f"每个最多 {node.blobs.file_bytes_max // MEGABYTE} 兆", _files_left(node)
     return most if left is None else f"{most}，{here}还能存 {_size(left // MEGABYTE)}"
 
 
 def files_short(node: Any, here: str = HERE) -> str:
-    """The same once it is nearly used up, with what to do: less than a tenth is left, or no room for one of the largest files. Else ""."""
-    blobs, left = node.blobs, _files_left(node)
+    """The same once it is nearly used up, with what to do: less than a tenth is left, or no room for one of the largest files. Else "".
+
+    A higher limit helps only where the limit is what leaves less. Text is not taken either where the disk of the ledger is full, which may
+    be another than that of the files.
+    """
+    blobs, (left, is_disk) = node.blobs, _files_left(node)
+    if (ledger := room_of(getattr(node, "folder", blobs.folder))) and ledger.is_full:
+        return f"{here}的磁盘满了，照片、录音、文字都可能存不下。请告诉管理员清出空间。"
     if left is None or left >= max(blobs.store_bytes_max // FILES_SHORT, blobs.file_bytes_max):
         return ""
+    if is_disk and left < MEGABYTE:
+        return f"{here}存附件的磁盘满了，照片、录音现在收不下；文字照常。请告诉管理员清出空间。"
+    if is_disk:
+        return f"{here}存附件的磁盘快满了，还能存 {_size(left // MEGABYTE)}，照片、录音可能很快收不下；文字照常。请告诉管理员清出空间。"
     if left < MEGABYTE:
         return f"{here}存附件的地方满了，照片、录音现在收不下；文字照常。请告诉管理员清出空间，或者调高上限。"
     return f"{here}存附件的地方快满了，还能存 {_size(left // MEGABYTE)}，照片、录音可能很快收不下；文字照常。请告诉管理员清出空间，或者调高上限。"
 
 
-def _files_left(node: Any) -> int | None:
-    """Bytes: what the limit of the store leaves, and the disk with it. None before it was counted."""
+def _files_left(node: Any) -> tuple[int | None, bool]:
+    """Bytes: what the limit of the store leaves, or the disk with it where that is no more, and whether it is the disk. None before it was
+    counted."""
     left, disk = node.blobs.left_known, room_of(node.blobs.folder)
-    return left if left is None or disk is None else min(left, disk.free_mib * MEGABYTE)
+    if left is None or disk is None or left < disk.free_mib * MEGABYTE:
+        return left, False
+    return disk.free_mib * MEGABYTE, True
 
 
 def _size(mib: int) -> str:
