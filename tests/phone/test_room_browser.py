@@ -10,6 +10,8 @@ from tests.phone.test_week_browser import fill, photo
 
 pytestmark = needs_chromium
 SHORT = "中心的机器存附件的地方快满了，还能存 18 兆，照片、录音可能很快收不下；文字照常。请告诉管理员清出空间，或者调高上限。"
+LAST = "（上次联系上时）"
+STAYS = "照常写、照常拍：收不下的先留在手机里，有地方了自动发出。"
 LIMITS = "照片、录音：每个最多 20 兆，中心的机器还能存 "
 TOLD = """(words) => new Promise((done) => { const asked = indexedDB.open('yidi-task'); asked.onsuccess = () => {
   const told = asked.result.transaction('state').objectStore('state').get('flow'); told.onsuccess = () => done(told.result.files.short === words); }; })"""
@@ -37,11 +39,11 @@ def test_what_room_the_node_has_is_said_before_it_is_used_up_and_without_a_signa
     look(page, "phone-files-room")
     blobs.store_bytes_max = 18 * MEGABYTE
     told(page, SHORT)
-    expect(page.get_by_text(SHORT)).to_be_visible()
+    expect(page.get_by_text(f"{SHORT}{STAYS}", exact=True)).to_be_visible()
     phone.signal(False)
     page.reload()
-    expect(page.get_by_text(SHORT)).to_be_visible()
-    expect(page.get_by_text(f"{LIMITS}18 兆（上次联系上时）", exact=True)).to_be_visible()
+    expect(page.get_by_text(f"{SHORT}{LAST}{STAYS}", exact=True)).to_be_visible()
+    expect(page.get_by_text(f"{LIMITS}18 兆{LAST}", exact=True)).to_be_visible()
     look(page, "phone-files-short")
     fill(phone)
     photo(phone)
@@ -55,3 +57,12 @@ def test_what_room_the_node_has_is_said_before_it_is_used_up_and_without_a_signa
     page.get_by_role("link", name="‹ 我的任务").tap()
     expect(page.get_by_text("中心的机器存附件的地方满了，照片、录音现在收不下")).to_be_visible()
     look(page, "phone-files-full")
+    phone.signal(False)
+    full = page.get_by_text(f"照片、录音现在收不下；文字照常。请告诉管理员清出空间，或者调高上限。{LAST}{STAYS}")
+    expect(full).to_be_visible()
+    look(page, "phone-files-full-no-signal")
+    page.get_by_role("link", name="发送情况").tap()
+    expect(full).to_be_visible()
+    phone.signal(True)
+    expect(full).to_have_count(0)
+    expect(page.get_by_text(f"或者调高上限。{STAYS}")).to_be_visible()

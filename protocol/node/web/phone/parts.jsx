@@ -56,6 +56,8 @@ export const moment = (ms) => {
 
 /** It waits for room at the node, not for a signal. */
 export const isHeld = (a) => isUnsent(a) && !a.refused && a.held != null;
+/** Behind what the node said of itself: without a signal nobody knows whether it is still so. */
+export const asOf = () => (isOffline.value ? "（上次联系上时）" : "");
 /** steps: how many wait; all, typed: what lies here in words, with and without them. */
 const expired = (steps, all, typed) => (typed ? (steps ? `登录过期了，${all}，登录后接着办` : `登录过期了，${typed}，登录后接着写`) : steps ? `登录过期了，${steps} 条存在手机，登录后接着发` : "登录过期了，重新登录后收新任务");
 /** One line about all that was done: it stands on every screen, and opens the page of what was sent. */
@@ -63,7 +65,7 @@ const words = () => {
   const half = [halves.value.length, unsaid.value.length], typed = lies(0, ...half);
   if (signed.value === "out") return me.value ? expired(left.value, lies(left.value, ...half), typed) : "还没有登录";
   const going = share.value && mine.value.find((a) => a.id === share.value.id && isUnsent(a));
-  if (left.value) return `${left.value} 条待发送，${going ? `${going.label}已传 ${Math.floor(share.value.share * 100)}%` : mine.value.filter(isHeld).length === left.value ? "中心的机器现在收不下" : "有信号时自动发出"}`;
+  if (left.value) return `${left.value} 条待发送，${going ? `${going.label}已传 ${Math.floor(share.value.share * 100)}%` : mine.value.filter(isHeld).length === left.value ? "中心的机器现在收不下" + asOf() : "有信号时自动发出"}`;
   const back = mine.value.filter((a) => a.refused).length;
   if (back) return `${back} 条被退回，要您看一下`;
   return mine.value.length ? "已送达，正等另一台机器也存好" : typed ? `做完的都已送达，${typed}` : "全部已送达";

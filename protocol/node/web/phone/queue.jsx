@@ -5,8 +5,8 @@ import { discard } from "./drafts.js";
 import { Replaced } from "./help.jsx";
 import { leaveReport } from "./making.js";
 import { again, drop, giveUp, isUnsent, ONCE, unboxed } from "./outbox.js";
-import { delivered, drafts, flow, foreign, halves, left, lookAtDrafts, me, mine, notice, outbox, refresh, share, show, signed, tasks, unsaid } from "./state.js";
-import { isHeld, moment, Offline, Sent, Tag, useSteady } from "./parts.jsx";
+import { delivered, drafts, flow, foreign, halves, isOffline, left, lookAtDrafts, me, mine, notice, outbox, refresh, share, show, signed, tasks, unsaid } from "./state.js";
+import { asOf, isHeld, moment, Offline, Sent, Tag, useSteady } from "./parts.jsx";
 import { Room } from "./room.jsx";
 
 // problem code → what the cadre can do; the sentence of the node stands before it
@@ -58,7 +58,7 @@ function stateOf(a) {
   if (!isUnsent(a)) return ["已送到，正等另一台机器也存好", "good"];
   if (share.value?.id === a.id) return [`发送中 ${Math.floor(share.value.share * 100)}%`, "act"];
   if (signed.value === "out") return ["存在手机 · 等您登录", "soon"];
-  if (isHeld(a)) return ["存在手机 · 中心现在收不下", "late"];
+  if (isHeld(a) && !isOffline.value) return ["存在手机 · 中心现在收不下", "late"];
   return mine.value.some((x) => x.task === a.task && x.refused && !x.of) ? ["存在手机 · 等前面被退回的一步", "soon"] : ["存在手机 · 待发送", "soon"];
 }
 /** Of a file that is too long on its way, or is not wanted any more. The report's text goes all the same. */
@@ -72,7 +72,7 @@ const Item = ({ a }) => {
   const [words, tone] = stateOf(a), about = tasks.value.find((t) => t.id === a.task)?.purpose ?? "";
   return <li class="card"><p class="tags"><strong>{a.label ?? "一步"}</strong>{a.of && a.box && <span class="soft">{kib(a.box.byteLength)}</span>}<Tag tone={tone}>{words}</Tag></p>{about && <p class="soft">{about}</p>}
     {share.value?.id === a.id && <progress max="1" value={share.value.share} aria-label={`${a.label ?? "这一步"}已传`} />}{a.refused && <Refused a={a} />}
-    {isHeld(a) && <p>{HELD[a.code] ?? a.held}</p>}
+    {isHeld(a) && <p>{HELD[a.code] ?? a.held}{asOf()}</p>}
     {a.of && isUnsent(a) && !a.refused && <button class="plain" onClick={() => stopSending(a)}>不发这个了</button>}</li>;
 };
 
