@@ -38,7 +38,7 @@ _OVER: Final = "select r.post, e.received_ms from ended_row r join entry e on e.
 
 
 class Again(msgspec.Struct, frozen=True):
-    """A post that does not count, of a person who stands here all the same."""
+    """A post that does not count, of a person who stands here all the same. name: as they stand, whatever else was written of them."""
 
     person: str
     name: str
@@ -162,15 +162,15 @@ def _of_group(people: dict[str, list[_Written]], standing: Sequence[Any], regist
     anew, again, ends = list[str](), list[Again](), list[str]()
     for subject, some in people.items():
         own = [row for row in standing if row.subject == subject]
-        name = _name(some) or next((row.name for row in own if row.name), "") or NAMELESS
         over = {facts.post for one in some if isinstance(facts := facts_of(one.head), PostEnded)}
         said = [one for one in some if one.head.kind != "PostEnded" and getattr(facts_of(one.head), "post", "") not in over]
+        stands, called = any(row.ledger for row in own), next((row.name for row in own if row.name), "") or NAMELESS
         if any(row.post in over for row in own):
-            ends.append(name)
-        if any(row.ledger for row in own):
-            again += [one for written in said if (one := _again(subject, name, written, own)) is not None]
+            ends.append(called)
+        if stands:
+            again += [one for written in said if (one := _again(subject, called, written, own)) is not None]
         elif not _is_registered(some, standing, registered) and not all(_holds(one.head, [*own, *_called(some, standing)]) for one in said):
-            anew.append(f"{name}（{'、'.join(dict.fromkeys(EVENT_NAMES.get(one.head.kind, UNKNOWN_NAME) for one in said))}）")
+            anew.append(f"{_name(some) or called}（{'、'.join(dict.fromkeys(EVENT_NAMES.get(one.head.kind, UNKNOWN_NAME) for one in said))}）")
     return Apart(tuple(anew[:APART_MAX]), tuple(again[:APART_MAX]), tuple(ends[:APART_MAX]))
 
 

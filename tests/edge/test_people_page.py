@@ -239,3 +239,23 @@ async def test_nor_is_it_shorter_of_a_computer_that_was_put_out_long_after(rig: 
         rig.county.clock.pass_ms(days * DAY_MS)
         async with at(rig, "root") as client:
             assert len((await client.get("/people", headers=JSON)).json()["apart"]["anew"]) == listed
+
+
+async def test_what_is_given_or_ended_again_is_said_by_the_name_and_the_kind_that_the_press_means(rig: Rig):
+    """Whoever has the put out computer calls somebody by another name, and an officer's post by the title of a lesser one."""
+    person, post = await add_person(rig.web("town").node, "俞小兰", "clerk")
+    await rig.everywhere()
+    unsent = [
+        RegisterPerson(id=new_id(), person=person, office=TOWN, name="李梅"),
+        GivePost(id=new_id(), post="officer.0000abcd", person=person, office=TOWN, title="网格员"),
+        EndPost(id=new_id(), post=post, office=TOWN, reason="调离"),
+    ]
+    await put_out(rig, *unsent)
+    async with at(rig, "root") as client:
+        again = {"person": person, "name": "俞小兰", "kind": "officer", "office": TOWN, "title": "网格员"}
+        assert (await client.get("/people", headers=JSON)).json()["apart"] == {"anew": [], "again": [again], "ends": ["俞小兰"]}
+        for page in ((await client.get("/people")).text, (await client.get("/reviews")).text):
+            (row,) = [line for line in page.split("<li") if "再给岗位" in line]
+            shown = row.partition("</li>")[0]
+            assert "俞小兰" in shown and "网格员" in shown and "乡镇（街道）综治中心工作人员</span>" in shown
+            assert "李梅" not in page
