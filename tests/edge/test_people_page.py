@@ -7,7 +7,7 @@ import pytest
 
 from protocol.commands import Command, EndPost, GivePost, RegisterPerson
 from protocol.node.web.recover import LATELY_MAX
-from tests.edge.pages_kit import JSON, at, form_of
+from tests.edge.pages_kit import JSON, at, form_of, section
 from tests.edge.rig import PASSWORD, Rig
 from tests.node.desk_kit import TOWN, VILLAGE, add_person, batch_of, new_id, person_id
 
@@ -259,3 +259,46 @@ async def test_what_is_given_or_ended_again_is_said_by_the_name_and_the_kind_tha
             shown = row.partition("</li>")[0]
             assert "俞小兰" in shown and "网格员" in shown and "乡镇（街道）综治中心工作人员</span>" in shown
             assert "李梅" not in page
+
+
+def again_form(page: str) -> dict[str, str]:
+    """What the first “再给岗位” sends."""
+    return form_of(page.replace('<form class="row" action="/people/', '<form id="again" action="/people/', 1), "again")
+
+
+async def test_a_post_that_is_refused_again_makes_no_second_person(rig: Rig):
+    """It is said above the list; the form that registers a person has nothing of it."""
+    person = rig.persons["town"][0]
+    await put_out(rig, GivePost(id=new_id(), post="cadre.0000abcd", person=person, office=TOWN, title="", home="ntown2222"))
+    async with at(rig, "root") as client:
+        given = again_form((await client.get("/people")).text)
+        ended = {"command_id": new_id(), "post": "cadre.0000abcd", "office": TOWN, "reason": "调离"}
+        account = {"command_id": new_id(), "account": "fang", "office": TOWN}
+        for step, sent, why in (
+            ("post", given, "现在没有机器替这个单位办事，请先让它的电脑加入"),
+            ("end", ended, "没有这个岗位，或者已经终止"),
+            ("account", account, "登录账号不对"),
+        ):
+            refused = await client.post(f"/people/{person}/{step}", data=sent)
+            assert (refused.status_code, why in refused.text) == (422, True), step
+            below = section(refused.text, "register")
+            register = form_of(below.replace('<form action="/people"', '<form id="new" action="/people"'), "new")
+            assert register["command_id"] != sent["command_id"] and register["office"] != TOWN, step
+            assert not register["account"] and 'role="alert"' not in below, step
+            told = (await client.post(f"/people/{person}/{step}", data=sent, headers=JSON)).json()
+            assert told["code"] == "field_impossible" and told["wrong"], step
+
+
+async def test_who_may_not_give_such_a_post_gets_no_button_for_it(rig: Rig):
+    root = rig.web("root")
+    admin, _ = await add_person(root.node, "李梅", "admin")
+    await root.people.add_account("limei", admin, PASSWORD, rig.county.clock())
+    await put_out(rig, GivePost(id=new_id(), post="admin.0000abcd", person=rig.persons["town"][0], office=TOWN, title=""))
+    for account, may in (("fang", False), ("limei", True)):
+        async with at(rig, "root", account) as client:
+            page = (await client.get("/people")).text
+            assert ("再给岗位" in page, "这个岗位请县里的系统管理员给" in page) == (may, not may)
+            assert ("kind" in again_form(page)) == may
+    async with at(rig, "root") as client:
+        page = (await client.get("/reviews")).text
+        assert ("再给岗位" in page, "这个岗位请县里的系统管理员给" in page) == (False, True)

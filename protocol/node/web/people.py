@@ -163,11 +163,19 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 async def _again(request: Request, form: dict[str, str], refusal: Refused) -> Response[Any]:
+    """form: of who was to be registered, as it was typed."""
     wrong = {refusal.field: refusal.sentence} if refusal.field else {}
     if wants_json(request):
         return twin({"code": refusal.code, "sentence": refusal.sentence, "wrong": wrong}, refusal.status)
     context = {**await people_context(request), "form": form, "wrong": wrong}
     return await page(request, "people.html", status=refusal.status, sentence=refusal.sentence, **context)
+
+
+async def _unchanged(request: Request, person: str, refusal: Refused) -> Response[Any]:
+    """What was asked of somebody who is there was refused. It is said above the list: in the form that registers a person it would make a second one."""
+    if wants_json(request):
+        return await _again(request, {}, refusal)
+    return await page(request, "people.html", status=refusal.status, refused=refusal.sentence, **await people_context(request, person))
 
 
 def _built(kind: type[Command], **values: Any) -> Any:
@@ -191,7 +199,8 @@ def _post_of(request: Request, form: dict[str, str], person: str) -> GivePost:
         serving = [known for known, _ in homes_to_choose(request, form.get("office", ""))]
         home = form.get("home") or (serving[0] if serving else "")
         if home not in serving:
-            raise Refused("field_impossible", field="home", what="手机归哪台机器", why="这台机器不替这个单位办事，请选它自己的机器")
+            why = "这台机器不替这个单位办事，请选它自己的机器" if serving else "现在没有机器替这个单位办事，请先让它的电脑加入"
+            raise Refused("field_impossible", field="home", what="手机归哪台机器", why=why)
     return _built(
         GivePost,
         id=derive(command_id, "give"),
@@ -272,7 +281,7 @@ async def give(request: Request, person: FromPath[str]) -> Response[Any]:
                 await _let_in(request, person, account, given.id)
                 code = await node.people.passwd(account, None, node.clock())
     except Refused as refusal:
-        return await _again(request, form, refusal)
+        return await _unchanged(request, person, refusal)
     return await _made(request, Made(person, given.post, await node.reads.person_name(person), account, code, ended=bool(code)))
 
 
@@ -284,7 +293,7 @@ async def end(request: Request, person: FromPath[str]) -> Response[Any]:
         ended = _built(EndPost, id=form.get("command_id", ""), **told)
         await node_of(request).desk.submit(ended, actor_of(request))
     except Refused as refusal:
-        return await _again(request, form, refusal)
+        return await _unchanged(request, person, refusal)
     return await _made(request, Made(person, ended.post, await node_of(request).reads.person_name(person)))
 
 
@@ -314,7 +323,7 @@ async def new_account(request: Request, person: FromPath[str]) -> Response[Any]:
             raise Refused("field_impossible", field="account", what="登录账号", why="他在本机已经有账号")
         code = await _opened(request, person, name, form.get("command_id", ""))
     except Refused as refusal:
-        return await _again(request, form, refusal)
+        return await _unchanged(request, person, refusal)
     return await _made(request, Made(person, "", await node.reads.person_name(person), name, code))
 
 

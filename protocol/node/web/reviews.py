@@ -17,6 +17,7 @@ from protocol.commands import DecideReview, DecideTaskReview
 from protocol.node.reviewing import OTHERS, Group, Waiting, waiting
 from protocol.node.web import forms
 from protocol.node.web.page import actor_of, node_of, page, refused_twin, twin, wants_json
+from protocol.node.web.people import posts_to_choose
 from protocol.problem import Refused
 
 REASON_CHARS_MAX: Final = 500
@@ -45,7 +46,7 @@ async def _shown(request: Request, status: int = 200, asked: tuple[str, str] | N
     may = "review" in actor_of(request).powers
     there = may and any((row.subject, row.item) == asked for group in groups for row in group.rows[:SHOWN_MAX])
     context = {"groups": groups, "good": GOOD, "most": SHOWN_MAX, "others": OTHERS, "may_decide": may, "asked": asked if there else None}
-    return await page(request, "reviews.html", status=status, **context, **more)
+    return await page(request, "reviews.html", status=status, kinds=posts_to_choose(request), **context, **more)
 
 
 async def _form(request: Request) -> dict[str, str]:
