@@ -131,14 +131,19 @@ async def _known_ms(c: AsyncConnection, groups: Groups) -> dict[str, int]:
 
 
 def _lately(groups: Groups, known_ms: dict[str, int], now_ms: int) -> Groups:
-    """Without what has been listed for LISTED_MS; ends stay."""
+    """Without what has been listed for LISTED_MS; ends stay. A registration stays with what came later of its person: it alone says by which
+    name they may be registered by now."""
 
-    def stays(key: str, one: _Written) -> bool:
+    def is_late(key: str, one: _Written) -> bool:
         since_ms = max(one.received_ms, known_ms.get(one.head.author[1] if key == POST_OVER else key, 0))
-        return one.head.kind == "PostEnded" or since_ms > now_ms - LISTED_MS
+        return one.head.kind != "PostEnded" and since_ms > now_ms - LISTED_MS
 
-    kept = {key: {who: [one for one in some if stays(key, one)] for who, some in people.items()} for key, people in groups.items()}
-    return {key: {who: some for who, some in people.items() if some} for key, people in kept.items()}
+    def kept(key: str, some: list[_Written]) -> list[_Written]:
+        stay = {"PostEnded", "PersonRegistered"} if any(is_late(key, one) for one in some) else {"PostEnded"}
+        return [one for one in some if one.head.kind in stay or is_late(key, one)]
+
+    lately = {key: {who: kept(key, some) for who, some in people.items()} for key, people in groups.items()}
+    return {key: {who: some for who, some in people.items() if some} for key, people in lately.items()}
 
 
 def _out(head: Head, shelf: Shelf) -> str:

@@ -150,9 +150,14 @@ async def put_out(rig: Rig, *unsent: Command) -> None:
     for command in unsent:
         await town.desk.submit(command, town.node.actor("admin"))
     await root.desk.revoke_node(town.signer.node, [(*lane, seq) for lane, seq in heard.items()], "电脑丢了")
-    await root.admission.admit(
-        await batch_of(town.node, TOWN, town.signer.origin, heard[TOWN, town.signer.origin]), town.signer.node, by_hand=True
-    )
+    await by_hand(rig)
+
+
+async def by_hand(rig: Rig) -> None:
+    """What the township's computer wrote since comes to the county on a stick."""
+    town, root = rig.web("town"), rig.web("root")
+    here = (await root.journal.heads())[TOWN, town.signer.origin].seq
+    await root.admission.admit(await batch_of(town.node, TOWN, town.signer.origin, here), town.signer.node, by_hand=True)
 
 
 async def test_a_dismissal_that_does_not_count_is_said_to_be_none_and_done_again(rig: Rig):
@@ -302,3 +307,46 @@ async def test_who_may_not_give_such_a_post_gets_no_button_for_it(rig: Rig):
     async with at(rig, "root") as client:
         page = (await client.get("/reviews")).text
         assert ("再给岗位" in page, "这个岗位请县里的系统管理员给" in page) == (False, True)
+
+
+async def test_a_name_is_known_as_long_as_a_post_of_its_person_is_listed(rig: Rig):
+    """Two sticks of a computer that was put out: her registration on the first; her post, when she was registered anew, on the second."""
+    await put_out(rig, RegisterPerson(id=new_id(), person=person_id("岑文静"), office=TOWN, name="岑文静"))
+    town = rig.web("town")
+    rig.county.clock.pass_ms(5 * DAY_MS)
+    async with at(rig, "root") as client:
+        found = (await client.get("/people", headers=JSON)).json()["apart"]
+        assert found == NOBODY | {"anew": ["岑文静（登记人员）"]}
+        anew = {"command_id": new_id(), "name": "岑文静", "office": TOWN, "kind": "mediator"}
+        assert (await client.post("/people", data=anew, headers=JSON)).status_code == 201
+    given = GivePost(id=new_id(), post="clerk.0000abcd", person=person_id("岑文静"), office=TOWN, title="")
+    await town.desk.submit(given, town.node.actor("admin"))
+    rig.county.clock.pass_ms(15 * DAY_MS)
+    await by_hand(rig)
+    for days in (0, 11, 20):
+        rig.county.clock.pass_ms(days * DAY_MS)
+        async with at(rig, "root") as client:
+            assert (await client.get("/people", headers=JSON)).json()["apart"] == NOBODY, days
+
+
+async def test_nor_does_what_came_later_keep_a_post_that_nobody_wanted(rig: Rig):
+    """Nor an end: it is listed until it is done, the rest for a month each."""
+    town = rig.web("town")
+    person, post = await add_person(town.node, "李梅", "clerk")
+    await rig.everywhere()
+    unsent = [
+        GivePost(id=new_id(), post="mediator.0000abcd", person=person, office=TOWN, title=""),
+        EndPost(id=new_id(), post=post, office=TOWN, reason="调离"),
+        RegisterPerson(id=new_id(), person=person_id("岑文静"), office=TOWN, name="岑文静"),
+        GivePost(id=new_id(), post="clerk.0000abcd", person=person_id("岑文静"), office=TOWN, title=""),
+        EndPost(id=new_id(), post="clerk.0000abcd", office=TOWN, reason="调离"),
+    ]
+    await put_out(rig, *unsent)
+    rig.county.clock.pass_ms(20 * DAY_MS)
+    await town.desk.submit(GivePost(id=new_id(), post="reader.0000abcd", person=person, office=TOWN, title=""), town.node.actor("admin"))
+    await by_hand(rig)
+    for days, listed, anew in ((9, ["mediator", "reader"], ["岑文静（登记人员）"]), (2, ["reader"], []), (20, [], [])):
+        rig.county.clock.pass_ms(days * DAY_MS)
+        async with at(rig, "root") as client:
+            found = (await client.get("/people", headers=JSON)).json()["apart"]
+            assert ([one["kind"] for one in found["again"]], found["anew"], found["ends"]) == (listed, anew, ["李梅"])
