@@ -58,6 +58,11 @@ class Apart(msgspec.Struct, frozen=True):
     def __bool__(self) -> bool:
         return bool(self.anew or self.again or self.ends)
 
+    @property
+    def found_by(self) -> str:
+        """The name by which a list finds the one whose post is to be ended again; "" where there are more, or it is gone."""
+        return self.ends[0] if len(self.ends) == 1 and self.ends[0] != NAMELESS else ""
+
     def joined(self, other: "Apart") -> "Apart":
         """Both, each once."""
         pairs = ((getattr(self, name), getattr(other, name)) for name in self.__struct_fields__)

@@ -6,9 +6,11 @@ from types import SimpleNamespace
 import pytest
 
 from protocol.commands import Command, EndPost, GivePost, RegisterPerson
+from protocol.node.apart import NAMELESS
 from protocol.node.web.recover import LATELY_MAX
 from tests.edge.pages_kit import JSON, at, form_of, section
 from tests.edge.rig import PASSWORD, Rig
+from tests.edge.test_reviews_pages import forget
 from tests.node.desk_kit import TOWN, VILLAGE, add_person, batch_of, new_id, person_id
 
 NEW = "ce-shi-kou-ling-9"
@@ -350,3 +352,13 @@ async def test_nor_does_what_came_later_keep_a_post_that_nobody_wanted(rig: Rig)
         async with at(rig, "root") as client:
             found = (await client.get("/people", headers=JSON)).json()["apart"]
             assert ([one["kind"] for one in found["again"]], found["anew"], found["ends"]) == (listed, anew, ["李梅"])
+
+
+async def test_whose_name_is_gone_is_not_looked_for_by_the_words_that_say_so(rig: Rig):
+    left, post = await add_person(rig.web("town").node, "李梅", "officer")
+    await rig.everywhere()
+    await put_out(rig, EndPost(id=new_id(), post=post, office=TOWN, reason="调离"))
+    await forget(rig, "root", left, "PersonRegistered")
+    async with at(rig, "root") as client:
+        assert (await client.get("/people", headers=JSON)).json()["apart"] == NOBODY | {"ends": [NAMELESS]}
+        assert '<a href="/people">确实离岗的，请再终止一次岗位</a>' in (await client.get("/people")).text
