@@ -13,6 +13,7 @@ import ipaddress
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any, Final, Protocol
 
@@ -26,6 +27,7 @@ from protocol import enrolment as joining
 from protocol import entry, place
 from protocol.certificate import Certificate
 from protocol.enrolment import Answer, Ask, Code, Leaf
+from protocol.events import NodeEnrolled, facts_of
 from protocol.node.journal.rows import is_postgres
 from protocol.node.link.answers import piece
 from protocol.node.losses import claimed
@@ -333,11 +335,28 @@ class Enrolment:
 
 async def void_codes(journal: Any, epoch: int, now_ms: int) -> list[str]:
     """Names of the places whose code lets nobody in, though it was never used and its time is not over: the county that gave it writes under
-    another epoch since. A place that has got another code meanwhile is not named."""
+    another epoch since. A place that has got another code meanwhile is not named, nor one where a node joined after that code was given: by
+    it, as *common* knows, though what was put back does not."""
     rows = await journal.rows("invitation", "kind = :kind and until_ms >= :now", {"kind": KIND, "now": now_ms}, order="made_ms, code_hash")
-    read = [(row["used_by"], msgspec.msgpack.decode(bytes(row["content"]), type=Invitation)) for row in rows]
+    read = [(row, msgspec.msgpack.decode(bytes(row["content"]), type=Invitation)) for row in rows]
     given = {one.serves[0] for _, one in read if one.epoch == epoch}
-    return list(dict.fromkeys(one.name for by, one in read if not by and one.epoch not in (0, epoch) and one.serves[0] not in given))
+    void = [(row["made_ms"], one) for row, one in read if not row["used_by"] and one.epoch not in (0, epoch) and one.serves[0] not in given]
+    joined = await _joined_ms(journal) if void else {}
+    return list(dict.fromkeys(one.name for made_ms, one in void if joined.get(one.serves[0], 0) <= made_ms))
+
+
+async def _joined_ms(journal: Any) -> dict[str, int]:
+    """Place → when the newest of its nodes that are not put out joined. That is what its first certificate says: a wider one comes later."""
+    first: dict[str, Certificate] = {}
+    for (raw,) in await journal.select(_ENROLLED, {"common": place.COMMON}):
+        facts = facts_of(entry.decode_head(bytes(raw)))
+        with suppress(Refused):  # what this version can't read
+            made = certificates.decode(facts.certificate if isinstance(facts, NodeEnrolled) else b"")
+            first[made.node] = min(first.get(made.node, made), made, key=lambda one: one.valid_from_ms)
+    joined: dict[str, int] = {}
+    for one in first.values():
+        joined[one.serves[0]] = max(one.valid_from_ms, joined.get(one.serves[0], 0))
+    return joined
 
 
 def node_id_of(key: bytes) -> str:
@@ -378,5 +397,6 @@ _INVITE = text(
 )
 _FORGET = text("delete from invitation where kind = :kind and until_ms < :now")  # the codes lie in them
 _USED_UP = text("delete from invitation where kind = :kind and used_by = :by")  # another program's shelf may not know yet who was put out
+_ENROLLED = "select head_bytes from entry where ledger = :common and subject in (select subject from node_row where revoked = 0)"
 _FIND = "select content, until_ms, used_by from invitation where code_hash = :h and kind = :kind"
 _USE = text("update invitation set used_ms = :now, used_by = :by, content = :c where code_hash = :h and used_by = ''")

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from nacl.signing import SigningKey
 
-from hub.enrolment import Enrolment
+from hub.enrolment import Enrolment, node_id_of
 from protocol import enrolment as joining
-from tests.hub_pages.world import TOP, Hub, register
+from tests.hub_pages.world import OTHER_VILLAGE, TOP, Hub, register
 from tests.node.desk_kit import TOWN, VILLAGE, chance
 from tests.simulation.founding import Authority, NoTls
 
@@ -60,3 +60,27 @@ async def test_who_gives_no_codes_is_not_told_of_them(hub: Hub):
     await register(hub.root, "钟小勤", "mediator", TOP, account="mediator")
     await hub.sign_in("mediator")
     assert "作废" not in (await hub.client.get("/nodes")).text and not (await hub.get("/nodes"))["void_codes"]
+
+
+async def test_a_computer_that_was_there_before_the_code_was_given_or_is_put_out_since_did_not_join_by_it(hub: Hub):
+    """What it serves besides came later, and so did the certificate that says so."""
+    enrolment, clock = enrolment_of(hub), hub.county.clock
+    codes = []
+    for place in (VILLAGE, TOWN):
+        codes.append(joining.read_code(await enrolment.invite(place=place, name="先来的")))
+        await enrolment.redeem(joining.ask(codes[-1], SigningKey(bytes([len(codes)]) * 32), "U", "", b"", bytes(24)))
+    clock.pass_ms(1)
+    await enrolment.invite(place=VILLAGE, name="高禹村")
+    await enrolment.invite(place=TOWN, name="天子湖镇")
+    clock.pass_ms(1)
+    late = joining.read_code(await enrolment.invite(place=TOWN, name="天子湖镇"))
+    keys = [SigningKey(bytes([n]) * 32) for n in (1, 3)]
+    await enrolment.redeem(joining.ask(late, keys[1], "U", "", b"", bytes(24)))
+    moves_on(hub)
+    assert await void(hub) == ["高禹村"], "somebody joined at the other since"
+    early, later = [node_id_of(bytes(key.verify_key)) for key in keys]
+    clock.pass_ms(1)
+    assert await enrolment.widen(early, [OTHER_VILLAGE])
+    assert await void(hub) == ["高禹村"]
+    await enrolment.revoke(later, "电脑丢了")
+    assert await void(hub) == ["高禹村", "天子湖镇"]

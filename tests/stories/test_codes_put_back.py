@@ -12,6 +12,7 @@ from sqlalchemy import text
 from deploy.county import County
 from deploy.demo.cast import NEIGHBOUR, VILLAGE
 from deploy.keeping import opened
+from edge.enrol import take_in
 from hub.enrolment import Invitation, void_codes
 from protocol import enrolment as joining
 from protocol.node.config import load
@@ -24,19 +25,23 @@ from tests.kit.county import yidi
 from tests.kit.machine import needs_postgresql
 from tests.node.test_restoring import damaged
 
-NEIGHBOUR_NAME = Tables.packaged().place_name(NEIGHBOUR)
+NEIGHBOUR_NAME, VILLAGE_NAME = (Tables.packaged().place_name(place) for place in (NEIGHBOUR, VILLAGE))
 EARLY, LATE, THIEF = (SigningKey(bytes([n]) * 32) for n in (1, 2, 3))
 
 
 async def asked(hub: Path, code: str, key: SigningKey) -> bytes:
     """The certificate that a computer with this key gets for the code."""
+    return (await answered(hub, code, key)).certificate
+
+
+async def answered(hub: Path, code: str, key: SigningKey) -> joining.Answer:
     config, read = load(hub / "yidi.toml", {}), joining.read_code(code)
     county = County.of(hub, config, now_ms())
     async with opened(hub, config) as node:
         node.desk.ready = _at_once  # nobody else is there who could be asked
         tls = (hub / "request.pem").read_bytes()
-        answered = await county.enrolment(node).redeem(joining.ask(read, key, "U" + code[-4:], "", tls, bytes(24)))
-    return joining.open_answer(read.secret, answered).certificate
+        body = await county.enrolment(node).redeem(joining.ask(read, key, "U" + code[-4:], "", tls, bytes(24)))
+    return joining.open_answer(read.secret, body)
 
 
 async def _at_once() -> None:
@@ -145,3 +150,18 @@ async def test_a_heal_says_how_many_codes_it_made_void(tmp_path: Path):
     assert await asked(hub, older, LATE)
     told = json.loads((await yidi("heal", "--json", "--folder", tmp_path / "again")).out)
     assert told["figures"]["epoch"] == 2 and told["figures"]["codes"] == 1, told
+
+
+async def test_a_place_that_joined_since_the_backup_is_asked_for_no_new_code(tmp_path: Path):
+    """Once another node has told the county so: its entry in *common* comes back, what was noted of the code does not."""
+    hub, backup = tmp_path / "hub", tmp_path / "hub.tar"
+    founded(hub)
+    late = await invited(hub, NEIGHBOUR)
+    await invited(hub, VILLAGE)
+    assert (await yidi("backup", backup, "--folder", hub)).code == 0
+    joined = await answered(hub, late, LATE)
+    assert (await yidi("restore", backup, "--folder", hub)).code == 0
+    assert await void(hub) == [NEIGHBOUR_NAME, VILLAGE_NAME]
+    async with opened(hub, load(hub / "yidi.toml", {})) as node:
+        await take_in(node, joined.batches)
+    assert await void(hub) == [VILLAGE_NAME]
