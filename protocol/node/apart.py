@@ -180,7 +180,8 @@ def _of_group(people: dict[str, list[_Written]], standing: Sequence[Any], regist
         if stands:
             again += [one for written in said if (one := _again(subject, called, written, own)) is not None]
         elif not _is_registered(some, standing, registered) and not all(_holds(one.head, [*own, *_called(some, standing)]) for one in said):
-            anew.append(f"{_name(some) or called}（{'、'.join(dict.fromkeys(EVENT_NAMES.get(one.head.kind, UNKNOWN_NAME) for one in said))}）")
+            steps = dict.fromkeys(EVENT_NAMES.get(one.head.kind, UNKNOWN_NAME) for one in said)
+            anew.append(f"{_name(some) or called}（{'、'.join(steps)}）")
     return Apart(tuple(anew[:APART_MAX]), tuple(again[:APART_MAX]), tuple(ends[:APART_MAX]))
 
 

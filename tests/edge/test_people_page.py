@@ -304,11 +304,11 @@ async def test_who_may_not_give_such_a_post_gets_no_button_for_it(rig: Rig):
     for account, may in (("fang", False), ("limei", True)):
         async with at(rig, "root", account) as client:
             page = (await client.get("/people")).text
-            assert ("再给岗位" in page, "这个岗位请县里的系统管理员给" in page) == (may, not may)
+            assert ("再给岗位" in page, "这个岗位请最上级的系统管理员给" in page) == (may, not may)
             assert ("kind" in again_form(page)) == may
     async with at(rig, "root") as client:
         page = (await client.get("/reviews")).text
-        assert ("再给岗位" in page, "这个岗位请县里的系统管理员给" in page) == (False, True)
+        assert ("再给岗位" in page, "这个岗位请最上级的系统管理员给" in page) == (False, True)
 
 
 async def test_a_name_is_known_as_long_as_a_post_of_its_person_is_listed(rig: Rig):
