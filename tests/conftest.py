@@ -1,6 +1,7 @@
 """For every test: the browser fixture, and property tests that print how to repeat a failure."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -34,6 +35,8 @@ LONG = (
 # deadline: two cores are shared with real servers; a slow example is no fault of the rule it tests
 settings.register_profile("yidi", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("yidi")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a run in the background; the programs that tests start must hear it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 make_once()
 warm.start_so()
 
