@@ -13,6 +13,7 @@
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -76,6 +77,7 @@ class Gate:
         """pump: says whether the link is up, what is missing, and how many others were heard, of how many ledgers (`heard`), and
         of whom that is proven (`proven`) · root: the root's node and the ledger that is written here; None: this is the root."""
         self._notes, self._pump, self._clock, self._wake, self._root = notes, pump, clock, wake, root
+        self.waits_for_root = False  # others were heard, it was not, and ROOT_S are not over
         self._asked, self._passed = asyncio.Event(), asyncio.Event()
         self._asked.set()
         self.restored = self._read()
@@ -116,9 +118,7 @@ class Gate:
 
     def awaited_of(self) -> list[str]:
         """Nodes that say they hold what the pages wait for."""
-        if not self.is_waiting:
-            return []
-        return sorted({*self._pump.awaited_of(), *([self._root[0]] if self._root and not self._root_spoke() else [])})
+        return self._pump.awaited_of() if self.is_waiting else []
 
     def _root_spoke(self) -> bool:
         return self._root is None or self._pump.has_said(*self._root)
@@ -160,15 +160,19 @@ class Gate:
         if self.restored is None:
             return
         loop = asyncio.get_running_loop()
-        heard, quiet, first, wanted = 0, loop.time(), loop.time(), dict[tuple[str, str], int]()
+        heard, quiet, first, wanted = 0, loop.time(), math.inf, dict[tuple[str, str], int]()
         while True:
-            if not heard or not self._pump.state().link.connected:
-                first = loop.time()
             if self._pump.proven != heard or not self._pump.state().link.connected:
                 heard, quiet, wanted = self._pump.proven, loop.time(), {}
             wanted = self._pump.missing() | wanted  # of each lane what was there first: whoever writes on holds up nobody
-            is_said = self._root_spoke() or loop.time() - first > ROOT_S
-            if heard and is_said and loop.time() - quiet > PULLED_CALM_S and not any(self._pump.lacks(*one) for one in wanted.items()):
+            first = min(first, loop.time()) if heard else first  # also while the line comes and goes
+            self.waits_for_root = bool(heard) and not self._root_spoke() and loop.time() - first <= ROOT_S
+            if (
+                heard
+                and not self.waits_for_root
+                and loop.time() - quiet > PULLED_CALM_S
+                and not any(self._pump.lacks(*one) for one in wanted.items())
+            ):
                 break  # all that they held when they spoke is here
             await asyncio.sleep(TICK_S if len(wanted) < MANY else TICK_S * 5)
         done = msgspec.structs.replace(self.restored, pulled_ms=self._clock())

@@ -71,11 +71,15 @@ class Lies:
 
     def __init__(self, size: int, upto: int = 2**40) -> None:
         self.size, self.upto, self.gave = size, upto, 0
+        self.broken = False  # its first answer is no piece at all
 
     def has(self, _: str) -> bool:
         return False
 
     async def chunk(self, address: str, offset: int, most: int) -> bytes | None:
+        if self.broken:
+            self.broken = False
+            return b"no piece"
         data = bytes(max(min(most, CHUNK_BYTES, self.size - offset, self.upto - offset), 0))
         self.gave += bool(data)
         return piece_of(address, offset, self.size, data) if data else None
@@ -216,9 +220,43 @@ async def test_of_two_sizes_each_has_its_turns(county: County, monkeypatch):
     root, town, village, blob, _ = await named_first_by_town(county, size=50 * CHUNK_BYTES)
     wire, lies = Ways(root, town, village), Lies(50 * CHUNK_BYTES + store.CIPHER_EXTRA_BYTES)
     wire.holds[town.signer.node] = lies
+    lies.broken = True
     async with At(wire):
         await came(wire, blob)
     assert lies.gave < 10
+
+
+class Drips:
+    """Gives a true byte at a time, each later than a turn."""
+
+    def __init__(self, has: Blobs) -> None:
+        self._has = has
+
+    def has(self, _: str) -> bool:
+        return False
+
+    async def chunk(self, address: str, offset: int, most: int) -> bytes | None:
+        await asyncio.sleep(0.05)
+        return await self._has.chunk(address, offset, 1)
+
+
+@pytest.mark.parametrize("turn_s", [0.02, 1_000.0])
+async def test_who_gives_a_byte_at_a_time_keeps_nobody_else_from_being_asked(county: County, monkeypatch, turn_s: float):
+    """Also where turns are long, and after it alone was asked: the author was off."""
+    monkeypatch.setattr(fetching, "TURN_S", 0.02)
+    monkeypatch.setattr(fetching, "LONG_TURN_S", turn_s)
+    root, town, village, blob, _ = await named_first_by_town(county)
+    wire = Ways(root, town, village)
+    if turn_s > 1:
+        root.blobs.store_bytes_max = 1_000_000
+        await wire.add(["f" * 64], size=2_000_000)
+    wire.holds[town.signer.node] = Drips(village.blobs)
+    wire.silent.add(village.signer.node)
+    async with At(wire) as at:
+        await until(lambda: asyncio.sleep(0, wire.asked[town.signer.node] > 2))
+        wire.silent.clear()
+        at.again()
+        await came(wire, blob)
 
 
 async def test_an_author_who_names_a_copy_while_another_does_not_answer_is_told_too(county: County):

@@ -67,10 +67,11 @@ class _Wanted(NamedTuple):
 @dataclass
 class _Half:
     """Of one file in one size, of which something is here or came. giver: who gave all that is here ("": several did, or nobody knows) ·
-    false: whose bytes were wrong · turns: in how many it came on."""
+    false: whose bytes were wrong · slow: who gave next to nothing in a turn · turns: in how many it was asked for."""
 
     giver: str = ""
     false: set[str] = field(default_factory=set)
+    slow: set[str] = field(default_factory=set)
     turns: int = 0
 
 
@@ -216,29 +217,32 @@ class Fetching:
         named = await uses(self._ground.journal, row)
         sizes = dict.fromkeys(use.size for use in named)
         new, trouble, until = 0, NOBODY, asyncio.get_running_loop().time() + self._turn_s
-        for size in sorted(sizes, key=lambda one: (bool(self._half(address, one).false), self._half(address, one).turns)):
+        for size in sorted(sizes, key=lambda one: self._half(address, one).turns):
             wanted = _Wanted(address, size, frozenset(sizes) - {size}, address in self._first, until)
-            began = progress = await blobs.settled(address, size, sizes)
+            came, progress = 0, await blobs.settled(address, size, sizes)
             if not progress.is_whole and not await blobs.has_room(size - progress.have):
                 trouble = FULL
                 continue
             for holder, ledger in self._holders(named, wanted).items():
-                if progress.is_whole or (progress.have > began.have and self._is_over(wanted)):
+                if progress.is_whole or (came and self._is_over(wanted)):
                     break
                 given = await self._given(blobs, holder, ledger, wanted, progress)
                 if given is None:
                     return 1
-                progress = given
+                brought = given.have - progress.have if given.have >= progress.have else given.have  # or it was begun anew
+                if 0 < brought < PIECE_BYTES_MIN and not given.is_whole:
+                    self._half(address, size).slow.add(holder)
+                came, progress = came + brought, given
             if progress.is_whole:
                 await self._came(row, named, progress.total)
-                return max(progress.have - began.have, 1)
-            self._half(address, size).turns += progress.have != began.have
-            new += max(progress.have - began.have, 0)
+                return max(came, 1)
+            self._half(address, size).turns += 1
+            new += came
             if new and self._is_over(wanted):
                 break
-        return (
-            new if new >= PIECE_BYTES_MIN else self._rest(address, trouble)
-        )  # no line is so thin, but a holder may mean to hold others up
+        if new >= PIECE_BYTES_MIN:
+            return new
+        return self._rest(address, trouble)  # no line is so thin, but a holder may mean to hold others up
 
     def _is_over(self, wanted: _Wanted) -> bool:
         return asyncio.get_running_loop().time() >= wanted.until or (self._hurries and not wanted.is_first)
@@ -248,6 +252,7 @@ class Fetching:
         ground, address = self._ground, wanted.address
         half = self._half(address, wanted.size)
         is_mixed = progress.have > 0 and half.giver != holder  # with bytes that somebody else gave
+        since, had = asyncio.get_running_loop().time(), progress.have
         while not progress.is_whole and ground.link.is_connected:
             await self._text_first()
             if (wanted.is_first and address not in self._first) or await self._is_aside(address):
@@ -272,9 +277,11 @@ class Fetching:
             if after.have <= progress.have:
                 break  # the holder gives other pieces than it was asked for
             half.giver = "" if is_mixed else holder
-            progress = after
-            if self._is_over(wanted):
+            progress, now = after, asyncio.get_running_loop().time()
+            if self._is_over(wanted) or (now - since >= TURN_S and progress.have - had < PIECE_BYTES_MIN):
                 break
+            if now - since >= TURN_S:
+                since, had = now, progress.have
         return progress
 
     def _half(self, address: str, size: int) -> _Half:
@@ -356,8 +363,8 @@ class Fetching:
 
     def _holders(self, named: list[Use], wanted: _Wanted) -> dict[str, str]:
         """The nodes whose entries name it in this size, then whoever hears their ledgers and was heard of → the ledger. Who did not answer a moment
-        ago is left out, but not for somebody who looks at the file; who gave all that is here is asked first, whose bytes were wrong
-        last."""
+        ago is left out, but not for somebody who looks at the file; who gave all that is here is asked first, who gave
+        next to nothing late, and whose bytes were wrong last."""
         peers, found = self._ground.peers, dict[str, str]()
         some = [use for use in named if use.size == wanted.size]
         for use in some:
@@ -370,7 +377,7 @@ class Fetching:
             found.pop(node, None)
         half = self._half(wanted.address, wanted.size)
         ready = [node for node in found if wanted.is_first or not self._silent.holds(node)]
-        return {node: found[node] for node in sorted(ready, key=lambda node: (node in half.false, node != half.giver))}
+        return {node: found[node] for node in sorted(ready, key=lambda node: (node in half.false, node in half.slow, node != half.giver))}
 
     @observe.each("file", lambda _, holder, ledger, *__: {"node": holder, "ledger": ledger})
     async def _piece(self, holder: str, ledger: str, address: str, offset: int) -> bytes | None:

@@ -34,7 +34,8 @@ def _wait(request: Request, refusal: Refused, name: str = "") -> Response[Any]:
         return refused_twin(request, refusal)
     node = node_of(request)
     awaited = [node.reads.node_name(one) for one in node.gate.awaited_of()[:NAMED_MAX]]
-    shown = {"awaited": awaited, "sentence": refusal.sentence if refusal.code != "restored_waits" else "", "name": name}
+    root = node.reads.node_name(node.about.root_node) if node.gate.waits_for_root else ""
+    shown = {"awaited": awaited, "root": root, "sentence": refusal.sentence if refusal.code != "restored_waits" else "", "name": name}
     return fragment(request, "waiting.html", status=refusal.status, counts={}, link=None, path="", **shown)
 
 
