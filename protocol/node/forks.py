@@ -53,6 +53,10 @@ class Wanted(msgspec.Struct, frozen=True):
     node: str
     vouched: bool = False
 
+    @property
+    def key(self) -> tuple[str, str, bytes]:
+        return self.ledger, self.origin, self.hash
+
 
 class Moved(msgspec.Struct, frozen=True):
     """A lane that was set right. aside: what stood in it and stands beside it now, in order, of another node's without its words ·
@@ -118,7 +122,7 @@ class Forks:
 
     def want(self, wanted: Wanted) -> None:
         """What a proven entry names, and what we miss ourselves, always; by the word of a node alone up to a bound."""
-        key, is_word = (wanted.ledger, wanted.origin, wanted.hash), bool(wanted.node) and not wanted.vouched
+        key, is_word = wanted.key, bool(wanted.node) and not wanted.vouched
         if is_word and key not in self._wanted and (len(self._wanted) >= WANTED_MAX or self._by_word[wanted.node] >= WANTED_EACH_MAX):
             return
         self._forget(key)
@@ -128,7 +132,7 @@ class Forks:
 
     def _lack(self, wanted: Wanted) -> None:
         """`settle` lacks it, each time until it is here: nobody is woken for it, and who spoke of it is asked first."""
-        key = (wanted.ledger, wanted.origin, wanted.hash)
+        key = wanted.key
         self.lacked.add(key)
         was = self._wanted.get(key)
         if was is None or (wanted.vouched and not was.vouched):

@@ -56,9 +56,7 @@ class Writing:
         self._was_cut = False
         self.began: dict[tuple[str, str], LaneHead | None] = {}  # lane that has advanced → its head before; None: it was cut
         self.touched: set[str] = set()  # subjects that were projected
-        self._bared: dict[
-            tuple[str, str, int], str
-        ] = {}  # key → subject of what came without its words, since an erasure was here before it
+        self._bared: dict[tuple[str, str, int], str] = {}  # key → subject of what had lost its words before it came
         self._fresh: list[Stored] | None = []  # what was appended; None: something was taken away as well
 
     # ── lanes ──

@@ -99,7 +99,7 @@ class Branches:
         return [one for *_, one in sorted(ranked, key=lambda r: r[:3])]
 
     def _is_resting(self, one: Wanted) -> bool:
-        key = _key(one)
+        key = one.key
         is_lacked = key in self._forks.lacked
         if is_lacked and not self._lacks.holds(key):
             return False
@@ -121,7 +121,7 @@ class Branches:
             raise
 
     async def _fetch(self, wanted: Wanted) -> None:
-        key, is_given = _key(wanted), await self._is_given(wanted)
+        key, is_given = wanted.key, await self._is_given(wanted)
         if key in self._forks.lacked:  # if it came, it is not any more as soon as that was looked at
             self._lacks.put(key)
         if is_given:
@@ -151,7 +151,7 @@ class Branches:
             await self._forks.note(got, holder, wanted.hash if wanted.vouched else b"")
         except Refused as refused:
             if refused.code in OWN_STORE:
-                if _key(wanted) not in self._forks.lacked:
+                if wanted.key not in self._forks.lacked:
                     self._forks.want(wanted)
             else:
                 self._ground.quarantine(holder, wanted.ledger, wanted.origin, refused, wire)
@@ -164,7 +164,3 @@ class Branches:
         expected = ground.peers.worth_asking(k for k in ground.peers if not k.revoked and wanted.ledger in k.lanes)
         nodes = [wanted.node, *(k.certificate.node for k in expected)]
         return list(dict.fromkeys(n for n in nodes if n))[:HOLDERS_MAX]
-
-
-def _key(wanted: Wanted) -> Key:
-    return wanted.ledger, wanted.origin, wanted.hash

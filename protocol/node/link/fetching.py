@@ -183,10 +183,11 @@ class Fetching:
         if self._ground.blobs is None:
             return []
         self._hurries = False
-        await self._look_for_room()
         rows = await self._turns.next(AT_ONCE, self._first, self._is_resting, self._ground.link.is_connected)
         if not self._turns.has_any:
             self._rests.clear()
+        if rows:
+            await self._look_for_room()
         return rows
 
     async def _look_for_room(self) -> None:
@@ -219,7 +220,7 @@ class Fetching:
         new, trouble, until = 0, NOBODY, asyncio.get_running_loop().time() + self._turn_s
         for size in sorted(sizes, key=lambda one: self._half(address, one).turns):
             wanted = _Wanted(address, size, frozenset(sizes) - {size}, address in self._first, until)
-            came, progress = 0, await blobs.settled(address, size, sizes)
+            half, came, progress = self._half(address, size), 0, await blobs.settled(address, size, sizes)
             if not progress.is_whole and not await blobs.has_room(size - progress.have):
                 trouble = FULL
                 continue
@@ -231,12 +232,12 @@ class Fetching:
                     return 1
                 brought = given.have - progress.have if given.have >= progress.have else given.have  # or it was begun anew
                 if 0 < brought < PIECE_BYTES_MIN and not given.is_whole:
-                    self._half(address, size).slow.add(holder)
+                    half.slow.add(holder)
                 came, progress = came + brought, given
             if progress.is_whole:
                 await self._came(row, named, progress.total)
                 return max(came, 1)
-            self._half(address, size).turns += 1
+            half.turns += 1
             new += came
             if new and self._is_over(wanted):
                 break
