@@ -27,7 +27,7 @@ from tests.kit.machine import LIGHT_CHROMIUM
 from tests.kit.source import ROOT
 from tests.shots_more import at_the_board, cut_short, in_the_dark, less_seen, missing, on_paper, writes_no_more
 from tests.shots_phone import HELD, in_its_states
-from tests.shots_states import begins, takes_long
+from tests.shots_states import begins, compares_first, takes_long
 from tests.stories.test_every_page import pages_served
 
 if TYPE_CHECKING:
@@ -152,6 +152,7 @@ async def shoot(camera: Camera, demo: Demo) -> None:
         await cut_short(camera, demo)
         await begins(camera, demo)
         await takes_long(camera, demo, county)
+        await compares_first(camera, demo)
         await writes_no_more(camera, demo)
     await story.close()
 

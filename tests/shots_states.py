@@ -1,7 +1,9 @@
-"""States that a page is in for a while, for `./run shots`: somebody's first day, a save that takes long, a word that finds too much."""
+"""States that a page is in for a while, for `./run shots`: somebody's first day, a save that takes long, a word that finds too much, a node
+put back from its backup that has not heard the county yet."""
 
 import asyncio
 import re
+import signal
 from typing import TYPE_CHECKING
 
 from deploy.demo.county import Demo
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 FIRST_PASSWORD = "di-yi-tian-2026"
 GIVEN_UP_S = 10.5  # from here on a page offers to wait no longer
+OPENS_MS = 90_000  # a restored node's pages, by themselves
 
 
 async def begins(camera: "Camera", demo: Demo) -> None:
@@ -59,3 +62,21 @@ async def takes_long(camera: "Camera", demo: Demo, county: "Page") -> None:
     await page.context.close()
     await county.goto(f"{demo.url('hub')}/cases?text=2026")
     await camera.take(county, "found-too-much")
+
+
+async def compares_first(camera: "Camera", demo: Demo) -> None:
+    """A village put back from its backup, in reach of the township only."""
+    url, file = demo.url("gaoyu"), demo.folder / "gaoyu.tar"
+    await yidi(demo, "gaoyu", "backup", file)
+    program = demo.processes["gaoyu"]
+    program.send_signal(signal.SIGTERM)
+    await program.wait()
+    await yidi(demo, "gaoyu", "restore", file)
+    demo.cut("county")
+    await demo.start_node("gaoyu")
+    page = await camera.stranger(url, DESK)
+    await page.get_by_text("还没有听到").wait_for()
+    await camera.take(page, "restored-waits")
+    demo.heal("county")
+    await page.get_by_role("button", name="登录").wait_for(timeout=OPENS_MS)
+    await page.context.close()

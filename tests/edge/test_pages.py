@@ -48,7 +48,7 @@ async def test_a_page_asked_for_without_a_session_comes_after_the_sign_in(rig: R
         assert "samesite=lax" in cookie
 
 
-@pytest.mark.parametrize("elsewhere", ["//evil.example", "/\\evil.example", "https://evil.example"])
+@pytest.mark.parametrize("elsewhere", ["//evil.example", "/\\evil.example", "/\t/evil.example", "https://evil.example"])
 async def test_a_sign_in_never_leads_out_of_this_node(rig: Rig, elsewhere: str):
     async with at(rig, "village", "-") as client:
         answer = await client.post("/sign-in", data={"name": "wangfang", "password": PASSWORD, "next": elsewhere})

@@ -1,8 +1,12 @@
 """The one page of a restored node before it was compared: it says whose entries it waits for, and somebody can go on without them."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import httpx
+import pytest
 
 from protocol.node.gate import Gate, Notes, note_restored
 from protocol.node.wake import Wake
@@ -10,18 +14,75 @@ from protocol.node.web import waiting
 from tests.edge.rig import PASSWORD, Rig
 
 
-async def test_a_computer_that_never_gives_what_it_said_is_named_and_keeps_the_pages_shut_for_nobody(rig: Rig, tmp_path, monkeypatch):
+def _shut(rig: Rig, folder, monkeypatch, **pump: object) -> Gate:
+    """The village was put back from a backup and waits."""
     monkeypatch.setattr(waiting, "HELD_S", 0.05)
-    web, town = rig.web("village"), rig.web("town").certificate
-    notes = Notes(tmp_path)
+    web, notes = rig.web("village"), Notes(folder)
     note_restored(notes, 5, "restore")
-    web.gate = Gate(notes, SimpleNamespace(awaited_of=lambda: [town.node, "nunknown2"]), web.clock, Wake())
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(rig.app("village")), base_url="http://desk") as http:
+    web.gate = Gate(notes, SimpleNamespace(**{"awaited_of": list, **pump}), web.clock, Wake())
+    return web.gate
+
+
+@asynccontextmanager
+async def _asking(rig: Rig, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(rig.app("village"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://desk", headers={"Origin": "http://desk", **headers}) as http:
+        yield http
+
+
+async def test_a_computer_that_never_gives_what_it_said_is_named_and_keeps_the_pages_shut_for_nobody(rig: Rig, tmp_path, monkeypatch):
+    web, town = rig.web("village"), rig.web("town").certificate
+    _shut(rig, tmp_path, monkeypatch, awaited_of=lambda: [town.node, "nunknown2"])
+    async with _asking(rig) as http:
         shut = await http.get("/cases")
         assert shut.status_code == 503
         assert f"{town.name}、nunknown2" in shut.text
         said = {"name": "wangfang", "password": PASSWORD, "reason": "镇里那台一直不给"}
-        opened = await http.post("/restored/open", data=said, headers={"Origin": "http://desk"})
+        opened = await http.post("/restored/open", data=said)
         assert opened.status_code == 303
         assert (await http.get("/sign-in")).status_code == 200
     assert (web.gate.restored.opened_by, web.gate.restored.reason) == ("wangfang", said["reason"])
+
+
+async def test_the_page_asks_how_far_it_is_and_goes_back_to_where_it_was(rig: Rig, tmp_path, monkeypatch):
+    town = rig.web("town").certificate
+    gate = _shut(rig, tmp_path, monkeypatch, awaited_of=lambda: [town.node])
+    async with _asking(rig, **{"HX-Request": "true"}) as http:
+        asked = await http.get("/restored/open", params={"at": "/cases?view=held"})
+        assert asked.status_code == 200
+        assert town.name in asked.text
+        assert "<form" not in asked.text, "what is being typed beside it stays"
+        gate.open("wangfang", "急用")
+        for at, back in (("/cases?view=held", "/cases?view=held"), ("//evil.example", "/"), ("/\t/evil.example", "/"), ("", "/")):
+            assert (await http.get("/restored/open", params={"at": at})).headers["hx-redirect"] == back
+    async with _asking(rig) as http:
+        assert (await http.get("/restored/open")).headers["location"] == "/"
+
+
+@pytest.mark.parametrize(("path", "back"), [("/cases?view=held&text=a", "/cases?view=held&text=a"), ("/restored/open", "/")])
+async def test_the_address_that_was_asked_for_is_the_one_that_comes(rig: Rig, tmp_path, monkeypatch, path: str, back: str):
+    """Also after a form that came back: its address is asked for once more by whoever reloads."""
+    _shut(rig, tmp_path, monkeypatch)
+    async with _asking(rig) as http:
+        shut = await http.get(path)
+        assert shut.status_code == 503
+        assert f"?at={quote(back, safe='/')}" in shut.text
+        wrong = await http.post("/restored/open", data={"name": "wangfang", "password": "wrong", "reason": "急用"})
+        assert (wrong.status_code, '?at=/"' in wrong.text) == (401, True)
+
+
+async def test_a_page_that_was_open_before_keeps_what_it_shows(rig: Rig, tmp_path, monkeypatch):
+    _shut(rig, tmp_path, monkeypatch)
+    async with _asking(rig, **{"HX-Request": "true"}) as http:
+        saved = await http.post("/cases", data={"account": "写到一半"})
+    assert (saved.status_code, saved.headers["hx-reswap"]) == (503, "afterbegin")
+    assert "<html" not in saved.text
+    assert "正在和别的机器核对" in saved.text
+
+
+async def test_its_language_can_be_chosen(rig: Rig, tmp_path, monkeypatch):
+    _shut(rig, tmp_path, monkeypatch)
+    async with _asking(rig) as http:
+        chosen = await http.post("/language", data={"language": "en"}, headers={"Referer": "http://desk/cases"})
+        assert (chosen.status_code, chosen.headers["location"]) == (303, "/cases")
+        assert "Checking with the office above" in (await http.get("/cases")).text

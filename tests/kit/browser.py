@@ -116,16 +116,21 @@ class Chromium:
 def open_page(chromium: Chromium, request: pytest.FixtureRequest) -> Iterator[Callable[..., "Page"]]:
     """open_page(url, size, who, **context options) → a page in a context of its own, which has answered with our CSP.
 
-    who: (account, password) of whoever is signed in there before it opens, without the page that asks; else nobody is."""
+    who: (account, password) of whoever is signed in there before it opens, without the page that asks; else nobody is. expected: what its console may say."""
     complaints: list[str] = []
     with chromium.in_use(CHROMIUM if request.node.get_closest_marker("whole_browser") else LIGHT_CHROMIUM) as browser:
 
-        def opened(url: str, size: dict[str, int], who: tuple[str, str] | None = None, **more: object) -> "Page":
+        def opened(
+            url: str, size: dict[str, int], who: tuple[str, str] | None = None, expected: re.Pattern[str] | None = None, **more: object
+        ) -> "Page":
             context = browser.new_context(viewport=size, locale="zh-CN", timezone_id="Asia/Shanghai", **more)
             if who:
                 has_session(context, url, *who)
             page = context.new_page()
-            page.on("console", lambda m: m.type == "error" and not EXPECTED.search(m.text) and complaints.append(f"{page.url}: {m.text}"))
+            page.on(
+                "console",
+                lambda m: m.type == "error" and not (expected or EXPECTED).search(m.text) and complaints.append(f"{page.url}: {m.text}"),
+            )
             page.on("pageerror", lambda e: complaints.append(f"{page.url}: {e}"))
             answer = page.goto(url)
             assert answer, f"{url} gave no answer"

@@ -31,7 +31,7 @@ NO_PAGES: Final = {  # files, answers for programs, pieces of pages
     "/cases.csv", "/cases.xlsx", "/statistics.csv", "/statistics.xlsx", "/cases/{subject:str}/agreement.pdf", "/cases/{subject:str}/papers/{kind:str}",
     "/cases/{subject:str}/peek",
     "/cases/{subject:str}/proof/{origin:str}/{seq:int}", "/files/{case:str}/{address:str}", "/tasks/{subject:str}/files/{address:str}",
-    "/stick/files/{name:str}", "/stick/job", "/stream", "/healthz", "/metrics", "/static/{file_path:path}", "/task/app.webmanifest",
+    "/stick/files/{name:str}", "/stick/job", "/restored/open", "/stream", "/healthz", "/metrics", "/static/{file_path:path}", "/task/app.webmanifest",
     "/task/icon-192.png", "/task/icon-512.png", "/task/sw.js", "/task/mine", "/drafts/uploads/{sum_:str}",
 }  # fmt: skip
 SIGNED_OUT: Final = ("/sign-in", "/recover")

@@ -74,6 +74,12 @@ def may(request: Request, power: str) -> bool:
     return actor is not None and power in actor.powers
 
 
+def inside(path: str) -> str:
+    """Only a path of this node: an address that leads elsewhere becomes "". A browser drops tabs and ends of lines from an address."""
+    is_ours = path.startswith("/") and not path.startswith(("//", "/\\")) and not any(sign < " " for sign in path)
+    return path if is_ours else ""
+
+
 def wants_json(request: Request) -> bool:
     accept = request.headers.get("accept", "")
     return "application/json" in accept and "text/html" not in accept

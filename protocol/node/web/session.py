@@ -26,6 +26,7 @@ from protocol.node.web.page import (
     THEME,
     THEMES,
     fragment,
+    inside,
     is_htmx,
     node_of,
     page,
@@ -157,7 +158,7 @@ async def sign_in_page(request: Request, next: FromQuery[str] = "") -> Response[
         return fragment(request, "_sign_in_again.html", form={}, sentence="")
     first_post = FIRST_POSTS[tier(node.certificate.serves[0].removesuffix("/*"))]
     begins = {"nobody_yet": await node.people.nobody_yet(), "first_post": first_post}
-    return await page(request, "sign_in.html", form={}, sentence="", next=_inside(next), carry="", **begins)
+    return await page(request, "sign_in.html", form={}, sentence="", next=inside(next), carry="", **begins)
 
 
 @post("/sign-in", public=True, of_anybody=True, status_code=200)
@@ -201,7 +202,7 @@ async def _not_signed_in(request: Request, form: dict[str, str], refusal: Refuse
     shown = {"name": form.get("name", "")}
     if is_htmx(request):
         return fragment(request, "_sign_in_again.html", status=refusal.status, form=shown, sentence=refusal.sentence, code=refusal.code)
-    more: dict[str, Any] = {"next": _inside(form.get("next", "")), "carry": form.get("carry", "")}
+    more: dict[str, Any] = {"next": inside(form.get("next", "")), "carry": form.get("carry", "")}
     if refusal.code == "sign_in_of_another":
         kept = whose.carried(more["carry"])
         more["left"] = carried.words_of(kept.get("path", ""), kept.get("form", {}))
@@ -216,11 +217,11 @@ async def _signed_in(request: Request, form: dict[str, str]) -> Response[Any]:
     if is_htmx(request):
         return fragment(request, "_signed_in.html", headers={"HX-Trigger": "yidi:signed-in"})
     if kept := whose.carried(form.get("carry", "")):
-        path = _inside(kept["path"]) or "/"
+        path = inside(kept["path"]) or "/"
         if kept["post"] not in ("", actor.post):  # it ended meanwhile: by another post these words are of no form
             return await carried.left(request, path, kept["form"])
         return await _reopened(request, path, kept["form"], kept["file"])
-    return Redirect(_inside(form.get("next", "")) or "/", status_code=303)
+    return Redirect(inside(form.get("next", "")) or "/", status_code=303)
 
 
 async def _reopened(request: Request, path: str, form: forms.Typed, has_file: bool) -> Response[Any]:
@@ -326,7 +327,7 @@ async def choose_language(request: Request) -> Redirect:
 def _chosen_at(request: Request) -> str:
     """The page whose form was sent, "/" where the browser does not say."""
     before = urlsplit(request.headers.get("referer", ""))
-    return _inside(before.path + (f"?{before.query}" if before.query else "")) or "/"
+    return inside(before.path + (f"?{before.query}" if before.query else "")) or "/"
 
 
 def routes(home: str, homes: Mapping[str, str]) -> list:
@@ -345,11 +346,6 @@ def _with_cookie(request: Request, response: Response[Any], token: str, keep: bo
     age = PHONE_S_MAX if keep else None
     response.set_cookie(Cookie(key=COOKIE, value=token, path="/", httponly=True, samesite="lax", secure=secure, max_age=age))
     return response
-
-
-def _inside(path: str) -> str:
-    """Only a path of this node: an address that leads elsewhere becomes ""."""
-    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else ""
 
 
 def _quoted(path: str) -> str:
