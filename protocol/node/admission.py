@@ -12,6 +12,9 @@ a transaction takes thousands of entries of hundreds of lanes. Live and backlog 
 backlog. The lane's head in the transaction has the last word: another program on the same database may have been faster. Whoever
 is refused is refused alone; when the transaction itself fails, each of it is tried by itself. Nobody is answered before the disk has it.
 
+**Giving way.** SQLite has one writer: a save would wait for a whole transaction of others' entries. So a backlog's transaction in whose time
+somebody saves is undone, comes again after the save, and takes half as much then; a few times in a row at most, so that it gets on too.
+
 A revoked node is not listened to (origin_revoked). What it wrote after its last good entry is taken when another node brings
 it, since that one may have had it before the revocation came, or when a person brings it in on a stick: so every node ends with the
 same entries, and every fold sets them aside until the holder has reviewed them. An erasure among them takes nothing away.
@@ -35,6 +38,7 @@ from protocol.node.desk import row_of
 from protocol.node.folding import follow, follow_common, follow_ends
 from protocol.node.forks import Forks
 from protocol.node.journal import Journal, Stored, Writing
+from protocol.node.journal.projection import GaveWay
 from protocol.node.shelf import Shelf
 from protocol.node.wake import Wake
 from protocol.place import COMMON
@@ -43,7 +47,8 @@ from protocol.problem import OWN_STORE, Refused
 ERRANDS = ("dispute", "task", "person")  # sorts of entries that may give this node something to write by itself
 BRIEF_ENTRIES_MAX = 8  # what somebody just did; a longer batch is catch-up, whose statements must not hold up the pages
 GATHERED_MAX, GATHERED_MIN = 6_000, 50  # entries of one transaction; more cost less each, and a save beside it waits longer
-ALONE_S_MAX = 0.03  # how long one may take where a save has to wait for it (SQLite)
+ALONE_S_MAX = 0.1  # how long one may take on SQLite: whatever is no save waits for it, and half of it is done in vain when a save comes
+GAVE_WAY_MAX = 3  # times in a row
 
 Lane = tuple[str, str]
 
@@ -210,10 +215,11 @@ class Admission:
 
     # ── one transaction ──
 
-    async def commit(self, group: Sequence[_Asked]) -> list[Stored]:
-        """All that can go in goes in together, and each knows what became of it. Raises when nothing was written."""
-        async with self._journal.writing(brief=sum(len(asked.rows) for asked in group) <= BRIEF_ENTRIES_MAX) as w:
-            fresh = await self._write(w, group)
+    async def commit(self, group: Sequence[_Asked], insists: bool) -> list[Stored]:
+        """All that can go in goes in together, and each knows what became of it. insists: also while a save waits. Raises when nothing was written."""
+        gives_way = None if insists or self.is_shared else self._journal.is_awaited
+        async with self._journal.writing(brief=_count(group) <= BRIEF_ENTRIES_MAX) as w:
+            fresh = await self._write(w, group, gives_way)
         for asked in group:
             self._is_over(asked)
         return fresh
@@ -266,11 +272,11 @@ class Admission:
         if self._under_way.get(asked.lane) is asked:
             del self._under_way[asked.lane]
 
-    async def _write(self, w: Writing, group: Sequence[_Asked]) -> list[Stored]:
+    async def _write(self, w: Writing, group: Sequence[_Asked], gives_way: Callable[[], bool] | None) -> list[Stored]:
         heads = await w.lane_heads({asked.lane for asked in group})
         for asked in group:
             asked.error = await _cut(w, asked, heads)
-        fresh = await w.take([e for asked in group for e in asked.fresh])
+        fresh = await w.take([e for asked in group for e in asked.fresh], gives_way)
         written = {e.key: e for e in fresh}  # of some the body was erased before they came: its files are expected no more
         for asked in group:
             asked.fresh = [written[e.key] for e in asked.fresh if e.key in written]
@@ -309,6 +315,7 @@ class _Gathering:
         self._waiting: dict[str, deque[_Asked]] = {}  # by ledger, the one that waits longest in front
         self._task: asyncio.Task[None] | None = None
         self._most = GATHERED_MAX  # entries of the next transaction
+        self._gave_way = 0  # times in a row
 
     async def take(self, asked: _Asked) -> None:
         """Returns when it is on the disk or refused."""
@@ -327,8 +334,10 @@ class _Gathering:
             try:
                 await self._together(group)
             finally:
+                again = {asked for asks in self._waiting.values() for asked in asks}
                 for asked in group:
-                    asked.answer()
+                    if asked not in again:
+                        asked.answer()
 
     def _next(self) -> list[_Asked]:
         """Ledger by ledger: what several nodes wrote about one case is folded once and not for each of them."""
@@ -343,10 +352,24 @@ class _Gathering:
                 self._waiting[ledger] = asks  # behind the others: one place that writes much must not hold them up
         return group
 
+    def _put_back(self, group: list[_Asked]) -> None:
+        """In front of what waits, as it was."""
+        waiting = self._waiting
+        self._waiting = {}
+        for asked in group:
+            self._waiting.setdefault(asked.lane[0], deque()).append(asked)
+        for ledger, asks in waiting.items():
+            self._waiting.setdefault(ledger, deque()).extend(asks)
+
     async def _together(self, group: list[_Asked]) -> None:
         began = asyncio.get_running_loop().time()
         try:
-            fresh = await self._admission.commit(group)
+            fresh = await self._admission.commit(group, self._gave_way == GAVE_WAY_MAX)
+        except GaveWay:
+            self._gave_way += 1
+            self._most = max(GATHERED_MIN, _count(group) // 2)
+            self._put_back(group)
+            return
         except Exception as error:  # noqa: BLE001, each caller gets it, or its own
             if len(group) == 1 or (isinstance(error, Refused) and error.code in OWN_STORE):
                 for asked in group:
@@ -355,12 +378,13 @@ class _Gathering:
             for asked in group:  # one of them is beyond what could be foreseen: the others must not suffer
                 await self._together([asked])
             return
+        self._gave_way = 0
         try:
             await self._admission.tell(fresh, not self._waiting)
         except Exception as error:  # noqa: BLE001, it is written, and whoever asked hears what went wrong after
             for asked in group:
                 asked.error = asked.error or error
-        self._pace(sum(len(asked.rows) for asked in group), asyncio.get_running_loop().time() - began)
+        self._pace(_count(group), asyncio.get_running_loop().time() - began)
 
     def _pace(self, count: int, took_s: float) -> None:
         """Where a save waits for the transaction, it must not wait long, however slow the machine is."""
@@ -370,6 +394,10 @@ class _Gathering:
             self._most = max(GATHERED_MIN, min(self._most, count) * 2 // 3)
         elif took_s < ALONE_S_MAX / 2:
             self._most = min(GATHERED_MAX, self._most * 3 // 2)
+
+
+def _count(group: Sequence[_Asked]) -> int:
+    return sum(len(asked.rows) for asked in group)
 
 
 async def _cut(w: Writing, asked: _Asked, heads: dict[Lane, LaneHead]) -> Refused | None:

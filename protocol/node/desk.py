@@ -206,7 +206,7 @@ class Desk:
     # ── the rest is private ──
 
     async def _submit(self, command: Command, actor: Actor, occurred_ms: int, offset_ms: int | None) -> Outcome:
-        async with self.journal.writing(brief=True) as w:
+        async with self.journal.writing(brief=True, urgent=True) as w:
             asked, known = self._asked(w), await _accepted(w, command.id, actor.person)
             if known and isinstance(command, IssueCode):  # whoever hears it opens the account again: judged by the posts of now
                 await decide(asked, command, actor)

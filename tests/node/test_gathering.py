@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from protocol import certificate as certificates
 from protocol import entry, views
 from protocol.batch import Batch
-from protocol.node.admission import Admission
+from protocol.node.admission import GAVE_WAY_MAX, Admission
 from protocol.node.desk import row_of
 from protocol.node.folding import open_journal
 from protocol.node.journal import Journal, Stored, rebuild
 from protocol.node.journal.projection import Projected
+from protocol.node.journal.writing import Writing
 from protocol.node.shelf import Shelf
 from protocol.node.wake import Wake
 from protocol.problem import Refused
@@ -151,6 +152,50 @@ async def test_a_fork_met_in_the_transaction_is_refused_and_ours_stays(url: str)
     await hub.close()
 
 
+class Saves:
+    """Somebody saves, so many times, while entries of others lie in a transaction that is not on the disk yet. order: of how many lanes, or a save."""
+
+    def __init__(self, hub: Hub, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+        self.hub, self.left, self.order, self.tasks = hub, most, list[int | str](), list[asyncio.Task[None]]()
+        insert = Writing._insert
+
+        async def inserted(w: Writing, fresh: list[Stored]) -> None:
+            await insert(w, fresh)
+            self.order.append(len({e.origin for e in fresh}))
+            if self.left:
+                self.left -= 1
+                self.tasks.append(asyncio.create_task(self._save()))
+                await asyncio.sleep(0)  # it waits now
+
+        monkeypatch.setattr(Writing, "_insert", inserted)
+
+    async def _save(self) -> None:
+        async with self.hub.journal.writing(urgent=True) as w:
+            assert await w.counter("saves") >= 1
+            self.order.append("save")
+
+
+@pytest.mark.parametrize("batches", [1, 3])
+async def test_a_save_goes_before_a_backlog_that_is_being_written(tmp_path, monkeypatch, batches: int):
+    hub, some = await hub_at(f"sqlite:///{tmp_path}/journal.db"), lanes(batches)
+    saves = Saves(hub, monkeypatch, 1)
+    said = await asyncio.gather(*[hub.admission.admit(b[0], node, backlog=True) for node, b in some])
+    assert saves.order[1:] == ["save", batches], "and then with what has come meanwhile"
+    assert said == [len(b[0].heads) for _, b in some], "nobody was answered before it was there"
+    assert {key: head.seq for key, head in (await hub.journal.heads()).items()} == {(b[0].ledger, b[0].origin): b[0].last for _, b in some}
+    assert await rebuild(hub.journal)
+    await hub.close()
+
+
+async def test_a_backlog_gets_on_however_often_somebody_saves(tmp_path, monkeypatch):
+    hub, ((node, (batch, *_)),) = await hub_at(f"sqlite:///{tmp_path}/journal.db"), lanes(1)
+    saves = Saves(hub, monkeypatch, 1_000)
+    assert await hub.admission.admit(batch, node, backlog=True) == len(batch.heads)
+    await asyncio.gather(*saves.tasks)
+    assert saves.order == [1, "save"] * (GAVE_WAY_MAX + 1)
+    await hub.close()
+
+
 async def test_two_programs_on_one_database_admit_the_same_at_once(postgres_url: str):
     one, two = await hub_at(postgres_url), await hub_at(postgres_url)
     await asyncio.gather(bring(one, lanes(limit=7)), bring(two, lanes(limit=11)))
@@ -181,6 +226,13 @@ async def test_any_cut_any_group_any_order_ends_alike(tmp_path_factory, seed: in
     todo = [list(some) for key, some in crowd().pieces(limit).items() if key in mine]
     hub = await hub_at(f"sqlite:///{tmp_path_factory.mktemp('any')}/journal.db")
 
+    async def save() -> None:
+        """Somebody who saves without end, as long as there is something to do."""
+        while any(todo):
+            async with hub.journal.writing(urgent=True) as w:
+                await w.counter("saves")
+            await asyncio.sleep(chance.choice((0, 0.001, 0.02)))
+
     async def hand() -> None:
         while rest := [some for some in todo if some]:
             some = chance.choice(rest)
@@ -196,7 +248,7 @@ async def test_any_cut_any_group_any_order_ends_alike(tmp_path_factory, seed: in
                 some.sort(key=lambda one: one.after)
                 await asyncio.sleep(0)
 
-    await asyncio.gather(*[hand() for _ in range(hands)])
+    await asyncio.gather(save(), *[hand() for _ in range(hands)])
     assert codes <= {"lane_gap", "store_busy"}, "another hand had the one before it, and was slower; or the machine was"
     for key in mine:  # a hand that was overtaken may have put back what is here
         for batch in crowd().pieces(limit)[key]:

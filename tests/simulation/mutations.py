@@ -135,8 +135,8 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         (
             Cut(
                 f"{NODE}.desk:Desk._submit",
-                "async with self.journal.writing(brief=True) as w:",
-                "command = msgspec.structs.replace(command, id=self._chance(16).hex())\n    async with self.journal.writing(brief=True) as w:",
+                "async with self.journal.writing(brief=True, urgent=True) as w:",
+                "command = msgspec.structs.replace(command, id=self._chance(16).hex())\n    async with self.journal.writing(brief=True, urgent=True) as w:",
             ),
         ),
         needs=("click_twice", "send_again", "send_answered_again"),

@@ -49,7 +49,7 @@ class Journal:
         self.writable = Writable(None, faults.end_program)
         self._checkpoint: Checkpoint | None = None
         self._is_closed = False
-        self._guarded, self._own_turn = _Guarded(self), _OwnTurn(self)
+        self._guarded, self._urgent_waiting = _Guarded(self), 0
         self._asked: engines.Connection | None = None  # one question at a time, without the four hops of a transaction
         self.damaged = self.replaced = False
         self._healed: Sequence[Any] = ()
@@ -166,25 +166,30 @@ class Journal:
                 yield cast("AsyncConnection", c)
 
     @asynccontextmanager
-    async def writing(self, brief: bool = False) -> AsyncIterator[Writing]:
+    async def writing(self, brief: bool = False, urgent: bool = False) -> AsyncIterator[Writing]:
         """One transaction, whole or not at all; on the disk when this returns. `writers_max` at once, in the order of their coming.
 
-        brief: what one person does at once, a few rows by their keys (rows.be_brief).
+        brief: what one person does at once, a few rows by their keys (rows.be_brief) · urgent: somebody sits before it, so a backlog
+        that is being written gives way (`is_awaited`).
         Raises Refused disk_full, store_busy, store_readonly, store_damaged; whatever the body raises rolls back and rises.
         """
         if self.damaged:
             raise Refused("store_damaged")
         if self.writable.needs_start:
             raise Refused("store_readonly")
-        async with self._noting_readonly(), self._own_transaction(brief) as w:
+        async with self._noting_readonly(), self._own_transaction(brief, urgent) as w:
             yield w
         if self._checkpoint:
             self._checkpoint.committed()
 
+    def is_awaited(self) -> bool:
+        """Claims that something urgent waits for the transactions that go on."""
+        return self._urgent_waiting > 0
+
     @asynccontextmanager
-    async def _own_transaction(self, brief: bool) -> AsyncIterator[Writing]:
+    async def _own_transaction(self, brief: bool, urgent: bool = False) -> AsyncIterator[Writing]:
         with self._guarded:
-            async with self._own_turn, self._writer.connect() as c:
+            async with _OwnTurn(self, urgent), self._writer.connect() as c:
                 await c.begin()
                 await be_brief(c, brief)
                 if is_postgres(c):
@@ -392,17 +397,20 @@ class _Guarded:
 class _OwnTurn:
     """One of the turns of this program's writers. Raises Refused store_busy."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, journal: Journal, urgent: bool) -> None:
+        self._journal, self._urgent = journal, urgent
 
     async def __aenter__(self) -> None:
         turn = self._journal._turn
         if turn.locked():
+            self._journal._urgent_waiting += self._urgent
             try:
                 async with asyncio.timeout(WRITE_WAIT_S_MAX):
                     await turn.acquire()
             except TimeoutError:
                 raise Refused("store_busy") from None
+            finally:
+                self._journal._urgent_waiting -= self._urgent
         else:
             await turn.acquire()  # at once, without a timer
         if self._journal._is_closed:

@@ -14,10 +14,15 @@ from protocol.node.journal.search import grams, normal
 from protocol.node.journal.stored import SELECT, Stored, stored
 
 SUBJECTS_AT_ONCE_MAX = 200  # of one piece: the store writes one while the next is folded
+SUBJECTS_GIVING_WAY_MAX = 100  # the same where somebody may be let in between two pieces
 FOLDS_AT_ONCE = 16  # between two looks at what else waits: about 4 ms
 INDEXED_CHARS_MAX = 200  # an index row of PostgreSQL holds 2,704 bytes; no honest code, path or id is longer
 _PLAIN = frozenset((str, int, bytes, float, type(None)))
 _INT_MAX = 2**63 - 1  # facts of a hostile node may hold more than a column takes
+
+
+class GaveWay(Exception):
+    """Somebody waits to write: what the transaction had is undone, and whoever has it comes again."""
 
 
 class Views(Protocol):
@@ -110,9 +115,11 @@ async def entries_of(connection: AsyncConnection, subjects: Sequence[str]) -> di
     return found
 
 
-async def fold(views: Views, tables: Any, subjects: Iterable[str], entries: Mapping[str, Sequence[Stored]]) -> AsyncIterator[Piece]:
-    """Each subject anew, SUBJECTS_AT_ONCE_MAX in a piece; no statement yet. entries: all of each subject."""
-    for some in chunks(sorted(subjects), SUBJECTS_AT_ONCE_MAX):
+async def fold(
+    views: Views, tables: Any, subjects: Iterable[str], entries: Mapping[str, Sequence[Stored]], at_once: int = SUBJECTS_AT_ONCE_MAX
+) -> AsyncIterator[Piece]:
+    """Each subject anew, `at_once` in a piece; no statement yet. entries: all of each subject."""
+    for some in chunks(sorted(subjects), at_once):
         made = Projected(views)
         for n, subject in enumerate(some):
             if subject in entries:

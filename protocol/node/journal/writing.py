@@ -33,6 +33,7 @@ SUBJECT_LOCKS = 4_096  # names that subjects share: PostgreSQL has room for some
 SUBJECT_LOCK = 0x79647375  # the class of those names
 ADDED_MAX = 100  # entries that a transaction keeps for whoever sends them on
 SAMPLES_MAX = 256  # rows of the quarantine that keep what was refused, the newest
+_Pieces = asyncio.Queue[projection.Piece | None]
 OWN_KEPT_MAX = 64  # lanes of its own that a node once named, of one ledger; of an honest one as many as it has epochs
 
 
@@ -100,8 +101,9 @@ class Writing:
             self._appended |= {e.subject for e in fresh}
         return fresh
 
-    async def take(self, entries: Sequence[Stored]) -> list[Stored]:
-        """`append`, and `project` of all that it touches: the store writes the entries while their subjects are folded here."""
+    async def take(self, entries: Sequence[Stored], gives_way: Callable[[], bool] | None = None) -> list[Stored]:
+        """`append`, and `project` of all that it touches: the store writes the entries while their subjects are folded here. gives_way: asked
+        before each piece of rows. Raises projection.GaveWay when it says so."""
         fresh, heads = await self._new(entries)
         if not fresh:
             return []
@@ -109,10 +111,13 @@ class Writing:
         await self.subjects(wanted)  # before they are appended: nothing is read twice
         fresh = await self._without_erased(fresh)  # after it: whoever erases in one of them has committed, or will find what we write
         self._note(fresh, heads)
-        pieces = asyncio.Queue[projection.Piece | None]()
-        writing = asyncio.create_task(self._write(fresh, pieces, self._begun & wanted - self.touched))
+        at_once = projection.SUBJECTS_GIVING_WAY_MAX if gives_way else projection.SUBJECTS_AT_ONCE_MAX
+        pieces = _Pieces()
+        writing = asyncio.create_task(self._write(fresh, pieces, self._begun & wanted - self.touched, gives_way))
         try:
-            async for piece in projection.fold(self._views, self._tables(), wanted, self._known):
+            async for piece in projection.fold(self._views, self._tables(), wanted, self._known, at_once):
+                if writing.done():
+                    break
                 pieces.put_nowait(piece)
         finally:
             pieces.put_nowait(None)
@@ -121,10 +126,12 @@ class Writing:
         self._is_put(wanted)
         return fresh
 
-    async def _write(self, fresh: Sequence[Stored], pieces: asyncio.Queue[projection.Piece | None], begun: set[str]) -> None:
+    async def _write(self, fresh: Sequence[Stored], pieces: _Pieces, begun: set[str], gives_way: Callable[[], bool] | None) -> None:
         """The entries, then each piece of rows as soon as it is folded."""
         await self._insert(fresh)
         while (piece := await pieces.get()) is not None:
+            if gives_way and gives_way():
+                raise projection.GaveWay
             await projection.project(self.connection, piece, begun, self._later)
 
     async def _new(self, entries: Sequence[Stored]) -> tuple[list[Stored], dict[tuple[str, str], LaneHead]]:
