@@ -12,8 +12,8 @@ a transaction takes thousands of entries of hundreds of lanes. Live and backlog 
 backlog. The lane's head in the transaction has the last word: another program on the same database may have been faster. Whoever
 is refused is refused alone; when the transaction itself fails, each of it is tried by itself. Nobody is answered before the disk has it.
 
-**Giving way.** SQLite has one writer: a save would wait for a whole transaction of others' entries. So a backlog's transaction in whose time
-somebody saves is undone, comes again after the save, and takes half as much then; a few times in a row at most, so that it gets on too.
+**Giving way.** SQLite has one writer: a save would wait for a whole transaction of others' entries. So a large one in whose time somebody
+saves is undone, comes again after the save, and takes half as much then; a few times in a row at most, so that it gets on too.
 
 A revoked node is not listened to (origin_revoked). What it wrote after its last good entry is taken when another node brings
 it, since that one may have had it before the revocation came, or when a person brings it in on a stick: so every node ends with the
@@ -217,8 +217,9 @@ class Admission:
 
     async def commit(self, group: Sequence[_Asked], insists: bool) -> list[Stored]:
         """All that can go in goes in together, and each knows what became of it. insists: also while a save waits. Raises when nothing was written."""
-        gives_way = None if insists or self.is_shared else self._journal.is_awaited
-        async with self._journal.writing(brief=_count(group) <= BRIEF_ENTRIES_MAX) as w:
+        count = _count(group)
+        gives_way = None if insists or self.is_shared or count <= GATHERED_MIN else self._journal.is_awaited
+        async with self._journal.writing(brief=count <= BRIEF_ENTRIES_MAX) as w:
             fresh = await self._write(w, group, gives_way)
         for asked in group:
             self._is_over(asked)
