@@ -309,8 +309,13 @@ class Blobs:
         part = path.with_name(f"{piece.address}.{piece.total}.part")
         with self.disk():
             _make_folder(path.parent)
-            with part.open("ab") as file:
-                file.write(piece.data)
+            try:
+                with part.open("ab") as file:
+                    file.write(piece.data)
+            except OSError:
+                with suppress(OSError):  # a disk that is full gets back what did not fit as a whole
+                    os.truncate(part, here.have)
+                raise
         done = Progress(here.have + len(piece.data), piece.total)
         if done.is_whole and not self._end(piece.address, piece.total).is_whole:
             raise Refused("frame_broken")
@@ -366,6 +371,11 @@ def unpack(packed: bytes) -> _Piece:
     return piece
 
 
+def tail(piece: _Piece, offset: int) -> bytes:
+    """The piece packed without what comes before this offset of its file."""
+    return _packed(piece.address, max(offset, piece.offset), piece.total, piece.data[max(offset - piece.offset, 0) :])
+
+
 def total_of(packed: bytes) -> int:
     """What a piece says of the size of its file; 0: it is none."""
     try:
@@ -418,6 +428,10 @@ def _read_piece(path: Path, address: str, offset: int, most: int) -> bytes | Non
             return None
         file.seek(offset)
         data = file.read(most)
+    return _packed(address, offset, total, data)
+
+
+def _packed(address: str, offset: int, total: int, data: bytes) -> bytes:
     return msgspec.msgpack.encode(_Piece(address, offset, total, data, _sum(address, offset, total, data)))
 
 

@@ -219,6 +219,7 @@ async def _refuse(node: Any, got: bundle.Bundle, ledger: str, origin: str, refus
 
 async def _piece(node: Any, packed: bytes) -> str:
     """new · known · gap: what comes before it in its file is not here · unnamed by any entry: of one whose body was erased nothing is kept.
+    A half may end anywhere (a thin line brings small pieces, a disk fills within one): of a piece it is the rest that is taken.
     Raises Refused frame_broken, store_full: no half of a file is begun that would not fit as a whole."""
     one = blobs.unpack(packed)
     rows = await node.journal.rows("blob", "address = :address and stage >= 0", {"address": one.address})
@@ -226,12 +227,13 @@ async def _piece(node: Any, packed: bytes) -> str:
         return "unnamed"
     sizes = [use.size for use in await uses(node.journal, rows[0])]
     size = one.total if one.total in sizes else rows[0]["size"]
-    have = (await node.blobs.settled(one.address, size, sizes)).have
-    if have > one.offset:
+    have, end = (await node.blobs.settled(one.address, size, sizes)).have, one.offset + len(one.data)
+    if have >= end:
         return "known"
     await node.blobs.check_room(size - have)
-    after = await node.blobs.write_chunk(one.address, packed, size)
-    return "new" if after.have > one.offset else "gap"
+    while one.offset <= have < end:  # again where the wire brought some of it meanwhile
+        have = (await node.blobs.write_chunk(one.address, blobs.tail(one, have), size)).have
+    return "new" if have >= end else "gap"
 
 
 def tidy(folder: Path, now_s: float) -> None:

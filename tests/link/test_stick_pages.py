@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import httpx
+import pytest
 
 from edge.web.pages import edge_app
 from hub.web.pages import app as hub_app
@@ -136,6 +137,26 @@ async def test_a_piece_that_comes_before_the_one_in_front_of_it_is_not_said_to_b
         assert await whole.hub.blobs.get(blob) == b"\xff\xd8\xff" + bytes(900_000)
         assert (await imported(operator, parts[0]))["told"]["files"] == 0
         assert "里面的本机都有了" in (await operator.get("/stick")).text
+
+
+@pytest.mark.parametrize("have", [4_096, 262_144 + 70_000, 524_288])
+async def test_half_a_photo_that_ends_anywhere_is_made_whole_by_a_stick(whole, have):
+    """A thin line brought small pieces, or the disk was full within one."""
+    village = await whole.join("高禹村", V1)
+    await off(whole)
+    case = (await village.desk.submit(dispute(V1), actor(village, "clerk"))).subject
+    blob = await village.blobs.put(b"\xff\xd8\xff" + bytes(900_000), "田埂.jpg", "image/jpeg")
+    await village.desk.submit(AddEvidence(id=new_id(), case=case, blob=blob), actor(village, "clerk"))
+    cipher = village.blobs._path(blob.address).read_bytes()
+    half = whole.hub.blobs._path(blob.address).with_name(f"{blob.address}.{len(cipher)}.part")
+    half.parent.mkdir(parents=True)
+    half.write_bytes(cipher[:have])
+    async with at(whole, village) as clerk, at(whole, whole.hub, "operator") as operator:
+        (raw,) = await exported(clerk, whole.hub.about.node)
+        told = (await imported(operator, raw))["told"]
+        assert (told["files"], told["gaps"], told["refused"]) == (4 - have // 262_144, 0, [])
+        assert await whole.hub.blobs.get(blob) == b"\xff\xd8\xff" + bytes(900_000)
+        assert (await imported(operator, raw))["told"]["files"] == 0
 
 
 async def test_a_store_without_room_takes_no_file_from_a_stick_that_would_not_fit_and_all_else(whole):

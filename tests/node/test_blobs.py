@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 from pathlib import Path
 
 import msgspec
@@ -70,6 +71,23 @@ async def test_pieces_resume_where_a_cut_left_off(here: Blobs, there: Blobs):
     assert done.is_whole
     assert await after_restart.get(blob) == JPEG
     assert (await after_restart.write_chunk(blob.address, pieces[1], CIPHER)).is_whole
+
+
+async def test_a_disk_that_fills_within_a_piece_gets_its_bytes_back(here: Blobs, there: Blobs):
+    blob = await here.put(JPEG, "a.jpg", "")
+    pieces = await pieces_of(here, blob.address)
+    await there.write_chunk(blob.address, pieces[0], CIPHER)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (CHUNK_BYTES + 70_000, hard))  # the system writes as much as fits, then refuses
+    try:
+        with pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
+            await there.write_chunk(blob.address, pieces[1], CIPHER)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert there.progress(blob.address).have == CHUNK_BYTES
+    for piece in pieces[1:]:
+        await there.write_chunk(blob.address, piece, CIPHER)
+    assert await there.get(blob) == JPEG
 
 
 @pytest.mark.parametrize("is_torn", [False, True])
