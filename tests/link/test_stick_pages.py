@@ -1,6 +1,7 @@
 """A clerk without a network carries files by hand, from the pages alone: what comes twice, too early, torn or from elsewhere does no harm."""
 
 import asyncio
+import errno
 from contextlib import asynccontextmanager
 
 import httpx
@@ -179,6 +180,33 @@ async def test_a_store_without_room_takes_no_file_from_a_stick_that_would_not_fi
         whole.hub.blobs.store_bytes_max = 10_000_000
         assert (await imported(operator, raw))["told"]["files"] == 3
     assert await whole.hub.blobs.get(large) == b"\xff\xd8\xff" + bytes(600_000)
+
+
+@pytest.mark.parametrize("stop", [Refused("disk_full"), OSError(errno.ENOSPC, "full"), KeyError("unforeseen")])
+async def test_an_import_that_stops_on_its_way_says_that_what_it_took_in_counts(whole, monkeypatch, stop):
+    village = await whole.join("高禹村", V1)
+    await off(whole)
+    for _ in range(2):
+        await village.desk.submit(dispute(V1), actor(village, "clerk"))
+    real = whole.hub.admission.admit
+
+    async def admit(batch, *given, **more):
+        if batch.ledger == V1:
+            await real(batch, *given, **more)
+            raise stop
+        return await real(batch, *given, **more)
+
+    monkeypatch.setattr(whole.hub.admission, "admit", admit)
+    async with at(whole, village) as clerk, at(whole, whole.hub, "operator") as operator:
+        (raw,) = await exported(clerk, whole.hub.about.node)
+        assert (await imported(operator, raw))["error"]
+        page = (await operator.get("/stick")).text
+        assert "已经收下的都算数；再导入同一个文件就接着收" in page
+        for wrong in ("什么也没有改动", "还在表格里", "重新从那台机器导出"):
+            assert wrong not in page
+        monkeypatch.undo()
+        assert (await imported(operator, raw))["told"]["refused"] == []
+    assert await village.journal.lanes(V1) == await whole.hub.journal.lanes(V1)
 
 
 async def test_what_is_torn_foreign_for_somebody_else_or_no_file_at_all_is_refused_in_words(whole, tmp_path):

@@ -31,11 +31,17 @@ from protocol.problem import Refused
 
 MAY: Final = frozenset({"log", "mediate", "supervise", "admin"})
 NAME_CHARS_MAX: Final = 40
+STORE_SAID: Final = {  # of OWN_STORE: no form waits here
+    "disk_full": "磁盘满了，没有做完。请清出空间。",
+    "store_busy": "存储正忙，没有做完。请过几秒再试。",
+    "store_readonly": "本机的存储现在只能读、不能写，没有做完。请管理员检查磁盘或数据库。",
+    "store_damaged": "本机台账有损坏，已停止写入，正在修复，没有做完。请过一两分钟再看。",
+}
 
 
 class Job(msgspec.Struct):
     """what: export, import · done, total: entries, or batches · to: of an export · error: why it could not be done, "" so far
-    · stopping: somebody gave it up."""
+    · halfway: it ended with that on its way, so what was taken in before counts · stopping: somebody gave it up."""
 
     what: str
     to: str = ""
@@ -44,6 +50,7 @@ class Job(msgspec.Struct):
     running: bool = True
     stopping: bool = False
     error: str = ""
+    halfway: bool = False
     made: Written | None = None
     told: Told | None = None
 
@@ -85,15 +92,19 @@ class Desk:
         except _GivenUp:
             log.event("stick given up")
         except Refused as refused:
-            job.error = refused.sentence
+            job.error, job.halfway = _said(refused), refused.code in STORE_SAID
         except OSError as error:
             log.event("stick failed", exception=error)
-            job.error = "没有写成，磁盘可能满了或不能写。请清出空间再试。"
+            job.error, job.halfway = "没有写成，磁盘可能满了或不能写。请清出空间再试。", True
         except Exception as error:  # noqa: BLE001, said on the page, and in the log
             log.event("stick failed", exception=error)
-            job.error = "没有做成，本机程序遇到没有料到的情况，已经记下。"
+            job.error, job.halfway = "没有做成，本机程序遇到没有料到的情况，已经记下。", True
         finally:
             job.running = False
+
+
+def _said(refused: Refused) -> str:
+    return STORE_SAID.get(refused.code, refused.sentence)
 
 
 def _desk(request: Request) -> Desk:
@@ -235,7 +246,7 @@ async def import_(request: Request) -> Response[Any]:
         job = Job("import")
         _desk(request).begin(job, _import(node, job, raw))
     except Refused as refusal:
-        return refused_twin(request, refusal) if wants_json(request) else await _shown(request, refusal.status, sentence=refusal.sentence)
+        return refused_twin(request, refusal) if wants_json(request) else await _shown(request, refusal.status, sentence=_said(refusal))
     return twin({"job": _twin(job)}) if wants_json(request) else Redirect("/stick", status_code=303)
 
 
