@@ -130,6 +130,7 @@ SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "county_busy": (503, "县中心现在忙，登记码还能用，过一会儿再试；一直这样，请打电话告诉县里。"),
     "key_not_proven": (403, "登记请求没有证明持有密钥。"),
     "proof_wrong": (422, "这份证明不成立：{why}。"),
+    "stick_gone": (404, "这个文件已经不在了：过了一小时，或者又导出过一次。请重新导出。"),
     "bundle_wrong": (400, "这个文件不是本县的导出包，或者已经损坏：{why}。"),
 }
 

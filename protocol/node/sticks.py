@@ -236,9 +236,20 @@ async def _piece(node: Any, packed: bytes) -> str:
     return "new" if have >= end else "gap"
 
 
+def made(folder: Path) -> list[Path]:
+    """What lies there to be downloaded, in the order of its parts."""
+    return sorted(folder.glob(f"*{SUFFIX}"), key=lambda file: (len(file.name), file.name))
+
+
+def empty(folder: Path) -> None:
+    """What was made there goes, whole and half."""
+    for old in folder.glob(f"*{SUFFIX}*"):
+        old.unlink(missing_ok=True)
+
+
 def tidy(folder: Path, now_s: float) -> None:
     """What was to be downloaded and is old goes."""
-    for file in (folder / FOLDER).glob("*"):
+    for file in (folder / FOLDER).glob(f"*{SUFFIX}*"):
         with suppress(OSError):
             if now_s - file.stat().st_mtime > KEPT_S:
                 file.unlink()

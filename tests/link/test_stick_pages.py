@@ -304,6 +304,65 @@ async def test_what_a_stick_brings_and_is_refused_stands_on_the_page_it_names_an
     assert {row["ledger"] for row in await whole.hub.journal.rows("quarantine")} == {"", sealed}, "kept all the same"
 
 
+async def test_what_was_made_can_be_downloaded_whatever_is_done_after_it_and_by_the_next_program(whole):
+    village = await whole.join("高禹村", V1)
+    async with at(whole, village) as clerk:
+        (raw,) = await exported(clerk, whole.hub.about.node)
+        (name,) = [file.name for file in (village.folder / sticks.FOLDER).glob("*.yidi")]
+        assert "不是导出包" in (await imported(clerk, b"a photo"))["error"]
+        page = (await clerk.get("/stick")).text
+        assert name in page and "不是导出包" in page
+        async with at(whole, village) as after:  # the program is started again: another application, nothing of it in memory
+            assert name in (await after.get("/stick")).text
+            assert (await after.get(f"/stick/files/{name}")).content == raw
+            gone = await after.get("/stick/files/other.yidi")
+            assert (gone.status_code, "这个文件已经不在了" in gone.text) == (404, True)
+            assert (await after.get(f"/stick/files/{stick_pages.NOTE}")).status_code == 404
+
+
+@pytest.mark.parametrize("what", ["import", "export"])
+async def test_what_a_killed_program_did_not_finish_is_said_by_the_next(whole, monkeypatch, what):
+    village = await whole.join("高禹村", V1)
+    await village.desk.submit(dispute(V1), actor(village, "clerk"))
+    reached, never = asyncio.Event(), asyncio.Event()
+
+    async def hangs(*_, **__):
+        reached.set()
+        await never.wait()
+
+    async with at(whole, village) as clerk, at(whole, whole.hub, "operator") as operator:
+        (raw,) = await exported(clerk, whole.hub.about.node)
+        if what == "import":
+            monkeypatch.setattr(sticks, "read", hangs)
+            await operator.post("/stick/import", files={"file": ("优盘.yidi", raw, "application/octet-stream")}, headers=JSON)
+        else:
+            monkeypatch.setattr(sticks, "_content", _first_part(sticks._content, hangs))
+            monkeypatch.setattr(sticks, "PART_BYTES_MAX", 1)
+            await operator.post("/stick/export", data={"to": village.about.node}, headers=JSON)
+        await reached.wait()
+        monkeypatch.undo()
+        sticks.tidy(whole.hub.folder, now_ms() / 1000 + 10 * sticks.KEPT_S)  # the computer stood dark over night
+        async with at(whole, whole.hub, "operator") as after:
+            page = (await after.get("/stick")).text
+            assert {"import": "上次导入没有做完", "export": "上次导出没有做完，请再导出一次"}[what] in page
+            assert ("已经收下的都算数；再导入同一个文件" in page) == (what == "import")
+            assert "存到优盘" not in page, "half an export"
+            assert (await imported(after, raw))["told"]["refused"] == []
+            assert "没有做完" not in (await after.get("/stick")).text
+        async with at(whole, whole.hub, "operator") as later:
+            assert "没有做完" not in (await later.get("/stick")).text
+
+
+def _first_part(real, hangs):
+    async def content(*given):
+        async for one in real(*given):
+            yield one
+            yield one
+            await hangs()
+
+    return content
+
+
 async def test_what_was_made_is_kept_for_an_hour(whole):
     village = await whole.join("高禹村", V1)
     async with at(whole, village) as clerk:

@@ -7,11 +7,13 @@
     GET  /stick/files/{name}     a file that was made, for an hour
     POST /stick/import           file
 
-One at a time: a file is held in memory while it is sealed or opened. Whoever does the office's work or looks after machines may; the file
+One at a time: a file is held in memory while it is sealed or opened. What was made is listed for its hour whatever is done next, and by the next
+program too; what that one finds noted was running when this one ended. Whoever does the office's work or looks after machines may; the file
 itself can be opened by nobody but the node that it is for.
 """
 
 import asyncio
+from contextlib import suppress
 from copy import copy
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +26,7 @@ from litestar.response import Redirect
 
 from protocol.calendar import local_date
 from protocol.node import log, sticks
+from protocol.node.identity import write_whole
 from protocol.node.sticks import Told, Written
 from protocol.node.web import files, forms
 from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, page, refused_twin, twin, wants_json
@@ -31,6 +34,8 @@ from protocol.problem import Refused
 
 MAY: Final = frozenset({"log", "mediate", "supervise", "admin"})
 NAME_CHARS_MAX: Final = 40
+NOTE: Final = "running"  # beside the files: what is being done, until it is
+CUT: Final = {"export": "上次导出没有做完，请再导出一次。", "import": "上次导入没有做完。"}
 STORE_SAID: Final = {  # of OWN_STORE: no form waits here
     "disk_full": "磁盘满了，没有做完。请清出空间。",
     "store_busy": "存储正忙，没有做完。请过几秒再试。",
@@ -59,20 +64,46 @@ class Job(msgspec.Struct):
         return 100 * self.done // self.total if self.total else 0
 
 
+class _Note(msgspec.Struct):
+    what: str
+    to: str
+
+
 class _GivenUp(Exception):
     pass
 
 
 class Desk:
-    """The job of one node's pages: the last one, running or done."""
+    """The job of one node's pages: the last one, running or done. folder: of the files that are made."""
 
-    def __init__(self) -> None:
-        self._job: Job | None = None
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._note = folder, folder / NOTE
+        self._job = self._cut()
         self._task: asyncio.Task[None] | None = None
 
     def seen(self) -> Job | None:
         """The job as it is at this moment: a page that is drawn while the job ends must not show half of either."""
         return copy(self._job)
+
+    def files(self) -> list[Path]:
+        """Made, and not an hour old; none while others are being made in their place."""
+        is_exporting = self._job is not None and self._job.running and self._job.what == "export"
+        return [] if is_exporting else sticks.made(self._folder)
+
+    def _cut(self) -> Job | None:
+        """What the program before this one did not finish. Half an export is of no use."""
+        try:
+            note = msgspec.json.decode(self._note.read_bytes(), type=_Note)
+        except (OSError, msgspec.DecodeError):
+            return None
+        if note.what == "export":
+            sticks.empty(self._folder)
+        return Job(note.what, note.to, running=False, error=CUT.get(note.what, ""), halfway=True)
+
+    def _begun(self, job: Job) -> None:
+        with suppress(OSError):  # a disk that takes no note: the job itself will say so
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            write_whole(self._note, msgspec.json.encode(_Note(job.what, job.to)))
 
     def give_up(self) -> None:
         if self._job is not None and self._job.running:
@@ -88,6 +119,17 @@ class Desk:
 
     async def _run(self, job: Job, work: Any) -> None:
         try:
+            await asyncio.to_thread(self._begun, job)
+            await self._tried(job, work)
+            if not job.halfway:
+                with suppress(OSError):
+                    self._note.unlink(missing_ok=True)
+        finally:
+            work.close()
+            job.running = False
+
+    async def _tried(self, job: Job, work: Any) -> None:
+        try:
             await work
         except _GivenUp:
             log.event("stick given up")
@@ -99,8 +141,6 @@ class Desk:
         except Exception as error:  # noqa: BLE001, said on the page, and in the log
             log.event("stick failed", exception=error)
             job.error, job.halfway = "没有做成，本机程序遇到没有料到的情况，已经记下。", True
-        finally:
-            job.running = False
 
 
 def _said(refused: Refused) -> str:
@@ -110,7 +150,7 @@ def _said(refused: Refused) -> str:
 def _desk(request: Request) -> Desk:
     state = request.app.state
     if getattr(state, "sticks", None) is None:
-        state.sticks = Desk()
+        state.sticks = Desk(_folder(request) / sticks.FOLDER)
     return state.sticks
 
 
@@ -139,16 +179,21 @@ async def _shown(request: Request, status: int = 200, **more: Any) -> Response[A
         sticks.tidy(_folder(request), node.clock() / 1000)
     above, others = sticks.receivers(node)
     if wants_json(request):
-        return twin({"job": _twin(job), "receivers": [c.node for c in (*above, *others)], **more}, status)
+        files = [file.name for file in _desk(request).files()]
+        return twin({"job": _twin(job), "files": files, "receivers": [c.node for c in (*above, *others)], **more}, status)
     options = [("上级", [(c.node, c.name) for c in above]), ("别的机器", [(c.node, c.name) for c in others])]
     options = [(group, some) for group, some in options if some]
     return await page(request, "stick.html", status=status, options=options, **_context(request, job), **more)
 
 
+async def _refused(request: Request, refusal: Refused) -> Response[Any]:
+    return refused_twin(request, refusal) if wants_json(request) else await _shown(request, refusal.status, sentence=_said(refusal))
+
+
 def _context(request: Request, job: Job | None) -> dict[str, Any]:
-    folder, made = _folder(request) / sticks.FOLDER, job.made if job else None
-    here = [file for file in made.files if file.exists()] if made else []
-    return {"job": job, "parts": [(file.name, file.stat().st_size) for file in here], "folder": folder}
+    parts = [(file.name, file.stat()) for file in _desk(request).files()]
+    made_ms = int(parts[0][1].st_mtime * 1000) if parts else 0
+    return {"job": job, "parts": [(name, found.st_size) for name, found in parts], "made_ms": made_ms}
 
 
 def _twin(job: Job | None) -> dict[str, Any] | None:
@@ -187,24 +232,18 @@ async def export(request: Request) -> Response[Any]:
         job = Job("export", to.name)
         _desk(request).begin(job, _export(node, job, to, folder, form.get("files") == "on"))
     except Refused as refusal:
-        return refused_twin(request, refusal) if wants_json(request) else await _shown(request, refusal.status, sentence=refusal.sentence)
+        return await _refused(request, refusal)
     return twin({"job": _twin(job)}) if wants_json(request) else Redirect("/stick", status_code=303)
 
 
 async def _export(node: Any, job: Job, to: Any, folder: Path, with_files: bool) -> None:
-    folder.mkdir(mode=0o700, exist_ok=True)
-    _empty(folder)
+    sticks.empty(folder)
     stem = "-".join(["一地", _safe(node.name), "给", _safe(to.name), local_date(node.clock()).strftime("%m%d")])
     try:
         job.made = await sticks.write(node, to.node, folder, stem, node.clock(), with_files, _into(job))
-    except _GivenUp:
-        _empty(folder)
+    except Exception:
+        sticks.empty(folder)
         raise
-
-
-def _empty(folder: Path) -> None:
-    for old in folder.glob("*"):
-        old.unlink()
 
 
 def _safe(name: str) -> str:
@@ -221,13 +260,11 @@ def _into(job: Job) -> sticks.Progress:
 
 
 @get("/stick/files/{name:str}")
-async def download(request: Request, name: FromPath[str]) -> Response[bytes]:
-    """Raises Refused page_unknown: not made here, or an hour ago."""
+async def download(request: Request, name: FromPath[str]) -> Response[Any]:
     _may(request)
-    job = _desk(request).seen()
-    file = next((file for file in (job.made.files if job and job.made else ()) if file.name == name and file.exists()), None)
+    file = next((file for file in _desk(request).files() if file.name == name), None)
     if file is None:
-        raise Refused("page_unknown")
+        return await _refused(request, Refused("stick_gone"))
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name)}", "Cache-Control": "no-store"}
     return Response(await asyncio.to_thread(file.read_bytes), media_type="application/octet-stream", headers=headers)
 
@@ -246,7 +283,7 @@ async def import_(request: Request) -> Response[Any]:
         job = Job("import")
         _desk(request).begin(job, _import(node, job, raw))
     except Refused as refusal:
-        return refused_twin(request, refusal) if wants_json(request) else await _shown(request, refusal.status, sentence=_said(refusal))
+        return await _refused(request, refusal)
     return twin({"job": _twin(job)}) if wants_json(request) else Redirect("/stick", status_code=303)
 
 
