@@ -80,10 +80,10 @@ async def write(
     node: Any, to: str, folder: Path, stem: str, now_ms: int, with_files: bool = True, progress: Progress | None = None
 ) -> Written:
     """stem.yidi, stem-2.yidi … in the folder. A node that was put out is told so, by *common*, and nothing else.
-    Raises Refused bundle_wrong (nobody of that name), FileExistsError, OSError."""
+    Raises Refused receiver_unknown, FileExistsError, OSError."""
     receiver = node.shelf.certificates.get(to)
     if receiver is None:
-        raise Refused("bundle_wrong", why=f"不认识节点 {to}")
+        raise Refused("receiver_unknown", node=to)
     parts, packed, pieces, size = list[Path](), list[bytes](), list[bytes](), 0
     entries = total_pieces = total = 0
 
@@ -158,14 +158,14 @@ async def _content(node: Any, receiver: Certificate, with_files: bool, progress:
 
 
 def opened(node: Any, raw: bytes) -> bundle.Bundle:
-    """Raises Refused bundle_wrong, certificate_wrong, signature_wrong."""
+    """Raises Refused bundle_wrong, bundle_elsewhere, certificate_wrong, signature_wrong."""
     secrets = [bundle.box_secret(node.signer.key)]
     if sealing := node.identity.sealing_secret():
         secrets.append(PrivateKey(sealing))
     receiver = bundle.receiver_of(raw)
     if not any(bytes(secret.public_key) == receiver for secret in secrets):
         whose = next((c.name for c in node.shelf.certificates.values() if bundle.box_key(c.key) == receiver), "")
-        raise Refused("bundle_wrong", why=f"它是给{whose}的，不是给本机的" if whose else "不是给本机的，是给别处的机器的")
+        raise Refused("bundle_elsewhere", whose=whose or "别处的机器")
     return bundle.unpack(raw, secrets, node.about.root_public)
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import errno
+import html
+import re
 from contextlib import asynccontextmanager
 
 import httpx
@@ -225,22 +227,46 @@ async def test_what_is_torn_foreign_for_somebody_else_or_no_file_at_all_is_refus
             for wrong, why in (
                 (raw[:-5], "不完整或被改动"),
                 (raw[: len(raw) // 2] + bytes([raw[len(raw) // 2] ^ 1]) + raw[len(raw) // 2 + 1 :], "不完整或被改动"),
-                (theirs, f"它是给{neighbour.certificate.name}的，不是给本机的"),
+                (theirs, f"这个文件是给{neighbour.certificate.name}的，不是给本机的"),
                 (raw[:40] + bytes(32) + raw[72:], "是给别处的机器的"),
                 (packed, "没有县里签发的有效证书"),
                 (b"not a stick", "不是导出包"),
             ):
                 job = await imported(operator, wrong)
                 assert why in job["error"], job
-                assert "什么也没有改动" in (await operator.get("/stick")).text
+                page = (await operator.get("/stick")).text
+                assert "什么也没有改动" in page
+                is_elsewhere = "不是给本机的" in job["error"]
+                assert ("重新从那台机器导出" not in page) == is_elsewhere == ("损坏" not in page and "签发" not in page)
             assert await whole.hub.journal.heads() == before
             got = await operator.post("/stick/import", data={}, headers=JSON)
             assert got.status_code == 422
             assert "优盘上的文件" in got.json()["sentence"]
+            with pytest.raises(Refused, match="receiver_unknown"):
+                await sticks.write(whole.hub, "nnobody22", tmp_path, "x", 1)
             got = await clerk.post("/stick/export", data={"to": "nnobody22"}, headers=JSON)
             assert got.status_code == 422
     finally:
         await elsewhere.stop()
+
+
+async def test_a_film_is_said_to_be_no_file_of_ours_with_the_way_back(whole):
+    async with at(whole, whole.hub, "operator") as operator:
+        film = {"file": ("婚礼.mp4", bytes(65 * 2**20), "video/mp4")}
+        page = await operator.post("/stick/import", files=film)
+        assert page.status_code == 413
+        assert "选错了" in page.text and 'href="/stick"' in page.text and "分几次" not in page.text
+
+
+async def test_a_file_sent_after_the_session_had_ended_is_chosen_again_on_its_page(whole):
+    async with at(whole, whole.hub, "operator") as operator:
+        operator.cookies.clear()
+        sent = await operator.post("/stick/import", files={"file": ("优盘.yidi", b"a stick", "application/octet-stream")})
+        assert sent.status_code == 401 and "选的文件没有收到，登录后请重新选" in sent.text
+        carry = html.unescape(re.search(r'name="carry" value="([^"]*)"', sent.text)[1])
+        ((name, _),) = await whole.hub.people.accounts()
+        back = (await operator.post("/sign-in", data={"name": name, "password": PASSWORD, "carry": carry})).text
+        assert '<a class="button main" href="/stick">回去重新选</a>' in back
 
 
 async def test_a_file_holds_what_its_receiver_hears_and_sealed_goes_to_the_county_alone(whole):

@@ -27,6 +27,7 @@ BACK: Final = {
     "forks": "/forks",
     "renewals": "/forks",
     "board": "/board",
+    "stick": "/stick",
 }
 OF_CASES: Final = ("cases", "tasks", "seal")
 CODED: Final = (

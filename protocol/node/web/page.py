@@ -199,11 +199,11 @@ def refused_twin(request: Request, refusal: Refused) -> Response[bytes]:
     return twin({"code": refusal.code, "field": refusal.field, "sentence": in_language(request, refusal.sentence)}, refusal.status)
 
 
-def refused(request: Request, refusal: Refused) -> Response[Any]:
-    """A refusal as what the asker understands: JSON, a short fragment, or a page with a way onward."""
+def refused(request: Request, refusal: Refused, back: str = "") -> Response[Any]:
+    """A refusal as what the asker understands: JSON, a short fragment, or a page with a way onward. back: where the form stands that was sent."""
     if wants_json(request):
         return refused_twin(request, refusal)
-    context = {"sentence": refusal.sentence, "missing": refusal.status == 404, "code": refusal.code}
+    context = {"sentence": refusal.sentence, "missing": refusal.status == 404, "code": refusal.code, "back": back}
     if is_htmx(request):
         return fragment(request, "_refused.html", status=refusal.status, headers=BESIDE, **context)
     return fragment(request, "refused.html", status=refusal.status, counts={}, link=None, path=request.url.path, **context)
@@ -214,7 +214,8 @@ def failed(request: Request, error: Exception) -> Response[Any]:
     if isinstance(error, HTTPException) and error.status_code in (404, 405):
         return refused(request, Refused("page_unknown"))
     if isinstance(error, HTTPException) and error.status_code == 413:
-        return refused(request, Refused("upload_too_large", most=BODY_BYTES_MAX // 2**20))
+        opt = request.route_handler.opt  # of a handler whose form takes something else than attachments
+        return refused(request, Refused(opt.get("too_large", "upload_too_large"), most=BODY_BYTES_MAX // 2**20), opt.get("form_at", ""))
     status = error.status_code if isinstance(error, HTTPException) else 500
     if status >= 500:
         route, method = request.scope.get("path_template", ""), request.method

@@ -45,6 +45,10 @@ PHONE_S_MAX: Final = FIELD_SESSION_MS_MAX // 1000  # as long as the node may kee
 PHONE: Final = "/task"
 STREAM: Final = "/stream"
 CARRY_CHARS_MAX: Final = 200_000
+EXPIRED: Final = {  # by whether a file was sent along
+    False: "登录已经过期。您写的内容还在，登录后会原样回来。",
+    True: "登录已经过期。选的文件没有收到，登录后请重新选；您写的内容还在，会原样回来。",
+}
 CHOICE_S: Final = 365 * 86_400
 
 
@@ -96,8 +100,8 @@ async def sign_in_first(request: Request) -> Response[Any]:
     if _is_sealed(request):  # whoever signs in next at this computer must not find an accusation there
         said = "登录已经过期。密封的内容没有留在这台电脑上，请登录后重新写。"
         return await page(request, "sign_in.html", status=401, form={}, sentence=said, carry="", next=request.url.path)
-    sentence = "登录已经过期。您写的内容还在，登录后会原样回来。"
-    return await page(request, "sign_in.html", status=401, form={}, sentence=sentence, carry=await _carry(request), next="")
+    carry = await _carry(request)
+    return await page(request, "sign_in.html", status=401, form={}, sentence=EXPIRED[whose.carried(carry)["file"]], carry=carry, next="")
 
 
 async def _carry(request: Request) -> str:

@@ -46,7 +46,7 @@ STORE_SAID: Final = {  # of OWN_STORE: no form waits here
 
 class Job(msgspec.Struct):
     """what: export, import · done, total: entries, or batches · to: of an export · error: why it could not be done, "" so far
-    · halfway: it ended with that on its way, so what was taken in before counts · stopping: somebody gave it up."""
+    · code: of what it was refused for · halfway: it ended with that on its way, so what was taken in before counts · stopping: somebody gave it up."""
 
     what: str
     to: str = ""
@@ -55,6 +55,7 @@ class Job(msgspec.Struct):
     running: bool = True
     stopping: bool = False
     error: str = ""
+    code: str = ""
     halfway: bool = False
     made: Written | None = None
     told: Told | None = None
@@ -134,7 +135,7 @@ class Desk:
         except _GivenUp:
             log.event("stick given up")
         except Refused as refused:
-            job.error, job.halfway = _said(refused), refused.code in STORE_SAID
+            job.error, job.code, job.halfway = _said(refused), refused.code, refused.code in STORE_SAID
         except OSError as error:
             log.event("stick failed", exception=error)
             job.error, job.halfway = "没有写成，磁盘可能满了或不能写。请清出空间再试。", True
@@ -269,7 +270,7 @@ async def download(request: Request, name: FromPath[str]) -> Response[Any]:
     return Response(await asyncio.to_thread(file.read_bytes), media_type="application/octet-stream", headers=headers)
 
 
-@post("/stick/import", status_code=200)
+@post("/stick/import", status_code=200, too_large="stick_too_large", form_at="/stick")
 async def import_(request: Request) -> Response[Any]:
     _may(request)
     node = node_of(request)
