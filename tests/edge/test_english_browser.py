@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from protocol.commands import CorrectDispute
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, nodes_of
@@ -35,6 +37,46 @@ def test_english_is_chosen_once_and_stays_until_chinese_is_chosen(open_page: Cal
     page.wait_for_load_state()
     expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
     expect(page.locator("#nav")).to_contain_text("今天")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+@pytest.mark.parametrize("size", [DESK, PHONE])
+def test_choosing_on_a_page_that_answered_a_form_loses_nothing_that_it_holds(
+    open_page: Callable, nodes: Served, scripts: bool, size: dict[str, int]
+):
+    """The session is over: the sign-in page carries what was typed, and the form that comes back stands at no address either."""
+    from playwright.sync_api import expect
+
+    subject, name = nodes.do(lambda rig: rig.log("village")), f"english-carried-{size['width']}-{scripts}"
+    page = open_page(f"{nodes.url['village']}/cases/{subject}/parties", size, who=("wangfang", PASSWORD), java_script_enabled=scripts)
+    form = page.locator('form[action$="/AddParty"]')
+    if not form.is_visible():
+        page.locator("details.step:has(form[action$='/AddParty']) > summary").click()
+    form.locator("[name=party_name]").fill("叶根土")
+    page.context.clear_cookies()
+    form.locator("button.main").click()
+    expect(page.locator("h1")).to_have_text("登录")
+    page.get_by_role("button", name="English").click()
+    if scripts:
+        expect(page.get_by_role("button", name="English ✓")).to_be_visible()
+        expect(page.locator("header form.themes")).to_contain_text("从下一页起用")
+        look(page, name)
+    page.locator("[name=name]").fill("wangfang")
+    page.locator("[name=password]").fill(PASSWORD)
+    page.locator("#sign-in button.main").click()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    expect(form.locator("[name=party_name]")).to_have_value("叶根土")
+    page.locator("details.who summary").click()
+    for button in ("Dark", "中文"):
+        page.get_by_role("button", name=button).click()
+        if scripts:
+            expect(page.get_by_role("button", name=f"{button} ✓")).to_be_visible()
+    if scripts:
+        look(page, f"{name}-menu")
+    expect(form.locator("[name=party_name]")).to_have_value("叶根土")
+    page.goto(nodes.url["village"] + "/desk")
+    expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
 
 def test_a_title_that_is_a_word_of_ours_is_shown_as_it_was_typed(open_page: Callable, nodes: Served):

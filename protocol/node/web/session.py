@@ -302,10 +302,11 @@ async def choose_post(request: Request) -> Redirect:
 
 
 @post("/theme", of_anybody=True)
-async def choose_theme(request: Request) -> Redirect:
+async def choose_theme(request: Request) -> Response[Any]:
     """Light, dark, or as the computer has it: of this browser, whoever signs in at it. Back to the page where it was chosen."""
-    chosen = (forms.typed((await request.form()).multi_items()).get("theme") or [""])[0]
-    response = Redirect(_chosen_at(request), status_code=303)
+    typed = forms.typed((await request.form()).multi_items())
+    chosen = typed.get("theme", [""])[0]
+    response = _chosen(request, typed, _chosen_at(request), "_theme.html", theme=chosen)
     if chosen in THEMES:
         response.set_cookie(Cookie(key=THEME, value=chosen, path="/", httponly=True, samesite="lax", max_age=CHOICE_S))
     else:
@@ -314,18 +315,26 @@ async def choose_theme(request: Request) -> Redirect:
 
 
 @post("/language", public=True, of_anybody=True)
-async def choose_language(request: Request) -> Redirect:
+async def choose_language(request: Request) -> Response[Any]:
     """Chinese or English: of this browser, whoever signs in at it. Back to the page where it was chosen; a phone's shell is told which."""
-    chosen = (forms.typed((await request.form()).multi_items()).get("language") or [""])[0]
+    typed = forms.typed((await request.form()).multi_items())
+    chosen = typed.get("language", [""])[0]
     back = _chosen_at(request)
     if back.partition("?")[0] == PHONE:
         back = f"{PHONE}?language={chosen if chosen in LANGUAGES else LANGUAGES[0]}"
-    response = Redirect(back, status_code=303)
+    response = _chosen(request, typed, back, "_language.html", language=chosen)
     if chosen in LANGUAGES[1:]:
         response.set_cookie(Cookie(key=LANGUAGE, value=chosen, path="/", httponly=True, samesite="lax", max_age=CHOICE_S))
     else:
         response.delete_cookie(LANGUAGE)
     return response
+
+
+def _chosen(request: Request, typed: forms.Typed, back: str, template: str, **choice: Any) -> Response[Any]:
+    """Back to the page where it was chosen. One that answered a form (`stay`) is never left for it: it has no address, and holds what was typed."""
+    if "stay" not in typed:
+        return Redirect(back, status_code=303)
+    return fragment(request, template, stayed=True, **choice) if is_htmx(request) else Response("", status_code=204)
 
 
 def _chosen_at(request: Request) -> str:
