@@ -165,7 +165,9 @@ def opened(node: Any, raw: bytes) -> bundle.Bundle:
     receiver = bundle.receiver_of(raw)
     if not any(bytes(secret.public_key) == receiver for secret in secrets):
         whose = next((c.name for c in node.shelf.certificates.values() if bundle.box_key(c.key) == receiver), "")
-        raise Refused("bundle_elsewhere", whose=whose or "别处的机器")
+        if not whose:  # a flipped bit, another county's, a computer that nobody here knows
+            raise Refused("bundle_wrong", why="认不出是给哪台机器的")
+        raise Refused("bundle_elsewhere", whose=whose)
     return bundle.unpack(raw, secrets, node.about.root_public)
 
 

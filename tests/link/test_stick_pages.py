@@ -228,7 +228,7 @@ async def test_what_is_torn_foreign_for_somebody_else_or_no_file_at_all_is_refus
                 (raw[:-5], "不完整或被改动"),
                 (raw[: len(raw) // 2] + bytes([raw[len(raw) // 2] ^ 1]) + raw[len(raw) // 2 + 1 :], "不完整或被改动"),
                 (theirs, f"这个文件是给{neighbour.certificate.name}的，不是给本机的"),
-                (raw[:40] + bytes(32) + raw[72:], "是给别处的机器的"),
+                (raw[:40] + bytes(32) + raw[72:], "认不出是给哪台机器的"),
                 (packed, "没有县里签发的有效证书"),
                 (b"not a stick", "不是导出包"),
             ):

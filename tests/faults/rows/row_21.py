@@ -112,7 +112,7 @@ async def _foreign(hub: Node, village: Node, folder: Path, good: Path) -> None:
     for code, raw in {
         "certificate_wrong": bundle.pack(packed, certificate=alien, receiver=to, **made),
         "signature_wrong": bundle.pack(packed, certificate=cert, receiver=to, **{**made, "key": theirs}),
-        "bundle_wrong": bundle.pack(packed, certificate=cert, receiver=bundle.box_key(cert.key), **made),
+        "bundle_elsewhere": bundle.pack(packed, certificate=cert, receiver=bundle.box_key(cert.key), **made),
     }.items():
         file.write_bytes(raw)
         with refused(code):
