@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import errno
 import json
+import logging
 import socket
 import sys
 import time
@@ -205,6 +206,7 @@ def _edge(given: argparse.Namespace, config: Config) -> int | None:
 def _enrol(given: argparse.Namespace, config: Config) -> int:
     from deploy import keeping
 
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it tells the terminal of each TLS connection that is closed
     return asyncio.run(keeping.enrol(given.code, Path(given.folder), config))
 
 

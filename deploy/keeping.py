@@ -5,6 +5,7 @@ entries that are written here within a second and sends them on.
 """
 
 import argparse
+import asyncio
 import getpass
 import json
 import os
@@ -18,8 +19,11 @@ from contextlib import asynccontextmanager, suppress
 from datetime import date
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from deploy import backup_keys
 from deploy.county import County
+from deploy.nats.upward import Upward
 from deploy.working import working
 from edge import enrol as joining
 from hub.enrolment import Enrolment
@@ -36,7 +40,8 @@ from protocol.node.identity import Identity, write_whole
 from protocol.node.journal import backup as copy_journal
 from protocol.node.journal.backup import BackupBroken
 from protocol.node.journal.engine import free_again, sync_folder
-from protocol.node.machine import files_folder
+from protocol.node.link.client import shuts_out
+from protocol.node.machine import Machine, files_folder
 from protocol.node.node import Node, now_ms
 from protocol.node.people import check_account
 from protocol.node.scrubbing import look
@@ -67,14 +72,16 @@ def warden(node: Node) -> Actor:
 
 
 async def enrol(code: str, folder: Path, config: Config) -> int:
-    """A folder that was enrolled and then put out (copied, lost and found) goes on by a new code, over the same journal. Stopped before the
-    first account was made, it makes it when it is asked again; stopped before it said that it had joined again, it says so."""
+    """A folder that was enrolled and then put out (copied, lost and found), whether it heard of it or not, goes on by a new code, over the
+    same journal. Stopped before the first account was made, it makes it when it is asked again; stopped before it said that it had joined
+    again, it says so."""
     ended = joining.finish_renewal(folder)
     again = Identity(folder).exists and (not Identity(folder).can_sign() or await _is_stopped(folder, config))
     if not again and await _had_no_account(folder, config):
         return 0
     if not again and (ended or joining.has_joined_again(code, folder)):
         return await _joined_again(folder, config)
+    again = again or (Identity(folder).exists and await _is_shut_out(folder, config))
     try:
         joined = await (joining.renew if again else joining.enrol)(code, folder)
     except ConnectionError as error:
@@ -88,7 +95,7 @@ async def enrol(code: str, folder: Path, config: Config) -> int:
         await _first_account(node)
     if joined.leaf:
         print(f"本节点自带 NATS，监听 {joined.leaf.listen}")
-    print(f"现在运行：yidi edge --folder {folder}")
+    print(f"{'本机的程序还在运行的，请先停下。' if again else ''}现在运行：yidi edge --folder {folder}")
     return 0
 
 
@@ -128,6 +135,17 @@ async def _is_stopped(folder: Path, config: Config) -> bool:
     async with opened(folder, config) as node:
         await node.forks.load()
         return node.stopped() in ("node_revoked", "node_forked")
+
+
+async def _is_shut_out(folder: Path, config: Config) -> bool:
+    """Claims that a server which this computer dials takes it no more, though its journal does not say why: each is asked, and what its own
+    leaf was told last is read."""
+    identity, leaf = Identity(folder), Upward(Identity(folder).folder / "leaf.log", now_ms)
+    leaf.look()
+    leaf.close()
+    dialled = [replace(config.link, servers=[server]) for server in dict.fromkeys([*config.link.servers, *identity.about().servers])]
+    links = [Machine(folder, replace(config, link=one), now_ms).link() for one in dialled]
+    return leaf.is_shut_out or any(await asyncio.gather(*map(shuts_out, links)))
 
 
 async def register(

@@ -3,8 +3,8 @@
     server = Server(folder, "county", Listen(port=4222, leaf_port=7422), trust)     or …, remote="tls://10.0.0.1:7422")
     await server.start()      until it answers      await server.apply(trust)    rewrite and reload: revocations take hold, nobody is cut
     server.state()            for the page 连接与台账      await server.stop()    by pid, and nobody else's
-    server.turned = f         of a leaf: f(carries, again) when its wire upward breaks or carries again, which its clients never notice; and
-                              again a little later while it does, since nobody knows when the other side began to listen
+    server.turned = f         of a leaf: f(carries, again) when its wire upward breaks or carries again, which its clients never notice, or is found
+                              shut out; and again a little later while it carries, since nobody knows when the other side began to listen
 
 When the child dies it is started again (0.1 s, then doubling to 5 s). The kernel ends it with the program that started it; one that
 was left over all the same is known by its pid file and its own command line, and is ended before a new one starts.
@@ -62,7 +62,8 @@ class Listen(msgspec.Struct, frozen=True):
 
 class ServerState(msgspec.Struct, frozen=True):
     """restarts: how often it died and came back by itself · last_exit: its last exit code (negative: a signal) · carries: whether the wire
-    from it to the server above does, None where it dials none · since_ms: since when, Unix milliseconds."""
+    from it to the server above does, None where it dials none · since_ms: since when, Unix milliseconds · is_shut_out: the server above takes it
+    no more."""
 
     name: str
     pid: int | None
@@ -72,6 +73,7 @@ class ServerState(msgspec.Struct, frozen=True):
     last_exit: int | None
     carries: bool | None = None
     since_ms: int = 0
+    is_shut_out: bool = False
 
 
 def configuration(name: str, listen: Listen, trust: Trust, remote: str = "") -> str:
@@ -172,8 +174,8 @@ class Server:
         alive = self._process is not None and self._process.returncode is None
         pid = self._process.pid if self._process is not None and alive else None
         up = self._upward
-        carries, since_ms = (alive and up.carries, up.since_ms) if up else (None, 0)
-        return ServerState(self.name, pid, self.listen.port, alive, self._restarts, self._last_exit, carries, since_ms)
+        carries, since_ms, shut_out = (alive and up.carries, up.since_ms, up.is_shut_out) if up else (None, 0, False)
+        return ServerState(self.name, pid, self.listen.port, alive, self._restarts, self._last_exit, carries, since_ms, shut_out)
 
     def kill(self) -> None:
         """SIGKILL, as a test or a full disk of memory would: it comes back by itself."""
@@ -244,7 +246,7 @@ class Server:
             self._restarts += 1
 
     async def _follow(self, upward: Upward) -> None:
-        carried, loop, again = False, asyncio.get_running_loop(), list[float]()
+        carried, shut_out, loop, again = False, False, asyncio.get_running_loop(), list[float]()
         while True:
             await asyncio.sleep(LOOK_S)
             upward.look()
@@ -256,6 +258,9 @@ class Server:
             elif again and loop.time() >= again[0]:
                 del again[0]
                 self._tell(carried, True)
+            if shut_out != (shut_out := upward.is_shut_out) and shut_out:
+                log.event("leaf shut out", server=self.name)
+                self._tell(carried, False)
 
     def _tell(self, carries: bool, again: bool) -> None:
         try:

@@ -6,6 +6,8 @@
 Clients of a leaf never notice that it was cut from above or joined it again. "Created" is said as soon as TCP stands, before TLS and before the
 server above has let it in, and through a wire that takes connections all the same "closed" follows, five times a second. So it carries
 once it has said what it says after that, or has stood for longer than a handshake may take.
+
+A leaf of a node that was put out is refused each time. One refusal may be a wrong moment of the server above, so they are counted until the wire carries.
 """
 
 import os
@@ -16,19 +18,26 @@ from typing import BinaryIO
 
 LOOK_S = 0.1
 STANDS_MS = 6_000  # beyond the 5 s of the servers' own `timeout` for TLS
-SAID = re.compile(rb"lid:(\d+) - (Leafnode connection created|Leafnode connection closed|JetStream using domains)")
-CREATED, CLOSED = b"Leafnode connection created", b"Leafnode connection closed"
+REFUSED_TIMES = 50  # ten seconds of tries; by number, for the clock may be set meanwhile
+REFUSED = rb"Leafnode Error '[^'\n]*(?:Authorization Violation|Authentication Revoked|Authentication Expired)"
+SAID = re.compile(rb"lid:(\d+) - (Leafnode connection created|Leafnode connection closed|JetStream using domains|" + REFUSED + rb")")
+CREATED, CLOSED, IN = b"Leafnode connection created", b"Leafnode connection closed", b"JetStream using domains"
 
 
 class Upward:
-    """carries: as the last look found it · since_ms: since when, Unix milliseconds."""
+    """carries: as the last look found it · since_ms: since when, Unix milliseconds · is_shut_out: since it carried last, the server above has
+    said again and again that it takes this leaf no more, also to the servers here before."""
 
     def __init__(self, log_file: Path, clock: Callable[[], int]) -> None:
         self._path, self._clock = log_file, clock
         self._file: BinaryIO | None = None
         self._rest = b""
         self._open, self._open_ms, self._is_in = b"", 0, False  # number of the connection that stands, since when, let in above
-        self.carries, self.since_ms = False, clock()
+        self.carries, self.since_ms, self._refusals = False, clock(), 0
+
+    @property
+    def is_shut_out(self) -> bool:
+        return self._refusals >= REFUSED_TIMES
 
     def begin(self) -> None:
         """What it said in its life before counts no more."""
@@ -44,8 +53,10 @@ class Upward:
         for number, what in SAID.findall(self._lines()):
             if what == CREATED:
                 self._open, self._open_ms, self._is_in = number, now_ms, False
-            elif number == self._open:
+            elif number == self._open and what in (CLOSED, IN):
                 self._open, self._is_in = (b"", False) if what == CLOSED else (number, True)
+            elif number == self._open:
+                self._refusals += 1
         self._note(bool(self._open) and (self._is_in or now_ms - self._open_ms > STANDS_MS))
 
     def close(self) -> None:
@@ -56,6 +67,8 @@ class Upward:
     # ── the rest is private ──
 
     def _note(self, carries: bool) -> None:
+        if carries:
+            self._refusals = 0
         if carries != self.carries:
             self.carries, self.since_ms = carries, self._clock()
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from deploy.nats.servers import Server
-from deploy.nats.upward import STANDS_MS, Upward
+from deploy.nats.upward import REFUSED_TIMES, STANDS_MS, Upward
 from protocol.node.link import pump
 from protocol.place import COMMON
 from tests.link.kit import ALL, HUB, N1, T1, soon
@@ -11,6 +11,7 @@ from tests.link.proxy import Proxy
 
 MADE = "[7] 2026/11/29 10:23:58.569947 [INF] 127.0.0.1:28436 - lid:{} - Leafnode connection created for account: A\n"
 IN = '[7] 2026/11/29 10:23:58.569999 [INF] 127.0.0.1:28436 - lid:{} - JetStream using domains: local "", remote ""\n'
+REFUSED = "[7] 2026/11/29 23:57:09.360757 [ERR] 127.0.0.1:21340 - lid:{} - Leafnode Error 'Authorization Violation'\n"
 CLOSED = "[7] 2026/11/29 10:23:58.570377 [INF] 127.0.0.1:28436 - lid:{} - Leafnode connection closed: Read Error\n"
 
 
@@ -62,6 +63,36 @@ def test_a_log_that_is_begun_anew_is_read_whole_and_a_server_that_died_carries_n
     upward.begin()
     assert not told(upward, log_file)
     assert not told(upward, log_file), "what the server before it said counts no more"
+    upward.close()
+
+
+def test_who_is_refused_again_and_again_is_shut_out_until_it_carries_and_a_wrong_moment_says_nothing(tmp_path):
+    """A leaf's clients never hear that it was put out. The county's server that is just starting may refuse once or twice."""
+    log_file = tmp_path / "leaf.log"
+    upward = Upward(log_file, lambda: 5)
+    upward.begin()
+    for number in range(REFUSED_TIMES - 1):
+        told(upward, log_file, MADE.format(number), REFUSED.format(number), CLOSED.format(number))
+    assert not upward.is_shut_out
+    assert told(upward, log_file, MADE.format(100), IN.format(100))
+    told(upward, log_file, CLOSED.format(100))
+    for number in range(200, 200 + REFUSED_TIMES):
+        assert not upward.is_shut_out, "what was said before it carried counts no more"
+        told(
+            upward,
+            log_file,
+            MADE.format(number),
+            REFUSED.format(number),
+            CLOSED.format(number),
+            MADE.format(-number),
+            CLOSED.format(-number),
+        )
+    assert upward.is_shut_out
+    upward.begin()
+    told(upward, log_file, MADE.format(1), CLOSED.format(1))
+    assert upward.is_shut_out, "its server died and began again: it was let in by nobody"
+    assert told(upward, log_file, MADE.format(2), IN.format(2))
+    assert not upward.is_shut_out
     upward.close()
 
 

@@ -28,6 +28,7 @@ PING_S, PROBE_S = 2, 0.25
 EAGER_S = 60.0  # so long after a connection was lost a server is tried each EAGER_PAUSE_S, then each PATIENT_PAUSE_S: a line may be down for weeks
 EAGER_PAUSE_S, PATIENT_PAUSE_S = 0.1, 0.5
 CONNECT_S_MAX = 5.0  # the first attempt never returns by itself when it is refused
+ASK_S_MAX = 10.0  # a server that is asked at the command line: it may take two attempts to hear why
 RETRY_S = 5.0  # after the server closed on us: revoked nodes ask seldom
 NO_MORE = ("authorization violation", "authentication revoked", "authentication expired")  # nats-server's words, lowered
 REFUSALS_MAX = 50
@@ -261,6 +262,20 @@ class Link:
             await _shut(nc)
 
 
+async def shuts_out(link: Link) -> bool:
+    """Claims that the server of a link which nobody runs takes its node no more: it is asked now."""
+    asking = asyncio.create_task(link.run())
+    try:
+        async with asyncio.timeout(ASK_S_MAX):
+            while not (link.is_connected or link.is_shut_out):  # noqa: ASYNC110, two conditions, and a quarter of a second does not matter
+                await asyncio.sleep(PROBE_S)
+    except TimeoutError:
+        return False
+    finally:
+        await end([asking])
+    return link.is_shut_out
+
+
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancels until they have ended: `asyncio.wait_for` (nats-py is full of it) may swallow one cancellation on Python 3.11.
 
@@ -315,4 +330,4 @@ async def _shut(nc: Client) -> None:
         return
 
 
-__all__: Final = ["Link", "LinkState", "end"]
+__all__: Final = ["Link", "LinkState", "end", "shuts_out"]

@@ -111,8 +111,9 @@ def are_files_readonly(node: Any) -> bool:
 
 
 def is_shut_out(node: Any) -> bool:
-    """Claims that the servers take this node no more, though it heard nothing of being put out."""
-    return getattr(getattr(node, "pump", None), "is_shut_out", False)
+    """Claims that the servers take this node no more, or no more the one that it runs itself, though it heard nothing of being put out."""
+    own = (getattr(told(), "is_shut_out", False) for told in getattr(node, "servers", []))
+    return getattr(getattr(node, "pump", None), "is_shut_out", False) or any(own)
 
 
 def trouble_of(node: Any) -> str:
