@@ -1,7 +1,7 @@
 """Entries that are gone with a computer, as far as anybody can know: `lost = await losses(journal, shelf, actor)`.
 
 A lane ends when its node is revoked or goes on under a new epoch. Every signed Have of that node is a witness: what it claimed to have on its
-disk, and what nobody holds, is gone, by ledger and number. What was written after the last word that anybody heard from it, nobody can
+disk, and what nobody holds, neither in the lane nor in another history of it (journal/branches.py), is gone, by ledger and number. What was written after the last word that anybody heard from it, nobody can
 count: that is said too, with the last case code that arrived, so that a larger one on paper tells, and with whom to ask.
 """
 
@@ -82,7 +82,8 @@ async def losses(journal: Journal, shelf: Shelf, actor: Actor) -> list[Lost]:
         office = certificate.serves[0].removesuffix("/*") if certificate else ""
         if not office or not in_region(actor, office):
             continue
-        gaps = tuple(_gaps(heads, said, closed.get(node, set()), actor))
+        async with journal.read() as c:
+            gaps = tuple(await _gaps(c, heads, said, closed.get(node, set()), actor))
         if node not in shelf.revoked and not gaps:
             continue
         found.append(
@@ -126,12 +127,20 @@ def _closed(lanes: Iterable[Lane], shelf: Shelf) -> dict[str, set[Lane]]:
     return found
 
 
-def _gaps(heads: dict[Lane, LaneHead], said: dict[Lane, int], lanes: set[Lane], actor: Actor) -> Iterable[Gap]:
+async def _gaps(c: AsyncConnection, heads: dict[Lane, LaneHead], said: dict[Lane, int], lanes: set[Lane], actor: Actor) -> list[Gap]:
+    """What came by another history of the lane is here too: it waits on the page of the forks, or was written anew from there."""
+    found: list[Gap] = []
+    sql = "select distinct seq from branch where ledger = :ledger and origin = :origin and seq > :after and seq <= :until order by seq"
     for ledger, origin in sorted(lanes):
-        here = heads.get((ledger, origin), EMPTY).seq
-        shown = not place.is_sealed(ledger) and in_region(actor, ledger)
-        if shown and said.get((ledger, origin), 0) > here:
-            yield Gap(ledger, origin, here + 1, said[ledger, origin])
+        here, until = heads.get((ledger, origin), EMPTY).seq, said.get((ledger, origin), 0)
+        if until <= here or place.is_sealed(ledger) or not in_region(actor, ledger):
+            continue
+        beside = await fetch(c, sql, {"ledger": ledger, "origin": origin, "after": here, "until": until})
+        for seq in (*(row[0] for row in beside), until + 1):
+            if seq > here + 1:
+                found.append(Gap(ledger, origin, here + 1, seq - 1))
+            here = seq
+    return found
 
 
 async def _lost(
@@ -148,21 +157,32 @@ async def _lost(
     mine = {lane: head for lane, head in heads.items() if entry.node_of(lane[1]) == node and not place.is_sealed(lane[0])}
     held = sum(head.seq for lane, head in mine.items() if lane[0] != place.COMMON)
     async with journal.read() as c:
+        held += await _beside(c, node)
         code, at_ms = await _last_code(c, mine)
         asked = await _asked(c, office, shelf) if actor.powers & (CASE_POWERS | {"admin"}) else ()
     return Lost(node, name, office, node in shelf.revoked, heard_ms, held, code, at_ms, gaps, asked)
 
 
+async def _beside(c: AsyncConnection, node: str) -> int:
+    """How many of its entries other histories of its lanes hold."""
+    rows = await fetch(
+        c, "select ledger, origin, count(*) from branch where origin like :own group by ledger, origin", {"own": f"{node}:%"}
+    )
+    return sum(row[2] for row in rows if row[0] != place.COMMON and not place.is_sealed(row[0]))
+
+
 async def _last_code(c: AsyncConnection, lanes: dict[Lane, LaneHead]) -> tuple[str, int]:
+    """Of each lane and of what stands beside it."""
     found = ("", 0)
-    sql = "select head_bytes from entry where ledger = :ledger and origin = :origin and seq > :after order by seq desc"
+    where = "where ledger = :ledger and origin = :origin and seq > :after order by seq desc limit :most"
     for (ledger, origin), head in lanes.items():
-        values = {"ledger": ledger, "origin": origin, "after": head.seq - LOOKED_AT_MAX}
-        for row in await fetch(c, sql, values):
-            one = decode_head(bytes(row[0]))
-            if one.kind == "DisputeLogged" and isinstance(facts := facts_of(one), DisputeLogged):
-                found = max(found, (facts.code, one.occurred_ms), key=lambda known: known[1])
-                break
+        values = {"ledger": ledger, "origin": origin, "after": head.seq - LOOKED_AT_MAX, "most": LOOKED_AT_MAX}
+        for sql in (f"select head_bytes from entry {where}", f"select head_bytes from branch {where}"):
+            for row in await fetch(c, sql, values):
+                one = decode_head(bytes(row[0]))
+                if one.kind == "DisputeLogged" and isinstance(facts := facts_of(one), DisputeLogged):
+                    found = max(found, (facts.code, one.occurred_ms), key=lambda known: known[1])
+                    break
     return found
 
 
