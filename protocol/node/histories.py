@@ -1,12 +1,13 @@
 """Two histories of one lane, side by side, for the page: who wrote what and when, and what was decided about it.
 
     forks = await histories(node.journal, node.shelf, node.signer, actor)
+    count = await waiting(c, node.signer, actor, kept)        how many entries of other histories the actor may decide about at this node
 
 An actor sees what lies in the region of the own office; of persons' words only who may see cases. Sealed ledgers are in no list.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,11 +18,13 @@ from protocol.access import CASE_POWERS, in_region
 from protocol.entry import Admitted
 from protocol.events import Actor, BodyErased, BranchDecided, body_of, facts_of
 from protocol.node.adopting import OWN_WORK, decision_subject
+from protocol.node.counts import who
 from protocol.node.journal import Journal
 from protocol.node.journal import branches as kept
 from protocol.node.journal.branches import Branched, Step
 from protocol.node.journal.rows import among, bound, fetch
 from protocol.node.journal.stored import SELECT, stored
+from protocol.node.kept import LONG_MS, Kept
 from protocol.node.shelf import Shelf
 from protocol.node.signer import Signer
 from protocol.words import EVENT_NAMES, UNKNOWN_NAME, line_of
@@ -29,6 +32,11 @@ from protocol.words import EVENT_NAMES, UNKNOWN_NAME, line_of
 SHOWN_MAX = 100  # entries of one history on the page; the rest is counted
 HISTORIES_MAX = 16  # of one lane: whoever writes it may sign thousands
 READ_BYTES_MAX = 8 * 1024 * 1024  # of a lane's other histories, heads and words
+DECIDES: Final = frozenset({"review", "mediate", "log"})  # a power of these
+# what `waiting` hangs on, for Kept
+_HANGS_ON: Final = (
+    "select (select max(position) from entry), (select count(*) from branch), coalesce((select value from counter where name = :name), 0)"
+)
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -71,6 +79,30 @@ async def histories(journal: Journal, shelf: Shelf, signer: Signer, actor: Actor
     async with journal.read() as c:
         lanes = sorted(one for one in await kept.forked(c) if in_region(actor, one[0]) and not place.is_sealed(one[0]))
         return [await _fork(c, shelf, signer, actor, *one) for one in lanes]
+
+
+async def waiting(c: AsyncConnection, signer: Signer, actor: Actor, answers: Kept) -> int:
+    """As many as the page offers him to decide about, whatever else waits for others. answers: of the same node, for the menu asks each time."""
+    if not actor.powers & DECIDES:
+        return 0
+    return await answers.of(c, ("forks", *who(actor)), lambda: _waiting(c, signer, actor), LONG_MS, hangs_on=_HANGS_ON)
+
+
+async def _waiting(c: AsyncConnection, signer: Signer, actor: Actor) -> int:
+    found = 0
+    for ledger, origin in await kept.forked(c):
+        if not in_region(actor, ledger) or place.is_sealed(ledger):
+            continue
+        steps = await kept.steps(c, ledger, origin)
+        decisions = await _decisions(c, steps)
+        heads = await kept.heads(c, ledger, origin, [step for step in steps if step.hash not in decisions], READ_BYTES_MAX)
+        found += sum(_may(signer, head.kind, facts_of(head).office) for head in heads.values())
+    return found
+
+
+def _may(signer: Signer, kind: str, office: str) -> bool:
+    """Claims that an entry of another history may be decided about at this node, if nobody has."""
+    return kind not in OWN_WORK and certificates.serves(signer.certificate, office)
 
 
 async def find(journal: Journal, actor: Actor, hash_: str) -> Branched | None:
@@ -145,7 +177,7 @@ class _Says:
         sees = bool(self.actor.powers & CASE_POWERS)
         made = line_of(admitted, facts, body_of(head.kind, admitted.body), self.shelf())
         decision = self.decisions.get(hash_, "")
-        may = row is not None and not decision and head.kind not in OWN_WORK and certificates.serves(self.signer.certificate, facts.office)
+        may = row is not None and not decision and _may(self.signer, head.kind, facts.office)
         who = self.names.get(head.author[0], "") if sees else ""
         what = EVENT_NAMES.get(head.kind, UNKNOWN_NAME)
         return Line(

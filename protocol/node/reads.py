@@ -19,7 +19,7 @@ from protocol.companion import SORT as COMPANION
 from protocol.companion_fold import Companion, fold_companion
 from protocol.events import Actor, BodyErased, body_of, facts_of
 from protocol.fold import fold_case, fold_task
-from protocol.node import candidates, finding, listing, marks, past, refusals, sealed_end, sealing, underway
+from protocol.node import candidates, finding, histories, listing, marks, past, refusals, sealed_end, sealing, underway
 from protocol.node.agenda import Agenda
 from protocol.node.counts import PLACED, Counts, who
 from protocol.node.deciding import home_covers
@@ -148,8 +148,10 @@ class Reads:
             last = rows[-1]
 
     async def counts(self, actor: Actor) -> dict[str, int]:
-        """How many cases each of VIEWS but `all`, and tasks each of TASK_VIEWS, holds for this actor."""
-        return await self._counts.lists(actor)
+        """How many cases each of VIEWS but `all`, and tasks each of TASK_VIEWS, holds for this actor; forks: what he may decide (histories)."""
+        async with self._journal.read() as c:
+            forks = await histories.waiting(c, self._signer, actor, self._kept)
+        return {**await self._counts.lists(actor), "forks": forks}
 
     async def total(self, actor: Actor) -> int:
         """How many cases there are for this actor."""

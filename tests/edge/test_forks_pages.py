@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from protocol.events import BranchDecided, body_of, facts_of
@@ -40,3 +41,41 @@ async def test_all_of_one_record_are_adopted_for_the_reason_that_is_given(rig: R
         done = (await client.post("/forks/all", data={**form, "reason": "借出去的那台写的"})).text
     assert "采纳了 2 条。" in done and "都核对过了" in done and 'action="/forks/all"' not in done
     assert await reasons(rig) == [("adopt", "借出去的那台写的")] * 2
+
+
+async def test_what_waits_there_is_told_by_the_pages_of_every_day_until_it_is_decided(rig: Rig):
+    told = {
+        "/today": '<h2 id="today-forks-title">另一份记录等核对 <span class="count">2</span>',
+        "/desk": "另一份记录里有 2 条等核对",
+        "/reviews": "另一份记录里还有 2 条等核对",
+    }
+    menu = '>另一份记录 <span class="count">2</span></a>'
+    async with at(rig, "village") as client:
+        for path, words in told.items():
+            page = (await client.get(path)).text
+            assert words in page and menu in page, path
+        assert "今天没有到期的" not in (await client.get("/today")).text
+        (fork,) = (await client.get("/forks", headers=JSON)).json()["forks"]
+        first, last = (line["hash"] for line in fork["others"][0])
+        await client.post(f"/forks/{first}/contest")
+        assert '另一份记录等核对 <span class="count">1</span>' in (await client.get("/today")).text
+        await client.post(f"/forks/{last}/adopt")
+        for path in told:
+            assert "等核对" not in (await client.get(path)).text and "/forks" not in (await client.get(path)).text, path
+
+
+async def test_who_may_not_decide_there_is_not_asked_to(rig: Rig):
+    """The county's node serves the county alone; of the village's own people those who work on cases decide."""
+    village, root = rig.nodes["village"], rig.nodes["root"]
+    assert (await village.reads.counts(rig.actor("village")))["forks"] == 2
+    assert (await village.reads.counts(msgspec.structs.replace(rig.actor("village"), powers=frozenset({"admin", "supervise"}))))[
+        "forks"
+    ] == 0
+    await rig.deliver("village", "root")
+    ((origin, ((seq, hash_),)),) = (await village.node.forks.tips(VILLAGE)).items()
+    piece = await village.node.forks.piece(VILLAGE, origin, seq, hash_, 2)
+    assert piece and await root.node.forks.note(piece, "nroot2222") == 2
+    async with at(rig, "root") as client:
+        (fork,) = (await client.get("/forks", headers=JSON)).json()["forks"]
+        assert fork["open"] == 2 and not any(line["may"] for line in fork["others"][0])
+        assert "另一份记录" not in (await client.get("/today")).text

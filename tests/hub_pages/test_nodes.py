@@ -154,6 +154,15 @@ async def test_a_fork_worries_until_somebody_settles_it(hub: Hub):
     await hub.sign_in("operator")
     row = next(row for row in (await hub.get("/nodes"))["rows"] if row["node"] == hub.village.signer.node)
     assert (row["worry"], row["reasons"][0]["said"]) == (ACT, "同一编号有两份不同的内容，要人处理")
+    page = (await hub.client.get("/nodes")).text
+    shown = page[page.index(f'id="peer-{hub.village.signer.node}"') :].partition("</tr>")[0]
+    assert '<a href="/forks">看两份记录</a>' in shown and page.count("看两份记录") == 1
+    page = (await hub.client.get("/quarantine")).text
+    assert "同一条号出现两份不同的内容：天子湖镇高禹村 第 3 条，已隔离。" in page, "no code of a place"
+    assert '<a href="/forks">看两份记录</a>' in page
+    await hub.sign_in("operator")
+    hub.client.cookies.set("yidi-language", "en")
+    assert '<a href="/forks">See both histories</a>' in (await hub.client.get("/nodes")).text
 
 
 async def test_a_township_filters_and_revoked_machines_stand_last(hub: Hub):

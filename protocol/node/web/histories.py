@@ -14,7 +14,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from protocol.access import CASE_POWERS
-from protocol.node.histories import Fork, find, histories
+from protocol.node.histories import DECIDES, Fork, find, histories
 from protocol.node.web import forms, link
 from protocol.node.web.page import actor_of, node_of, page, refused_twin, twin, wants_json
 from protocol.node.web.reviews import GOOD
@@ -23,7 +23,6 @@ from protocol.problem import Refused
 DECISIONS: Final = ("adopt", "contest")
 REASON_CHARS_MAX: Final = 500
 WHY_RENEWED: Final = "同一份身份在两台机器上"  # stands in the field already; people change it or leave it
-MAY: Final = frozenset({"review", "mediate", "log"})
 
 
 async def _forks(request: Request) -> list[Fork]:
@@ -46,7 +45,7 @@ async def shown(request: Request, status: int = 200, asked: str = "", **more: An
     forks = await _forks(request)
     if wants_json(request):
         return twin({"forks": forks, **more}, status)
-    may = bool(actor_of(request).powers & MAY) and not link.stopped_of(node_of(request))
+    may = bool(actor_of(request).powers & DECIDES) and not link.stopped_of(node_of(request))
     there = may and any(line.hash == asked and line.may for fork in forks for history in fork.others for line in history)
     more |= {"forks": forks, "may_decide": may, "renews": _renews(request), "asked": asked if there else ""}
     more |= {"good": GOOD, "why_renewed": WHY_RENEWED}
@@ -106,7 +105,7 @@ def _is_asked(fork: Fork, form: dict[str, str]) -> bool:
 
 
 def _may(request: Request) -> None:
-    if not actor_of(request).powers & MAY:
+    if not actor_of(request).powers & DECIDES:
         raise Refused("not_allowed", what="核对另一份记录")
 
 
