@@ -1,5 +1,6 @@
 // Reports that are half written, each of one visit and one writer, sealed like all else. They outlast a sign-out and are shown to their writer
 // alone; they end when they are sent, when he throws them away, or when his node says that the visit is over or not his any more.
+// A record is never overwritten by what one tab remembers of it: only the fields that were changed there are put into what lies there (sheet.js).
 // Words and files are kept apart: text finds room where a photo does not, and typing seals no pictures anew. Which files there are is known by
 // the files alone, so that two tabs that write on the same report lose none. What is being said beside the
 // report, a question or why he cannot go, is a record of its own (its key ends in SAID) and lasts as long as the visit is on his list.
@@ -11,14 +12,32 @@ const SAID = "said";
 /** [{task, person, what}]: who has half written what, SAID or a report (undefined). By the keys alone: no picture is read for it. */
 export const halfWritten = async () => (await (await db).getAllKeys("drafts")).filter((key) => key.includes("/")).map((key) => { const [task, person, what] = key.split("/"); return { task, person, what }; });
 
+export const REWRITTEN = "yidi-rewritten"; // {key}: a record of this store is another one now. For the other tabs
+const told = new BroadcastChannel(REWRITTEN);
+/** Which text of a record it is; "" of none. Each is sealed with an iv of its own. */
+export const textOf = (record) => (record ? String(record.iv) : "");
+
+/** Puts what `make` makes of the fields that lie there (null: none) in their place; null: no record. Sealing takes longer than a transaction lasts, so
+ * where another tab was faster it is made anew, of what that one wrote. */
+async function rewrite(key, make) {
+  for (;;) {
+    const there = await (await db).get("drafts", key), now = await make(await read(there)), record = now && { task: key, ...await sealed(db, key, now) };
+    const isLaid = await withRoom(db, async () => {
+      const tx = await begin("drafts", "readwrite"), is = textOf(await tx.store.get(key)) === textOf(there);
+      await Promise.all([is && (record ? tx.store.put(record) : tx.store.delete(key)), tx.done]);
+      return is;
+    });
+    if (isLaid) return told.postMessage({ key });
+  }
+}
+
 const isBlank = (d) => !d.result && !d.words && !d.strokes.length;
 const filesOf = async (key) => (await (await db).getAll("drafts")).filter((d) => d.of === key);
-/** The words of a draft; one without words and files is none. */
-export async function keep({ files, ...draft }) {
-  const key = keyOf(draft.task, draft.person);
-  if (isBlank(draft) && !(await filesOf(key)).length) return (await db).delete("drafts", key);
-  return withRoom(db, async () => (await db).put("drafts", { task: key, ...await sealed(db, key, draft) }));
-}
+/** The words of a draft, as `make` makes them of those that lie there; one without words and files is none. */
+export const keep = (task, person, make) => {
+  const key = keyOf(task, person);
+  return rewrite(key, async (there) => { const now = make(there); return isBlank(now) && !(await filesOf(key)).length ? null : now; });
+};
 /** A file of a draft, as its action in the outbox will hold it: "". Not kept where its report was sent meanwhile, by another tab: the id of that report.
  * Throws where it would take the room of text. */
 export const keepFile = ({ id, task, ...more }, person) => counting(async () => {
@@ -42,17 +61,15 @@ export async function opened(task, person) {
   return { draft, files: files.filter((f) => f.bytes).sort((a, b) => a.at_ms - b.at_ms) };
 }
 
-const saidKey = (task, person) => `${keyOf(task, person)}/${SAID}`;
-/** {reason, told}: why he cannot go, and what he asks; "" where nothing was typed. */
-export const saidOf = async (task, person) => ({ reason: "", told: "", ...await read(await (await db).get("drafts", saidKey(task, person))) });
-/** {key, record}: how what is said is to lie there; record: null where nothing is left of it. */
-export async function saidRecord(task, person, said) {
-  const key = saidKey(task, person);
-  return { key, record: said.reason || said.told ? { task: key, ...await sealed(db, key, said) } : null };
-}
-export async function keepSaid(task, person, said) {
-  const { key, record } = await saidRecord(task, person, said);
-  return record ? withRoom(db, async () => (await db).put("drafts", record)) : (await db).delete("drafts", key);
+export const saidKey = (task, person) => `${keyOf(task, person)}/${SAID}`;
+/** {reason, told}: why he cannot go, and what he asks, as they lie there; null where nothing was typed. */
+export const saidOf = async (task, person) => read(await (await db).get("drafts", saidKey(task, person)));
+const saidOrNone = (said) => (said.reason || said.told ? said : null);
+export const keepSaid = (task, person, make) => rewrite(saidKey(task, person), (there) => saidOrNone(make(there)));
+/** {key, was, record}: how what is said is to lie there, in place of `was`; record: null where nothing is left of it. */
+export async function saidRecord(task, person, make) {
+  const key = saidKey(task, person), there = await (await db).get("drafts", key), said = saidOrNone(make(await read(there)));
+  return { key, was: textOf(there), record: said && { task: key, ...await sealed(db, key, said) } };
 }
 
 /** Deletes every record of which `isGone(task, person, what)`; person: undefined where an older shell kept it and nobody could claim it. */

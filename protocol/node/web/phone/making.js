@@ -5,18 +5,19 @@ import { signal } from "@preact/signals";
 import { thumbOf } from "../islands/_send.js";
 import { dropFile, keep, keepFile, opened } from "./drafts.js";
 import { keyOf } from "./outbox.js";
+import { sheet } from "./sheet.js";
 import { act } from "./state.js";
-import { writer } from "./writing.js";
 
 const LABELS = { photo: "照片", signature: "签名", voice: "录音" };
-const reports = new Map(), write = writer();
+const reports = new Map();
 
 /** A file of a draft, as its action in the outbox: from here on its id and its box stay what they are. */
 export const fileOf = async (task, what, bytes, mime, name) => ({ id: crypto.randomUUID(), task, kind: "AddTaskEvidence", label: LABELS[what], at_ms: Date.now(), what, name, mime, bytes, thumb: what === "voice" ? "" : await thumbOf(new Blob([bytes], { type: mime })) });
 
+const actionOf = (file, task) => ({ ...file, task, kind: "AddTaskEvidence", label: LABELS[file.what] });
 /** The draft of a task with its files; a new one where there is none of this person. */
 async function begun(task, person) {
-  const { draft: was, files: lying } = await opened(task, person), files = lying.map((f) => ({ ...f, task, kind: "AddTaskEvidence", label: LABELS[f.what] }));
+  const { draft: was, files: lying } = await opened(task, person), files = lying.map((f) => actionOf(f, task));
   if (!was) return { task, person, result: "", words: "", strokes: [], files };
   for (const [what, some, mime] of [["photo", was.photos ?? [], "image/jpeg"], ["signature", was.signatures ?? [], "image/png"]]) // as an older shell kept it
     for (const bytes of some) { const file = await fileOf(task, what, bytes, mime, `${LABELS[what]}${files.length + 1}`); await keepFile(file, person); files.push(file); }
@@ -26,8 +27,12 @@ async function begun(task, person) {
 
 function make(task, person) {
   const draft = signal(null), count = signal(0), coming = signal(0), pending = new Set();
-  const change = (more) => { draft.value = { ...draft.value, ...more }; return write(() => keep(draft.value)); };
-  const load = async () => { await write(() => 0); draft.value = await begun(task, person); };
+  const read = async () => {
+    const { draft: was, files } = await opened(task, person);
+    return was && { ...was, files: files.map((f) => draft.value.files.find((x) => x.id === f.id) ?? actionOf(f, task)) };
+  };
+  const all = sheet(keyOf(task, person), draft, read, (how) => keep(task, person, how)).open(), { change } = all;
+  const load = async () => all.begin(await begun(task, person));
   return {
     draft, // null until it was read
     count, // how many are being made
@@ -44,18 +49,15 @@ function make(task, person) {
       const sent = await keepFile(file, person);
       if (sent) return act([{ ...file, of: sent }], person);
       if (what === "photo") coming.value -= 1; // together with what stands in its place
-      await change({ files: [...draft.value.files, file] });
+      await change({ files: [...draft.value.files.filter((f) => f.id !== file.id), file] });
       return true;
     },
     async remove(file) {
       await dropFile(file.id);
       await change({ files: draft.value.files.filter((f) => f.id !== file.id) });
     },
-    /** As it lies on the disk, with what another tab added. */
-    async whole() {
-      await write(() => 0);
-      return { ...draft.value, files: (await begun(task, person)).files };
-    },
+    whole: all.whole,
+    close: all.close,
     /** Runs `job`, which says whether all of it lies on the disk. */
     work(job) {
       const one = job().catch(() => false).finally(() => { pending.delete(one); count.value = pending.size; });
@@ -82,5 +84,6 @@ export function leaveReport(task, person, isOver) {
   const key = keyOf(task, person), report = reports.get(key);
   if (!report || (!isOver && (report.count.value || report.isSending))) return;
   report.isOver = isOver;
+  report.close();
   reports.delete(key);
 }

@@ -98,11 +98,13 @@ export const put = (actions, person, draft = "", said = null) => counting(async 
   }));
   await withRoom(db, async () => {
     const tx = await begin(["outbox", "state", "drafts"], "readwrite");
+    const isAsRead = said && String((await tx.objectStore("drafts").get(said.key))?.iv ?? "") === said.was; // else another tab wrote just now: rather called unsent than lost
     const gone = own.map(({ task }) => tx.objectStore("drafts").delete(task)), there = records.map((record) => tx.objectStore("outbox").put(record));
-    if (said) there.push(said.record ? tx.objectStore("drafts").put(said.record) : tx.objectStore("drafts").delete(said.key));
+    if (isAsRead) there.push(said.record ? tx.objectStore("drafts").put(said.record) : tx.objectStore("drafts").delete(said.key));
     await Promise.all([...gone, ...there, tx.objectStore("state").put(n, "counter"), tx.done]);
   });
   if (records.some((r) => !r.of)) { cut(""); over.postMessage({ id: "" }); }
+  told.postMessage({}); // the other tabs show it too, and offer no step twice
 });
 
 /** What this store is called and how far it has counted: by these the node notices that the browser cleared it, unsent actions and all. */

@@ -38,7 +38,7 @@ const Coming = () => <li aria-hidden="true"><span class="blank" /><button type="
 
 /** Pixels, not SVG: whoever opens it later must never open a document that could carry a script. */
 function Sign({ pad, strokes, onStroke }) {
-  const canvas = useRef();
+  const canvas = useRef(), drawn = useRef(new WeakSet([strokes])); // what came from this pad, or was given to it: a hand that goes on is not disturbed
   useEffect(() => {
     const c = canvas.current, look = getComputedStyle(c);
     const lay = () => {
@@ -47,12 +47,17 @@ function Sign({ pad, strokes, onStroke }) {
       c.width = c.offsetWidth * k; c.height = c.offsetHeight * k; c.getContext("2d").scale(k, k); // else the strokes blur
       pad.current = new SignaturePad(c, { penColor: look.color, backgroundColor: look.backgroundColor });
       if (kept?.length) pad.current.fromData(fitted(kept, c.offsetWidth));
-      pad.current.addEventListener("endStroke", () => onStroke(pad.current.toData()));
+      pad.current.addEventListener("endStroke", () => { const all = [...pad.current.toData()]; drawn.current.add(all); onStroke(all); });
     };
     lay();
     addEventListener("resize", lay);
     return () => { removeEventListener("resize", lay); pad.current.off(); pad.current = null; };
   }, []);
+  useEffect(() => { // another tab has signed, or begun anew
+    if (drawn.current.has(strokes)) return;
+    drawn.current.add(strokes);
+    pad.current.fromData(fitted(strokes, canvas.current.offsetWidth));
+  }, [strokes]);
   return <canvas ref={canvas} role="img" aria-labelledby="sign-label" />;
 }
 

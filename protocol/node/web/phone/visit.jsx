@@ -2,15 +2,15 @@
 import { useEffect, useRef } from "preact/hooks";
 import { signal, useSignal } from "@preact/signals";
 import { allowed, Ask } from "./asking.jsx";
-import { keepSaid, saidOf, saidRecord } from "./drafts.js";
+import { keepSaid, saidKey, saidOf, saidRecord } from "./drafts.js";
 import { act, door, flow, go, me, notice, place } from "./state.js";
 import { Due, Main, Offline, Sent, Status, Tag, useStill } from "./parts.jsx";
 import { Refused } from "./queue.jsx";
 import { Report } from "./report.jsx";
 import { Room } from "./room.jsx";
+import { sheet } from "./sheet.js";
 import { copied } from "../islands/_copy.js";
 import { mapOf } from "./today.js";
-import { useWriting } from "./writing.js";
 
 const Marks = ({ marks }) => <span class="marks">{marks.map((m) => <span key={m.text} class={`mark ${m.reached ? "done" : ""}`}>{m.text}</span>)}</span>;
 const Fact = ({ label, children }) => children ? <><dt>{label}</dt><dd>{children}</dd></> : null;
@@ -32,12 +32,11 @@ const History = ({ t }) => <section class="card"><h2>进展</h2><ol class="steps
 /** What he says beside the report, as it lies on the phone: [{reason, told}, null until it was read; what keeps a change of it; what hands in one of
  * the two: the action is there and the words are gone in one moment, so that neither is said twice nor called unsent]. */
 function useSaid(task, person) {
-  const said = useSignal(null), write = useWriting();
-  useEffect(() => { saidOf(task, person).then((was) => { said.value = was; }); }, []);
-  const keep = (more) => { said.value = { ...said.value, ...more }; return write(() => keepSaid(task, person, said.value)); };
+  const said = useSignal(null), own = useRef(null);
+  const all = (own.current ??= sheet(saidKey(task, person), said, () => saidOf(task, person), (make) => keepSaid(task, person, make))), keep = all.change;
+  useEffect(() => { saidOf(task, person).then((was) => all.open().begin({ reason: "", told: "", ...was })); return all.close; }, []);
   const hand = async (name, action) => {
-    await write(() => 0);
-    const was = said.value, left = await saidRecord(task, person, { ...was, [name]: "" });
+    const was = await all.whole(), left = await saidRecord(task, person, (there) => ({ ...was, ...there, [name]: "" }));
     said.value = { ...was, [name]: "" };
     const isKept = await act([{ ...action, task, at_ms: Date.now() }], person, "", left);
     if (!isKept) said.value = was;
