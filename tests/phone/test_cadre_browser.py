@@ -177,7 +177,7 @@ def test_an_answer_that_is_lost_does_nothing_twice(world, open_page):
     assert [line.kind for line in task.lines] == ["TaskAssigned", "TaskConfirmed"]
 
 
-def test_a_refused_step_is_kept_and_shown_and_what_follows_waits(world, open_page, monkeypatch):
+def test_a_refused_yes_is_kept_and_shown_and_the_arrival_goes(world, open_page, monkeypatch):
     monkeypatch.setattr(browser, "EXPECTED", re.compile(browser.EXPECTED.pattern + "|status of 409"))  # the refusal itself
     url, hub, run = world
     subject = run(hub.send())
@@ -191,13 +191,14 @@ def test_a_refused_step_is_kept_and_shown_and_what_follows_waits(world, open_pag
     alert = phone.page.get_by_role("alert")
     expect(alert).to_contain_text("“接单”没有办成")
     expect(alert).to_contain_text("已撤回")
+    expect(phone.status).to_have_text("1 条被退回，要您看一下")
     look(phone.page, "phone-refused")
-    assert phone.kept() == [["ArriveTask", "waiting"], ["ConfirmTask", "waiting"]]
-    phone.main("不要这一步了")  # the arrival is a fact: the rules take it although the recall crossed it
+    assert phone.kept() == [["ArriveTask", "sent"], ["ConfirmTask", "waiting"]]
+    task = run(hub.root.reads.task(hub.root.actor(), subject))
+    assert (task.status, bool(task.arrived_ms)) == ("recalled", True)  # a fact: the rules take it although the recall crossed it
+    phone.main("不要这一步了")
     expect(alert).to_have_count(0)
     expect(phone.status).to_have_text("已送达，正等另一台机器也存好")
-    task = run(hub.root.reads.task(hub.root.actor(), subject))
-    assert (task.status, bool(task.arrived_ms)) == ("recalled", True)
 
 
 def test_signing_out_clears_what_was_received_and_keeps_and_counts_what_was_not_sent(world, open_page):

@@ -29,7 +29,8 @@ const Language = () => <p class="owner" role="group" aria-label="语言"><span>�
 })}</p>;
 
 export function List() {
-  const gone = shown.value.filter((t) => t.news === "recalled"), rest = shown.value.filter((t) => t.news !== "recalled");
+  const isBack = (t) => (t.news === "recalled" || isOver(t)) && t.waits.some((a) => a.refused), back = shown.value.filter(isBack), others = shown.value.filter((t) => !isBack(t));
+  const gone = others.filter((t) => t.news === "recalled"), rest = others.filter((t) => t.news !== "recalled");
   const doing = rest.filter((t) => t.open || t.waits.length), done = rest.filter((t) => !t.open && !t.waits.length);
   const over = doing.filter(isOver), { today, later } = route(doing.filter((t) => !isOver(t)), now());
   const unsent = lies(left.value + foreign.value, drafts.value.length, sayings.value.length);
@@ -43,11 +44,12 @@ export function List() {
       <button onClick={async () => { if ((await ask("/task/cleared", { method: "POST" }))?.ok) cleared.value = ""; }}>知道了</button></section>}
     {away.value && signed.value === "in" && <p class="problem" role="alert">{away.value}</p>}
     <Room />
+    {back.length > 0 && <section><h2>被退回的，请您看一下</h2><Cards some={back} /></section>}
     {gone.length > 0 && <section><h2>刚撤回，不用去了</h2><Cards some={gone} /></section>}
     {today.length > 0 && <Today places={today} />}
     {later.length > 0 && <section><h2>{today.length ? "以后" : "要办的"}</h2><Cards some={later} /></section>}
     {over.length > 0 && <section><h2>办完的，等发送</h2><Cards some={over} /></section>}
-    {me.value && !away.value && !doing.length && !gone.length && <p class="empty">现在没有要办的任务。派给您的任务会出现在这里。</p>}
+    {me.value && !away.value && !doing.length && !gone.length && !back.length && <p class="empty">现在没有要办的任务。派给您的任务会出现在这里。</p>}
     {done.length > 0 && <section><h2>办过的</h2><Cards some={done} /></section>}
     {me.value && shown.value.some((t) => t.open) && allowed.value === "ask" && <Ask />}
     {me.value && <p class="owner">{me.value.name}　{me.value.office}<button class="plain" onClick={signOut}>退出登录</button></p>}

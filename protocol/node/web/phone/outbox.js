@@ -3,7 +3,7 @@
 // Promise: an action is on the phone's disk before the screen says so; actions leave in the order of a stored counter, text before any
 // file (a file on its way stops for it), one sender at a time over all tabs and the worker; each has an id made here, so sending twice is doing once; it stays after
 // it was sent until a second node has it, and is sent again when the first one lost it. A refusal is kept and shown, and
-// what follows a refused step on the same task waits. Only its owner's session sends it. A photo goes in pieces and on from where it was
+// what follows a refused step on the same task waits, but for a visit that was made: it is told though his yes came too late. Only its owner's session sends it. A photo goes in pieces and on from where it was
 // cut, also when the page was killed meanwhile; it is let go of when a second node has all its bytes.
 import { openDB } from "idb";
 import { call, digest, sendPieces } from "../islands/_send.js";
@@ -184,10 +184,13 @@ async function post(record) {
   return answer?.status === 404 && answer.said.code === "upload_unknown" ? null : answer; // it lost the pieces: they are sent anew
 }
 
-/** What of this person waits, in its order: nothing that follows a refused step. */
+const MADE = ["ArriveTask", "ReportTask"]; // protocol/task.py takes both from whoever goes, whatever became of his yes
+/** Claims that one of `all` is a refused step that holds up `a`. A refused file holds up nothing; his refused yes neither the arrival nor the report and its files. */
+export const isHeldUp = (a, all) => all.some((x) => x.refused && !x.of && x.task === a.task && !(x.kind === "ConfirmTask" && (a.of || MADE.includes(a.kind))));
+/** What of this person waits, in its order: nothing that a refused step holds up. */
 async function dueOf(person) {
-  const all = (await kept()).filter((a) => a.person === person), blocked = new Set(all.filter((a) => a.refused && !a.of).map((a) => a.task)); // a file that is refused holds up nothing
-  return all.filter((a) => isUnsent(a) && !a.refused && !blocked.has(a.task));
+  const all = (await kept()).filter((a) => a.person === person);
+  return all.filter((a) => isUnsent(a) && !a.refused && !isHeldUp(a, all));
 }
 /** They wait until there is room: why is kept with each, once. */
 async function hold(some, { sentence = "", code = "" }, full) {

@@ -1,7 +1,7 @@
 // Small pieces that several screens show.
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { flow, halves, heard, isOffline, left, lies, me, mine, notice, now, share, signed, unsaid } from "./state.js";
-import { isUnsent } from "./outbox.js";
+import { isHeldUp, isUnsent } from "./outbox.js";
 
 const SOON_MS = 86_400_000, STILL_MS = 350; // longer than a second tap of a double one, shorter than a thought
 /** It takes no tap for a moment: the finger was on its way to what stood in that place before. Returns what forgets it. */
@@ -44,10 +44,15 @@ export const Due = ({ t }) => {
   const rest = t.due_ms - now();
   return rest < 0 ? <Tag tone="late">已超期</Tag> : rest < SOON_MS ? <Tag tone="soon">24 小时内到期</Tag> : null;
 };
+/** What of a visit lies here, refused steps first: they wait for him, and others for them. */
+function Waits({ some }) {
+  const back = some.filter((a) => a.refused).length, held = some.filter((a) => !a.refused && isHeldUp(a, mine.value)).length;
+  return <>{back > 0 && <Tag tone="late">{`${back} 条被退回`}</Tag>}{held > 0 && <Tag tone="soon">{`${held} 条等着它`}</Tag>}{some.length > back + held && <Tag tone="soon">存在手机，待发送</Tag>}</>;
+}
 const NEWS = { new: "新派来的", changed: "有变化", recalled: "刚撤回" };
 export const Status = ({ t }) => <>
   {t.news && <Tag tone="soon">{NEWS[t.news]}</Tag>}<Tag tone={t.status === "reported" ? "good" : t.status === "recalled" ? "" : "act"}>{flow.value.names[t.status] ?? t.status}</Tag>
-  {t.waits.some((a) => !a.refused) && <Tag tone="soon">存在手机，待发送</Tag>}</>;
+  <Waits some={t.waits} /></>;
 
 export const moment = (ms) => {
   const d = new Date(ms), two = (n) => String(n).padStart(2, "0"), time = `${two(d.getHours())}:${two(d.getMinutes())}`;
@@ -65,9 +70,9 @@ const words = () => {
   const half = [halves.value.length, unsaid.value.length], typed = lies(0, ...half);
   if (signed.value === "out") return me.value ? expired(left.value, lies(left.value, ...half), typed) : "还没有登录";
   const going = share.value && mine.value.find((a) => a.id === share.value.id && isUnsent(a));
-  if (left.value) return `${left.value} 条待发送，${going ? `${going.label}已传 ${Math.floor(share.value.share * 100)}%` : mine.value.filter(isHeld).length === left.value ? "中心的机器现在收不下" + asOf() : "有信号时自动发出"}`;
-  const back = mine.value.filter((a) => a.refused).length;
-  if (back) return `${back} 条被退回，要您看一下`;
+  const back = mine.value.filter((a) => a.refused).length, held = mine.value.filter((a) => isUnsent(a) && !a.refused && isHeldUp(a, mine.value)).length, free = left.value - held;
+  const rest = free && `${free} 条待发送，${going ? `${going.label}已传 ${Math.floor(share.value.share * 100)}%` : mine.value.filter(isHeld).length === free ? "中心的机器现在收不下" + asOf() : "有信号时自动发出"}`;
+  if (back || rest) return [back && `${back} 条被退回，要您看一下`, held && `${held} 条等着它`, rest].filter(Boolean).join("；");
   return mine.value.length ? "已送达，正等另一台机器也存好" : typed ? `做完的都已送达，${typed}` : "全部已送达";
 };
 export const Sent = ({ link = true }) => <div class="sent-line"><p class="state" role="status">{words()}</p>

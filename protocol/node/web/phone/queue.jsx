@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { discard } from "./drafts.js";
 import { Replaced } from "./help.jsx";
 import { leaveReport } from "./making.js";
-import { again, drop, giveUp, isUnsent, ONCE, unboxed } from "./outbox.js";
+import { again, drop, giveUp, isHeldUp, isUnsent, ONCE, unboxed } from "./outbox.js";
 import { delivered, drafts, flow, foreign, halves, isOffline, left, lookAtDrafts, me, mine, notice, outbox, refresh, share, show, signed, tasks, unsaid } from "./state.js";
 import { asOf, isHeld, moment, Offline, Sent, Tag, useSteady } from "./parts.jsx";
 import { Room } from "./room.jsx";
@@ -45,7 +45,7 @@ async function letGo(a, files) {
 export function Refused({ a }) {
   const files = outbox.value.filter((x) => x.of === a.id);
   return <div class="problem" role="alert">
-    <p><strong>“{a.label ?? "这一步"}”没有办成：{a.refused}</strong></p><p>{ADVICE[a.code] ?? OTHERWISE}{a.of ? "它还在手机里，别的照常发。" : "写的内容还在手机里，这项任务后面的步骤先不发。"}</p>
+    <p><strong>“{a.label ?? "这一步"}”没有办成：{a.refused}</strong></p><p>{ADVICE[a.code] ?? OTHERWISE}{a.of ? "它还在手机里，别的照常发。" : a.kind === "ConfirmTask" ? "已经去过的，到场和反馈照常发。" : "写的内容还在手机里，这项任务后面的步骤先不发。"}</p>
     {!a.of && <Words a={a} />}{files.length > 0 && <p>跟着它的照片、录音、签名共 {files.length} 个，也还在手机里。</p>}
     <div class="two"><button onClick={async () => { await again(a); await show(signed.value); refresh(); }}>再发一次</button><button onClick={() => letGo(a, files)}>不要这一步了</button></div>
   </div>;
@@ -59,7 +59,7 @@ function stateOf(a) {
   if (share.value?.id === a.id) return [`发送中 ${Math.floor(share.value.share * 100)}%`, "act"];
   if (signed.value === "out") return ["存在手机 · 等您登录", "soon"];
   if (isHeld(a) && !isOffline.value) return ["存在手机 · 中心现在收不下", "late"];
-  return mine.value.some((x) => x.task === a.task && x.refused && !x.of) ? ["存在手机 · 等前面被退回的一步", "soon"] : ["存在手机 · 待发送", "soon"];
+  return isHeldUp(a, mine.value) ? ["存在手机 · 等前面被退回的一步", "soon"] : ["存在手机 · 待发送", "soon"];
 }
 /** Of a file that is too long on its way, or is not wanted any more. The report's text goes all the same. */
 async function stopSending(a) {

@@ -3,13 +3,14 @@ import { useEffect, useRef } from "preact/hooks";
 import { signal, useSignal } from "@preact/signals";
 import { allowed, Ask } from "./asking.jsx";
 import { keepSaid, saidKey, saidOf, saidRecord } from "./drafts.js";
-import { act, door, flow, go, me, notice, place } from "./state.js";
+import { act, door, flow, go, me, mine, notice, place } from "./state.js";
 import { Due, Main, Offline, Sent, Status, Tag, useStill } from "./parts.jsx";
 import { Refused } from "./queue.jsx";
 import { Report } from "./report.jsx";
 import { Room } from "./room.jsx";
 import { sheet } from "./sheet.js";
 import { copied } from "../islands/_copy.js";
+import { isHeldUp } from "./outbox.js";
 import { mapOf } from "./today.js";
 
 const Marks = ({ marks }) => <span class="marks">{marks.map((m) => <span key={m.text} class={`mark ${m.reached ? "done" : ""}`}>{m.text}</span>)}</span>;
@@ -26,7 +27,7 @@ function Where({ t }) {
 
 const History = ({ t }) => <section class="card"><h2>进展</h2><ol class="steps">
   {t.history.map((h) => <li key={h.key}><strong>{h.words}</strong> <span class="soft">{h.at}</span>{h.text && <p>{h.text}</p>}</li>)}
-  {t.waits.filter((a) => !a.refused).map((a) => <li key={a.id}><strong>{a.label}</strong> <Tag tone="soon">存在手机，待发送</Tag></li>)}</ol>
+  {t.waits.filter((a) => !a.refused).map((a) => <li key={a.id}><strong>{a.label}</strong> <Tag tone="soon">{isHeldUp(a, mine.value) ? "存在手机 · 等前面被退回的一步" : "存在手机，待发送"}</Tag></li>)}</ol>
   {!t.waits.length && <Marks marks={t.marks} />}</section>;
 
 /** What he says beside the report, as it lies on the phone: [{reason, told}, null until it was read; what keeps a change of it; what hands in one of
@@ -98,7 +99,7 @@ const Recalled = ({ t }) => <section class="card"><p><strong>这项任务撤回�
 
 export function Visit({ t }) {
   const steps = flow.value.steps[t.status] ?? [], no = steps.find((s) => s.kind === "DeclineTask"), step = steps.find((s) => s !== no && s.main);
-  const refused = t.waits.filter((a) => a.refused), blocked = refused.filter((a) => !a.of), over = !flow.value.steps[t.status], late = t.status === "recalled" && door.value === "report";
+  const refused = t.waits.filter((a) => a.refused), may = (kind) => !isHeldUp({ kind, task: t.id }, refused), over = !flow.value.steps[t.status], late = t.status === "recalled" && door.value === "report";
   const reports = step?.kind === "ReportTask" ? step : late ? { kind: "ReportTask", label: "提交反馈" } : null;
   const [said, keep, hand] = useSaid(t.id, me.value.person), isDeclining = no && said && (door.value === "decline" || Boolean(said.reason));
   const still = useStill(refused.map((a) => a.id).join());
@@ -113,7 +114,7 @@ export function Visit({ t }) {
     {refused.map((a) => <Refused key={a.id} a={a} />)}
     {t.status === "recalled" && <Recalled t={t} />}
     {t.urges.map((u) => <p key={u.at} class="note"><strong>催办</strong> {u.text} <span>{u.at}</span></p>)}
-    {reports && !blocked.length && <Report t={t} person={me.value.person} results={flow.value.results} step={reports} />}
+    {reports && may(reports.kind) && <Report t={t} person={me.value.person} results={flow.value.results} step={reports} />}
     {over && <History t={t} />}
     <section class="card"><dl class="told"><Fact label="去哪里"><Where t={t} /></Fact><Fact label="何时前">{t.due_at}</Fact><Fact label="带什么">{t.bring}</Fact>
       <Fact label="情况">{t.summary}</Fact><Fact label="谁派的">{t.assigned_by}</Fact><Fact label="案件编码">{t.code}</Fact></dl></section>
@@ -122,8 +123,8 @@ export function Visit({ t }) {
     {step?.kind === "ArriveTask" && allowed.value === "ask" && <Ask />}
     {!over && <History t={t} />}
     {flow.value.moves.TellTask && (t.open || t.told?.length > 0 || said?.told) && <Tell t={t} said={said} keep={keep} hand={hand} />}
-    {said && no && !blocked.length && <Decline step={no} isOpen={isDeclining} reason={said.reason} keep={keep} hand={hand} />}
+    {said && no && may(no.kind) && <Decline step={no} isOpen={isDeclining} reason={said.reason} keep={keep} hand={hand} />}
     {said?.reason && !no && <Overtaken reason={said.reason} keep={keep} />}
-    {step && step.kind !== "ReportTask" && !blocked.length && !isDeclining && <Main step={step} onClick={send} />}
+    {step && step.kind !== "ReportTask" && may(step.kind) && !isDeclining && <Main step={step} onClick={send} />}
   </main>;
 }
