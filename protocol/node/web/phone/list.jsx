@@ -1,7 +1,7 @@
 // The list: what is new, today's way, later, what is done and waits to be sent, what is done. Each visit stands in it once.
 import { allowed, Ask, pushed } from "./asking.jsx";
 import { ask, away, cleared, drafts, foreign, halves, left, lies, me, notice, now, sayings, shown, signed, signOut } from "./state.js";
-import { Due, isOver, moment, Offline, Sent, Status, Tag, useSteady } from "./parts.jsx";
+import { Due, isOver, moment, Offline, Sent, SignIn, Status, Tag, useSteady } from "./parts.jsx";
 import { Room } from "./room.jsx";
 import { route } from "./today.js";
 
@@ -37,7 +37,7 @@ export function List() {
   const steady = useSteady();
   return <main class="phone" id="main" ref={steady}><h1>我的任务</h1><Sent /><Offline />
     {signed.value === "out" && <section class="card"><p>{me.value ? "登录过期了。写的、拍的都还在手机里，一条也没有丢。" : "请登录后收任务。"}{unsent && <strong>{`手机里还有 ${unsent}，登录后接着办。`}</strong>}</p>
-      <p><a class="button main" href="/sign-in?next=/task">登录</a></p></section>}
+      <SignIn>登录</SignIn></section>}
     {signed.value !== "out" && foreign.value > 0 && <p class="note">手机里还有别人没有发出的 {foreign.value} 条，等本人登录后发出。</p>}
     {signed.value !== "out" && drafts.value.length > halves.value.length && <p class="note">手机里还有别人没写完的反馈 {drafts.value.length - halves.value.length} 份，等本人登录后接着写。</p>}
     {cleared.value && <section class="problem" role="alert"><p><strong>这台手机里存的内容被清掉过（{cleared.value}发现）。</strong>那时还没有发出的步骤、照片没有了，已经发出的都在。请看看每项任务的“进展”，缺的补做一次；派单的人也看得到这条提醒。</p>

@@ -24,7 +24,7 @@ const opened = () => openDB("yidi-task", 1, {
     d.createObjectStore("outbox", { keyPath: "id" });
     d.createObjectStore("tasks", { keyPath: "id" });
     d.createObjectStore("drafts", { keyPath: "task" }); // see drafts.js
-    d.createObjectStore("state"); // counter, store, me, flow, leaving, key, heard, ahead, delivered, seen, asked, reserve-text, reserve-files
+    d.createObjectStore("state"); // counter, store, me, flow, leaving, over, key, heard, ahead, delivered, seen, asked, reserve-text, reserve-files
   },
   terminated() { forgetKey(); db = opened(); }, // the browser cleared it under us: what is on the screen can be kept anew
 });
@@ -65,6 +65,7 @@ export async function received({ tasks, me, flow, now_ms }, person, ahead) {
     const before = await state.get("me");
     if ((before?.person ?? "") !== person || await state.get("leaving")) { await tx.done; return false; }
     if (before && before.person !== me.person) for (const name of ["delivered", "seen"]) state.delete(name); // another one's, whose session ended by itself
+    state.delete("over");
     await Promise.all([there.clear(), ...boxes.map((box) => there.put(box)), state.put(me, "me"), state.put(flow, "flow"), state.put(now_ms, "heard"), state.put(ahead, "ahead"), tx.done]);
     return true;
   });

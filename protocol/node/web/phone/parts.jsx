@@ -1,5 +1,6 @@
 // Small pieces that several screens show.
 import { useLayoutEffect, useRef } from "preact/hooks";
+import { call } from "../islands/_send.js";
 import { flow, halves, heard, isOffline, left, lies, me, mine, notice, now, share, signed, unsaid } from "./state.js";
 import { isHeldUp, isUnsent } from "./outbox.js";
 
@@ -79,4 +80,15 @@ export const Sent = ({ link = true }) => <div class="sent-line"><p class="state"
   {link && me.value && <a class="button small" href="#queue">发送情况</a>}</div>;
 /** What the last tap came to, in sight wherever the screen is scrolled to; it stays until it is read or the next step is done. */
 export const Notice = () => <div class="notice" role="status">{notice.value && <p><span>{notice.value}</span><button type="button" onClick={() => { notice.value = ""; }}>知道了</button></p>}</div>;
-export const Offline = () => isOffline.value && <p class="calm">现在没有信号。任务和写的都在手机里，照常办；有信号时自动发出。{heard.value > 0 && `上次联系上：${moment(heard.value)}。`}</p>;
+/** Without an answer the browser would put a page of its own in place of the app. */
+async function toSignIn(e) {
+  const { href } = e.currentTarget;
+  e.preventDefault();
+  notice.value = "正在打开登录页…";
+  const got = !isOffline.value && await call("/task/mine", "GET");
+  notice.value = got ? "" : "连不上，现在登录不了。写的、拍的都在手机里；有信号时再点一次登录。";
+  if (got) location.assign(href);
+}
+export const SignIn = ({ children }) => <p><a class="button main" href="/sign-in?next=/task" onClick={toSignIn}>{children}</a></p>;
+const without = () => (signed.value !== "out" ? "现在没有信号。任务和写的都在手机里，照常办；有信号时自动发出。" : me.value ? "现在没有信号。任务和写的都在手机里，照常办；有信号时请登录，登录后接着发。" : "现在没有信号，有信号时才能登录。");
+export const Offline = () => isOffline.value && <p class="calm">{without()}{heard.value > 0 && `上次联系上：${moment(heard.value)}。`}</p>;

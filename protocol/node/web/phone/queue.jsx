@@ -6,7 +6,7 @@ import { Replaced } from "./help.jsx";
 import { leaveReport } from "./making.js";
 import { again, drop, giveUp, isHeldUp, isUnsent, ONCE, unboxed } from "./outbox.js";
 import { delivered, drafts, flow, foreign, halves, isOffline, left, lookAtDrafts, me, mine, notice, outbox, refresh, share, show, signed, tasks, unsaid } from "./state.js";
-import { asOf, isHeld, moment, Offline, Sent, Tag, useSteady } from "./parts.jsx";
+import { asOf, isHeld, moment, Offline, Sent, SignIn, Tag, useSteady } from "./parts.jsx";
 import { Room } from "./room.jsx";
 
 // problem code → what the cadre can do; the sentence of the node stands before it
@@ -93,7 +93,7 @@ export function Queue() {
   const steady = useSteady(), half = [...halves.value, ...unsaid.value];
   return <main class="phone" id="main" ref={steady}>
     <p><a class="back" href="#">‹ 我的任务</a></p><h1>发送情况</h1><Sent link={false} /><Offline /><Room />
-    {signed.value === "out" && <p><a class="button main" href="/sign-in?next=/task">登录，接着发</a></p>}
+    {signed.value === "out" && <SignIn>登录，接着发</SignIn>}
     {left.value > 0 && signed.value !== "out" && !share.value && <p><button onClick={refresh}>现在就发</button></p>}
     {mine.value.some((a) => a.refused) && <section><h2>被退回的，请您看一下</h2><ul class="tasks">{mine.value.filter((a) => a.refused).map((a) => <Item key={a.id} a={a} />)}</ul></section>}
     {half.length > 0 && <section><h2>还没提交的</h2><ul class="tasks">{half.map((d) => <Half key={`${d.task} ${d.what}`} task={d.task} what={d.what} />)}</ul></section>}

@@ -62,7 +62,7 @@ async function once() {
   const asked_ms = Date.now(), r = await ask(`/task/mine?kept=${sent.map((a) => a.id).join(",")}&store=${name}&n=${n}`);
   if (!r?.ok) return show(signed.value);
   const said = await r.json();
-  if (!said.me) return show("out");
+  if (!said.me) { await store.put("state", true, "over").catch(() => 0); return show("out"); }
   if ((await kept()).some((a) => a.state === SENT && !all.some((x) => x.id === a.id))) { wanted = true; return show("in"); } // the worker sent more meanwhile: this answer is older
   cleared.value = said.cleared_at ?? "";
   const before = me.value?.person === said.me.person ? tasks.value : null;
@@ -75,6 +75,12 @@ async function once() {
   if (said.tasks.some((t) => !(t.id in looked))) await note("seen", known(looked, said.tasks));
   await show("in");
   announce(before, said.tasks, shown.value.filter((t) => t.news).length);
+}
+/** What was last known of the session: it is over, and he does not come from signing in just now. Without a signal nobody can be asked. */
+export async function lastKnown() {
+  const [how] = performance.getEntriesByType("navigation"), store = await db;
+  if (how?.type === "navigate" && document.referrer && new URL(document.referrer).pathname === "/sign-in") await store.delete("state", "over");
+  return await store.get("state", "over") ? "out" : "unknown";
 }
 /** What a second node has is forgotten here; what the first one lost is sent again. */
 async function settle(sent, marks, theirs) {
@@ -122,6 +128,7 @@ export async function signOut() {
   tx.objectStore("tasks").clear();
   for (const name of ["me", "delivered", "seen"]) tx.objectStore("state").delete(name);
   tx.objectStore("state").put(me.value.session ?? true, "leaving"); // from here on no answer brings him back
+  tx.objectStore("state").put(true, "over");
   await tx.done;
   await leave();
   open.value = "";

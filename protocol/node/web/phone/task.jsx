@@ -10,7 +10,7 @@ import { db, sealOld } from "./outbox.js";
 import { Notice } from "./parts.jsx";
 import { Queue } from "./queue.jsx";
 import { isShort, measure, persist } from "./room.jsx";
-import { door, flow, go, isOffline, me, notice, open, outbox, place, refresh, saw, show, shown, signed, tasks } from "./state.js";
+import { door, flow, go, isOffline, lastKnown, me, notice, open, outbox, place, refresh, saw, show, shown, signed, tasks } from "./state.js";
 import { Visit } from "./visit.jsx";
 import "./phone.css";
 
@@ -42,7 +42,7 @@ look();
 addEventListener("popstate", () => { look(); notice.value = ""; door.value = ""; place.value = null; }); // also when a link to # was tapped
 await sealOld().catch(() => 0);
 await claimOld().catch(() => 0);
-await show("unknown");
+await show(await lastKnown());
 render(<App />, document.getElementById("app"));
 refresh();
 lookUp();
