@@ -90,7 +90,7 @@ async def add_files(request: Request, subject: FromPath[str]) -> Response[Any]:
     return Response("", status_code=303, headers={"Location": f"/cases/{subject}#files"})
 
 
-@get("/files/{case:str}/{address:str}")
+@get("/files/{case:str}/{address:str}", polled=True)
 async def show_file(request: Request, case: FromPath[str], address: FromPath[str]) -> Response[Any]:
     """The plain bytes. Only files of a case that the asker may see; never an address alone."""
     node = node_of(request)

@@ -44,6 +44,7 @@ from protocol.problem import Refused
 PHONE_S_MAX: Final = FIELD_SESSION_MS_MAX // 1000  # as long as the node may keep its session; a desk's cookie ends with the browser
 PHONE: Final = "/task"
 STREAM: Final = "/stream"
+STICK_JOB: Final = "/stick/job"
 CARRY_CHARS_MAX: Final = 200_000
 EXPIRED: Final = {  # by whether a file was sent along
     False: "登录已经过期。您写的内容还在，登录后会原样回来。",
@@ -67,7 +68,7 @@ async def before(request: Request) -> Response[Any] | None:
     request.state.actor = None
     if public == "file" or not token:
         return None if public else await sign_in_first(request)
-    if request.url.path == STREAM:  # what a page asks by itself is no use of the session
+    if _asks_by_itself(request):
         idle_counts = not getattr(request.app.state.views.get(request.query_params.get("view", "")), "stays", False)
         request.state.actor = await node.people.standing(token, node.clock(), idle_counts=idle_counts)
     else:
@@ -82,6 +83,12 @@ async def before(request: Request) -> Response[Any] | None:
     return Redirect("/", status_code=303) if lost and not wants_json(request) else None
 
 
+def _asks_by_itself(request: Request) -> bool:
+    """Claims that it is the page that asks, again and again, and nobody at the desk: that is no use of the session. A handler says so by `polled=True`."""
+    path = request.url.path
+    return path == STREAM or (is_htmx(request) and (path == STICK_JOB or request.route_handler.opt.get("polled", False)))
+
+
 async def sign_in_first(request: Request) -> Response[Any]:
     """Nobody is signed in: say so in the form in which it was asked, and lose nothing that was typed."""
     refusal = Refused("sign_in_needed")
@@ -90,10 +97,9 @@ async def sign_in_first(request: Request) -> Response[Any]:
     if request.url.path == STREAM:
         return fragment(request, "_expired.html", status=401)
     if request.method == "GET":
-        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        if is_htmx(request):
-            return Response("", status_code=401, headers={"HX-Redirect": "/sign-in"})
-        return Redirect(f"/sign-in?next={_quoted(here)}", status_code=303)
+        if is_htmx(request):  # back to the page that asks, not to the piece of it
+            return Response("", status_code=401, headers={"HX-Redirect": _sign_in_to(request.headers.get("hx-current-url", ""))})
+        return Redirect(_sign_in_to(str(request.url)), status_code=303)
     if is_htmx(request):
         again = {"HX-Retarget": "#again", "HX-Reswap": "innerHTML"}
         return fragment(request, "_sign_in_again.html", status=401, headers=again, form={}, sentence="")
@@ -102,6 +108,13 @@ async def sign_in_first(request: Request) -> Response[Any]:
         return await page(request, "sign_in.html", status=401, form={}, sentence=said, carry="", next=request.url.path)
     carry = await _carry(request)
     return await page(request, "sign_in.html", status=401, form={}, sentence=EXPIRED[whose.carried(carry)["file"]], carry=carry, next="")
+
+
+def _sign_in_to(page: str) -> str:
+    """The page for signing in, which leads to this one. page: its whole address."""
+    at = urlsplit(page)
+    here = inside(at.path + (f"?{at.query}" if at.query else ""))
+    return f"/sign-in?next={_quoted(here)}" if here else "/sign-in"
 
 
 async def _carry(request: Request) -> str:

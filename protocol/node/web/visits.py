@@ -307,7 +307,7 @@ async def form_page(request: Request, subject: str, command: str, form: forms.Ty
     return await page(request, "visits/task.html", live=urlencode({"view": "task", "task": subject}), **context)
 
 
-@get("/tasks/{subject:str}/files/{address:str}")
+@get("/tasks/{subject:str}/files/{address:str}", polled=True)
 async def show_file(request: Request, subject: FromPath[str], address: FromPath[str]) -> Response[Any]:
     """The plain bytes; never by an address alone."""
     task: Task = await node_of(request).reads.task(actor_of(request), subject)
