@@ -1,12 +1,13 @@
 """A file from above, as a village's clerk meets it: the small picture is there, the full one is fetched when it is opened."""
 
+import re
 import struct
 import zlib
 from collections.abc import Callable
 
 import pytest
 
-from protocol.commands import AddEvidence
+from protocol.commands import AddEvidence, EraseBody
 from protocol.node.blobs import CIPHER_EXTRA_BYTES
 from protocol.node.link.fetching import FULL, LEFT, NOBODY, OFFLINE
 from protocol.node.web.files import FILES_MAX
@@ -17,6 +18,7 @@ from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 
 pytestmark = needs_chromium
+HEIC = b"\0\0\0\x18ftypheic" + bytes(range(256)) * 40
 SAID = {
     LEFT: "有人点了“不取了”",
     OFFLINE: "没有连上别的节点",
@@ -49,6 +51,23 @@ async def from_the_town(rig: Rig) -> tuple[str, str, str]:
     await rig.everywhere()
     await village.blobs.write_chunk(thumb.address, await town.blobs.chunk(thumb.address, 0), thumb.size + CIPHER_EXTRA_BYTES)
     return subject, blob.address, thumb.address
+
+
+async def given(rig: Rig, data: bytes, name: str, mime: str) -> tuple[str, str]:
+    """(case, address) of a file of the town, of which the village has no byte."""
+    subject = await rig.log("village")
+    await rig.everywhere()
+    blob = await rig.web("town").blobs.put(data, name, mime)
+    await rig.say("town", AddEvidence(id=new_id(), case=subject, blob=blob))
+    await rig.everywhere()
+    return subject, blob.address
+
+
+async def erased(rig: Rig, subject: str) -> None:
+    line = next(one for one in (await rig.case("town", subject)).lines if one.kind == "EvidenceAdded")
+    item = f"{line.head.ledger}|{line.head.origin}|{line.head.seq}"
+    await rig.say("root", EraseBody(id=new_id(), item=item, ground="statute"))
+    await rig.everywhere()
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "narrow"])
@@ -115,3 +134,51 @@ def test_the_small_picture_is_there_and_the_full_one_opens_by_itself_when_it_has
     with page.expect_response(lambda answer: answer.url.endswith(full) and answer.headers.get("content-type") == "image/png") as told:
         nodes.do(lambda rig: arrives(rig, full))  # the page asks again by itself
     assert told.value.status == 200
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "narrow"])
+def test_a_file_that_no_browser_shows_is_saved_when_somebody_says_so_and_one_that_is_erased_is_said_once(
+    open_page: Callable, nodes: Served, size
+):
+    from playwright.sync_api import expect
+
+    subject, full = nodes.do(lambda rig: given(rig, HEIC + bytes([size["width"] % 256, 1]), "IMG_0001.heic", "image/heic"))
+    at, downloads = f"{nodes.url['village']}/files/{subject}/{full}", []
+    page = open_page(at, size, who=("wangfang", PASSWORD), expected=re.compile("status of 404"))
+    page.on("download", lambda file: downloads.append(file.suggested_filename))
+    nodes.do(lambda rig: arrives(rig, full))
+    expect(page.locator("h1")).to_have_text("附件已取到")
+    look(page, f"files-came-{size['width']}")
+    expect(page).to_have_title("附件已取到 · 一地")
+    expect(page.locator("[hx-trigger^=every]")).to_have_count(0)
+    assert downloads == []
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="保存").click()
+    assert saved.value.suggested_filename == "IMG_0001.heic"
+
+    subject, full = nodes.do(lambda rig: given(rig, HEIC + bytes([size["width"] % 256, 2]), "IMG_0002.heic", "image/heic"))
+    page.goto(f"{nodes.url['village']}/files/{subject}/{full}")
+    nodes.do(lambda rig: erased(rig, subject))
+    expect(page.locator("h1")).to_have_text("附件看不了")
+    expect(page.get_by_role("alert")).to_contain_text("已经依法删除")
+    expect(page.locator("main")).not_to_contain_text("已取")
+    look(page, f"files-gone-{size['width']}")
+    page.get_by_role("link", name="回到这件纠纷").click()
+    expect(page).to_have_url(f"{nodes.url['village']}/cases/{subject}#files")
+
+
+def test_the_page_that_waits_says_when_the_program_itself_does_not_answer(open_page: Callable, nodes: Served):
+    from playwright.sync_api import expect
+
+    subject, full, _ = nodes.do(from_the_town)
+    page = open_page(f"{nodes.url['village']}/files/{subject}/{full}", DESK, who=("wangfang", PASSWORD))
+    expect(page.locator("main")).to_contain_text("已取")
+    nodes.halt("village")
+    try:
+        expect(page.get_by_role("alert")).to_contain_text("本机程序没有回答")
+        expect(page.locator("main")).not_to_contain_text("已取 33%")
+        look(page, "files-unheard")
+    finally:
+        nodes.resume("village")
+    expect(page.locator("main")).to_contain_text("已取 33%")
+    expect(page.get_by_role("alert")).to_have_count(0)

@@ -4,7 +4,7 @@ A file is written first, then its entry; the same upload sent again is the same 
 thumbnail; the full file of a wider place comes when somebody opens it, and until it is here the page says how far it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -27,6 +27,7 @@ PICTURES: Final = ("image/jpeg", "image/png", "image/webp")
 FILES_MAX: Final = 20  # of one form: each is read, encrypted and written before it answers
 SOUNDS: Final = ("audio/mpeg", "audio/mp4", "audio/webm", "audio/ogg", "audio/wav")
 SHOWN: Final = (*PICTURES, "application/pdf", *SOUNDS)
+STILL: Final = {"counts": {}, "link": None, "path": "", "still": True}  # of a page without a stream
 WHAT_BY_MIME: Final = {"image": "photo", "audio": "voice", "application": "paper"}
 
 
@@ -93,9 +94,7 @@ async def add_files(request: Request, subject: FromPath[str]) -> Response[Any]:
 @get("/files/{case:str}/{address:str}", polled=True)
 async def show_file(request: Request, case: FromPath[str], address: FromPath[str]) -> Response[Any]:
     """The plain bytes. Only files of a case that the asker may see; never an address alone."""
-    node = node_of(request)
-    seen = await node.reads.case(actor_of(request), case)
-    return await sent_file(request, held(seen.blobs, address))
+    return await sent_file(request, node_of(request).reads.case(actor_of(request), case), address, f"/cases/{case}#files")
 
 
 @post("/files/{case:str}/{address:str}", status_code=303)
@@ -113,12 +112,12 @@ async def left(request: Request, blob: Blob, to: str) -> Response[Any]:
 
 
 def held(attachments: Sequence[Attachment], address: str) -> Blob:
-    """The file or thumbnail of this address. Raises Refused page_unknown."""
+    """The file or thumbnail of this address. Raises Refused file_gone."""
     for attachment in attachments:
         for blob in (attachment.blob, attachment.thumb):
             if blob is not None and blob.address == address:
                 return blob
-    raise Refused("page_unknown")
+    raise Refused("file_gone")
 
 
 async def shown_of(node: Any, attachments: Sequence[Attachment]) -> dict[str, str]:
@@ -135,7 +134,35 @@ def sounds_of(node: Any, attachments: Sequence[Attachment]) -> set[str]:
     return {a.blob.address for a in attachments if a.blob.mime in SOUNDS and node.blobs.has(a.blob.address)}
 
 
-async def sent_file(request: Request, blob: Blob) -> Response[Any]:
+async def sent_file(request: Request, holder: Awaitable[Any], address: str, back: str) -> Response[Any]:
+    """holder: the case or task as whoever asks may see it · back: its page, with the file in sight."""
+    try:
+        blob = held((await holder).blobs, address)
+    except Refused as refusal:
+        if wants_json(request) or not _is_page(request):
+            raise
+        return _over(request, back if refusal.code == "file_gone" else "/cases", refusal.status, refusal=refusal)
+    if is_htmx(request) and "open" in request.query_params:
+        return Response("", headers={"HX-Redirect": request.url.path})
+    return await _bytes_of(request, blob, back)
+
+
+def _is_page(request: Request) -> bool:
+    """Claims that a person looks at what is answered: not a program, nor a picture on a page."""
+    return is_htmx(request) or "text/html" in request.headers.get("accept", "")
+
+
+def _over(request: Request, back: str, status: int = 200, **context: Any) -> Response[Any]:
+    """Nothing is waited for any more: the file has come (blob), or there is none (refusal). The page that waited asks no more."""
+    context |= {"back": back, "shown": SHOWN}
+    if is_htmx(request):
+        return fragment(
+            request, "_file_over.html", status=status, headers={"HX-Retarget": "#file-wait", "HX-Reswap": "outerHTML"}, **context
+        )
+    return fragment(request, "file_wait.html", status=status, **STILL, **context)
+
+
+async def _bytes_of(request: Request, blob: Blob, back: str) -> Response[Any]:
     """Pictures, sound and PDF open in the browser, anything else is only saved; nothing in it can run. A player gets the part that it asks for:
     one cipher covers all of a file, so it is read whole and then cut.
     """
@@ -147,8 +174,8 @@ async def sent_file(request: Request, blob: Blob) -> Response[Any]:
         plain = None
     if plain is None:
         return await _waiting(request, blob)
-    if is_htmx(request):  # the page that waited for it
-        return Response("", headers={"HX-Redirect": request.url.path})
+    if is_htmx(request):  # the page that waited for it: what a browser only saves would be saved again and again
+        return _over(request, back, blob=blob)
     way = "inline" if blob.mime in SHOWN else "attachment"
     media = "media-src 'self'; " if blob.mime in SOUNDS else ""  # the browser's own player asks for the same address once more
     headers = {
@@ -176,14 +203,13 @@ async def _waiting(request: Request, blob: Blob) -> Response[Any]:
     if pump is not None:
         (pump.still_wants_blob if is_htmx(request) else pump.want_blob)(blob.address)
     refusal = Refused("file_not_here")
-    asks = is_htmx(request) or "text/html" in request.headers.get("accept", "")
-    if wants_json(request) or pump is None or not asks:
+    if wants_json(request) or pump is None or not _is_page(request):
         return refused(request, refusal)
     wait = pump.wait_for(blob.address, blob.size + CIPHER_EXTRA_BYTES)
     percent = min(wait.have * 100 // max(wait.total, 1), 99)
     if is_htmx(request):
         return fragment(request, "_file_wait.html", wait=wait, percent=percent)
-    return fragment(request, "file_wait.html", status=202, blob=blob, wait=wait, percent=percent, counts={}, link=None, path="", still=True)
+    return fragment(request, "file_wait.html", status=202, blob=blob, wait=wait, percent=percent, **STILL)
 
 
 def routes() -> list:

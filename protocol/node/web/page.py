@@ -206,8 +206,14 @@ def refused(request: Request, refusal: Refused, back: str = "") -> Response[Any]
         return refused_twin(request, refusal)
     context = {"sentence": refusal.sentence, "missing": refusal.status == 404, "code": refusal.code, "back": back}
     if is_htmx(request):
-        return fragment(request, "_refused.html", status=refusal.status, headers=BESIDE, **context)
+        return fragment(request, "_refused.html", status=refusal.status, headers=_where(request), **context)
     return fragment(request, "refused.html", status=refusal.status, counts={}, link=None, path=request.url.path, **context)
+
+
+def _where(request: Request) -> dict[str, str]:
+    """Beside what is on the page; in place of it where the page asks by itself, and would have one more each time."""
+    handler = request.scope.get("route_handler")
+    return {} if handler is not None and handler.opt.get("polled") else BESIDE
 
 
 def failed(request: Request, error: Exception) -> Response[Any]:
@@ -224,7 +230,7 @@ def failed(request: Request, error: Exception) -> Response[Any]:
     if wants_json(request):
         return twin({"code": "fault", "field": "", "sentence": in_language(request, FAULT)}, status)
     if is_htmx(request):
-        return fragment(request, "_refused.html", status=status, headers=BESIDE, sentence=FAULT)
+        return fragment(request, "_refused.html", status=status, headers=_where(request), sentence=FAULT)
     more = {"counts": {}, "link": None, "path": request.url.path}
     return fragment(request, "refused.html", status=status, sentence=FAULT, code="fault", **more)
 

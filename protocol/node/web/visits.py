@@ -310,8 +310,7 @@ async def form_page(request: Request, subject: str, command: str, form: forms.Ty
 @get("/tasks/{subject:str}/files/{address:str}", polled=True)
 async def show_file(request: Request, subject: FromPath[str], address: FromPath[str]) -> Response[Any]:
     """The plain bytes; never by an address alone."""
-    task: Task = await node_of(request).reads.task(actor_of(request), subject)
-    return await sent_file(request, held(task.blobs, address))
+    return await sent_file(request, node_of(request).reads.task(actor_of(request), subject), address, f"/tasks/{subject}")
 
 
 @post("/tasks/{subject:str}/files/{address:str}", status_code=303)

@@ -117,3 +117,13 @@ addEventListener("reset", ({ target }) => {
   for (const row of target.querySelectorAll("[data-sending]")) row.dispatchEvent(new Event("thrown"));
   for (const list of target.querySelectorAll("[data-sent]")) list.replaceChildren();
 });
+
+// The page that waits for a file asks by itself: nobody answers. The next answer takes the place of these words.
+addEventListener("htmx:error", ({ detail: { ctx } }) => {
+  const place = ctx?.sourceElement;
+  if (!place?.matches?.("#file-wait > [hx-get]") || ctx.response || place.querySelector("[data-unheard]")) return;
+  const said = make("p", { className: "problem", textContent: "本机程序没有回答，不知道取到哪里了。这一页自己再问；两分钟还没有回答，请看装“一地”的那台电脑开着没有，再打电话问管理员。" });
+  said.dataset.unheard = "";
+  said.setAttribute("role", "alert");
+  place.replaceChildren(said);
+});
