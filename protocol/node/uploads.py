@@ -27,7 +27,7 @@ from nacl.exceptions import CryptoError
 
 from protocol.commands import Blob
 from protocol.entry import derive
-from protocol.node.blobs import CIPHER_EXTRA_BYTES, Blobs
+from protocol.node.blobs import CIPHER_EXTRA_BYTES, Blobs, shown_name
 from protocol.problem import Refused
 
 PIECE_BYTES: Final = 262_144
@@ -78,13 +78,13 @@ class Uploads:
         """Raises Refused upload_unknown (not all is here), frame_broken (other bytes than were named; they are dropped), what `put` raises."""
         path = self._path(person, sum_, size)
         async with self._held(path.name):
-            return await self._blobs.put(await self._checked(path, sum_, size), name, mime, what)
+            return await self._blobs.put(await self._checked(path, sum_, size, name), name, mime, what)
 
     async def read(self, person: str, sum_: str, size: int) -> bytes:
         """Raises Refused upload_unknown, frame_broken, as `take`."""
         path = self._path(person, sum_, size)
         async with self._held(path.name):
-            return await self._checked(path, sum_, size)
+            return await self._checked(path, sum_, size, "")
 
     async def is_whole(self, person: str, sum_: str, size: int) -> bool:
         return (await asyncio.to_thread(self._half, self._path(person, sum_, size), size)).is_whole
@@ -114,10 +114,10 @@ class Uploads:
             raise Refused("command_invalid", why="附件的摘要或大小")
         return self._folder / f"{_short(person)}-{derive(f'{person} {sum_} {size}', 'upload')}.half"
 
-    async def _checked(self, path: Path, sum_: str, size: int) -> bytes:
+    async def _checked(self, path: Path, sum_: str, size: int, name: str) -> bytes:
         """Only while it is held."""
         if not (await asyncio.to_thread(self._half, path, size)).is_whole:
-            raise Refused("upload_unknown")
+            raise Refused("upload_unknown", what=shown_name(name))
         try:
             plain = await asyncio.to_thread(self._plain, path, size)
         except CryptoError:

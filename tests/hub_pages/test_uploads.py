@@ -63,7 +63,7 @@ async def test_a_file_goes_on_where_it_was_cut_and_is_attached_once_however_ofte
     assert await attach(hub, case, command, 404) == {
         "code": "upload_unknown",
         "field": "files",
-        "sentence": "这个文件还没有传完，请再选一次，会从断的地方接着传。",
+        "sentence": "还没有传完，或者本机已经没有了，请再选一次，会从断的地方接着传：界石.jpg。",
     }
     (half,) = (tmp_path / "root" / "uploads").iterdir()
     assert b"boundary" not in half.read_bytes(), "not readable on the disk"
@@ -79,6 +79,15 @@ async def test_a_file_goes_on_where_it_was_cut_and_is_attached_once_however_ofte
     assert await hub.root.blobs.get(attachment.thumb) == SMALL
     for address, plain in ((attachment.blob.address, PHOTO), (attachment.thumb.address, SMALL)):
         assert (await hub.client.get(f"/files/{case}/{address}")).content == plain
+
+
+async def test_every_file_that_is_not_here_is_named_at_once(hub: Hub):
+    some = [named(name=name, sum=sha256(name.encode()).hexdigest()) for name in ("沟.jpg", "田埂.jpg")]
+    await send(hub)
+    form = {"command_id": new_id(), "note": "", "upload": [some[0], named(), some[1]]}
+    said = await hub.post(f"/cases/{hub.cases['田埂地界']}/files", form, 404)
+    assert said["sentence"].endswith("：沟.jpg、田埂.jpg。")
+    assert (await hub.root.reads.case(hub.actor(), hub.cases["田埂地界"])).blobs == [], "all or none"
 
 
 async def test_the_same_file_is_not_sent_again_to_the_case_that_has_it(hub: Hub):

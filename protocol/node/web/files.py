@@ -51,14 +51,14 @@ Taken = tuple[Blob, Blob | None, str | int]  # a file, its thumbnail, if one was
 async def taken(node: Any, actor: Actor, sent: Any, case: str = "", what: str = "") -> list[Taken]:
     """All files of a form, those it carries and those that were sent in pieces. case: where they may stand already.
 
-    Raises files_too_many before any is written, and what `put` and `pieces.taken` raise, with the field `files`.
+    Raises files_too_many before any is written, and what `put` and `pieces.all_taken` raise, with the field `files`.
     """
     try:
         some, carried = pieces.named(sent.getall("upload", [])), uploads(sent)
         if (have := len(some) + len(carried)) > FILES_MAX:
             raise Refused("files_too_many", most=FILES_MAX, have=have)
         known = (await node.reads.case(actor, case)).blobs if case and some else ()
-        found: list[Taken] = [(*await pieces.taken(node, actor, one, known), one.sum) for one in some]
+        found: list[Taken] = [(*blobs, one.sum) for one, blobs in zip(some, await pieces.all_taken(node, actor, some, known), strict=True)]
     except Refused as refusal:
         raise Refused(refusal.code, field="files", **refusal.words) from refusal
     return [*found, *[(await put(node, upload, what), None, n) for n, upload in enumerate(carried)]]

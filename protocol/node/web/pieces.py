@@ -21,7 +21,7 @@ from litestar.params import FromPath, FromQuery
 from protocol.case import Attachment
 from protocol.commands import Blob
 from protocol.events import Actor
-from protocol.node.blobs import kind_of
+from protocol.node.blobs import kind_of, shown_name
 from protocol.node.uploads import PIECE_BYTES, THUMB_BYTES_MAX
 from protocol.node.web.page import actor_of, carrier_of, node_of, twin
 from protocol.problem import Refused
@@ -117,6 +117,21 @@ async def taken(node: Any, actor: Actor, sent: Sent, known: Sequence[Attachment]
             raise
         return same.blob, same.thumb
     return blob, await _thumb(node, sent)
+
+
+async def all_taken(node: Any, actor: Actor, some: Sequence[Sent], known: Sequence[Attachment]) -> list[tuple[Blob, Blob | None]]:
+    """As `taken`, of each. Raises upload_unknown once, with the names of all that are not here."""
+    found, missing = list[tuple[Blob, Blob | None]](), list[str]()
+    for sent in some:
+        try:
+            found.append(await taken(node, actor, sent, known))
+        except Refused as refusal:
+            if refusal.code != "upload_unknown":
+                raise
+            missing.append(shown_name(sent.name))
+    if missing:
+        raise Refused("upload_unknown", what="、".join(missing))
+    return found
 
 
 async def forget(node: Any, actor: Actor, some: Iterable[Sent]) -> None:

@@ -10,19 +10,33 @@ const LEFT = { unsent: "没有传完，请再选一次。", lost: "本机已经�
 export const busy = (form) => form.querySelector("[data-sending]");
 
 const listOf = (input) => input.form.querySelector(`[data-sent="${input.id}"]`);
+const TAKEN = ":is([data-sending], :has([name=upload]))"; // a row whose file is there, or on its way
 const address = ({ sum, size }) => `/uploads/${sum}?size=${size}`;
 
-/** A file of the form: its name, what becomes of it, a button to be rid of it. gone: what is done then. */
-function rowOf(input, name, gone) {
+/** A file of the form: its name, what becomes of it, a button to be rid of it: then also of what the node has (`of`), where no other row names that. stop: what is done then. */
+function rowOf(input, name, stop) {
   const words = make("span", { className: "soft" }), drop = make("button", { type: "button", className: "plain", textContent: "去掉" }), row = make("li", {}, make("span", { className: "name", textContent: name }), words, drop);
-  drop.addEventListener("click", () => { row.remove(); gone?.(); settle(input); });
-  row.addEventListener("thrown", () => gone?.());
+  const gone = () => {
+    const { of } = row.dataset, others = [...document.querySelectorAll(`[data-of="${of}"]${TAKEN}`)].filter((one) => one !== row);
+    stop?.();
+    if (of && !others.length) call(of, "DELETE");
+  };
+  drop.addEventListener("click", () => { row.remove(); gone(); settle(input); });
+  row.addEventListener("thrown", gone);
   listOf(input).append(row);
   return { row, words };
 }
 const wrong = (words, said) => Object.assign(words, { className: "wrong", textContent: said });
+/** The node does not have it (any more): it is asked for again, by name. */
+function wanted({ row, words }, why) {
+  row.querySelector("[name=upload]")?.remove();
+  delete row.dataset.of;
+  row.dataset.wants = why;
+  wrong(words, LEFT[why]);
+}
 function named({ row, words }, about) { // its picture is the last of it: _drafts.js cuts it off
   row.querySelector("[name=upload]")?.remove();
+  row.dataset.of = address(about);
   row.append(make("input", { type: "hidden", name: "upload", value: JSON.stringify(about) }));
   if (about.thumb) row.prepend(make("img", { alt: "", src: `data:image/jpeg;base64,${about.thumb}` }));
   words.textContent = "已传到本机";
@@ -30,9 +44,8 @@ function named({ row, words }, about) { // its picture is the last of it: _draft
 
 /** fits: false for what is more than one form takes; it is named, and not sent. */
 async function send(input, file, fits) {
-  let sum;
   const stop = new AbortController(), bar = make("progress", { value: 0 });
-  const one = rowOf(input, file.name, () => { stop.abort(); if (sum) call(address({ sum, size: file.size }), "DELETE"); }), { row, words } = one;
+  const one = rowOf(input, file.name, () => stop.abort()), { row, words } = one;
   bar.setAttribute("aria-label", `${file.name} 已传`);
   words.before(bar);
   words.textContent = "正在算校验…";
@@ -42,8 +55,9 @@ async function send(input, file, fits) {
   if (!fits) return refuse(`一次最多 ${input.dataset.most} 个文件，这个没有传。先保存，再加其余的。`);
   const bytes = await file.arrayBuffer().catch(() => null);
   if (!bytes || !bytes.byteLength) return refuse("这个文件读不出来，或者是空的。");
-  sum = await digest(bytes);
-  const about = { sum, size: file.size, name: file.name.slice(-200), mime: file.type };
+  const about = { sum: await digest(bytes), size: file.size, name: file.name.slice(-200), mime: file.type }, of = address(about);
+  if (listOf(input).querySelector(`[data-of="${of}"]${TAKEN}`)) return refuse("这个文件已经选过了，没有再传。");
+  row.dataset.of = of;
   const asked = { ...about, ...(input.dataset.case ? { case: input.dataset.case } : {}) };
   const shown = (share) => { bar.value = share; words.textContent = `已传 ${Math.floor(share * 100)}%，共 ${(file.size / MEGABYTE).toFixed(1)} 兆`; };
   let answer;
@@ -71,11 +85,9 @@ export async function bringFiles(form, fields) {
   if (!input) return;
   for (const [name, value] of fields) {
     if (name in LEFT) {
-      const { row, words } = rowOf(input, value);
-      row.dataset.wants = name;
-      wrong(words, LEFT[name]);
+      wanted(rowOf(input, value), name);
     } else if (name === "upload") {
-      const about = JSON.parse(value), one = rowOf(input, about.name, () => call(address(about), "DELETE"));
+      const about = JSON.parse(value), one = rowOf(input, about.name);
       named(one, about);
       if (!about.thumb && about.mime.startsWith("image/")) pictures.push([one, about]);
     }
@@ -85,6 +97,17 @@ export async function bringFiles(form, fields) {
     if (answer?.ok) named(one, { ...about, thumb: await thumbOf(await answer.blob()) });
   }
 }
+/** The form was refused. Another one with the same file may have been saved, or the file given up there: then its row asks for it again. */
+async function lookAgain(form) {
+  for (const field of form.querySelectorAll("[data-sent] [name=upload]")) {
+    const { sum, size, name } = JSON.parse(field.value), row = field.parentElement, input = document.getElementById(row.parentElement.dataset.sent);
+    const answer = await call("/uploads", "POST", JSON.stringify({ sum, size, name, ...(input.dataset.case ? { case: input.dataset.case } : {}) }));
+    if (answer?.status !== 200 || answer.said.have === size || !field.isConnected) continue;
+    wanted({ row, words: row.querySelector("span:not(.name)") }, "lost");
+    settle(input);
+  }
+}
+addEventListener("htmx:finally:request", ({ detail: { ctx } }) => { if (ctx?.response?.status === 404 && ctx.sourceElement?.matches?.("form[data-guard]")) lookAgain(ctx.sourceElement); });
 const kind = ({ type }) => (type.startsWith("image/") ? "photo" : type.startsWith("audio/") || type.startsWith("video/") ? "voice" : type === "application/pdf" ? "paper" : "other");
 
 /** The draft is to hold what the rows say. Somebody pressed the button while files were on their way: it is pressed for them when all are there. */
