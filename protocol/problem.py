@@ -75,6 +75,7 @@ SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "upload_too_many": (429, "没传完的文件太多（最多 {most} 个），请先等它们传完，或者取消几个。"),
     "upload_unknown": (404, "还没有传完，或者本机已经没有了，请再选一次，会从断的地方接着传：{what}。"),
     "file_kind": (422, "只收照片、录音和 PDF，这个文件打不开：{what}。"),
+    "file_kind_unread": (422, "只收照片、录音和 PDF，这个文件打不开。BMP、GIF 一类的图请另存为 JPG 再选。"),
     "glyph_missing": (422, "打印字库里没有{what}，没有打印。可以选“缺字留空打印”，再用笔补上。"),
     "paper_unready": (503, "打印用的字库还没有装到这台机器上，请告诉管理员重新安装一次。"),
     "paper_failed": (500, "这份文书没有打印成，内容没有丢。请再试一次；还不行请告诉管理员。"),

@@ -90,6 +90,13 @@ async def test_every_file_that_is_not_here_is_named_at_once(hub: Hub):
     assert (await hub.root.reads.case(hub.actor(), hub.cases["田埂地界"])).blobs == [], "all or none"
 
 
+async def test_a_page_without_scripts_that_refuses_leads_back_to_the_form(hub: Hub):
+    case, html = hub.cases["田埂地界"], {"accept": "text/html"}
+    said = await hub.client.post(f"/cases/{case}/files", data={"command_id": new_id(), "upload": named()}, headers=html)
+    assert said.status_code == 404 and f'href="/cases/{case}?step=files"' in said.text
+    assert '<details class="step" id="step-files" open>' in (await hub.client.get(f"/cases/{case}?step=files", headers=html)).text
+
+
 async def test_the_same_file_is_not_sent_again_to_the_case_that_has_it(hub: Hub):
     case, other = hub.cases["田埂地界"], hub.cases["工钱没结清"]
     await send(hub)
@@ -109,6 +116,9 @@ async def test_what_can_not_be_taken_is_refused_before_a_byte_is_sent(hub: Hub):
     assert (await ask(hub, 413, size=30 * MEGABYTE))["sentence"] == "文件太大：最多 20 兆，这个有 30 兆。"
     assert (await ask(hub, 422, name="病毒.exe", mime="application/x-msdownload"))["code"] == "file_kind"
     assert (await ask(hub, 422, sum="../etc/passwd"))["code"] == "command_invalid"
+    assert (await ask(hub, name="说明.wps", mime=""))["have"] == 0, "a name says nothing of what is in it"
+    assert (await write(hub, 0, b"\xd0\xcf\x11\xe0" + PHOTO[4:PIECE_BYTES], 422))["code"] == "file_kind_unread"
+    assert (await ask(hub))["have"] == 0, "nothing of it was kept"
     hub.root.blobs.store_bytes_max = 100_000
     assert (await ask(hub, 507))["sentence"].startswith("本机存附件的地方满了")
     page = await hub.client.get("/cases/new", headers={"accept": "text/html"})
@@ -199,8 +209,9 @@ async def test_a_new_case_with_more_photos_than_a_form_takes_is_not_written_with
 
 async def test_other_bytes_than_were_named_are_dropped_and_a_half_is_its_senders_alone(hub: Hub):
     case = hub.cases["田埂地界"]
+    other = PHOTO[:4] + bytes(len(PHOTO) - 4)
     for offset in range(0, len(PHOTO), PIECE_BYTES):
-        await write(hub, offset, bytes(len(PHOTO[offset : offset + PIECE_BYTES])))
+        await write(hub, offset, other[offset : offset + PIECE_BYTES])
     assert (await attach(hub, case, new_id(), 400))["code"] == "frame_broken"
     assert (await ask(hub))["have"] == 0
     await write(hub, 0)

@@ -2,6 +2,7 @@
 
     GET /cases/{id}              the page; JSON for programs
     GET /cases/{id}/peek         the same in short, for a pane beside a list
+    POST /cases/{id}/files       attachments, and what is said of them
     POST /cases/{id}/{command}   a step: form → command → desk; 422 gives the form back as typed
 
 What may be done comes from the rules (`steps`) alone; this page only asks for what a step needs and says what happened.
@@ -33,8 +34,8 @@ from protocol.companion_fold import Companion
 from protocol.context import Context, Step
 from protocol.events import Actor
 from protocol.node.shown import Erasure, TaskRow
-from protocol.node.web import forms, papers
-from protocol.node.web.files import shown_of, sounds_of
+from protocol.node.web import forms, papers, pieces
+from protocol.node.web.files import attach, shown_of, sounds_of, taken
 from protocol.node.web.masking import masked_title, without_numbers
 from protocol.node.web.page import actor_of, fragment, in_language, is_htmx, node_of, page, refused, rendered, twin, wants_json
 from protocol.node.web.register import outcome_twin
@@ -376,6 +377,28 @@ async def _done(request: Request, subject: str, kind: type[CaseCommand], form: f
     return fragment(request, "_said.html", headers={"HX-Retarget": "#said", "HX-Reswap": "innerHTML"}, asked="", **context)
 
 
+@post("/cases/{subject:str}/files", status_code=200)
+async def add_files(request: Request, subject: FromPath[str]) -> Response[Any]:
+    """Files, and what is said of them. What is refused stays in the form, with its rows."""
+    node, actor = node_of(request), actor_of(request)
+    sent = await request.form()
+    form = forms.typed(sent.multi_items())
+    command, note, what = ((form.get(name) or [""])[0] for name in ("command_id", "note", "what"))
+    try:
+        if not (some := await taken(node, actor, sent, subject, what)):
+            raise Refused("field_missing", field="files", what="要附的文件")
+        outcomes = await attach(node, actor, subject, command or request.app.state.new_id(), some, note[:200])
+        await pieces.forget(node, actor, pieces.named(sent.getall("upload", [])))
+    except Refused as refusal:
+        return refused(request, refusal, back=f"/cases/{subject}?step=files")
+    if wants_json(request):
+        entries = [{"ledger": ledger, "origin": origin, "seq": seq} for o in outcomes for ledger, origin, seq in o.entries]
+        return twin({"case": subject, "addresses": [blob.address for blob, _, _ in some], "entries": entries}, 201)
+    if is_htmx(request):
+        return await _done(request, subject, AddEvidence, form)
+    return Response("", status_code=303, headers={"Location": f"/cases/{subject}#files"})
+
+
 async def form_page(request: Request, subject: str, command: str, form: forms.Typed) -> Response[Any]:
     """The case page with one step open and filled with what was typed before the sign-in ran out."""
     context = await case_context(request, subject)
@@ -385,4 +408,4 @@ async def form_page(request: Request, subject: str, command: str, form: forms.Ty
 
 
 def routes() -> list:
-    return [case_page, peek, act]
+    return [case_page, peek, add_files, act]

@@ -18,8 +18,8 @@ from protocol.events import Actor
 from protocol.node.blobs import CIPHER_EXTRA_BYTES
 from protocol.node.scrubbing import want_again
 from protocol.node.uploads import command_of
-from protocol.node.web import forms, pieces
-from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, refused, twin, wants_json
+from protocol.node.web import pieces
+from protocol.node.web.page import actor_of, fragment, is_htmx, node_of, refused, wants_json
 from protocol.node.web.ranges import part_of
 from protocol.problem import Refused
 
@@ -68,27 +68,6 @@ async def attach(node: Any, actor: Actor, case: str, command: str, files: list[T
     """One AddEvidence a file, with ids derived from the command that brought them. Returns the outcomes."""
     evidence = [AddEvidence(id=command_of(command, which), case=case, blob=blob, note=note, thumb=thumb) for blob, thumb, which in files]
     return [await node.desk.submit(command, actor) for command in evidence]
-
-
-@post("/cases/{subject:str}/files", status_code=200)
-async def add_files(request: Request, subject: FromPath[str]) -> Response[Any]:
-    node, actor = node_of(request), actor_of(request)
-    sent = await request.form()
-    form = forms.typed(sent.multi_items())
-    command, note, what = ((form.get(name) or [""])[0] for name in ("command_id", "note", "what"))
-    try:
-        if not (files := await taken(node, actor, sent, subject, what)):
-            raise Refused("field_missing", field="files", what="要附的文件")
-        outcomes = await attach(node, actor, subject, command or request.app.state.new_id(), files, note[:200])
-        await pieces.forget(node, actor, pieces.named(sent.getall("upload", [])))
-    except Refused as refusal:
-        return refused(request, refusal)
-    if wants_json(request):
-        entries = [{"ledger": ledger, "origin": origin, "seq": seq} for o in outcomes for ledger, origin, seq in o.entries]
-        return twin({"case": subject, "addresses": [blob.address for blob, _, _ in files], "entries": entries}, 201)
-    if is_htmx(request):
-        return Response("", headers={"HX-Redirect": f"/cases/{subject}#files"})
-    return Response("", status_code=303, headers={"Location": f"/cases/{subject}#files"})
 
 
 @get("/files/{case:str}/{address:str}", polled=True)
@@ -213,4 +192,4 @@ async def _waiting(request: Request, blob: Blob) -> Response[Any]:
 
 
 def routes() -> list:
-    return [add_files, show_file, leave_file, *pieces.routes()]
+    return [show_file, leave_file, *pieces.routes()]

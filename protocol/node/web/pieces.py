@@ -1,7 +1,7 @@
 """Files sent in pieces, by a desk's page or a phone: asked about first, resumed after any cut, refused in words before a byte travels.
 
     POST /uploads                     JSON {sum, size, name, mime, person?, case?, task?} → {have, size, piece, here}
-    PUT /uploads/{sum}?size=&offset=  the piece itself → {have, size}
+    PUT /uploads/{sum}?size=&offset=  the piece itself → {have, size}; the first is refused where it shows no kind that is taken
     DELETE /uploads/{sum}?size=       given up
 
 Then the form or command that attaches carries `upload` fields, JSON {sum, size, name, mime, what, thumb}, instead of files. `here`: the
@@ -27,6 +27,7 @@ from protocol.node.web.page import actor_of, carrier_of, node_of, twin
 from protocol.problem import Refused
 
 TAKEN: Final = ("image/", "audio/", "application/pdf", "video/webm", "video/mp4")  # a browser calls some recordings video
+DRAWN: Final = "image/svg+xml"
 COMPARED_MAX: Final = 20  # files of one size, read to see whether they are the same
 Sum = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Short = Annotated[str, msgspec.Meta(max_length=200)]
@@ -73,7 +74,10 @@ async def ask(request: Request) -> Response[bytes]:
 
 @put("/uploads/{sum_:str}", status_code=200)
 async def write(request: Request, sum_: FromPath[str], size: FromQuery[int], offset: FromQuery[int]) -> Response[bytes]:
-    half = await node_of(request).uploads.write(actor_of(request).person, sum_, size, offset, await request.body())
+    piece = await request.body()
+    if not offset and not kind_of(piece, DRAWN):  # a browser's word for a kind is none, and to say so at saving is late
+        raise Refused("file_kind_unread")
+    half = await node_of(request).uploads.write(actor_of(request).person, sum_, size, offset, piece)
     return twin({"have": half.have, "size": half.size})
 
 

@@ -51,7 +51,7 @@ async function send(input, file, fits) {
   words.textContent = "正在算校验…";
   row.dataset.sending = "";
   row.dataset.wants = "unsent";
-  const refuse = (said, again) => { delete row.dataset.sending; if (!again) delete row.dataset.wants; bar.remove(); wrong(words, said).setAttribute("role", "alert"); delete input.form.dataset.after; settle(input); };
+  const refuse = (said, again) => { delete row.dataset.sending; if (!again) delete row.dataset.wants; bar.remove(); wrong(words, said).setAttribute("role", "alert"); if (input.form.dataset.after !== undefined) notSaved(input.form); settle(input); };
   if (!fits) return refuse(`一次最多 ${input.dataset.most} 个文件，这个没有传。先保存，再加其余的。`);
   const bytes = await file.arrayBuffer().catch(() => null);
   if (!bytes || !bytes.byteLength) return refuse("这个文件读不出来，或者是空的。");
@@ -127,16 +127,31 @@ addEventListener("change", (e) => {
   for (const name of input.form.querySelectorAll("[data-wants]:not([data-sending]) .name")) if (files.some((file) => file.name === name.textContent)) name.parentElement.remove();
   files.forEach((file, n) => { send(input, file, n < room); });
 });
+/** What is said under the button that was pressed, in place of what was said there before. */
+function sayBelow(form, name, className, role, textContent) {
+  unsay(form);
+  const note = make("p", { className, textContent });
+  note.dataset[name] = "";
+  note.setAttribute("role", role);
+  form.append(note);
+}
+const unsay = (form) => form.querySelector("[data-waits], [data-unsaved]")?.remove();
+/** It was to be saved when all are there, and one of them was refused: whether it goes without is for whoever pressed. */
+function notSaved(form) {
+  delete form.dataset.after;
+  sayBelow(form, "unsaved", "problem", "alert", "有文件没有收下，还没有保存：请看一下，再点一次。");
+}
 addEventListener("submit", (e) => {
   const form = e.target;
-  if (!busy(form)) return;
+  if (!busy(form)) return unsay(form);
   e.preventDefault();
   e.stopImmediatePropagation();
   form.dataset.after = "";
-  if (!form.querySelector("[data-waits]")) { const note = make("p", { className: "note", textContent: "附件还在传，传完自动保存。" }); note.dataset.waits = ""; note.setAttribute("role", "status"); form.append(note); }
+  if (!form.querySelector("[data-waits]")) sayBelow(form, "waits", "note", "status", "附件还在传，传完自动保存。");
 }, true);
 addEventListener("reset", ({ target }) => {
   delete target.dataset.after;
+  unsay(target);
   for (const row of target.querySelectorAll("[data-sending]")) row.dispatchEvent(new Event("thrown"));
   for (const list of target.querySelectorAll("[data-sent]")) list.replaceChildren();
 });
