@@ -15,6 +15,7 @@ import msgspec
 
 from deploy import backup_keys
 from deploy.county import check_keys
+from deploy.taking_back import TakenBack, take_back
 from deploy.working import working
 from hub.enrolment import Invitation
 from protocol.entry import epoch_of, node_of
@@ -38,8 +39,9 @@ _NOT_EMPTY: Final = "数据库里已经有台账。请先建一个空的数据�
 
 
 async def restore(folder: Path, config: Config, file: Path) -> int:
-    """Puts the backup in the journal's place. The node goes on under a new epoch and takes its own later entries back from peers.
+    """Puts the backup in the journal's place. The node goes on under a new epoch; what was sent and is not here comes back from peers.
 
+    What the old journal holds behind the backup goes on in the new one (`taking_back`), so that what was never sent is not lost either.
     The new journal takes its place, or the empty database is filled, only when all else is done and it stands, proven, beside the old one:
     stopped before, the node goes on with what it had, after it has heard the others; stopped after, the next start ends it. So does a second
     restore, first of all. Raises RuntimeError, OSError, Refused: the journal was not changed.
@@ -54,15 +56,17 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
         check_keys(folder)
     async with _alone(folder) as work:
         restored.change_places(folder)
+        had = (folder / restored.NAMES[0]).exists()
         if not embedded and await has_entries(url):
             raise RuntimeError(_NOT_EMPTY)
         made, key = work / "journal.db", identity.any_key("store") if embedded else opens
         above = await _unpacked(file, identity, made, key)
+        taken = await take_back(made, key, restored.olds(folder), folder, config, now_ms)
         ended = _ended(made, key, now_ms())
         spoilt = _put_files(work / "blobs", files_folder(folder, config) / "blobs")
         note_restored(Notes(folder), now_ms(), "restore")
         killpoints.reach("restore.epoch")
-        epoch = identity.new_epoch(max(above, ended.epoch))
+        epoch = identity.new_epoch(max(above, ended.epoch, taken.epoch))
         aside = restored.new_aside(folder, int(time.time()))
         if embedded:
             restored.stand_ready(folder, made, aside)
@@ -74,19 +78,42 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
             await _filled(url, made, key)
             _put_aside(folder, aside)
     print(f"已恢复。本机从第 {epoch} 纪元继续写：纪元写在 {identity.folder} 里，请再另存一份。")
-    print("备份以后的条目：送出去过的，联上后从别的节点取回；没有送出去过的，只在原来的台账里。")
+    _say_what_came_back(folder, taken, had, embedded)
+    _say_what_ended(ended)
+    if spoilt:
+        print(f"备份里有 {spoilt} 个附件已损坏，没有放回；本机原有的留着，缺的联上后从别的节点取回。")
+    if kept := restored.asides(folder):
+        named = "、".join(map(str, kept))
+        rest = "里面的条目都取回了：确定不缺什么再删。" if taken.is_all else "没有取回、也没有送出去过的条目只在那里：确定不缺什么再删。"
+        print(f"原来的台账留在 {named}，{rest}")
+    return 0
+
+
+def _say_what_came_back(folder: Path, taken: TakenBack, had: bool, embedded: bool) -> None:
+    """had: there was a journal in the folder itself."""
+    sent = "送出去过的，联上后从别的节点取回"
+    if not had and not embedded:
+        print(f"原来在数据库里的台账没有读：备份以后的条目，{sent}；没有送出去过的，只在原来的数据库里，请留着。")
+    elif not had:
+        print(f"这里没有原来的台账。备份以后的条目，{sent}；没有送出去过的没有了。")
+    if taken.new:
+        print(f"原来的台账里备份以后的 {taken.new} 条已经取回，没有送出去过的也在里面，联上后照常送出。")
+    if taken.left:
+        print(f"原来的台账里还有 {taken.left} 条没有取回（接不上，或者那里坏了）：{sent}；没有送出去过的，只在那里。")
+    for why, files in (("是较新版本的程序写的", taken.later), ("读不出来（坏了，或者不是这把密钥的）", taken.unread)):
+        for file in files:
+            where = "原来的台账" if file.parent == folder else f"{file.parent} 里的台账"
+            print(f"{where}{why}，里面的条目没有取回：{sent}；没有送出去过的，只在那里。")
     print("联上、核对完才打开页面（几秒钟）：备份以后依法删除的内容还在备份里。联系不上时，页面上写着怎么先打开用。")
+
+
+def _say_what_ended(ended: "_Ended") -> None:
     print("都请重新登录。账号和密码是备份时的：备份以后改过的密码、停用的账号、停掉的登录，请再做一次。")
     if ended.once:
         named = "、".join(ended.once[:NAMES_SHOWN]) + ("等" if len(ended.once) > NAMES_SHOWN else "")
         print(f"备份时还没用的 {len(ended.once)} 个一次性密码作废，请重新发（yidi passwd 账号）：{named}")
     if ended.codes:
         print(f"备份时还没用的 {ended.codes} 个登记码作废：备份以后可能用过。还要用的请重新发。")
-    if spoilt:
-        print(f"备份里有 {spoilt} 个附件已损坏，没有放回；本机原有的留着，缺的联上后从别的节点取回。")
-    if kept := restored.asides(folder):
-        print(f"原来的台账留在 {'、'.join(map(str, kept))}，没有送出去过的条目只在那里：确定不缺什么再删。")
-    return 0
 
 
 @asynccontextmanager

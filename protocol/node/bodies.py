@@ -137,6 +137,18 @@ def _named(body: EvidenceAddedBody) -> list[tuple[Blob, str]]:
     return [(blob, what) for blob, what in [*found, (body.blob, body.blob.what)] if 0 <= blob.size <= FILE_BYTES_MAX]
 
 
+class HasFiles(Protocol):
+    def has(self, address: str) -> bool: ...
+
+
+async def found_here(journal: Any, blobs: HasFiles) -> None:
+    """Files that are expected and lie here already: of entries that came back and had been here before."""
+    for row in await journal.rows("blob", "(have < size and stage >= 0) or stage = 1"):
+        if blobs.has(row["address"]):
+            async with journal.writing() as w:
+                await w.connection.exec_driver_sql("update blob set have = size, stage = ? where address = ?", (DONE, row["address"]))
+
+
 class Use(NamedTuple):
     """An entry that names a file. size: cipher bytes."""
 

@@ -26,7 +26,7 @@ from protocol.commands import Blob
 from protocol.events import EvidenceAddedBody, body_of
 from protocol.node import killpoints, locks, log
 from protocol.node.blobs import Blobs
-from protocol.node.bodies import DONE, EVIDENCE, erase_bodies, expect_files
+from protocol.node.bodies import EVIDENCE, erase_bodies, expect_files, found_here
 from protocol.node.config import Config
 from protocol.node.folding import open_journal
 from protocol.node.identity import Identity, write_whole
@@ -438,10 +438,7 @@ async def _follow_up(journal: Journal, shelf: Shelf, blobs: Blobs, now_ms: int) 
             for e in wanted:
                 await expect_files(w, [e], entry.node_of(e.origin), now_ms)
             await w.project(await erase_bodies(w, erasing))
-    for row in await journal.rows("blob", "(have < size and stage >= 0) or stage = 1"):
-        if blobs.has(row["address"]):
-            async with journal.writing() as w:
-                await w.connection.exec_driver_sql("update blob set have = size, stage = ? where address = ?", (DONE, row["address"]))
+    await found_here(journal, blobs)
 
 
 async def _codes_out(journal: Journal, now_ms: int) -> list[int]:

@@ -32,6 +32,11 @@ def asides(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob(f"{ASIDE}*") if (path / NAMES[0]).exists())
 
 
+def olds(folder: Path) -> list[Path]:
+    """Journals that may hold what no other does, the last one first."""
+    return [file for file in (folder / NAMES[0], *(aside / NAMES[0] for aside in asides(folder)[::-1])) if file.exists()]
+
+
 def stand_ready(folder: Path, made: Path, aside: Path) -> None:
     """made: a whole journal in one file. Raises OSError."""
     with made.open("rb") as f:

@@ -88,6 +88,14 @@ async def running(role: str, folder: Path, port: int) -> AsyncIterator[Process]:
         await end(process, signal.SIGTERM)
 
 
+def on_a_new_disk(home: Path) -> None:
+    """Nothing is left there of the journal, so a restore has nothing but the backup."""
+    for path in home.glob("journal.db*"):
+        path.unlink()
+    for path in home.glob("before-restore-*"):
+        shutil.rmtree(path)
+
+
 async def end(process: Process, how: signal.Signals) -> None:
     if process.returncode is None:
         process.send_signal(how)

@@ -28,6 +28,8 @@ from protocol.node.node import Node
 from tests.node.test_node import hire
 
 home, backup = Path(sys.argv[1]), Path(sys.argv[2])
+if sys.argv[3] == "left":
+    restoring.restored.olds = lambda folder: []
 STEPS = ("os.link", "os.rename", "os.remove", "os.mkdir", "os.rmdir")
 
 async def dies_after_a_save():
@@ -79,13 +81,15 @@ def put_aside(home: Path) -> set[str]:
     return found
 
 
-async def test_what_was_acknowledged_is_there_wherever_a_restore_was_stopped(tmp_path: Path):
+@pytest.mark.parametrize("way", ["taken back", "left"])
+async def test_what_was_acknowledged_is_there_wherever_a_restore_was_stopped(tmp_path: Path, way: str):
+    """left: as where the old journal can't be read."""
     home = tmp_path / "hub"
     await founded(home)
     await keeping.backup(home, Config(), tmp_path / "b.tar")
     ran = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-c", DIES, home, tmp_path / "b.tar"],
+        [sys.executable, "-c", DIES, home, tmp_path / "b.tar", way],
         capture_output=True,
         text=True,
         cwd=Path(__file__).parents[2],
@@ -94,18 +98,19 @@ async def test_what_was_acknowledged_is_there_wherever_a_restore_was_stopped(tmp
     assert (home / "journal.db-wal").stat().st_size, "what was saved last lies in the log alone"
     stopped = sorted(tmp_path.glob("stopped-*"), key=lambda path: int(path.name.rpartition("-")[2]))
     ended = stopped.pop()
-    kept, back = {"周敏", "方志林"}, {"周敏"}
+    kept = {"周敏", "方志林"}
+    back = {"周敏"} if way == "left" else kept
     seen = list[bool]()
     for folder in stopped:
         node = await running._opened(folder, Config())
         here, waits, epoch = await names(node), node.gate.is_waiting, node.signer.epoch
         await node.close()
-        aside = put_aside(folder)
-        assert here in (kept, back) and here | aside == kept, (folder.name, here, aside)
-        assert (here == kept and epoch == 1) or waits, (folder.name, "an old journal, or one that may go away, shown at once")
-        assert here == kept or epoch == 2, folder.name
+        aside, is_over = put_aside(folder), bool(restored.asides(folder))
+        assert here == (back if is_over else kept) and here | aside == kept, (folder.name, here, aside)
+        assert (not is_over and epoch == 1) or waits, (folder.name, "an old journal, or one that may go away, shown at once")
+        assert not is_over or epoch == 2, folder.name
         assert not list(folder.glob("before-restore-*/ready.db")) and not list(folder.glob(".yidi-work-*"))
-        seen.append(here == back)
+        seen.append(is_over)
     assert seen == sorted(seen), "once decided it stays so"
     assert len(seen) > 10 and {True, False} == set(seen), seen
     assert put_aside(ended) == kept
@@ -125,7 +130,7 @@ async def test_a_restore_given_again_ends_the_one_before_and_names_every_journal
     assert await restoring.restore(home, Config(), tmp_path / "b.tar") == 0
     said = capsys.readouterr().out.splitlines()[-1]
     asides = sorted(str(path) for path in home.glob("before-restore-*"))
-    assert len(asides) == 2 and all(aside in said for aside in asides) and "没有送出" in said, said
+    assert len(asides) == 2 and all(aside in said for aside in asides) and "都取回了" in said, said
     assert put_aside(home) == {"周敏", "方志林"}
 
 

@@ -21,7 +21,7 @@ from protocol.node.link.creds import tls_request
 from protocol.node.node import now_ms
 from protocol.problem import Refused
 from protocol.tables import Tables
-from tests.kit.county import yidi
+from tests.kit.county import on_a_new_disk, yidi
 from tests.kit.machine import needs_postgresql
 from tests.node.test_restoring import damaged
 
@@ -79,6 +79,7 @@ async def _put_back(tmp_path: Path, config: str) -> None:
     assert (await yidi("backup", backup, "--folder", hub)).code == 0
     await asked(hub, late, LATE)
     (hub / "yidi.toml").write_text(config, "utf-8")
+    on_a_new_disk(hub)
     ran = await yidi("restore", backup, "--folder", hub)
     assert ran.code == 0 and "1 个登记码作废" in ran.out and "重新发" in ran.out, ran
     named = await void(hub)
@@ -160,8 +161,14 @@ async def test_a_place_that_joined_since_the_backup_is_asked_for_no_new_code(tmp
     await invited(hub, VILLAGE)
     assert (await yidi("backup", backup, "--folder", hub)).code == 0
     joined = await answered(hub, late, LATE)
+    kept = [(path, path.read_bytes()) for path in hub.glob("journal.db*")]
+    on_a_new_disk(hub)
     assert (await yidi("restore", backup, "--folder", hub)).code == 0
     assert await void(hub) == [NEIGHBOUR_NAME, VILLAGE_NAME]
     async with opened(hub, load(hub / "yidi.toml", {})) as node:
         await take_in(node, joined.batches)
     assert await void(hub) == [VILLAGE_NAME]
+    for path, content in kept:
+        path.write_bytes(content)
+    assert (await yidi("restore", backup, "--folder", hub)).code == 0
+    assert await void(hub) == [VILLAGE_NAME], "where its old journal is there the county knows by itself"

@@ -12,7 +12,7 @@ from deploy.demo.cast import VILLAGE
 from deploy.demo.check import new_id, photo
 from protocol.node.identity import Identity
 from protocol.node.journal.engine import connect_sqlite
-from tests.kit.county import HTML, County, Page, bytes_of, until
+from tests.kit.county import HTML, County, Page, bytes_of, on_a_new_disk, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -145,6 +145,9 @@ async def test_words_that_the_law_takes_are_nowhere_at_any_node_and_come_back_by
     told = await county.yidi("hub", "import", stick)
     assert "新入账 0 条" in told.out, told
     await county.halt("gaoyu")
+    assert (await county.yidi("gaoyu", "restore", after)).code == 0
+    assert not held(county, "gaoyu"), "what the old journal knew to be erased is erased at once"
+    on_a_new_disk(county.home("gaoyu"))
     assert (await county.yidi("gaoyu", "restore", after)).code == 0
     assert any(NAME in one for one in held(county, "gaoyu")), "the backup has them"
     await county.begin("gaoyu")

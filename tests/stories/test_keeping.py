@@ -16,7 +16,7 @@ from deploy.demo.check import photo
 from protocol.commands import EraseBody
 from protocol.events import Actor
 from protocol.node.journal.faults import EXIT_CODE
-from tests.kit.county import HTML, County, distinct, until
+from tests.kit.county import HTML, County, distinct, on_a_new_disk, until
 from tests.kit.machine import needs_strace
 from tests.kit.readonly import readonly
 
@@ -41,6 +41,7 @@ async def test_a_restored_hub_has_everything_again_and_goes_on_under_a_new_epoch
     await county.same("hub", "town", "gaoyu")
     told = await clerk.case(later["case"])
     await county.halt("hub")
+    on_a_new_disk(county.home("hub"))
     ran = await county.yidi("hub", "restore", file)
     assert ran.code == 0 and "第 2 纪元" in ran.out, ran
     await county.begin("hub")
@@ -62,6 +63,7 @@ async def test_a_restored_village_takes_its_own_entries_back_and_repeats_no_code
     second = await county.log(clerk, VILLAGE, distinct("村里备份以后"))
     await county.same("hub", "town", "gaoyu")
     await county.halt("gaoyu")
+    on_a_new_disk(county.home("gaoyu"))
     ran = await county.yidi("gaoyu", "restore", file)
     assert ran.code == 0, ran
     county.demo.cut("gaoyu")  # offline too the next number is a new one
@@ -115,6 +117,7 @@ async def test_what_was_erased_since_the_backup_is_on_no_page_of_the_restored_no
         await node.desk.submit(erase, Actor("0" * 32, "admin.00000000", COUNTY, powers))
     await until(lambda: word.encode() not in county.everything_stored("gaoyu"), "erased in the village")
     await county.halt("gaoyu")
+    on_a_new_disk(county.home("gaoyu"))
     assert (await county.yidi("gaoyu", "restore", file)).code == 0
     assert word.encode() in county.everything_stored("gaoyu"), "the backup has it"
     await county.begin("gaoyu")
@@ -124,6 +127,34 @@ async def test_what_was_erased_since_the_backup_is_on_no_page_of_the_restored_no
     assert word.encode() not in county.everything_stored("gaoyu"), "the first page that answers comes after the erasure"
     await county.forget("gaoyu")
     assert word not in (await (await county.page("wangfang")).http.get(f"/cases/{saved['case']}", headers=HTML)).text
+
+
+async def test_what_was_saved_offline_and_never_sent_is_there_after_a_restore_and_goes_up_with_its_photo(county: County, tmp_path):
+    clerk, file = await county.page("wangfang"), tmp_path / "older.tar"
+    assert (await county.yidi("gaoyu", "backup", file)).code == 0
+    county.demo.cut("gaoyu")
+    form = county.form(VILLAGE, distinct("断着网登记、没有送出去"))
+    saved = await clerk.post("/cases", form, {"files": ("墙.png", photo(), "image/png")})
+    await county.halt("gaoyu")
+    ran = await county.yidi("gaoyu", "restore", file)
+    assert ran.code == 0 and "已经取回" in ran.out, ran
+    await county.begin("gaoyu")
+    await county.forget("gaoyu")
+    await county.open_restored("gaoyu")
+    clerk = await county.page("wangfang")
+    assert (await clerk.case(saved["case"]))["code"] == saved["code"], "nobody has it but the old journal"
+    async with county.opened("gaoyu") as node:
+        (row,) = await node.journal.rows("blob", "subject = :case and what <> 'thumb'", {"case": saved["case"]})
+        assert row["have"] == row["size"] and node.blobs.has(row["address"])
+    county.demo.heal("gaoyu")
+    await county.shows(await county.page("zhoumin"), saved["case"])
+    await county.same("hub", "town", "gaoyu")
+
+    async def is_up() -> bool:
+        async with county.opened("hub") as node:
+            return node.blobs.has(row["address"])
+
+    await until(is_up, "the photo is at the county", 60)
 
 
 async def test_what_is_no_backup_of_this_node_is_refused_in_words_and_changes_nothing(county: County, tmp_path):

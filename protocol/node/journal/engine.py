@@ -52,11 +52,14 @@ def sqlite_path(url: str) -> Path:
     return path
 
 
-def connect_sqlite(path: Path, key: bytes, writes: bool, cache_kb: int = CACHE_KB, tolerant: bool = False) -> Any:
-    """A plain connection; BEGIN is the caller's. tolerant: of a list of tables that is damaged in part. Raises sqlcipher3's DatabaseError at the first read when the key is wrong."""
+def connect_sqlite(path: Path, key: bytes, writes: bool, cache_kb: int = CACHE_KB, tolerant: bool = False, untouched: bool = False) -> Any:
+    """A plain connection; BEGIN is the caller's. tolerant: of a list of tables that is damaged in part · untouched: nobody else has it open, and
+    not even its log is worked into it when this one closes. Raises sqlcipher3's DatabaseError at the first read when the key is wrong."""
     if len(key) != KEY_BYTES:
         raise ValueError(f"the key has {len(key)} bytes, not {KEY_BYTES}")
-    c = sqlcipher.connect(path, check_same_thread=False, isolation_level=None, timeout=BUSY_WAIT_MS / 1000, cached_statements=256)
+    name = f"{path.resolve().as_uri()}?mode=ro" if untouched else path
+    wait_s = BUSY_WAIT_MS / 1000
+    c = sqlcipher.connect(name, uri=untouched, check_same_thread=False, isolation_level=None, timeout=wait_s, cached_statements=256)
     pragmas = [
         "cipher_log_level = none",  # a wrong key is our error to word, not lines on stderr
         f"key = \"x'{key.hex()}'\"",

@@ -1,7 +1,8 @@
-"""Row 12: a node is put back to last night's backup. What it wrote since comes back from the others; no number is ever given twice.
+"""Row 12: a node is put back to last night's backup. What it wrote since comes back; no number is ever given twice.
 
-Half of them come back on another disk, where no attachment lies but those of the backup: the later ones come from the others too.
-The county's own ledger has no second copy: what stood in it alone since the backup is gone, and nothing else (README, 还会丢什么).
+Half of them come back on another disk, where no old journal lies and no attachment but those of the backup: the later ones come from the others. Where
+the old journal is there they come from it. The county's own ledger has no second copy: what stood in it alone since the backup is gone with the disk
+(or with the database), and nothing else (README, 还会丢什么).
 """
 
 import shutil
@@ -14,6 +15,7 @@ from tests.faults.kit.database import Database, in_memory
 from tests.faults.kit.desks import CALM_S, PAUSE_S, PHOTOS, Desks
 from tests.faults.kit.truth import judge
 from tests.faults.row import Outcome, Row
+from tests.kit.county import on_a_new_disk
 
 SAVES, SAVES_SMALL = (30, 40, 20), (6, 6, 6)  # at most, from 4: before the backup, since then, after it was put back
 
@@ -45,6 +47,7 @@ async def put_back(county: BrokenCounty, chance: Random, victim: str, saves: tup
         await county.halt(victim)
         if on_another_disk := chance.random() < 0.5:
             shutil.rmtree(county.home(victim) / "blobs")
+            on_a_new_disk(county.home(victim))  # else it takes back from what was there
         if victim == "hub" and county.database:
             await county.empty_store()
         ran = await county.yidi(victim, "restore", copy)
@@ -65,7 +68,8 @@ async def put_back(county: BrokenCounty, chance: Random, victim: str, saves: tup
     await county.stop()
     codes = [saved.code for saved in desks.saved if saved.code]
     assert len(set(codes)) == len(codes), "a case code was given twice"
-    alone = {one for one in desks.saved[kept:since] if victim == "hub" and {key[0] for key in one.keys} == {COUNTY}}
+    is_gone = victim == "hub" and (on_another_disk or county.database)
+    alone = {one for one in desks.saved[kept:since] if is_gone and {key[0] for key in one.keys} == {COUNTY}}
     gone = f", {len(alone)} in the county's own ledger since the backup" if alone else ""
     how = f"{'on another disk ' if on_another_disk else ''}{'offline ' if away else ''}"
     said = (f"{victim} put back {how}after {since}{gone}", county.store)
@@ -75,7 +79,7 @@ async def put_back(county: BrokenCounty, chance: Random, victim: str, saves: tup
 ROW = Row(
     12,
     "last night's backup is put back (edge or hub)",
-    "own entries come back from the others; no number twice",
+    "own entries come back from the old journal or from the others; no number twice",
     ("postgres",),
     play,
     small,

@@ -22,6 +22,7 @@ from tests.faults.row import Outcome, Row
 from tests.faults.rows.row_04 import fell
 from tests.faults.rows.row_05 import forget_views
 from tests.faults.rows.row_27 import memory_mb
+from tests.kit.county import on_a_new_disk
 
 DAYS, WORK, DAYS_SMALL = 30, (2, 10), 2
 EVENTS = ("nothing", "kill", "restart", "cut", "backup", "rebuild", "stick", "server", "still", "restore", "upgrade")
@@ -123,7 +124,7 @@ async def happen(county: BrokenCounty, desks: Desks, chance: Random, event: str,
 
 
 async def restored(county: BrokenCounty, desks: Desks, chance: Random, node: str, file: Path, copies: dict[str, Path]) -> None:
-    """What it wrote since is with the others before (what never left is row 14) and comes back from them."""
+    """What it wrote since is with the others before (what never left is row 14) and comes back from them, or from the old journal."""
     if node not in copies:
         ran = await county.yidi(node, "backup", file)
         assert ran.code == 0, ran
@@ -132,6 +133,8 @@ async def restored(county: BrokenCounty, desks: Desks, chance: Random, node: str
     await desks.rest()
     await county.settle()
     await county.halt(node)
+    if chance.random() < 0.5:
+        on_a_new_disk(county.home(node))
     ran = await county.yidi(node, "restore", copies[node])
     assert ran.code == 0, ran
     await county.begin(node)
