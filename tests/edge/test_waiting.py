@@ -1,7 +1,10 @@
 """The one page of a restored node before it was compared: it says whose entries it waits for, and somebody can go on without them."""
 
+import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from html import unescape
 from types import SimpleNamespace
 from urllib.parse import quote
 
@@ -71,6 +74,73 @@ async def test_the_address_that_was_asked_for_is_the_one_that_comes(rig: Rig, tm
         assert (wrong.status_code, '?at=/"' in wrong.text) == (401, True)
 
 
+REASON = "两家都不肯让，请镇里来人一起谈"
+
+
+def _hidden(html: str) -> dict[str, str]:
+    """The hidden fields of the form that opens the pages."""
+    form = html.partition('action="/restored/open"')[2].partition("</form>")[0]
+    return {name: unescape(value) for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form)}
+
+
+async def test_a_form_that_is_sent_meanwhile_comes_back_filled_once_the_pages_are_open(rig: Rig, tmp_path, monkeypatch):
+    case = await rig.log("village")
+    _shut(rig, tmp_path, monkeypatch)
+    async with _asking(rig) as http:
+        shut = await http.post(f"/cases/{case}/RequestTask", data={"purpose": REASON, "command_id": "c" * 32})
+        assert (shut.status_code, "refresh" in shut.text, "carried=true" in shut.text) == (503, False, True)
+        said = {"name": "wangfang", "password": "wrong", "reason": "急用"}
+        wrong = await http.post("/restored/open", data=said | _hidden(shut.text))
+        assert (wrong.status_code, _hidden(wrong.text)) == (401, _hidden(shut.text))
+        opened = await http.post("/restored/open", data=said | {"password": PASSWORD} | _hidden(wrong.text))
+        assert opened.status_code == 200
+        again = await http.post("/sign-in", data={"name": "wangfang", "password": PASSWORD, **_carry(opened.text)})
+        assert again.status_code == 200
+        assert REASON in again.text
+        assert f"/cases/{case}/RequestTask" in again.text
+
+
+def _carry(html: str) -> dict[str, str]:
+    found = re.search(r'name="carry" value="([^"]*)"', html)
+    return {"carry": unescape(found[1])} if found else {}
+
+
+async def test_once_the_others_were_heard_the_page_with_a_form_is_not_left_by_itself(rig: Rig, tmp_path, monkeypatch):
+    gate = _shut(rig, tmp_path, monkeypatch)
+    async with _asking(rig) as http:
+        shut = await http.post("/people", data={"name": "方志林"})
+        gate.open("wangfang", "急用")
+        asked = await http.get("/restored/open?at=/&carried=true", headers={"HX-Request": "true"})
+        assert "hx-redirect" not in asked.headers
+        assert 'form="open"' in asked.text
+        assert 'id="open"' in shut.text
+        assert "方志林" in (await http.post("/restored/open", data=_hidden(shut.text))).text, "nobody is asked for a reason any more"
+
+
+async def test_no_accusation_and_no_password_is_carried_and_no_form_of_another_site(rig: Rig, tmp_path, monkeypatch):
+    _shut(rig, tmp_path, monkeypatch)
+    async with _asking(rig) as http:
+        sealed = await http.post("/cases/x/seal", data={"text": REASON})
+        assert (sealed.status_code, REASON in sealed.text, "没有留在这台电脑上" in sealed.text) == (503, False, True)
+        carry = json.dumps({"path": "/people", "form": {"name": ["方志林"]}, "file": False})
+        signing = await http.post("/sign-in", data={"name": "wangfang", "password": PASSWORD, "carry": carry, "next": "/agenda"})
+        assert (PASSWORD in signing.text, _hidden(signing.text)) == (False, {"carry": carry, "next": "/agenda"})
+        assert PASSWORD not in (await http.post("/password", data={"password": PASSWORD})).text
+        evil = await http.post("/people", data={"name": "方志林"}, headers={"Origin": "http://evil.example"})
+        assert (evil.status_code, "方志林" in evil.text) == (403, False)
+
+
+async def test_the_address_that_was_asked_for_comes_after_a_wrong_and_a_right_password(rig: Rig, tmp_path, monkeypatch):
+    _shut(rig, tmp_path, monkeypatch)
+    async with _asking(rig) as http:
+        shut = await http.get("/cases?view=held&text=a")
+        said = {"name": "wangfang", "password": "wrong", "reason": "急用"}
+        wrong = await http.post("/restored/open", data=said | _hidden(shut.text))
+        assert f"?at={quote('/cases?view=held&text=a', safe='/')}" in wrong.text
+        right = await http.post("/restored/open", data=said | {"password": PASSWORD} | _hidden(wrong.text))
+        assert (right.status_code, right.headers["location"]) == (303, "/cases?view=held&text=a")
+
+
 async def test_a_page_that_was_open_before_keeps_what_it_shows(rig: Rig, tmp_path, monkeypatch):
     _shut(rig, tmp_path, monkeypatch)
     async with _asking(rig, **{"HX-Request": "true"}) as http:
@@ -78,6 +148,7 @@ async def test_a_page_that_was_open_before_keeps_what_it_shows(rig: Rig, tmp_pat
     assert (saved.status_code, saved.headers["hx-reswap"]) == (503, "afterbegin")
     assert "<html" not in saved.text
     assert "正在和别的机器核对" in saved.text
+    assert 'href="/restored/open" target="_blank"' in saved.text, "else nobody finds how to open the pages from here"
 
 
 async def test_its_language_can_be_chosen(rig: Rig, tmp_path, monkeypatch):

@@ -60,9 +60,7 @@ async def before(request: Request) -> Response[Any] | None:
     A page marked `of_cases=True` leads whoever sees no cases (a cadre) to where their own day begins.
     """
     request.state.began_s = time.perf_counter()
-    origin = request.headers.get("origin")
-    if request.method not in ("GET", "HEAD") and origin and origin.split("://")[-1] != request.headers.get("host"):
-        raise Refused("cross_site")
+    check_site(request)
     node, token = node_of(request), request.cookies.get(COOKIE, "")
     public = request.route_handler.opt.get("public")
     request.state.actor = None
@@ -89,6 +87,13 @@ def _asks_by_itself(request: Request) -> bool:
     return path == STREAM or (is_htmx(request) and (path == STICK_JOB or request.route_handler.opt.get("polled", False)))
 
 
+def check_site(request: Request) -> None:
+    """Raises Refused cross_site for what another site's page sends."""
+    origin = request.headers.get("origin")
+    if request.method not in ("GET", "HEAD") and origin and origin.split("://")[-1] != request.headers.get("host"):
+        raise Refused("cross_site")
+
+
 async def sign_in_first(request: Request) -> Response[Any]:
     """Nobody is signed in: say so in the form in which it was asked, and lose nothing that was typed."""
     refusal = Refused("sign_in_needed")
@@ -103,11 +108,16 @@ async def sign_in_first(request: Request) -> Response[Any]:
     if is_htmx(request):
         again = {"HX-Retarget": "#again", "HX-Reswap": "innerHTML"}
         return fragment(request, "_sign_in_again.html", status=401, headers=again, form={}, sentence="")
-    if _is_sealed(request):  # whoever signs in next at this computer must not find an accusation there
+    if is_sealed(request):  # whoever signs in next at this computer must not find an accusation there
         said = "登录已经过期。密封的内容没有留在这台电脑上，请登录后重新写。"
         return await page(request, "sign_in.html", status=401, form={}, sentence=said, carry="", next=request.url.path)
-    carry = await _carry(request)
-    return await page(request, "sign_in.html", status=401, form={}, sentence=EXPIRED[whose.carried(carry)["file"]], carry=carry, next="")
+    return await sign_in_carrying(request, await carry_of(request), 401)
+
+
+async def sign_in_carrying(request: Request, carry: str, status: int) -> Response[Any]:
+    """The sign-in page with a form that comes back filled after it."""
+    sentence = EXPIRED[whose.carried(carry)["file"]]
+    return await page(request, "sign_in.html", status=status, form={}, sentence=sentence, carry=carry, next="")
 
 
 def _sign_in_to(page: str) -> str:
@@ -117,8 +127,8 @@ def _sign_in_to(page: str) -> str:
     return f"/sign-in?next={_quoted(here)}" if here else "/sign-in"
 
 
-async def _carry(request: Request) -> str:
-    """What was being sent, as a sign-in page holds it."""
+async def carry_of(request: Request) -> str:
+    """What was being sent, as a page holds it until its person has signed in."""
     sent = list((await request.form()).multi_items())
     has_file = any(not isinstance(value, str) and value.filename for _, value in sent)
     carry = whose.carry_of(request.url.path, forms.typed(sent), has_file, await whose.page_of(request))
@@ -146,9 +156,9 @@ async def page_of_another(request: Request) -> Response[Any] | None:
         return fragment(request, "_refused.html", status=409, headers=above, sentence=refusal.sentence, code=refusal.code)
     if request.method != "POST" or is_htmx(request) or wants_json(request) or request.route_handler.opt.get("public"):
         return refused(request, refusal)
-    carry = await _carry(request)
+    carry = await carry_of(request)
     left = carried.words_of(request.url.path, whose.carried(carry)["form"])  # to be read and copied: of what is sealed that is all
-    if _is_sealed(request):
+    if is_sealed(request):
         carry = ""
     else:
         refusal = await _not_theirs(request, "form", theirs, post)
@@ -163,7 +173,8 @@ async def _not_theirs(request: Request, what: str, theirs: str, post: str) -> Re
     return await whose.refusal_of(request, f"{what}_of_another", theirs, actor)
 
 
-def _is_sealed(request: Request) -> bool:
+def is_sealed(request: Request) -> bool:
+    """Claims that what is being sent must be kept nowhere but in the ledger."""
     return request.url.path.endswith("/seal")
 
 
