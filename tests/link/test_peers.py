@@ -53,6 +53,25 @@ def test_everybody_who_covers_a_ledger_is_expected_to_have_it():
     assert [p.node for p in peers.shown({V1: ours}) if p.revoked] == [T1]
 
 
+def test_what_was_said_before_the_start_counts_in_the_figures_alone_and_until_it_is_said_anew():
+    peers, ours, lane = Peers(certificate(N1)), {f"{N1}:1": LaneHead(5, HASH, 5)}, f"{N1}:1"
+    peers.remember([(HUB, V1, lane, 5, 700), (HUB, COMMON, f"{HUB}:1", 2, 900), (T1, V1, lane, 3, 800), ("nstranger", V1, lane, 9, 1)])
+    for node in (HUB, T1):
+        peers.learn(certificate(node))
+
+    def figures():
+        return {p.node: (p.owed, p.owed_from, p.lacks, p.last_seen_ms) for p in peers.shown({V1: ours})}
+
+    assert figures() == {HUB: (0, (), (), 900), T1: (2, ((V1, lane, 4),), (V1,), 800)}
+    assert {node: [count for _, count in lanes] for node, lanes in peers.owed(V1, ours).items()} == {HUB: [], T1: [2]}
+    assert (peers.debts(HUB, {V1: ours}), [one.owed for one in peers.debts(T1, {V1: ours})]) == ([], [2])
+    assert set(peers.lackers(V1, ours)) == {HUB, T1}, "what goes out rests on what was heard since"
+    assert peers.holders(V1, lane, 0) == []
+    peers.note(Have(HUB, V1, {}, 0, "0.1.0"), 1_000)
+    peers.note(said(T1, V1, 5), 1_000)
+    assert figures() == {HUB: (5, ((V1, lane, 1),), (V1,), 1_000), T1: (0, (), (), 1_000)}, "it was put back to an empty disk"
+
+
 def test_what_all_received_is_compared_again_when_we_have_more_or_somebody_joins():
     peers, ours = village(), {f"{N1}:1": LaneHead(5, HASH, 5)}
     for node in (HUB, T1):

@@ -89,6 +89,33 @@ async def test_a_restored_village_takes_its_own_entries_back_and_repeats_no_code
     assert "断网" in record.read_text(), "who opened it and why stays written down"
 
 
+async def test_a_start_without_a_line_forgets_no_receipt(county: County):
+    clerk = await county.page("wangfang")
+    await county.log(clerk, VILLAGE, distinct("断网重启以前"))
+    await county.same("hub", "town", "gaoyu")
+
+    async def owed() -> dict[str, int]:
+        rows = (await county.link("gaoyu"))["standings"]
+        return {row["node"]: row["owed"] for row in rows if row["node"] in (county.id_of("hub"), county.id_of("town"))}
+
+    nothing = {county.id_of("hub"): 0, county.id_of("town"): 0}
+    await until(lambda: _is(owed, nothing), "both have said that they have all")
+    await county.halt("gaoyu")
+    county.demo.cut("gaoyu")
+    await county.begin("gaoyu")
+    assert await owed() == nothing
+    rows = (await county.link("gaoyu"))["standings"]
+    assert all(row["seen_ms"] for row in rows if row["node"] in nothing), "and when they were heard"
+    await county.log(clerk, VILLAGE, distinct("断网重启以后"))
+    assert min((await owed()).values()) > 0
+    county.demo.heal("gaoyu")
+    await until(lambda: _is(owed, nothing), "it is up")
+
+
+async def _is(asked, wanted) -> bool:
+    return await asked() == wanted
+
+
 async def _waits_until_opened(county: County, saved) -> None:
     """A restored backup shows nothing of the ledger before it was compared; somebody may open it by name and with a reason."""
     async with httpx.AsyncClient(base_url=county.demo.url("gaoyu"), timeout=30) as http:

@@ -34,6 +34,7 @@ ONE_BY_ONE_MAX = 3  # ledgers; for more one question after all of them costs les
 KEEP_MAX = 10_000  # refusals and receipts waiting for a disk that is full
 SAMPLES_MAX = 64  # of those, how many with the bytes that were refused
 KINDS_EACH_MAX = 1_000  # of what is refused of one speaker since the start; beyond it all of one reason is one kind
+_SAID_BEFORE = "select node, ledger, origin, seq, at_ms from peer_have"
 STRANGER = "?"  # whoever was refused and is enrolled nowhere that is known here
 
 Part = tuple[dict, dict, dict]  # Haves, own Haves, refusals: see `_write`
@@ -126,6 +127,7 @@ class Ground:
         for (ledger, origin), head in (await self.journal.heads()).items():
             self.heads.setdefault(ledger, {})[origin] = head
         self._note_writers(self.heads)
+        self.peers.remember(await self.journal.select(_SAID_BEFORE, {}))
         await self.load_nodes()
 
     async def refresh(self, ledgers: Iterable[str]) -> None:

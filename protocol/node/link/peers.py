@@ -3,6 +3,9 @@
 Only a signed Have of an enrolled node counts as a receipt. Who is expected to receive a ledger follows from the certificates:
 every node that hears it; of *common* only its writer keeps count, else each node would count all others.
 
+What a node said before this program started (`remember`) counts in the figures that people are shown, until it speaks of that ledger again: a receipt
+does not end with a program. What is asked and sent follows what was heard since the start alone.
+
 Clock offset: what a Have says of its speaker's clock is at least the wire's delay old when it is heard. The smallest difference of
 the last few is therefore the best, and at most that delay too high; a message that was held up does not spoil it.
 """
@@ -31,7 +34,7 @@ Lane = tuple[str, str, int]  # ledger, origin, seq
 class Peer(msgspec.Struct, frozen=True):
     """For the page 连接与台账. lacks: ledgers of which it has not all we have · leads: ledgers of which it has more than we do.
 
-    offset_ms: how far OUR clock is ahead of its (None: never heard) · last_seen_ms: our clock · owed: entries it lacks, owed_from: the
+    offset_ms: how far OUR clock is ahead of its (None: not heard since the start) · last_seen_ms: our clock, None: never heard · owed: entries it lacks, owed_from: the
     first of them in each lane · due: entries of its that we lack · room: of its disk, None: it never said · reads: the generation of its events.
     """
 
@@ -67,6 +70,8 @@ class Known:
         self.certificate = certificate
         self.revoked = False
         self.lanes: dict[str, Lanes] = {}
+        self.before: Mapping[str, Lanes] = MappingProxyType({})  # the same of what it said before the start
+        self.before_ms: int | None = None
         self.seen_ms: int | None = None
         self.version = ""
         self.room: Room | None = None
@@ -96,8 +101,8 @@ class Known:
         return any(origin not in ours or ours[origin].seq < seq for origin, (seq, _) in self.lanes.get(ledger, {}).items())
 
     def owed(self, ledger: str, ours: Mapping[str, Head]) -> Iterator[tuple[Lane, int]]:
-        """Each lane of ours that it lacks the end of: (its first missing entry, how many)."""
-        said = self.lanes.get(ledger, {})
+        """Each lane of ours of which it never said that it has the end: (its first missing entry, how many)."""
+        said = self.lanes.get(ledger, self.before.get(ledger, {}))
         for origin, head in ours.items():
             if (had := said.get(origin, (0, b""))[0]) < head.seq:
                 yield (ledger, origin, had + 1), head.seq - had
@@ -129,6 +134,7 @@ class Peers:
         self._received: dict[str, Mapping[str, Head]] = {}  # ledger → our heads, which all said they have; until one says otherwise
         self._asked: dict[str, int] = {}  # stranger → how often it was asked for *common*
         self.places = set(_paths(mine))  # that our certificate and those of all known name
+        self._before: dict[str, tuple[dict[str, Lanes], int]] = {}  # node → what it said before the start, and when last
         self._heard_in: dict[str, set[str]] = {}  # stranger → branches of the ledgers it spoke of
 
     def __iter__(self) -> Iterator[Known]:
@@ -145,6 +151,8 @@ class Peers:
         if certificate.node == self.mine.node:
             return
         known = self._known.setdefault(certificate.node, Known(certificate))
+        if certificate.node in self._before:
+            known.before, known.before_ms = self._before[certificate.node]
         self._ranks.setdefault(certificate.node, len(self._ranks))
         known.revoked = known.revoked or revoked
         if certificate.valid_from_ms >= known.certificate.valid_from_ms:
@@ -153,6 +161,13 @@ class Peers:
         for known_of in (self._expected, self._by_path, self._due_to, self._received):
             known_of.clear()
         self._placed = 0
+
+    def remember(self, said: Iterable[tuple[str, str, str, int, int]]) -> None:
+        """(node, ledger, origin, seq, when) of the last Haves that are kept; before anybody is learnt."""
+        for node, ledger, origin, seq, at_ms in said:
+            lanes, last_ms = self._before.get(node, ({}, at_ms))
+            lanes.setdefault(ledger, {})[origin] = (seq, b"")
+            self._before[node] = (lanes, max(last_ms, at_ms))
 
     def note(self, have: Have, now_ms: int) -> bool:
         """Takes over a Have whose signature was verified. True when it says something else than the last one."""
@@ -289,6 +304,8 @@ class Peers:
         for ledger in sorted(lacks | leads):
             if not place.is_sealed(ledger):
                 some = list(known.owed(ledger, heads[ledger])) if ledger in lacks else []
+                if not some and ledger not in leads:
+                    continue
                 due = known.due(ledger, heads.get(ledger, {})) if ledger in leads else 0
                 made.append(Debt(ledger, sum(count for _, count in some), tuple(lane for lane, _ in some), due))
         return made
@@ -318,14 +335,14 @@ class Peers:
         for ledger in sorted(heads):
             if not place.is_sealed(ledger):
                 for k in self.expected(ledger):  # few of a county's nodes hear a village's ledger
-                    if k.lacks(ledger, heads[ledger]):
+                    if any(k.owed(ledger, heads[ledger])):
                         lacking.setdefault(k.certificate.node, []).append(ledger)
         for node, k in sorted(self._known.items()):
             lacks = tuple(lacking.get(node, ()))
             leads = tuple(ledger for ledger in sorted(k.lanes) if not place.is_sealed(ledger) and k.leads(ledger, heads.get(ledger, {})))
-            owed = [_owed(k, ledger) if ledger in k.lanes else _whole(ledger) for ledger in lacks]
+            owed = [_owed(k, ledger) if ledger in k.lanes or ledger in k.before else _whole(ledger) for ledger in lacks]
             due = sum(k.due(ledger, heads.get(ledger, {})) for ledger in leads)
-            seen = (k.seen_ms, k.offset_ms, k.version, k.revoked)
+            seen = (k.before_ms if k.seen_ms is None else k.seen_ms, k.offset_ms, k.version, k.revoked)
             lanes = tuple(chain.from_iterable(some for some, _ in owed))
             made.append(Peer(node, k.certificate.name, lacks, leads, *seen, sum(count for _, count in owed), lanes, due, k.room, k.reads))
         return made
