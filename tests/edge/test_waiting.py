@@ -151,6 +151,16 @@ async def test_a_page_that_was_open_before_keeps_what_it_shows(rig: Rig, tmp_pat
     assert 'href="/restored/open" target="_blank"' in saved.text, "else nobody finds how to open the pages from here"
 
 
+async def test_once_opened_by_name_each_page_says_so_in_its_language(rig: Rig, tmp_path, monkeypatch):
+    gate = _shut(rig, tmp_path, monkeypatch)
+    gate.open("wangfang", "急用")
+    async with _asking(rig) as http:
+        assert "还没有和别的机器核对（wangfang打开）" in (await http.get("/sign-in")).text
+        english = (await http.get("/sign-in", headers={"Cookie": "yidi-language=en"})).text
+    assert "opened by wangfang" in english
+    assert "由备份恢复" not in english
+
+
 async def test_its_language_can_be_chosen(rig: Rig, tmp_path, monkeypatch):
     _shut(rig, tmp_path, monkeypatch)
     async with _asking(rig) as http:

@@ -47,6 +47,8 @@ def test_what_is_filled_in_is_the_same_on_both_sides():
     pairs = [*catalogue.messages.items(), *(pair for messages in catalogue.places.values() for pair in messages.items())]
     assert [message for message, english_ in pairs if holes(message) != holes(english_)] == []
     assert [message for message, english_ in pairs if set('<>"&') & set(english_)] == [], "it would break the page around it"
+    bare = [text for pair in pairs for text in pair if set("{}") & set(HOLE.sub("", text))]
+    assert bare == [], "a hole without a name is never filled: nothing would meet it, and the page would stay Chinese"
     half = [message for message, english_ in pairs if english_ != message and IDEOGRAPH.search(english_)]
     assert half == [], "an English that is half Chinese"
     assert [message for message in catalogue.messages if message_of(message) != message] == [], "the key is the message without its ends"

@@ -34,7 +34,7 @@ POLICY: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
-OPENED: Final = "本机由备份恢复，还没有和别的机器核对（{}打开）：可能看到已经依法删除的内容，不要打印、不要转告。请尽快联网。"
+OPENED: Final = "本机由备份恢复，还没有和别的机器核对（{who}打开）：可能看到已经依法删除的内容，不要打印、不要转告。请尽快联网。"
 BESIDE: Final = {"HX-Reswap": "afterbegin"}  # above what was typed, never in its place
 POSTS: Final = re.compile(r'<form\b[^>]*\bmethod="post"[^>]*>')
 KEPT_NOWHERE: Final = {"Cache-Control": "no-store", **POLICY}  # also where no handler was found, so nothing else adds them
@@ -126,7 +126,7 @@ def trouble_of(node: Any) -> str:
     if is_shut_out(node):
         return SENTENCES["shut_out"][1]
     restored = getattr(getattr(node, "gate", None), "restored", None)
-    return OPENED.format(restored.opened_by) if restored and restored.opened_ms else ""
+    return OPENED.format(who=restored.opened_by) if restored and restored.opened_ms else ""
 
 
 def theme_of(request: Request) -> str:
