@@ -56,12 +56,12 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
         check_keys(folder)
     async with _alone(folder) as work:
         restored.change_places(folder)
-        had = (folder / restored.NAMES[0]).exists()
+        olds, from_file = restored.olds(folder), embedded or (folder / restored.NAMES[0]).exists()
         if not embedded and await has_entries(url):
             raise RuntimeError(_NOT_EMPTY)
         made, key = work / "journal.db", identity.any_key("store") if embedded else opens
         above = await _unpacked(file, identity, made, key)
-        taken = await take_back(made, key, restored.olds(folder), folder, config, now_ms)
+        taken = await take_back(made, key, olds, folder, config, now_ms)
         ended = _ended(made, key, now_ms())
         spoilt = _put_files(work / "blobs", files_folder(folder, config) / "blobs")
         note_restored(Notes(folder), now_ms(), "restore")
@@ -78,7 +78,7 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
             await _filled(url, made, key)
             _put_aside(folder, aside)
     print(f"已恢复。本机从第 {epoch} 纪元继续写：纪元写在 {identity.folder} 里，请再另存一份。")
-    _say_what_came_back(folder, taken, had, embedded)
+    _say_what_came_back(folder, taken, bool(olds), from_file)
     _say_what_ended(ended)
     if spoilt:
         print(f"备份里有 {spoilt} 个附件已损坏，没有放回；本机原有的留着，缺的联上后从别的节点取回。")
@@ -89,15 +89,17 @@ async def restore(folder: Path, config: Config, file: Path) -> int:
     return 0
 
 
-def _say_what_came_back(folder: Path, taken: TakenBack, had: bool, embedded: bool) -> None:
-    """had: there was a journal in the folder itself."""
+def _say_what_came_back(folder: Path, taken: TakenBack, had_any: bool, from_file: bool) -> None:
+    """had_any: an old journal in a file · from_file: the last one was one, or there was none."""
     sent = "送出去过的，联上后从别的节点取回"
-    if not had and not embedded:
+    if not from_file:
         print(f"原来在数据库里的台账没有读：备份以后的条目，{sent}；没有送出去过的，只在原来的数据库里，请留着。")
-    elif not had:
+    elif not had_any:
         print(f"这里没有原来的台账。备份以后的条目，{sent}；没有送出去过的没有了。")
     if taken.new:
         print(f"原来的台账里备份以后的 {taken.new} 条已经取回，没有送出去过的也在里面，联上后照常送出。")
+    elif had_any and taken.is_all:
+        print("原来的台账里没有备份以后的条目。")
     if taken.left:
         print(f"原来的台账里还有 {taken.left} 条没有取回（接不上，或者那里坏了）：{sent}；没有送出去过的，只在那里。")
     for why, files in (("是较新版本的程序写的", taken.later), ("读不出来（坏了，或者不是这把密钥的）", taken.unread)):

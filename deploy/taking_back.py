@@ -6,7 +6,7 @@ read, and the new one is no node's yet: killed in between, nothing has happened.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,8 @@ class TakenBack(msgspec.Struct):
 async def take_back(made: Path, key: bytes, olds: Iterable[Path], folder: Path, config: Config, clock: Callable[[], int]) -> TakenBack:
     """made: the journal of the backup, which nobody has open, and its key · olds: journals of this node's own store key, the last one first.
     Raises Refused disk_full, store_busy, RuntimeError, OSError."""
-    machine, shelf, told, known = Machine(folder, config, clock), Shelf(clock), TakenBack(), Counter[Lane]()
+    machine, shelf, told = Machine(folder, config, clock), Shelf(clock), TakenBack()
+    known, others = Counter[Lane](), Counter[Lane]()
     identity, about = machine.identity, machine.identity.about()
     store_key = identity.any_key("store") if identity.has("store") else b""
     journal = await open_journal(f"sqlite:///{made.resolve()}", key, shelf)
@@ -66,6 +67,7 @@ async def take_back(made: Path, key: bytes, olds: Iterable[Path], folder: Path, 
                 with closing(_Old(file, store_key)) as old:
                     known |= old.known
                     told.new += await _taken(old, journal, admission, about.node)
+                    others |= await _otherwise(old, journal)
             except _Later:
                 told.later.append(file)
             except (*UNREADABLE_STORE, *UNREADABLE) as error:
@@ -73,10 +75,10 @@ async def take_back(made: Path, key: bytes, olds: Iterable[Path], folder: Path, 
                 told.unread.append(file)
         await admission.settled()
         await found_here(journal, machine.blobs())
-        heads = await journal.heads()
+        here = await _here(journal)
     finally:
         await journal.close()
-    told.left = sum(max(0, seq - heads[lane].seq if lane in heads else seq) for lane, seq in known.items())
+    told.left = sum(max(0, seq - here.get(lane, 0), others[lane]) for lane, seq in known.items())
     told.epoch = max((epoch_of(origin) for _, origin in known if node_of(origin) == about.node), default=0)
     return told
 
@@ -96,8 +98,9 @@ class _Old:
         ((version,),) = self._ask("select version_num from alembic_version")
         if not knows(version):
             raise _Later
-        self.heads: dict[Lane, int] = {(ledger, origin): seq for ledger, origin, seq in self._ask("select ledger, origin, seq from lane")}
-        self.known = Counter(self.heads)
+        rows = self._ask("select ledger, origin, seq, hash from lane")
+        self.heads: dict[Lane, tuple[int, bytes]] = {(ledger, origin): (seq, hash_) for ledger, origin, seq, hash_ in rows}
+        self.known = Counter({lane: seq for lane, (seq, _) in self.heads.items()})
         for (raw,) in self._ask("select value from local where name like ?", f"{LOOSE}%"):
             loose = msgspec.msgpack.decode(raw, type=Loose)
             lane = (loose.ledger, loose.origin)
@@ -127,11 +130,32 @@ class _Old:
 
 async def _taken(old: _Old, journal: Journal, admission: Admission, node: str) -> int:
     """How many entries came over. What others may write rests on *common*, so that comes first."""
-    here = {lane: head.seq for lane, head in (await journal.heads()).items()}
-    behind = [lane for lane, seq in old.heads.items() if seq > here.get(lane, 0)]
-    return sum(
-        [await _lane(old, admission, node, lane, here.get(lane, 0)) for lane in sorted(behind, key=lambda one: (one[0] != COMMON, one))]
-    )
+    here = await _here(journal)
+    behind = sorted((lane for lane, (seq, _) in old.heads.items() if seq > here.get(lane, 0)), key=lambda one: (one[0] != COMMON, one))
+    return sum([await _lane(old, admission, node, lane, here.get(lane, 0)) for lane in behind])
+
+
+async def _here(journal: Journal) -> dict[Lane, int]:
+    return {lane: head.seq for lane, head in (await journal.heads()).items()}
+
+
+async def _otherwise(old: _Old, journal: Journal) -> Counter[Lane]:
+    """Lanes of which another history stands in the new journal, and how many entries are in the old one alone."""
+    found, heads = Counter[Lane](), await journal.heads()
+    for lane, (seq, hash_) in old.heads.items():
+        head = heads.get(lane)
+        if head is None or (head.seq, head.hash) == (seq, hash_):
+            continue
+        at = min(seq, head.seq)
+        while at and _hash(await old.lane(*lane, at - 1, 1)) != _hash(await journal.lane(*lane, at - 1, 1)):
+            at -= 1
+        if at < min(seq, head.seq):
+            found[lane] = seq - at
+    return found
+
+
+def _hash(one: Sequence[Stored]) -> bytes:
+    return one[0].hash if one else b""
 
 
 async def _lane(old: _Old, admission: Admission, node: str, lane: Lane, after: int) -> int:

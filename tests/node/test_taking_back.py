@@ -161,6 +161,28 @@ async def test_of_another_county_nothing_is_taken_though_its_journal_has_our_key
     assert await now(home) == ({"周敏"}, 2)
 
 
+async def test_of_another_history_it_is_said_how_much_stands_in_the_old_journal_alone(tmp_path: Path, capsys):
+    """The folder was put back by other means, and went on without its mark: two entries have one number."""
+    home = tmp_path / "hub"
+    await founded(home)
+    kept = Path(shutil.copytree(home, tmp_path / "kept"))
+    await goes_on(home, "方志林")
+    await keeping.backup(home, Config(), home.with_suffix(".tar"))
+    shutil.rmtree(home)
+    shutil.copytree(kept, home)
+    await goes_on(home, "丁一")
+    assert await restoring.restore(home, Config(), home.with_suffix(".tar")) == 0
+    said = capsys.readouterr().out
+    assert "还有 2 条没有取回" in said and "只在那里" in said and "都取回了" not in said, said
+    assert await now(home) == (BOTH, 2)
+
+
+async def test_where_nothing_was_written_since_that_is_said(tmp_path: Path, capsys):
+    home = tmp_path / "hub"
+    assert await restoring.restore(home, Config(), await with_more(home)) == 0
+    assert "原来的台账里没有备份以后的条目" in capsys.readouterr().out
+
+
 async def test_on_a_new_disk_it_is_said_what_nobody_can_give_back(tmp_path: Path, capsys):
     home = tmp_path / "hub"
     file = await with_more(home, "方志林")
