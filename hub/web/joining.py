@@ -46,11 +46,12 @@ def invitation_route(enrolment: Enrolment) -> HTTPRouteHandler:
             if wants_json(request) or not refusal.field:
                 raise
             wrong = {"form": form, "wrong": {refusal.field: refusal.sentence}}
-            return await page(request, "nodes.html", status=refusal.status, **(await nodes.nodes_context(request) | wrong))
+            context = await nodes.nodes_context(request) | wrong
+            return await page(request, "nodes.html", status=refusal.status, live=nodes.LIVE, **context)
         if wants_json(request):
             return twin(made, 201)
         alone = enrolment.dialled_here_alone()
-        return await page(request, "nodes.html", invited=made, alone=alone, **await nodes.nodes_context(request))
+        return await page(request, "nodes.html", live=nodes.LIVE, invited=made, alone=alone, **await nodes.nodes_context(request))
 
     return invite
 

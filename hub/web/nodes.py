@@ -19,6 +19,7 @@ from protocol.node.web.page import actor_of, node_of, page, rendered, twin, want
 from protocol.node.web.people import offices_to_choose
 
 SHOWN_MAX: Final = 400
+LIVE: Final = "view=nodes"  # the stream of the page with all of them
 
 
 class Spot(msgspec.Struct, frozen=True):
@@ -92,7 +93,7 @@ async def nodes(request: Request) -> Response[Any]:
     context = await nodes_context(request)
     if wants_json(request):
         return twin({name: context[name] for name in ("rows", "spots", "total", "worrying", "versions", "void_codes")})
-    live = urlencode({"view": "nodes", **({"place": context["asked"]} if context["asked"] else {})})
+    live = f"{LIVE}&{urlencode({'place': context['asked']})}" if context["asked"] else LIVE
     return await page(request, "nodes.html", live=live, **context)
 
 

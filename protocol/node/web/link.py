@@ -17,12 +17,12 @@ from protocol.have import digest
 from protocol.node import reviewing
 from protocol.node.indexing import lag_since_ms
 from protocol.node.journal.branches import forked
-from protocol.node.refusals import refused_here
+from protocol.node.refusals import Refusal, refused_here
 from protocol.node.room import room_of
 from protocol.node.standing import ACT, LOOK, Standing, standings
 from protocol.node.version import VERSION
 from protocol.node.web.losses import repairs_of
-from protocol.node.web.page import actor_of, is_shut_out, node_of, page, rendered, twin, wants_json
+from protocol.node.web.page import actor_of, is_shut_out, node_of, page, rendered, trouble_of, twin, wants_json
 from protocol.node.web.words import sees_cases
 from protocol.problem import Refused
 
@@ -152,24 +152,9 @@ async def shown(request: Request, status: int = 200, **more: Any) -> Response[An
                 "repairs": await repairs_of(node),
             }
         )
-    parts = await _parts(request, ledgers)
-    return await page(
-        request,
-        "link.html",
-        own=_own(node),
-        room=room_of(getattr(node, "folder", None)),
-        refused=refused,
-        stopped=stopped_of(node),
-        shut_out=is_shut_out(node),
-        forks=await forks_of(node),
-        may_renew=getattr(request.app.state, "may_renew", False),
-        status=status,
-        reviews=await reviewing.count(node.desk.journal, actor) if sees_cases(actor) else 0,
-        **await repairs_of(node),
-        **more,
-        **parts,
-        live=urlencode({"view": "link", **({"find": parts["find"]} if parts["find"] else {})}),
-    )
+    parts = await _parts(request, ledgers, refused)
+    live = urlencode({"view": "link", **({"find": parts["find"]} if parts["find"] else {})})
+    return await page(request, "link.html", status=status, live=live, **more, **parts)
 
 
 def may_see_machines(request: Request) -> Actor:
@@ -181,16 +166,30 @@ def may_see_machines(request: Request) -> Actor:
 
 
 async def link_live(request: Request) -> str:
-    node = node_of(request)
-    return rendered(request, "_link_live.html", await _parts(request, await ledgers_of(node)))
+    """All of the page but its heading. Nothing that is shared: what is to be done here is in forms of who asks."""
+    node, actor = node_of(request), may_see_machines(request)
+    refused = await refused_here(node.desk.journal, node.reads.node_name, actor)
+    parts = await _parts(request, await ledgers_of(node), refused)
+    return rendered(request, "_link_live.html", {**parts, "link": await state(node)})
 
 
-async def _parts(request: Request, ledgers: list[Ledger]) -> dict[str, Any]:
+async def _parts(request: Request, ledgers: list[Ledger], refused: list[Refusal]) -> dict[str, Any]:
     """find: part of a place's name; without, the first ones."""
-    node, find = node_of(request), request.query_params.get("find", "").strip()[:40]
+    node, actor = node_of(request), actor_of(request)
+    find = request.query_params.get("find", "").strip()[:40]
     tables = node.tables()
     found = [one for one in ledgers if find in tables.place_full(one.path)] if find else ledgers
     return {
+        "own": _own(node),
+        "room": room_of(getattr(node, "folder", None)),
+        "refused": refused,
+        "stopped": stopped_of(node),
+        "shut_out": is_shut_out(node),
+        "trouble": trouble_of(node),
+        "may_renew": getattr(request.app.state, "may_renew", False),
+        "forks": await forks_of(node),
+        "reviews": await reviewing.count(node.desk.journal, actor) if sees_cases(actor) else 0,
+        **await repairs_of(node),
         "find": find,
         "found": len(found),
         "total": len(ledgers),

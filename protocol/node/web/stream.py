@@ -21,7 +21,7 @@ from litestar.params import FromQuery
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from protocol.node import log
-from protocol.node.web import cases, link, lists
+from protocol.node.web import cases, lanes, link, lists
 from protocol.node.web.page import COOKIE, actor_of, language_of, node_of, rendered, shell
 from protocol.problem import Refused
 
@@ -59,7 +59,9 @@ async def nothing(_request: Request) -> str:
 VIEWS: Final[Mapping[str, View]] = {
     "frame": nothing,
     "list": shared(lists.list_live),
-    "link": shared(link.link_live),
+    "link": link.link_live,
+    "ledger": shared(lanes.ledger_live),
+    "machine": shared(lanes.machine_live),
     "case": cases.case_live,
 }
 
