@@ -64,7 +64,8 @@ class Signing(Protocol):
 class Invitation(msgspec.Struct):
     """hosts: names and addresses by which others reach the node's pages · leaf: host:port of the server it runs ("" = none).
 
-    node, short, key: filled at redemption · epoch: of the county that gave the code (0: an older program).
+    node, short, key: filled at redemption · epoch: of the county that gave the code (0: an older program) · instead_of: the node that was
+    put out, for whose place it is ("": another invitation, or an older program's).
     """
 
     secret: bytes
@@ -81,6 +82,7 @@ class Invitation(msgspec.Struct):
     key: bytes = b""
     used_ms: int = 0
     epoch: int = 0
+    instead_of: str = ""
 
 
 class Revocation(msgspec.Struct, frozen=True):
@@ -136,18 +138,21 @@ class Enrolment:
         leaf: str = "",
         account: str = "",
         person: str = "",
+        instead_of: str = "",
     ) -> str:
         """The code, told once. place: the office's path; serves and covers besides it.
 
-        A township covers its subtree. leaf: host:port at which its nats-server will be found by its villages. Raises Refused.
+        A township covers its subtree. leaf: host:port at which its nats-server will be found by its villages. instead_of: a node that was put
+        out; what was given for it before and nobody used is void. Raises Refused.
         """
         branch = branch_of(place)
         reach = tuple(dict.fromkeys([f"{place}/*" if is_branch(place) else place, *covers]))
         check_leaf(place, leaf)
         code = Code(self._address, self._chance(joining.SECRET_BYTES))
         made = Invitation(
-            code.secret, name, (place, *serves), reach, branch, tuple(hosts), leaf, account, person, epoch=self._desk.signer.epoch
-        )
+            code.secret, name, (place, *serves), reach, branch, tuple(hosts), leaf, account, person,
+            epoch=self._desk.signer.epoch, instead_of=instead_of,
+        )  # fmt: skip
         now_ms = self._clock()
         try:  # impossible paths are refused now, not in the village
             self._certificate(msgspec.structs.replace(made, node="naaaaaaaa", short=1, key=bytes(32), used_ms=now_ms))
@@ -156,6 +161,9 @@ class Enrolment:
         row = {"h": joining.lookup(code.secret), "kind": KIND, "c": msgspec.msgpack.encode(made), "now": now_ms}
         async with self._journal.writing() as w:
             await w.connection.execute(_FORGET, {"kind": KIND, "now": now_ms})
+            for hash_, content in (await w.connection.execute(_UNUSED, {"kind": KIND})).all() if instead_of else ():
+                if msgspec.msgpack.decode(content, type=Invitation).instead_of == instead_of:
+                    await w.connection.execute(_VOID, {"h": hash_})
             await w.connection.execute(_INVITE, {**row, "until": now_ms + joining.CODE_MS_MAX})
         return code.text
 
@@ -230,8 +238,8 @@ class Enrolment:
     async def renew(self, node: str, reason: str = "", hosts: Sequence[str] = ()) -> tuple[str, str]:
         """(name, code): the node is revoked, if it is not yet, and its place is invited again. Whoever types the code goes on there.
 
-        The old sealed ledger goes along: a report that was sealed on that computer and had not left it yet still finds its way.
-        Raises what `revoke` does.
+        Again: another code, and none that was given before and not used lets anybody in. The old sealed ledger goes along: a report that was
+        sealed on that computer and had not left it yet still finds its way. Raises what `revoke` does.
         """
         row = await self._row_of(node)
         old = certificates.decode(bytes(row["certificate"] or b""))
@@ -242,7 +250,7 @@ class Enrolment:
         leaf = (await self._journal.local(f"leaf {old.branch}") or b"").decode() if is_branch(path) else ""
         leaf = leaf if LEAF.fullmatch(leaf) else ""  # an older program took one without a port, by which no server ever ran
         covers = (*old.covers, certificates.sealed_ledger(old))
-        code = await self.invite(place=path, name=old.name, serves=more, covers=covers, hosts=hosts, leaf=leaf)
+        code = await self.invite(place=path, name=old.name, serves=more, covers=covers, hosts=hosts, leaf=leaf, instead_of=node)
         return old.name, code
 
     async def widen(self, node: str, paths: Sequence[str]) -> Certificate | None:
@@ -396,6 +404,8 @@ _INVITE = text(
     "insert into invitation (code_hash, kind, content, made_ms, until_ms, used_ms, used_by) values (:h, :kind, :c, :now, :until, 0, '')"
 )
 _FORGET = text("delete from invitation where kind = :kind and until_ms < :now")  # the codes lie in them
+_UNUSED = text("select code_hash, content from invitation where kind = :kind and used_by = ''")
+_VOID = text("delete from invitation where code_hash = :h and used_by = ''")
 _USED_UP = text("delete from invitation where kind = :kind and used_by = :by")  # another program's shelf may not know yet who was put out
 _ENROLLED = "select head_bytes from entry where ledger = :common and subject in (select subject from node_row where revoked = 0)"
 _FIND = "select content, until_ms, used_by from invitation where code_hash = :h and kind = :kind"

@@ -1,14 +1,14 @@
 """POST /invitations: a new computer is asked to join, with its first person, and 各地机器 says step by step what to type there.
 
 Who may: whoever administers or supervises here and may register people. The code is shown once. The same form sent twice is one person;
-each answer has a code of its own, and one machine joins by one of them.
+each answer has a code of its own, and one machine joins by one of them. Whoever asks for that address anew gets 各地机器.
 """
 
 from typing import Any, Final
 
 import msgspec
-from litestar import Request, Response, post
-from litestar.handlers import HTTPRouteHandler
+from litestar import Request, Response, Router, get, post
+from litestar.response import Redirect
 
 from hub.enrolment import Enrolment
 from hub.web import nodes
@@ -33,8 +33,8 @@ class Invited(msgspec.Struct, frozen=True):
     account: str
 
 
-def invitation_route(enrolment: Enrolment) -> HTTPRouteHandler:
-    @post("/invitations", status_code=200)
+def invitation_route(enrolment: Enrolment) -> Router:
+    @post("/", status_code=200)
     async def invite(request: Request) -> Response[Any]:
         actor = actor_of(request)
         if not nodes.may_invite(actor):
@@ -53,7 +53,11 @@ def invitation_route(enrolment: Enrolment) -> HTTPRouteHandler:
         alone = enrolment.dialled_here_alone()
         return await page(request, "nodes.html", live=nodes.LIVE, invited=made, alone=alone, **await nodes.nodes_context(request))
 
-    return invite
+    @get("/")
+    async def asked_anew() -> Redirect:
+        return Redirect("/nodes", status_code=303)
+
+    return Router("/invitations", route_handlers=[invite, asked_anew])
 
 
 async def _invited(request: Request, enrolment: Enrolment, actor: Actor, form: dict[str, str]) -> Invited:

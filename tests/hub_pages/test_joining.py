@@ -61,6 +61,8 @@ async def test_a_code_a_person_and_the_lines_to_type(hub: Hub) -> None:
     await hub.post("/invitations", form, 201)
     assert len((await hub.get("/people?text=章小兰"))["people"]) == 1, "the same form twice is one person"
     assert CODE not in (await hub.client.get("/nodes")).text, "told once"
+    anew = await hub.client.get("/invitations")
+    assert (anew.status_code, anew.headers["location"]) == (303, "/nodes"), "Enter in the address bar over the answer"
 
 
 @pytest.mark.parametrize(

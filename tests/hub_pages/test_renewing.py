@@ -3,6 +3,7 @@
 import pytest
 
 from hub.web.renewal import renewal_route
+from tests.hub_pages.test_wills_browser import forked, put_out
 from tests.hub_pages.world import Hub
 
 pytestmark = pytest.mark.usefixtures("own_routes")
@@ -21,3 +22,25 @@ async def test_the_reason_is_what_was_written(hub: Hub):
         said = await hub.client.post("/renewals/nvill2222", data=form)
         assert said.status_code == 200 and "AAAA-BBBB-CCCC-DDDD" in said.text
         assert enrolment.said == ("nvill2222", reason)
+
+
+async def test_whoever_asks_for_its_address_anew_finds_the_button_that_gives_another_code(hub: Hub):
+    hub.app.register(renewal_route(Enrolment()))
+    hub.app.state.renews = True
+    await forked(hub)
+    node = hub.village.signer.node
+    page = (await hub.client.get("/forks")).text
+    assert "为什么停用" in page and "再发一个登记码" not in page
+    await put_out(hub)
+    assert "没记下就在下面再发一个" in (await hub.client.post(f"/renewals/{node}")).text
+    answer = await hub.client.get(f"/renewals/{node}", follow_redirects=True)
+    assert answer.status_code == 200 and answer.url.path == "/forks"
+    assert "AAAA-BBBB" not in answer.text and "为什么停用" not in answer.text
+    form = answer.text.partition(f'action="/renewals/{node}"')[2].partition("</form>")[0]
+    assert "再发一个登记码" in form and "还没有用的登记码都作废" in form
+
+
+@pytest.mark.parametrize("path", ["/forks/all", f"/forks/{'0' * 64}/adopt"])
+async def test_an_answer_about_the_other_record_leads_back_to_it_when_asked_for_anew(hub: Hub, path: str):
+    answer = await hub.client.get(path)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/forks")

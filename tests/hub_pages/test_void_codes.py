@@ -3,10 +3,12 @@
 import re
 from dataclasses import replace
 
+import pytest
 from nacl.signing import SigningKey
 
 from hub.enrolment import Enrolment, node_id_of
 from protocol import enrolment as joining
+from protocol.problem import Refused
 from tests.hub_pages.world import OTHER_VILLAGE, TOP, Hub, register
 from tests.node.desk_kit import TOWN, VILLAGE, chance
 from tests.simulation.founding import Authority, NoTls
@@ -84,3 +86,18 @@ async def test_a_computer_that_was_there_before_the_code_was_given_or_is_put_out
     assert await void(hub) == ["高禹村"]
     await enrolment.revoke(later, "电脑丢了")
     assert await void(hub) == ["高禹村", "天子湖镇"]
+
+
+async def test_a_code_given_again_for_a_machine_that_was_put_out_makes_the_one_before_void_and_no_other(hub: Hub):
+    enrolment, node = enrolment_of(hub), hub.village.signer.node
+    other = joining.read_code(await enrolment.invite(place=VILLAGE, name="高禹村的第二台"))
+    lost, again = [joining.read_code((await enrolment.renew(node))[1]) for _ in range(2)]
+
+    async def joins(code: joining.Code, key: int) -> bytes:
+        return await enrolment.redeem(joining.ask(code, SigningKey(bytes([key]) * 32), "U", "", b"", bytes(24)))
+
+    with pytest.raises(Refused, match="code_unknown_late_or_used"):
+        await joins(lost, 1)
+    assert await joins(again, 2) and await joins(other, 3)
+    await enrolment.renew(node)
+    assert await joins(again, 2), "it was used: whoever asks again with the same keys gets the same answer"

@@ -25,6 +25,12 @@ async def forked(hub: Hub) -> None:
         await hub.root.admission.admit(await batch_of(copy, VILLAGE, copy.signer.origin), "nroot2222")
 
 
+async def put_out(hub: Hub) -> None:
+    """The village's computer, with its copy."""
+    heads = [(*lane, head.seq) for lane, head in (await hub.root.journal.heads()).items() if lane[1] == hub.village.signer.origin]
+    await hub.root.desk.revoke_node(hub.village.signer.node, heads, "被复制")
+
+
 def test_each_says_beforehand_what_it_does(desk, open_page):  # noqa: F811
     url, hub, run = desk
     run(hub.send())
@@ -46,3 +52,9 @@ def test_each_says_beforehand_what_it_does(desk, open_page):  # noqa: F811
     page.goto(f"{url}/forks")
     expect(page.get_by_label("为什么停用")).to_have_value("同一份身份在两台机器上")
     both(page, "will-renew")
+    run(put_out(hub))
+    page.reload()
+    page.get_by_text("再发一个", exact=False).first.click()
+    expect(page.get_by_role("button", name="再发一个登记码")).to_be_visible()
+    expect(page.locator("details .will")).to_contain_text("还没有用的登记码都作废")
+    both(page, "will-code-again")

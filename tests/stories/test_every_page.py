@@ -27,12 +27,13 @@ from tests.kit.source import ROOT as ROOT_FOLDER
 from tests.node.desk_kit import ROOT, VILLAGE, new_id
 
 pytestmark = needs_chromium
-NO_PAGES: Final = {  # files, answers for programs, pieces of pages
+NO_PAGES: Final = {  # files, answers for programs, pieces of pages, ways back to one
     "/cases.csv", "/cases.xlsx", "/statistics.csv", "/statistics.xlsx", "/cases/{subject:str}/agreement.pdf", "/cases/{subject:str}/papers/{kind:str}",
     "/cases/{subject:str}/peek",
     "/cases/{subject:str}/proof/{origin:str}/{seq:int}", "/files/{case:str}/{address:str}", "/tasks/{subject:str}/files/{address:str}",
     "/stick/files/{name:str}", "/stick/job", "/restored/open", "/stream", "/healthz", "/metrics", "/static/{file_path:path}", "/task/app.webmanifest",
     "/task/icon-192.png", "/task/icon-512.png", "/task/sw.js", "/task/mine", "/drafts/uploads/{sum_:str}",
+    "/forks/all", "/forks/{hash_:str}/{decision:str}",
 }  # fmt: skip
 SIGNED_OUT: Final = ("/sign-in", "/recover")
 ADMINS: Final = ("/people", "/quarantine")

@@ -4,6 +4,8 @@
     POST /forks/{hash}/{decision}         adopt (written anew, for its author) or contest one entry; JSON twin
     POST /forks/all                       adopt all that may be adopted here, of one origin (and ledger), for one reason
 
+An answer stands at the address of its form; whoever asks for that one anew gets the page.
+
 Who decides: whoever may review cases, at a node that serves the office in whose name it was written.
 """
 
@@ -100,6 +102,11 @@ async def adopt_all(request: Request) -> Response[Any]:
     return await shown(request, done=done, left=len(lines) - done, sentence=sentence)
 
 
+@get(["/forks/all", "/forks/{hash_:str}/{decision:str}"])
+async def asked_anew() -> Redirect:
+    return Redirect("/forks", status_code=303)
+
+
 def _is_asked(fork: Fork, form: dict[str, str]) -> bool:
     return fork.origin == form.get("origin") and form.get("ledger", "") in ("", fork.ledger)
 
@@ -110,4 +117,4 @@ def _may(request: Request) -> None:
 
 
 def routes() -> list:
-    return [forks_page, adopt_all, decide]
+    return [forks_page, adopt_all, decide, asked_anew]
