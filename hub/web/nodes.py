@@ -1,6 +1,7 @@
 """各地机器: every node of the county, the one that worries most first, and a tile for each township in the colour of its worst.
 
-What worries is said in words with how long, and what stands above what is told in protocol/node/standing.py. A tile filters the list; the address keeps it.
+What worries is said in words with how long, and what stands above what is told in protocol/node/standing.py. A tile filters the list; the address keeps it. How many there
+are, how many of them worry and what they run is counted of the same ones: those in the list that were not put out.
 """
 
 from typing import Any, Final
@@ -55,15 +56,18 @@ async def nodes_context(request: Request) -> dict[str, Any]:
     node, asked = node_of(request), request.query_params.get("place", "")[:40]
     rows = await standings_of(node)
     shown = [row for row in rows if not asked or township_of(row.path) == asked]
+    used = [row for row in shown if not row.revoked]
     tells = bool(actor_of(request).powers & {"admin", "supervise"})
     return {
         "void_codes": await void_codes(node.journal, node.desk.signer.epoch, node.clock()) if tells else [],
         "spots": spots(request, rows),
         "asked": asked,
         "rows": shown[:SHOWN_MAX],
-        "total": len(shown),
-        "worrying": sum(row.worry > 0 for row in shown),
-        "versions": versions(rows),
+        "left_out": max(0, len(shown) - SHOWN_MAX),
+        "total": len(used),
+        "put_out": len(shown) - len(used),
+        "worrying": sum(row.worry > 0 for row in used),
+        "versions": versions(used),
         "tones": TONES,
         "invites": getattr(request.app.state, "invites", False) and may_invite(actor_of(request)),
         "places": offices_to_choose(request),
@@ -81,8 +85,7 @@ def versions(rows: list[Standing]) -> list[tuple[str, int]]:
     """(program version, how many nodes run it), the commonest first; "" = never heard."""
     counted: dict[str, int] = {}
     for row in rows:
-        if not row.revoked:
-            counted[row.version] = counted.get(row.version, 0) + 1
+        counted[row.version] = counted.get(row.version, 0) + 1
     return sorted(counted.items(), key=lambda one: (-one[1], one[0]))
 
 
@@ -92,7 +95,7 @@ async def nodes(request: Request) -> Response[Any]:
     may_see_machines(request)
     context = await nodes_context(request)
     if wants_json(request):
-        return twin({name: context[name] for name in ("rows", "spots", "total", "worrying", "versions", "void_codes")})
+        return twin({name: context[name] for name in ("rows", "spots", "total", "put_out", "worrying", "versions", "void_codes")})
     live = f"{LIVE}&{urlencode({'place': context['asked']})}" if context["asked"] else LIVE
     return await page(request, "nodes.html", live=live, **context)
 

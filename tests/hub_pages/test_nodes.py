@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from protocol.calendar import DAY_MS, HOUR_MS
-from protocol.certificate import is_node_id
+from protocol import certificate as certificates
+from protocol.calendar import DAY_MS, HOUR_MS, MINUTE_MS
+from protocol.certificate import Certificate, is_node_id
 from protocol.have import Room
 from protocol.lane import LaneHead
 from protocol.node import room
@@ -20,12 +21,26 @@ from protocol.node.link.pump import PumpState
 from protocol.node.machine import Machine
 from protocol.node.standing import ACT, CALM, LOOK, span
 from protocol.node.version import VERSION
-from protocol.node.web.words import moment
+from protocol.node.web.words import moment, offset
 from protocol.problem import Refused
 from tests.hub_pages.world import TOP, Hub, world
 from tests.node.desk_kit import TOWN, VILLAGE, exchange
 
 SINCE_MS = 1_795_000_000_000
+
+
+def certificate_of(node: str, path: str, hub: Hub) -> Certificate:
+    return certificates.issue(
+        hub.county.key,
+        node=node,
+        name="别的镇",
+        key=bytes(32),
+        serves=[path],
+        covers=[f"{path}/*"],
+        short=99,
+        valid_from_ms=1,
+        branch=path[7:],
+    )
 
 
 class Pump:
@@ -173,6 +188,37 @@ async def test_a_township_filters_and_revoked_machines_stand_last(hub: Hub):
     assert [(row["revoked"], row["worry"]) for row in rows] == [(False, LOOK), (True, CALM)]
     assert (await hub.get("/nodes?place=330523/330523110"))["total"] == 0
     assert "还没有别的机器" in (await hub.client.get("/nodes?place=330523/330523110")).text
+
+
+async def test_the_title_the_versions_and_the_tile_count_the_same_machines(hub: Hub):
+    """Those that are listed and not put out; of the township that was asked for where one was."""
+    pump, other = hub.pages.pump, certificate_of("nmeixi222", "330523/330523110", hub)
+    pump.known.learn(other)
+    pump.known.learn(hub.village.signer.certificate, revoked=True)
+    pump.says(hub.town.signer.node, 1_000)
+    pump.says(other.node, 1_000, version="0.2.0")
+    await hub.sign_in("operator")
+    for asked, versions in (("", [[VERSION, 1], ["0.2.0", 1]]), (f"?place={TOWN}", [[VERSION, 1]])):
+        told, page = await hub.get(f"/nodes{asked}"), (await hub.client.get(f"/nodes{asked}")).text
+        assert told["total"] == sum(count for _, count in told["versions"]) and sorted(told["versions"]) == sorted(versions)
+        assert told["put_out"] == 1 and len(told["rows"]) == told["total"] + 1
+        assert f"{told['total']} 台" in page.partition("<h1>")[2] and "另有 1 台已停用" in page
+        assert next(spot["nodes"] for spot in told["spots"] if spot["path"] == TOWN) == 1
+
+
+@pytest.mark.parametrize(
+    ("ms", "said"),
+    [
+        (None, "不知道"),
+        (2_900, "准"),
+        (-40_000, "慢 40 秒"),
+        (7 * MINUTE_MS, "快 7 分钟"),
+        (-365 * DAY_MS, "慢 365 天"),
+        (5 * HOUR_MS, "快 5 小时"),
+    ],
+)
+def test_how_far_a_clock_is_off_is_said_in_its_largest_unit(ms: int | None, said: str):
+    assert offset(ms) == said
 
 
 async def test_who_sees_no_case_sees_no_machines(hub: Hub):

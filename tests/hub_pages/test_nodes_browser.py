@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import pytest
 from playwright.sync_api import expect
 
 from protocol.node.link.peers import Peers
 from tests.hub_pages.test_joining import inviting
 from tests.hub_pages.test_nodes import Pump
 from tests.hub_pages.world import PASSWORD, Hub, served
-from tests.kit.browser import DESK
+from tests.kit.browser import DESK, PHONE, look
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import VILLAGE
 
@@ -57,3 +58,25 @@ def test_who_joins_appears_in_the_list_under_what_was_told_once(tmp_path, open_p
         run(woken(hub))
         expect(row).to_have_count(1)
         expect(page.locator("#invited")).to_contain_text("登记码已经做好")
+
+
+@pytest.mark.parametrize(("size", "end"), [(DESK, ""), (PHONE, "-390")])
+def test_the_form_stands_above_the_list_and_what_was_wrong_in_it_is_in_sight(
+    tmp_path, open_page: Any, own_routes, size: dict[str, int], end: str
+):
+    with served(tmp_path) as (url, hub, run):
+        run(heard_of(hub))
+        inviting(hub)
+        page = open_page(f"{url}/nodes", size, who=("operator", PASSWORD))
+        assert page.evaluate(
+            "() => invite.compareDocumentPosition(document.getElementById('nodes-rows')) === Node.DOCUMENT_POSITION_FOLLOWING"
+        )
+        page.locator("#invite summary").click()
+        page.select_option("#place", VILLAGE)
+        page.fill("#name", "章小兰")
+        page.fill("#account", "章 小兰")
+        page.get_by_role("button", name="发登记码").click()
+        said = page.locator("#invite [data-summary]")
+        expect(said).to_be_focused()
+        expect(said).to_be_in_viewport(ratio=1)
+        look(page, f"nodes-invite-wrong{end}")

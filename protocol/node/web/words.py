@@ -23,6 +23,7 @@ from protocol.node.blobs import MEGABYTE
 from protocol.node.listing import SOON_MS
 from protocol.node.room import room_of
 from protocol.node.silence import lasted
+from protocol.node.standing import span
 from protocol.node.web.help import help_of
 from protocol.parties import LISTS as PARTY_LISTS
 from protocol.place import SEALED, segments
@@ -74,10 +75,10 @@ def offset(ms: int | None) -> str:
     """How far another machine's clock is from ours, as said on 连接与台账."""
     if ms is None:
         return "不知道"
-    minutes, seconds = divmod(abs(ms) // 1000, 60)
-    if minutes == 0 and seconds < OFFSET_S_NOISE:
+    if abs(ms) < OFFSET_S_NOISE * 1000:
         return "准"
-    return f"{'快' if ms > 0 else '慢'} {minutes} 分钟" if minutes else f"{'快' if ms > 0 else '慢'} {seconds} 秒"
+    long = span(abs(ms)).rstrip()
+    return f"快 {long}" if ms > 0 else f"慢 {long}"
 
 
 def _reach(path: str, tables: Tables) -> str:

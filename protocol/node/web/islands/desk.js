@@ -30,6 +30,8 @@ for (const width of ["68.75em", "43.75em"]) matchMedia(`(max-width: ${width})`).
 const strip = one("#nav"); // on a phone it is one line that scrolls: where one is stands in sight
 if (strip && strip.scrollWidth > strip.clientWidth) strip.scrollLeft = (one("[aria-current]", strip)?.offsetLeft ?? 0) - strip.clientWidth / 3;
 
+if (!one("main [autofocus]")) one("main [data-summary]")?.focus(); // of a whole page that says what was wrong: it may stand far below the top
+
 // ── what is being typed is never redrawn ──
 const asks = (element) => element?.matches?.("form[hx-get]"); // a question, which changes nothing
 const GUARDED = "form[data-dirty], form[data-busy]";
