@@ -14,8 +14,8 @@ from hub.enrolment import void_codes
 from hub.web.case_map import position
 from protocol import place
 from protocol.events import Actor
-from protocol.node.standing import Standing
-from protocol.node.web.link import TONES, may_see_machines, standings_of
+from protocol.node.standing import Standing, own_clock_ms
+from protocol.node.web.link import TONES, may_see_machines, peers_of, standings_of
 from protocol.node.web.page import actor_of, node_of, page, rendered, twin, wants_json
 from protocol.node.web.people import offices_to_choose
 
@@ -69,6 +69,7 @@ async def nodes_context(request: Request) -> dict[str, Any]:
         "worrying": sum(row.worry > 0 for row in used),
         "versions": versions(used),
         "tones": TONES,
+        "clock_ms": own_clock_ms(peers_of(node)),
         "invites": getattr(request.app.state, "invites", False) and may_invite(actor_of(request)),
         "places": offices_to_choose(request),
         "form": {},

@@ -59,7 +59,8 @@ class _Found(msgspec.Struct, frozen=True):
 class Standing(msgspec.Struct, frozen=True):
     """owed: entries it has not said it holds · owed_since_ms: when the oldest of them came to be here · due: entries of its that we lack.
 
-    path: the highest place or unit it serves · offset_ms: how far ITS clock is ahead of ours · worry: CALM, LOOK or ACT ·
+    path: the highest place or unit it serves · offset_ms: how far ITS clock is ahead of ours (where ours is the wrong
+    one: of most others') · worry: CALM, LOOK or ACT ·
     risk: SAFE … DAMAGED · since_ms: since when the oldest of the reasons has been so, None: no reason with a known beginning.
     """
 
@@ -86,6 +87,8 @@ async def standings(
 ) -> list[Standing]:
     """serves: node → paths of its certificate · version: our own. In the order told above."""
     known = list(peers)
+    if own_ms := own_clock_ms(known):  # theirs are right
+        known = [peer if peer.offset_ms is None else msgspec.structs.replace(peer, offset_ms=peer.offset_ms - own_ms) for peer in known]
     async with journal.read() as c:
         since = await received(c, {lane for peer in known for lane in peer.owed_from})
         rows = await named(c, _REFUSED, {"after": now_ms - DAY_MS, "forked": FORKED, "sealed": SEALED_LIKE})
@@ -94,6 +97,15 @@ async def standings(
         refused.setdefault(row.node, []).append(row)
     made = [_standing(peer, since, refused.get(peer.node, []), serves.get(peer.node, ()), version, now_ms) for peer in known]
     return sorted(made, key=_urgency)
+
+
+def own_clock_ms(peers: Iterable[Peer]) -> int:
+    """How far OUR clock is ahead of what most others agree about, where that is too far; 0 where it is not, or nobody can tell: one other
+    alone may be the one that is wrong."""
+    said = sorted(peer.offset_ms for peer in peers if peer.offset_ms is not None and not peer.revoked)
+    middle = said[len(said) // 2] if said else 0
+    agree = sum(abs(ms - middle) <= CLOCK_MS_SOON for ms in said)
+    return middle if abs(middle) > CLOCK_MS_SOON and agree > 1 and 2 * agree > len(said) else 0
 
 
 def _urgency(s: Standing) -> tuple[Any, ...]:

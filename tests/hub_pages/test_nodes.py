@@ -21,6 +21,7 @@ from protocol.node.link.pump import PumpState
 from protocol.node.machine import Machine
 from protocol.node.standing import ACT, CALM, LOOK, span
 from protocol.node.version import VERSION
+from protocol.node.web.page import COOKIE, LANGUAGE
 from protocol.node.web.words import moment, offset
 from protocol.problem import Refused
 from tests.hub_pages.world import TOP, Hub, world
@@ -160,6 +161,23 @@ async def test_a_wrong_clock_an_old_program_and_what_was_refused_are_said(hub: H
     assert "程序是 0.0.9" in said
     assert "有的步骤它读不懂，升级以后补上：核对另一份记录、转办、答复、核对、" in said
     assert village["refused"] == 1
+
+
+async def test_a_clock_of_our_own_that_is_wrong_is_said_of_us_and_not_of_all_others(hub: Hub):
+    for node in (hub.town, hub.village):
+        hub.pages.pump.says(node.signer.node, 1_000, offset_ms=365 * DAY_MS)
+    await hub.sign_in("operator")
+    told = await hub.get("/nodes")
+    assert told["worrying"] == 0 and [row["reasons"] for row in told["rows"]] == [[], []]
+    for path in ("/nodes", "/link"):
+        page = (await hub.client.get(path)).text
+        assert "本机的时钟和别的机器都对不上" in page and "慢 365 天" in page and "快 365 天" not in page
+        page = (await hub.client.get(path, headers={"cookie": f"{LANGUAGE}=en; {COOKIE}={hub.client.cookies[COOKIE]}"})).text
+        assert "The clock of this computer agrees with no other" in page and "365 days slow" in page
+    hub.pages.pump.says(hub.town.signer.node, 1_000)
+    hub.pages.pump.known.get(hub.town.signer.node).samples.clear()
+    for path in ("/nodes", "/link"):
+        assert "本机的时钟和别的" not in (await hub.client.get(path)).text, "one alone may be the wrong one"
 
 
 async def test_a_fork_worries_until_somebody_settles_it(hub: Hub):

@@ -12,7 +12,7 @@ from protocol.calendar import DAY_MS, HOUR_MS, MINUTE_MS
 from protocol.have import Room
 from protocol.node.journal import Journal
 from protocol.node.link.peers import Peer
-from protocol.node.standing import ACT, DAMAGED, FULL, LOOK, NEARLY_FULL, SAFE, SPLIT, Standing, standings
+from protocol.node.standing import ACT, CALM, DAMAGED, FULL, LOOK, NEARLY_FULL, SAFE, SPLIT, Standing, own_clock_ms, standings
 from protocol.problem import Refused
 from protocol.tables import Tables
 from tests.node.journal_kit import KEY, PLACE, Lane
@@ -134,3 +134,30 @@ async def test_of_two_that_are_silent_for_as_long_the_further_behind_stands_firs
 async def test_of_two_alike_the_name_decides_and_of_two_names_the_node(journal: Journal):
     found = await stand(journal, peer("乙"), peer("甲", node="nzz"), peer("甲", node="naa"), peer("", node="nbare"))
     assert [(one.name, one.node) for one in found] == [("", "nbare"), ("乙", "n乙"), ("甲", "naa"), ("甲", "nzz")]
+
+
+async def test_where_most_agree_about_the_time_it_is_our_clock_that_is_wrong_and_theirs_is_told_by_theirs(journal: Journal):
+    """offset_ms of a peer: how far ours is ahead of it."""
+    slow = -365 * DAY_MS
+    some = [
+        peer("a", offset_ms=slow),
+        peer("b", offset_ms=slow + 2_000),
+        peer("c", offset_ms=slow - HOUR_MS),
+        peer("d", None, offset_ms=None),
+    ]
+    assert own_clock_ms(some) in (slow, slow + 2_000)
+    found = {one.name: one for one in await stand(journal, *some)}
+    assert [(found[name].worry, found[name].reasons) for name in "ab"] == [(CALM, ())] * 2
+    assert found["c"].worry == ACT and [reason.said for reason in found["c"].reasons] == ["时钟快 1 小时"], "by the others' time"
+    assert found["d"].offset_ms is None
+
+
+@pytest.mark.parametrize(
+    "offsets", [(), (HOUR_MS,), (HOUR_MS, 0), (HOUR_MS, DAY_MS), (HOUR_MS, HOUR_MS, 0, 0), (20_000, 20_000), (DAY_MS, HOUR_MS, 0)]
+)
+async def test_and_where_they_do_not_agree_or_one_alone_says_so_it_is_theirs(offsets: tuple[int, ...]):
+    assert own_clock_ms([peer(str(n), offset_ms=ms) for n, ms in enumerate(offsets)]) == 0
+
+
+async def test_who_was_put_out_says_nothing_of_our_clock():
+    assert own_clock_ms([peer("a", offset_ms=HOUR_MS, revoked=True), peer("b", offset_ms=HOUR_MS)]) == 0

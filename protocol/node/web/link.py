@@ -19,7 +19,7 @@ from protocol.node.indexing import lag_since_ms
 from protocol.node.journal.branches import forked
 from protocol.node.refusals import Refusal, refused_here
 from protocol.node.room import room_of
-from protocol.node.standing import ACT, LOOK, Standing, standings
+from protocol.node.standing import ACT, LOOK, Standing, own_clock_ms, standings
 from protocol.node.version import VERSION
 from protocol.node.web.losses import repairs_of
 from protocol.node.web.page import actor_of, is_shut_out, node_of, page, rendered, trouble_of, twin, wants_json
@@ -186,6 +186,7 @@ async def _parts(request: Request, ledgers: list[Ledger], refused: list[Refusal]
         "stopped": stopped_of(node),
         "shut_out": is_shut_out(node),
         "trouble": trouble_of(node),
+        "clock_ms": own_clock_ms(peers_of(node)),
         "may_renew": getattr(request.app.state, "may_renew", False),
         "forks": await forks_of(node),
         "reviews": await reviewing.count(node.desk.journal, actor) if sees_cases(actor) else 0,
