@@ -1,10 +1,15 @@
 """停用它，并给真正在用的那台发新登记码: whoever presses it says why, and is told which machines it stops (tests/stories/test_copied_computer.py)."""
 
+from typing import Any
+
 import pytest
+from playwright.sync_api import expect
 
 from hub.web.renewal import renewal_route
 from tests.hub_pages.test_wills_browser import forked, put_out
-from tests.hub_pages.world import Hub
+from tests.hub_pages.world import PASSWORD, Hub, served
+from tests.kit.browser import DESK, PHONE, look
+from tests.kit.machine import needs_chromium
 
 pytestmark = pytest.mark.usefixtures("own_routes")
 
@@ -44,3 +49,21 @@ async def test_whoever_asks_for_its_address_anew_finds_the_button_that_gives_ano
 async def test_an_answer_about_the_other_record_leads_back_to_it_when_asked_for_anew(hub: Hub, path: str):
     answer = await hub.client.get(path)
     assert (answer.status_code, answer.headers["location"]) == (303, "/forks")
+
+
+@needs_chromium
+@pytest.mark.parametrize(("size", "end"), [(DESK, ""), (PHONE, "-390")])
+def test_the_code_that_is_told_once_is_seen_whole_and_another_can_be_made(tmp_path, open_page: Any, size: dict[str, int], end: str):
+    with served(tmp_path) as (url, hub, run):
+        hub.app.register(renewal_route(Enrolment()))
+        hub.app.state.renews = True
+        run(forked(hub))
+        run(put_out(hub))
+        page = open_page(f"{url}/forks", size, who=("operator", PASSWORD))
+        page.get_by_text("新登记码没有记下").click()
+        page.get_by_role("button", name="再发一个登记码").click()
+        expect(page.locator(".once")).to_have_text("10.0.0.1:8330/AAAA-BBBB-CCCC-DDDD")
+        look(page, f"forks-code{end}")
+        page.goto(page.url)
+        expect(page.locator(".once")).to_have_count(0)
+        expect(page.get_by_text("新登记码没有记下")).to_be_visible()
