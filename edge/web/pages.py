@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from litestar import Litestar, Request, Response, get, post
+from litestar.response import Redirect
 
 from edge import enrol as joining
 from protocol.node.web import forms, guides, link, lists, visits
@@ -128,6 +129,12 @@ async def renew(request: Request) -> Response[Any]:
     return await page(request, "renewed.html", name=about.name, id=about.node)
 
 
+@get("/renew")
+async def asked_anew() -> Redirect:
+    """The address of an answer, from a browser that loads it anew."""
+    return Redirect("/link", status_code=303)
+
+
 def _is_renewed(node: Any) -> bool:
     """Claims that the folder is another node's than the one that runs."""
     return bool(node.identity.about().node != node.about.node)
@@ -141,7 +148,7 @@ async def _not_renewed(request: Request, form: dict[str, str], refusal: Refused)
 
 def edge_app(node: Any) -> Litestar:
     """Everything an edge serves: its desk, the shared pages, the phones at home here, the papers."""
-    routes = [desk, inbox, renew, *visits.routes(), *phone.routes(DIST)]
+    routes = [desk, inbox, renew, asked_anew, *visits.routes(), *phone.routes(DIST)]
     views = {**visits.VIEWS, "desk": desk_live, "inbox": inbox_live}
     application = make_app(node, routes, [HERE / "templates"], DIST, HOME, views=views)
     application.state.may_renew = True
