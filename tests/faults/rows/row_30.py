@@ -163,9 +163,9 @@ class Phone:
         """The number on the screen is what lies in the store."""
 
         async def same() -> bool:
-            said = re.search(r"(\d+) 条待发送", await self.page.get_by_role("status").first.inner_text())
+            said = re.findall(r"(\d+) 条(?:待发送|等着它)", await self.page.get_by_role("status").first.inner_text())
             waiting = [a for a in await self.page.evaluate(OUTBOX) if a[1] == "waiting" and not a[2]]
-            return int(said[1] if said else 0) == len(waiting)
+            return sum(map(int, said)) == len(waiting)
 
         await waited(self.page, same, "the number of unsent steps is true")
 
