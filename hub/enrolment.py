@@ -162,7 +162,7 @@ class Enrolment:
         async with self._journal.writing() as w:
             await w.connection.execute(_FORGET, {"kind": KIND, "now": now_ms})
             for hash_, content in (await w.connection.execute(_UNUSED, {"kind": KIND})).all() if instead_of else ():
-                if msgspec.msgpack.decode(content, type=Invitation).instead_of == instead_of:
+                if _is_instead_of(msgspec.msgpack.decode(content, type=Invitation), instead_of):
                     await w.connection.execute(_VOID, {"h": hash_})
             await w.connection.execute(_INVITE, {**row, "until": now_ms + joining.CODE_MS_MAX})
         return code.text
@@ -339,6 +339,11 @@ class Enrolment:
                 packed.append(batches.pack(got))
                 after = got.last
         return packed if sum(map(len, packed)) <= bytes_max else []
+
+
+def _is_instead_of(made: Invitation, node: str) -> bool:
+    """An older program did not say of whom; the sealed ledger that goes along, the last of what it covers, does."""
+    return made.instead_of == node or (not made.instead_of and made.covers[-1].endswith(f"/{place.SEALED}/{node}"))
 
 
 async def void_codes(journal: Any, epoch: int, now_ms: int) -> list[str]:

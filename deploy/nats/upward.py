@@ -55,6 +55,7 @@ class Upward:
                 self._open, self._open_ms, self._is_in = number, now_ms, False
             elif number == self._open and what in (CLOSED, IN):
                 self._open, self._is_in = (b"", False) if what == CLOSED else (number, True)
+                self._refusals = 0 if what == IN else self._refusals
             elif number == self._open:
                 self._refusals += 1
         self._note(bool(self._open) and (self._is_in or now_ms - self._open_ms > STANDS_MS))

@@ -362,10 +362,10 @@ class _Gathering:
         for ledger, asks in waiting.items():
             self._waiting.setdefault(ledger, deque()).extend(asks)
 
-    async def _together(self, group: list[_Asked]) -> None:
+    async def _together(self, group: list[_Asked], insists: bool = False) -> None:
         began = asyncio.get_running_loop().time()
         try:
-            fresh = await self._admission.commit(group, self._gave_way == GAVE_WAY_MAX)
+            fresh = await self._admission.commit(group, insists or self._gave_way == GAVE_WAY_MAX)
         except GaveWay:
             self._gave_way += 1
             self._most = max(GATHERED_MIN, _count(group) // 2)
@@ -376,8 +376,10 @@ class _Gathering:
                 for asked in group:
                     self._admission.failed(asked, error)
                 return
-            for asked in group:  # one of them is beyond what could be foreseen: the others must not suffer
-                await self._together([asked])
+            for (
+                asked
+            ) in group:  # one of them is beyond what could be foreseen: the others must not suffer; in order, for one may follow another
+                await self._together([asked], insists=True)
             return
         self._gave_way = 0
         try:

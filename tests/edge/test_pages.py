@@ -48,12 +48,6 @@ async def test_a_page_asked_for_without_a_session_comes_after_the_sign_in(rig: R
         assert "samesite=lax" in cookie
 
 
-async def test_the_address_of_a_renewal_s_answer_leads_back_to_its_page(rig: Rig):
-    async with at(rig, "village") as client:
-        answer = await client.get("/renew")
-        assert (answer.status_code, answer.headers["location"]) == (303, "/link")
-
-
 @pytest.mark.parametrize("elsewhere", ["//evil.example", "/\\evil.example", "/\t/evil.example", "https://evil.example"])
 async def test_a_sign_in_never_leads_out_of_this_node(rig: Rig, elsewhere: str):
     async with at(rig, "village", "-") as client:

@@ -14,6 +14,7 @@ import pytest
 from protocol.node.gate import Gate, Notes, note_restored
 from protocol.node.wake import Wake
 from protocol.node.web import waiting
+from tests.edge.pages_kit import at
 from tests.edge.rig import PASSWORD, Rig
 
 
@@ -167,3 +168,9 @@ async def test_its_language_can_be_chosen(rig: Rig, tmp_path, monkeypatch):
         chosen = await http.post("/language", data={"language": "en"}, headers={"Referer": "http://desk/cases"})
         assert (chosen.status_code, chosen.headers["location"]) == (303, "/cases")
         assert "Checking with the office above" in (await http.get("/cases")).text
+
+
+async def test_the_address_of_a_renewal_s_answer_leads_back_to_its_page(rig: Rig):
+    async with at(rig, "village") as client:
+        answer = await client.get("/renew")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/link")

@@ -96,6 +96,18 @@ def test_who_is_refused_again_and_again_is_shut_out_until_it_carries_and_a_wrong
     upward.close()
 
 
+def test_a_log_that_is_read_at_once_says_what_it_said_line_by_line(tmp_path):
+    """As a command does: the whole log of months, of a leaf that was refused once, was let in again and is at rest now."""
+    log_file = tmp_path / "leaf.log"
+    refused = [line.format(n) for n in range(REFUSED_TIMES + 9) for line in (MADE, REFUSED, CLOSED)]
+    upward = Upward(log_file, lambda: 5)
+    told(upward, log_file, *refused, MADE.format(900), IN.format(900), CLOSED.format(900))
+    assert not upward.is_shut_out
+    told(upward, log_file, *refused)
+    assert upward.is_shut_out
+    upward.close()
+
+
 async def test_what_waited_for_a_cut_township_goes_up_when_its_leaf_has_joined_again(town, tmp_path, monkeypatch):
     """No Have is repeated while this runs: else the next one would bring it, up to five seconds later."""
     for name in ("REPEAT_S_MIN", "REPEAT_S_MAX", "QUIET_S"):

@@ -209,6 +209,23 @@ async def test_a_backlog_gets_on_however_often_somebody_saves(tmp_path, monkeypa
     await hub.close()
 
 
+async def test_what_is_tried_one_by_one_keeps_its_order_also_while_somebody_saves(tmp_path, monkeypatch):
+    hub, ((node, batches),) = await hub_at(f"sqlite:///{tmp_path}/journal.db"), lanes(1, limit=3)
+    commit = hub.admission.commit
+
+    async def only_alone(group, insists: bool):
+        if len(group) > 1:
+            raise ZeroDivisionError
+        return await commit(group, insists)
+
+    monkeypatch.setattr(hub.admission, "commit", only_alone)
+    saves = Saves(hub, monkeypatch, 1_000)
+    said = await asyncio.gather(*[hub.admission.admit(batch, node, backlog=True) for batch in batches])
+    assert len(batches) > 2 and said == [len(batch.heads) for batch in batches]
+    await asyncio.gather(*saves.tasks)
+    await hub.close()
+
+
 async def test_two_programs_on_one_database_admit_the_same_at_once(postgres_url: str):
     one, two = await hub_at(postgres_url), await hub_at(postgres_url)
     await asyncio.gather(bring(one, lanes(limit=7)), bring(two, lanes(limit=11)))

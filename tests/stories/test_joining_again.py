@@ -87,6 +87,26 @@ async def test_a_code_of_another_place_is_no_code_for_this_one_and_the_right_one
     shutil.rmtree(village)
 
 
+async def test_another_code_voids_also_those_that_a_program_gave_which_did_not_say_of_whom(tmp_path: Path, village: Path, monkeypatch):
+    old = Identity(village).about().node
+
+    async def twice(enrolment, post):
+        invite = enrolment.invite
+        other = await invite(place=NEIGHBOUR, name="罗村")
+        with monkeypatch.context() as older:
+            older.setattr(enrolment, "invite", lambda **said: invite(**{**said, "instead_of": ""}))
+            first = (await enrolment.renew(old))[1]
+        second = (await enrolment.renew(old))[1]
+        with pytest.raises(Refused, match="登记码") as refused:
+            await renew(first, village, post)
+        assert refused.value.code == "code_unknown_late_or_used"
+        await renew(second, village, post)
+        await enrol(other, tmp_path / "other", post)  # that of another place is good
+
+    await by_county(tmp_path / "hub", twice)
+    assert Identity(village).about().former == [old]
+
+
 async def killed_before_it_took_its_place(tmp_path: Path, village: Path, monkeypatch) -> tuple[str, str]:
     """(The node it was, the code that it used.)"""
     old, codes = Identity(village).about().node, list[str]()
