@@ -101,7 +101,7 @@ def _say_what_came_back(folder: Path, taken: TakenBack, had_any: bool, from_file
     elif had_any and taken.is_all:
         print("原来的台账里没有备份以后的条目。")
     if taken.left:
-        print(f"原来的台账里还有 {taken.left} 条没有取回（接不上，或者那里坏了）：{sent}；没有送出去过的，只在那里。")
+        print(f"原来的台账里还有 {taken.left} 条没有取回（接不上、是另一份记录，或者那里坏了）：{sent}；没有送出去过的，只在那里。")
     for why, files in (("是较新版本的程序写的", taken.later), ("读不出来（坏了，或者不是这把密钥的）", taken.unread)):
         for file in files:
             where = "原来的台账" if file.parent == folder else f"{file.parent} 里的台账"

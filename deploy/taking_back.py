@@ -1,8 +1,8 @@
 """Before a backup takes a journal's place: what that journal holds behind it goes on in the new one. `told = await take_back(made, key, olds, …)`.
 
 It comes in as from a stick, through the one door (admission): proven and chained, erasures applied, files expected. What does not go on from the
-backup (a gap, another history, a place that is not ours any more) or can't be read is left where it is and counted. The old journals are only
-read, and the new one is no node's yet: killed in between, nothing has happened.
+backup (a gap, another history, a place that is not ours any more) or can't be read is left where it is and counted, and so is what stood beside a
+lane there and stands nowhere here. The old journals are only read, and the new one is no node's yet: killed in between, nothing has happened.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from protocol.node.admission import Admission
 from protocol.node.bodies import found_here
 from protocol.node.config import Config
 from protocol.node.folding import open_journal
-from protocol.node.journal import Journal
+from protocol.node.journal import Journal, branches
 from protocol.node.journal.engine import connect_sqlite
 from protocol.node.journal.faults import refusal
 from protocol.node.journal.loose import LOOSE, Loose
@@ -35,6 +35,7 @@ from protocol.place import COMMON
 from protocol.problem import OWN_STORE, Refused
 
 Lane = tuple[str, str]
+End = tuple[str, int, bytes]  # origin, seq, hash
 
 
 class TakenBack(msgspec.Struct):
@@ -56,7 +57,7 @@ async def take_back(made: Path, key: bytes, olds: Iterable[Path], folder: Path, 
     """made: the journal of the backup, which nobody has open, and its key · olds: journals of this node's own store key, the last one first.
     Raises Refused disk_full, store_busy, RuntimeError, OSError."""
     machine, shelf, told = Machine(folder, config, clock), Shelf(clock), TakenBack()
-    known, others = Counter[Lane](), Counter[Lane]()
+    known, others, beside = Counter[Lane](), Counter[Lane](), dict[str, set[End]]()
     identity, about = machine.identity, machine.identity.about()
     store_key = identity.any_key("store") if identity.has("store") else b""
     journal = await open_journal(f"sqlite:///{made.resolve()}", key, shelf)
@@ -68,6 +69,8 @@ async def take_back(made: Path, key: bytes, olds: Iterable[Path], folder: Path, 
                     known |= old.known
                     told.new += await _taken(old, journal, admission, about.node)
                     others |= await _otherwise(old, journal)
+                    for ledger, origin, seq, hash_ in old.beside():
+                        beside.setdefault(ledger, set()).add((origin, seq, hash_))
             except _Later:
                 told.later.append(file)
             except (*UNREADABLE_STORE, *UNREADABLE) as error:
@@ -76,9 +79,11 @@ async def take_back(made: Path, key: bytes, olds: Iterable[Path], folder: Path, 
         await admission.settled()
         await found_here(journal, machine.blobs())
         here = await _here(journal)
+        async with journal.read() as c:
+            told.left = sum([len(await branches.unknown(c, ledger, sorted(ends))) for ledger, ends in beside.items()])
     finally:
         await journal.close()
-    told.left = sum(max(0, seq - here.get(lane, 0), others[lane]) for lane, seq in known.items())
+    told.left += sum(max(0, seq - here.get(lane, 0), others[lane]) for lane, seq in known.items())
     told.epoch = max((epoch_of(origin) for _, origin in known if node_of(origin) == about.node), default=0)
     return told
 
@@ -109,6 +114,12 @@ class _Old:
     async def lane(self, ledger: str, origin: str, after: int, limit: int) -> list[Stored]:
         where = "where ledger = ? and origin = ? and seq > ? order by seq limit ?"
         return [stored(row) for row in self._ask(SELECT + where, ledger, origin, after, limit)]
+
+    def beside(self) -> list[tuple[str, str, int, bytes]]:
+        """(ledger, origin, seq, hash) of the entries of other histories; a journal of the first version has no place for them."""
+        if not self._ask("select 1 from sqlite_master where name = 'branch'"):
+            return []
+        return self._ask("select ledger, origin, seq, hash from branch")
 
     def _ask(self, sql: str, *values: Any) -> list[Any]:
         """After a page that it gave away SQLCipher answers nothing more: what comes next is asked anew."""

@@ -13,6 +13,7 @@ from protocol.node.config import Config, Store
 from protocol.node.gate import RESTORED
 from protocol.node.identity import Identity
 from protocol.node.journal.reseal import PAGE_BYTES
+from protocol.node.link.answers import piece
 from protocol.node.node import Node
 from protocol.problem import Refused
 from tests.kit.county import on_a_new_disk
@@ -36,6 +37,14 @@ async def goes_on(home: Path, *more: str) -> None:
     for name in more:
         await hire(node, name)
     await node.close()
+
+
+async def heads(home: Path) -> dict[tuple[str, str], int]:
+    node = await Node.open(home, Config())
+    try:
+        return {lane: head.seq for lane, head in (await node.journal.heads()).items()}
+    finally:
+        await node.close()
 
 
 async def now(home: Path, config: Config | None = None) -> tuple[set[str], int]:
@@ -174,6 +183,27 @@ async def test_of_another_history_it_is_said_how_much_stands_in_the_old_journal_
     assert await restoring.restore(home, Config(), home.with_suffix(".tar")) == 0
     said = capsys.readouterr().out
     assert "还有 2 条没有取回" in said and "只在那里" in said and "都取回了" not in said, said
+    assert await now(home) == (BOTH, 2)
+
+
+async def test_what_stood_beside_a_lane_and_came_after_the_backup_is_said_to_lie_in_the_old_journal_alone(tmp_path: Path, capsys):
+    """A copied computer's entries, by stick: the lane of the backup stays what it was."""
+    home = tmp_path / "hub"
+    await founded(home)
+    twin = Path(shutil.copytree(home, tmp_path / "twin"))
+    before = await heads(home)
+    await goes_on(home, "方志林")
+    await keeping.backup(home, Config(), home.with_suffix(".tar"))
+    await goes_on(twin, "丁一")
+    node, other = await Node.open(home, Config()), await Node.open(twin, Config())
+    for lane, head in (await other.journal.heads()).items():
+        if batch := await piece(other.journal, *lane, before[lane], 100):
+            assert await node.forks.note(batch, node.about.node) == head.seq - before[lane]
+    await other.close()
+    await node.close()
+    assert await restoring.restore(home, Config(), home.with_suffix(".tar")) == 0
+    said = capsys.readouterr().out
+    assert "还有 2 条没有取回" in said and "只在那里" in said and "都取回了" not in said and "没有备份以后的条目" not in said, said
     assert await now(home) == (BOTH, 2)
 
 
