@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from html import unescape
 from types import SimpleNamespace
 from urllib.parse import quote
@@ -13,7 +14,7 @@ import pytest
 
 from protocol.node.gate import Gate, Notes, note_restored
 from protocol.node.wake import Wake
-from protocol.node.web import waiting
+from protocol.node.web import link, waiting
 from tests.edge.pages_kit import at
 from tests.edge.rig import PASSWORD, Rig
 
@@ -174,3 +175,25 @@ async def test_the_address_of_a_renewal_s_answer_leads_back_to_its_page(rig: Rig
     async with at(rig, "village") as client:
         answer = await client.get("/renew")
         assert (answer.status_code, answer.headers["location"]) == (303, "/link")
+
+
+@pytest.mark.parametrize("again", ["restored", "enrolled again"])
+async def test_what_was_not_sent_before_it_goes_on_under_another_name_is_still_counted(rig: Rig, again: str):
+    web = rig.web("village")
+    before, signer = await link.waiting(web), web.desk.signer
+    for story in range(3):
+        await rig.log("village", story)
+    if again == "restored":
+        web.desk.signer = replace(signer, epoch=signer.epoch + 1)
+    else:
+        web.node.about = SimpleNamespace(former=[signer.node])
+        web.desk.signer = replace(signer, node="nagain222")
+    assert await link.waiting(web) == before + 3
+    assert (await link.state(web)).text == f"离线 · {before + 3} 条待送出"
+    async with _asking(rig) as http:
+        await http.post("/sign-in", data={"name": "wangfang", "password": PASSWORD})
+        twin = (await http.get("/link", headers={"Accept": "application/json"})).json()
+        assert twin["waiting"] == before + 3
+        assert f"离线 · {before + 3} 条待送出" in (await http.get("/link")).text
+    await rig.deliver("village", "town")
+    assert await link.waiting(web) == 0

@@ -12,6 +12,7 @@ import msgspec
 from litestar import Request, Response, get
 
 from protocol import place
+from protocol.certificate import NODE_ID_CHARS
 from protocol.events import Actor
 from protocol.have import digest
 from protocol.node import reviewing
@@ -67,14 +68,21 @@ def _is_connected(node: Any) -> bool:
 
 
 async def waiting(node: Any) -> int:
-    """Own entries that no other node has yet, in ledgers that another node keeps too; sealed ones are not counted."""
-    journal, origin = node.desk.journal, node.desk.signer.origin
-    own = {row["ledger"]: row["seq"] for row in await journal.rows("lane", "origin = :origin and seq > 0", {"origin": origin})}
-    had: dict[str, int] = {}
-    for row in await journal.rows("peer_have", "origin = :origin", {"origin": origin}):
-        had[row["ledger"]] = max(had.get(row["ledger"], 0), row["seq"])
-    shared = had if is_first(node) else own  # where nobody above keeps a copy, only what somebody asked for is owed
-    return sum(max(0, own.get(ledger, 0) - had.get(ledger, 0)) for ledger in shared if not place.is_sealed(ledger))
+    """Own entries that no other node has yet, in ledgers that another node keeps too; sealed ones are not counted. Own are those of earlier epochs
+    too (a restore begins a new one), and of what this node was before it was enrolled again."""
+    journal, former = node.desk.journal, getattr(getattr(node, "about", None), "former", ())
+    ids = {"chars": NODE_ID_CHARS, **{f"id{n}": one for n, one in enumerate([node.desk.signer.node, *former])}}
+    mine = f"substr(origin, 1, :chars) in ({', '.join(f':{name}' for name in ids if name != 'chars')})"
+    own = {(row["ledger"], row["origin"]): row["seq"] for row in await journal.rows("lane", f"seq > 0 and {mine}", ids)}
+    origins = {f"o{n}": origin for n, origin in enumerate(sorted({origin for _, origin in own}))}
+    had: dict[tuple[str, str], int] = {}
+    for row in await journal.rows("peer_have", f"origin in ({', '.join(f':{name}' for name in origins)})", origins) if origins else ():
+        lane = row["ledger"], row["origin"]
+        had[lane] = max(had.get(lane, 0), row["seq"])
+    # where nobody above keeps a copy, only what somebody asked for is owed
+    shared = {ledger for ledger, _ in (had if is_first(node) else own)}
+    owed = {lane: seq for lane, seq in own.items() if lane[0] in shared and not place.is_sealed(lane[0])}
+    return sum(max(0, seq - had.get(lane, 0)) for lane, seq in owed.items())
 
 
 def is_first(node: Any) -> bool:
