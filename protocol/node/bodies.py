@@ -35,6 +35,9 @@ _EXPECT: Final = text(
     " size = case when excluded.have > 0 then excluded.size else blob.size end,"
     " have = case when excluded.have > blob.have then excluded.have else blob.have end"
 )
+_FOUND: Final = text(
+    f"update blob set have = size, stage = case when source <> '' and what <> '{THUMB}' then {UNTOLD} else {DONE} end where address = :address"
+)
 _USE: Final = text("insert into blob_use (ledger, origin, seq, address) values (:ledger, :origin, :seq, :address) on conflict do nothing")
 _ONE: Final = " where ledger = :ledger and origin = :origin and seq = :seq"
 _UNUSED: Final = (
@@ -142,11 +145,12 @@ class HasFiles(Protocol):
 
 
 async def found_here(journal: Any, blobs: HasFiles) -> None:
-    """Files that are expected and lie here already: of entries that came back and had been here before."""
+    """Files that are expected and lie here already: of entries that came back and had been here before. Whether their authors know is known to
+    nobody any more, so they are told (again)."""
     for row in await journal.rows("blob", "(have < size and stage >= 0) or stage = 1"):
         if blobs.has(row["address"]):
             async with journal.writing() as w:
-                await w.connection.exec_driver_sql("update blob set have = size, stage = ? where address = ?", (DONE, row["address"]))
+                await w.connection.execute(_FOUND, {"address": row["address"]})
 
 
 class Use(NamedTuple):

@@ -121,6 +121,13 @@ async def given(wire: Wire, folder: Path) -> tuple[str, int]:
     return one, has.progress(one).total
 
 
+async def brought(wire: Wire, one: str, size: int) -> None:
+    """It lies here, whole, and no row says so."""
+    offset = 0
+    while piece := await wire.gives[one].chunk(one, offset):
+        offset = (await wire.blobs.write_chunk(one, piece, size)).have
+
+
 class Dribbles:
     """Gives a byte at a time, and takes its time."""
 
@@ -233,11 +240,22 @@ async def test_where_nobody_is_left_to_be_told_a_whole_file_is_done(wire: Wire, 
     await wire.add([address(n) for n in range(4 * MOST)], stage=bodies.UNTOLD, source=source)
     one, size = await given(wire, tmp_path)
     await wire.blobs.put(b"\xff\xd8\xff", "b.jpg", "image/jpeg")
-    offset = 0
-    while piece := await wire.gives[one].chunk(one, offset):
-        offset = (await wire.blobs.write_chunk(one, piece, size)).have
+    await brought(wire, one, size)
     await wire.add([one], size=size, source=source, at_ms=2)
     async with At(wire, former=[FORMER]):
         await until(lambda: wire.journal.rows("blob", "address = :a and stage = 3", {"a": one}))
         await until(lambda: wire.journal.rows("blob", "stage = 3 and address = :a", {"a": address(4 * MOST - 1)}))
     assert not wire.asked and (await wire.stages())[bodies.DONE] > 3 * MOST
+
+
+async def test_the_author_of_a_file_that_lies_here_already_is_told(wire: Wire, tmp_path: Path):
+    """After a restore or a heal: else a phone keeps its photo for ever."""
+    one, size = await given(wire, tmp_path)
+    await brought(wire, one, size)
+    await wire.add([one], size=size, source=N2)
+    await wire.add([address(0)], source=N2)
+    await bodies.found_here(wire.journal, wire.blobs)
+    assert await wire.stages() == {bodies.UNTOLD: 1, bodies.WANTED: 1}
+    async with At(wire):
+        await until(lambda: wire.journal.rows("blob", "address = :a and stage = 3", {"a": one}))
+    assert one in wire.tried, "a question at the end of the file is the receipt"
