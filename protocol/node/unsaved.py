@@ -10,6 +10,7 @@ is none any more. What nobody touched for KEPT_DAYS goes, and an erased case tak
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection
 from hashlib import sha256
 from typing import Final
@@ -17,6 +18,8 @@ from typing import Final
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from protocol.events import EvidenceAddedBody, body_of
+from protocol.node.blobs import shown_name
 from protocol.node.journal import Journal
 from protocol.node.journal.rows import among, bound, fetch, run
 from protocol.node.uploads import command_of
@@ -99,10 +102,18 @@ class Unsaved:
         async with self._journal.read() as c:
             rows = await fetch(c, f"select id from command where {among(c, 'id', 'ids')}", {"ids": bound(c, commands)})
         accepted = {row[0] for row in rows}
-        done = [draft for draft, some in owed if some <= accepted]
+        done = [draft for draft, some in owed if (some <= accepted if some else await self._has_carried(draft))]
         if done:
             await self._forget(person, done)
         return done
+
+    async def _has_carried(self, draft: Draft) -> bool:
+        """Claims that each of the files that the form carried itself is attached: of these a draft has the names alone."""
+        about = _SUBJECT.search(draft.form)
+        bodies = [(e.command, body_of(e.head.kind, e.body)) for e in (await self._journal.subject(about[1]) if about else ())]
+        named = [(command, body.blob) for command, body in bodies if isinstance(body, EvidenceAddedBody)]
+        here = Counter(blob.name for command, blob in named if command == command_of(draft.command, blob.address))
+        return Counter(shown_name(value) for name, value in draft.fields if name == UNSENT) <= here
 
     async def _forget(self, person: str, done: list[Draft]) -> None:
         """A store that takes nothing now forgets them another time: the page that asks only reads."""
@@ -122,14 +133,15 @@ class Unsaved:
 
 
 def _all_of(draft: Draft) -> set[str]:
-    """The commands whose acceptance says that nothing of the form is left to do: one for each file, and its own where it is more than files."""
+    """The commands whose acceptance says that nothing of the form is left to do: one for each file, and its own where it is more than files.
+    None where it is of files alone, and carries them itself."""
     address = draft.form.partition(" ")[0]
     is_files = address.endswith(OF_FILES)
     if not is_files and address != OF_CASES:
         return {draft.command}
     files = {command_of(draft.command, _sum(value)) for name, value in draft.fields if name == UPLOAD}
     if is_files and not files and any(name == UNSENT for name, _ in draft.fields):
-        return {command_of(draft.command, 0)}  # the form carried them itself
+        return set()
     return files if is_files and files else {draft.command, *files}
 
 

@@ -172,9 +172,9 @@ class Uploads:
         return sum(path.stat().st_size for path in self._folder.glob("*.half"))
 
 
-def command_of(command: str, which: str | int) -> str:
-    """The id of the command that attaches one file of a form that was sent with `command`. which: the sum of one that was sent before, so that
-    it is the same file whatever else was taken out of the form; the number, from 0, of one that the form carries itself."""
+def command_of(command: str, which: str) -> str:
+    """The id of the command that attaches one file of a form that was sent with `command`, the same whatever else is in the form when it is sent
+    again. which: the sum of a file that was sent before, the address of one that the form carries itself."""
     return derive(command, f"file {which}")
 
 

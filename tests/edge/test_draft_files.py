@@ -5,6 +5,7 @@ import re
 import time
 from hashlib import sha256
 
+from protocol.problem import Refused
 from tests.edge.pages_kit import JSON, at, form_of
 from tests.edge.rig import Rig
 from tests.edge.test_files_browser import picture
@@ -158,3 +159,30 @@ def test_no_form_that_is_guarded_lets_the_browser_keep_what_stands_in_it():
         text = path.read_text()
         for word in ("data-guard", "data-asks"):
             assert len(re.findall(rf" {word}[ >{{]", text)) == text.count(f' {word} autocomplete="off"'), f"{path}: {word}"
+
+
+async def test_a_file_that_the_form_carries_itself_is_attached_whatever_was_attached_of_it_before(rig: Rig, monkeypatch):
+    """A plain http page: of two files one is attached, the store is busy at the other; the clerk sees the first in the case and chooses the other alone."""
+    subject, command = await rig.log("village"), new_id()
+    form, address = f"/cases/{subject}/files ", f"/cases/{subject}/files"
+    desk = rig.web("village").node.desk
+    submit, named = desk.submit, []
+
+    async def busy_at_the_second(command, actor):
+        named.append(command.blob.name)
+        if len(named) == 2:
+            raise Refused("store_busy")
+        return await submit(command, actor)
+
+    first, second = ("files", ("一.png", PHOTO, "image/png")), ("files", ("二.pdf", PAPER, "application/pdf"))
+    async with at(rig, "village") as client:
+        await keep(client, [["unsent", "一.png"], ["unsent", "二.pdf"]], form, command)
+        monkeypatch.setattr(desk, "submit", busy_at_the_second)
+        assert (await client.post(address, data={"command_id": command}, files=[first, second], headers=JSON)).status_code == 503
+        assert (await found(client, form))["saved"] == [], "the second one is not there"
+        await keep(client, [["unsent", "二.pdf"]], form, command)
+        assert (await found(client, form))["saved"] == [], "nor is it when it stands there alone"
+        for _ in range(2):  # the answer got lost
+            assert (await client.post(address, data={"command_id": command}, files=[second], headers=JSON)).status_code == 201
+            assert [one.blob.name for one in (await rig.case("village", subject)).blobs] == ["一.png", "二.pdf"]
+        assert [one["form"] for one in (await found(client, form))["saved"]] == [form]

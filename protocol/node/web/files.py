@@ -45,7 +45,7 @@ async def put(node: Any, upload: UploadFile, what: str = "") -> Blob:
         raise Refused(refusal.code, field="files", **refusal.words) from refusal
 
 
-Taken = tuple[Blob, Blob | None, str | int]  # a file, its thumbnail, if one was made, and which of the form it is: see command_of
+Taken = tuple[Blob, Blob | None, str]  # a file, its thumbnail, if one was made, and which file it is: see command_of
 
 
 async def taken(node: Any, actor: Actor, sent: Any, case: str = "", what: str = "") -> list[Taken]:
@@ -61,7 +61,8 @@ async def taken(node: Any, actor: Actor, sent: Any, case: str = "", what: str = 
         found: list[Taken] = [(*blobs, one.sum) for one, blobs in zip(some, await pieces.all_taken(node, actor, some, known), strict=True)]
     except Refused as refusal:
         raise Refused(refusal.code, field="files", **refusal.words) from refusal
-    return [*found, *[(await put(node, upload, what), None, n) for n, upload in enumerate(carried)]]
+    blobs = [await put(node, upload, what) for upload in carried]
+    return [*found, *[(blob, None, blob.address) for blob in blobs]]
 
 
 async def attach(node: Any, actor: Actor, case: str, command: str, files: list[Taken], note: str = "") -> list[Any]:

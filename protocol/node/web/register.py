@@ -111,7 +111,7 @@ async def log_case(request: Request) -> Response[Any]:
         wrong = {refusal.field: refusal.sentence} if refusal.field else {}
         return await _again(request, filled.form, wrong, "" if wrong else refusal.sentence, refusal)
     if wants_json(request):
-        return twin(outcome_twin(outcome), 201)
+        return twin({**outcome_twin(outcome), "addresses": [blob.address for blob, _, _ in taken]}, 201)
     if is_htmx(request):
         return fragment(request, "_log.html", **form_context(request, saved=outcome, photos=len(taken)))
     return Response("", status_code=303, headers={"Location": f"/cases/{outcome.subject}"})

@@ -63,7 +63,8 @@ class Saved(NamedTuple):
 def promised(node: str, account: str, told: dict[str, Any], picture: Picture | None = None) -> Saved:
     """What a page answered to a form that came with this picture."""
     keys = tuple((e["ledger"], e["origin"], e["seq"]) for e in told["entries"])
-    return Saved(node, account, told["command"], told["case"], told["code"], keys, files.kept(told["command"], picture))
+    pictures = files.kept(told["command"], picture, told["addresses"][0]) if picture else ()
+    return Saved(node, account, told["command"], told["case"], told["code"], keys, pictures)
 
 
 class Desks:

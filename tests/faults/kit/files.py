@@ -102,12 +102,10 @@ def drawn(chance: Random) -> Picture:
     return Picture(JPEG + chance.randbytes(chance.choice(SIZES)), JPEG + chance.randbytes(SMALL_BYTES) if chance.random() < 0.5 else b"")
 
 
-def kept(command: str, picture: Picture | None) -> tuple[Kept, ...]:
-    """What is promised by the answer to a form that was sent with this command."""
-    if picture is None:
-        return ()
+def kept(command: str, picture: Picture, address: str) -> tuple[Kept, ...]:
+    """What is promised by the answer to a form that was sent with this command. address: of the picture, as that says."""
     sum_ = sum_of(picture.plain)
-    return (Kept(command_of(command, sum_ if picture.small else 0), sum_, sum_of(picture.small) if picture.small else ""),)
+    return (Kept(command_of(command, sum_ if picture.small else address), sum_, sum_of(picture.small) if picture.small else ""),)
 
 
 def sum_of(plain: bytes) -> str:

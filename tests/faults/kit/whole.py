@@ -83,11 +83,12 @@ def promise(node: str, told: Outcome, with_files: tuple[Kept, ...] = ()) -> Save
 
 async def attached(node: Node, actor: Actor, told: Outcome, picture: Picture | None) -> tuple[Kept, ...]:
     """A picture is added to what was saved, as a page does it with a form. Returns what is promised thereby."""
-    promised = files.kept(told.command, picture)
-    for one in promised if picture else ():
-        blob = await node.blobs.put(picture.plain, files.NAME, files.MIME)
-        thumb = await node.blobs.put(picture.small, files.NAME, files.MIME) if picture.small else None
-        await node.desk.submit(AddEvidence(id=one.command, case=told.subject, blob=blob, thumb=thumb), actor)
+    if picture is None:
+        return ()
+    blob = await node.blobs.put(picture.plain, files.NAME, files.MIME)
+    thumb = await node.blobs.put(picture.small, files.NAME, files.MIME) if picture.small else None
+    (one,) = promised = files.kept(told.command, picture, blob.address)
+    await node.desk.submit(AddEvidence(id=one.command, case=told.subject, blob=blob, thumb=thumb), actor)
     return promised
 
 
