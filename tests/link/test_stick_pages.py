@@ -269,6 +269,19 @@ async def test_a_file_sent_after_the_session_had_ended_is_chosen_again_on_its_pa
         assert '<a class="button main" href="/stick">回去重新选</a>' in back
 
 
+@pytest.mark.parametrize("step", ["export", "import", "cancel"])
+async def test_whoever_signs_in_again_at_an_answer_comes_to_the_page_of_the_stick(whole, step):
+    async with at(whole, whole.hub, "operator") as operator:
+        operator.cookies.clear()
+        polled = await operator.get("/stick/job", headers={"HX-Request": "true", "HX-Current-URL": f"http://desk/stick/{step}"})
+        assert polled.headers["hx-redirect"] == f"/sign-in?next=%2Fstick%2F{step}"
+        ((name, _),) = await whole.hub.people.accounts()
+        there = await operator.post("/sign-in", data={"name": name, "password": PASSWORD, "next": f"/stick/{step}"})
+        anew = await operator.get(there.headers["location"])
+        assert (anew.status_code, anew.headers.get("location")) == (303, "/stick")
+        assert (await operator.get("/stick")).status_code == 200
+
+
 async def test_a_file_holds_what_its_receiver_hears_and_sealed_goes_to_the_county_alone(whole):
     town, village, neighbour = await whole.join("天子湖镇", TOWN, leaf=True), await whole.join("高禹村", V1), await whole.join("张芝村", V2)
     await off(whole)

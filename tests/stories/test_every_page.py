@@ -33,7 +33,7 @@ NO_PAGES: Final = {  # files, answers for programs, pieces of pages, ways back t
     "/cases/{subject:str}/proof/{origin:str}/{seq:int}", "/files/{case:str}/{address:str}", "/tasks/{subject:str}/files/{address:str}",
     "/stick/files/{name:str}", "/stick/job", "/restored/open", "/stream", "/healthz", "/metrics", "/static/{file_path:path}", "/task/app.webmanifest",
     "/task/icon-192.png", "/task/icon-512.png", "/task/sw.js", "/task/mine", "/drafts/uploads/{sum_:str}",
-    "/forks/all", "/renew", "/forks/{hash_:str}/{decision:str}",
+    "/forks/all", "/renew", "/forks/{hash_:str}/{decision:str}", "/stick/export", "/stick/import", "/stick/cancel",
 }  # fmt: skip
 SIGNED_OUT: Final = ("/sign-in", "/recover")
 ADMINS: Final = ("/people", "/quarantine")

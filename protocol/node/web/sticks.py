@@ -303,5 +303,11 @@ async def cancel(request: Request) -> Response[Any]:
     return await job_live.fn(request) if is_htmx(request) or wants_json(request) else Redirect("/stick", status_code=303)
 
 
+@get(["/stick/export", "/stick/import", "/stick/cancel"])
+async def asked_anew() -> Redirect:
+    """The address of an answer: of a page that is loaded anew, or after the sign-in that it led to."""
+    return Redirect("/stick", status_code=303)
+
+
 def routes() -> list:
-    return [stick_page, job_live, export, download, import_, cancel]
+    return [stick_page, job_live, export, download, import_, cancel, asked_anew]
