@@ -119,6 +119,17 @@ async def test_once_the_others_were_heard_the_page_with_a_form_is_not_left_by_it
         assert "方志林" in (await http.post("/restored/open", data=_hidden(shut.text))).text, "nobody is asked for a reason any more"
 
 
+async def test_a_carried_form_that_was_damaged_leads_to_the_page_that_comes_next(rig: Rig, tmp_path, monkeypatch):
+    _shut(rig, tmp_path, monkeypatch)
+    async with _asking(rig) as http:
+        said = {"name": "wangfang", "password": PASSWORD, "reason": "急用", "next": "/agenda"}
+        for carry in ("x", "{}"):  # the pages are open after the first
+            answer = await http.post("/restored/open", data=said | {"carry": carry})
+            assert (answer.status_code, answer.headers.get("location")) == (303, "/agenda")
+    async with _asking(rig) as nobody:
+        assert (await nobody.post("/restored/open", data={"carry": "x"})).headers["location"] == "/"
+
+
 async def test_no_accusation_and_no_password_is_carried_and_no_form_of_another_site(rig: Rig, tmp_path, monkeypatch):
     _shut(rig, tmp_path, monkeypatch)
     async with _asking(rig) as http:

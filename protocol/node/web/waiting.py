@@ -14,7 +14,7 @@ from litestar import Request, Response, get, post
 from litestar.params import FromQuery
 from litestar.response import Redirect
 
-from protocol.node.web import forms, session
+from protocol.node.web import forms, session, whose
 from protocol.node.web.page import fragment, inside, is_htmx, node_of, refused, refused_twin, twin, wants_json
 from protocol.problem import Refused
 
@@ -123,7 +123,8 @@ def _is_waiting(request: Request) -> bool:
 
 
 async def _gone_on(request: Request, kept: Kept) -> Response[Any]:
-    return await session.sign_in_carrying(request, kept.carry, 200) if kept.carry else Redirect(kept.next, status_code=303)
+    is_whole = bool(whose.carried(kept.carry))  # whatever else a program sends as one
+    return await session.sign_in_carrying(request, kept.carry, 200) if is_whole else Redirect(kept.next, status_code=303)
 
 
 def routes() -> list:
