@@ -33,9 +33,10 @@ SHOWN_MAX = 100  # entries of one history on the page; the rest is counted
 HISTORIES_MAX = 16  # of one lane: whoever writes it may sign thousands
 READ_BYTES_MAX = 8 * 1024 * 1024  # of a lane's other histories, heads and words
 DECIDES: Final = frozenset({"review", "mediate", "log"})  # a power of these
-# what `waiting` hangs on, for Kept
+# what `waiting` hangs on, for Kept: decisions (an index of its own, listing.INDICES), what stands beside lanes, and whether two histories changed places
 _HANGS_ON: Final = (
-    "select (select max(position) from entry), (select count(*) from branch), coalesce((select value from counter where name = :name), 0)"
+    "select (select max(position) from entry where sort = 'branch'), (select count(*) from branch),"
+    " coalesce((select value from counter where name = :name), 0)"
 )
 
 

@@ -105,6 +105,7 @@ INDICES: Final = (
     f"create index if not exists task_went on task_row (cadre, ({WENT_MS}), case_subject) where cadre > ''",
     "create index if not exists entry_account on entry (position) where sort = 'account'",  # who answered for whom, of millions of entries
     "create index if not exists entry_person on entry (position) where sort = 'person'",  # who was registered by whom
+    "create index if not exists entry_branch on entry (position) where sort = 'branch'",  # what was decided about other histories
     "create index if not exists entry_task on entry (position) where sort = 'task'",  # the newest of them
     "create index if not exists meeting_when on meeting_row (when_ms, subject, item, ledger)",
 )

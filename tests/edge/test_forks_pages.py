@@ -7,10 +7,13 @@ import msgspec
 import pytest
 
 from protocol.events import BranchDecided, body_of, facts_of
+from protocol.node import histories
+from protocol.node.journal import branches
+from protocol.node.journal.rows import fetch, named
 from tests.edge.pages_kit import JSON, at
 from tests.edge.rig import Rig
 from tests.edge.test_forks_browser import forked
-from tests.node.desk_kit import TOWN, VILLAGE
+from tests.node.desk_kit import TOWN, VILLAGE, dispute
 
 
 @pytest.fixture
@@ -79,3 +82,31 @@ async def test_who_may_not_decide_there_is_not_asked_to(rig: Rig):
         (fork,) = (await client.get("/forks", headers=JSON)).json()["forks"]
         assert fork["open"] == 2 and not any(line["may"] for line in fork["others"][0])
         assert "另一份记录" not in (await client.get("/today")).text
+
+
+async def test_what_waits_there_is_counted_anew_for_a_decision_and_for_what_came_beside_and_for_no_other_entry(rig: Rig, monkeypatch):
+    village, heads, read = rig.nodes["village"], branches.heads, []
+
+    async def noted(*asked):
+        read.append(asked)
+        return await heads(*asked)
+
+    monkeypatch.setattr(branches, "heads", noted)
+
+    async def told() -> tuple[int, int]:
+        """(what waits, how often it was counted so far)"""
+        return (await village.reads.counts(rig.actor("village")))["forks"], len(read)
+
+    assert await told() == (2, 1)
+    await village.node.say(dispute(), rig.actor("village"))
+    assert await told() == (2, 1)
+    ((origin, ((seq, hash_),)),) = (await village.node.forks.tips(VILLAGE)).items()
+    last = await histories.find(village.node.journal, rig.actor("village"), hash_.hex())
+    await village.node.desk.adopt(last, rig.actor("village"), "contest")
+    assert await told() == (1, 2)
+    async with village.node.journal.writing() as w:
+        await fetch(w.connection, "delete from branch where origin = :origin and seq = :seq", {"origin": origin, "seq": seq - 1})
+    assert await told() == (0, 3)
+    async with village.node.journal.read() as c:
+        plan = " ".join(row[3] for row in await named(c, f"explain query plan {histories._HANGS_ON}", {"name": ""}))
+    assert "INDEX entry_branch" in plan, plan
