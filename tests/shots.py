@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from deploy.demo.cast import PASSWORD
+from deploy.demo.cast import PASSWORD, VILLAGE
 from deploy.demo.check import Story, photo
 from deploy.demo.county import Demo
 from protocol.node.web.page import COOKIE, LANGUAGE
@@ -95,7 +95,7 @@ class Camera:
 
 VILLAGE_PAGES = {
     "/today": "today", "/cases": "cases", "/link": "village-link", "/seal": "seal", "/cases/new": "log", "/stick": "stick", "/forks": "forks",
-    "/losses": "losses", "/cases/{case}/parties": "parties", "/cases/{case}/seal": "seal-case", "/cases/{case}/ask": "ask",
+    "/losses": "losses", "/link/ledger?of=" + VILLAGE: "ledger", "/cases/{case}/parties": "parties", "/cases/{case}/seal": "seal-case", "/cases/{case}/ask": "ask",
 }  # fmt: skip
 ENGLISH_PAGES = (
     ("gaoyu", "wangfang", {"/desk": "log", "/today": "today", "/cases/{case}": "case", "/cases": "cases", "/link": "link"}),

@@ -49,6 +49,7 @@ async def less_seen(camera: "Camera", demo: Demo, story: Story, county: "Page") 
     paths = {f"/cases/{case}/{page}": name for page, name in WITH_CASE.items() if name != "dispatch"}
     paths |= {f"/tasks/{task['subject']}": "task", f"/visits/reassign?of={task['cadre']}": "reassign-all", "/visits/team": "team-nobody"}
     paths |= {f"/tasks/{task['subject']}/ask/{step}": f"task-{name}" for step, name in STEPS.items()}
+    paths[f"/link/machine?of={Identity(demo.folder / 'gaoyu').about().node}"] = "machine"
     rows = [row["subject"] for row in (await story.county.get("/cases", view="open"))["rows"][:3]]
     team = "/visits/team?" + "&".join(f"case={one}" for one in rows)
     for path, name in {**paths, team: "team", "/seal": "seal-county", "/stick": "stick-county", "/recover": "recover"}.items():
