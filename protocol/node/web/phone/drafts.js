@@ -12,8 +12,7 @@ const SAID = "said";
 /** [{task, person, what}]: who has half written what, SAID or a report (undefined). By the keys alone: no picture is read for it. */
 export const halfWritten = async () => (await (await db).getAllKeys("drafts")).filter((key) => key.includes("/")).map((key) => { const [task, person, what] = key.split("/"); return { task, person, what }; });
 
-export const REWRITTEN = "yidi-rewritten"; // {key}: a record of this store is another one now. For the other tabs
-const told = new BroadcastChannel(REWRITTEN);
+export const rewritten = new BroadcastChannel("yidi-rewritten"); // {key}: a record of this store is another one now. For the other tabs: what posts here hears nothing of it
 /** Which text of a record it is; "" of none. Each is sealed with an iv of its own. */
 export const textOf = (record) => (record ? String(record.iv) : "");
 
@@ -27,7 +26,7 @@ async function rewrite(key, make) {
       await Promise.all([is && (record ? tx.store.put(record) : tx.store.delete(key)), tx.done]);
       return is;
     });
-    if (isLaid) return told.postMessage({ key });
+    if (isLaid) return rewritten.postMessage({ key });
   }
 }
 

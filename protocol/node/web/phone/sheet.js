@@ -4,13 +4,13 @@
 // another tab wrote comes to this screen. Where both changed one text before either saw the other's, both texts are kept, one below the other.
 // What the disk refused, for want of room, counts as typed here until it lies there. A record that is gone is written anew from the screen: the
 // browser may have cleared it.
-import { REWRITTEN } from "./drafts.js";
+import { rewritten } from "./drafts.js";
 import { writer } from "./writing.js";
 
 const TEXTS = ["words", "reason", "told"];
 const open = new Set();
 const look = (key) => { for (const one of open) if (!key || one.key === key) one.look(); };
-new BroadcastChannel(REWRITTEN).onmessage = ({ data }) => look(data.key);
+rewritten.onmessage = ({ data }) => look(data.key);
 document.addEventListener("visibilitychange", () => document.hidden || look("")); // a tab that slept heard of nothing
 
 /** What lies on the disk of it; the rest of what a screen shows is not in its record. */
@@ -20,7 +20,7 @@ const both = (theirs, mine) => (theirs.includes(mine) ? theirs : mine.includes(t
 /** shown: a signal of what stands on the screen, null until it was read · read(): what lies there, null where nothing does · lay(make): see drafts.js. */
 export function sheet(key, shown, read, lay) {
   const write = writer();
-  let mine = {}, stood = {}; // what was changed here and does not lie there yet; what lay there when this page last looked
+  let mine = {}, stood = {}, looks = false; // what was changed here and does not lie there yet; what lay there when this page last looked; whether it is to look again
   const isTheirs = (there, name) => TEXTS.includes(name) && there?.[name] && there[name] !== stood[name];
   const over = (there) => ({ ...shown.value, ...there, ...Object.fromEntries(Object.entries(mine).map(([name, value]) => [name, isTheirs(there, name) ? both(there[name], value) : value])) });
   const show = (there) => {
@@ -47,7 +47,12 @@ export function sheet(key, shown, read, lay) {
     change(more) { mine = { ...mine, ...more }; shown.value = { ...shown.value, ...more }; return write(settle); },
     /** All of it, as it lies there: with what another tab wrote, and with what the disk did not take. */
     async whole() { await write(settle); return over(await read()); },
-    look: () => write(async () => { const there = shown.value && await read().catch(() => null); if (there) show(there); }),
+    /** However often the other tab writes: one look waits at most. */
+    look() {
+      if (looks) return;
+      looks = true;
+      write(async () => { looks = false; const there = shown.value && await read().catch(() => null); if (there) show(there); });
+    },
     open() { open.add(one); return one; },
     close() { open.delete(one); },
   };
