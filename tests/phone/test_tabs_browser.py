@@ -137,3 +137,53 @@ def test_what_is_said_beside_the_report_in_two_tabs(world, open_page, hears):
     first.page.reload()
     expect(first.page.get_by_label(WHY)).to_have_value(REASON)
     expect(first.page.get_by_label(TOLD)).to_have_value(QUESTION)
+
+
+@pytest.mark.parametrize("beside_it", ["", REASON], ids=["alone", "beside a reason"])
+@pytest.mark.parametrize("by", ["留言", "不写了"])
+def test_a_question_sent_or_given_up_in_one_tab_is_not_offered_in_the_other(world, open_page, by, beside_it):
+    url, hub, run = world
+    subject = run(hub.send("田埂地界"))
+    first = Phone.of("cadre", open_page, url)
+    first.task("田埂地界")
+    first.main("问派单的人…")
+    first.page.get_by_label(TOLD).fill(QUESTION)
+    if beside_it:
+        first.main("谢绝…")
+        first.page.get_by_label(WHY).fill(beside_it)
+    lie_there(first.page, 1)
+    second = beside(first, subject)
+    expect(second.page.get_by_label(TOLD)).to_have_value(QUESTION)
+    first.main(by)
+    expect(second.page.get_by_label(TOLD)).to_have_count(0)
+    if not beside_it:
+        second.main("谢绝…")
+    expect(second.page.get_by_label(WHY)).to_have_value(beside_it)
+    second.page.get_by_label(WHY).fill(OTHERS)
+    expect(first.page.get_by_label(WHY)).to_have_value(OTHERS)
+    look(second.page, "phone-two-tabs-told")
+    second.page.reload()
+    expect(second.page.get_by_label(WHY)).to_have_value(OTHERS)
+    expect(second.page.get_by_label(TOLD)).to_have_count(0)
+    if by == "留言":
+        expect(first.status).to_have_text("已送达，正等另一台机器也存好")
+    said = str([line.text for line in run(hub.root.reads.task(hub.root.actor(), subject)).lines])
+    assert said.count(QUESTION) == (by == "留言")
+
+
+def test_a_report_thrown_away_in_one_tab_leaves_the_other(world, open_page):
+    url, hub, run = world
+    first, second, _ = at_the_report(open_page, url, run, hub)
+    first.page.get_by_label(HOW).fill(WORDS)
+    first.sign_name()
+    second.page.wait_for_function(INKED)
+    first.page.goto(f"{url}/task#queue")
+    first.page.once("dialog", lambda dialog: dialog.accept())
+    first.main("不要了")
+    expect(second.page.get_by_label(HOW)).to_have_value("")
+    second.page.wait_for_function(f"() => !({INKED})()")
+    result(second.page)
+    lie_there(second.page, 1)
+    second.page.reload()
+    expect(second.page.locator("#result-0")).to_be_checked()
+    expect(second.page.get_by_label(HOW)).to_have_value("")

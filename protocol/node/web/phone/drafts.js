@@ -4,7 +4,7 @@
 // Words and files are kept apart: text finds room where a photo does not, and typing seals no pictures anew. Which files there are is known by
 // the files alone, so that two tabs that write on the same report lose none. What is being said beside the
 // report, a question or why he cannot go, is a record of its own (its key ends in SAID) and lasts as long as the visit is on his list.
-import { begin, counting, db, kept, keyOf, read, restOf } from "./outbox.js";
+import { begin, counting, db, kept, keyOf, read, restOf, rewritten } from "./outbox.js";
 import { isTextSafe, TEXT_ROOM, withRoom } from "./reserve.js";
 import { sealed } from "./seal.js";
 
@@ -12,7 +12,6 @@ const SAID = "said";
 /** [{task, person, what}]: who has half written what, SAID or a report (undefined). By the keys alone: no picture is read for it. */
 export const halfWritten = async () => (await (await db).getAllKeys("drafts")).filter((key) => key.includes("/")).map((key) => { const [task, person, what] = key.split("/"); return { task, person, what }; });
 
-export const rewritten = new BroadcastChannel("yidi-rewritten"); // {key}: a record of this store is another one now. For the other tabs: what posts here hears nothing of it
 /** Which text of a record it is; "" of none. Each is sealed with an iv of its own. */
 export const textOf = (record) => (record ? String(record.iv) : "");
 
@@ -26,7 +25,7 @@ async function rewrite(key, make) {
       await Promise.all([is && (record ? tx.store.put(record) : tx.store.delete(key)), tx.done]);
       return is;
     });
-    if (isLaid) return rewritten.postMessage({ key });
+    if (isLaid) return rewritten.postMessage({ key, gone: !record });
   }
 }
 
@@ -77,7 +76,10 @@ async function clear(isGone) {
   for (const d of await tx.store.getAll()) if (isGone(...(d.of ?? d.task).split("/"))) tx.store.delete(d.task);
   await tx.done;
 }
-export const discard = (task, person, what) => clear((id, whose, which) => id === task && whose === person && which === what);
+export async function discard(task, person, what) {
+  await clear((id, whose, which) => id === task && whose === person && which === what);
+  rewritten.postMessage({ key: what ? saidKey(task, person) : keyOf(task, person), gone: true });
+}
 
 let swept = ""; // whose files without words were looked for since the page is open
 /** What this person need not finish any more, by what his node says: tasks, all of his unless isCut. */

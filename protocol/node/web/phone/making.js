@@ -9,6 +9,7 @@ import { sheet } from "./sheet.js";
 import { act } from "./state.js";
 
 const LABELS = { photo: "照片", signature: "签名", voice: "录音" };
+const blank = () => ({ result: "", words: "", strokes: [], files: [] }); // its own each time: the pad knows strokes that it has drawn
 const reports = new Map();
 
 /** A file of a draft, as its action in the outbox: from here on its id and its box stay what they are. */
@@ -18,7 +19,7 @@ const actionOf = (file, task) => ({ ...file, task, kind: "AddTaskEvidence", labe
 /** The draft of a task with its files; a new one where there is none of this person. */
 async function begun(task, person) {
   const { draft: was, files: lying } = await opened(task, person), files = lying.map((f) => actionOf(f, task));
-  if (!was) return { task, person, result: "", words: "", strokes: [], files };
+  if (!was) return { task, person, ...blank(), files };
   for (const [what, some, mime] of [["photo", was.photos ?? [], "image/jpeg"], ["signature", was.signatures ?? [], "image/png"]]) // as an older shell kept it
     for (const bytes of some) { const file = await fileOf(task, what, bytes, mime, `${LABELS[what]}${files.length + 1}`); await keepFile(file, person); files.push(file); }
   const { photos, signatures, ...draft } = { ...was, files };
@@ -31,7 +32,7 @@ function make(task, person) {
     const { draft: was, files } = await opened(task, person);
     return was && { ...was, files: files.map((f) => draft.value.files.find((x) => x.id === f.id) ?? actionOf(f, task)) };
   };
-  const all = sheet(keyOf(task, person), draft, read, (how) => keep(task, person, how)).open(), { change } = all;
+  const all = sheet(keyOf(task, person), blank, draft, read, (how) => keep(task, person, how)).open(), { change } = all;
   const load = async () => all.begin(await begun(task, person));
   return {
     draft, // null until it was read

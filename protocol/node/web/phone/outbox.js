@@ -13,6 +13,8 @@ import { forgetKey, sealed, unsealed } from "./seal.js";
 export const WAITING = "waiting", SENT = "sent";
 export const PROGRESS = "yidi-progress"; // {id, share}: how far a photo has got; {}: an item is in another state. For whoever has the page open
 const told = new BroadcastChannel(PROGRESS);
+/** {key, gone}: a record of `drafts` is another one now, or was sent or thrown away. For the other tabs: what posts here hears nothing of it. */
+export const rewritten = new BroadcastChannel("yidi-rewritten");
 let going = null; // {id, stop, gaveWay}: the file that is being sent from here
 const over = new BroadcastChannel("yidi-given-up"); // {id}: for whoever sends it just now, page or worker; "": whichever it is, to go on after text
 const cut = (id) => { if (going && (!id || going.id === id)) { going.gaveWay = !id; going.stop.abort(); } };
@@ -97,13 +99,16 @@ export const put = (actions, person, draft = "", said = null) => counting(async 
     const now = { id: crypto.randomUUID(), ...action, ahead_ms, n: ++n, person, state: WAITING }, box = lying.get(now.id);
     return box?.box ? { ...openOf(now), iv: box.iv, box: box.box } : boxed(now);
   }));
-  await withRoom(db, async () => {
+  const isAsRead = await withRoom(db, async () => {
     const tx = await begin(["outbox", "state", "drafts"], "readwrite");
     const isAsRead = said && String((await tx.objectStore("drafts").get(said.key))?.iv ?? "") === said.was; // else another tab wrote just now: rather called unsent than lost
     const gone = own.map(({ task }) => tx.objectStore("drafts").delete(task)), there = records.map((record) => tx.objectStore("outbox").put(record));
     if (isAsRead) there.push(said.record ? tx.objectStore("drafts").put(said.record) : tx.objectStore("drafts").delete(said.key));
     await Promise.all([...gone, ...there, tx.objectStore("state").put(n, "counter"), tx.done]);
+    return isAsRead;
   });
+  if (draft) rewritten.postMessage({ key: ended, gone: true });
+  if (isAsRead) rewritten.postMessage({ key: said.key, gone: !said.record });
   if (records.some((r) => !r.of)) { cut(""); over.postMessage({ id: "" }); }
   told.postMessage({}); // the other tabs show it too, and offer no step twice
 });

@@ -2,25 +2,25 @@
 //
 // Promise: what was typed here stands on the screen at once and on the disk in its turn; nothing else of the record is touched by it, and what
 // another tab wrote comes to this screen. Where both changed one text before either saw the other's, both texts are kept, one below the other.
-// What the disk refused, for want of room, counts as typed here until it lies there. A record that is gone is written anew from the screen: the
-// browser may have cleared it.
-import { rewritten } from "./drafts.js";
+// What the disk refused, for want of room, counts as typed here until it lies there. What another tab sent or threw away leaves this screen too, but
+// for what was typed here since. A record that is gone and nobody says why is written anew from the screen: the browser may have cleared it.
+import { rewritten } from "./outbox.js";
 import { writer } from "./writing.js";
 
 const TEXTS = ["words", "reason", "told"];
 const open = new Set();
-const look = (key) => { for (const one of open) if (!key || one.key === key) one.look(); };
-rewritten.onmessage = ({ data }) => look(data.key);
-document.addEventListener("visibilitychange", () => document.hidden || look("")); // a tab that slept heard of nothing
+const look = (key, isGone) => { for (const one of open) if (!key || one.key === key) one.look(isGone); };
+rewritten.onmessage = ({ data }) => look(data.key, data.gone);
+document.addEventListener("visibilitychange", () => document.hidden || look("", false)); // a tab that slept heard of nothing
 
 /** What lies on the disk of it; the rest of what a screen shows is not in its record. */
 const fieldsOf = ({ files, photos, signatures, ...fields }) => fields;
 const both = (theirs, mine) => (theirs.includes(mine) ? theirs : mine.includes(theirs) ? mine : `${theirs}\n${mine}`);
 
-/** shown: a signal of what stands on the screen, null until it was read · read(): what lies there, null where nothing does · lay(make): see drafts.js. */
-export function sheet(key, shown, read, lay) {
+/** blank(): the fields of one in which nothing is written · shown: a signal of what stands on the screen, null until it was read · read(): what lies there, null where nothing does · lay(make): see drafts.js. */
+export function sheet(key, blank, shown, read, lay) {
   const write = writer();
-  let mine = {}, stood = {}, looks = false; // what was changed here and does not lie there yet; what lay there when this page last looked; whether it is to look again
+  let mine = {}, stood = {}, looks = false, gone = false; // what was changed here and does not lie there yet; what lay there when this page last looked; whether it is to look again; whether it was told since that the record was taken away
   const isTheirs = (there, name) => TEXTS.includes(name) && there?.[name] && there[name] !== stood[name];
   const over = (there) => ({ ...shown.value, ...there, ...Object.fromEntries(Object.entries(mine).map(([name, value]) => [name, isTheirs(there, name) ? both(there[name], value) : value])) });
   const show = (there) => {
@@ -48,10 +48,16 @@ export function sheet(key, shown, read, lay) {
     /** All of it, as it lies there: with what another tab wrote, and with what the disk did not take. */
     async whole() { await write(settle); return over(await read()); },
     /** However often the other tab writes: one look waits at most. */
-    look() {
+    look(isGone) {
+      gone ||= isGone;
       if (looks) return;
       looks = true;
-      write(async () => { looks = false; const there = shown.value && await read().catch(() => null); if (there) show(there); });
+      write(async () => {
+        const instead = gone ? blank() : null;
+        looks = gone = false;
+        const there = shown.value && await read().then((is) => is ?? instead, () => null);
+        if (there) show(there);
+      });
     },
     open() { open.add(one); return one; },
     close() { open.delete(one); },

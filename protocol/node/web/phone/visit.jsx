@@ -30,12 +30,13 @@ const History = ({ t }) => <section class="card"><h2>进展</h2><ol class="steps
   {t.waits.filter((a) => !a.refused).map((a) => <li key={a.id}><strong>{a.label}</strong> <Tag tone="soon">{isHeldUp(a, mine.value) ? "存在手机 · 等前面被退回的一步" : "存在手机，待发送"}</Tag></li>)}</ol>
   {!t.waits.length && <Marks marks={t.marks} />}</section>;
 
+const unsaid = () => ({ reason: "", told: "" });
 /** What he says beside the report, as it lies on the phone: [{reason, told}, null until it was read; what keeps a change of it; what hands in one of
  * the two: the action is there and the words are gone in one moment, so that neither is said twice nor called unsent]. */
 function useSaid(task, person) {
   const said = useSignal(null), own = useRef(null);
-  const all = (own.current ??= sheet(saidKey(task, person), said, () => saidOf(task, person), (make) => keepSaid(task, person, make))), keep = all.change;
-  useEffect(() => { saidOf(task, person).then((was) => all.open().begin({ reason: "", told: "", ...was })); return all.close; }, []);
+  const all = (own.current ??= sheet(saidKey(task, person), unsaid, said, () => saidOf(task, person), (make) => keepSaid(task, person, make))), keep = all.change;
+  useEffect(() => { saidOf(task, person).then((was) => all.open().begin({ ...unsaid(), ...was })); return all.close; }, []);
   const hand = async (name, action) => {
     const was = await all.whole(), left = await saidRecord(task, person, (there) => ({ ...was, ...there, [name]: "" }));
     said.value = { ...was, [name]: "" };
