@@ -16,6 +16,7 @@ from protocol import batch as batches
 from protocol import lane
 from protocol.events import Draft, NoteAdded, TextBody
 from protocol.node.link import subjects
+from protocol.tables import Tables
 from tests.kit.county import HTML, County, distinct, until, yidi
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -94,8 +95,12 @@ async def test_bad_bytes_of_a_real_member_are_refused_whole_and_shown_and_good_o
         return rows if wanted <= set(rows) and rows["frame_broken", VILLAGE]["count"] >= 3 else None
 
     rows = await until(shown, "every refusal on the operator's page")
-    text = (await hub.http.get("/quarantine", headers=HTML)).text + (await hub.http.get("/link", headers=HTML)).text
-    assert all(text.count(row["sentence"]) >= 2 for row in rows.values()), "the reason stands on both pages"
+    quarantine, link = [(await hub.http.get(path, headers=HTML)).text for path in ("/quarantine", "/link")]
+    full = Tables.packaged().place_full
+    assert all(row["sentence"].replace(row["ledger"], full(row["ledger"])) in quarantine for row in rows.values()), (
+        "the reason, by the place's name"
+    )
+    assert all(row["sentence"] in link for row in rows.values()), "and there as well"
     assert await county.digests("hub") == before
     good = await county.log(clerk, VILLAGE, distinct("坏数据之后的一件照样送到"))
     await county.shows(hub, good["case"])

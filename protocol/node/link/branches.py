@@ -3,6 +3,7 @@
 A pull names the lane and where to go on; that cannot tell two histories apart, and two copies of one computer listen on one
 subject. So a piece is asked for by the hash it ends at, and only who holds that very entry answers. Each piece is proven by the
 signature at its end, or by the entry after it that names its hash; it is bounded like a batch, and what lies before it is wanted next.
+Where a lane has two histories, also what goes on from ours is asked for so: the copy that answers a pull may be the other one, each time.
 What a lane lacks to be set right is wanted for as long as it is missing, which may be weeks: where nobody gives it, it rests, longer each
 time, until our own line is another one; a Have that shows it is asked about at once.
 """
@@ -148,7 +149,8 @@ class Branches:
                 -1
             ] != wanted.hash:
                 return False
-            await self._forks.note(got, holder, wanted.hash if wanted.vouched else b"")
+            if wanted.vouched or not await self._goes_on(holder, got):
+                await self._forks.note(got, holder, wanted.hash if wanted.vouched else b"")
         except Refused as refused:
             if refused.code in OWN_STORE:
                 if wanted.key not in self._forks.lacked:
@@ -156,6 +158,19 @@ class Branches:
             else:
                 self._ground.quarantine(holder, wanted.ledger, wanted.origin, refused, wire)
             return refused.code in OWN_STORE
+        return True
+
+    async def _goes_on(self, holder: str, got: batches.Batch) -> bool:
+        """Claims that it is the lane itself that goes on there, or was kept beside it, and all of it is taken in."""
+        if not got.after <= self._ground.head(got.ledger, got.origin).seq < got.last:
+            return False
+        try:
+            await self._ground.admission.admit(got, holder, backlog=True)
+        except Refused as refused:
+            if refused.code in OWN_STORE:
+                raise
+            return refused.code == "lane_fork"  # whoever refused it kept it
+        await self._ground.refresh([got.ledger])
         return True
 
     def _holders(self, wanted: Wanted) -> list[str]:

@@ -282,6 +282,8 @@ class Hearing:
                 if seq <= self._coming.get((got.ledger, origin), 0):
                     continue  # its Have overtook the disk: whoever saves says both, and all of it would be pulled once more
                 self._catchup.need(got.ledger, origin, seq, got.node, signed=is_signed)
+                if self._forks and (got.ledger, origin) in self._forks.lanes:  # of two copies the other one may answer that, each time
+                    self._forks.want(Wanted(got.ledger, origin, seq, hash_, got.node))
             elif seq == here.seq and hash_ != here.hash:
                 ground.quarantine(got.node, got.ledger, origin, Refused("lane_fork", lane=f"{got.ledger} {origin}", seq=seq), wire)
                 if self._forks:
