@@ -10,6 +10,7 @@ from protocol import have, lane, place
 from protocol.batch import Batch
 from protocol.entry import Entry
 from protocol.have import Have
+from protocol.node.forks import Wanted
 from protocol.node.journal.branches import LANES_MAX, TIPS_MAX
 from protocol.node.link import ground as grounds
 from protocol.node.link import subjects
@@ -111,6 +112,11 @@ class Ends:
 
     def __init__(self) -> None:
         self.told: list[dict[str, list[tuple[int, bytes]]]] = []
+        self.lanes: set[tuple[str, str]] = set()
+        self.wanted: list[Wanted] = []
+
+    def want(self, wanted: Wanted) -> None:
+        self.wanted.append(wanted)
 
     def follow(self, *_: object) -> None:
         """Nothing is followed."""
@@ -133,6 +139,16 @@ async def test_of_ends_of_other_histories_as_many_are_heard_as_a_have_tells_and_
         return
     (some,) = ends.told
     assert f"{N1}:1" in some and len(told) <= LANES_MAX * TIPS_MAX + 1
+
+
+@pytest.mark.parametrize("forked", [True, False])
+async def test_what_goes_on_is_asked_for_by_its_end_only_where_a_lane_has_two_histories(forked: bool):
+    ground, ends, origin = Known(T1, mine=HUB), Ends(), f"{T1}:1"
+    ends.lanes |= {(V1, origin)} if forked else set()
+    hearing = Hearing(ground, CatchUp(ground), SimpleNamespace(note=lambda *_: None), lambda *_: None, lambda *_: None, ends)
+    wire = have.sign(Have(T1, V1, {origin: (4, b"x" * 32)}, now_ms()), signing_key(T1))
+    await hearing.have(SimpleNamespace(subject=subjects.have(V1, T1), data=wire))
+    assert ends.wanted == ([Wanted(V1, origin, 4, b"x" * 32, T1)] if forked else [])
 
 
 async def test_nothing_is_kept_of_names_that_a_stranger_invents(county):
