@@ -376,9 +376,7 @@ class _Gathering:
                 for asked in group:
                     self._admission.failed(asked, error)
                 return
-            for (
-                asked
-            ) in group:  # one of them is beyond what could be foreseen: the others must not suffer; in order, for one may follow another
+            for asked in group:  # one of them is beyond what could be foreseen: the others must not suffer; one may follow another
                 await self._together([asked], insists=True)
             return
         self._gave_way = 0

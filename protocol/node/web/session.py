@@ -44,7 +44,6 @@ from protocol.problem import Refused
 PHONE_S_MAX: Final = FIELD_SESSION_MS_MAX // 1000  # as long as the node may keep its session; a desk's cookie ends with the browser
 PHONE: Final = "/task"
 STREAM: Final = "/stream"
-STICK_JOB: Final = "/stick/job"
 CARRY_CHARS_MAX: Final = 200_000
 EXPIRED: Final = {  # by whether a file was sent along
     False: "登录已经过期。您写的内容还在，登录后会原样回来。",
@@ -83,8 +82,7 @@ async def before(request: Request) -> Response[Any] | None:
 
 def _asks_by_itself(request: Request) -> bool:
     """Claims that it is the page that asks, again and again, and nobody at the desk: that is no use of the session. A handler says so by `polled=True`."""
-    path = request.url.path
-    return path == STREAM or (is_htmx(request) and (path == STICK_JOB or request.route_handler.opt.get("polled", False)))
+    return request.url.path == STREAM or (is_htmx(request) and request.route_handler.opt.get("polled", False))
 
 
 def check_site(request: Request) -> None:
@@ -122,9 +120,14 @@ async def sign_in_carrying(request: Request, carry: str, status: int) -> Respons
 
 def _sign_in_to(page: str) -> str:
     """The page for signing in, which leads to this one. page: its whole address."""
-    at = urlsplit(page)
-    here = inside(at.path + (f"?{at.query}" if at.query else ""))
+    here = _here(page)
     return f"/sign-in?next={_quoted(here)}" if here else "/sign-in"
+
+
+def _here(page: str) -> str:
+    """Path and question of a whole address; "" of one that leads elsewhere."""
+    at = urlsplit(page)
+    return inside(at.path + (f"?{at.query}" if at.query else ""))
 
 
 async def carry_of(request: Request) -> str:
@@ -363,8 +366,7 @@ def _chosen(request: Request, typed: forms.Typed, back: str, template: str, **ch
 
 def _chosen_at(request: Request) -> str:
     """The page whose form was sent, "/" where the browser does not say."""
-    before = urlsplit(request.headers.get("referer", ""))
-    return inside(before.path + (f"?{before.query}" if before.query else "")) or "/"
+    return _here(request.headers.get("referer", "")) or "/"
 
 
 def routes(home: str, homes: Mapping[str, str]) -> list:

@@ -213,7 +213,7 @@ def _twin(job: Job | None) -> dict[str, Any] | None:
     return {**said, "entries": job.made.entries if job.made else 0, "told": job.told}
 
 
-@get("/stick/job")
+@get("/stick/job", polled=True)
 async def job_live(request: Request) -> Response[Any]:
     _may(request)
     job = _desk(request).seen()
