@@ -13,7 +13,7 @@ from edge.web.pages import edge_app
 from hub.web.pages import app as hub_app
 from protocol import bundle
 from protocol.certificate import sealed_ledger
-from protocol.commands import AddEvidence, SealDispute
+from protocol.commands import AddEvidence, Blob, SealDispute
 from protocol.node import sticks
 from protocol.node.node import Node, now_ms
 from protocol.node.web import sticks as stick_pages
@@ -69,6 +69,14 @@ async def off(whole: Whole) -> None:
         await whole.leaf.stop()
 
 
+async def photographed(village: Node) -> Blob:
+    """Evidence of a case there, in four pieces."""
+    case = (await village.desk.submit(dispute(V1), actor(village, "clerk"))).subject
+    blob = await village.blobs.put(b"\xff\xd8\xff" + bytes(900_000), "田埂.jpg", "image/jpeg")
+    await village.desk.submit(AddEvidence(id=new_id(), case=case, blob=blob), actor(village, "clerk"))
+    return blob
+
+
 async def test_a_clerks_weeks_of_work_go_up_and_the_countys_words_come_down_by_hand(whole):
     village = await whole.join("高禹村", V1)
     await off(whole)
@@ -101,9 +109,7 @@ async def test_parts_of_a_large_export_may_come_in_any_order(whole, monkeypatch)
     village = await whole.join("高禹村", V1)
     await off(whole)
     for _ in range(2):
-        case = (await village.desk.submit(dispute(V1), actor(village, "clerk"))).subject
-    blob = await village.blobs.put(b"\xff\xd8\xff" + bytes(900_000), "田埂.jpg", "image/jpeg")
-    await village.desk.submit(AddEvidence(id=new_id(), case=case, blob=blob), actor(village, "clerk"))
+        blob = await photographed(village)
     monkeypatch.setattr(sticks, "PART_BYTES_MAX", 300_000)
     async with at(whole, village) as clerk, at(whole, whole.hub, "operator") as operator:
         parts = await exported(clerk, whole.hub.about.node)
@@ -120,9 +126,7 @@ async def test_parts_of_a_large_export_may_come_in_any_order(whole, monkeypatch)
 async def test_a_piece_that_comes_before_the_one_in_front_of_it_is_not_said_to_be_taken(whole, monkeypatch):
     village = await whole.join("高禹村", V1)
     await off(whole)
-    case = (await village.desk.submit(dispute(V1), actor(village, "clerk"))).subject
-    blob = await village.blobs.put(b"\xff\xd8\xff" + bytes(900_000), "田埂.jpg", "image/jpeg")
-    await village.desk.submit(AddEvidence(id=new_id(), case=case, blob=blob), actor(village, "clerk"))
+    blob = await photographed(village)
     monkeypatch.setattr(sticks, "PART_BYTES_MAX", 300_000)  # a piece each
     async with at(whole, village) as clerk, at(whole, whole.hub, "operator") as operator:
         first, *parts = await exported(clerk, whole.hub.about.node)
@@ -147,9 +151,7 @@ async def test_half_a_photo_that_ends_anywhere_is_made_whole_by_a_stick(whole, h
     """A thin line brought small pieces, or the disk was full within one."""
     village = await whole.join("高禹村", V1)
     await off(whole)
-    case = (await village.desk.submit(dispute(V1), actor(village, "clerk"))).subject
-    blob = await village.blobs.put(b"\xff\xd8\xff" + bytes(900_000), "田埂.jpg", "image/jpeg")
-    await village.desk.submit(AddEvidence(id=new_id(), case=case, blob=blob), actor(village, "clerk"))
+    blob = await photographed(village)
     cipher = village.blobs._path(blob.address).read_bytes()
     half = whole.hub.blobs._path(blob.address).with_name(f"{blob.address}.{len(cipher)}.part")
     half.parent.mkdir(parents=True)
