@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterable
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,9 +17,20 @@ from tests.kit.once import make_once  # noqa: E402
 __all__ = ["chromium", "open_page", "pytest_collection_finish", "pytest_collection_modifyitems"]
 
 WORKERS_MAX = 8
-LONG = ("simulation/test_simulation", "bench/", "link/test_heal_postgresql")
-WAITING = ("stories/", "faults/", "phone/", "_browser")  # most of their time for a page, a program or a clock, not for a core
-BUSY = ("demo/", "link/", "edge/", "hub_pages/", "node/")
+LONG = (
+    "simulation/test_simulation",
+    "bench/",
+    "link/test_heal_postgresql",
+    "stories/",
+    "faults/",
+    "phone/",
+    "_browser",
+    "demo/",
+    "link/",
+    "edge/",
+    "hub_pages/",
+    "node/",
+)
 
 # deadline: two cores are shared with real servers; a slow example is no fault of the rule it tests
 settings.register_profile("yidi", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
@@ -49,23 +59,6 @@ def pytest_collection_finish() -> None:
     collect_rarely()
 
 
-def place(path: str, kinds: tuple[str, ...]) -> int:
-    """The place of the first kind that path is of; behind all of them where it is of none."""
-    return next((n for n, part in enumerate(kinds) if part in path), len(kinds))
-
-
-def in_turn(paths: Iterable[str]) -> dict[str, float]:
-    """path → turn, less is earlier. What takes longest begins, so that at the end no worker waits for another's last file; then come, as
-    evenly as there are of each, files that wait and files that keep a core busy: of one kind alone, a core would stand still or be fought for."""
-    paths = sorted(paths)
-    turns = {path: float(place(path, LONG)) - len(LONG) for path in paths}
-    rest = [path for path in paths if turns[path] == 0]
-    for waits, kinds in ((True, WAITING), (False, BUSY)):
-        queue = sorted((one for one in rest if (place(one, WAITING) < len(WAITING)) == waits), key=lambda one: place(one, kinds))
-        turns |= {path: (n + 0.5) / len(queue) for n, path in enumerate(queue)}
-    return turns
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    turns = in_turn({item.path.as_posix() for item in items})
-    items.sort(key=lambda item: turns[item.path.as_posix()])
+    """Files that take long are begun first: at the end no worker waits for another's last one."""
+    items.sort(key=lambda item: next((n for n, part in enumerate(LONG) if part in item.path.as_posix()), len(LONG)))
