@@ -180,8 +180,12 @@ class Node:
         self.forks.changed.set()
         await self.fellows.begin()
         self.pump.group = self.fellows.group
-        if self.fellows.leads and any(entry.node_of(origin) == self.about.node for _, origin in await self.journal.heads()):
-            self.gate.ask()  # under a new epoch too: what the closed lane did comes first. Where another program of this node runs, it was asked already
+        if self.fellows.leads and (
+            self.about.epoch > 1 or any(entry.node_of(origin) == self.about.node for _, origin in await self.journal.heads())
+        ):
+            # Under a new epoch too, also where nothing of ours is here (a folder put back to before its first entry): what the closed lane
+            # did comes first. Where another program of this node runs, it was asked already.
+            self.gate.ask()
         self._wrote.set()  # what offers wait for an arrival is looked at as soon as the others were asked
         loops = {
             "pump": self.pump.run,

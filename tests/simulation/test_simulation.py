@@ -144,6 +144,18 @@ def test_a_disk_that_was_put_back_and_killed_before_it_moved_on_counts_no_number
     assert not simulate.run(Plan(3, "small", 6.0, steps)).broken
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_folder_put_back_to_before_its_first_entry_carries_out_no_form_twice(seed: int) -> None:
+    """Under its new epoch it had nothing of its own, so it asked nobody first, and the form that was sent again was new to it."""
+    again = [Step(round(4.0 + 0.05 * n, 3), "act", "t1v1", "send_answered_again", n) for n in range(60)]
+    steps = (
+        Step(0.5, "lose", "t1v1", "", 1, 9.0), Step(0.9, "rollback", "t1v1", "", 2, 3.0), Step(1.6, "act", "t1v1", "log", seed), *again,
+    )  # fmt: skip
+    result = simulate.run(Plan(seed, "small", 7.5, steps))
+    assert not result.broken
+    assert result.counts["act log ok"] == 1 and result.counts["act send_answered_again ok"]
+
+
 @pytest.mark.parametrize(("chance", "says"), [(0, "as itself"), (2, "as itself"), (1, "as a stranger"), (3, "as a stranger")])
 @pytest.mark.parametrize("at", ["t1", "t1v1"])
 def test_whoever_signs_a_certificate_for_himself_is_heard_and_not_believed(chance: int, says: str, at: str) -> None:
