@@ -318,8 +318,8 @@ class Errands:
             draft = dispute.arrival(case, self._desk.signer.serves) if case else None
             if draft is None or case is None or case.offer is None or not certificates.writes(self._desk.signer.certificate, draft.ledger):
                 return "", []
-            origin, seq = case.offer.key  # numbers of a lane: only with the ledger they name one offer
-            return entry.derive(f"{draft.ledger} {origin}/{seq}", f"arrived {self._desk.signer.node}"), [draft]
+            origin, seq = case.offer.key  # of a lane, and of each of its histories: only with the case they name one offer
+            return entry.derive(f"{subject} {origin}/{seq}", f"arrived {self._desk.signer.node}"), [draft]
 
         return make
 

@@ -317,8 +317,8 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         (Cut("protocol.views:_review_rows", '"owner": r.owner', '"owner": ""'),),
     ),
     Mutation(
-        "an offer without its ledger", "an arrival is named by the offer's number alone, which two ledgers may give",
-        (Cut(f"{NODE}.errands:Errands._arrival", '{draft.ledger} {origin}', '{origin}'),),
+        "an offer without its case", "an arrival is named by the offer's number alone, which two ledgers may give, and two histories of one",
+        (Cut(f"{NODE}.errands:Errands._arrival", '{subject} {origin}', '{origin}'),),
         seeds_max=120,
     ),
     Mutation(
