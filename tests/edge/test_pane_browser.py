@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.edge.rig import PASSWORD
 from tests.edge.served import Served, nodes_of
-from tests.kit.browser import DESK, OPENED, PHONE, held, look
+from tests.kit.browser import DESK, OPENED, PHONE, asked, held, look
 from tests.kit.machine import needs_chromium
 
 pytestmark = needs_chromium
@@ -37,7 +37,7 @@ def both(page: Page, name: str) -> None:
 
 
 def test_a_pane_that_is_waited_for_says_so_and_is_given_up(inbox: Page):
-    asked, pane = held(inbox, "**/peek"), inbox.locator("#peek")
+    peeks, pane = held(inbox, "**/peek"), inbox.locator("#peek")
     first, second = inbox.locator("#rows [data-row]").all()
     first.focus()
     inbox.keyboard.press("Enter")
@@ -57,7 +57,7 @@ def test_a_pane_that_is_waited_for_says_so_and_is_given_up(inbox: Page):
     expect(waits).to_have_count(0)
     expect(first).to_be_focused()
     expect(first).not_to_have_attribute("aria-busy", "true")
-    assert len(asked) == 1, "pressed twice, asked once"
+    assert len(peeks) == 1, "pressed twice, asked once"
     inbox.keyboard.press("ArrowDown")
     inbox.unroute("**/peek")
     inbox.keyboard.press("Enter")
@@ -68,7 +68,7 @@ def test_a_pane_that_is_waited_for_says_so_and_is_given_up(inbox: Page):
 
 
 def test_what_was_asked_last_stands_in_the_pane(inbox: Page):
-    asked, pane = held(inbox, "**/peek"), inbox.locator("#peek")
+    peeks, pane = held(inbox, "**/peek"), inbox.locator("#peek")
     first, second = inbox.locator("#rows [data-row]").all()
     first.click()
     inbox.clock.fast_forward(1_000)
@@ -78,19 +78,19 @@ def test_what_was_asked_last_stands_in_the_pane(inbox: Page):
     expect(pane.get_by_role("status")).to_have_count(0)
     inbox.clock.fast_forward(1_000)
     expect(pane.get_by_role("status")).to_have_count(1)
-    asked[1].continue_()
+    asked(inbox, peeks, 2).continue_()
     expect(pane).to_contain_text(second.inner_text())
     expect(pane.get_by_role("status")).to_have_count(0)
 
 
 def test_a_pane_that_comes_late_leaves_the_cursor_with_whoever_writes_by_then(inbox: Page):
-    asked, pane, search = held(inbox, "**/peek"), inbox.locator("#peek"), inbox.locator("#search")
+    peeks, pane, search = held(inbox, "**/peek"), inbox.locator("#peek"), inbox.locator("#search")
     row = inbox.locator("#rows [data-row]").first
     row.click()
     expect(row).to_be_focused()
     search.press_sequentially("田")
     inbox.evaluate(OPENED)
-    asked[0].continue_()
+    asked(inbox, peeks, 1).continue_()
     inbox.wait_for_function("() => window.opened")
     expect(pane).to_contain_text(row.inner_text())
     expect(search).to_be_focused()

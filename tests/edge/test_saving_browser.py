@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.edge.rig import PASSWORD
 from tests.edge.served import Served, nodes_of
-from tests.kit.browser import DESK, PHONE, look
+from tests.kit.browser import DESK, PHONE, asked, look
 from tests.kit.machine import needs_chromium
 
 pytestmark = needs_chromium
@@ -154,13 +154,12 @@ def test_a_form_that_the_browser_sends_itself_waits_and_stops_the_same_way(page:
 
 def test_a_paper_that_takes_long_says_so_in_the_tab_it_opens_in(page: Page, nodes: Served):
     subject = nodes.do(lambda rig: rig.a_busy_village())[1]
-    asked: list[Route] = []
+    papers: list[Route] = []
 
     def hold(route: Route) -> None:  # not answered
-        asked.append(route)
+        papers.append(route)
 
     page.context.route("**/agreement.pdf", hold)
     page.goto(f"{nodes.url['village']}/cases/{subject}")
     page.locator("#papers a[data-paper][href$='agreement.pdf']").evaluate(PAPER)
-    assert len(asked) == 1
-    asked[0].abort()
+    asked(page, papers, 1).abort()

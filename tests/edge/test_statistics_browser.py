@@ -1,14 +1,15 @@
 """统计 of a place with others below in a real Chromium: the bars are drawn by the page itself, in the dark and on a small screen."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import expect
 
 from protocol.commands import CloseDispute
 from tests.edge.rig import PASSWORD, Rig
 from tests.edge.served import Served, served
-from tests.kit.browser import DESK, OLD_PC, PHONE, look, picture
+from tests.kit.browser import DESK, OLD_PC, PHONE, asked, held, look, picture
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import new_id
 
@@ -17,16 +18,6 @@ GIVES_UP = """() => new MutationObserver((_, once) => {
   const going = document.querySelector(".going");
   if (going) { sessionStorage.told = going.innerText; going.querySelector("button").click(); once.disconnect(); }
 }).observe(document.querySelector("#main"), { childList: true })"""
-
-
-def asked(page: Page, held: list[Route], count: int) -> Route:
-    """The last of so many questions; the page says that it asks before we hear of it."""
-    for _ in range(200):
-        if len(held) >= count:
-            break
-        page.wait_for_timeout(50)
-    assert len(held) >= count, "it was never asked"
-    return held[-1]
 
 
 @pytest.fixture
@@ -76,40 +67,34 @@ def test_an_officer_drills_from_the_menu_to_the_cases(town: Served, open_page):
 
 def test_what_takes_long_says_so_is_asked_once_and_can_be_given_up(town: Served, open_page):
     page = open_page(f"{town.url['town']}/statistics", DESK, who=("shen", PASSWORD))
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
-    page.route("**/statistics.xlsx*", hold)
-    page.route("**/statistics?period=year", hold)
+    making = held(page, re.compile(r"/statistics(\.xlsx|\?period=year)"))
     button, said = page.get_by_role("link", name="导出 xlsx"), page.get_by_text("正在做这个文件")
     button.click()
     expect(said).to_be_visible()
     button.click()
     look(page, "statistics-making")
-    asked(page, held, 1)
-    assert len(held) == 1, "pressed twice, asked once"
+    asked(page, making, 1)
+    assert len(making) == 1, "pressed twice, asked once"
     page.get_by_role("button", name="取消").click()
     expect(said).to_have_count(0)
     button.click()
     expect(said).to_be_visible()
     with page.expect_download() as file:
-        asked(page, held, 2).continue_()
+        asked(page, making, 2).continue_()
     assert file.value.suggested_filename.startswith("统计 ") and file.value.suggested_filename.endswith(".xlsx")
     expect(said).to_have_count(0)
     button.click()
     expect(said).to_be_visible()
-    asked(page, held, 3).fulfill(status=422)
+    asked(page, making, 3).fulfill(status=422)
     expect(page.get_by_role("alert")).to_have_text("没有做成，请再点一次。")
     page.evaluate(GIVES_UP)
     year = page.get_by_role("link", name="今年", exact=True)
     year.dblclick(no_wait_after=True)
     page.wait_for_function("() => sessionStorage.told")
     assert page.evaluate("sessionStorage.told").startswith("正在算")
-    asked(page, held, 4)
-    assert len(held) == 4, "pressed twice, asked once"
+    asked(page, making, 4)
+    assert len(making) == 4, "pressed twice, asked once"
     expect(page.locator(".going")).to_have_count(0)
-    page.unroute("**/statistics?period=year")
+    page.unroute_all()
     year.click()
     expect(year).to_have_attribute("aria-current", "page")

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.hub_pages.world import PASSWORD, Hub, served
-from tests.kit.browser import DESK, OPENED, PHONE, held, look
+from tests.kit.browser import DESK, OPENED, PHONE, asked, held, look
 from tests.kit.machine import needs_chromium
 
 pytestmark = needs_chromium
@@ -41,7 +41,7 @@ def test_a_cadre_that_is_urged_from_the_board_is_waited_for_in_its_pane(county, 
     run(hub.send())
     hub.county.clock.pass_ms(40 * 60_000)
     board = opened(open_page, url)
-    asked = held(board, re.compile("/ask/UrgeTask"))
+    urged = held(board, re.compile("/ask/UrgeTask"))
     pane, link = board.locator("#dispatch"), board.get_by_role("link", name="催办：")
     link.focus()
     board.keyboard.press("Enter")
@@ -49,7 +49,7 @@ def test_a_cadre_that_is_urged_from_the_board_is_waited_for_in_its_pane(county, 
     expect(pane.get_by_role("status")).to_contain_text("还没有回答。")
     expect(link).to_be_focused()
     shown(pane.get_by_role("status"), "board-pane-waits")
-    asked[0].continue_()
+    asked(board, urged, 1).continue_()
     expect(pane.get_by_role("button", name="催办")).to_be_visible()
     expect(pane.get_by_text("还没有回答。")).to_have_count(0)
 
@@ -83,12 +83,12 @@ def test_a_slip_and_the_cadres_of_another_place_are_asked_for_again(county, open
 def test_a_pane_that_comes_late_leaves_the_cursor_with_whoever_writes_by_then(county, open_page):
     url, _, _ = county
     board = opened(open_page, url)
-    asked = held(board, "**/dispatch")
+    dispatches = held(board, "**/dispatch")
     board.get_by_label("派单：田埂地界").click()
     search = board.locator("#search")
     search.press_sequentially("田")
     board.evaluate(OPENED)
-    asked[0].continue_()
+    asked(board, dispatches, 1).continue_()
     board.wait_for_function("() => window.opened")
     expect(board.locator("#dispatch").get_by_label("去哪里")).to_be_visible()
     expect(search).to_be_focused()
