@@ -184,6 +184,60 @@ def test_a_session_that_ends_while_one_types_loses_nothing(desk):
     expect(desk.locator("#account")).to_have_value(WORDS + "还要赔庄稼。")
 
 
+def without_a_session(desk, path: str) -> Callable[[], None]:
+    """The page comes, and what was kept of its forms is asked for a moment after its session ended. Returns what signs in on that page."""
+    from playwright.sync_api import expect
+
+    def hold(route) -> None:
+        desk.context.clear_cookies()
+        route.continue_(headers={name: value for name, value in route.request.headers.items() if name != "cookie"})
+
+    desk.route("**/drafts/find", hold, times=1)
+    desk.goto(path)
+    expect(desk.locator("#account")).to_have_value("")
+
+    def sign_in_here() -> None:
+        desk.evaluate(
+            "dispatchEvent(new CustomEvent('htmx:sse:error', { detail: { status: 401 } }))"
+        )  # as its stream says when it is renewed
+        desk.locator("#stale button").click()
+        again = desk.locator("#again")
+        again.get_by_label("账号").fill("wangfang")
+        again.get_by_label("密码").fill(PASSWORD)
+        desk.keyboard.press("Enter")
+        expect(desk.locator("#again-box")).to_be_hidden()
+
+    return sign_in_here
+
+
+def test_a_session_that_ends_before_the_page_asks_what_was_kept_loses_nothing(desk):
+    from playwright.sync_api import expect
+
+    command = typed(desk)
+    without_a_session(desk, desk.url)()
+    expect(desk.locator("#account")).to_have_value(WORDS)
+    expect(desk.locator("#log")).to_contain_text("上次没写完的还在")
+    assert desk.locator("#log [name=command_id]").input_value() == command
+
+
+def test_what_was_kept_stays_beside_what_somebody_writes_meanwhile(desk, nodes):
+    from playwright.sync_api import expect
+
+    typed(desk)
+    sign_in_here = without_a_session(desk, desk.url)
+    desk.fill("#party_name", "汤菊花")
+    desk.fill("#account", "另外一件：狗咬了人。")
+    sign_in_here()
+    expect(desk.locator("#log [data-kept-note]")).to_contain_text("草稿已存本机")
+    expect(desk.locator("#account")).to_have_value("另外一件：狗咬了人。")
+    kept = drafts_of(nodes)
+    assert any(WORDS in one for one in kept) and any("狗咬了人" in one for one in kept)
+    desk.locator("#log button.main").click()
+    expect(desk.locator("#log .saved")).to_contain_text("已登记")
+    desk.goto(desk.url)
+    expect(desk.locator("#account")).to_have_value(WORDS)
+
+
 def test_a_link_clicked_too_early_and_the_way_back_lose_nothing(desk):
     from playwright.sync_api import expect
 

@@ -126,7 +126,7 @@ class Desk:
         """Until the page says that it was."""
         button = page.locator("#log button.main" if where == "desk" else "#form-AddNote button.main")
         field = await self.field(page, where)
-        await waited(page, lambda: _has(field, words), f"what was typed is there before it is saved ({how})")
+        await waited(page, lambda: self._is_there(page, field, words), f"what was typed is there before it is saved ({how})")
         if "session" in how:
             await self.end_session()
         if "lost" in how:
@@ -152,6 +152,23 @@ class Desk:
             await button.click()
         await waited(page, lambda: self._is_saved(page, where, button, words), f"saved in the end ({how})")
 
+    async def _is_there(self, page: "Page", field: Any, words: str) -> bool:
+        """Signs in where the session had ended before the page could ask for what was kept."""
+        if await _has(field, words):
+            return True
+        stale = page.locator("#stale button")
+        if await stale.count() and not await page.locator("#again-box[open]").count():
+            await stale.click()
+            await page.wait_for_selector("#again-box[open]")
+            await self._sign_in_here(page)
+        return False
+
+    async def _sign_in_here(self, page: "Page") -> None:
+        await page.fill("#again-name", ACCOUNT)
+        await page.fill("#again-password", PASSWORD)
+        await page.keyboard.press("Enter")
+        self.is_out = False
+
     async def _unanswered(self, page: "Page", button: Any, how: str) -> None:
         """The wire takes the form and loses the answer, or loses the form itself."""
         if "request" in how:
@@ -172,10 +189,7 @@ class Desk:
     async def _is_saved(self, page: "Page", where: str, button: Any, words: str) -> bool:
         """Signs in where the page asks for it, and presses the button again as it says."""
         if await page.locator("#again-box[open]").count():
-            await page.fill("#again-name", ACCOUNT)
-            await page.fill("#again-password", PASSWORD)
-            await page.keyboard.press("Enter")
-            self.is_out = False
+            await self._sign_in_here(page)
             if await waited(page, lambda: _is_hidden(page), "", 3_000, fails=False):  # else a second answer drew it anew while we typed
                 await button.click()
             return False

@@ -114,7 +114,8 @@ navigator.locks?.request(tab, () => new Promise(() => {}));
 const living = async () => new Set((await navigator.locks?.query())?.held.map((one) => one.name) ?? []);
 
 const asked = new WeakSet();
-/** Gives the forms under root what was kept of them; notice(form, "unsure" | "back" | "saved", draft) for each. */
+/** Gives the forms under root what was kept of them; notice(form, "unsure" | "back" | "saved", draft) for each. Those of whom nothing could be learnt,
+ *  since the session had ended or the program was away, are asked about again by the next call. */
 export async function bringBack(root, notice) {
   const forms = all("form", root).filter((form) => isKept(form) && !asked.has(form) && !form.querySelector(":scope > .saved"));
   forms.forEach((form) => asked.add(form));
@@ -125,13 +126,17 @@ export async function bringBack(root, notice) {
     if (tries) await new Promise((wait) => setTimeout(wait, PAUSE_MS));
     found = await call("/drafts/find", { forms: forms.map(place) }); // no answer: the line to the program is just coming back
   }
-  if (found?.status !== 200) return;
+  if (found?.status !== 200) return forms.forEach((form) => asked.delete(form));
   for (const form of forms) {
     const done = found.said.saved.find((one) => one.form === place(form) && one.tab === tab);
     if (done) notice(form, "saved", done);
     const drafts = found.said.drafts.filter((one) => one.form === place(form) && (one.tab === tab || !alive.has(one.tab)));
     const draft = drafts.find((one) => one.tab === tab) ?? drafts[0];
-    if (!draft || form.dataset.dirty !== undefined || form.dataset.busy !== undefined) continue;
+    if (!draft) continue;
+    if (form.dataset.dirty !== undefined || form.dataset.busy !== undefined) { // somebody writes here already: it does not go in the place of what was kept
+      if (draft.tab === tab && draft.command !== control(form, "command_id")) inOrder("/drafts", { ...draft, tab: `${tab} ${draft.command}` });
+      continue;
+    }
     const mine = draft.tab === tab, orphan = !mine && Boolean(navigator.locks);
     bring(form, draft, mine || orphan || draft.unsure);
     notice(form, draft.unsure ? "unsure" : "back", draft);

@@ -294,7 +294,6 @@ async function signInAgain() {
   window.htmx.process(one("#again"));
   one("#again-box").showModal();
 }
-addEventListener("yidi:signed-in", () => all("form[data-guard][data-dirty]").forEach((form) => keep(form, sealedChosen(form))));
 const back = (form, state, draft) => {
   if (state === "unsure") return notice(form, "problem", UNSURE);
   const said = one("#said"); // the steps of a case are redrawn at any moment, this place is not
@@ -313,4 +312,6 @@ const back = (form, state, draft) => {
   one("[data-notice]", form).append(make("button", { type: "reset", className: "plain", textContent: "不要了，清空" }));
 };
 bringBack(document, back);
+for (const name of ["yidi:signed-in", "htmx:sse:after:connection"]) addEventListener(name, () => bringBack(document, back)); // asked for in vain before
+addEventListener("yidi:signed-in", () => all("form[data-guard][data-dirty]").forEach((form) => keep(form, sealedChosen(form))));
 addEventListener("htmx:after:swap", ({ detail: { ctx } }) => { if (ctx?.target?.isConnected && !live(ctx.sourceElement)) bringBack(ctx.target, back); });
