@@ -3,9 +3,11 @@ an accusation. The browser holds nothing of it."""
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import text
 
 from protocol.commands import AddParty, Party
 from tests.edge.rig import PASSWORD, Rig
@@ -184,22 +186,33 @@ def test_a_session_that_ends_while_one_types_loses_nothing(desk):
     expect(desk.locator("#account")).to_have_value(WORDS + "还要赔庄稼。")
 
 
-def without_a_session(desk, path: str) -> Callable[[], None]:
+async def a_night(rig: Rig) -> None:
+    async with rig.web("village").journal.writing() as w:
+        await w.connection.execute(text("delete from session"))
+
+
+def without_a_session(desk, nodes: Served, path: str) -> Callable[[], None]:
     """The page comes, and what was kept of its forms is asked for a moment after its session ended. Returns what signs in on that page."""
     from playwright.sync_api import expect
 
-    def hold(route) -> None:
-        desk.context.clear_cookies()
-        route.continue_(headers={name: value for name, value in route.request.headers.items() if name != "cookie"})
+    streams: list[Any] | None = []
 
-    desk.route("**/drafts/find", hold, times=1)
+    def stream(route) -> None:  # its session has ended as well
+        route.continue_() if streams is None else streams.append(route)
+
+    def find(route) -> None:
+        nonlocal streams
+        nodes.do(a_night)
+        held, streams = streams or [], None
+        for one in (*held, route):
+            one.continue_()
+
+    desk.route("**/stream?*", stream)
+    desk.route("**/drafts/find", find, times=1)
     desk.goto(path)
     expect(desk.locator("#account")).to_have_value("")
 
     def sign_in_here() -> None:
-        desk.evaluate(
-            "dispatchEvent(new CustomEvent('htmx:sse:error', { detail: { status: 401 } }))"
-        )  # as its stream says when it is renewed
         desk.locator("#stale button").click()
         again = desk.locator("#again")
         again.get_by_label("账号").fill("wangfang")
@@ -210,11 +223,11 @@ def without_a_session(desk, path: str) -> Callable[[], None]:
     return sign_in_here
 
 
-def test_a_session_that_ends_before_the_page_asks_what_was_kept_loses_nothing(desk):
+def test_a_session_that_ends_before_the_page_asks_what_was_kept_loses_nothing(desk, nodes):
     from playwright.sync_api import expect
 
     command = typed(desk)
-    without_a_session(desk, desk.url)()
+    without_a_session(desk, nodes, desk.url)()
     expect(desk.locator("#account")).to_have_value(WORDS)
     expect(desk.locator("#log")).to_contain_text("上次没写完的还在")
     assert desk.locator("#log [name=command_id]").input_value() == command
@@ -224,7 +237,7 @@ def test_what_was_kept_stays_beside_what_somebody_writes_meanwhile(desk, nodes):
     from playwright.sync_api import expect
 
     typed(desk)
-    sign_in_here = without_a_session(desk, desk.url)
+    sign_in_here = without_a_session(desk, nodes, desk.url)
     desk.fill("#party_name", "汤菊花")
     desk.fill("#account", "另外一件：狗咬了人。")
     sign_in_here()

@@ -56,6 +56,19 @@ def test_a_double_click_and_a_key_pressed_twice_save_once(open_page: Callable, n
     assert len(logged(nodes)) == 1
 
 
+def test_what_is_pressed_before_any_timer_ran_is_sent_as_ever(open_page: Callable, nodes: Served):
+    """A browser lets keys pass before timers: on a slow PC whoever types at once is ahead of them."""
+    page = clerk(open_page, nodes)
+    page.add_init_script("{ const real = setTimeout; window.setTimeout = (go, ms, ...more) => real(go, ms || 1500, ...more); }")
+    page.reload()
+    page.evaluate("globalThis.stayed = true")
+    fill(page)
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#log .saved")).to_be_visible()
+    assert page.evaluate("globalThis.stayed"), "the page was not asked for anew"
+    assert len(logged(nodes)) == 1
+
+
 def test_a_form_whose_answer_is_lost_is_pressed_again_and_is_one_command(open_page: Callable, nodes: Served):
     """Without scripts, so that nothing in the page holds the second one back: each form is what it is by its own id."""
     page = clerk(open_page, nodes, java_script_enabled=False)

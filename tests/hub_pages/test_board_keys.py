@@ -63,9 +63,11 @@ def test_pages_and_figures_have_keys(county, open_page):
     for key, at in (("n", 2), ("n", 3), ("p", 2), ("Shift+N", 334), ("Shift+P", 1)):
         page.keyboard.press(key)
         expect(pager).to_contain_text(f"第 {at} 页，共 334 页")
+        page.wait_for_load_state()  # only then it hears keys
     assert "type=02" in page.url  # the filters go along
     page.keyboard.press("Shift+N")
     expect(pager).to_contain_text("第 334 页")
+    page.wait_for_load_state()
     page.keyboard.press("n")  # there is none
     page.keyboard.press("p")
     expect(pager).to_contain_text("第 333 页")
@@ -76,6 +78,7 @@ def test_pages_and_figures_have_keys(county, open_page):
     for key, name in (("1", "incoming"), ("3", "soon"), ("7", "open")):
         page.keyboard.press(key)
         expect(page.locator(f"#figure-{name}")).to_have_attribute("aria-current", "true")
+        page.wait_for_load_state()
     assert "type=02" in page.url
     page.keyboard.press("9")  # there is none
     page.keyboard.press("8")

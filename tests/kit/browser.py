@@ -36,9 +36,6 @@ _shared: list["Chromium"] = []
 OPENED = (  # then window.opened says that something which was asked for stands there
     "() => addEventListener('htmx:after:swap', ({ detail: { ctx } }) => { if (ctx.sourceElement.id !== 'live') window.opened = true; })"
 )
-# desk.js wires its forms in a timer of its own, and Chromium lets keys pass before timers: a form that is sent by then goes out as it does
-# without scripts. Whoever types as fast as a test waits for one timer more.
-WIRED = "() => new Promise((done) => { setTimeout(done); })"
 TOUCH = {"has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 
 
@@ -149,8 +146,6 @@ def open_page(chromium: Chromium, request: pytest.FixtureRequest) -> Iterator[Ca
             assert answer, f"{url} gave no answer"
             assert "default-src 'self'" in answer.headers.get("content-security-policy", ""), f"{url} has no CSP"
             assert not (who and "/sign-in" in page.url), f"{url} asks {who[0]} who it is"
-            if more.get("java_script_enabled", True):
-                page.evaluate(WIRED)
             return page
 
         yield opened

@@ -75,7 +75,9 @@ class Desk:
         if where == "desk":
             await page.fill("#party_name", "叶根土")
         await field.fill(words)
-        await page.wait_for_selector("[data-kept-note]:not(.wrong)")  # a pause of typing: from here on nothing may be lost
+        await page.wait_for_selector(
+            "form[data-kept] [data-kept-note]:not(.wrong)"
+        )  # a pause of typing, and all of it: from here on nothing may be lost
         self.typed.append(words)
         return words
 
@@ -97,6 +99,7 @@ class Desk:
         elif what == "back button":
             await page.goto(f"{self.url}/link")
             await page.go_back()
+            await page.wait_for_url(lambda url: not url.endswith("/link"))  # it may return before it is on its way
         elif what == "session ends":
             await self.end_session()
         elif what == "other tab":

@@ -315,3 +315,6 @@ bringBack(document, back);
 for (const name of ["yidi:signed-in", "htmx:sse:after:connection"]) addEventListener(name, () => bringBack(document, back)); // asked for in vain before
 addEventListener("yidi:signed-in", () => all("form[data-guard][data-dirty]").forEach((form) => keep(form, sealedChosen(form))));
 addEventListener("htmx:after:swap", ({ detail: { ctx } }) => { if (ctx?.target?.isConnected && !live(ctx.sourceElement)) bringBack(ctx.target, back); });
+
+// htmx wires a page in a timer, and a browser lets keys and clicks pass before timers: what is sent by then goes out as it does without scripts
+window.htmx.process(one("main"));
