@@ -100,3 +100,9 @@ def nodes_of(*kinds: str, after: Callable[[Rig], Awaitable[Any]] | None = None) 
             yield made
 
     return nodes
+
+
+async def signed_out(rig: Rig) -> None:
+    """Of everybody at the village, as a restore does it."""
+    async with rig.nodes["village"].node.journal.writing() as w:
+        await w.connection.exec_driver_sql("delete from session")

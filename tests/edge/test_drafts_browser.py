@@ -7,11 +7,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import text
 
 from protocol.commands import AddParty, Party
 from tests.edge.rig import PASSWORD, Rig
-from tests.edge.served import Served, nodes_of
+from tests.edge.served import Served, nodes_of, signed_out
 from tests.kit.browser import DESK, sign_in
 from tests.kit.machine import needs_chromium
 from tests.node.desk_kit import add_person, new_id
@@ -169,6 +168,18 @@ def test_nobody_else_at_this_pc_finds_it(desk):
     assert WORDS not in in_browser(desk)
 
 
+def sign_in_here(desk, button) -> None:
+    """On the page itself, whose session has ended."""
+    from playwright.sync_api import expect
+
+    button.click()
+    again = desk.locator("#again")
+    again.get_by_label("账号").fill("wangfang")
+    again.get_by_label("密码").fill(PASSWORD)
+    desk.keyboard.press("Enter")
+    expect(desk.locator("#again-box")).to_be_hidden()
+
+
 def test_a_session_that_ends_while_one_types_loses_nothing(desk):
     from playwright.sync_api import expect
 
@@ -177,22 +188,13 @@ def test_a_session_that_ends_while_one_types_loses_nothing(desk):
     desk.fill("#account", WORDS + "还要赔庄稼。")
     note = desk.locator("#log [data-kept-note]")
     expect(note).to_contain_text("登录已过期")
-    note.get_by_role("button", name="重新登录").click()
-    again = desk.locator("#again")
-    again.get_by_label("账号").fill("wangfang")
-    again.get_by_label("密码").fill(PASSWORD)
-    desk.keyboard.press("Enter")
+    sign_in_here(desk, note.get_by_role("button", name="重新登录"))
     expect(note).to_contain_text("草稿已存本机")
     expect(desk.locator("#account")).to_have_value(WORDS + "还要赔庄稼。")
 
 
-async def a_night(rig: Rig) -> None:
-    async with rig.web("village").journal.writing() as w:
-        await w.connection.execute(text("delete from session"))
-
-
-def without_a_session(desk, nodes: Served, path: str) -> Callable[[], None]:
-    """The page comes, and what was kept of its forms is asked for a moment after its session ended. Returns what signs in on that page."""
+def without_a_session(desk, nodes: Served) -> None:
+    """The page comes anew, and what was kept of its forms is asked for a moment after its session ended."""
     from playwright.sync_api import expect
 
     streams: list[Any] | None = []
@@ -202,32 +204,23 @@ def without_a_session(desk, nodes: Served, path: str) -> Callable[[], None]:
 
     def find(route) -> None:
         nonlocal streams
-        nodes.do(a_night)
+        nodes.do(signed_out)
         held, streams = streams or [], None
         for one in (*held, route):
             one.continue_()
 
     desk.route("**/stream?*", stream)
     desk.route("**/drafts/find", find, times=1)
-    desk.goto(path)
+    desk.goto(desk.url)
     expect(desk.locator("#account")).to_have_value("")
-
-    def sign_in_here() -> None:
-        desk.locator("#stale button").click()
-        again = desk.locator("#again")
-        again.get_by_label("账号").fill("wangfang")
-        again.get_by_label("密码").fill(PASSWORD)
-        desk.keyboard.press("Enter")
-        expect(desk.locator("#again-box")).to_be_hidden()
-
-    return sign_in_here
 
 
 def test_a_session_that_ends_before_the_page_asks_what_was_kept_loses_nothing(desk, nodes):
     from playwright.sync_api import expect
 
     command = typed(desk)
-    without_a_session(desk, nodes, desk.url)()
+    without_a_session(desk, nodes)
+    sign_in_here(desk, desk.locator("#stale button"))
     expect(desk.locator("#account")).to_have_value(WORDS)
     expect(desk.locator("#log")).to_contain_text("上次没写完的还在")
     assert desk.locator("#log [name=command_id]").input_value() == command
@@ -237,10 +230,10 @@ def test_what_was_kept_stays_beside_what_somebody_writes_meanwhile(desk, nodes):
     from playwright.sync_api import expect
 
     typed(desk)
-    sign_in_here = without_a_session(desk, nodes, desk.url)
+    without_a_session(desk, nodes)
     desk.fill("#party_name", "汤菊花")
     desk.fill("#account", "另外一件：狗咬了人。")
-    sign_in_here()
+    sign_in_here(desk, desk.locator("#stale button"))
     expect(desk.locator("#log [data-kept-note]")).to_contain_text("草稿已存本机")
     expect(desk.locator("#account")).to_have_value("另外一件：狗咬了人。")
     kept = drafts_of(nodes)

@@ -4,13 +4,12 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Route
 
 from tests.edge.rig import PASSWORD
 from tests.edge.served import Served, nodes_of
 from tests.edge.test_drafts_browser import WORDS
 from tests.edge.test_files_browser import picture
-from tests.kit.browser import DESK, PHONE, look
+from tests.kit.browser import DESK, PHONE, asked, held, look
 from tests.kit.machine import needs_chromium
 
 pytestmark = needs_chromium
@@ -143,26 +142,20 @@ def test_whoever_pressed_while_files_came_is_told_when_one_is_not_taken(open_pag
     page = open_page(nodes.url["village"] + "/cases/new", size, who=("wangfang", PASSWORD))
     page.fill("#party_name", "叶根土")
     page.fill("#account", WORDS)
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
-    page.context.route("**/uploads/*", hold)
+    sent = held(page, "**/uploads/*")
     chosen(page, photo("沟.png", 64), BMP)
     expect(page.locator("[data-sending]")).to_have_count(2)
     page.locator("#log button.main").click()
     expect(page.locator("#log [data-waits]")).to_have_text("附件还在传，传完自动保存。")
-    while len(held) < 2:
-        page.wait_for_timeout(50)
-    bmp = next(one for one in held if one.request.post_data_buffer.startswith(b"BM"))
+    asked(page, sent, 2)
+    bmp = next(one for one in sent if one.request.post_data_buffer.startswith(b"BM"))
     bmp.continue_()
     note = page.locator("#log [data-unsaved]")
     expect(note).to_have_text("有文件没有收下，还没有保存：请看一下，再点一次。")
     expect(page.locator("#log [data-waits]")).to_have_count(0)
     note.scroll_into_view_if_needed()
     look(page, f"files-unsaved-{size['width']}")
-    next(one for one in held if one is not bmp).continue_()
+    next(one for one in sent if one is not bmp).continue_()
     expect(page.locator("[data-sent] li").filter(has_text="已传到本机")).to_have_count(1)
     expect(note).to_be_visible()
     page.locator("#log button.main").click()

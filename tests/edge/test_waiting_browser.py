@@ -10,7 +10,7 @@ from protocol.node.gate import Gate, Notes, note_restored
 from protocol.node.wake import Wake
 from protocol.node.web import waiting
 from tests.edge.rig import PASSWORD, Rig
-from tests.edge.served import nodes_of
+from tests.edge.served import nodes_of, signed_out
 from tests.kit.browser import DESK, PHONE, look
 from tests.kit.machine import needs_chromium
 
@@ -96,12 +96,6 @@ def sign_in(page) -> None:
     page.fill("#sign-in [name=password]", PASSWORD)
     page.locator("#sign-in button").click()
     page.wait_for_load_state()
-
-
-async def signed_out(rig: Rig) -> None:
-    """As a restore does it."""
-    async with rig.nodes["village"].node.journal.writing() as w:
-        await w.connection.exec_driver_sql("delete from session")
 
 
 def test_a_page_that_keeps_its_form_leads_to_how_the_pages_are_opened(nodes, open_page, tmp_path, monkeypatch):

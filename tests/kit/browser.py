@@ -52,23 +52,23 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Chromium"]:
 
 def held(page: "Page", address: "str | re.Pattern[str]") -> "list[Route]":
     """Whatever is asked for there from now on is not answered, until the test does."""
-    asked: list[Route] = []
+    routes: list[Route] = []
 
     def hold(route: "Route") -> None:  # playwright takes no method of a list
-        asked.append(route)
+        routes.append(route)
 
     page.route(address, hold)
-    return asked
+    return routes
 
 
-def asked(page: "Page", held: "list[Route]", count: int) -> "Route":
+def asked(page: "Page", routes: "list[Route]", count: int) -> "Route":
     """The last of so many questions; a page says that it asks before we hear of it."""
     for _ in range(WAITS_MS // 50):
-        if len(held) >= count:
+        if len(routes) >= count:
             break
         page.wait_for_timeout(50)
-    assert len(held) >= count, f"it was asked {len(held)} times"
-    return held[-1]
+    assert len(routes) >= count, f"it was asked {len(routes)} times"
+    return routes[-1]
 
 
 def leave_pages() -> None:

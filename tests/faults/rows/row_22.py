@@ -75,9 +75,8 @@ class Desk:
         if where == "desk":
             await page.fill("#party_name", "叶根土")
         await field.fill(words)
-        await page.wait_for_selector(
-            "form[data-kept] [data-kept-note]:not(.wrong)"
-        )  # a pause of typing, and all of it: from here on nothing may be lost
+        # a pause of typing, and all of it is kept: from here on nothing may be lost
+        await page.wait_for_selector("form[data-kept] [data-kept-note]:not(.wrong)")
         self.typed.append(words)
         return words
 
