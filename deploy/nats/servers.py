@@ -28,10 +28,12 @@ from asyncio.subprocess import DEVNULL, Process
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
 from deploy.nats.identity import Trust
+from deploy.nats.silence import Silence
 from deploy.nats.upward import LOOK_S, Upward
 from protocol.node import log
 from protocol.node.identity import write_whole
@@ -44,9 +46,11 @@ PING_S = 5  # the default of 2 minutes, unanswered twice, is how long a half-ope
 PAYLOAD_BYTES_MAX = 1_048_576
 PENDING_BYTES_MAX = 16_777_216  # a client that does not read is cut instead of filling memory
 DRAWN_MAX = 100
-LEAF_RECONNECT_MS = 200
+LEAF_RECONNECT_MS = 100
+LEAF_DIAL_MS = 750  # a call that is lost without a word is made again after it; no line whose answers take longer is ever joined (README)
+LEAF_PORT = 7422  # where nats-server dials that was told none
 AGAIN_S = (1.0, 4.0)  # after a leaf joined: what was said at once is lost where the server above had not yet said what it wants to hear
-LOG_BYTES_MAX, LOGS_MAX = 4_194_304, 2  # through a wire that takes connections and drops them a leaf writes 2 kB a second, for weeks
+LOG_BYTES_MAX, LOGS_MAX = 4_194_304, 2  # through a wire that takes connections and drops them a leaf writes 4 kB a second, for weeks
 PORTS = tuple(int(port) for port in os.environ.get("FREE_PORTS", "20000-32000").split("-"))  # low-high: several draw at once on a machine
 
 _drawn = deque[int](maxlen=DRAWN_MAX)
@@ -94,7 +98,7 @@ def configuration(name: str, listen: Listen, trust: Trust, remote: str = "") -> 
     ]
     if remote:
         dial = f'account: {trust.account}, url: "{remote}", credentials: leaf.creds, tls {{ {tls}, timeout: 5 }}'
-        lines.append(f'leafnodes {{ reconnect: "{LEAF_RECONNECT_MS}ms", remotes [ {{ {dial} }} ] }}')
+        lines.append(f'leafnodes {{ reconnect: "{LEAF_RECONNECT_MS}ms", dial_timeout: "{LEAF_DIAL_MS}ms", remotes [ {{ {dial} }} ] }}')
     elif listen.leaf_port:  # verify: a leaf shows its certificate before a byte of its is parsed
         # no_advertise: else a leaf learns this address and dials past whatever stands between, a relay or a firewall
         leaves = f'listen: "{listen.host}:{listen.leaf_port}", no_advertise: true'
@@ -119,6 +123,8 @@ class Server:
         self._restarts, self._last_exit, self._stopping = 0, None, False
         self._upward = Upward(self.log_file, lambda: time.time_ns() // 1_000_000) if remote else None
         self._tasks: list[asyncio.Task[None]] = []
+        self._silence: Silence | None = None  # of the connection upward
+        self._dialled, self._is_forbidden = (0, b""), False  # which one that is, of which process; whether the system lets us look at it
         self.turned: Callable[[bool, bool], None] = lambda _carries, _again: None
 
     _process: Process | None
@@ -250,6 +256,7 @@ class Server:
         while True:
             await asyncio.sleep(LOOK_S)
             upward.look()
+            self._hear_silence(upward.connection)
             if upward.carries != carried:
                 carried = upward.carries
                 log.event("leaf joined" if carried else "leaf cut off", server=self.name)
@@ -261,6 +268,20 @@ class Server:
             if shut_out != (shut_out := upward.is_shut_out) and shut_out:
                 log.event("leaf shut out", server=self.name)
                 self._tell(carried, False)
+
+    def _hear_silence(self, connection: bytes) -> None:
+        """Of the line upward: where nothing comes back over it, it is dialled anew. connection: its number."""
+        if self._is_forbidden or self._process is None:
+            return
+        try:
+            if self._dialled != (dialled := (self._process.pid, connection)):
+                self._dialled = dialled
+                self._silence = Silence(self._process.pid, urlsplit(self.remote).port or LEAF_PORT) if connection else None
+            if self._silence and self._silence.cut_if_lost():
+                log.event("silent line cut", server=self.name)
+        except OSError as error:  # a system that forbids it does so each time: said once
+            log.event("silence not heard", server=self.name, exception=error)
+            self._is_forbidden = True
 
     def _tell(self, carries: bool, again: bool) -> None:
         try:

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 LOOK_S = 0.1
 STANDS_MS = 6_000  # beyond the 5 s of the servers' own `timeout` for TLS
-REFUSED_TIMES = 50  # ten seconds of tries; by number, for the clock may be set meanwhile
+REFUSED_TIMES = 75  # ten seconds of tries; by number, for the clock may be set meanwhile
 REFUSED = rb"Leafnode Error '[^'\n]*(?:Authorization Violation|Authentication Revoked|Authentication Expired)"
 SAID = re.compile(rb"lid:(\d+) - (Leafnode connection created|Leafnode connection closed|JetStream using domains|" + REFUSED + rb")")
 CREATED, CLOSED, IN = b"Leafnode connection created", b"Leafnode connection closed", b"JetStream using domains"
@@ -34,6 +34,11 @@ class Upward:
         self._rest = b""
         self._open, self._open_ms, self._is_in = b"", 0, False  # number of the connection that stands, since when, let in above
         self.carries, self.since_ms, self._refusals = False, clock(), 0
+
+    @property
+    def connection(self) -> bytes:
+        """The server's own number of the connection that stands, let in or not; empty: none."""
+        return self._open
 
     @property
     def is_shut_out(self) -> bool:

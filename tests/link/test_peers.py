@@ -2,9 +2,11 @@
 
 import asyncio
 import time
+from collections import Counter
 from random import Random
 
 import msgspec
+import pytest
 
 from protocol import certificate as certificates
 from protocol import have
@@ -13,7 +15,7 @@ from protocol.lane import LaneHead
 from protocol.node.link.ground import Ground
 from protocol.node.link.peers import Peers
 from protocol.place import COMMON
-from tests.link.kit import COUNTY, HALL, HUB, N1, NODES, T1, TOWN, V1, V2, now_ms
+from tests.link.kit import COUNTY, HALL, HUB, N1, N2, N9, NODES, T1, TOWN, V1, V2, now_ms
 from tests.link.test_wire import issued
 
 HASH = bytes(32)
@@ -274,6 +276,41 @@ async def test_what_was_asked_over_a_lost_connection_is_asked_again_in_the_order
     ground.back(HUB)
     await asyncio.gather(*asked)
     assert told == wanted * 2
+
+
+@pytest.mark.parametrize(
+    ("own", "back", "again"),
+    [
+        (HUB, T1, {T1, N1, N2}),  # the leaf lies between the county and all of its branch
+        (N1, T1, {T1, HUB, N9}),  # and between a village and all beyond
+        (HUB, N1, {N1}),  # a village's own connection is nobody else's
+        (N1, HUB, {HUB}),
+    ],
+)
+async def test_what_was_asked_through_a_townships_server_is_asked_again_when_that_connected_anew(own, back, again):
+    """Its clients never notice that it was cut off: the county waited three seconds for a village's answer that had been lost."""
+    asked, silent = Counter[str](), asyncio.Event()
+
+    class Line:
+        async def request(self, subject: str, *_: object) -> bytes:
+            asked[subject] += 1
+            if asked[subject] == 1:
+                await silent.wait()
+            return b""
+
+    ground = Ground(None, None, Line(), None, certificate(own), None, now_ms, None, "")
+    others = sorted({HUB, T1, N1, N2, N9} - {own})
+    for node in others:
+        ground.peers.learn(certificate(node))
+    questions = [asyncio.create_task(ground.ask(node, node, b"", 60.0)) for node in others]
+    while asked.total() < len(others):
+        await asyncio.sleep(0)
+    ground.back(back)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert {node for node in others if asked[node] == 2} == again
+    silent.set()
+    await asyncio.gather(*questions)
 
 
 async def test_what_comes_to_be_missing_in_the_turn_before_a_question_goes_first():

@@ -110,10 +110,12 @@ class Ground:
         raise TimeoutError
 
     def back(self, node: str) -> None:
-        """What it was to answer over the connection before may be lost, and is not waited for."""
+        """What it was to answer over the connection before may be lost, and is not waited for; nor what those were to whose answers come
+        through its server: that one may have been cut off as well, and they never notice."""
         self.on_back(node)
-        for asked in self._asking.pop(node, ()):
-            asked.cancel()
+        for other in [node, *filter(self.peers.leaf_between(node), list(self._asking))]:
+            for asked in self._asking.pop(other, ()):
+                asked.cancel()
 
     def back_all(self) -> None:
         """The same of every node: what lies between us and some of them was broken."""
