@@ -140,6 +140,7 @@ async def _scripts(page: "Page", url: str, paths: list[str]) -> dict[str, float]
     await session.send("Network.setCacheDisabled", {"cacheDisabled": True})
     found, loaded = {}, _loaded(page)
     for path in paths:
+        await page.goto("about:blank")  # what the page before still loads is none of this one, and can't be read once it has gone
         loaded.clear()
         await page.goto(url + path)
         await page.wait_for_load_state()
