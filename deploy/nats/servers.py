@@ -28,7 +28,6 @@ from asyncio.subprocess import DEVNULL, Process
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -48,7 +47,6 @@ PENDING_BYTES_MAX = 16_777_216  # a client that does not read is cut instead of 
 DRAWN_MAX = 100
 LEAF_RECONNECT_MS = 100
 LEAF_DIAL_MS = 750  # a call that is lost without a word is made again after it; no line whose answers take longer is ever joined (README)
-LEAF_PORT = 7422  # where nats-server dials that was told none
 AGAIN_S = (1.0, 4.0)  # after a leaf joined: what was said at once is lost where the server above had not yet said what it wants to hear
 LOG_BYTES_MAX, LOGS_MAX = 4_194_304, 2  # through a wire that takes connections and drops them a leaf writes 4 kB a second, for weeks
 PORTS = tuple(int(port) for port in os.environ.get("FREE_PORTS", "20000-32000").split("-"))  # low-high: several draw at once on a machine
@@ -276,7 +274,7 @@ class Server:
         try:
             if self._dialled != (dialled := (self._process.pid, connection)):
                 self._dialled = dialled
-                self._silence = Silence(self._process.pid, urlsplit(self.remote).port or LEAF_PORT) if connection else None
+                self._silence = Silence(self._process.pid, int(self.remote.rpartition(":")[2])) if connection else None
             if self._silence and self._silence.cut_if_lost():
                 log.event("silent line cut", server=self.name)
         except OSError as error:  # a system that forbids it does so each time: said once

@@ -31,33 +31,41 @@ class Silence:
     def __init__(self, pid: int, port: int) -> None:
         """Raises OSError: the system forbids it."""
         self._pid, self._port = pid, port
-        self._numbers = [number for number in _open_files(pid) if self._sent_again(number) is not None] if sys.platform == "linux" else []
+        self._numbers = [number for number in _open_files(pid) if self._is_ours(number)] if sys.platform == "linux" else []
 
     def cut_if_lost(self) -> bool:
         """Raises OSError: the system forbids it."""
-        lost = [number for number in self._numbers if (self._sent_again(number) or 0) >= SENT_AGAIN_MAX]
-        for number in lost:
-            self._numbers.remove(number)
-            with self._borrowed(number) as shared, contextlib.suppress(OSError):  # closed by itself at this very moment
-                if shared is not None:
-                    shared.shutdown(socket.SHUT_RDWR)
-        return bool(lost)
+        return any(self._cut_if_lost(number) for number in list(self._numbers))
 
     # ── the rest is private ──
 
-    def _sent_again(self, number: int) -> int | None:
-        """How often in a row the same was sent; None: it is no connection to that port, or not any more."""
+    def _cut_if_lost(self, number: int) -> bool:
         with self._borrowed(number) as shared:
-            return shared.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, RETRANSMITS + 1)[RETRANSMITS] if shared is not None else None
+            if shared is None or _sent_again(shared) < SENT_AGAIN_MAX:
+                return False
+            self._numbers.remove(number)
+            with contextlib.suppress(OSError):  # closed by itself at this very moment
+                shared.shutdown(socket.SHUT_RDWR)
+            return True
+
+    def _is_ours(self, number: int) -> bool:
+        with self._borrowed(number) as shared:
+            return shared is not None
 
     @contextlib.contextmanager
     def _borrowed(self, number: int) -> Iterator[socket.socket | None]:
         """The open file of that number, when it is a connection to the port: another one may bear it by now."""
-        with contextlib.ExitStack() as kept:
-            shared = _shared(self._pid, number)
-            if shared is not None:
-                kept.enter_context(shared)
-            yield shared if shared is not None and _port_of_peer(shared) == self._port else None
+        shared = _shared(self._pid, number)
+        if shared is None:
+            yield None
+            return
+        with shared:
+            yield shared if _port_of_peer(shared) == self._port else None
+
+
+def _sent_again(shared: socket.socket) -> int:
+    """How often in a row the same was sent."""
+    return shared.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, RETRANSMITS + 1)[RETRANSMITS]
 
 
 def _open_files(pid: int) -> list[int]:

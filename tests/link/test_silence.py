@@ -7,35 +7,19 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from functools import cache
 
 import pytest
 
-from deploy.nats import servers, silence
+from deploy.nats import silence
 from deploy.nats.silence import Silence
+from tests.kit import apart
 from tests.link.kit import Town, soon
 
 
-@cache
-def apart() -> Sequence[str]:
-    """Words before a command that put it into a network of its own; none: this machine allows it to nobody."""
-    user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
-    words = ("unshare", "--net", *user)
-    try:
-        return words if subprocess.run([*words, "true"], check=False, capture_output=True).returncode == 0 else ()
-    except FileNotFoundError:
-        return ()
-
-
 async def test_a_line_that_is_silent_is_given_up_before_two_pings_are_unanswered_and_dialled_anew(tmp_path):
-    if not apart():
+    if not apart.allowed():
         pytest.skip("needs a network namespace: unshare --net")
-    played = await asyncio.create_subprocess_exec(
-        *apart(), sys.executable, "-m", "tests.link.silent", str(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    said, trouble = await played.communicate()
-    assert played.returncode == 0, trouble.decode(errors="replace")[-2000:]
+    said = await apart.printed(sys.executable, "-m", "tests.link.silent", str(tmp_path))
     assert json.loads(said) == {"closed": True, "stale": False}
 
 
@@ -70,4 +54,4 @@ def test_a_process_that_has_ended_has_no_line():
     child = subprocess.Popen(["sleep", "60"])
     child.kill()
     child.wait()
-    assert not Silence(child.pid, servers.LEAF_PORT).cut_if_lost()
+    assert not Silence(child.pid, 7422).cut_if_lost()

@@ -113,7 +113,7 @@ class Ground:
         """What it was to answer over the connection before may be lost, and is not waited for; nor what those were to whose answers come
         through its server: that one may have been cut off as well, and they never notice."""
         self.on_back(node)
-        for other in [node, *filter(self.peers.leaf_between(node), list(self._asking))]:
+        for other in [node, *self.peers.through(node, self._asking)]:
             for asked in self._asking.pop(other, ()):
                 asked.cancel()
 

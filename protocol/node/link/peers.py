@@ -11,7 +11,7 @@ the last few is therefore the best, and at most that delay too high; a message t
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from itertools import chain
 from types import MappingProxyType
@@ -213,13 +213,13 @@ class Peers:
         own = self.mine.branch
         return known.has_answered or own == place.FILL or known.certificate.branch in (place.FILL, own)
 
-    def leaf_between(self, speaker: str) -> Callable[[str], bool]:
-        """Of a node: whether the speaker's server may lie between us and it. The node at the seat of a branch runs one."""
+    def through(self, speaker: str, nodes: Iterable[str]) -> list[str]:
+        """Those of them between whom and us the speaker's server may lie. The node at the seat of a branch runs one."""
         known, own = self._known.get(speaker), self.mine.branch
         if known is None or known.certificate.branch != place.code_of(certificates.seat(known.certificate)):
-            return lambda _: False
+            return []
         behind = known.certificate.branch
-        return lambda node: node in self._known and (self._known[node].certificate.branch == behind) != (own == behind)
+        return [node for node in nodes if node in self._known and (self._known[node].certificate.branch == behind) != (own == behind)]
 
     def branch(self, node: str, ledger: str) -> str:
         """The token of its pull subject; for a node nobody vouched for yet, that of the ledger's place. All hear *common*: where a

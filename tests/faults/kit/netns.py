@@ -6,7 +6,6 @@ netns.lose([4222], 30)    netns.lose_none()                                 insi
 A relay that is cut resets its connections, so both ends know at once; here nobody is told, as on a real line. Root or an ordinary user.
 """
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from tests.faults.row import Outcome
+from tests.kit import apart
 
 NEEDS = ("nft", "unshare")
 CHAIN = "inet yidi input"
@@ -26,19 +26,8 @@ ADMIN = "/usr/sbin:/sbin"
 
 
 async def played(module: str, seed: int, folder: Path) -> Outcome:
-    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    words = ["unshare", "--net", *user, "sh", "-c", SCRIPT, "sh", sys.executable, "-m", module, str(seed), str(folder)]
-    process = await asyncio.create_subprocess_exec(
-        *words, env=_environ(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True
-    )
-    try:
-        said, trouble = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, trouble.decode(errors="replace")[-3000:]
-    return msgspec.json.decode(said.splitlines()[-1], type=Outcome)
+    words = ("sh", "-c", SCRIPT, "sh", sys.executable, "-m", module, str(seed), str(folder))
+    return msgspec.json.decode(await apart.printed(*words, environ=_environ()), type=Outcome)
 
 
 def is_root() -> bool:
