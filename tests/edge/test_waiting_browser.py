@@ -62,9 +62,11 @@ def test_a_form_that_is_sent_meanwhile_loses_no_word(nodes, open_page, tmp_path,
     """Somebody opens the pages, or the others were heard: the page with the words is left by nobody else's hand."""
     case = nodes.do(lambda rig: rig.log("village"))
     page = open_page(nodes.url["village"] + f"/sign-in?next=/cases/{case}/ask", size, expected=re.compile("status of (409|503)"))
-    sign_in(page)
+    with page.expect_response(lambda r: "/stream?" in r.url), page.expect_response("**/drafts/find"):
+        sign_in(page)
     page.select_option("[name=to]", index=1)
-    page.fill("[name=purpose]", REASON)
+    with page.expect_response(lambda r: r.url.endswith("/drafts") and REASON in (r.request.post_data or "")):
+        page.fill("[name=purpose]", REASON)  # nothing that the page asks by itself is on its way when the sessions end
     gate = shut(nodes, tmp_path, monkeypatch, [])
     nodes.do(signed_out)
     page.clock.install()

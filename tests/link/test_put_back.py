@@ -9,6 +9,7 @@ from protocol import have
 from protocol.codes import EPOCHS_MAX
 from protocol.have import Have
 from protocol.node.link import subjects
+from protocol.node.link.answers import REFUSED_HEADER
 from protocol.node.link.claims import ORIGINS_MAX, SILENT_MAX, SPEAKERS_MAX, Claims
 from protocol.node.link.peers import Peers
 from protocol.problem import Refused
@@ -111,6 +112,23 @@ async def test_who_claims_to_have_more_and_never_answers_stops_nobody_for_long()
         await soon(lambda: not claims.is_open)
     assert (asked, refused) == (["rogue"] * SILENT_MAX, ["rogue claim_unshown"])
     assert not claims.overtaken
+    working.cancel()
+
+
+async def test_who_claims_to_have_more_and_lets_us_ask_nothing_is_asked_once_and_shown_as_that():
+    """As everybody is to a computer that was put out and has not heard of it."""
+    asked = []
+
+    async def refuses(node: str, *_: object) -> SimpleNamespace:
+        asked.append(node)
+        return SimpleNamespace(data=b"", headers={REFUSED_HEADER: "pull_refused"})
+
+    claims, refused = claims_of(refuses)
+    working = asyncio.create_task(claims.work())
+    for _ in range(3):
+        claims.note(T1, V1, f"{HUB}:2", 9)
+        await soon(lambda: not claims.is_open)
+    assert (asked, refused, claims.overtaken, claims.highest) == ([T1], [f"{T1} claim_refused"], set(), 0)
     working.cancel()
 
 

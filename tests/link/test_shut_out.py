@@ -1,6 +1,7 @@
 """A computer that was put out and cut off before it heard of it: its pages say so, and take a new code. When it is let in again nothing is said."""
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -21,6 +22,13 @@ from tests.link.test_stick_pages import JSON, at
 SAID = "县里不再接受这台电脑的连接"
 
 
+async def cut_off(whole, node: str, is_out: Callable[[], bool]) -> None:
+    """By the county's server alone, as one whose entry comes too late over a line that is cut already; is_out: it has found out."""
+    whole.county.authority.revoke(node)
+    assert await whole.server.apply(whole.county.authority.trust())
+    await soon(is_out)
+
+
 async def test_who_is_cut_off_unheard_reads_it_on_every_page_and_goes_on_by_a_code(whole, monkeypatch):
     village = await whole.join("高禹村", V1)
     await soon(lambda: village.pump.state().link.connected)
@@ -35,9 +43,7 @@ async def test_who_is_cut_off_unheard_reads_it_on_every_page_and_goes_on_by_a_co
         assert SAID not in (await clerk.get("/desk")).text and 'id="renew"' not in (await clerk.get("/link")).text
         assert (await clerk.post("/renew", data={"code": "x"}, headers=JSON)).status_code == 409, "in use"
         trust = whole.county.authority.trust()
-        whole.county.authority.revoke(village.about.node)
-        assert await whole.server.apply(whole.county.authority.trust())
-        await soon(lambda: village.pump.is_shut_out)
+        await cut_off(whole, village.about.node, lambda: village.pump.is_shut_out)
         assert not village.stopped(), "it has not heard of it"
         assert SAID in (await clerk.get("/desk")).text
         assert 'id="renew"' in (await clerk.get("/link")).text
@@ -98,8 +104,8 @@ async def test_a_township_whose_leaf_alone_is_cut_off_reads_it_too_and_its_leaf_
         assert SAID not in (await clerk.get("/desk")).text
         told = []
         leaf.turned = lambda carries, again: again or told.append(carries)
+        await cut_off(whole, old, lambda: leaf.state().is_shut_out)
         code = (await whole.enrolment.renew(old))[1]
-        await soon(lambda: leaf.state().is_shut_out)
         assert township.pump.state().link.connected and not township.pump.is_shut_out and not township.stopped(), "it has not heard of it"
         assert told == [False, False], "that it was cut, then that it is shut out: open pages are told at once"
         assert SAID in (await clerk.get("/desk")).text
@@ -126,6 +132,7 @@ async def test_who_is_cut_off_unheard_goes_on_by_the_command_too_and_who_is_not_
         await keeping.enrol(await whole.enrolment.invite(place=node.office, name=node.name), node.folder, Config())
     assert "已登记" in refused.value.sentence, "another code of its place, while it is in use"
     old = node.about.node
+    await cut_off(whole, old, lambda: whole.leaf.state().is_shut_out if leaf else node.pump.is_shut_out)
     code = (await whole.enrolment.renew(old))[1]
     assert not node.stopped(), "it has not heard of it"
     assert await keeping.enrol(code, node.folder, Config()) == 0

@@ -1,7 +1,8 @@
 """That others hold more of our own lanes than this disk: then it is an old one, and nothing more is written under this origin.
 
 A Have is a word, and any node may say it. So the entry itself is asked for, and what counts is our own signature under it; until the
-answer nothing is written. Whoever shows none, or another's, is not listened to about it for a while, then longer, and stands among the refused.
+answer nothing is written. Whoever shows none, or another's, or lets us ask nothing (we may be put out and not know it), is not listened to
+about it for a while, then longer, and stands among the refused.
 All strangers of a branch are one: who runs its server can say so under any name of it. What was said and not yet asked is bounded, and of
 those who fill it one gives way to somebody else.
 """
@@ -135,7 +136,7 @@ class Claims:
         self._doubt(speaker, ledger, origin, Refused("claim_unshown"))
 
     async def _asked(self, speaker: str, ledger: str, origin: str, seq: int) -> Batch | None:
-        """None: no answer. Raises Refused: it does not have what it spoke of."""
+        """None: no answer. Raises Refused: it does not have what it spoke of, or does not give it to us."""
         ground = self._ground
         subject = subjects.pull(ground.peers.branch(speaker, ledger), speaker)
         ask = msgspec.msgpack.encode(LaneAsk(ledger, origin, seq - 1, 1, ground.speaks))
@@ -143,8 +144,10 @@ class Claims:
             answer = await ground.ask(speaker, subject, ask, ANSWER_S_MAX)
         except TimeoutError:
             return None
-        if answer is None or (answer.headers or {}).get(REFUSED_HEADER):
+        if answer is None:
             return None
+        if (answer.headers or {}).get(REFUSED_HEADER):
+            raise Refused("claim_refused")
         if not answer.data:
             raise Refused("claim_unshown")
         return batches.unpack(answer.data, ground.speaks)

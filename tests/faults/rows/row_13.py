@@ -5,7 +5,7 @@ Asserted: the county and the township keep what both wrote, whole, from the firs
 was not chosen is told, or has no line and its saves come by stick, set aside with an owner and a day; after the decision each promise of either computer stands in a lane once (in its
 own number, or written anew), its case opens at the county under the code that was told, no code is two cases', nothing is left to decide;
 and all checkers (kit/truth.py), with nothing in quarantine but the fork and what a
-revoked computer said.
+revoked computer said or asked for.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from tests.kit.county import distinct, until
 
 UPPER, PICTURES = ("hub", "town"), 0.4
 FORKED = "同一条号出现两份不同的内容"
-EXPECTED = ("lane_fork", "origin_revoked")  # in quarantine: the twin's entries, and whatever it said after the decision
+EXPECTED = ("lane_fork", "origin_revoked", "claim_refused")  # the twin's entries; whatever it said, or asked for, after the decision
 
 
 async def play(chance: Random, folder: Path) -> Outcome:
