@@ -26,11 +26,17 @@ from protocol.node.link.ground import Ground
 from protocol.problem import Refused
 
 REFUSED_HEADER: Final = "Y1-Refused"
+
 USES_MAX = 100  # entries that name one file, looked at for one ask
 _ELSEWHERE: Final = text("update blob set elsewhere = :node where address = :address")
 ROWS_AT_ONCE = 100  # bodies may be large: read on only while the batch is not full
 Seq = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 Name = Annotated[str, msgspec.Meta(max_length=80)]
+
+
+def refused_as(answer: Msg) -> str:
+    """The code by which whoever was asked gives nothing; "" where that is not said."""
+    return (answer.headers or {}).get(REFUSED_HEADER, "")
 
 
 class LaneAsk(msgspec.Struct, array_like=True, frozen=True):

@@ -18,7 +18,7 @@ from protocol import batch as batches
 from protocol.batch import BATCH_ENTRIES_MAX, Batch
 from protocol.node import log, observe
 from protocol.node.link import subjects
-from protocol.node.link.answers import REFUSED_HEADER, LaneAsk
+from protocol.node.link.answers import LaneAsk, refused_as
 from protocol.node.link.claims import is_later_self
 from protocol.node.link.ground import Ground
 from protocol.node.link.needs import PATIENCE_S_MAX, Lane, Need, Needs
@@ -259,7 +259,7 @@ class CatchUp:
                 need.was_late(ANSWER_S_MAX)
         if known is not None:
             known.answered(answer is not None)
-        if answer is None or not answer.data or (answer.headers or {}).get(REFUSED_HEADER):
+        if answer is None or not answer.data or refused_as(answer):
             return None
         took_s = loop.time() - began
         need.patience_s, need.is_quick = min(took_s * 4, PATIENCE_S_MAX), took_s < PIECE_S

@@ -18,7 +18,7 @@ from protocol import entry
 from protocol import lane as lanes
 from protocol.batch import Batch
 from protocol.node.link import subjects
-from protocol.node.link.answers import REFUSED_HEADER, LaneAsk
+from protocol.node.link.answers import LaneAsk, refused_as
 from protocol.node.link.ground import Ground
 from protocol.node.link.parts import Signs
 from protocol.node.link.rests import Rests
@@ -146,7 +146,7 @@ class Claims:
             return None
         if answer is None:
             return None
-        if (answer.headers or {}).get(REFUSED_HEADER):
+        if refused_as(answer):
             raise Refused("claim_refused")
         if not answer.data:
             raise Refused("claim_unshown")

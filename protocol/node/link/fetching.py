@@ -24,7 +24,7 @@ from protocol.node import observe
 from protocol.node.blobs import CHUNK_BYTES, total_of
 from protocol.node.bodies import ASIDE, DONE, GONE, THUMB, UNTOLD, WANTED, Use, uses
 from protocol.node.link import subjects
-from protocol.node.link.answers import REFUSED_HEADER, BlobAsk
+from protocol.node.link.answers import BlobAsk, refused_as
 from protocol.node.link.catchup import CatchUp
 from protocol.node.link.file_turns import Row, Turns
 from protocol.node.link.ground import Ground
@@ -404,7 +404,7 @@ class Fetching:
                 self._silent.put(holder)  # nobody listens there
             return None
         self._silent.drop(holder)
-        if (answer.headers or {}).get(REFUSED_HEADER):
+        if refused_as(answer):
             return None
         if answer.data and loop.time() - began < PIECE_S:
             self._most[holder] = min(most * 2, CHUNK_BYTES)
