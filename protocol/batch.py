@@ -37,7 +37,7 @@ _Z = TypeVar("_Z")
 DICTIONARIES: Final = {DICT1: 2_037_972_993}  # word → id in the frame; a later dictionary gets a word and an id of its own
 
 
-class Batch(msgspec.Struct, array_like=True, frozen=True):
+class Batch(msgspec.Struct, array_like=True, frozen=True, dict=True):
     """after: seq before the first head · prev: hash of that entry · bodies: (salt, body), None = none or erased · signature of the last."""
 
     ledger: str
@@ -52,6 +52,11 @@ class Batch(msgspec.Struct, array_like=True, frozen=True):
     def last(self) -> int:
         """seq of its last entry."""
         return self.after + len(self.heads)
+
+    @property
+    def told(self) -> Sequence[bytes | None]:
+        """Of each entry the hash of its body where that was made here, else None."""
+        return self.__dict__.get("told") or (None,) * len(self.heads)
 
     @property
     def entries(self) -> list[Entry]:
@@ -108,7 +113,11 @@ def decode(raw: bytes, speaks: Collection[str] = SPEAKS) -> Batch:
         raise Refused("batch_malformed", why="after")
     if wire.whole is not None and BARE not in speaks:
         raise Refused("version_unknown", version=BARE)
-    return Batch(wire.ledger, wire.origin, wire.after, wire.prev, _heads(wire), wire.bodies, wire.signature)
+    told = _told(wire)
+    heads = tuple([head if hash_ is None else head + hash_ for head, hash_ in zip(wire.heads, told, strict=True)]) if told else wire.heads
+    read = Batch(wire.ledger, wire.origin, wire.after, wire.prev, heads, wire.bodies, wire.signature)
+    read.__dict__["told"] = told  # whoever proves it need not make them again
+    return read
 
 
 def pack(batch: Batch, speaks: Collection[str] = ()) -> bytes:
@@ -170,14 +179,12 @@ def _bared(batch: Batch) -> Batch | _Wire:
     return _Wire(batch.ledger, batch.origin, batch.after, batch.prev, tuple(heads), batch.bodies, batch.signature, tuple(whole))
 
 
-def _heads(wire: _Wire) -> tuple[bytes, ...]:
+def _told(wire: _Wire) -> list[bytes | None]:
+    """The hashes that were left out of the heads; [] where none was."""
     if wire.whole is None:
-        return wire.heads
+        return []
     kept = set(wire.whole)
-    return tuple(
-        head if body is None or n in kept else head + body_hash(*body)
-        for n, (head, body) in enumerate(zip(wire.heads, wire.bodies, strict=True))
-    )
+    return [None if body is None or n in kept else body_hash(*body) for n, body in enumerate(wire.bodies)]
 
 
 @cache

@@ -54,7 +54,7 @@ def key_of(text: str) -> Key | None:
     return (origin, int(seq)) if slash and origin and seq.isascii() and seq.isdigit() and len(seq) <= 18 else None
 
 
-class Offer(msgspec.Struct, frozen=True):
+class Offer(msgspec.Struct, frozen=True, gc=False):
     """An escalation or hand-down that waits to be taken up; the holder stays responsible. kind: escalate, hand_down, transfer.
 
     due: ISO date of a hand-down · arrived_ms: when the receiving office's node had it (starts T30), None before.
@@ -91,7 +91,7 @@ class Transfer(msgspec.Struct, frozen=True):
     answered_ms: int | None = None
 
 
-class Agreement(msgspec.Struct, frozen=True):
+class Agreement(msgspec.Struct, frozen=True, gc=False):
     """A signed paper. late: signed in a term that had been closed elsewhere; the paper stands, the status waits for a review.
 
     signed_ms: as the paper says, written_ms: when it was recorded here, perhaps days later."""
@@ -113,7 +113,7 @@ class Agreement(msgspec.Struct, frozen=True):
     written_ms: int = 0
 
 
-class FollowUp(msgspec.Struct, frozen=True):
+class FollowUp(msgspec.Struct, frozen=True, gc=False):
     key: Key
     office: str
     at_ms: int
@@ -122,7 +122,7 @@ class FollowUp(msgspec.Struct, frozen=True):
     account: str
 
 
-class Move(msgspec.Struct, frozen=True):
+class Move(msgspec.Struct, frozen=True, gc=False):
     """A recorded hand-over. kind: log, take_up, call_up · from_: "" for the first · by: (person, post) · offered_ms, arrived_ms: of
     the offer that was taken up.
     """
@@ -139,7 +139,7 @@ class Move(msgspec.Struct, frozen=True):
     arrived_ms: int | None = None
 
 
-class Line(msgspec.Struct):
+class Line(msgspec.Struct, gc=False):
     """One entry of the timeline. text: Chinese label → what is shown · set_aside: "" or the reason in words.
 
     waiting: what it was decided on is not all here yet, so it does not count yet · prevailed: the entry that it gave way to, where it was
@@ -162,7 +162,7 @@ class Line(msgspec.Struct):
 OUT_OF_OFFICE: Final = ("revoked", "post_over")  # nothing speaks against such an entry but who wrote it, and when
 
 
-class Review(msgspec.Struct, frozen=True):
+class Review(msgspec.Struct, frozen=True, gc=False):
     """待核对: an entry that was set aside. item: `origin/seq` · owner: Case.keeper (of a task: who sent it) · code: late, lost,
     unfit, foreign, revoked, post_over; crossed: of a task, a report that counts though the task was recalled meanwhile.
     """
@@ -175,7 +175,7 @@ class Review(msgspec.Struct, frozen=True):
     kind: str = ""
 
 
-class Correction(msgspec.Struct, frozen=True):
+class Correction(msgspec.Struct, frozen=True, gc=False):
     """The old value stays readable. old and new are None when erased (parties: list[Party], party: Party, new None = withdrawn).
 
     what: of a party, the fields that were corrected.
@@ -190,7 +190,7 @@ class Correction(msgspec.Struct, frozen=True):
     what: tuple[str, ...] = ()
 
 
-class Attachment(msgspec.Struct, frozen=True):
+class Attachment(msgspec.Struct, frozen=True, gc=False):
     """A file and the key of its line; it vanishes with the line's body."""
 
     key: Key
@@ -201,7 +201,7 @@ class Attachment(msgspec.Struct, frozen=True):
     thumb: Blob | None = None
 
 
-class Case(msgspec.Struct, kw_only=True):
+class Case(msgspec.Struct, kw_only=True, gc=False):
     """One dispute as this node knows it. convened: office paths · aliases: codes of registrations merged into it · unlinked: {command of a merge that does not stand: the case that was to be merged}.
 
     party_ids: of `parties`, in step · removed: it never was a dispute, so no words of it may stay · seen: {origin: highest seq of the case here that waits for nothing} · turn: the highest here · due: ISO date asked of the

@@ -39,7 +39,7 @@ _RETURNS: Final = ("DisputeReturned", "TransferAnswered")
 _MS_MAX: Final = 2**62  # a column of a store holds it
 
 
-class Clock(msgspec.Struct, frozen=True, kw_only=True):
+class Clock(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """id: T2, T10 …, village, township, county, asked, task · due_ms: the last millisecond in time · state: running, met, stopped.
 
     right: the parties' own (nobody at a desk is late) · end: what happens at the end · soon_ms, late_ms: when a warning begins.

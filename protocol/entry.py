@@ -56,7 +56,7 @@ class Head(msgspec.Struct, array_like=True, frozen=True, dict=True):
     body_hash: bytes
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True):
+class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """head_bytes as they came, salt and body (both None: the event has none, or it was erased or never reached us)."""
 
     head_bytes: bytes
@@ -76,10 +76,15 @@ def encode_head(head: Head) -> bytes:
     return _head_encoder.encode(head)
 
 
-@lru_cache(1_024)  # a case is folded again with each entry that comes: 1.2 MB, and what is kept in `Head.__dict__` is read once
-def decode_head(raw: bytes) -> Head:
+def read_head(raw: bytes) -> Head:
     """Raises msgspec.DecodeError (malformed) or msgspec.ValidationError (wrong type)."""
     return _head_decoder.decode(raw)
+
+
+@lru_cache(1_024)  # a case is folded again with each entry that comes: 1.2 MB, and what is kept in `Head.__dict__` is read once
+def decode_head(raw: bytes) -> Head:
+    """`read_head` of bytes that may be read again."""
+    return read_head(raw)
 
 
 def body_hash(salt: bytes | None, body: bytes | None) -> bytes:
@@ -122,7 +127,7 @@ def derive(command: str, name: str) -> str:
     return sha256(f"{command}\0{name}".encode()).hexdigest()[:32]
 
 
-class Admitted(msgspec.Struct, frozen=True):
+class Admitted(msgspec.Struct, frozen=True, gc=False):
     """An entry as a fold reads it: body None when there is none or it was erased; received_ms is this node's own time."""
 
     head: Head

@@ -20,7 +20,7 @@ Metres = Annotated[float, msgspec.Meta(ge=0)]
 Seen = tuple[tuple[str, Whole], ...]  # (origin, highest seq of the case in that lane), sorted by origin
 
 
-class Facts(msgspec.Struct, array_like=True, frozen=True):
+class Facts(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """office "" stands for the node itself (LaneOpened and the like)."""
 
     office: str
@@ -28,7 +28,7 @@ class Facts(msgspec.Struct, array_like=True, frozen=True):
     seen: Seen
 
 
-class Body(msgspec.Struct, omit_defaults=True):
+class Body(msgspec.Struct, omit_defaults=True, gc=False):
     """Only what may be erased."""
 
 

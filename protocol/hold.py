@@ -24,7 +24,7 @@ as a fact, only its status does not count until the present holder adopts it. A 
 
 from collections.abc import Iterable, Mapping
 from copy import copy
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -65,12 +65,11 @@ _OUTSIDE: Final = Row("", "", "", (), "", {})  # an event of a later version, or
 
 _IN_TERMS: Final = (OUTCOME, OFFER, RETURN, REVIEW, HOLD, TRANSFER, ANSWER)
 
-LastGood = Mapping[
-    tuple[str, ...], int
-]  # (ledger, origin) of a revoked node, (ledger, origin, post) of a post that ended → last seq that counts
+# (ledger, origin) of a revoked node, (ledger, origin, post) of a post that ended → last seq that counts
+LastGood = Mapping[tuple[str, ...], int]
 
 
-class Item(msgspec.Struct):
+class Item(msgspec.Struct, gc=False):
     """An entry with what is read from it once. effect: of its row; "" for an event that the table does not know."""
 
     admitted: Admitted
@@ -85,16 +84,20 @@ class Item(msgspec.Struct):
 
 def read(admitted: Admitted) -> Item:
     head = admitted.head
-    facts = facts_of(head)
-    known = type(facts).__name__ == head.kind
-    row = BY_EVENT.get(head.kind, _OUTSIDE) if known else _OUTSIDE
-    by = getattr(facts, "by", "")
-    if by and not facts.office:  # a node opened a successor for the office that handed the case over
-        facts = msgspec.structs.replace(facts, office=by)
+    facts: Any = facts_of(head)
+    kind, known, has_by = _shape(type(facts))
+    row = known if kind == head.kind else _OUTSIDE
+    if has_by and facts.by and not facts.office:  # a node opened a successor for the office that handed the case over
+        facts = msgspec.structs.replace(facts, office=facts.by)
     links = head.kind == "DisputeCorrected" and getattr(facts, "field", "") in LINK_FIELDS
-    effect = APPEND if links else row.effect
-    origin, seq, kind = head.origin, head.seq, head.kind
-    return Item(admitted, head, facts, row, effect, (origin, seq), (head.turn, _tier(facts.office), origin, seq), kind)
+    effect, origin, seq = APPEND if links else row.effect, head.origin, head.seq
+    return Item(admitted, head, facts, row, effect, (origin, seq), (head.turn, _tier(facts.office), origin, seq), head.kind)
+
+
+@cache
+def _shape(facts: type) -> tuple[str, Row, bool]:
+    """Its name, its row, whether it says for whom a node wrote it."""
+    return facts.__name__, BY_EVENT.get(facts.__name__, _OUTSIDE), "by" in getattr(facts, "__struct_fields__", ())
 
 
 _tier = lru_cache(4096)(place.tier)  # a county has a few hundred offices; a hostile one may name more
@@ -173,7 +176,7 @@ def _deepest(moves: list[Item]) -> int:
     return deepest
 
 
-class Verdict(msgspec.Struct):
+class Verdict(msgspec.Struct, gc=False):
     """items: all of the case, in order · opened: the moves that opened terms 1, 2, … · effects: what counts, in the order in which it
     took effect, each with the review decision that adopted it (None: it counts by itself) · standing: legal facts set aside.
     aside: key → code · decided: key of what was set aside → decision · waiting: keys.

@@ -32,9 +32,10 @@ DEPTH_MAX: Final = 200  # of lists and maps within each other; a fifth of what t
 _NESTS: Final = (dict, list, tuple)
 _NEST_BYTES: Final = bytes((*range(0x80, 0xA0), *range(0xDC, 0xE0)))  # each list and each map of MessagePack begins with one of these
 _IDS: Final = re.compile(r"(?:[0-9A-Za-z._:/|-]{0,80}\n){6}[0-9A-Za-z_]{1,40}\n[0-9A-Za-z_]{1,40}")  # six ids and two names, a line each
+_TWO_IDS: Final = re.compile(r"[0-9A-Za-z._:/|-]{0,80}\n[0-9A-Za-z._:/|-]{0,80}")
 
 
-class LaneHead(msgspec.Struct, frozen=True):
+class LaneHead(msgspec.Struct, frozen=True, gc=False):
     """Where a lane stands: its last seq, the chain hash there, and the last seq whose signature is here (a batch may end there)."""
 
     seq: int = 0
@@ -45,7 +46,7 @@ class LaneHead(msgspec.Struct, frozen=True):
 EMPTY: Final = LaneHead()
 
 
-class Proven(msgspec.Struct, frozen=True):
+class Proven(msgspec.Struct, frozen=True, gc=False):
     """One entry with what was made or verified about it; signature only at the last of a commit."""
 
     head: Head
@@ -162,6 +163,7 @@ def check(batch: Batch, after: LaneHead | None, certificate: Certificate | None,
         raise Refused("lane_gap", have=here.seq, got=batch.after + 1)
     _check_epoch(batch.origin)
     heads = [_head(batch, seq, raw) for seq, raw in enumerate(batch.heads, batch.after + 1)]
+    _check_names(heads)
     chained = list(hashes(batch))
     known = here.seq - batch.after  # how many of its entries the lane holds already
     if known <= len(chained) and (batch.prev, *chained)[known] != here.hash:
@@ -176,9 +178,9 @@ def check(batch: Batch, after: LaneHead | None, certificate: Certificate | None,
         Proven(head, one, hash_, batch.signature if n == last else None)
         for n, (head, one, hash_) in enumerate(zip(heads, batch.entries, chained, strict=True))
     ]
-    for one in proven[max(known, 0) :]:
-        _judge(one, ours)
-    return Checked(ours[-1], tuple(proven[max(known, 0) :]))
+    new = proven[max(known, 0) :]
+    _judge(new, batch.told[max(known, 0) :], ours)
+    return Checked(ours[-1], tuple(new))
 
 
 def check_branch(batch: Batch, certificate: Certificate | None, county_public: bytes, vouched: bytes = b"") -> tuple[Proven, ...]:
@@ -189,6 +191,7 @@ def check_branch(batch: Batch, certificate: Certificate | None, county_public: b
     """
     _check_epoch(batch.origin)
     heads = [_head(batch, seq, raw) for seq, raw in enumerate(batch.heads, batch.after + 1)]
+    _check_names(heads)
     chained = list(hashes(batch))
     ours = _certificates(batch, heads, certificate, county_public)
     signed = entry.is_signed(ours[0].key, chained[-1], batch.signature)
@@ -201,8 +204,7 @@ def check_branch(batch: Batch, certificate: Certificate | None, county_public: b
         Proven(head, one, hash_, batch.signature if signed and n == last else None)
         for n, (head, one, hash_) in enumerate(zip(heads, batch.entries, chained, strict=True))
     )
-    for one in proven:
-        _judge(one, ours)
+    _judge(proven, batch.told, ours)
     return proven
 
 
@@ -224,7 +226,7 @@ def _head(batch: Batch, seq: int, raw: bytes) -> Head:
     if len(raw) > entry.HEAD_BYTES_MAX:
         raise Refused("batch_malformed", why=f"head {seq} of {len(raw)} bytes")
     try:
-        head = entry.decode_head(raw)
+        head = entry.read_head(raw)  # whoever admits it keeps it
     except UNREADABLE as error:
         raise Refused("batch_malformed", why=f"head {seq}: {error}") from error
     if not _is_readable(bytes(head.facts)):
@@ -236,11 +238,21 @@ def _head(batch: Batch, seq: int, raw: bytes) -> Head:
     at, offset = head.occurred_ms, head.offset_ms or 0  # times may lie before 1970
     if head.seq != seq or not 0 < head.turn < COUNT_MAX or not -COUNT_MAX < at < COUNT_MAX or not -COUNT_MAX < offset < COUNT_MAX:
         raise Refused("batch_malformed", why=f"head {seq}: seq {head.seq}, turn {head.turn}")
-    if not _has_names(head):
-        raise Refused("batch_malformed", why=f"head {seq}: ids")
     if (seq == 1) != (head.kind == OPENS):
         raise Refused("batch_malformed", why=f"head {seq}: {head.kind}")
     return head
+
+
+def _check_names(heads: Sequence[Head]) -> None:
+    """Ids and names are such as every node takes. Of one lane most heads have those of one before them, but for subject and command."""
+    known = set[tuple[tuple[str, str], str, str]]()
+    for head in heads:
+        who = (head.author, head.sort, head.kind)
+        if who in known and _TWO_IDS.fullmatch(f"{head.subject}\n{head.command}") is not None:
+            continue
+        if not _has_names(head):
+            raise Refused("batch_malformed", why=f"head {head.seq}: ids")
+        known.add(who)
 
 
 def _has_names(head: Head) -> bool:
@@ -264,18 +276,24 @@ def _certificates(batch: Batch, heads: list[Head], known: Certificate | None, co
     return found
 
 
-def _judge(one: Proven, ours: list[Certificate]) -> None:
-    """The office is served by its writer, the body fits its hash, and what only *common* may hold stands there."""
-    head, raw = one.head, one.entry
-    if head.kind in COMMON_ONLY and head.ledger != COMMON:
-        raise Refused("lane_foreign", ledger=head.ledger)
-    office = events.facts_of(head).office
-    if not any(certificates.serves(c, office) for c in ours):
-        raise Refused("office_not_served", office=office)
-    if raw.body is not None and (len(raw.body) > entry.BODY_BYTES_MAX or len(raw.salt or b"") != entry.SALT_BYTES):
-        raise Refused("body_wrong", seq=head.seq)
-    if raw.body is not None and (entry.body_hash(raw.salt, raw.body) != head.body_hash or not _is_readable(raw.body)):
-        raise Refused("body_wrong", seq=head.seq)
+def _judge(some: Sequence[Proven], told: Sequence[bytes | None], ours: list[Certificate]) -> None:
+    """The office is served by its writer, the body fits its hash, and what only *common* may hold stands there. told: see `Batch`."""
+    served = set[str]()
+    for one, hash_ in zip(some, told, strict=True):
+        head, raw = one.head, one.entry
+        if head.kind in COMMON_ONLY and head.ledger != COMMON:
+            raise Refused("lane_foreign", ledger=head.ledger)
+        office = events.facts_of(head).office
+        if office not in served:
+            if not any(certificates.serves(c, office) for c in ours):
+                raise Refused("office_not_served", office=office)
+            served.add(office)
+        if raw.body is None:
+            continue
+        if len(raw.body) > entry.BODY_BYTES_MAX or len(raw.salt or b"") != entry.SALT_BYTES:
+            raise Refused("body_wrong", seq=head.seq)
+        if (hash_ or entry.body_hash(raw.salt, raw.body)) != head.body_hash or not _is_readable(raw.body):
+            raise Refused("body_wrong", seq=head.seq)
 
 
 def _is_readable(raw: bytes) -> bool:

@@ -24,6 +24,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
 from typing import Any
 
 from protocol import certificate as certificates
@@ -49,6 +50,7 @@ BRIEF_ENTRIES_MAX = 8  # what somebody just did; a longer batch is catch-up, who
 GATHERED_MAX, GATHERED_MIN = 6_000, 50  # entries of one transaction; more cost less each, and a save beside it waits longer
 ALONE_S_MAX = 0.1  # how long one may take on SQLite: whatever is no save waits for it, and half of it is done in vain when a save comes
 GAVE_WAY_MAX = 3  # times in a row
+_MAY_END = ("person", "common")  # sorts of entries that may end a post
 
 Lane = tuple[str, str]
 
@@ -229,14 +231,16 @@ class Admission:
         """After the commit: what follows from it here, and whoever waits. is_last: nothing else waits to be admitted."""
         if not fresh:
             return
-        if any(e.ledger == COMMON for e in fresh):
+        lanes = {(e.ledger, e.origin) for e in fresh}
+        sorts = {e.sort for e in fresh}
+        if any(ledger == COMMON for ledger, _ in lanes):
             await self.common_changed()
-        if self._forks and self._shelf.revoked and any(entry.node_of(e.origin) in self._shelf.revoked for e in fresh):
+        if self._forks and any(entry.node_of(origin) in self._shelf.revoked for _, origin in lanes):
             self._forks.changed.set()
-        if any(e.sort in ("person", "common") and e.head.kind == "PostEnded" for e in fresh):
+        if not sorts.isdisjoint(_MAY_END) and any(e.sort in _MAY_END and e.head.kind == "PostEnded" for e in fresh):
             await follow_ends(self._journal, self._shelf)
-        self._wake.commit({(e.ledger, e.origin) for e in fresh}, {e.subject for e in fresh})
-        if self._arrivals and any(e.sort in ERRANDS for e in fresh):
+        self._wake.commit(lanes, {e.subject for e in fresh})
+        if self._arrivals and not sorts.isdisjoint(ERRANDS):
             self._is_due = True
             self._look_for_arrivals()
             if is_last:
@@ -277,13 +281,14 @@ class Admission:
         heads = await w.lane_heads({asked.lane for asked in group})
         for asked in group:
             asked.error = await _cut(w, asked, heads)
-        fresh = await w.take([e for asked in group for e in asked.fresh], gives_way)
-        written = {e.key: e for e in fresh}  # of some the body was erased before they came: its files are expected no more
+        fresh = await w.take([asked.fresh for asked in group if asked.fresh], gives_way)
+        written = iter(fresh)  # of some the body was erased before they came: its files are expected no more
         for asked in group:
-            asked.fresh = [written[e.key] for e in asked.fresh if e.key in written]
+            asked.fresh = list(islice(written, len(asked.fresh)))
             below = not certificates.is_above(asked.certificate, self._own)
             await expect_files(w, asked.fresh, asked.from_node, self._clock(), lambda _, below=below: below)
-        if erased := await erase_bodies(w, [e for e in fresh if self._shelf.counts(*e.key)]):
+        counting = [e for e in fresh if self._shelf.counts(*e.key)] if self._shelf.revoked else fresh
+        if erased := await erase_bodies(w, counting):
             await w.project(erased)
         return fresh
 

@@ -333,9 +333,7 @@ def row_of(one: lane.Proven, received_ms: int) -> Stored:
     h, e = one.head, one.entry
     gone = e.body is None and h.body_hash != b""
     ids = (h.ledger, h.origin, h.seq, h.subject, h.sort, h.command)
-    made = Stored(0, *ids, e.head_bytes, e.salt, e.body, one.hash, one.signature, received_ms, gone)
-    made.__dict__["head"] = h  # decoded once already
-    return made
+    return Stored(0, *ids, e.head_bytes, e.salt, e.body, one.hash, one.signature, received_ms, gone, h)
 
 
 async def _accepted(w: Writing, id_: str, person: str, node: str = "") -> Outcome | None:

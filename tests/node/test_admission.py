@@ -191,7 +191,7 @@ async def test_what_is_being_written_while_a_revocation_comes_is_folded_by_it_to
     lane = (VILLAGE, village.signer.origin)
     late = await village.journal.lane(*lane, (await root.journal.heads())[lane].seq, 10)
     async with root.journal.writing() as w:
-        await w.take(late)  # folded by what is known before
+        await w.take([late])  # folded by what is known before
         stale = Stale(nodes=frozenset({village.signer.node}))
         root.shelf.revoked = {village.signer.node: {lane: late[0].seq - 1}}
         folding = asyncio.create_task(fold_again(root.journal, root.shelf, stale))

@@ -469,10 +469,10 @@ class TestPostgres(Contract):
 
         async def come() -> list[Stored]:
             async with other.writing() as w:
-                return await w.take([words.say("张三")])
+                return await w.take([[words.say("张三")]])
 
         async with journal.writing() as w:
-            await w.take([erasing.say(None)])
+            await w.take([[erasing.say(None)]])
             coming = asyncio.create_task(come())
             while not await journal.select("select 1 from pg_locks where locktype = 'advisory' and not granted", {}):
                 assert not coming.done()

@@ -108,7 +108,7 @@ class Filling:
 async def five_subjects(url: str) -> None:
     journal, lane = await Journal.open(url, key_of(url), no_tables, views=Views), Lane()
     async with journal.writing() as w:
-        await w.take([lane.say(f"words{n}", subject(n)) for n in range(5)])
+        await w.take([[lane.say(f"words{n}", subject(n)) for n in range(5)]])
     await journal.close()
 
 

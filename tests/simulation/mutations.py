@@ -88,6 +88,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
             Cut("protocol.lane:check", "if known <= len(chained) and", "if False and"),
             Cut(f"{NODE}.admission:_cut", "if here != before:", "if False:"),
             Cut(f"{NODE}.journal.writing:Writing._next", "if chain(head.hash, e.head_bytes) != e.hash:", "if False:"),
+            Cut(f"{NODE}.journal.writing:Writing._after", "if chain(head.hash, first.head_bytes) != first.hash:", "if False:"),
         ),
         needs=("clone",),
         seeds_max=200,
@@ -235,7 +236,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     Mutation(
         "erasure stays at home", "a body is erased only where it was decided",
-        (Cut(f"{NODE}.admission:Admission._write", "await erase_bodies(w, [e for e in fresh if self._shelf.counts(*e.key)])", "set()"),),
+        (Cut(f"{NODE}.admission:Admission._write", "await erase_bodies(w, counting)", "set()"),),
         seeds_max=60,
     ),
     Mutation(

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence, Set
 from functools import cache
+from operator import itemgetter
 from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,7 +18,6 @@ SUBJECTS_AT_ONCE_MAX = 200  # of one piece: the store writes one while the next 
 SUBJECTS_GIVING_WAY_MAX = 100  # the same where somebody may be let in between two pieces
 FOLDS_AT_ONCE = 16  # between two looks at what else waits: about 4 ms
 INDEXED_CHARS_MAX = 200  # an index row of PostgreSQL holds 2,704 bytes; no honest code, path or id is longer
-_PLAIN = frozenset((str, int, bytes, float, type(None)))
 _INT_MAX = 2**63 - 1  # facts of a hostile node may hold more than a column takes
 
 
@@ -40,24 +40,21 @@ class Projected:
 
     def __init__(self, views: Views) -> None:
         self._views = views
-        self._shapes: dict[str, _Shape] = {}  # made when a table has rows: most subjects have some in two or three of twelve
         self.rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in views.TABLES}
         self.texts: dict[str, str] = {}
 
     def add(self, entries: Sequence[Stored], tables: Any) -> None:
         """All entries of one subject, in the order of their positions."""
-        sorts: dict[str, list[Admitted]] = defaultdict(list)
+        sorts: dict[str, list[Admitted]] = {}
         for e in entries:
-            sorts[e.sort].append(e.admitted)
-        words, found = [], defaultdict(dict)
+            sorts.setdefault(e.sort, []).append(e.admitted)
+        words, found = [], dict[str, dict[Any, tuple[Any, ...]]]()
         for sort, admitted in sorts.items():
             for table, rows in self._views.rows(sort, admitted, tables).items():
-                names, limits, keys = self._shape(table)
+                shape, there = self._shape(table), found.setdefault(table, {})
                 for row in rows:
-                    cells = tuple(map(row.get, names))
-                    if not _are_plain(cells):
-                        cells = tuple(map(cell, cells, limits))
-                    found[table][tuple([cells[n] for n in keys])] = cells  # two rows of one key cannot stand: the later one does
+                    cells = shape.cells(row)
+                    there[shape.key(cells)] = cells  # two rows of one key cannot stand: the later one does
             words.append(self._views.search_text(sort, admitted))
         for table, some in found.items():
             self.rows[table].extend(some.values())
@@ -66,33 +63,56 @@ class Projected:
             self.texts[entries[0].subject] = text
 
     def columns(self, table: str) -> list[str]:
-        return self._shape(table)[0]
+        return self._shape(table).names
 
     def keys(self, table: str) -> list[int]:
         """Where the columns of the key stand."""
-        return self._shape(table)[2]
+        return self._shape(table).keys
 
     def _shape(self, table: str) -> "_Shape":
-        if table not in self._shapes:
-            columns = self._views.TABLES[table]
-            keys = [n for n, c in enumerate(columns) if c.key]
-            self._shapes[table] = [c.name for c in columns], [c.key or c.index for c in columns], keys
-        return self._shapes[table]
+        columns, made = self._views.TABLES[table], _shapes.get(table)
+        if made is None or made.columns is not columns:
+            made = _shapes[table] = _Shape(columns)
+        return made
 
 
-_Shape = tuple[list[str], list[bool], list[int]]  # names of the columns, which of them are bounded, where those of the key stand
+class _Shape:
+    """Of a table: the names of its columns, where those of the key stand, and how a row of a view becomes one of the store."""
+
+    def __init__(self, columns: Any) -> None:
+        self.columns = columns
+        self.names = [c.name for c in columns]
+        self.keys = [n for n, c in enumerate(columns) if c.key]
+        self.key = itemgetter(*self.keys)
+        self._limits = [c.key or c.index for c in columns]
+        self._texts, self._ints = (_getter([n for n, c in enumerate(columns) if c.type == kind]) for kind in ("text", "int"))
+
+    def cells(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+        made = tuple(map(row.get, self.names))
+        return made if self._are_plain(made) else tuple(map(cell, made, self._limits))
+
+    def _are_plain(self, cells: tuple[Any, ...]) -> bool:
+        """Claims, quickly and of nearly every row, that `cell` would change none of them."""
+        texts, numbers = list(filter(None, self._texts(cells))), self._ints(cells)
+        try:
+            joined = "".join(texts)
+        except TypeError:
+            return False
+        if "\0" in joined or (len(joined) > INDEXED_CHARS_MAX and max(map(len, texts)) > INDEXED_CHARS_MAX):
+            return False
+        whole = [value for value in numbers if value.__class__ is int]
+        if len(whole) + numbers.count(None) < len(numbers):
+            return False
+        return not whole or (max(whole) <= _INT_MAX and min(whole) >= -_INT_MAX)
+
+
+def _getter(at: Sequence[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """The cells that stand there, always as a tuple."""
+    return itemgetter(*at) if len(at) > 1 else lambda cells: tuple([cells[n] for n in at])
+
+
+_shapes: dict[str, _Shape] = {}  # by table; there is one set of views in a program
 Piece = tuple[Sequence[str], Projected]  # subjects, and what their entries come to
-
-
-def _are_plain(cells: tuple[Any, ...]) -> bool:
-    """Claims, quickly and of nearly every row, that `cell` would change none of them."""
-    if not _PLAIN.issuperset(map(type, cells)):
-        return False
-    texts = [value for value in cells if value.__class__ is str]
-    if max(map(len, texts), default=0) > INDEXED_CHARS_MAX or "\0" in "".join(texts):
-        return False
-    numbers = [value for value in cells if value.__class__ is int]
-    return not numbers or (max(numbers) <= _INT_MAX and min(numbers) >= -_INT_MAX)
 
 
 def cell(value: Any, indexed: bool) -> Any:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy.util import memoized_property
+from msgspec.structs import force_setattr
 
 from protocol.entry import Admitted, Entry, Head, chain, decode_head
 from protocol.lane import LaneHead
 
 
-class Stored(msgspec.Struct, frozen=True, dict=True):
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """An entry with what this node knows about it. position: its place in the order of commits here (0: not appended yet).
 
     hash: chain hash at this entry · signature: the origin's over that hash, for the last entry of a commit · received_ms:
@@ -31,6 +31,7 @@ class Stored(msgspec.Struct, frozen=True, dict=True):
     signature: bytes | None
     received_ms: int
     erased: bool = False
+    _head: Head | None = None  # once it was decoded
 
     @classmethod
     def of(cls, entry: Entry, prev: bytes, signature: bytes | None, received_ms: int) -> "Stored":
@@ -38,7 +39,7 @@ class Stored(msgspec.Struct, frozen=True, dict=True):
         h = decode_head(entry.head_bytes)
         gone = entry.body is None and h.body_hash != b""
         hash_ = chain(prev, entry.head_bytes)
-        made = cls(
+        return cls(
             0,
             h.ledger,
             h.origin,
@@ -53,9 +54,15 @@ class Stored(msgspec.Struct, frozen=True, dict=True):
             signature,
             received_ms,
             gone,
+            h,
         )
-        made.__dict__["head"] = h
-        return made
+
+    def __eq__(self, other: object) -> bool:
+        """By the columns, whether or not the head was asked for."""
+        return isinstance(other, Stored) and all(getattr(self, name) == getattr(other, name) for name in COLUMNS)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -65,18 +72,22 @@ class Stored(msgspec.Struct, frozen=True, dict=True):
     def entry(self) -> Entry:
         return Entry(self.head_bytes, self.salt, self.body)
 
-    @memoized_property  # without the lock of functools' own in Python 3.11
+    @property
     def head(self) -> Head:
-        return decode_head(self.head_bytes)
+        made = self._head
+        if made is None:
+            made = decode_head(self.head_bytes)
+            force_setattr(self, "_head", made)
+        return made
 
-    @memoized_property  # without the lock of functools' own in Python 3.11
+    @property
     def admitted(self) -> Admitted:
         return Admitted(self.head, self.body, self.received_ms, self.erased)
 
 
 __all__ = ["COLUMNS", "SELECT", "LaneHead", "Stored", "stored"]
 
-COLUMNS = Stored.__struct_fields__
+COLUMNS = Stored.__struct_fields__[:-1]
 SELECT = "select " + ", ".join(COLUMNS) + " from entry "
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol.entry import START, chain
 from protocol.lane import SORT
 from protocol.node import killpoints
-from protocol.node.journal import projection
+from protocol.node.journal import projection, statements
 from protocol.node.journal.loose import LOOSE, without_body
 from protocol.node.journal.projection import Views
 from protocol.node.journal.rows import driver_of, fetch, insert, is_postgres, one_of, run
@@ -58,6 +58,7 @@ class Writing:
         self.began: dict[tuple[str, str], LaneHead | None] = {}  # lane that has advanced → its head before; None: it was cut
         self.touched: set[str] = set()  # subjects that were projected
         self._bared: dict[tuple[str, str, int], str] = {}  # key → subject of what had lost its words before it came
+        self._moved: list[tuple[str, str]] = []  # lanes of what was appended last
         self._fresh: list[Stored] | None = []  # what was appended; None: something was taken away as well
 
     # ── lanes ──
@@ -101,10 +102,12 @@ class Writing:
             self._appended |= {e.subject for e in fresh}
         return fresh
 
-    async def take(self, entries: Sequence[Stored], gives_way: Callable[[], bool] | None = None) -> list[Stored]:
-        """`append`, and `project` of all that it touches: the store writes the entries while their subjects are folded here. gives_way: asked
-        before each piece of rows. Raises projection.GaveWay when it says so."""
-        fresh, heads = await self._new(entries)
+    async def take(self, runs: Sequence[Sequence[Stored]], gives_way: Callable[[], bool] | None = None) -> list[Stored]:
+        """`append` of what was proven (lane.check), and `project` of all that it touches: the store writes the entries while their subjects
+        are folded here. runs: each goes on from its lane's head, or from a run before it. gives_way: asked before each piece of rows.
+        Raises projection.GaveWay when it says so; Refused lane_gap, lane_fork."""
+        await self._lock({(some[0].ledger, some[0].origin) for some in runs})
+        heads, fresh = self._after(runs), [e for some in runs for e in some]
         if not fresh:
             return []
         wanted = {e.subject for e in fresh if e.sort != SORT}
@@ -146,19 +149,21 @@ class Writing:
         return fresh, heads
 
     def _note(self, fresh: Sequence[Stored], heads: dict[tuple[str, str], LaneHead]) -> None:
-        for e in fresh:
-            self.began.setdefault((e.ledger, e.origin), self._heads[e.ledger, e.origin])
+        self._moved = sorted(lane for lane, head in heads.items() if head is not self._heads[lane])
+        for lane in self._moved:
+            self.began.setdefault(lane, self._heads[lane])
         self._heads = heads
         if self._fresh is not None:
             self._fresh += fresh
+        known = self._known
         for e in fresh:
-            if e.subject in self._known:
-                self._known[e.subject].append(e)
+            if (there := known.get(e.subject)) is not None:
+                there.append(e)
 
     async def _insert(self, fresh: Sequence[Stored]) -> None:
+        moved = [(*lane, self._heads[lane]) for lane in self._moved]
         await insert(self.connection, "entry", _APPENDED, [_row(e) for e in fresh])
-        moved = {(e.ledger, e.origin) for e in fresh}
-        await self._advance([(*key, self._heads[key]) for key in sorted(moved)])
+        await self._advance(moved)
         killpoints.reach("journal.append")
 
     async def cut(self, ledger: str, origin: str, head: LaneHead) -> None:
@@ -201,6 +206,20 @@ class Writing:
             heads[e.ledger, e.origin] = LaneHead(e.seq, e.hash, e.seq if e.signature else head.signed_seq)
             fresh.append(e)
         return fresh, again, heads, None
+
+    def _after(self, runs: Sequence[Sequence[Stored]]) -> dict[tuple[str, str], LaneHead]:
+        """The heads after. Within a run whoever proved it has held each entry against the one before."""
+        heads = dict(self._heads)
+        for some in runs:
+            first, last = some[0], some[-1]
+            lane = (first.ledger, first.origin)
+            head = heads[lane]
+            if first.seq != head.seq + 1:
+                raise Refused("lane_gap", have=head.seq, got=first.seq)
+            if chain(head.hash, first.head_bytes) != first.hash:
+                raise _fork(first)
+            heads[lane] = LaneHead(last.seq, last.hash, next((e.seq for e in reversed(some) if e.signature), head.signed_seq))
+        return heads
 
     async def _compare(self, again: Sequence[Stored], fresh: Sequence[Stored]) -> None:
         """What is here already must be the same bytes: the chain hash vouches for the head and for all before it."""
@@ -260,6 +279,8 @@ class Writing:
         c = self.connection
         where, values = one_of(c, "ledger", "ledgers", {e.ledger for e in fresh})
         found = await fetch(c, f"select ledger, origin, seq, subject from erasure where {where}", values)
+        if not found:
+            return fresh
         due = {((row[0], row[1], row[2]), row[3]) for row in found}
         met = {e.key: subject for e in fresh for subject in (e.subject, ERASED_BEFORE) if (e.key, subject) in due}
         gone = [dict(zip(("ledger", "origin", "seq", "subject"), (*key, subject), strict=True)) for key, subject in met.items()]
@@ -407,15 +428,17 @@ class Writing:
         said = [({"node": node, "ledger": ledger, "at": at_ms}, lanes, signed) for (node, ledger), (lanes, at_ms, signed) in haves.items()]
         await run(c, "update peer_have set seq = 0, at_ms = :at where node = :node and ledger = :ledger", [one for one, _, _ in said])
         every = [{**one, "origin": o, "seq": seq, "hash": hash_} for one, lanes, _ in said for o, (seq, hash_) in sorted(lanes.items())]
-        await run(c, _HAVE, every)
+        await run(c, statements.HAVE, every)
         gone = [{"node": one["node"], "ledger": one["ledger"], "own": f"{one['node']}:", "most": OWN_KEPT_MAX} for one, _, _ in said]
-        await run(c, _UNNAMED, gone)
-        await run(c, _PEER, [{**one, "signed": signed} for one, _, signed in said])
+        await run(c, statements.UNNAMED, gone)
+        await run(c, statements.PEER, [{**one, "signed": signed} for one, _, signed in said])
 
     async def set_own_haves(self, said: Mapping[str, tuple[int, bytes]]) -> None:
         """ledger → (at_ms, signed), the last Have this node said of it: a start that finds less than it here has lost something."""
         await run(
-            self.connection, _OWN_HAVE, [{"ledger": ledger, "at": at_ms, "signed": signed} for ledger, (at_ms, signed) in said.items()]
+            self.connection,
+            statements.OWN_HAVE,
+            [{"ledger": ledger, "at": at_ms, "signed": signed} for ledger, (at_ms, signed) in said.items()],
         )
 
     async def quarantine(
@@ -423,9 +446,9 @@ class Writing:
     ) -> None:
         """Counts what was refused, one row for each (node, ledger, origin, code). sample: the bytes, if they are to be kept, of SAMPLES_MAX rows."""
         said = {"node": node, "ledger": ledger, "origin": origin, "at": at_ms, "sample": sample, "count": count}
-        await run(self.connection, _QUARANTINE, [{**said, "code": refused.code, "sentence": refused.sentence}])
+        await run(self.connection, statements.QUARANTINE, [{**said, "code": refused.code, "sentence": refused.sentence}])
         if sample is not None:
-            await run(self.connection, _OLD_SAMPLES, [{"most": SAMPLES_MAX}])
+            await run(self.connection, statements.OLD_SAMPLES, [{"most": SAMPLES_MAX}])
 
 
 _LANES = "unnest(cast(:ledgers as text[]), cast(:origins as text[])) as n(ledger, origin)"
@@ -444,35 +467,6 @@ _UPSERT_LANE = (
 )
 _COUNT = "insert into counter (name, value) values (:name, 1) on conflict (name) do update set value = counter.value + 1 returning value"
 _HOLD_LOCAL = "insert into local (name, value) values (:name, :none) on conflict (name) do update set value = local.value returning value"
-_HAVE = (
-    "insert into peer_have (node, ledger, origin, seq, hash, highest, at_ms) values (:node, :ledger, :origin, :seq, :hash, :seq, :at)"
-    " on conflict (node, ledger, origin) do update set seq = excluded.seq, hash = excluded.hash, at_ms = excluded.at_ms,"
-    " highest = case when excluded.seq > peer_have.highest then excluded.seq else peer_have.highest end"
-)
-_UNNAMED = (
-    "delete from peer_have where node = :node and ledger = :ledger and seq = 0"
-    " and not exists (select 1 from lane where lane.ledger = peer_have.ledger and lane.origin = peer_have.origin)"
-    # not `like`: SQLite makes a plan anew each time a value is bound to one
-    " and (substr(origin, 1, length(:own)) <> :own or origin not in (select own.origin from peer_have own where own.node = :node"
-    " and own.ledger = :ledger and substr(own.origin, 1, length(:own)) = :own order by length(own.origin), own.origin limit :most))"
-)
-_PEER = (
-    "insert into peer (node, ledger, at_ms, signed) values (:node, :ledger, :at, :signed)"
-    " on conflict (node, ledger) do update set at_ms = excluded.at_ms, signed = excluded.signed"
-)
-_OWN_HAVE = (
-    "insert into own_have (ledger, at_ms, signed) values (:ledger, :at, :signed)"
-    " on conflict (ledger) do update set at_ms = excluded.at_ms, signed = excluded.signed"
-)
-_QUARANTINE = (
-    "insert into quarantine (node, ledger, origin, code, sentence, count, first_ms, last_ms, sample)"
-    " values (:node, :ledger, :origin, :code, :sentence, :count, :at, :at, :sample) on conflict (node, ledger, origin, code) do update set"
-    " sentence = excluded.sentence, count = quarantine.count + excluded.count, last_ms = excluded.last_ms, sample = coalesce(excluded.sample, quarantine.sample)"
-)
-_OLD_SAMPLES = (
-    "update quarantine set sample = null where sample is not null and last_ms <"
-    " (select min(last_ms) from (select last_ms from quarantine where sample is not null order by last_ms desc limit :most) as newest)"
-)
 
 
 def _fork(e: Stored) -> Refused:
