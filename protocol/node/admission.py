@@ -12,6 +12,10 @@ a transaction takes thousands of entries of hundreds of lanes. Live and backlog 
 backlog. The lane's head in the transaction has the last word: another program on the same database may have been faster. Whoever
 is refused is refused alone; when the transaction itself fails, each of it is tried by itself. Nobody is answered before the disk has it.
 
+**Folding ahead.** A transaction's rows are written while its subjects are folded. When all are folded, what waits for the next one is
+folded already, as far as it can be foreseen (journal/ahead.py): so neither the store nor this program waits for the other for long. Only
+where several write at once; with one writer this program would be busy just when a save wants it.
+
 **Giving way.** SQLite has one writer: a save would wait for a whole transaction of others' entries. So a large one in whose time somebody
 saves is undone, comes again after the save, and takes half as much then; a few times in a row at most, so that it gets on too.
 
@@ -23,8 +27,8 @@ same entries, and every fold sets them aside until the holder has reviewed them.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from itertools import islice
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any
 
 from protocol import certificate as certificates
@@ -39,6 +43,7 @@ from protocol.node.desk import row_of
 from protocol.node.folding import follow, follow_common, follow_ends
 from protocol.node.forks import Forks
 from protocol.node.journal import Journal, Stored, Writing
+from protocol.node.journal.ahead import Ahead
 from protocol.node.journal.projection import GaveWay
 from protocol.node.shelf import Shelf
 from protocol.node.wake import Wake
@@ -47,7 +52,7 @@ from protocol.problem import OWN_STORE, Refused
 
 ERRANDS = ("dispute", "task", "person")  # sorts of entries that may give this node something to write by itself
 BRIEF_ENTRIES_MAX = 8  # what somebody just did; a longer batch is catch-up, whose statements must not hold up the pages
-GATHERED_MAX, GATHERED_MIN = 6_000, 50  # entries of one transaction; more cost less each, and a save beside it waits longer
+GATHERED_MAX, GATHERED_MIN = 4_000, 50  # entries of one transaction; more cost less each, and a save beside it waits longer
 ALONE_S_MAX = 0.1  # how long one may take on SQLite: whatever is no save waits for it, and half of it is done in vain when a save comes
 GAVE_WAY_MAX = 3  # times in a row
 _MAY_END = ("person", "common")  # sorts of entries that may end a post
@@ -217,12 +222,16 @@ class Admission:
 
     # ── one transaction ──
 
-    async def commit(self, group: Sequence[_Asked], insists: bool) -> list[Stored]:
+    def ahead(self, upcoming: Callable[[], Iterable[Stored]]) -> Ahead | None:
+        """None where there is one writer: a save goes before all that waits, and has this program to itself."""
+        return Ahead(self._journal.views, self._journal.tables, upcoming) if self.is_shared else None
+
+    async def commit(self, group: Sequence[_Asked], insists: bool, ahead: Ahead | None = None) -> list[Stored]:
         """All that can go in goes in together, and each knows what became of it. insists: also while a save waits. Raises when nothing was written."""
         count = _count(group)
         gives_way = None if insists or self.is_shared or count <= GATHERED_MIN else self._journal.is_awaited
         async with self._journal.writing(brief=count <= BRIEF_ENTRIES_MAX) as w:
-            fresh = await self._write(w, group, gives_way)
+            fresh = await self._write(w, group, gives_way, ahead)
         for asked in group:
             self._is_over(asked)
         return fresh
@@ -277,11 +286,11 @@ class Admission:
         if self._under_way.get(asked.lane) is asked:
             del self._under_way[asked.lane]
 
-    async def _write(self, w: Writing, group: Sequence[_Asked], gives_way: Callable[[], bool] | None) -> list[Stored]:
+    async def _write(self, w: Writing, group: Sequence[_Asked], gives_way: Callable[[], bool] | None, ahead: Ahead | None) -> list[Stored]:
         heads = await w.lane_heads({asked.lane for asked in group})
         for asked in group:
             asked.error = await _cut(w, asked, heads)
-        fresh = await w.take([asked.fresh for asked in group if asked.fresh], gives_way)
+        fresh = await w.take([asked.fresh for asked in group if asked.fresh], gives_way, ahead)
         written = iter(fresh)  # of some the body was erased before they came: its files are expected no more
         for asked in group:
             asked.fresh = list(islice(written, len(asked.fresh)))
@@ -322,6 +331,7 @@ class _Gathering:
         self._task: asyncio.Task[None] | None = None
         self._most = GATHERED_MAX  # entries of the next transaction
         self._gave_way = 0  # times in a row
+        self._ahead = admission.ahead(self._upcoming)
 
     async def take(self, asked: _Asked) -> None:
         """Returns when it is on the disk or refused."""
@@ -333,6 +343,8 @@ class _Gathering:
     async def settled(self) -> None:
         while self._task is not None and not self._task.done():
             await asyncio.wait({self._task})
+        if self._ahead:
+            await self._ahead.settled()
 
     async def _work(self) -> None:
         while self._waiting:
@@ -358,6 +370,15 @@ class _Gathering:
                 self._waiting[ledger] = asks  # behind the others: one place that writes much must not hold them up
         return group
 
+    def _upcoming(self) -> Iterator[Stored]:
+        """What `_next` would give now."""
+        count = 0
+        for asked in chain.from_iterable(self._waiting.values()):
+            if count >= self._most:
+                return
+            count += len(asked.rows)
+            yield from asked.rows
+
     def _put_back(self, group: list[_Asked]) -> None:
         """In front of what waits, as it was."""
         waiting = self._waiting
@@ -370,7 +391,7 @@ class _Gathering:
     async def _together(self, group: list[_Asked], insists: bool = False) -> None:
         began = asyncio.get_running_loop().time()
         try:
-            fresh = await self._admission.commit(group, insists or self._gave_way == GAVE_WAY_MAX)
+            fresh = await self._admission.commit(group, insists or self._gave_way == GAVE_WAY_MAX, self._ahead)
         except GaveWay:
             self._gave_way += 1
             self._most = max(GATHERED_MIN, _count(group) // 2)

@@ -40,6 +40,11 @@ class Folding:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
 
+    @property
+    def by(self) -> tuple[object, ...]:
+        """What a fold rests on besides entries and tables: others as soon as it may say otherwise."""
+        return self._shelf.revoked, self._shelf.ended
+
     def rows(self, sort: str, admitted: list[Admitted], tables: Tables) -> dict[str, list[dict[str, Any]]]:
         if not self._shelf.revoked and not self._shelf.ended:
             return views.rows(sort, admitted, tables)

@@ -213,10 +213,10 @@ async def test_what_is_tried_one_by_one_keeps_its_order_also_while_somebody_save
     hub, ((node, batches),) = await hub_at(f"sqlite:///{tmp_path}/journal.db"), lanes(1, limit=3)
     commit = hub.admission.commit
 
-    async def only_alone(group, insists: bool):
+    async def only_alone(group, insists: bool, ahead):
         if len(group) > 1:
             raise ZeroDivisionError
-        return await commit(group, insists)
+        return await commit(group, insists, ahead)
 
     monkeypatch.setattr(hub.admission, "commit", only_alone)
     saves = Saves(hub, monkeypatch, 1_000)

@@ -19,6 +19,7 @@ from typing import Final
 
 import msgspec
 
+from tests.simulation.mutants_of_ahead import BY_AHEAD
 from tests.simulation.mutants_of_certificates import BY_CERTIFICATE
 from tests.simulation.plan import Plan, draw
 from tests.simulation.planting import Cut, Mutation, plant
@@ -385,6 +386,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         quick=True,
     ),
     *BY_CERTIFICATE,
+    *BY_AHEAD,
 )  # fmt: skip
 
 

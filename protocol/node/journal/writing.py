@@ -17,6 +17,7 @@ from protocol.entry import START, chain
 from protocol.lane import SORT
 from protocol.node import killpoints
 from protocol.node.journal import projection, statements
+from protocol.node.journal.ahead import Ahead
 from protocol.node.journal.loose import LOOSE, without_body
 from protocol.node.journal.projection import Views
 from protocol.node.journal.rows import driver_of, fetch, insert, is_postgres, one_of, run
@@ -34,6 +35,7 @@ SUBJECT_LOCK = 0x79647375  # the class of those names
 ADDED_MAX = 100  # entries that a transaction keeps for whoever sends them on
 SAMPLES_MAX = 256  # rows of the quarantine that keep what was refused, the newest
 _Pieces = asyncio.Queue[projection.Piece | None]
+Runs = Sequence[Sequence[Stored]]  # each of one lane, as they follow one another there
 OWN_KEPT_MAX = 64  # lanes of its own that a node once named, of one ledger; of an honest one as many as it has epochs
 
 
@@ -102,10 +104,11 @@ class Writing:
             self._appended |= {e.subject for e in fresh}
         return fresh
 
-    async def take(self, runs: Sequence[Sequence[Stored]], gives_way: Callable[[], bool] | None = None) -> list[Stored]:
+    async def take(self, runs: Runs, gives_way: Callable[[], bool] | None = None, ahead: Ahead | None = None) -> list[Stored]:
         """`append` of what was proven (lane.check), and `project` of all that it touches: the store writes the entries while their subjects
-        are folded here. runs: each goes on from its lane's head, or from a run before it. gives_way: asked before each piece of rows.
-        Raises projection.GaveWay when it says so; Refused lane_gap, lane_fork."""
+        are folded here. runs: each goes on from its lane's head, or from a run before it. gives_way: asked before each piece of rows · ahead: what
+        was folded before, and is folded for the next as soon as all is folded here. Raises projection.GaveWay when gives_way says so;
+        Refused lane_gap, lane_fork."""
         await self._lock({(some[0].ledger, some[0].origin) for some in runs})
         heads, fresh = self._after(runs), [e for some in runs for e in some]
         if not fresh:
@@ -114,16 +117,20 @@ class Writing:
         await self.subjects(wanted)  # before they are appended: nothing is read twice
         fresh = await self._without_erased(fresh)  # after it: whoever erases in one of them has committed, or will find what we write
         self._note(fresh, heads)
+        if ahead:
+            ahead.halt()
         at_once = projection.SUBJECTS_GIVING_WAY_MAX if gives_way else projection.SUBJECTS_AT_ONCE_MAX
         pieces = _Pieces()
         writing = asyncio.create_task(self._write(fresh, pieces, self._begun & wanted - self.touched, gives_way))
         try:
-            async for piece in projection.fold(self._views, self._tables(), wanted, self._known, at_once):
+            async for piece in projection.fold(self._views, self._tables(), wanted, self._known, at_once, ahead.take if ahead else None):
                 if writing.done():
                     break
                 pieces.put_nowait(piece)
         finally:
             pieces.put_nowait(None)
+            if ahead:
+                ahead.begin()
             await asyncio.wait({writing})  # the connection must be idle, whatever comes
         writing.result()
         self._is_put(wanted)
@@ -207,7 +214,7 @@ class Writing:
             fresh.append(e)
         return fresh, again, heads, None
 
-    def _after(self, runs: Sequence[Sequence[Stored]]) -> dict[tuple[str, str], LaneHead]:
+    def _after(self, runs: Runs) -> dict[tuple[str, str], LaneHead]:
         """The heads after. Within a run whoever proved it has held each entry against the one before."""
         heads = dict(self._heads)
         for some in runs:
