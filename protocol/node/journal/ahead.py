@@ -32,10 +32,13 @@ class Ahead:
 
     def begin(self) -> None:
         """Nothing is to be folded for a while."""
-        if entries := list(self._upcoming()):
-            self._turn = turn = object()
-            self._tasks.add(task := asyncio.create_task(self._fold(entries, turn), name="fold ahead"))
-            task.add_done_callback(self._tasks.discard)
+        entries = list(self._upcoming())
+        if not entries:
+            self._guesses = {}
+            return
+        self._turn = turn = object()
+        self._tasks.add(task := asyncio.create_task(self._fold(entries, turn), name="fold ahead"))
+        task.add_done_callback(self._tasks.discard)
 
     def halt(self) -> None:
         """Something is to be folded now."""
@@ -64,7 +67,7 @@ class Ahead:
             if e.sort != SORT:
                 subjects.setdefault(e.subject, []).append(e)
         begun = {subject: some for subject, some in subjects.items() if any(e.head.turn == 1 for e in some)}  # of others more is here
-        self._guesses = {subject: guess for subject, guess in self._guesses.items() if subject in begun}
+        self._guesses = {subject: guess for subject, guess in self._guesses.items() if len(guess[0]) == len(begun.get(subject, ()))}
         for n, subject in enumerate(sorted(begun.keys() - self._guesses.keys())):
             if n % FOLDS_AT_ONCE == 0:
                 await asyncio.sleep(0)  # the store gets its next rows, and pages are drawn, by the same loop
