@@ -56,7 +56,7 @@ def said(name: str, one: Figure) -> str:
     """A line of the table that people read."""
     text = f"  {name:<28}{one.median:>12,g} {one.unit:<10} {one.min:,g} … {one.max:,g} (n {one.n})"
     if one.floor is not None:
-        text += f"   floor {one.floor:,g}, × {one.ratio:,g}"
+        text += f"   floor {one.floor:,g}" + ("" if one.ratio is None else f", × {one.ratio:,g}")  # none of a floor of 0
     if one.target is not None:
         text += f"   {'≤' if one.at_most else '≥'} {one.target:,g} {'holds' if one.holds else 'MISSED'}{' (gate)' if one.gate else ''}"
     return text

@@ -133,9 +133,7 @@ class Bulk:
         signature = entry.sign(self.signers[h.origin].key, hash_) if one.ends else None
         self.heads[h.ledger, h.origin] = LaneHead(made.seq, hash_, made.seq if one.ends else at.signed_seq)
         where = (made.ledger, made.origin, made.seq, made.subject, made.sort, made.command)
-        row = Stored(0, *where, raw, salt, body, hash_, signature, made.occurred_ms + 2_000)
-        row.__dict__["head"] = made
-        rows.append(row)
+        rows.append(Stored(0, *where, raw, salt, body, hash_, signature, made.occurred_ms + 2_000, False, made))
         return made
 
     def _facts(self, facts: Facts, ids: dict[str, str], keys: Keys) -> Facts:
