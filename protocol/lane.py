@@ -31,8 +31,9 @@ COMMON_ONLY: Final = frozenset({"NodeEnrolled", "NodeRevoked", "TableSet"})  # t
 DEPTH_MAX: Final = 200  # of lists and maps within each other; a fifth of what the oldest Python that we run on can read
 _NESTS: Final = (dict, list, tuple)
 _NEST_BYTES: Final = bytes((*range(0x80, 0xA0), *range(0xDC, 0xE0)))  # each list and each map of MessagePack begins with one of these
-_IDS: Final = re.compile(r"(?:[0-9A-Za-z._:/|-]{0,80}\n){6}[0-9A-Za-z_]{1,40}\n[0-9A-Za-z_]{1,40}")  # six ids and two names, a line each
-_TWO_IDS: Final = re.compile(r"[0-9A-Za-z._:/|-]{0,80}\n[0-9A-Za-z._:/|-]{0,80}")
+_ID, _NAME = r"[0-9A-Za-z._:/|-]{0,80}", r"[0-9A-Za-z_]{1,40}"
+_IDS: Final = re.compile(rf"(?:{_ID}\n){{6}}{_NAME}\n{_NAME}")  # six ids and two names, a line each
+_TWO_IDS: Final = re.compile(rf"{_ID}\n{_ID}")
 
 
 class LaneHead(msgspec.Struct, frozen=True, gc=False):

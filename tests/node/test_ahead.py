@@ -11,7 +11,7 @@ from protocol.node import admission
 from protocol.node.journal import Journal, Stored, rebuild
 from protocol.node.journal.ahead import Ahead
 from tests.node.journal_kit import KEY, ORIGIN, PLACE, Lane, Views, no_tables, subject
-from tests.node.test_gathering import bring, crowd, expected, hub_at, lanes
+from tests.node.test_gathering import bring, crowd, expected, hub_at, lanes, tables_of
 
 
 class Counting:
@@ -122,6 +122,5 @@ async def test_a_storm_comes_to_the_same_rows_and_most_was_folded_ahead(postgres
     kept = [one._ahead._guesses for one in hub.admission._gathering.values() if one._ahead]
     assert kept == [{}, {}], "nothing is kept when nothing waits"
     assert await rebuild(hub.journal)
-    tables = {t: sorted((list(row.values()) for row in await hub.journal.rows(t)), key=repr) for t in hub.journal.views.TABLES}
-    assert tables == expected(set(crowd().lanes))
+    assert await tables_of(hub) == expected(set(crowd().lanes))
     await hub.close()

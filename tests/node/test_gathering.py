@@ -236,6 +236,11 @@ async def test_two_programs_on_one_database_admit_the_same_at_once(postgres_url:
     await two.close()
 
 
+async def tables_of(hub: Hub) -> dict[str, list[list[object]]]:
+    """Table → its rows, as they stand there."""
+    return {t: sorted((list(row.values()) for row in await hub.journal.rows(t)), key=repr) for t in hub.journal.views.TABLES}
+
+
 def expected(mine: set[tuple[str, str]]) -> dict[str, list[list[object]]]:
     """Table → its rows, folded from the lanes themselves."""
     made, by_subject = Projected(views), dict[str, list[Stored]]()
@@ -288,6 +293,5 @@ async def test_any_cut_any_group_any_order_ends_alike(tmp_path_factory, seed: in
     assert {key: [e.head_bytes for e in await hub.journal.lane(*key, 0, 5_000)] for key in heads} == {
         key: [one.entry.head_bytes for one in crowd().lanes[key]] for key in mine
     }
-    tables = {t: sorted((list(row.values()) for row in await hub.journal.rows(t)), key=repr) for t in hub.journal.views.TABLES}
-    assert tables == expected(mine)
+    assert await tables_of(hub) == expected(mine)
     await hub.close()

@@ -13,7 +13,7 @@ from protocol import certificate as certificates
 from protocol import entry, lane, place
 from protocol.events import Draft, NoteAdded, TextBody
 from protocol.node.link import subjects
-from protocol.node.link.answers import REFUSED_HEADER, BlobAsk, LaneAsk
+from protocol.node.link.answers import BlobAsk, LaneAsk, refused_as
 from tests.simulation.hand import Hand, Nothing
 from tests.simulation.record import Broken
 
@@ -71,7 +71,7 @@ async def is_given(link: Any, subject: str, body: bytes) -> bool:
         answer = await link.request(subject, body, ANSWER_S_MAX)
     except TimeoutError:
         return False
-    return answer is not None and bool(answer.data) and not (answer.headers or {}).get(REFUSED_HEADER)
+    return answer is not None and bool(answer.data) and not refused_as(answer)
 
 
 def _own_ledgers(other: certificates.Certificate) -> list[str]:
