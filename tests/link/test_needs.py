@@ -258,6 +258,7 @@ async def test_whether_all_is_there_is_looked_up_seldom_where_that_costs_much(mo
     says(ground, catchup, T1, V1, {f"{N1}:2": (3, H)})
     assert not catchup.is_done
     catchup._said.give_up((V1, f"{N1}:2"), catchup._needs[V1, f"{N1}:2"])
+    catchup._done_cost_s = 0.0  # however long a machine that does other things took over that look
     assert catchup.is_done, "of few it is exact"
     asked, counts = [], catchup._said.counts
     monkeypatch.setattr(catchup._said, "counts", lambda *of: (asked.append(of), counts(*of))[1])
